@@ -1,0 +1,180 @@
+//! What a queue broker driver offers: send, consume, and one settlement per delivery.
+//!
+//! A driver knows queues and bytes. It never decodes a payload, never calls a handler, never chooses an outcome.
+
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+
+use crate::{Delivery, Queue, Result};
+
+/// Headers that travel with a dead letter, where the driver has headers.
+pub mod header {
+    /// The [`DeadReason`](crate::DeadReason) as a word.
+    pub const DEAD_REASON: &str = "x-microagent-dead-reason";
+    /// The error's own words.
+    pub const DEAD_DETAIL: &str = "x-microagent-dead-detail";
+    /// The queue in which the message was.
+    pub const DEAD_QUEUE: &str = "x-microagent-dead-queue";
+    /// How many handlings it had, in decimal digits.
+    pub const DEAD_ATTEMPTS: &str = "x-microagent-dead-attempts";
+    /// When it became a dead letter, in milliseconds since the Unix epoch.
+    pub const DEAD_AT: &str = "x-microagent-dead-at";
+}
+
+/// A queue server, seen from one process.
+///
+/// # Contract
+/// - [`send`](Self::send) returns when the server has accepted the message as durably as it promises.
+/// - One message reaches one consumer at a time. Settled, it is gone from where it was; unsettled when its consumer's
+///   process or connection dies, it is delivered again with [`Message::crashes`](crate::Message::crashes) raised,
+///   alone: a consumer gets such a suspect only when nothing else of its process is in flight, and nothing
+///   beside it until it is settled.
+/// - A [`Settlement`](crate::Settlement) is atomic: a crash leaves the message in the old place or the new one.
+/// - At most [`ConsumeOptions::prefetch`] deliveries of one `consume` are unsettled.
+/// - Dropping the stream stops fetching; deliveries that it buffered go back as [`Settlement::Return`](crate::Settlement).
+///   Deliveries that were taken out of it may still be settled.
+/// - A lost connection is healed by the driver, for ever; the stream ends only when it is dropped or after
+///   [`close`](Self::close).
+#[async_trait]
+pub trait QueueBroker: Send + Sync + fmt::Debug + 'static {
+    /// Sends one message; accepted when it returns.
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) (not confirmed: it may or may not have arrived),
+    /// [`PayloadTooLarge`](crate::ErrorKind::PayloadTooLarge), [`Unsupported`](crate::ErrorKind::Unsupported) for an option
+    /// outside [`caps`](Self::caps), [`Closed`](crate::ErrorKind::Closed).
+    async fn send(&self, to: &Route, payload: Bytes, options: SendOptions) -> Result<()>;
+
+    /// Takes messages out of a queue, which is created where it does not exist.
+    ///
+    /// # Errors
+    /// [`Refused`](crate::ErrorKind::Refused), [`Unsupported`](crate::ErrorKind::Unsupported) for an unknown driver option,
+    /// [`Closed`](crate::ErrorKind::Closed).
+    async fn consume(
+        &self,
+        queue: &Queue,
+        options: ConsumeOptions,
+    ) -> Result<BoxStream<'static, Delivery>>;
+
+    /// How many messages wait in the queue; those in flight or waiting for a retry are not counted.
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::ErrorKind::Unavailable), [`Closed`](crate::ErrorKind::Closed).
+    async fn length(&self, queue: &Queue) -> Result<u64>;
+
+    /// Creates the queue where it does not exist, with its exchange and topics where the server has them.
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::ErrorKind::Unavailable), [`Refused`](crate::ErrorKind::Refused), [`Closed`](crate::ErrorKind::Closed).
+    async fn declare(&self, queue: &Queue) -> Result<()>;
+
+    /// What this driver can do.
+    fn caps(&self) -> Caps;
+
+    /// Waits until the server is reached.
+    ///
+    /// # Errors
+    /// What cannot heal by waiting: refused credentials, a closed broker.
+    async fn ready(&self) -> Result<()>;
+
+    /// Where this broker is, for logs and `info()`: the DSN without credentials.
+    fn address(&self) -> String;
+
+    /// Flushes settlements, ends all consumers and the connection. Calling it twice is harmless.
+    ///
+    /// # Errors
+    /// When settlements could not be flushed; their messages will be delivered again.
+    async fn close(&self) -> Result<()>;
+}
+
+/// Where a message goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The queue, and the routing key where an exchange is used without a topic.
+    pub queue: Queue,
+    /// The exchange to publish to instead of the queue's own.
+    pub exchange: Option<String>,
+    /// The topic to publish under instead of the queue's name.
+    pub topic: Option<String>,
+}
+
+impl From<Queue> for Route {
+    fn from(queue: Queue) -> Self {
+        Self {
+            queue,
+            exchange: None,
+            topic: None,
+        }
+    }
+}
+
+/// How a message is sent. An option that the driver's [`Caps`] do not offer is refused.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SendOptions {
+    /// Deliver not before this long from now.
+    pub delay: Option<Duration>,
+    /// Headers that travel beside the body.
+    pub headers: Vec<(String, String)>,
+    /// The partition key.
+    pub key: Option<String>,
+    /// Properties of the server's own protocol, by their names there.
+    pub native: BTreeMap<String, String>,
+}
+
+/// How a queue is consumed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConsumeOptions {
+    /// The most deliveries that may be unsettled at a time; at least 1.
+    pub prefetch: usize,
+    /// The attribute's driver options, by name; the driver refuses those that it does not know.
+    pub native: BTreeMap<String, String>,
+}
+
+impl ConsumeOptions {
+    /// Options with this prefetch.
+    #[must_use]
+    pub fn with_prefetch(prefetch: usize) -> Self {
+        Self {
+            prefetch: prefetch.max(1),
+            ..Self::default()
+        }
+    }
+}
+
+impl Default for ConsumeOptions {
+    fn default() -> Self {
+        Self {
+            prefetch: 32,
+            native: BTreeMap::new(),
+        }
+    }
+}
+
+/// What a broker driver can do beyond the contract of [`QueueBroker`]. The conformance suite asserts each
+/// of them, and what happens where one is missing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Caps {
+    /// Headers travel from the sender to the consumer.
+    pub headers: bool,
+    /// A message can be sent with a delay.
+    pub delay: bool,
+    /// Exchanges and topics route messages.
+    pub exchanges: bool,
+    /// Messages have a partition key.
+    pub keys: bool,
+    /// Messages survive the end of every process of ours.
+    pub durable: bool,
+    /// Another process can consume what this one sent.
+    pub shared: bool,
+    /// The largest body in bytes.
+    pub max_payload: usize,
+}
+
+/// The largest body that drivers take unless they are told otherwise: 16 MiB.
+pub const DEFAULT_MAX_PAYLOAD: usize = 16 * 1024 * 1024;

@@ -1,0 +1,147 @@
+//! The channel grammar, shared with every Python peer: `{prefix}:{signal}:{sender}` and, for a call, `#{id}`.
+//!
+//! Nothing else in the project builds or takes apart a channel name.
+
+use std::fmt;
+
+use crate::{Error, ErrorKind, Result};
+
+/// The prefix of a deployment that names none.
+pub const DEFAULT_PREFIX: &str = "PUBSUB";
+/// The internal signal that carries answers.
+pub const RESPONSE: &str = "response";
+
+/// What would change the meaning of a channel name or of a subscription's pattern.
+const RESERVED: &[char] = &[':', '#', '*', '?', '[', ']', '\\'];
+
+/// A channel name, taken apart.
+///
+/// ```
+/// use microagent_core::Channel;
+///
+/// let channel = Channel::parse("PUBSUB:user_created:web#t-1").unwrap();
+/// assert_eq!((channel.signal, channel.sender, channel.id), ("user_created", "web", Some("t-1")));
+/// assert_eq!(channel.to_string(), "PUBSUB:user_created:web#t-1");
+/// assert!(Channel::parse("PUBSUB:user_created:web:x").is_none());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Channel<'a> {
+    /// The deployment's prefix.
+    pub prefix: &'a str,
+    /// The signal's name.
+    pub signal: &'a str,
+    /// Who sent it; for an answer, the uid of the bus that answers.
+    pub sender: &'a str,
+    /// The id of the call that it belongs to.
+    pub id: Option<&'a str>,
+}
+
+impl<'a> Channel<'a> {
+    /// Takes a channel name apart; `None` for what no peer should have sent.
+    #[must_use]
+    pub fn parse(name: &'a str) -> Option<Self> {
+        let (path, id) = match name.split_once('#') {
+            Some((path, id)) if !id.is_empty() && !id.contains('#') => (path, Some(id)),
+            Some(_) => return None,
+            None => (name, None),
+        };
+        let mut parts = path.split(':');
+        let channel = Self {
+            prefix: parts.next()?,
+            signal: parts.next()?,
+            sender: parts.next()?,
+            id,
+        };
+        parts.next().is_none().then_some(channel)
+    }
+
+    /// The pattern that hears a signal from every sender, calls included.
+    #[must_use]
+    pub fn pattern_of(prefix: &str, signal: &str) -> String {
+        format!("{prefix}:{signal}:*")
+    }
+
+    /// The pattern that hears the answers to the calls of one bus, whose ids all start with its token.
+    #[must_use]
+    pub fn answers_to(prefix: &str, token: &str) -> String {
+        format!("{prefix}:{RESPONSE}:*#{token}-*")
+    }
+}
+
+impl fmt::Display for Channel<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.prefix, self.signal, self.sender)?;
+        match self.id {
+            Some(id) => write!(f, "#{id}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Refuses a prefix or sender that would deafen a peer.
+///
+/// # Errors
+/// [`ErrorKind::InvalidName`], with what it is (`what`), the name and the characters that are not allowed.
+pub fn check_name(what: &str, name: &str) -> Result<()> {
+    if !name.is_empty() && !name.contains(RESERVED) && !name.contains(char::is_control) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::InvalidName,
+        format!("`{name}` is no {what}: it must not be empty and may hold none of : # * ? [ ] \\"),
+    ))
+}
+
+/// Whether a channel name matches a subscription's pattern, in which `*` stands for any text.
+///
+/// ```
+/// assert!(microagent_core::pattern_matches("P:response:*#t-*", "P:response:uid#t-7"));
+/// assert!(!microagent_core::pattern_matches("P:user_created:*", "P:user_created_not:x"));
+/// ```
+#[must_use]
+pub fn pattern_matches(pattern: &str, name: &str) -> bool {
+    let Some((head, mut rest_of_pattern)) = pattern.split_once('*') else {
+        return pattern == name;
+    };
+    let Some(mut rest) = name.strip_prefix(head) else {
+        return false;
+    };
+    while let Some((middle, tail)) = rest_of_pattern.split_once('*') {
+        let Some(at) = rest.find(middle) else {
+            return false;
+        };
+        rest = &rest[at + middle.len()..];
+        rest_of_pattern = tail;
+    }
+    rest.ends_with(rest_of_pattern)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reserved_characters_are_refused_in_names() {
+        for name in ["", "a:b", "a#b", "a*", "a?", "[a]", "a\\b", "a\nb"] {
+            assert_eq!(check_name("sender", name).unwrap_err().kind(), ErrorKind::InvalidName);
+        }
+        for name in ["user_agent", "Web-1", "é"] {
+            assert!(check_name("sender", name).is_ok());
+        }
+    }
+
+    #[test]
+    fn strange_channels_are_refused_not_misread() {
+        for name in ["", "a", "a:b", "a:b:c:d", "a:b:c#", "a:b:c#1#2", "#1"] {
+            assert_eq!(Channel::parse(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn stars_match_any_text() {
+        assert!(pattern_matches("a*c*e", "abcde"));
+        assert!(pattern_matches("a*", "a"));
+        assert!(!pattern_matches("a*a", "a"));
+        assert!(!pattern_matches("ab", "abc"));
+    }
+}

@@ -1,0 +1,358 @@
+//! A message on its way to one handler, and the handle that settles it exactly once.
+//!
+//! Drivers construct deliveries and carry settlements out; what the settlement *is* decides
+//! [`dispatch::outcome`](crate::dispatch), never a driver.
+
+use std::{
+    any::Any,
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use crate::{Error, ErrorKind, Result};
+
+/// A queue message as its handler may read it.
+#[derive(Clone)]
+pub struct Message {
+    queue: Arc<str>,
+    payload: Bytes,
+    id: Option<String>,
+    headers: Vec<(String, String)>,
+    attempt: u32,
+    crashes: u32,
+    native: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+impl Message {
+    /// A message as it came out of a queue: first attempt, no headers.
+    ///
+    /// ```
+    /// use microagent_core::Message;
+    ///
+    /// let message = Message::new("mailer", r#"{"text":"hi"}"#).with_attempt(2).with_header("trace", "t1");
+    /// assert_eq!((message.queue(), message.attempt(), message.header("trace")), ("mailer", 2, Some("t1")));
+    /// ```
+    pub fn new(queue: impl Into<Arc<str>>, payload: impl Into<Bytes>) -> Self {
+        Self {
+            queue: queue.into(),
+            payload: payload.into(),
+            id: None,
+            headers: Vec::new(),
+            attempt: 1,
+            crashes: 0,
+            native: None,
+        }
+    }
+
+    /// The same message with the id that the driver knows it by.
+    #[must_use]
+    pub fn with_id(mut self, id: impl Into<String>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+
+    /// The same message with one more header.
+    #[must_use]
+    pub fn with_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// The same message as its n-th handling, counted from 1.
+    #[must_use]
+    pub fn with_attempt(mut self, attempt: u32) -> Self {
+        self.attempt = attempt;
+        self
+    }
+
+    /// The same message with the number of times its consumer died while it was in flight.
+    #[must_use]
+    pub fn with_crashes(mut self, crashes: u32) -> Self {
+        self.crashes = crashes;
+        self
+    }
+
+    /// The same message with the client library's own message, for [`native`](Self::native).
+    #[must_use]
+    pub fn with_native(mut self, native: Arc<dyn Any + Send + Sync>) -> Self {
+        self.native = Some(native);
+        self
+    }
+
+    /// The queue it came from.
+    #[must_use]
+    pub fn queue(&self) -> &str {
+        &self.queue
+    }
+
+    /// The body, as it was sent.
+    #[must_use]
+    pub fn payload(&self) -> &Bytes {
+        &self.payload
+    }
+
+    /// The driver's id of the message, where it has one.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// A header by name; the last one wins.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers()
+            .filter(|(key, _)| *key == name)
+            .last()
+            .map(|(_, value)| value)
+    }
+
+    /// All headers, in the order in which they were sent.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// Which handling this is, counted from 1.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// How often a consumer died while this message was in flight.
+    #[must_use]
+    pub fn crashes(&self) -> u32 {
+        self.crashes
+    }
+
+    /// The client library's own message, where the driver offers it and `T` is its type.
+    #[must_use]
+    pub fn native<T: Any + Send + Sync>(&self) -> Option<&T> {
+        self.native.as_deref()?.downcast_ref()
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("queue", &self.queue)
+            .field("id", &self.id)
+            .field("bytes", &self.payload.len())
+            .field("attempt", &self.attempt)
+            .field("crashes", &self.crashes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a message became a dead letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DeadReason {
+    /// The body cannot be decoded into what the handler asks for.
+    Undecodable,
+    /// The handler said that no retry can help.
+    Terminal,
+    /// The last attempt failed.
+    Failed,
+    /// The last attempt timed out.
+    Timeout,
+    /// The last attempt panicked.
+    Panic,
+    /// Its consumers died with it too often.
+    Crash,
+    /// A handler with manual acknowledgement said so.
+    Rejected,
+}
+
+impl DeadReason {
+    /// The word that is stored with the dead letter.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Undecodable => "undecodable",
+            Self::Terminal => "terminal",
+            Self::Failed => "failed",
+            Self::Timeout => "timeout",
+            Self::Panic => "panic",
+            Self::Crash => "crash",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
+impl fmt::Display for DeadReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a driver is told to do with a delivery. Each is atomic: the message is in one place before and after.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settlement {
+    /// Handled: remove it.
+    Ack,
+    /// Deliver it again after the delay, as attempt n + 1. It stays durable meanwhile, outside the waiting list.
+    Retry {
+        /// How long to wait.
+        after: Duration,
+        /// Why, for people who look at the message.
+        reason: String,
+    },
+    /// Move it to this queue with the reason, the detail and the attempt count as headers.
+    DeadLetter {
+        /// The queue that keeps the dead letters.
+        queue: String,
+        /// The class of the reason.
+        reason: DeadReason,
+        /// The error's own words.
+        detail: String,
+    },
+    /// Not handled and nobody's fault (drain, stop): back to the head of the queue as the same attempt.
+    Return,
+}
+
+/// The driver's side of one delivery.
+pub trait Settle: Send + Sync + 'static {
+    /// Carries the settlement out. The call itself must not block or wait: it hands the settlement over, and the
+    /// returned [`Settled`] resolves when the broker has confirmed it. Drivers batch behind this call.
+    fn settle(self: Box<Self>, message: &Message, settlement: Settlement) -> Settled;
+}
+
+/// Resolves when the broker has confirmed a settlement.
+#[derive(Debug)]
+pub struct Settled(State);
+
+#[derive(Debug)]
+enum State {
+    Done(Option<Result<()>>),
+    Waiting(oneshot::Receiver<Result<()>>),
+}
+
+impl Settled {
+    /// A settlement that is already over.
+    #[must_use]
+    pub fn done(result: Result<()>) -> Self {
+        Self(State::Done(Some(result)))
+    }
+
+    /// A settlement whose end is told through a channel; a dropped sender is [`ErrorKind::Unavailable`].
+    #[must_use]
+    pub fn waiting(end: oneshot::Receiver<Result<()>>) -> Self {
+        Self(State::Waiting(end))
+    }
+}
+
+impl Future for Settled {
+    type Output = Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            State::Done(result) => Poll::Ready(result.take().unwrap_or(Ok(()))),
+            State::Waiting(end) => Pin::new(end).poll(cx).map(|told| {
+                told.unwrap_or_else(|_| {
+                    Err(Error::new(
+                        ErrorKind::Unavailable,
+                        "the connection ended before the settlement was confirmed; the message may be delivered again",
+                    ))
+                })
+            }),
+        }
+    }
+}
+
+/// One message out of a queue, to be settled exactly once. Every settling method takes it by value, so a
+/// second one does not compile; dropped unsettled it goes back to its queue.
+pub struct Delivery {
+    message: Message,
+    settle: Option<Box<dyn Settle>>,
+    dead_letter: Option<Arc<str>>,
+}
+
+impl Delivery {
+    /// A delivery as a driver makes it.
+    #[must_use]
+    pub fn new(message: Message, settle: Box<dyn Settle>) -> Self {
+        Self {
+            message,
+            settle: Some(settle),
+            dead_letter: None,
+        }
+    }
+
+    /// The message.
+    #[must_use]
+    pub fn message(&self) -> &Message {
+        &self.message
+    }
+
+    /// Handled: the message is gone when this returns `Ok`.
+    ///
+    /// # Errors
+    /// When the broker did not confirm; the message may then be delivered again.
+    pub async fn ack(self) -> Result<()> {
+        self.settle(Settlement::Ack).await
+    }
+
+    /// Deliver it again after the delay, as the next attempt.
+    ///
+    /// # Errors
+    /// When the broker did not confirm; the message may then be delivered again at once.
+    pub async fn retry(self, after: Duration) -> Result<()> {
+        let reason = "asked for by the handler".to_owned();
+        self.settle(Settlement::Retry { after, reason }).await
+    }
+
+    /// Park it as a dead letter with this reason.
+    ///
+    /// # Errors
+    /// When the broker did not confirm; the message may then be delivered again.
+    pub async fn dead_letter(self, detail: impl Into<String>) -> Result<()> {
+        let queue = self.dead_letter_queue();
+        let (reason, detail) = (DeadReason::Rejected, detail.into());
+        self.settle(Settlement::DeadLetter { queue, reason, detail }).await
+    }
+
+    /// Hands the settlement to the driver at once; await the result to know that it was confirmed.
+    pub fn settle(mut self, settlement: Settlement) -> Settled {
+        match self.settle.take() {
+            Some(settle) => settle.settle(&self.message, settlement),
+            None => Settled::done(Ok(())),
+        }
+    }
+
+    pub(crate) fn set_dead_letter(&mut self, queue: Option<Arc<str>>) {
+        self.dead_letter = queue;
+    }
+
+    fn dead_letter_queue(&self) -> String {
+        match &self.dead_letter {
+            Some(queue) => queue.to_string(),
+            None => format!("{}{}", self.message.queue, crate::queue::DEAD_LETTER_SUFFIX),
+        }
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        if let Some(settle) = self.settle.take() {
+            // Fire and forget: the driver flushes settlements when it closes.
+            drop(settle.settle(&self.message, crate::dispatch::outcome::abandoned()));
+        }
+    }
+}
+
+impl fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Delivery")
+            .field("message", &self.message)
+            .field("settled", &self.settle.is_none())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,142 @@
+//! Queues are values: a name, and where an AMQP broker binds it.
+
+use std::{borrow::Cow, fmt};
+
+use microagent_schema::QueueDeclaration;
+
+use crate::{Error, ErrorKind, Result};
+
+/// What the name of a dead-letter queue ends in; a declared name has no dot, so the two never collide.
+pub const DEAD_LETTER_SUFFIX: &str = ".dead";
+
+/// A queue by its name, `[a-z_][a-z0-9_]*`, with the exchange and topics that an AMQP broker binds it to.
+///
+/// ```
+/// use microagent_core::Queue;
+///
+/// const MAILER: Queue = Queue::new("mailer");
+/// assert_eq!(MAILER.name(), "mailer");
+/// assert_eq!(MAILER.dead_letter(), "mailer.dead");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Queue {
+    name: Cow<'static, str>,
+    exchange: Option<Cow<'static, str>>,
+    topics: Cow<'static, [Cow<'static, str>]>,
+}
+
+impl Queue {
+    /// A queue of this name. The name is checked where a broker first meets it.
+    #[must_use]
+    pub const fn new(name: &'static str) -> Self {
+        Self {
+            name: Cow::Borrowed(name),
+            exchange: None,
+            topics: Cow::Borrowed(&[]),
+        }
+    }
+
+    /// A queue of a name known only at run time.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidName`] for a name that is not `[a-z_][a-z0-9_]*`, optionally ending in `.dead`.
+    pub fn named(name: impl Into<String>) -> Result<Self> {
+        let queue = Self {
+            name: Cow::Owned(name.into()),
+            ..Self::new("")
+        };
+        queue.check_name()?;
+        Ok(queue)
+    }
+
+    /// The same queue bound to an exchange; only drivers with [`Caps::exchanges`](crate::Caps::exchanges) use it.
+    #[must_use]
+    pub const fn with_exchange(mut self, exchange: &'static str) -> Self {
+        // Assigning would drop the old value, which a const function cannot do.
+        std::mem::forget(self.exchange.replace(Cow::Borrowed(exchange)));
+        self
+    }
+
+    /// The same queue bound to its exchange by these topics instead of by everything.
+    #[must_use]
+    pub const fn with_topics(mut self, topics: &'static [Cow<'static, str>]) -> Self {
+        std::mem::forget(std::mem::replace(&mut self.topics, Cow::Borrowed(topics)));
+        self
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The exchange, where one is declared.
+    #[must_use]
+    pub fn exchange(&self) -> Option<&str> {
+        self.exchange.as_deref()
+    }
+
+    /// The topics by which the queue is bound to its exchange; empty means everything.
+    pub fn topics(&self) -> impl Iterator<Item = &str> {
+        self.topics.iter().map(AsRef::as_ref)
+    }
+
+    /// The name of the queue where its dead letters go by default.
+    #[must_use]
+    pub fn dead_letter(&self) -> String {
+        format!("{}{DEAD_LETTER_SUFFIX}", self.name)
+    }
+
+    /// Checks the name against what every driver can carry.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidName`], with the name and what is allowed.
+    pub fn check_name(&self) -> Result<()> {
+        let plain = self.name.strip_suffix(DEAD_LETTER_SUFFIX).unwrap_or(&self.name);
+        let mut letters = plain.bytes();
+        let head = letters.next().is_some_and(|b| b.is_ascii_lowercase() || b == b'_');
+        let tail = letters.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+        if head && tail {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::InvalidName,
+            format!(
+                "`{}` is no queue name: lower-case letters, digits and `_` are allowed, not starting with a digit",
+                self.name
+            ),
+        ))
+    }
+}
+
+impl From<&QueueDeclaration> for Queue {
+    fn from(declared: &QueueDeclaration) -> Self {
+        Self {
+            name: Cow::Owned(declared.name.clone()),
+            exchange: declared.exchange.clone().map(Cow::Owned),
+            topics: declared.topics.iter().cloned().map(Cow::Owned).collect(),
+        }
+    }
+}
+
+impl fmt::Display for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_checked() {
+        for good in ["mailer", "a1_b", "_x", "mailer.dead"] {
+            assert!(Queue::named(good).is_ok(), "{good}");
+        }
+        for bad in ["", "1a", "Mailer", "a b", "a.b", ".dead", "a:b"] {
+            let error = Queue::named(bad).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidName, "{bad}");
+        }
+    }
+}
