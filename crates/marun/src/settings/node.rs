@@ -1,0 +1,79 @@
+//! A settings file as a tree of values that know their place, whatever the format was.
+//! It knows no key; `section.rs` reads keys.
+
+use serde_json::{Map, Number};
+
+use super::place::{Place, SettingsError};
+
+/// A value and where it stands.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub(crate) place: Place,
+    pub(crate) value: Value,
+}
+
+/// What TOML and JSON have in common.
+#[derive(Clone, Debug)]
+pub(crate) enum Value {
+    Null,
+    Bool(bool),
+    Number(Number),
+    String(String),
+    Array(Vec<Node>),
+    /// In the order of the file; keys are unique.
+    Table(Vec<(String, Node)>),
+}
+
+impl Node {
+    /// The value as JSON, without its places.
+    pub(crate) fn into_json(self) -> serde_json::Value {
+        match self.value {
+            Value::Null => serde_json::Value::Null,
+            Value::Bool(value) => value.into(),
+            Value::Number(value) => value.into(),
+            Value::String(value) => value.into(),
+            Value::Array(items) => items.into_iter().map(Self::into_json).collect(),
+            Value::Table(entries) => {
+                let map: Map<_, _> = entries
+                    .into_iter()
+                    .map(|(key, node)| (key, node.into_json()))
+                    .collect();
+                map.into()
+            }
+        }
+    }
+
+    /// Applies `change` to every string value in the tree; keys stay as they are.
+    pub(crate) fn change_strings(
+        &mut self,
+        change: &dyn Fn(&Place, &str) -> Result<String, SettingsError>,
+    ) -> Result<(), SettingsError> {
+        match &mut self.value {
+            Value::String(text) => *text = change(&self.place, text)?,
+            Value::Array(items) => {
+                for item in items {
+                    item.change_strings(change)?;
+                }
+            }
+            Value::Table(entries) => {
+                for (_, node) in entries {
+                    node.change_strings(change)?;
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+        Ok(())
+    }
+
+    /// What to call this value's type in a message.
+    pub(crate) fn type_name(&self) -> &'static str {
+        match self.value {
+            Value::Null => "null",
+            Value::Bool(_) => "a boolean",
+            Value::Number(_) => "a number",
+            Value::String(_) => "a string",
+            Value::Array(_) => "an array",
+            Value::Table(_) => "a table",
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Where a value stands in a settings file, for messages. It reads no file.
+
+use std::{fmt, path::Path, path::PathBuf, sync::Arc};
+
+/// A value's place: the file, its line where the format tells it, and the path of keys.
+///
+/// It prints as the beginning of a message: `settings.toml:12: agent.user_agent.bus`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    file: Arc<Path>,
+    line: Option<usize>,
+    key: String,
+}
+
+impl Place {
+    /// The top of a file.
+    pub(crate) fn top(file: &Path) -> Self {
+        Self {
+            file: Arc::from(file),
+            line: None,
+            key: String::new(),
+        }
+    }
+
+    /// The place of `name` inside this one.
+    pub(crate) fn child(&self, name: &str, line: Option<usize>) -> Self {
+        let key = if self.key.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{}.{name}", self.key)
+        };
+        Self {
+            file: Arc::clone(&self.file),
+            line,
+            key,
+        }
+    }
+
+    /// The place of the element `index` of this array, counted from 0.
+    pub(crate) fn element(&self, index: usize, line: Option<usize>) -> Self {
+        Self {
+            file: Arc::clone(&self.file),
+            line,
+            key: format!("{}[{index}]", self.key),
+        }
+    }
+
+    /// The same place on another line.
+    pub(crate) fn at_line(mut self, line: Option<usize>) -> Self {
+        self.line = line;
+        self
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// The path of keys, with dots; empty for the file as a whole.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The folder that relative paths of this file start from.
+    pub(crate) fn folder(&self) -> PathBuf {
+        let folder = self.file.parent().unwrap_or(Path::new(""));
+        std::path::absolute(folder.join(".")).unwrap_or_else(|_| folder.to_owned())
+    }
+
+    /// What is wrong here, as an error.
+    pub(crate) fn error(&self, message: impl Into<String>) -> SettingsError {
+        SettingsError {
+            place: self.clone(),
+            message: message.into(),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file.display())?;
+        if let Some(line) = self.line {
+            write!(f, ":{line}")?;
+        }
+        if !self.key.is_empty() {
+            write!(f, ": {}", self.key)?;
+        }
+        Ok(())
+    }
+}
+
+/// What is wrong in a settings file: the place, then what is wrong and what is allowed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingsError {
+    place: Place,
+    message: String,
+}
+
+impl SettingsError {
+    /// Where it is wrong.
+    #[must_use]
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+}
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.message)
+    }
+}
+
+impl std::error::Error for SettingsError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_begins_with_file_line_and_key() {
+        let place = Place::top(Path::new("a/settings.toml"))
+            .child("agent", Some(1))
+            .child("user", Some(2))
+            .child("command", Some(3))
+            .element(0, Some(4));
+        let error = place.error("must be a string");
+        assert_eq!(
+            error.to_string(),
+            "a/settings.toml:4: agent.user.command[0]: must be a string"
+        );
+    }
+
+    #[test]
+    fn relative_paths_start_at_the_file() {
+        assert_eq!(
+            Place::top(Path::new("/etc/marun/settings.toml")).folder(),
+            Path::new("/etc/marun")
+        );
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(Place::top(Path::new("settings.toml")).folder(), here);
+    }
+}

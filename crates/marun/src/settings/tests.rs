@@ -1,0 +1,201 @@
+//! The keys of a settings file: what is read, and what is refused with which words.
+
+use super::*;
+
+fn parse(file: &str, text: &str) -> Result<Settings, String> {
+    let environment = |name: &str| (name == "REDIS").then(|| "redis://db/7".to_owned());
+    Settings::parse_with(Path::new(file), text, &environment).map_err(|error| error.to_string())
+}
+
+const DOCUMENTED: &str = r#"
+declarations = "signals.json"
+program      = "../target/release/examples"
+
+[bus.main]
+dsn    = "${REDIS}"
+prefix = "PREF"
+strict = true
+
+[broker.main]
+dsn = "redis://localhost/7"
+
+[agent.user_agent]
+backend  = "UserAgent"
+bus      = "main"
+broker   = "main"
+settings = { secret = "${SECRET:-none}", n = [1, 2.5] }
+grace    = "5s"
+ready_timeout = 2
+
+[agent.legacy]
+command = ["python3", "-m", "legacy_agent"]
+"#;
+
+#[test]
+fn the_documented_file_is_read() {
+    let settings = parse("settings.toml", DOCUMENTED).unwrap();
+    assert_eq!(settings.declarations.unwrap().value, "signals.json");
+    assert_eq!(
+        settings.program.unwrap().value,
+        "../target/release/examples"
+    );
+    let bus = &settings.buses["main"];
+    assert_eq!(bus.dsn.value, "redis://db/7");
+    assert_eq!(bus.prefix.as_ref().unwrap().value, "PREF");
+    assert_eq!(bus.strict, Some(true));
+    assert_eq!(settings.brokers["main"].dsn.value, "redis://localhost/7");
+    let agent = &settings.agents["user_agent"];
+    assert_eq!(
+        agent.settings.to_string(),
+        r#"{"secret":"none","n":[1,2.5]}"#
+    );
+    assert_eq!(agent.grace, Duration::from_secs(5));
+    assert_eq!(agent.ready_timeout, Duration::from_secs(2));
+    let legacy = &settings.agents["legacy"];
+    assert_eq!(legacy.grace, DEFAULT_GRACE);
+    assert!(matches!(&legacy.member, Member::Command(command) if command.value.len() == 3));
+}
+
+#[test]
+fn json_says_the_same() {
+    let text = r#"{
+        "bus": {"main": {"dsn": "${REDIS}"}},
+        "agent": {"a": {"backend": "A", "bus": "main", "settings": {"n": null}}}
+    }"#;
+    let settings = parse("settings.json", text).unwrap();
+    assert_eq!(settings.buses["main"].dsn.value, "redis://db/7");
+    assert_eq!(settings.agents["a"].settings.to_string(), r#"{"n":null}"#);
+}
+
+#[test]
+fn what_is_wrong_names_file_line_key_and_what_is_allowed() {
+    let agent = "[agent.a]\nbackend = 'A'\n";
+    let cases = [
+        (
+            "x.toml",
+            "",
+            "x.toml: there is no agent; at least one table `[agent.NAME]`",
+        ),
+        (
+            "x.yaml",
+            "",
+            "x.yaml: unknown format; allowed: .toml, .json",
+        ),
+        ("x", "", "x: unknown format"),
+        (
+            "x.toml",
+            "agents = 1",
+            "x.toml:1: agents: unknown key; did you mean `agent`? allowed: declarations, program, bus, broker, agent",
+        ),
+        (
+            "x.json",
+            "{\"agents\": 1}",
+            "x.json: agents: unknown key; did you mean `agent`?",
+        ),
+        (
+            "x.toml",
+            "[bus.b]\ndns = 'x'",
+            "x.toml:2: bus.b.dns: unknown key; did you mean `dsn`? allowed: dsn, prefix, strict",
+        ),
+        (
+            "x.toml",
+            "[broker.b]\ndsn = 'x'\nprefix = 'y'",
+            "x.toml:3: broker.b.prefix: unknown key; allowed: dsn",
+        ),
+        (
+            "x.toml",
+            "[bus.b]\nprefix = 'x'",
+            "x.toml:1: bus.b: the key `dsn` is missing",
+        ),
+        (
+            "x.toml",
+            "[bus.b]\ndsn = 7",
+            "x.toml:2: bus.b.dsn: must be a string, not a number",
+        ),
+        (
+            "x.toml",
+            "[bus.b]\ndsn = '${NO}'",
+            "x.toml:2: bus.b.dsn: the environment variable NO is not set",
+        ),
+        (
+            "x.toml",
+            "bus = 'x'",
+            "x.toml:1: bus: must be a table, not a string",
+        ),
+        (
+            "x.toml",
+            "agent.a = 'x'",
+            "x.toml:1: agent.a: must be a table, not a string",
+        ),
+        (
+            "x.toml",
+            "[agent.a]\nbackend = 'A'\nbus = 'mian'\n[bus.main]\ndsn = 'x'",
+            "x.toml:3: agent.a.bus: there is no bus `mian`; did you mean `main`? allowed: main",
+        ),
+        (
+            "x.toml",
+            "[agent.a]\nbackend = 'A'\nbroker = 'b'",
+            "x.toml:3: agent.a.broker: there is no broker `b`; this file has no `[broker.NAME]`",
+        ),
+        (
+            "x.toml",
+            "[agent.a]\nrestart = 1",
+            "x.toml:2: agent.a.restart: unknown key; allowed: backend, command, bus, broker, settings, grace, ready_timeout",
+        ),
+        (
+            "x.toml",
+            "[agent.a]",
+            "x.toml:1: agent.a: one of the keys `backend` and `command` is needed",
+        ),
+        (
+            "x.toml",
+            "[agent.a]\nbackend = 'A'\ncommand = ['a']",
+            "x.toml:3: agent.a.command: an agent has either",
+        ),
+        (
+            "x.toml",
+            "[agent.a]\ncommand = ['a']\nbus = 'a'",
+            "x.toml:3: agent.a.bus: not allowed beside `command`",
+        ),
+        (
+            "x.toml",
+            "[agent.a]\nbackend = 'A'\nsettings = 1",
+            "x.toml:3: agent.a.settings: must be a table",
+        ),
+        (
+            "x.toml",
+            "[agent.a]\nbackend = 'A'\ngrace = 'x'",
+            "x.toml:3: agent.a.grace: must be seconds",
+        ),
+        (
+            "x.toml",
+            "[agent.marun]\nbackend = 'A'",
+            "x.toml:1: agent.marun: the name `marun` is taken",
+        ),
+        (
+            "x.toml",
+            "[agent.'a b']\nbackend = 'A'",
+            "x.toml:1: agent.a b: this is no name for an agent",
+        ),
+        ("x.toml", "[agent.a", "x.toml:1: not valid TOML: "),
+    ];
+    for (file, text, expected) in cases {
+        let message = parse(file, text).unwrap_err();
+        assert!(
+            message.starts_with(expected),
+            "{message}\nexpected: {expected}"
+        );
+        assert!(!message.contains('\n'), "one line: {message}");
+    }
+    assert!(parse("x.toml", agent).is_ok());
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let error = Settings::read(Path::new("/nowhere/settings.toml")).unwrap_err();
+    let message = error.to_string();
+    assert!(
+        message.starts_with("/nowhere/settings.toml: cannot read the settings: "),
+        "{message}"
+    );
+}
