@@ -1,1 +1,20 @@
 //! The text formats that every part of MicroAgent agrees on, as pure functions from text to data.
+//!
+//! Both the macros (at compile time) and the runtime read declarations and schedules with this crate, so that they
+//! can never disagree. It opens no file, asks no clock and knows no time zone.
+//!
+//! - [`Declarations`]: the format of `signals.json`; [`SignalDeclaration::violations`] checks a payload against it.
+//! - [`names`]: what signals, queues, arguments and prefixes may be called.
+//! - [`CronSpec`]: the five fields of cron.
+//! - [`parse_duration`]: `1.5`, `"30"`, `"1500ms"`.
+
+pub mod names;
+
+mod declarations;
+mod duration;
+
+pub use declarations::{
+    ArgumentDeclaration, DeclarationError, Declarations, JsonType, Problem, QueueDeclaration,
+    SignalDeclaration, Violation,
+};
+pub use duration::{DurationError, parse_duration};

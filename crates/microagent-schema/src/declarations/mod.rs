@@ -1,0 +1,141 @@
+//! What a deployment's `signals.json` declares: signals with their arguments, and queues.
+//!
+//! The only place that knows the file's format. It reads text; where the text comes from is the caller's concern.
+
+mod duplicates;
+mod error;
+mod json_type;
+mod reader;
+mod violation;
+
+pub use error::{DeclarationError, Problem};
+pub use json_type::JsonType;
+pub use violation::Violation;
+
+/// Everything that one `signals.json` declares.
+///
+/// ```
+/// use microagent_schema::Declarations;
+///
+/// let declared = Declarations::parse(r#"{
+///     "version": 2,
+///     "signals": [{"name": "started", "providing_args": []},
+///                 {"name": "user_created", "providing_args": {"user_id": "number", "code": ["string", "null"]}}],
+///     "queues": [{"name": "mailer"}]
+/// }"#).unwrap();
+///
+/// let signal = declared.signal("user_created").unwrap();
+/// assert!(signal.typed);
+/// assert_eq!(signal.arguments[0].name, "user_id");
+/// assert!(declared.queue("mailer").is_some());
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Declarations {
+    /// The format's version, 1 or 2; 1 where the file names none.
+    pub version: u32,
+    /// The channel prefix of the deployment, where the file names one; settings may override it.
+    pub default_prefix: Option<String>,
+    /// The signals, in the file's order; names are unique.
+    pub signals: Vec<SignalDeclaration>,
+    /// The queues, in the file's order; names are unique.
+    pub queues: Vec<QueueDeclaration>,
+    /// What was understood but deserves a look, one sentence each; whoever loads the file logs them.
+    pub warnings: Vec<String>,
+}
+
+/// One signal: its name and the structure of its payload.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SignalDeclaration {
+    /// The name, `[a-z_][a-z0-9_]*`.
+    pub name: String,
+    /// The arguments, in the file's order; names are unique.
+    pub arguments: Vec<ArgumentDeclaration>,
+    /// Whether `providing_args` was an object with types rather than a list of names.
+    pub typed: bool,
+}
+
+/// One argument of a signal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ArgumentDeclaration {
+    /// The name, an identifier.
+    pub name: String,
+    /// The JSON types that its value may have; empty means any.
+    pub types: Vec<JsonType>,
+}
+
+/// One queue: its name, and where an AMQP broker binds it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QueueDeclaration {
+    /// The name, `[a-z_][a-z0-9_]*`.
+    pub name: String,
+    /// The exchange that the queue is bound to.
+    pub exchange: Option<String>,
+    /// The topics that bind it there; empty means everything.
+    pub topics: Vec<String>,
+}
+
+impl Default for Declarations {
+    /// Nothing declared, in the version of a file that names none.
+    fn default() -> Self {
+        Self {
+            version: 1,
+            default_prefix: None,
+            signals: Vec::new(),
+            queues: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+}
+
+impl Declarations {
+    /// Reads the text of a `signals.json`.
+    ///
+    /// # Errors
+    /// [`DeclarationError`] with every problem of the text, each with its place and what is allowed there.
+    ///
+    /// ```
+    /// use microagent_schema::Declarations;
+    ///
+    /// let error = Declarations::parse(r#"{"queues": [{"name": "Mailer"}]}"#).unwrap_err();
+    /// assert!(error.to_string().starts_with("queues[0].name: `Mailer` is no queue name: "));
+    /// ```
+    pub fn parse(json: &str) -> Result<Self, DeclarationError> {
+        let document = serde_json::from_str(json).map_err(DeclarationError::from_syntax)?;
+        reader::read(&document, duplicates::find(json)).map_err(DeclarationError::new)
+    }
+
+    /// The signal of this name.
+    #[must_use]
+    pub fn signal(&self, name: &str) -> Option<&SignalDeclaration> {
+        self.signals.iter().find(|signal| signal.name == name)
+    }
+
+    /// The queue of this name.
+    #[must_use]
+    pub fn queue(&self, name: &str) -> Option<&QueueDeclaration> {
+        self.queues.iter().find(|queue| queue.name == name)
+    }
+}
+
+impl SignalDeclaration {
+    /// The argument of this name.
+    #[must_use]
+    pub fn argument(&self, name: &str) -> Option<&ArgumentDeclaration> {
+        self.arguments.iter().find(|argument| argument.name == name)
+    }
+}
+
+impl ArgumentDeclaration {
+    /// Whether a value of this type may be sent for the argument.
+    ///
+    /// ```
+    /// use microagent_schema::{ArgumentDeclaration, JsonType};
+    ///
+    /// let code = ArgumentDeclaration { name: "code".to_owned(), types: vec![JsonType::Number] };
+    /// assert!(code.accepts(JsonType::Number) && !code.accepts(JsonType::Null));
+    /// ```
+    #[must_use]
+    pub fn accepts(&self, found: JsonType) -> bool {
+        self.types.is_empty() || self.types.contains(&found)
+    }
+}

@@ -1,0 +1,143 @@
+//! How a payload breaks its signal's declaration. What follows from it, a warning or an error, is the bus's decision.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use super::{JsonType, SignalDeclaration};
+
+/// One way in which a payload breaks its signal's declaration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Violation {
+    /// A declared argument is not there.
+    Missing {
+        /// The argument's name.
+        argument: String,
+    },
+    /// An argument is there that is not declared.
+    Undeclared {
+        /// The argument's name.
+        argument: String,
+    },
+    /// The value of an argument has none of the declared types.
+    WrongType {
+        /// The argument's name.
+        argument: String,
+        /// The declared types.
+        expected: Vec<JsonType>,
+        /// The value's type.
+        found: JsonType,
+    },
+}
+
+impl SignalDeclaration {
+    /// How a payload breaks this declaration: missing arguments and wrong types first, in declared order, then
+    /// undeclared arguments. Empty when it does not.
+    ///
+    /// ```
+    /// use microagent_schema::Declarations;
+    /// use serde_json::json;
+    ///
+    /// let declared = Declarations::parse(r#"{"signals": [
+    ///     {"name": "user_created", "providing_args": {"user_id": "number", "code": ["number", "null"]}}
+    /// ]}"#).unwrap();
+    /// let payload = json!({"code": "x", "age": 7});
+    /// let violations = declared.signal("user_created").unwrap().violations(payload.as_object().unwrap());
+    ///
+    /// let sentences: Vec<_> = violations.iter().map(ToString::to_string).collect();
+    /// assert_eq!(sentences, [
+    ///     "argument `user_id` is missing",
+    ///     "argument `code` must be a number or null, but is a string",
+    ///     "argument `age` is not declared",
+    /// ]);
+    /// ```
+    #[must_use]
+    pub fn violations(&self, args: &Map<String, Value>) -> Vec<Violation> {
+        let mut violations: Vec<_> = self.unmet_arguments(args).collect();
+        let undeclared = args.keys().filter(|name| self.argument(name).is_none());
+        violations.extend(undeclared.map(|name| Violation::Undeclared {
+            argument: name.clone(),
+        }));
+        violations
+    }
+
+    fn unmet_arguments(&self, args: &Map<String, Value>) -> impl Iterator<Item = Violation> {
+        self.arguments.iter().filter_map(|declared| {
+            let argument = declared.name.clone();
+            let Some(found) = args.get(&argument).map(JsonType::of) else {
+                return Some(Violation::Missing { argument });
+            };
+            (!declared.accepts(found)).then(|| Violation::WrongType {
+                argument,
+                expected: declared.types.clone(),
+                found,
+            })
+        })
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing { argument } => write!(f, "argument `{argument}` is missing"),
+            Self::Undeclared { argument } => write!(f, "argument `{argument}` is not declared"),
+            Self::WrongType {
+                argument,
+                expected,
+                found,
+            } => {
+                let allowed: Vec<_> = expected.iter().map(|known| known.with_article()).collect();
+                let (allowed, found) = (allowed.join(" or "), found.with_article());
+                write!(f, "argument `{argument}` must be {allowed}, but is {found}")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::Declarations;
+
+    fn violations(providing_args: Value, payload: &Value) -> Vec<String> {
+        let file = json!({"signals": [{"name": "s", "providing_args": providing_args}]});
+        let declared = Declarations::parse(&file.to_string()).unwrap();
+        let found = declared.signals[0].violations(payload.as_object().unwrap());
+        found.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn an_untyped_argument_takes_any_value() {
+        for value in [json!(1), json!("x"), json!(null), json!({"a": []})] {
+            assert!(violations(json!(["a"]), &json!({"a": value})).is_empty());
+        }
+    }
+
+    #[test]
+    fn an_untyped_signal_still_names_its_arguments() {
+        assert_eq!(
+            violations(json!(["a"]), &json!({"b": 1})),
+            ["argument `a` is missing", "argument `b` is not declared"]
+        );
+    }
+
+    #[test]
+    fn null_must_be_declared() {
+        let declared = json!({"a": "boolean", "b": ["boolean", "null"]});
+        assert_eq!(
+            violations(declared, &json!({"a": null, "b": null})),
+            ["argument `a` must be a boolean, but is null"]
+        );
+    }
+
+    #[test]
+    fn a_boolean_is_no_number_and_a_fraction_is_one() {
+        let declared = json!({"a": "number", "b": "number"});
+        assert_eq!(
+            violations(declared, &json!({"a": true, "b": 1.5})),
+            ["argument `a` must be a number, but is a boolean"]
+        );
+    }
+}
