@@ -10,9 +10,11 @@
 
 pub mod names;
 
+mod cron;
 mod declarations;
 mod duration;
 
+pub use cron::{CronError, CronSpec, Field, FieldSet};
 pub use declarations::{
     ArgumentDeclaration, DeclarationError, Declarations, JsonType, Problem, QueueDeclaration,
     SignalDeclaration, Violation,

@@ -106,12 +106,31 @@ pub fn check_argument(name: &str) -> Result<(), NameError> {
 /// assert!(check_prefix("a:b").is_err());
 /// ```
 pub fn check_prefix(prefix: &str) -> Result<(), NameError> {
+    check_part_of_channel("prefix", prefix)
+}
+
+/// Checks the sender of a signal: not empty, none of `: # * ? [ ] \`, no control character.
+///
+/// # Errors
+/// [`NameError`], with the sender and what is allowed.
+///
+/// ```
+/// use microagent_schema::names::check_sender;
+///
+/// assert!(check_sender("user_agent").is_ok());
+/// assert!(check_sender("a:b").is_err());
+/// ```
+pub fn check_sender(sender: &str) -> Result<(), NameError> {
+    check_part_of_channel("sender", sender)
+}
+
+fn check_part_of_channel(what: &str, name: &str) -> Result<(), NameError> {
     let reserved = |c: char| RESERVED_IN_CHANNELS.contains(&c) || c.is_control();
-    if !prefix.is_empty() && !prefix.contains(reserved) {
+    if !name.is_empty() && !name.contains(reserved) {
         return Ok(());
     }
     Err(NameError(format!(
-        "{prefix:?} is no prefix: it must not be empty and may hold none of : # * ? [ ] \\ and no control character"
+        "{name:?} is no {what}: it must not be empty and may hold none of : # * ? [ ] \\ and no control character"
     )))
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use microagent_schema::{Declarations, JsonType, names, parse_duration};
+use microagent_schema::{CronSpec, Declarations, Field, JsonType, names, parse_duration};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -185,5 +185,25 @@ proptest! {
     #[test]
     fn number_like_texts_as_a_duration(text in "[-+]?[0-9]{0,25}[.]?[0-9]{0,25}( ?[a-z]{0,3})?") {
         let _ = parse_duration(&text);
+    }
+
+    #[test]
+    fn any_text_as_a_schedule(text in any::<String>()) {
+        let _ = CronSpec::parse(&text);
+    }
+
+    #[test]
+    fn nearly_valid_schedules(text in "([-*/,0-9a-z]{1,4}[ \t]){4,5}[*/,0-9a-z@]{1,5}|@[a-z]{4,8}|([*]|[0-9]|[1-5]-[5-9]/?[0-9]?|[a-z]{3}) ([*]|[0-9]|[0-9]{1,2}) [1-9*] [1-9*] [0-7*]") {
+        match CronSpec::parse(&text) {
+            Ok(spec) => {
+                let sets = [spec.minutes(), spec.hours(), spec.days_of_month(), spec.months(), spec.days_of_week()];
+                for (set, field) in sets.into_iter().zip(Field::ALL) {
+                    prop_assert!(!set.is_empty() && set.iter().all(|value| field.range().contains(&value)));
+                }
+                prop_assert!(!spec.days_of_week().contains(7));
+                let _ = spec.differs_in_python();
+            }
+            Err(error) => prop_assert!(!error.message.is_empty()),
+        }
     }
 }

@@ -1,0 +1,145 @@
+//! How Python `MicroAgent` (1.8 and 1.9) reads a schedule, for those who bring theirs along.
+//!
+//! There day of week 0 is Monday, a step keeps the values that it divides, and lists, ranges and words do not mix.
+
+use super::{CronSpec, Field, FieldSet, split_fields};
+
+const WEEKDAYS_FROM_MONDAY: [&str; 7] = [
+    "Monday",
+    "Tuesday",
+    "Wednesday",
+    "Thursday",
+    "Friday",
+    "Saturday",
+    "Sunday",
+];
+
+/// How many values a sentence lists before it abridges them.
+const LISTED: usize = 8;
+
+/// How Python reads the schedule differently, as a sentence.
+pub(super) fn difference(spec: &CronSpec) -> Option<String> {
+    if spec.source.starts_with('@') {
+        return Some("Python MicroAgent refuses this schedule: it knows no nicknames".to_owned());
+    }
+    // A spec was split before, so this cannot fail again.
+    let texts = split_fields(&spec.source).ok()?;
+    let mut sets = [FieldSet::default(); 5];
+    let mut clauses = Vec::new();
+    for (i, field) in Field::ALL.into_iter().enumerate() {
+        let Some(set) = read_field(field, texts[i]) else {
+            return Some(refusal(field, texts[i]));
+        };
+        clauses.extend(field_difference(spec, field, texts[i], set));
+        sets[i] = set;
+    }
+    clauses.extend(rule_difference(spec, sets[2], sets[4]));
+    (!clauses.is_empty()).then(|| {
+        let clauses = clauses.join("; ");
+        format!("Python MicroAgent reads this schedule differently: {clauses}")
+    })
+}
+
+/// The values that Python takes from a field that the standard accepts; none where it raises.
+fn read_field(field: Field, text: &str) -> Option<FieldSet> {
+    if !text.contains(['-', '*']) {
+        return text.split(',').map(|value| value.parse().ok()).collect();
+    }
+    let (span, step) = text.split_once('/').unwrap_or((text, "1"));
+    let (first, last) = match span.split_once('-') {
+        Some((first, last)) => (first.parse().ok()?, last.parse().ok()?),
+        None if span == "*" => field.range().into_inner(),
+        None => return None,
+    };
+    let step: u16 = step.parse().ok()?;
+    Some(
+        (first..=last)
+            .filter(|value| u16::from(*value) % step == 0)
+            .collect(),
+    )
+}
+
+fn refusal(field: Field, text: &str) -> String {
+    let reason = if text.bytes().any(|b| b.is_ascii_alphabetic()) {
+        "holds a name, and it knows numbers only"
+    } else {
+        "has more than one item with a range among them, and it knows lists of numbers only"
+    };
+    format!("Python MicroAgent refuses this schedule: {field} `{text}` {reason}")
+}
+
+fn field_difference(spec: &CronSpec, field: Field, text: &str, set: FieldSet) -> Option<String> {
+    if from_sunday(field, set) == spec.set_of(field) {
+        return None;
+    }
+    let (values, reason) = match field {
+        Field::DayOfWeek => (weekday_names(set), "0 is Monday"),
+        _ => (
+            set.iter().map(|value| value.to_string()).collect(),
+            "a step keeps what it divides",
+        ),
+    };
+    if values.is_empty() {
+        return Some(format!("{field} `{text}` means nothing there ({reason})"));
+    }
+    Some(format!(
+        "{field} `{text}` means {} there ({reason})",
+        listed(&values)
+    ))
+}
+
+/// Python's set in the standard's numbers. Its day of week 7 is no day at all.
+fn from_sunday(field: Field, set: FieldSet) -> FieldSet {
+    match field {
+        Field::DayOfWeek => set
+            .iter()
+            .filter(|day| *day < 7)
+            .map(|day| (day + 1) % 7)
+            .collect(),
+        _ => set,
+    }
+}
+
+fn weekday_names(set: FieldSet) -> Vec<String> {
+    let names = set
+        .iter()
+        .filter_map(|day| WEEKDAYS_FROM_MONDAY.get(usize::from(day)));
+    names.map(|&name| name.to_owned()).collect()
+}
+
+fn listed(values: &[String]) -> String {
+    match values {
+        [first, second, third, .., last] if values.len() > LISTED => {
+            format!("{first}, {second}, {third}, … {last}")
+        }
+        _ => values.join(", "),
+    }
+}
+
+/// Whether Python combines day of month and day of week otherwise, given its own readings of the two.
+fn rule_difference(spec: &CronSpec, days: FieldSet, weekdays: FieldSet) -> Option<String> {
+    let every_day = (1..=31).all(|day| days.contains(day));
+    let every_weekday = (0..7).all(|day| weekdays.contains(day));
+    let since_1_9 = |by_date: bool, by_weekday: bool| match (every_day, every_weekday) {
+        (false, false) => by_date || by_weekday,
+        _ => by_date && by_weekday,
+    };
+    let differs = |rule: &dyn Fn(bool, bool) -> bool| {
+        (1..=31).any(|day| {
+            (0..7).any(|weekday| {
+                let (by_date, by_weekday) = (days.contains(day), weekdays.contains(weekday));
+                rule(by_date, by_weekday) != spec.day_rule(by_date, by_weekday)
+            })
+        })
+    };
+    let before_1_9 = |by_date: bool, by_weekday: bool| by_date && by_weekday;
+    let clause = match (differs(&before_1_9), differs(&since_1_9)) {
+        (true, true) => "a day must match both day of month and day of week there",
+        (true, false) => "up to 1.8 a day must match both day of month and day of week there",
+        (false, true) => {
+            "since 1.9 a day need only match one of day of month and day of week there"
+        }
+        (false, false) => return None,
+    };
+    Some(clause.to_owned())
+}
