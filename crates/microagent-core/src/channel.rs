@@ -4,15 +4,14 @@
 
 use std::fmt;
 
+use microagent_schema::names;
+
 use crate::{Error, ErrorKind, Result};
 
 /// The prefix of a deployment that names none.
 pub const DEFAULT_PREFIX: &str = "PUBSUB";
 /// The internal signal that carries answers.
-pub const RESPONSE: &str = "response";
-
-/// What would change the meaning of a channel name or of a subscription's pattern.
-const RESERVED: &[char] = &[':', '#', '*', '?', '[', ']', '\\'];
+pub(crate) const RESPONSE: &str = "response";
 
 /// A channel name, taken apart.
 ///
@@ -78,18 +77,24 @@ impl fmt::Display for Channel<'_> {
     }
 }
 
-/// Refuses a prefix or sender that would deafen a peer.
+/// Refuses a sender that would deafen a peer.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidName`], with what it is (`what`), the name and the characters that are not allowed.
-pub fn check_name(what: &str, name: &str) -> Result<()> {
-    if !name.is_empty() && !name.contains(RESERVED) && !name.contains(char::is_control) {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorKind::InvalidName,
-        format!("`{name}` is no {what}: it must not be empty and may hold none of : # * ? [ ] \\"),
-    ))
+/// [`ErrorKind::InvalidName`], with the name and the characters that are not allowed.
+pub(crate) fn check_sender(name: &str) -> Result<()> {
+    names::check_sender(name).map_err(invalid)
+}
+
+/// Refuses a prefix that would deafen a peer.
+///
+/// # Errors
+/// [`ErrorKind::InvalidName`], with the name and the characters that are not allowed.
+pub(crate) fn check_prefix(name: &str) -> Result<()> {
+    names::check_prefix(name).map_err(invalid)
+}
+
+fn invalid(error: names::NameError) -> Error {
+    Error::new(ErrorKind::InvalidName, error.to_string())
 }
 
 /// Whether a channel name matches a subscription's pattern, in which `*` stands for any text.
@@ -123,10 +128,13 @@ mod tests {
     #[test]
     fn reserved_characters_are_refused_in_names() {
         for name in ["", "a:b", "a#b", "a*", "a?", "[a]", "a\\b", "a\nb"] {
-            assert_eq!(check_name("sender", name).unwrap_err().kind(), ErrorKind::InvalidName);
+            assert_eq!(
+                check_sender(name).unwrap_err().kind(),
+                ErrorKind::InvalidName
+            );
         }
         for name in ["user_agent", "Web-1", "é"] {
-            assert!(check_name("sender", name).is_ok());
+            assert!(check_sender(name).is_ok());
         }
     }
 

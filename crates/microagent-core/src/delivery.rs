@@ -8,7 +8,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
@@ -19,8 +19,13 @@ use tokio::sync::oneshot;
 use crate::{Error, ErrorKind, Result};
 
 /// A queue message as its handler may read it.
+///
+/// Cloning is cheap: clones share one allocation.
 #[derive(Clone)]
-pub struct Message {
+pub struct Message(Arc<Parts>);
+
+#[derive(Clone)]
+struct Parts {
     queue: Arc<str>,
     payload: Bytes,
     id: Option<String>,
@@ -40,7 +45,7 @@ impl Message {
     /// assert_eq!((message.queue(), message.attempt(), message.header("trace")), ("mailer", 2, Some("t1")));
     /// ```
     pub fn new(queue: impl Into<Arc<str>>, payload: impl Into<Bytes>) -> Self {
-        Self {
+        Self(Arc::new(Parts {
             queue: queue.into(),
             payload: payload.into(),
             id: None,
@@ -48,60 +53,62 @@ impl Message {
             attempt: 1,
             crashes: 0,
             native: None,
-        }
+        }))
     }
 
     /// The same message with the id that the driver knows it by.
     #[must_use]
     pub fn with_id(mut self, id: impl Into<String>) -> Self {
-        self.id = Some(id.into());
+        Arc::make_mut(&mut self.0).id = Some(id.into());
         self
     }
 
     /// The same message with one more header.
     #[must_use]
     pub fn with_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.headers.push((name.into(), value.into()));
+        Arc::make_mut(&mut self.0)
+            .headers
+            .push((name.into(), value.into()));
         self
     }
 
     /// The same message as its n-th handling, counted from 1.
     #[must_use]
     pub fn with_attempt(mut self, attempt: u32) -> Self {
-        self.attempt = attempt;
+        Arc::make_mut(&mut self.0).attempt = attempt;
         self
     }
 
     /// The same message with the number of times its consumer died while it was in flight.
     #[must_use]
     pub fn with_crashes(mut self, crashes: u32) -> Self {
-        self.crashes = crashes;
+        Arc::make_mut(&mut self.0).crashes = crashes;
         self
     }
 
     /// The same message with the client library's own message, for [`native`](Self::native).
     #[must_use]
     pub fn with_native(mut self, native: Arc<dyn Any + Send + Sync>) -> Self {
-        self.native = Some(native);
+        Arc::make_mut(&mut self.0).native = Some(native);
         self
     }
 
     /// The queue it came from.
     #[must_use]
     pub fn queue(&self) -> &str {
-        &self.queue
+        &self.0.queue
     }
 
     /// The body, as it was sent.
     #[must_use]
     pub fn payload(&self) -> &Bytes {
-        &self.payload
+        &self.0.payload
     }
 
     /// The driver's id of the message, where it has one.
     #[must_use]
     pub fn id(&self) -> Option<&str> {
-        self.id.as_deref()
+        self.0.id.as_deref()
     }
 
     /// A header by name; the last one wins.
@@ -115,7 +122,8 @@ impl Message {
 
     /// All headers, in the order in which they were sent.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.headers
+        self.0
+            .headers
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
     }
@@ -123,30 +131,30 @@ impl Message {
     /// Which handling this is, counted from 1.
     #[must_use]
     pub fn attempt(&self) -> u32 {
-        self.attempt
+        self.0.attempt
     }
 
     /// How often a consumer died while this message was in flight.
     #[must_use]
     pub fn crashes(&self) -> u32 {
-        self.crashes
+        self.0.crashes
     }
 
     /// The client library's own message, where the driver offers it and `T` is its type.
     #[must_use]
     pub fn native<T: Any + Send + Sync>(&self) -> Option<&T> {
-        self.native.as_deref()?.downcast_ref()
+        self.0.native.as_deref()?.downcast_ref()
     }
 }
 
 impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Message")
-            .field("queue", &self.queue)
-            .field("id", &self.id)
-            .field("bytes", &self.payload.len())
-            .field("attempt", &self.attempt)
-            .field("crashes", &self.crashes)
+            .field("queue", &self.0.queue)
+            .field("id", &self.0.id)
+            .field("bytes", &self.0.payload.len())
+            .field("attempt", &self.0.attempt)
+            .field("crashes", &self.0.crashes)
             .finish_non_exhaustive()
     }
 }
@@ -268,11 +276,29 @@ impl Future for Settled {
 }
 
 /// One message out of a queue, to be settled exactly once. Every settling method takes it by value, so a
-/// second one does not compile; dropped unsettled it goes back to its queue.
+/// second one does not compile; dropped unsettled it goes back to its queue (inside a handler: it is
+/// settled by the handler's result, like any other).
 pub struct Delivery {
     message: Message,
     settle: Option<Box<dyn Settle>>,
     dead_letter: Option<Arc<str>>,
+    lender: Option<Lender>,
+}
+
+/// Where a delivery that was lent to a handler goes when the handler drops it unsettled.
+#[derive(Clone, Default)]
+pub(crate) struct Lender(Arc<Mutex<Option<Box<dyn Settle>>>>);
+
+impl Lender {
+    /// The delivery as the dispatcher gets it back, unless the handler settled or kept it.
+    pub(crate) fn reclaim(&self, message: Message) -> Option<Delivery> {
+        let settle = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()?;
+        Some(Delivery::new(message, settle))
+    }
 }
 
 impl Delivery {
@@ -283,6 +309,7 @@ impl Delivery {
             message,
             settle: Some(settle),
             dead_letter: None,
+            lender: None,
         }
     }
 
@@ -316,7 +343,12 @@ impl Delivery {
     pub async fn dead_letter(self, detail: impl Into<String>) -> Result<()> {
         let queue = self.dead_letter_queue();
         let (reason, detail) = (DeadReason::Rejected, detail.into());
-        self.settle(Settlement::DeadLetter { queue, reason, detail }).await
+        self.settle(Settlement::DeadLetter {
+            queue,
+            reason,
+            detail,
+        })
+        .await
     }
 
     /// Hands the settlement to the driver at once; await the result to know that it was confirmed.
@@ -327,21 +359,34 @@ impl Delivery {
         }
     }
 
-    pub(crate) fn set_dead_letter(&mut self, queue: Option<Arc<str>>) {
-        self.dead_letter = queue;
+    /// Prepares the delivery for a handler that settles by hand.
+    pub(crate) fn lend(&mut self, dead_letter: Option<Arc<str>>) -> Lender {
+        let lender = Lender::default();
+        self.dead_letter = dead_letter;
+        self.lender = Some(lender.clone());
+        lender
     }
 
     fn dead_letter_queue(&self) -> String {
         match &self.dead_letter {
             Some(queue) => queue.to_string(),
-            None => format!("{}{}", self.message.queue, crate::queue::DEAD_LETTER_SUFFIX),
+            None => format!(
+                "{}{}",
+                self.message.queue(),
+                crate::queue::DEAD_LETTER_SUFFIX
+            ),
         }
     }
 }
 
 impl Drop for Delivery {
     fn drop(&mut self) {
-        if let Some(settle) = self.settle.take() {
+        let Some(settle) = self.settle.take() else {
+            return;
+        };
+        if let Some(lender) = &self.lender {
+            *lender.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(settle);
+        } else {
             // Fire and forget: the driver flushes settlements when it closes.
             drop(settle.settle(&self.message, crate::dispatch::outcome::abandoned()));
         }

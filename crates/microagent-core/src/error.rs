@@ -153,6 +153,11 @@ impl Error {
         self
     }
 
+    /// A second error that says the same, without the source.
+    pub(crate) fn again(&self) -> Self {
+        Self::new(self.kind(), self.0.message.clone()).with_advice(self.advice())
+    }
+
     /// The same error with what was being done in front: `loading the cache: connection refused`.
     #[must_use]
     pub fn context(mut self, what: impl fmt::Display) -> Self {
@@ -281,7 +286,10 @@ mod tests {
     fn a_boxed_error_of_ours_keeps_kind_and_advice() {
         let boxed: BoxError = Error::terminal("no").into();
         let error = Error::from_boxed(boxed);
-        assert_eq!((error.kind(), error.advice()), (ErrorKind::Handler, Advice::Terminal));
+        assert_eq!(
+            (error.kind(), error.advice()),
+            (ErrorKind::Handler, Advice::Terminal)
+        );
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! The contracts and the runtime of MicroAgent: what travels, who carries it, and how an agent lives.
 //!
 //! This crate knows no network, no process and no command line. Read it in the order of a message's way:
-//! [`Queue`] and signals → [`SignalBus`] and [`QueueBroker`] → [`Delivery`] → dispatch.
+//! [`Signal`] and [`Queue`] → [`SignalBus`] and [`QueueBroker`] with their handles [`Bus`] and [`Broker`] →
+//! [`Delivery`] → dispatch → the handlers of a [`Blueprint`], on an [`Agent`] that lives.
 
+mod agent;
 mod broker;
 mod bus;
 mod channel;
@@ -10,14 +12,34 @@ mod clock;
 mod delivery;
 mod dispatch;
 mod error;
+mod payload;
 mod queue;
+mod rpc;
+mod signal;
+mod stats;
+mod timer;
 
-pub use broker::{
-    Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, QueueBroker, Route, SendOptions, header,
+pub use agent::{
+    Agent, AgentType, Answering, Blueprint, ConsumerManifest, ConsumerOptions, Context,
+    CronManifest, CronOptions, DeadLetter, Handling, Heard, HookManifest, Manifest, MicroAgent,
+    Overflow, Overlap, PeriodicManifest, PeriodicOptions, ReceiverManifest, ReceiverOptions,
+    RetryPolicy, RunningAgent, Sender, Shutdown, SignalName, Taken, Wiring,
 };
-pub use bus::{BusEvent, Gap, Published, Receivers, SignalBus};
+pub use broker::{
+    Broker, BrokerOptions, Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, NamedQueue, QueueBroker,
+    Route, SendOptions, Sending, header,
+};
+pub use bus::{Bus, BusEvent, BusOptions, Gap, NamedSignal, Published, Receivers, SignalBus};
 pub use channel::{Channel, DEFAULT_PREFIX, pattern_matches};
 pub use clock::{Clock, SystemClock};
 pub use delivery::{DeadReason, Delivery, Message, Settle, Settled, Settlement};
 pub use error::{Advice, BoxError, Error, ErrorKind, Result, ResultExt, ServerInterrupt};
+pub use microagent_schema::{
+    ArgumentDeclaration, DeclarationError, Declarations, JsonType, QueueDeclaration,
+    SignalDeclaration, Violation,
+};
+pub use payload::{Fields, Kwargs, Payload};
 pub use queue::{DEAD_LETTER_SUFFIX, Queue};
+pub use rpc::{Answer, Call, Wait, Waiter, WaiterEnd};
+pub use signal::Signal;
+pub use timer::CronSchedule;

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use microagent_schema::QueueDeclaration;
+use microagent_schema::{QueueDeclaration, names};
 
 use crate::{Error, ErrorKind, Result};
 
@@ -92,20 +92,12 @@ impl Queue {
     /// # Errors
     /// [`ErrorKind::InvalidName`], with the name and what is allowed.
     pub fn check_name(&self) -> Result<()> {
-        let plain = self.name.strip_suffix(DEAD_LETTER_SUFFIX).unwrap_or(&self.name);
-        let mut letters = plain.bytes();
-        let head = letters.next().is_some_and(|b| b.is_ascii_lowercase() || b == b'_');
-        let tail = letters.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-        if head && tail {
-            return Ok(());
-        }
-        Err(Error::new(
-            ErrorKind::InvalidName,
-            format!(
-                "`{}` is no queue name: lower-case letters, digits and `_` are allowed, not starting with a digit",
-                self.name
-            ),
-        ))
+        let declared = self
+            .name
+            .strip_suffix(DEAD_LETTER_SUFFIX)
+            .unwrap_or(&self.name);
+        names::check_queue(declared)
+            .map_err(|error| Error::new(ErrorKind::InvalidName, error.to_string()))
     }
 }
 

@@ -1,7 +1,13 @@
 //! The queue broker: the driver's contract, and the handle that users hold.
 
+mod absent;
 mod driver;
+mod handle;
+mod send;
 
+pub(crate) use absent::AbsentBroker;
 pub use driver::{
     Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, QueueBroker, Route, SendOptions, header,
 };
+pub use handle::{Broker, BrokerOptions, NamedQueue};
+pub use send::Sending;

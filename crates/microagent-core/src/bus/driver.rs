@@ -16,8 +16,8 @@ use crate::Result;
 /// - [`subscribe`](Self::subscribe) returns when the subscription is live: what is published after that is heard.
 /// - Every subscriber of a matching pattern gets every message once, the publisher's own process included.
 /// - The payload is untouched, whatever its bytes.
-/// - A lost connection is healed by the driver, for ever, with jittered backoff; each subscription then yields one
-///   [`BusEvent::Gap`]. A subscription stream ends only after [`close`](Self::close).
+/// - A lost connection is healed by the driver, for ever, with jittered backoff; each subscription yields one
+///   [`BusEvent::Lost`] when the loss is noticed and one [`BusEvent::Gap`] when it is live again. A subscription stream ends only after [`close`](Self::close).
 /// - A slow reader of the stream never stops the driver from reading its socket, nor other subscriptions.
 #[async_trait]
 pub trait SignalBus: Send + Sync + fmt::Debug + 'static {
@@ -74,6 +74,8 @@ impl Receivers {
 pub enum BusEvent {
     /// A message was published.
     Message(Published),
+    /// The connection was lost, for this reason; nothing is heard until the [`Gap`](Self::Gap) that follows.
+    Lost(String),
     /// The connection was lost and is back: what was published meanwhile was not heard.
     Gap(Gap),
 }

@@ -1,5 +1,12 @@
 //! The signal bus: the driver's contract, and the handle that users hold.
 
+mod absent;
+mod check;
 mod driver;
+mod handle;
+mod listening;
 
+pub(crate) use absent::AbsentBus;
 pub use driver::{BusEvent, Gap, Published, Receivers, SignalBus};
+pub use handle::{Bus, BusOptions, NamedSignal};
+pub(crate) use listening::{Binding, OnGap};

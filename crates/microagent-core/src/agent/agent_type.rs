@@ -1,0 +1,96 @@
+//! An agent type as a value: what a launcher keeps in its list.
+
+use std::{any::Any, fmt, future::Future, pin::Pin, time::Duration};
+
+use serde_json::Value;
+
+use super::{Agent, Manifest, MicroAgent, RunningAgent, builder::DEFAULT_GRACE};
+use crate::{Broker, Bus, Result};
+
+/// A type that can be started by its name.
+#[derive(Clone)]
+pub struct AgentType {
+    name: &'static str,
+    manifest: fn() -> Manifest,
+    start: fn(Wiring) -> Starting,
+}
+
+type Starting = Pin<Box<dyn Future<Output = Result<RunningAgent<dyn Any + Send + Sync>>> + Send>>;
+
+/// What a launcher gives an agent at its start.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Wiring {
+    /// The agent's name in its group.
+    pub name: String,
+    /// Its bus.
+    pub bus: Option<Bus>,
+    /// Its broker.
+    pub broker: Option<Broker>,
+    /// Its settings, an object.
+    pub settings: Value,
+    /// How long it may finish its work when it stops.
+    pub grace: Duration,
+}
+
+impl Wiring {
+    /// A wiring without connections and settings, and with the default grace of 30 s.
+    #[must_use]
+    pub fn named(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            bus: None,
+            broker: None,
+            settings: Value::Object(serde_json::Map::new()),
+            grace: DEFAULT_GRACE,
+        }
+    }
+}
+
+impl AgentType {
+    /// This type as a value.
+    #[must_use]
+    pub fn of<A: MicroAgent>() -> Self {
+        Self {
+            name: A::NAME,
+            manifest: || A::blueprint().manifest(),
+            start: |wiring| Box::pin(start::<A>(wiring)),
+        }
+    }
+
+    /// The name of the type, `backend` in the settings.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What it declares.
+    #[must_use]
+    pub fn manifest(&self) -> Manifest {
+        (self.manifest)()
+    }
+
+    /// Builds and starts one agent of the type.
+    ///
+    /// # Errors
+    /// As [`Agent::start`].
+    pub async fn start(&self, wiring: Wiring) -> Result<RunningAgent<dyn Any + Send + Sync>> {
+        (self.start)(wiring).await
+    }
+}
+
+async fn start<A: MicroAgent>(wiring: Wiring) -> Result<RunningAgent<dyn Any + Send + Sync>> {
+    let mut agent = Agent::<A>::create()
+        .name(wiring.name)
+        .settings(wiring.settings)
+        .grace(wiring.grace);
+    agent.setup.bus = wiring.bus;
+    agent.setup.broker = wiring.broker;
+    Ok(agent.start().await?.erase())
+}
+
+impl fmt::Debug for AgentType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AgentType").field(&self.name).finish()
+    }
+}

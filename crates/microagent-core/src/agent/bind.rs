@@ -1,0 +1,126 @@
+//! From the entries of a blueprint to receivers and consumers that hear and take.
+
+use std::sync::Arc;
+
+use tracing::error;
+
+use super::{ConsumerEntry, MicroAgent, ReceiverEntry, blueprint::OnGap, lifecycle::Life};
+use crate::{
+    ConsumeOptions, Gap, Result,
+    bus::Binding,
+    dispatch::{
+        consume::{self, BoundConsumer},
+        flow::Flow,
+        receive::BoundReceiver,
+        run,
+    },
+};
+
+/// Subscribes the agent's receivers; its signals are heard when this returns.
+pub(super) async fn receivers<A: MicroAgent>(
+    agent: &Arc<A>,
+    life: &Arc<Life>,
+    entries: Vec<ReceiverEntry<A>>,
+    gaps: Vec<(&'static str, OnGap<A>)>,
+) -> Result<()> {
+    let Some(bus) = life.bus.as_ref().filter(|_| !entries.is_empty()) else {
+        return Ok(());
+    };
+    bus.listening().enter(A::NAME, on_gap(agent, life, gaps))?;
+    for entry in entries {
+        let binding = Binding {
+            signal: entry.signal,
+            prefix: entry.prefix,
+            declaration: entry.declaration,
+            receiver: Arc::new(bound_receiver(agent, life, entry)),
+        };
+        bus.listening().bind(bus, binding).await?;
+    }
+    Ok(())
+}
+
+/// Consumes the agent's queues.
+pub(super) async fn consumers<A: MicroAgent>(
+    agent: &Arc<A>,
+    life: &Arc<Life>,
+    entries: Vec<ConsumerEntry<A>>,
+) -> Result<()> {
+    let Some(broker) = &life.broker else {
+        return Ok(());
+    };
+    for entry in entries {
+        let mut options = ConsumeOptions::with_prefetch(entry.options.effective_prefetch());
+        options.native = entry.options.native.clone();
+        let deliveries = broker.consume(&entry.queue, options).await?;
+        let consumer = Arc::new(bound_consumer(agent, life, entry));
+        life.tasks.spawn(consume::consume(consumer, deliveries));
+    }
+    Ok(())
+}
+
+fn bound_receiver<A: MicroAgent>(
+    agent: &Arc<A>,
+    life: &Life,
+    entry: ReceiverEntry<A>,
+) -> BoundReceiver {
+    let (agent, call) = (Arc::clone(agent), entry.call);
+    BoundReceiver {
+        agent: A::NAME,
+        key: format!("{}.{}", A::NAME, entry.name),
+        name: entry.name,
+        cx: life.cx.clone(),
+        flow: Flow::new(&entry.options),
+        options: entry.options,
+        call: Box::new(move |heard| call(&agent, heard)),
+        stats: life.cx.stats().handler(entry.name),
+        tasks: life.tasks.clone(),
+        killed: life.killed.clone(),
+    }
+}
+
+fn bound_consumer<A: MicroAgent>(
+    agent: &Arc<A>,
+    life: &Life,
+    entry: ConsumerEntry<A>,
+) -> BoundConsumer {
+    let (agent, call) = (Arc::clone(agent), entry.call);
+    BoundConsumer {
+        name: entry.name,
+        queue: entry.queue.name().to_owned(),
+        cx: life.cx.clone(),
+        options: entry.options,
+        call: Box::new(move |taken| call(&agent, taken)),
+        stats: life.cx.stats().handler(entry.name),
+        tasks: life.tasks.clone(),
+        killed: life.killed.clone(),
+    }
+}
+
+fn on_gap<A: MicroAgent>(
+    agent: &Arc<A>,
+    life: &Arc<Life>,
+    hooks: Vec<(&'static str, OnGap<A>)>,
+) -> crate::bus::OnGap {
+    let (agent, life) = (Arc::clone(agent), Arc::downgrade(life));
+    Arc::new(move |gap: &Gap| {
+        let Some(life) = life.upgrade() else {
+            return;
+        };
+        life.cx.stats().gaps.count();
+        for (name, hook) in &hooks {
+            let run = hook(&agent, &life.cx, gap);
+            let (name, cx, killed) = (*name, life.cx.clone(), life.killed.clone());
+            life.tasks.spawn(async move {
+                let end = run::fenced(run, std::time::Duration::MAX, &killed).await;
+                if let Some(failure) = end.failure() {
+                    error!(
+                        agent = cx.name(),
+                        handler = name,
+                        failure,
+                        "gap hook failed"
+                    );
+                }
+            });
+        }
+    })
+}

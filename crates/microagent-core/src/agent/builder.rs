@@ -1,0 +1,166 @@
+//! An agent that is about to live: its object, its connections, and what of it shall start.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{MicroAgent, RunningAgent, lifecycle};
+use crate::{Broker, Bus, Clock, Result, SystemClock};
+
+/// How long a stopping agent may finish its work unless it is told otherwise.
+pub(crate) const DEFAULT_GRACE: Duration = Duration::from_secs(30);
+
+/// An agent before its start.
+///
+/// ```
+/// use microagent_core::{Agent, Blueprint, Context, MicroAgent, Result};
+///
+/// # struct Ticker;
+/// # impl MicroAgent for Ticker {
+/// #     const NAME: &'static str = "Ticker";
+/// #     fn blueprint() -> Blueprint<Self> { Blueprint::new() }
+/// #     async fn create(_cx: &Context) -> Result<Self> { Ok(Self) }
+/// # }
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let agent = Agent::new(Ticker).settings(serde_json::json!({"secret": "x"})).start().await?;
+/// assert_eq!(agent.context().name(), "Ticker");
+/// agent.stop().await
+/// # }).unwrap();
+/// ```
+#[must_use = "an agent lives when it is started"]
+pub struct Agent<A> {
+    pub(crate) object: Option<A>,
+    pub(crate) setup: Setup,
+}
+
+/// All that surrounds the object of an agent at its start.
+pub(crate) struct Setup {
+    pub(crate) name: Option<String>,
+    pub(crate) bus: Option<Bus>,
+    pub(crate) broker: Option<Broker>,
+    pub(crate) settings: Value,
+    pub(crate) grace: Duration,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) periodic_tasks: bool,
+    pub(crate) receiving_signals: bool,
+    pub(crate) consuming_messages: bool,
+    pub(crate) servers_running: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            name: None,
+            bus: None,
+            broker: None,
+            settings: Value::Object(serde_json::Map::new()),
+            grace: DEFAULT_GRACE,
+            clock: Arc::new(SystemClock),
+            periodic_tasks: true,
+            receiving_signals: true,
+            consuming_messages: true,
+            servers_running: true,
+        }
+    }
+}
+
+impl<A: MicroAgent> Agent<A> {
+    /// An agent that is this object.
+    pub fn new(object: A) -> Self {
+        Self {
+            object: Some(object),
+            setup: Setup::default(),
+        }
+    }
+
+    /// An agent whose object is built at its start, by its `#[on(create)]` or by `Default`.
+    pub fn create() -> Self {
+        Self {
+            object: None,
+            setup: Setup::default(),
+        }
+    }
+
+    /// The signal bus; an agent with receivers needs one.
+    pub fn bus(mut self, bus: Bus) -> Self {
+        self.setup.bus = Some(bus);
+        self
+    }
+
+    /// The queue broker; an agent with consumers needs one.
+    pub fn broker(mut self, broker: Broker) -> Self {
+        self.setup.broker = Some(broker);
+        self
+    }
+
+    /// The name in logs and `info()` [the type's name].
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.setup.name = Some(name.into());
+        self
+    }
+
+    /// The settings that [`Context::settings`](super::Context::settings) gives to handlers. What cannot be written
+    /// as JSON counts as `null`.
+    pub fn settings(mut self, settings: impl Serialize) -> Self {
+        self.setup.settings = serde_json::to_value(settings).unwrap_or(Value::Null);
+        self
+    }
+
+    /// How long handlers may go on after the stop was asked for [30 s].
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.setup.grace = grace;
+        self
+    }
+
+    /// The wall clock that cron tasks follow [the machine's].
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.setup.clock = Arc::new(clock);
+        self
+    }
+
+    /// Whether periodic and cron tasks run [true].
+    pub fn enable_periodic_tasks(mut self, enable: bool) -> Self {
+        self.setup.periodic_tasks = enable;
+        self
+    }
+
+    /// Whether signals are received [true].
+    pub fn enable_receiving_signals(mut self, enable: bool) -> Self {
+        self.setup.receiving_signals = enable;
+        self
+    }
+
+    /// Whether messages are consumed [true].
+    pub fn enable_consuming_messages(mut self, enable: bool) -> Self {
+        self.setup.consuming_messages = enable;
+        self
+    }
+
+    /// Whether servers run [true].
+    pub fn enable_servers_running(mut self, enable: bool) -> Self {
+        self.setup.servers_running = enable;
+        self
+    }
+
+    /// Starts the agent and returns when it is live: hooks ran, signals are heard, messages are consumed. Several
+    /// agents can live in one process.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) when it has receivers and no bus, or consumers
+    /// and no broker, and what a hook or a driver says. Nothing of it is left running then.
+    pub async fn start(self) -> Result<RunningAgent<A>> {
+        lifecycle::start(self.object, self.setup).await
+    }
+}
+
+impl<A> fmt::Debug for Agent<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Agent")
+            .field("type", &std::any::type_name::<A>())
+            .field("name", &self.setup.name)
+            .field("bus", &self.setup.bus)
+            .field("broker", &self.setup.broker)
+            .finish_non_exhaustive()
+    }
+}

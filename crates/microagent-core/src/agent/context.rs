@@ -1,0 +1,159 @@
+//! What every handler of an agent can reach: its bus, its broker, its settings, and the news that it stops.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{self, Poll},
+};
+
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use super::Manifest;
+use crate::{Broker, Bus, Error, ErrorKind, Result, stats::AgentStats};
+
+/// The surroundings of an agent, the same for all its handlers. Cloning is cheap.
+#[derive(Clone)]
+pub struct Context(Arc<Surroundings>);
+
+pub(crate) struct Surroundings {
+    pub(crate) name: Arc<str>,
+    pub(crate) bus: Option<Bus>,
+    pub(crate) broker: Option<Broker>,
+    pub(crate) absent_bus: Bus,
+    pub(crate) absent_broker: Broker,
+    pub(crate) settings: Value,
+    pub(crate) manifest: Manifest,
+    pub(crate) stats: AgentStats,
+    pub(crate) stopping: CancellationToken,
+}
+
+impl Context {
+    pub(crate) fn new(surroundings: Surroundings) -> Self {
+        Self(Arc::new(surroundings))
+    }
+
+    /// The name of this agent in its group; the type's name where the group gave none.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The signal bus. An agent that was started without one gets a bus on which every operation fails with
+    /// [`ErrorKind::Configuration`].
+    #[must_use]
+    pub fn bus(&self) -> &Bus {
+        self.0.bus.as_ref().unwrap_or(&self.0.absent_bus)
+    }
+
+    /// The queue broker. An agent that was started without one gets a broker on which every operation fails with
+    /// [`ErrorKind::Configuration`].
+    #[must_use]
+    pub fn broker(&self) -> &Broker {
+        self.0.broker.as_ref().unwrap_or(&self.0.absent_broker)
+    }
+
+    /// The agent's settings as the type that it wants to see.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Configuration`] when they do not fit, with the place.
+    pub fn settings<T: DeserializeOwned>(&self) -> Result<T> {
+        serde_json::from_value(self.0.settings.clone()).map_err(|error| {
+            Error::new(
+                ErrorKind::Configuration,
+                format!(
+                    "the settings of agent `{}` do not fit: {error}",
+                    self.name()
+                ),
+            )
+        })
+    }
+
+    /// A future that ends when the agent is asked to stop; servers hand it to whatever they run.
+    #[must_use]
+    pub fn shutdown(&self) -> Shutdown {
+        Shutdown::of(self.0.stopping.clone())
+    }
+
+    /// What the agent is, as JSON: its name, where its bus and broker are, its handlers and their counters.
+    /// Credentials are left out.
+    #[must_use]
+    pub fn info(&self) -> Value {
+        let here = &self.0;
+        let mut info = json!({
+            "name": here.manifest.name,
+            "agent": &*here.name,
+            "bus": here.bus.as_ref().map(ToString::to_string),
+            "broker": here.broker.as_ref().map(ToString::to_string),
+        });
+        if let (Some(info), Ok(Value::Object(handlers))) =
+            (info.as_object_mut(), serde_json::to_value(&here.manifest))
+        {
+            info.extend(handlers.into_iter().filter(|(key, _)| key != "name"));
+            info.insert("stats".to_owned(), here.stats.to_json());
+        }
+        info
+    }
+
+    pub(crate) fn stats(&self) -> &AgentStats {
+        &self.0.stats
+    }
+
+    pub(crate) fn stopping(&self) -> &CancellationToken {
+        &self.0.stopping
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("name", &self.0.name)
+            .field("bus", &self.0.bus)
+            .field("broker", &self.0.broker)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Ends when the agent is asked to stop. A future to await or to hand to a server; clones end together.
+pub struct Shutdown {
+    token: CancellationToken,
+    wait: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl Shutdown {
+    pub(crate) fn of(token: CancellationToken) -> Self {
+        let wait = Box::pin(token.clone().cancelled_owned());
+        Self { token, wait }
+    }
+
+    /// Whether the stop was asked for already.
+    #[must_use]
+    pub fn is_requested(&self) -> bool {
+        self.token.is_cancelled()
+    }
+}
+
+impl Clone for Shutdown {
+    fn clone(&self) -> Self {
+        Self::of(self.token.clone())
+    }
+}
+
+impl Future for Shutdown {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<()> {
+        self.wait.as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for Shutdown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shutdown")
+            .field("requested", &self.is_requested())
+            .finish()
+    }
+}

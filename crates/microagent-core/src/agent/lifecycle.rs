@@ -1,0 +1,274 @@
+//! An agent's life on one screen: `pre_start` → bind → schedules → `post_start` → servers → … → stop → `pre_stop` →
+//! drain.
+//!
+//! It starts and stops; what a handler's result means is decided in `dispatch`.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::future::BoxFuture;
+use serde_json::Value;
+use tokio::{sync::watch, time::timeout};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{debug, error, info, warn};
+
+use super::{
+    Blueprint, Context, Manifest, MicroAgent, RunningAgent, bind, builder::Setup,
+    context::Surroundings,
+};
+use crate::{
+    Broker, Bus, Error, ErrorKind, Result,
+    broker::AbsentBroker,
+    bus::AbsentBus,
+    dispatch::run::{End, fenced},
+    stats::AgentStats,
+    timer,
+};
+
+/// How an agent that nobody stopped came to its end.
+pub(crate) type Ending = Option<std::result::Result<(), Arc<Error>>>;
+
+/// What keeps an agent going and what ends it; shared by all that runs for it.
+pub(crate) struct Life {
+    pub(crate) cx: Context,
+    pub(crate) agent_type: &'static str,
+    pub(crate) bus: Option<Bus>,
+    pub(crate) broker: Option<Broker>,
+    pub(crate) queues: Vec<String>,
+    pub(crate) grace: Duration,
+    pub(crate) tasks: TaskTracker,
+    /// Cancelled when the grace is over: whatever still runs is cut off.
+    pub(crate) killed: CancellationToken,
+    pub(crate) ending: watch::Sender<Ending>,
+    pub(crate) pre_stop: Vec<(&'static str, Hook)>,
+}
+
+type Hook = Box<dyn Fn() -> BoxFuture<'static, Result<()>> + Send + Sync>;
+
+/// Starts an agent; on an error all that was started is stopped again.
+pub(crate) async fn start<A: MicroAgent>(
+    object: Option<A>,
+    setup: Setup,
+) -> Result<RunningAgent<A>> {
+    let mut blueprint = A::blueprint();
+    let manifest = blueprint.manifest();
+    check_connections(&manifest, &setup)?;
+    let cx = context_of(manifest, &setup);
+
+    let mut object = match object {
+        Some(object) => object,
+        None => A::create(&cx)
+            .await
+            .map_err(|error| error.context(format!("creating {}", A::NAME)))?,
+    };
+    let never = CancellationToken::new();
+    for (name, hook) in std::mem::take(&mut blueprint.pre_start) {
+        let end = fenced(hook(&mut object, &cx), Duration::MAX, &never).await;
+        hook_result(name, "pre_start", end)?;
+    }
+
+    let agent = Arc::new(object);
+    let life = Arc::new(life_of(&agent, &cx, &setup, &mut blueprint));
+    match go_live(&agent, &life, blueprint, &setup).await {
+        Ok(()) => {
+            info!(agent = cx.name(), "agent is live");
+            Ok(RunningAgent::new(agent, life))
+        }
+        Err(error) => {
+            life.stop().await;
+            Err(error)
+        }
+    }
+}
+
+async fn go_live<A: MicroAgent>(
+    agent: &Arc<A>,
+    life: &Arc<Life>,
+    blueprint: Blueprint<A>,
+    setup: &Setup,
+) -> Result<()> {
+    let Blueprint {
+        post_start,
+        servers,
+        gaps,
+        receivers,
+        consumers,
+        periodic,
+        cron,
+        ..
+    } = blueprint;
+    if setup.receiving_signals {
+        bind::receivers(agent, life, receivers, gaps).await?;
+    }
+    if setup.consuming_messages {
+        bind::consumers(agent, life, consumers).await?;
+    }
+    if setup.periodic_tasks {
+        timer::run_periodic(agent, life, periodic);
+        timer::run_cron(agent, life, cron, &setup.clock)?;
+    }
+    for (name, hook) in post_start {
+        let end = fenced(hook(agent, &life.cx), Duration::MAX, &life.killed).await;
+        hook_result(name, "post_start", end)?;
+    }
+    if setup.servers_running {
+        for (name, server) in servers {
+            life.tasks
+                .spawn(Arc::clone(life).serve(name, server(agent, &life.cx)));
+        }
+    }
+    Ok(())
+}
+
+impl Life {
+    /// Stops: nothing new is taken, `pre_stop` runs, and what runs may finish within the grace. What does not is cut
+    /// off and its message goes back to its queue.
+    pub(crate) async fn stop(&self) {
+        self.cx.stopping().cancel();
+        debug!(agent = self.cx.name(), "stopping");
+        let drained = timeout(self.grace, async {
+            self.stop_listening().await;
+            self.run_pre_stop().await;
+            self.tasks.close();
+            self.tasks.wait().await;
+        });
+        if drained.await.is_err() {
+            warn!(agent = self.cx.name(), grace = ?self.grace, "grace is over: cutting off what still runs");
+            self.killed.cancel();
+            // What is cut off only hands its message back now.
+            drop(timeout(Duration::from_secs(1), self.tasks.wait()).await);
+        }
+        self.release_queues();
+        self.ending
+            .send_if_modified(|ending| ending.is_none() && ending.replace(Ok(())).is_none());
+        info!(agent = self.cx.name(), "agent has stopped");
+    }
+
+    /// Lets other agents on this broker handle consume the queues.
+    pub(crate) fn release_queues(&self) {
+        if let Some(broker) = &self.broker {
+            self.queues.iter().for_each(|queue| broker.release(queue));
+        }
+    }
+
+    async fn stop_listening(&self) {
+        if let Some(bus) = &self.bus {
+            bus.listening().leave(self.agent_type).await;
+        }
+    }
+
+    async fn run_pre_stop(&self) {
+        for (name, hook) in &self.pre_stop {
+            let end = fenced(hook(), Duration::MAX, &self.killed).await;
+            if let Err(error) = hook_result(name, "pre_stop", end) {
+                error!(agent = self.cx.name(), %error, "hook failed; stopping goes on");
+            }
+        }
+    }
+
+    /// Runs a server beside the handlers. Its failure is the agent's, its `Ok` is its own.
+    async fn serve(self: Arc<Self>, name: &'static str, server: BoxFuture<'static, Result<()>>) {
+        let agent = self.cx.name();
+        let end = fenced(server, Duration::MAX, &self.killed).await;
+        let result = hook_result(name, "server", end);
+        match result {
+            Ok(()) => info!(agent, server = name, "server has ended"),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {
+                info!(agent, server = name, "server asked the agent to stop");
+                self.end(Ok(()));
+            }
+            Err(error) => {
+                error!(agent, server = name, %error, "server failed: the agent stops");
+                self.end(Err(Arc::new(error)));
+            }
+        }
+    }
+
+    fn end(&self, result: std::result::Result<(), Arc<Error>>) {
+        self.ending
+            .send_if_modified(|ending| ending.is_none() && ending.replace(result).is_none());
+    }
+}
+
+/// A hook's end as a result that names the hook.
+fn hook_result(name: &str, kind: &str, end: End<()>) -> Result<()> {
+    match end {
+        End::Done(()) | End::Abandoned => Ok(()),
+        End::Failed(error) if error.kind() == ErrorKind::Interrupted => Err(error),
+        End::Failed(error) => Err(error.context(format!("{kind} hook `{name}`"))),
+        failed => Err(Error::new(
+            ErrorKind::Panic,
+            format!(
+                "{kind} hook `{name}` {}",
+                failed.failure().unwrap_or_default()
+            ),
+        )),
+    }
+}
+
+fn check_connections(manifest: &Manifest, setup: &Setup) -> Result<()> {
+    let refused = |what: &str, handlers: usize, missing: &str| {
+        Err(Error::new(
+            ErrorKind::Configuration,
+            format!(
+                "{} has {handlers} {what} and no {missing}: start it with `.{missing}(…)`",
+                manifest.name
+            ),
+        ))
+    };
+    if setup.bus.is_none() && !manifest.receivers.is_empty() {
+        return refused("receiver(s)", manifest.receivers.len(), "bus");
+    }
+    if setup.broker.is_none() && !manifest.consumers.is_empty() {
+        return refused("consumer(s)", manifest.consumers.len(), "broker");
+    }
+    Ok(())
+}
+
+fn context_of(manifest: Manifest, setup: &Setup) -> Context {
+    let name: Arc<str> = setup.name.as_deref().unwrap_or(&manifest.name).into();
+    Context::new(Surroundings {
+        absent_bus: Bus::new(Arc::new(AbsentBus(Arc::clone(&name)))),
+        absent_broker: Broker::new(Arc::new(AbsentBroker(Arc::clone(&name)))),
+        bus: setup.bus.clone(),
+        broker: setup.broker.clone(),
+        settings: match &setup.settings {
+            Value::Null => Value::Object(serde_json::Map::new()),
+            settings => settings.clone(),
+        },
+        manifest,
+        stats: AgentStats::default(),
+        stopping: CancellationToken::new(),
+        name,
+    })
+}
+
+fn life_of<A: MicroAgent>(
+    agent: &Arc<A>,
+    cx: &Context,
+    setup: &Setup,
+    blueprint: &mut Blueprint<A>,
+) -> Life {
+    let pre_stop = std::mem::take(&mut blueprint.pre_stop)
+        .into_iter()
+        .map(|(name, hook)| {
+            let (agent, cx) = (Arc::clone(agent), cx.clone());
+            let hook: Hook = Box::new(move || hook(&agent, &cx));
+            (name, hook)
+        });
+    Life {
+        cx: cx.clone(),
+        agent_type: A::NAME,
+        bus: setup.bus.clone(),
+        broker: setup.broker.clone(),
+        queues: blueprint
+            .consumers
+            .iter()
+            .map(|entry| entry.queue.name().to_owned())
+            .collect(),
+        grace: setup.grace,
+        tasks: TaskTracker::new(),
+        killed: CancellationToken::new(),
+        ending: watch::Sender::new(None),
+        pre_stop: pre_stop.collect(),
+    }
+}

@@ -1,0 +1,157 @@
+//! An agent type as data: what `info()`, `check` and the launcher read, without a connection.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Blueprint, MicroAgent};
+
+/// What an agent type declares.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Manifest {
+    /// The name of the type.
+    pub name: String,
+    /// Its periodic tasks.
+    pub periodic: Vec<PeriodicManifest>,
+    /// Its cron tasks.
+    pub cron: Vec<CronManifest>,
+    /// Its receivers, one entry per handler and signal.
+    pub receivers: Vec<ReceiverManifest>,
+    /// Its consumers.
+    pub consumers: Vec<ConsumerManifest>,
+    /// Its hooks and servers.
+    pub hooks: Vec<HookManifest>,
+}
+
+/// A periodic task. Times are in seconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PeriodicManifest {
+    /// The method.
+    pub name: String,
+    /// The time between two starts.
+    pub period: f64,
+    /// How long one run may take.
+    pub timeout: f64,
+    /// How long after the start the first run starts.
+    pub start_after: f64,
+}
+
+/// A cron task. Times are in seconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CronManifest {
+    /// The method.
+    pub name: String,
+    /// The schedule as it was written.
+    pub cron: String,
+    /// The zone whose clock it follows.
+    pub tz: String,
+    /// How long one run may take.
+    pub timeout: f64,
+}
+
+/// A receiver of one signal. Times are in seconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReceiverManifest {
+    /// The method.
+    pub name: String,
+    /// The signal.
+    pub signal: String,
+    /// How long one run may take.
+    pub timeout: f64,
+}
+
+/// A consumer. Times are in seconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ConsumerManifest {
+    /// The method.
+    pub name: String,
+    /// The queue.
+    pub queue: String,
+    /// How long one run may take.
+    pub timeout: f64,
+    /// How many runs there may be at a time.
+    pub concurrency: usize,
+}
+
+/// A hook or server.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HookManifest {
+    /// The method.
+    pub name: String,
+    /// `pre_start`, `post_start`, `pre_stop`, `server` or `gap`.
+    pub on: String,
+}
+
+impl<A: MicroAgent> Blueprint<A> {
+    /// The blueprint as data.
+    #[must_use]
+    pub fn manifest(&self) -> Manifest {
+        Manifest {
+            name: A::NAME.to_owned(),
+            periodic: self.periodic.iter().map(Into::into).collect(),
+            cron: self.cron.iter().map(Into::into).collect(),
+            receivers: self.receivers.iter().map(Into::into).collect(),
+            consumers: self.consumers.iter().map(Into::into).collect(),
+            hooks: self.hooks(),
+        }
+    }
+
+    fn hooks(&self) -> Vec<HookManifest> {
+        let named = |on: &'static str, name: &&'static str| HookManifest {
+            name: (*name).to_owned(),
+            on: on.to_owned(),
+        };
+        let mut hooks: Vec<_> = self
+            .pre_start
+            .iter()
+            .map(|(n, _)| named("pre_start", n))
+            .collect();
+        hooks.extend(self.post_start.iter().map(|(n, _)| named("post_start", n)));
+        hooks.extend(self.pre_stop.iter().map(|(n, _)| named("pre_stop", n)));
+        hooks.extend(self.servers.iter().map(|(n, _)| named("server", n)));
+        hooks.extend(self.gaps.iter().map(|(n, _)| named("gap", n)));
+        hooks
+    }
+}
+
+impl<A> From<&super::PeriodicEntry<A>> for PeriodicManifest {
+    fn from(entry: &super::PeriodicEntry<A>) -> Self {
+        Self {
+            name: entry.name.to_owned(),
+            period: entry.options.period.as_secs_f64(),
+            timeout: entry.options.timeout.as_secs_f64(),
+            start_after: entry.options.start_after.as_secs_f64(),
+        }
+    }
+}
+
+impl<A> From<&super::CronEntry<A>> for CronManifest {
+    fn from(entry: &super::CronEntry<A>) -> Self {
+        Self {
+            name: entry.name.to_owned(),
+            cron: entry.options.spec.clone().into_owned(),
+            tz: entry.options.tz.as_deref().unwrap_or("UTC").to_owned(),
+            timeout: entry.options.timeout.as_secs_f64(),
+        }
+    }
+}
+
+impl<A> From<&super::ReceiverEntry<A>> for ReceiverManifest {
+    fn from(entry: &super::ReceiverEntry<A>) -> Self {
+        Self {
+            name: entry.name.to_owned(),
+            signal: entry.signal.to_owned(),
+            timeout: entry.options.timeout.as_secs_f64(),
+        }
+    }
+}
+
+impl<A> From<&super::ConsumerEntry<A>> for ConsumerManifest {
+    fn from(entry: &super::ConsumerEntry<A>) -> Self {
+        Self {
+            name: entry.name.to_owned(),
+            queue: entry.queue.name().to_owned(),
+            timeout: entry.options.timeout.as_secs_f64(),
+            concurrency: entry.options.concurrency,
+        }
+    }
+}

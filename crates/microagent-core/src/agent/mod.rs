@@ -1,0 +1,28 @@
+//! What an agent is: its blueprint, its context, and its life.
+
+mod agent_type;
+mod bind;
+mod blueprint;
+mod builder;
+mod context;
+mod lifecycle;
+mod manifest;
+mod options;
+mod parameters;
+mod running;
+
+pub use agent_type::{AgentType, Wiring};
+pub use blueprint::{Blueprint, Handling, MicroAgent};
+pub(crate) use blueprint::{ConsumerEntry, CronEntry, PeriodicEntry, ReceiverEntry, Task};
+pub use builder::Agent;
+pub use context::{Context, Shutdown};
+pub(crate) use lifecycle::Life;
+pub use manifest::{
+    ConsumerManifest, CronManifest, HookManifest, Manifest, PeriodicManifest, ReceiverManifest,
+};
+pub use options::{
+    ConsumerOptions, CronOptions, DeadLetter, Overflow, Overlap, PeriodicOptions, ReceiverOptions,
+    RetryPolicy,
+};
+pub use parameters::{Answering, Heard, Sender, SignalName, Taken};
+pub use running::RunningAgent;

@@ -1,0 +1,140 @@
+//! What a handler is given and what it gives back, before its own types come in.
+
+use std::{fmt, ops::Deref, sync::Arc};
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::Context;
+use crate::{Delivery, Error, ErrorKind, Fields, Message, Result};
+
+macro_rules! name_parameter {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+        pub struct $name(Arc<str>);
+
+        impl From<&str> for $name {
+            fn from(name: &str) -> Self {
+                Self(name.into())
+            }
+        }
+
+        impl Deref for $name {
+            type Target = str;
+
+            fn deref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+name_parameter!(
+    /// Who sent the signal, as a receiver's parameter.
+    ///
+    /// ```
+    /// assert_eq!(&*microagent_core::Sender::from("web"), "web");
+    /// ```
+    Sender
+);
+
+name_parameter!(
+    /// The name of the signal, as a receiver's parameter.
+    ///
+    /// ```
+    /// assert_eq!(microagent_core::SignalName::from("started").to_string(), "started");
+    /// ```
+    SignalName
+);
+
+/// A signal that was heard, from which a receiver decodes its parameters.
+#[derive(Debug)]
+pub struct Heard<'a> {
+    /// The agent's context.
+    pub cx: &'a Context,
+    /// The signal's name.
+    pub signal: &'a SignalName,
+    /// Who sent it.
+    pub sender: &'a Sender,
+    /// The whole payload.
+    pub body: &'a [u8],
+    /// Its fields.
+    pub fields: &'a Fields<'a>,
+}
+
+/// A message that was taken out of a queue, from which a consumer decodes its parameters.
+#[derive(Debug)]
+pub struct Taken<'a> {
+    /// The agent's context.
+    pub cx: &'a Context,
+    /// The message.
+    pub message: &'a Message,
+    pub(crate) delivery: Option<Delivery>,
+}
+
+impl<'a> Taken<'a> {
+    /// The fields of the payload.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Decode`] when the payload is no JSON object.
+    pub fn fields(&self) -> Result<Fields<'a>> {
+        Fields::of(self.message.payload())
+    }
+
+    /// The delivery, for a handler with `autoack = false`; once.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Configuration`] with `autoack = true`, where the runtime settles.
+    pub fn delivery(&mut self) -> Result<Delivery> {
+        self.delivery.take().ok_or_else(|| {
+            Error::new(
+                ErrorKind::Configuration,
+                "a handler takes the `Delivery` only with `autoack = false`",
+            )
+        })
+    }
+}
+
+/// What a receiver returned: the answer to a call, or nothing.
+///
+/// ```
+/// use microagent_core::Answering;
+///
+/// assert_eq!(Answering::of(&3).unwrap().json(), "3");
+/// assert_eq!(Answering::of(&()).unwrap().json(), "null");
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Answering(Option<Box<RawValue>>);
+
+impl Answering {
+    /// The answer that this value is.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Handler`] when it cannot be written as JSON.
+    pub fn of<T: Serialize + ?Sized>(value: &T) -> Result<Self> {
+        if size_of_val(value) == 0 {
+            return Ok(Self(None));
+        }
+        serde_json::value::to_raw_value(value)
+            .map(|raw| Self(Some(raw)))
+            .map_err(|error| {
+                Error::new(
+                    ErrorKind::Handler,
+                    format!("the returned value cannot be written as JSON: {error}"),
+                )
+            })
+    }
+
+    /// The JSON text of the answer; `null` for none.
+    #[must_use]
+    pub fn json(&self) -> &str {
+        self.0.as_ref().map_or("null", |raw| raw.get())
+    }
+}

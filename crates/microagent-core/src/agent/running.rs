@@ -1,0 +1,97 @@
+//! The handle of an agent that lives.
+
+use std::{fmt, sync::Arc};
+
+use serde_json::Value;
+
+use super::{Context, lifecycle::Life};
+use crate::Result;
+
+/// An agent that lives. Dropping the handle ends it at once, without a drain; [`stop`](Self::stop) does it properly.
+#[must_use = "the agent ends at once when this is dropped; keep it, and stop it when it is no longer wanted"]
+pub struct RunningAgent<A: ?Sized> {
+    leash: Leash,
+    agent: Arc<A>,
+}
+
+/// Ends the agent when it is dropped.
+struct Leash(Arc<Life>);
+
+impl<A> RunningAgent<A> {
+    pub(crate) fn new(agent: Arc<A>, life: Arc<Life>) -> Self {
+        Self {
+            leash: Leash(life),
+            agent,
+        }
+    }
+
+    /// The same agent without its type.
+    pub fn erase(self) -> RunningAgent<dyn std::any::Any + Send + Sync>
+    where
+        A: Send + Sync + 'static,
+    {
+        RunningAgent {
+            leash: self.leash,
+            agent: self.agent,
+        }
+    }
+}
+
+impl<A: ?Sized> RunningAgent<A> {
+    /// The object itself, to look at its state.
+    #[must_use]
+    pub fn agent(&self) -> &A {
+        &self.agent
+    }
+
+    /// What its handlers see.
+    #[must_use]
+    pub fn context(&self) -> &Context {
+        &self.leash.0.cx
+    }
+
+    /// What the agent is and what its handlers did, as JSON.
+    #[must_use]
+    pub fn info(&self) -> Value {
+        self.leash.0.cx.info()
+    }
+
+    /// Waits until the agent ended by itself (a server's end) or was stopped.
+    ///
+    /// # Errors
+    /// What a server failed with; [`ServerInterrupt`](crate::ServerInterrupt) is `Ok`.
+    pub async fn stopped(&self) -> Result<()> {
+        let mut ending = self.leash.0.ending.subscribe();
+        let told = ending.wait_for(Option::is_some).await;
+        match told.as_deref() {
+            Ok(Some(Err(error))) => Err(error.again()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Stops the agent: nothing new is taken, `pre_stop` runs, and what runs may finish within the grace; the rest
+    /// goes back to its queue. Its bus and broker stay open for others who hold them.
+    ///
+    /// # Errors
+    /// What a server had failed with before.
+    pub async fn stop(self) -> Result<()> {
+        self.leash.0.stop().await;
+        self.stopped().await
+    }
+}
+
+impl Drop for Leash {
+    fn drop(&mut self) {
+        self.0.cx.stopping().cancel();
+        self.0.killed.cancel();
+        self.0.release_queues();
+    }
+}
+
+impl<A: ?Sized> fmt::Debug for RunningAgent<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunningAgent")
+            .field("cx", &self.leash.0.cx)
+            .finish_non_exhaustive()
+    }
+}

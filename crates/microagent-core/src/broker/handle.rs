@@ -1,0 +1,225 @@
+//! The handle that users hold: send, count, and look queues up by name.
+
+use std::{
+    borrow::Borrow,
+    collections::HashSet,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use futures_util::stream::BoxStream;
+use microagent_schema::Declarations;
+use serde::Serialize;
+
+use super::{ConsumeOptions, QueueBroker, Sending};
+use crate::{Delivery, Error, ErrorKind, Queue, Result};
+
+/// A queue broker: messages are kept until one consumer has handled them. Usable with and without an agent; cloning
+/// is cheap, and all clones are one broker.
+///
+/// ```
+/// # use std::sync::Arc;
+/// use microagent_core::{Broker, MemoryBroker, Queue};
+/// use serde_json::json;
+///
+/// const MAILER: Queue = Queue::new("mailer");
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let broker = Broker::new(Arc::new(MemoryBroker::new()));
+/// broker.send(MAILER, &json!({"text": "hi"})).await?;
+/// assert_eq!(broker.length(MAILER).await?, 1);
+/// # microagent_core::Result::Ok(()) }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct Broker(Arc<Parts>);
+
+struct Parts {
+    driver: Arc<dyn QueueBroker>,
+    options: BrokerOptions,
+    consumed: Mutex<HashSet<String>>,
+}
+
+/// How a broker reads its deployment.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct BrokerOptions {
+    /// The queues of the deployment, to look them up by name.
+    pub declarations: Option<Arc<Declarations>>,
+}
+
+impl BrokerOptions {
+    /// Sets [`declarations`](Self::declarations).
+    #[must_use]
+    pub fn declarations(mut self, declarations: impl Into<Arc<Declarations>>) -> Self {
+        self.declarations = Some(declarations.into());
+        self
+    }
+}
+
+impl Broker {
+    /// A broker on this driver, with default options.
+    #[must_use]
+    pub fn new(driver: Arc<dyn QueueBroker>) -> Self {
+        Self::with_options(driver, BrokerOptions::default())
+    }
+
+    /// A broker on this driver.
+    #[must_use]
+    pub fn with_options(driver: Arc<dyn QueueBroker>, options: BrokerOptions) -> Self {
+        Self(Arc::new(Parts {
+            driver,
+            options,
+            consumed: Mutex::default(),
+        }))
+    }
+
+    /// Sends a value, which must become a JSON object, to a queue; await the returned [`Sending`], which takes options.
+    pub fn send<T: Serialize + ?Sized>(&self, queue: impl Borrow<Queue>, value: &T) -> Sending {
+        Sending::new(self.clone(), queue.borrow().clone(), value)
+    }
+
+    /// How many messages wait in a queue.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`], [`ErrorKind::Closed`], [`ErrorKind::InvalidName`].
+    pub async fn length(&self, queue: impl Borrow<Queue>) -> Result<u64> {
+        let queue = queue.borrow();
+        queue.check_name()?;
+        self.0.driver.length(queue).await
+    }
+
+    /// Creates a queue where it does not exist.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`], [`ErrorKind::Refused`], [`ErrorKind::Closed`], [`ErrorKind::InvalidName`].
+    pub async fn declare(&self, queue: impl Borrow<Queue>) -> Result<()> {
+        let queue = queue.borrow();
+        queue.check_name()?;
+        self.0.driver.declare(queue).await
+    }
+
+    /// A declared queue by its name, for names that are known only at run time.
+    ///
+    /// # Errors
+    /// [`ErrorKind::QueueNotFound`] with the names that this broker knows.
+    pub fn queue(&self, name: &str) -> Result<NamedQueue> {
+        let declarations = self.0.options.declarations.as_deref();
+        if let Some(declared) = declarations.and_then(|known| known.queue(name)) {
+            return Ok(NamedQueue {
+                broker: self.clone(),
+                queue: declared.into(),
+            });
+        }
+        let known: Vec<_> = declarations
+            .iter()
+            .flat_map(|known| &known.queues)
+            .map(|queue| format!("`{}`", queue.name))
+            .collect();
+        let hint = match known.is_empty() {
+            true => "this broker was given no declarations".to_owned(),
+            false => format!("known are {}", known.join(", ")),
+        };
+        Err(Error::new(
+            ErrorKind::QueueNotFound,
+            format!("no queue `{name}` is declared: {hint}"),
+        ))
+    }
+
+    /// The declarations that this broker was told of.
+    #[must_use]
+    pub fn declarations(&self) -> Option<&Arc<Declarations>> {
+        self.0.options.declarations.as_ref()
+    }
+
+    /// Waits until the server is reached.
+    ///
+    /// # Errors
+    /// What cannot heal by waiting: refused credentials, a closed broker.
+    pub async fn ready(&self) -> Result<()> {
+        self.0.driver.ready().await
+    }
+
+    /// Flushes settlements, ends all consumers and the connection, for all clones of this handle.
+    ///
+    /// # Errors
+    /// When settlements could not be flushed; their messages will be delivered again.
+    pub async fn close(&self) -> Result<()> {
+        self.0.driver.close().await
+    }
+
+    /// The driver, for what this handle does not offer.
+    #[must_use]
+    pub fn driver(&self) -> &dyn QueueBroker {
+        &*self.0.driver
+    }
+
+    /// Consumes a queue; a second consumer of it on this handle is a mistake.
+    pub(crate) async fn consume(
+        &self,
+        queue: &Queue,
+        options: ConsumeOptions,
+    ) -> Result<BoxStream<'static, Delivery>> {
+        queue.check_name()?;
+        if !self.consumed().insert(queue.name().to_owned()) {
+            return Err(Error::new(
+                ErrorKind::Configuration,
+                format!(
+                    "queue `{queue}` has a consumer on this broker handle already: one handler per queue"
+                ),
+            ));
+        }
+        self.0
+            .driver
+            .consume(queue, options)
+            .await
+            .inspect_err(|_| self.release(queue.name()))
+    }
+
+    /// Lets another consumer have the queue.
+    pub(crate) fn release(&self, queue: &str) {
+        self.consumed().remove(queue);
+    }
+
+    fn consumed(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
+        self.0
+            .consumed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Display for Broker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.driver.address())
+    }
+}
+
+impl fmt::Debug for Broker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Broker")
+            .field("address", &self.0.driver.address())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A queue known by its name, on its broker.
+#[derive(Clone, Debug)]
+pub struct NamedQueue {
+    broker: Broker,
+    queue: Queue,
+}
+
+impl NamedQueue {
+    /// Sends a value, which must become a JSON object; await the returned [`Sending`], which takes options.
+    pub fn send<T: Serialize + ?Sized>(&self, value: &T) -> Sending {
+        self.broker.send(&self.queue, value)
+    }
+
+    /// How many messages wait in it.
+    ///
+    /// # Errors
+    /// As [`Broker::length`].
+    pub async fn length(&self) -> Result<u64> {
+        self.broker.length(&self.queue).await
+    }
+}

@@ -1,0 +1,406 @@
+//! The handle that users hold: send, call, and look signals up by name.
+
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+};
+
+use bytes::Bytes;
+use microagent_schema::{Declarations, SignalDeclaration};
+use serde::Serialize;
+use tracing::warn;
+
+use super::{check, listening::Listening};
+use crate::{
+    Channel, DEFAULT_PREFIX, Error, ErrorKind, Fields, Result, Signal, SignalBus,
+    channel::{self, RESPONSE},
+    payload::encode_object,
+    rpc::{AnswerBody, Call, Calls, Outgoing, Wait},
+    stats::Counter,
+};
+
+/// A signal bus: everyone who listens hears. Usable with and without an agent; cloning is cheap, and all
+/// clones are one bus.
+///
+/// ```
+/// # use std::sync::Arc;
+/// use microagent_core::{Bus, MemoryBus};
+/// use serde_json::json;
+///
+/// # tokio_test(async {
+/// let bus = Bus::new(Arc::new(MemoryBus::new()));
+/// bus.undeclared("started")?.send("shell", &json!({})).await?;
+/// # Ok(()) });
+/// # fn tokio_test(run: impl Future<Output = microagent_core::Result<()>>) {
+/// #     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(run).unwrap();
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Bus(Arc<Parts>);
+
+struct Parts {
+    driver: Arc<dyn SignalBus>,
+    options: BusOptions,
+    uid: String,
+    calls: Calls,
+    listening: Listening,
+    strays: Counter,
+}
+
+/// How a bus reads its deployment.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct BusOptions {
+    /// The prefix of all channels. Without one, that of the declarations, then that of the signal, then `PUBSUB`.
+    pub prefix: Option<String>,
+    /// The signals of the deployment, to look them up by name and to check what is sent.
+    pub declarations: Option<Arc<Declarations>>,
+    /// Refuse a payload that breaks its declaration instead of warning.
+    pub strict: bool,
+}
+
+impl BusOptions {
+    /// Sets [`prefix`](Self::prefix).
+    #[must_use]
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = Some(prefix.into());
+        self
+    }
+
+    /// Sets [`declarations`](Self::declarations).
+    #[must_use]
+    pub fn declarations(mut self, declarations: impl Into<Arc<Declarations>>) -> Self {
+        self.declarations = Some(declarations.into());
+        self
+    }
+
+    /// Sets [`strict`](Self::strict).
+    #[must_use]
+    pub fn strict(mut self, strict: bool) -> Self {
+        self.strict = strict;
+        self
+    }
+}
+
+impl Bus {
+    /// A bus on this driver, with default options.
+    #[must_use]
+    pub fn new(driver: Arc<dyn SignalBus>) -> Self {
+        Self::build(driver, BusOptions::default())
+    }
+
+    /// A bus on this driver.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidName`] for a prefix that channels cannot carry.
+    pub fn with_options(driver: Arc<dyn SignalBus>, options: BusOptions) -> Result<Self> {
+        if let Some(prefix) = &options.prefix {
+            channel::check_prefix(prefix)?;
+        }
+        Ok(Self::build(driver, options))
+    }
+
+    fn build(driver: Arc<dyn SignalBus>, options: BusOptions) -> Self {
+        Self(Arc::new(Parts {
+            driver,
+            options,
+            uid: format!("{:032x}", fastrand::u128(..)),
+            calls: Calls::new(),
+            listening: Listening::default(),
+            strays: Counter::default(),
+        }))
+    }
+
+    /// Sends a signal to everyone who listens now.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidName`] for the sender, [`ErrorKind::InvalidPayload`] on a strict bus, and what the driver
+    /// says: [`ErrorKind::Unavailable`], [`ErrorKind::PayloadTooLarge`], [`ErrorKind::Closed`].
+    pub async fn send<S: Signal>(&self, sender: &str, signal: S) -> Result<()> {
+        let outgoing = self.outgoing_of(sender, &signal)?;
+        self.publish(&outgoing).await
+    }
+
+    /// Sends a signal and waits for the first answer; await the returned [`Call`].
+    pub fn call<S: Signal>(&self, sender: &str, signal: S) -> Call {
+        Call::new(self.clone(), self.outgoing_of(sender, &signal))
+    }
+
+    /// Sends a signal and hears all answers; await the returned [`Wait`].
+    pub fn waiter<S: Signal>(&self, sender: &str, signal: S) -> Wait {
+        Wait::new(self.clone(), self.outgoing_of(sender, &signal))
+    }
+
+    /// A declared signal by its name, for names and arguments that are known only at run time.
+    ///
+    /// # Errors
+    /// [`ErrorKind::SignalNotFound`] with the names that this bus knows.
+    pub fn signal(&self, name: &str) -> Result<NamedSignal> {
+        let declarations = self.0.options.declarations.as_deref();
+        if declarations.is_some_and(|known| known.signal(name).is_some()) {
+            return Ok(NamedSignal {
+                bus: self.clone(),
+                name: name.to_owned(),
+            });
+        }
+        let known: Vec<_> = declarations
+            .iter()
+            .flat_map(|known| &known.signals)
+            .map(|signal| format!("`{}`", signal.name))
+            .collect();
+        let hint = match known.is_empty() {
+            true => "this bus was given no declarations".to_owned(),
+            false => format!("known are {}", known.join(", ")),
+        };
+        Err(Error::new(
+            ErrorKind::SignalNotFound,
+            format!("no signal `{name}` is declared: {hint}"),
+        ))
+    }
+
+    /// A signal by a name that nobody declared, for tools.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidName`] for a name that is not `[a-z_][a-z0-9_]*`, and for the internal `response`.
+    pub fn undeclared(&self, name: &str) -> Result<NamedSignal> {
+        microagent_schema::names::check_signal(name)
+            .map_err(|error| Error::new(ErrorKind::InvalidName, error.to_string()))?;
+        Ok(NamedSignal {
+            bus: self.clone(),
+            name: name.to_owned(),
+        })
+    }
+
+    /// The signals that this bus was told of.
+    #[must_use]
+    pub fn declarations(&self) -> Option<&Arc<Declarations>> {
+        self.0.options.declarations.as_ref()
+    }
+
+    /// The prefix of the channels of signals that bring none of their own.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        self.prefix_or(None)
+    }
+
+    /// Waits until the server is reached.
+    ///
+    /// # Errors
+    /// What cannot heal by waiting: refused credentials, a closed bus.
+    pub async fn ready(&self) -> Result<()> {
+        self.0.driver.ready().await
+    }
+
+    /// Ends all subscriptions and the connection, for all clones of this handle.
+    ///
+    /// # Errors
+    /// When what was still under way could not be flushed.
+    pub async fn close(&self) -> Result<()> {
+        self.0.listening.clear().await;
+        self.0.driver.close().await
+    }
+
+    /// How many calls wait for an answer, and how many answers came when nobody waited any more.
+    #[must_use]
+    pub fn call_counts(&self) -> (usize, u64) {
+        (self.0.calls.pending(), self.0.calls.late())
+    }
+
+    /// The driver, for what this handle does not offer.
+    #[must_use]
+    pub fn driver(&self) -> &dyn SignalBus {
+        &*self.0.driver
+    }
+
+    pub(crate) fn weak(&self) -> WeakBus {
+        WeakBus(Arc::downgrade(&self.0))
+    }
+
+    pub(crate) fn calls(&self) -> &Calls {
+        &self.0.calls
+    }
+
+    pub(crate) fn listening(&self) -> &Listening {
+        &self.0.listening
+    }
+
+    /// The first prefix of: this bus's own, the declarations', the signal's, the documented default.
+    pub(crate) fn prefix_or<'a>(&'a self, own: Option<&'a str>) -> &'a str {
+        let options = &self.0.options;
+        let declared = || options.declarations.as_ref()?.default_prefix.as_deref();
+        options
+            .prefix
+            .as_deref()
+            .or_else(declared)
+            .or(own)
+            .unwrap_or(DEFAULT_PREFIX)
+    }
+
+    pub(crate) fn count_stray(&self) {
+        self.0.strays.count();
+    }
+
+    /// Warns of a heard payload that breaks its declaration.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidPayload`] on a strict bus.
+    pub(crate) fn check_heard(
+        &self,
+        declared: &SignalDeclaration,
+        fields: &Fields<'_>,
+        channel: &Channel<'_>,
+    ) -> Result<()> {
+        let Some(misfit) = check::misfit(declared, fields) else {
+            return Ok(());
+        };
+        let text = format!(
+            "signal `{}` from `{}`: {misfit}",
+            channel.signal, channel.sender
+        );
+        if self.0.options.strict {
+            return Err(Error::new(ErrorKind::InvalidPayload, text));
+        }
+        warn!(
+            signal = channel.signal,
+            sender = channel.sender,
+            misfit,
+            "signal heard that breaks its declaration"
+        );
+        Ok(())
+    }
+
+    pub(crate) async fn publish_answer(
+        &self,
+        prefix: &str,
+        id: &str,
+        body: AnswerBody,
+    ) -> Result<()> {
+        let channel = Channel {
+            prefix,
+            signal: RESPONSE,
+            sender: &self.0.uid,
+            id: Some(id),
+        };
+        self.0
+            .driver
+            .publish(&channel.to_string(), body.into_bytes())
+            .await?;
+        Ok(())
+    }
+
+    async fn publish(&self, outgoing: &Outgoing) -> Result<()> {
+        let channel = Channel {
+            prefix: &outgoing.prefix,
+            signal: &outgoing.signal,
+            sender: &outgoing.sender,
+            id: None,
+        };
+        self.0
+            .driver
+            .publish(&channel.to_string(), outgoing.body.clone())
+            .await?;
+        Ok(())
+    }
+
+    fn outgoing_of<S: Signal>(&self, sender: &str, signal: &S) -> Result<Outgoing> {
+        self.outgoing(S::NAME, S::PREFIX, Some(S::declaration()), sender, signal)
+    }
+
+    fn outgoing<T: Serialize + ?Sized>(
+        &self,
+        name: &str,
+        own_prefix: Option<&str>,
+        declared: Option<&SignalDeclaration>,
+        sender: &str,
+        args: &T,
+    ) -> Result<Outgoing> {
+        channel::check_sender(sender)?;
+        let body = encode_object(args)?;
+        if let Some(declared) = declared {
+            self.check_sent(declared, &body)?;
+        }
+        Ok(Outgoing {
+            prefix: self.prefix_or(own_prefix).to_owned(),
+            signal: name.to_owned(),
+            sender: sender.to_owned(),
+            body: Bytes::from(body),
+        })
+    }
+
+    fn check_sent(&self, declared: &SignalDeclaration, body: &[u8]) -> Result<()> {
+        let Some(misfit) = check::misfit(declared, &Fields::of(body)?) else {
+            return Ok(());
+        };
+        let name = &declared.name;
+        if self.0.options.strict {
+            return Err(Error::new(
+                ErrorKind::InvalidPayload,
+                format!("signal `{name}`: {misfit}"),
+            ));
+        }
+        warn!(
+            signal = name,
+            misfit, "signal sent that breaks its declaration"
+        );
+        Ok(())
+    }
+}
+
+/// A bus that may be gone.
+pub(crate) struct WeakBus(Weak<Parts>);
+
+impl WeakBus {
+    pub(crate) fn upgrade(&self) -> Option<Bus> {
+        self.0.upgrade().map(Bus)
+    }
+}
+
+impl fmt::Display for Bus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.0.driver.address(), self.prefix())
+    }
+}
+
+impl fmt::Debug for Bus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bus")
+            .field("address", &self.0.driver.address())
+            .field("prefix", &self.prefix())
+            .field("uid", &self.0.uid)
+            .field("strays", &self.0.strays.get())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A signal known by its name, on its bus.
+#[derive(Clone, Debug)]
+pub struct NamedSignal {
+    bus: Bus,
+    name: String,
+}
+
+impl NamedSignal {
+    /// Sends it with these arguments, which must be a JSON object.
+    ///
+    /// # Errors
+    /// As [`Bus::send`]; [`ErrorKind::InvalidPayload`] for what is no object.
+    pub async fn send<T: Serialize + ?Sized>(&self, sender: &str, args: &T) -> Result<()> {
+        self.bus.publish(&self.outgoing(sender, args)?).await
+    }
+
+    /// Sends it and waits for the first answer; await the returned [`Call`].
+    pub fn call<T: Serialize + ?Sized>(&self, sender: &str, args: &T) -> Call {
+        Call::new(self.bus.clone(), self.outgoing(sender, args))
+    }
+
+    /// Sends it and hears all answers; await the returned [`Wait`].
+    pub fn waiter<T: Serialize + ?Sized>(&self, sender: &str, args: &T) -> Wait {
+        Wait::new(self.bus.clone(), self.outgoing(sender, args))
+    }
+
+    fn outgoing<T: Serialize + ?Sized>(&self, sender: &str, args: &T) -> Result<Outgoing> {
+        let declarations = self.bus.declarations();
+        let declared = declarations.and_then(|known| known.signal(&self.name));
+        self.bus.outgoing(&self.name, None, declared, sender, args)
+    }
+}

@@ -1,0 +1,168 @@
+//! From a queue to the consumer's handler and from its end to a settlement.
+
+use std::sync::Arc;
+
+use futures_util::{StreamExt, stream::BoxStream};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{error, warn};
+
+use super::{
+    outcome,
+    run::{self, End, Site},
+};
+use crate::{
+    ConsumerOptions, Context, Delivery, Handling, Message, Settlement, Taken, delivery::Lender,
+    stats::HandlerStats,
+};
+
+type Call = Box<dyn Fn(&mut Taken<'_>) -> Handling<()> + Send + Sync>;
+
+/// A consumer of a living agent.
+pub(crate) struct BoundConsumer {
+    pub(crate) name: &'static str,
+    pub(crate) queue: String,
+    pub(crate) cx: Context,
+    pub(crate) options: ConsumerOptions,
+    pub(crate) call: Call,
+    pub(crate) stats: Arc<HandlerStats>,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) killed: CancellationToken,
+}
+
+/// Takes deliveries, as many at a time as the consumer may run, until the agent stops. Dropping the stream returns
+/// what it still holds.
+pub(crate) async fn consume(
+    consumer: Arc<BoundConsumer>,
+    mut deliveries: BoxStream<'static, Delivery>,
+) {
+    let places = Arc::new(Semaphore::new(consumer.options.concurrency.max(1)));
+    let stopping = consumer.cx.stopping().clone();
+    loop {
+        let taken = tokio::select! {
+            biased;
+            () = stopping.cancelled() => return,
+            taken = next(&places, &mut deliveries) => taken,
+        };
+        let Some((place, delivery)) = taken else {
+            // A driver ends the stream only when its broker was closed.
+            warn!(
+                agent = consumer.cx.name(),
+                queue = consumer.queue,
+                "the broker was closed: nothing is consumed any more"
+            );
+            return;
+        };
+        let handling = Arc::clone(&consumer);
+        consumer
+            .tasks
+            .spawn(async move { handling.handle(delivery, place).await });
+    }
+}
+
+async fn next(
+    places: &Arc<Semaphore>,
+    deliveries: &mut BoxStream<'static, Delivery>,
+) -> Option<(OwnedSemaphorePermit, Delivery)> {
+    let place = Arc::clone(places).acquire_owned().await.ok()?;
+    Some((place, deliveries.next().await?))
+}
+
+impl BoundConsumer {
+    async fn handle(&self, delivery: Delivery, place: OwnedSemaphorePermit) {
+        let message = delivery.message().clone();
+        if let Some(parked) = outcome::of_crashes(&message, &self.options) {
+            return self.settle(delivery, parked, place).await;
+        }
+        if self.options.autoack {
+            let end = self.run(&message, None).await;
+            let settlement = outcome::of_run(&end, &message, &self.options);
+            return self.settle(delivery, settlement, place).await;
+        }
+        self.handle_lent(delivery, message, place).await;
+    }
+
+    /// A handler that settles by hand. What it leaves unsettled is settled by its result; an `Ok` that settled
+    /// nothing and kept nothing is a mistake that must not become a loop, so it counts as a failure.
+    async fn handle_lent(
+        &self,
+        mut delivery: Delivery,
+        message: Message,
+        place: OwnedSemaphorePermit,
+    ) {
+        let dead_letter = outcome::dead_letter_queue(&message, &self.options).map(Into::into);
+        let lender: Lender = delivery.lend(dead_letter);
+        let end = self.run(&message, Some(delivery)).await;
+        let Some(unsettled) = lender.reclaim(message.clone()) else {
+            return;
+        };
+        let end = match end {
+            End::Done(()) => End::Failed("the handler ended without settling its delivery".into()),
+            failed => failed,
+        };
+        if let End::Failed(error) = &end {
+            warn!(agent = self.cx.name(), handler = self.name, queue = self.queue, %error, "delivery left unsettled");
+        }
+        let settlement = outcome::of_run(&end, &message, &self.options);
+        self.settle(unsettled, settlement, place).await;
+    }
+
+    async fn run(&self, message: &Message, delivery: Option<Delivery>) -> End<()> {
+        let began = Instant::now();
+        let mut taken = Taken {
+            cx: &self.cx,
+            message,
+            delivery,
+        };
+        let decoded = run::decoded(|| (self.call)(&mut taken));
+        drop(taken);
+        let end = match decoded {
+            Ok(run) => run::fenced(run, self.options.timeout, &self.killed).await,
+            Err(end) => end.of(),
+        };
+        run::record(&end, &self.site(), &self.stats, began);
+        end
+    }
+
+    /// Hands the settlement over, gives the place to the next message, and then waits for the confirmation.
+    async fn settle(
+        &self,
+        delivery: Delivery,
+        settlement: Settlement,
+        place: OwnedSemaphorePermit,
+    ) {
+        if let Settlement::DeadLetter {
+            queue,
+            reason,
+            detail,
+        } = &settlement
+        {
+            self.stats.dead_lettered.count();
+            let attempt = delivery.message().attempt();
+            error!(
+                agent = self.cx.name(), handler = self.name, queue = self.queue, dead_letter = queue,
+                %reason, detail, attempt, "message parked as a dead letter"
+            );
+        }
+        let settled = delivery.settle(settlement);
+        drop(place);
+        if let Err(error) = settled.await {
+            warn!(
+                agent = self.cx.name(), handler = self.name, queue = self.queue, %error,
+                "settlement not confirmed: the message may be delivered again"
+            );
+        }
+    }
+
+    fn site(&self) -> Site<'_> {
+        Site {
+            agent: self.cx.name(),
+            handler: self.name,
+            kind: "queue",
+            source: &self.queue,
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! From bytes to arguments: a payload's fields by name, each decoded by the type that asks for it.
+//!
+//! Undecodable is an ordinary outcome here, never a panic; what becomes of the message is decided elsewhere.
+
+use std::{borrow::Cow, fmt, ops::Deref};
+
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{DeserializeOwned, MapAccess, Visitor},
+};
+use serde_json::{Map, Value, value::RawValue};
+
+use crate::{Error, ErrorKind, Result};
+
+/// The whole payload as one value; the DTO of a handler.
+///
+/// ```
+/// use microagent_core::Payload;
+///
+/// #[derive(serde::Deserialize)]
+/// struct Mail { text: String }
+///
+/// // The parameter `Payload(mail): Payload<Mail>` of a consumer gets what this decodes:
+/// let Payload(mail) = Payload::<Mail>::decode(br#"{"text":"hi"}"#).unwrap();
+/// assert_eq!(mail.text, "hi");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payload<T>(pub T);
+
+impl<T: DeserializeOwned> Payload<T> {
+    /// Decodes a JSON body.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Decode`], with the place and what was expected there.
+    pub fn decode(body: &[u8]) -> Result<Self> {
+        serde_json::from_slice(body).map(Self).map_err(|error| {
+            Error::new(
+                ErrorKind::Decode,
+                format!("the payload does not fit: {error}"),
+            )
+        })
+    }
+}
+
+/// The arguments that no other parameter of the handler took, by name.
+///
+/// ```
+/// let rest = microagent_core::Kwargs::default();
+/// assert_eq!(rest.to_string(), "{}");
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Kwargs(pub Map<String, Value>);
+
+impl Deref for Kwargs {
+    type Target = Map<String, Value>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl fmt::Display for Kwargs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let json = serde_json::to_string(&self.0).map_err(|_| fmt::Error)?;
+        f.write_str(&json)
+    }
+}
+
+/// The fields of a JSON object, not yet decoded. A name that stands twice counts once: the last wins, as in Python.
+#[derive(Debug)]
+pub struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'a> Fields<'a> {
+    /// Finds the fields of an object.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Decode`] for what is no JSON, or no object.
+    ///
+    /// ```
+    /// use microagent_core::Fields;
+    ///
+    /// let fields = Fields::of(br#"{"user_id": 7, "text": "hi"}"#).unwrap();
+    /// assert_eq!(fields.get::<u64>("user_id").unwrap(), 7);
+    /// assert_eq!(fields.get_optional::<u64>("age").unwrap(), None);
+    /// let error = fields.get::<u64>("text").unwrap_err();
+    /// assert_eq!(error.to_string(), "argument `text`: invalid type: string \"hi\", expected u64 at line 1 column 4");
+    /// ```
+    pub fn of(body: &'a [u8]) -> Result<Self> {
+        serde_json::from_slice(body).map_err(|error| {
+            Error::new(
+                ErrorKind::Decode,
+                format!("the payload must be a JSON object: {error}"),
+            )
+        })
+    }
+
+    /// A field that must be there.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Decode`] when it is missing or of another type, with its name.
+    pub fn get<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
+        let Some(raw) = self.raw(name) else {
+            return Err(Error::new(
+                ErrorKind::Decode,
+                format!(
+                    "argument `{name}` is missing; the payload has {}",
+                    self.names()
+                ),
+            ));
+        };
+        decode_field(name, raw)
+    }
+
+    /// A field that may be absent or `null`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Decode`] when it is of another type, with its name.
+    pub fn get_optional<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        match self.raw(name) {
+            Some(raw) => decode_field(name, raw),
+            None => Ok(None),
+        }
+    }
+
+    /// All fields but these.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Decode`] for a number that JSON values cannot hold.
+    pub fn except(&self, taken: &[&str]) -> Result<Kwargs> {
+        let mut rest = Map::new();
+        for (name, raw) in &self.0 {
+            if !taken.contains(&name.as_ref()) {
+                rest.insert(name.to_string(), decode_field(name, raw)?);
+            }
+        }
+        Ok(Kwargs(rest))
+    }
+
+    /// The names and undecoded values, in the order of the payload.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
+        self.0.iter().map(|(name, raw)| (name.as_ref(), *raw))
+    }
+
+    /// How many fields there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn raw(&self, name: &str) -> Option<&'a RawValue> {
+        let field = self.0.iter().rev().find(|(key, _)| key == name)?;
+        Some(field.1)
+    }
+
+    fn names(&self) -> String {
+        if self.0.is_empty() {
+            return "no arguments".to_owned();
+        }
+        let names: Vec<_> = self.0.iter().map(|(name, _)| format!("`{name}`")).collect();
+        names.join(", ")
+    }
+}
+
+fn decode_field<T: DeserializeOwned>(name: &str, raw: &RawValue) -> Result<T> {
+    serde_json::from_str(raw.get())
+        .map_err(|error| Error::new(ErrorKind::Decode, format!("argument `{name}`: {error}")))
+}
+
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ObjectVisitor;
+
+        impl<'de> Visitor<'de> for ObjectVisitor {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object with the arguments by name")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields = Vec::with_capacity(4);
+                while let Some((Name(name), raw)) = map.next_entry()? {
+                    fields.push((name, raw));
+                }
+                Ok(Fields(fields))
+            }
+        }
+
+        deserializer.deserialize_map(ObjectVisitor)
+    }
+}
+
+/// A key that borrows from the payload unless it holds escapes.
+struct Name<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Name<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NameVisitor;
+
+        impl<'de> Visitor<'de> for NameVisitor {
+            type Value = Name<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of an argument")
+            }
+
+            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
+                Ok(Name(Cow::Borrowed(name)))
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+                Ok(Name(Cow::Owned(name.to_owned())))
+            }
+        }
+
+        deserializer.deserialize_str(NameVisitor)
+    }
+}
+
+/// A body for the wire: the value's JSON, which must be an object.
+pub(crate) fn encode_object<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>> {
+    let body = serde_json::to_vec(value).map_err(|error| {
+        Error::new(
+            ErrorKind::InvalidPayload,
+            format!("the payload cannot be written as JSON: {error}"),
+        )
+    })?;
+    if body.first() == Some(&b'{') {
+        return Ok(body);
+    }
+    let start: String = String::from_utf8_lossy(&body).chars().take(40).collect();
+    Err(Error::new(
+        ErrorKind::InvalidPayload,
+        format!("the payload must be a JSON object, but is `{start}`; peers read named arguments"),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_of_two_equal_names_wins() {
+        let fields = Fields::of(br#"{"a":1,"a":2}"#).unwrap();
+        assert_eq!(fields.get::<u8>("a").unwrap(), 2);
+    }
+
+    #[test]
+    fn names_with_escapes_are_found() {
+        let fields = Fields::of(br#"{"user\u005fid":1}"#).unwrap();
+        assert_eq!(fields.get::<u8>("user_id").unwrap(), 1);
+    }
+
+    #[test]
+    fn what_is_no_object_is_undecodable() {
+        for body in ["[1,2]", "7", "null", "", "{", "\"a\"", "{\"a\":1} x"] {
+            assert_eq!(
+                Fields::of(body.as_bytes()).unwrap_err().kind(),
+                ErrorKind::Decode,
+                "{body}"
+            );
+        }
+        assert!(Fields::of(b"{\"a\":\"\xff\"}").is_err());
+    }
+
+    #[test]
+    fn a_missing_argument_names_what_is_there() {
+        let fields = Fields::of(br#"{"userid":1}"#).unwrap();
+        assert_eq!(
+            fields.get::<u8>("user_id").unwrap_err().to_string(),
+            "argument `user_id` is missing; the payload has `userid`"
+        );
+    }
+
+    #[test]
+    fn only_objects_are_sent() {
+        assert!(encode_object(&serde_json::json!({"a": 1})).is_ok());
+        for value in [
+            serde_json::json!([1]),
+            serde_json::json!("x"),
+            serde_json::json!(null),
+        ] {
+            assert_eq!(
+                encode_object(&value).unwrap_err().kind(),
+                ErrorKind::InvalidPayload
+            );
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! One process's answer to a call: `{"CommentAgent.comments_count": 3}`.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{Serialize, Serializer, de::DeserializeOwned, ser::SerializeMap};
+use serde_json::value::RawValue;
+
+use crate::{Answering, Error, ErrorKind, Fields, Result};
+
+/// The extra key under which failures ride; a Python caller sees it as one more entry.
+const ERRORS: &str = "$errors";
+
+/// What the receivers of one process answered, by `Agent.method`.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    values: Vec<(String, Box<RawValue>)>,
+    errors: BTreeMap<String, String>,
+}
+
+impl Answer {
+    /// Reads an answer as it stands on the wire.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Decode`] for what is no JSON object.
+    ///
+    /// ```
+    /// use microagent_core::{Answer, ErrorKind};
+    ///
+    /// let answer = Answer::parse(br#"{"A.count":3,"B.none":null,"$errors":{"B.none":"no database"}}"#).unwrap();
+    /// assert_eq!(answer.get::<u64>("A.count").unwrap(), 3);
+    /// assert_eq!(answer.one::<u64>().unwrap(), 3);
+    /// let error = answer.get::<u64>("B.none").unwrap_err();
+    /// assert_eq!((error.kind(), error.to_string()), (ErrorKind::Remote, "`B.none` failed: no database".to_owned()));
+    /// ```
+    pub fn parse(body: &[u8]) -> Result<Self> {
+        let fields = Fields::of(body)?;
+        let errors = fields.get_optional(ERRORS)?.unwrap_or_default();
+        let values = fields
+            .iter()
+            .filter(|(name, _)| *name != ERRORS)
+            .map(|(name, raw)| (name.to_owned(), raw.to_owned()))
+            .collect();
+        Ok(Self { values, errors })
+    }
+
+    /// What this receiver answered.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Remote`] when it failed, [`ErrorKind::Decode`] when it is not in the answer or answered
+    /// something else than a `T` (nothing, for example, which is `null`).
+    pub fn get<T: DeserializeOwned>(&self, receiver: &str) -> Result<T> {
+        if let Some(failure) = self.errors.get(receiver) {
+            return Err(remote(receiver, failure));
+        }
+        let Some((_, raw)) = self.values.iter().find(|(name, _)| name == receiver) else {
+            let known: Vec<_> = self.receivers().map(|name| format!("`{name}`")).collect();
+            let text = format!("`{receiver}` did not answer; there is {}", known.join(", "));
+            return Err(Error::new(ErrorKind::Decode, text));
+        };
+        decode(receiver, raw)
+    }
+
+    /// The only value that is not `null`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Remote`] when there is none (a failure in Python arrives as `null`), [`ErrorKind::Decode`]
+    /// when there are several or it is no `T`.
+    pub fn one<T: DeserializeOwned>(&self) -> Result<T> {
+        let mut given = self.values.iter().filter(|(_, raw)| raw.get() != "null");
+        match (given.next(), given.next()) {
+            (Some((receiver, raw)), None) => decode(receiver, raw),
+            (Some((one, _)), Some((other, _))) => Err(Error::new(
+                ErrorKind::Decode,
+                format!(
+                    "several receivers answered, `{one}` and `{other}` among them: ask for one with `get`"
+                ),
+            )),
+            (None, _) => Err(self.nothing()),
+        }
+    }
+
+    /// Whether any receiver of that process failed and said so.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        !self.errors.is_empty()
+    }
+
+    /// The names of the receivers that are in the answer.
+    pub fn receivers(&self) -> impl Iterator<Item = &str> {
+        self.values.iter().map(|(name, _)| name.as_str())
+    }
+
+    fn nothing(&self) -> Error {
+        match self.errors.iter().next() {
+            Some((receiver, failure)) => remote(receiver, failure),
+            None => Error::new(
+                ErrorKind::Remote,
+                format!("no receiver gave a value: the answer is {self}"),
+            ),
+        }
+    }
+}
+
+fn remote(receiver: &str, failure: &str) -> Error {
+    Error::new(ErrorKind::Remote, format!("`{receiver}` failed: {failure}"))
+}
+
+fn decode<T: DeserializeOwned>(receiver: &str, raw: &RawValue) -> Result<T> {
+    serde_json::from_str(raw.get()).map_err(|error| {
+        Error::new(
+            ErrorKind::Decode,
+            format!("the answer of `{receiver}`: {error}"),
+        )
+    })
+}
+
+impl Serialize for Answer {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (name, raw) in &self.values {
+            map.serialize_entry(name, raw)?;
+        }
+        if !self.errors.is_empty() {
+            map.serialize_entry(ERRORS, &self.errors)?;
+        }
+        map.end()
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
+    }
+}
+
+/// An answer on its way out.
+pub(crate) struct AnswerBody(String);
+
+impl AnswerBody {
+    /// The values in the order of the receivers, `null` for a failure, and the failures last.
+    pub(crate) fn of(told: &[(String, std::result::Result<Answering, String>)]) -> Self {
+        let mut body = String::from("{");
+        for (receiver, answer) in told {
+            let json = answer.as_ref().map_or("null", Answering::json);
+            push_entry(&mut body, receiver, json);
+        }
+        let errors: BTreeMap<_, _> = told
+            .iter()
+            .filter_map(|(receiver, answer)| Some((receiver, answer.as_ref().err()?)))
+            .collect();
+        if let (false, Ok(json)) = (errors.is_empty(), serde_json::to_string(&errors)) {
+            push_entry(&mut body, ERRORS, &json);
+        }
+        body.push('}');
+        Self(body)
+    }
+
+    pub(crate) fn into_bytes(self) -> bytes::Bytes {
+        self.0.into()
+    }
+}
+
+fn push_entry(body: &mut String, key: &str, json: &str) {
+    if body.len() > 1 {
+        body.push(',');
+    }
+    body.push_str(&serde_json::Value::from(key).to_string());
+    body.push(':');
+    body.push_str(json);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_null_and_ride_last() {
+        let told = [
+            ("A.bad".to_owned(), Err("no \"db\"".to_owned())),
+            (
+                "A.good".to_owned(),
+                Answering::of(&3).map_err(|error| error.to_string()),
+            ),
+        ];
+        let body = AnswerBody::of(&told).into_bytes();
+        assert_eq!(
+            body,
+            r#"{"A.bad":null,"A.good":3,"$errors":{"A.bad":"no \"db\""}}"#
+        );
+        assert_eq!(Answer::parse(&body).unwrap().one::<u8>().unwrap(), 3);
+    }
+
+    #[test]
+    fn without_failures_there_is_no_extra_key() {
+        let told = [("A.none".to_owned(), Ok(Answering::default()))];
+        assert_eq!(AnswerBody::of(&told).into_bytes(), r#"{"A.none":null}"#);
+    }
+
+    #[test]
+    fn one_refuses_none_and_several() {
+        let several = Answer::parse(br#"{"A.x":1,"B.y":2}"#).unwrap();
+        assert_eq!(several.one::<u8>().unwrap_err().kind(), ErrorKind::Decode);
+        let none = Answer::parse(br#"{"A.x":null}"#).unwrap();
+        assert_eq!(none.one::<u8>().unwrap_err().kind(), ErrorKind::Remote);
+        assert_eq!(none.get::<Option<u8>>("A.x").unwrap(), None);
+        assert_eq!(none.get::<u8>("B.y").unwrap_err().kind(), ErrorKind::Decode);
+    }
+}

@@ -1,0 +1,150 @@
+//! `bus.call(…)`: the first answer to a signal.
+
+use std::{
+    fmt,
+    future::{Future, IntoFuture},
+    pin::Pin,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tokio::time::{Instant, timeout_at};
+use tracing::warn;
+
+use super::{
+    Answer,
+    pending::{PendingCall, Reply},
+};
+use crate::{Bus, Channel, Error, ErrorKind, Receivers, Result};
+
+/// How long a call waits unless it is told otherwise.
+pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A call that is sent when it is awaited.
+#[must_use = "a call is sent when it is awaited"]
+pub struct Call(Request);
+
+/// What `call` and `waiter` have in common.
+pub(super) struct Request {
+    pub(super) bus: Bus,
+    pub(super) outgoing: Result<Outgoing>,
+    pub(super) timeout: Duration,
+}
+
+/// A call as it goes out, but for its id.
+pub(crate) struct Outgoing {
+    pub(crate) prefix: String,
+    pub(crate) signal: String,
+    pub(crate) sender: String,
+    pub(crate) body: Bytes,
+}
+
+impl Call {
+    pub(crate) fn new(bus: Bus, outgoing: Result<Outgoing>) -> Self {
+        Self(Request::new(bus, outgoing))
+    }
+
+    /// How long to wait for the first answer [60 s].
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.0.timeout = timeout;
+        self
+    }
+
+    async fn run(self) -> Result<Answer> {
+        let deadline = self.0.deadline();
+        let (mut pending, outgoing, _) = self.0.send(deadline).await?;
+        loop {
+            match timeout_at(deadline, pending.replies.recv()).await {
+                Ok(Some(Reply::Answer(body))) => match Answer::parse(&body) {
+                    Ok(answer) => return Ok(answer),
+                    Err(error) => warn!(signal = outgoing.signal, %error, "answer ignored"),
+                },
+                Ok(Some(Reply::Lost(reason))) => return Err(lost(&outgoing.signal, &reason)),
+                Ok(None) => return Err(lost(&outgoing.signal, "the bus was closed")),
+                Err(_) => return Err(timed_out(&outgoing.signal, self.0.timeout)),
+            }
+        }
+    }
+}
+
+impl Request {
+    pub(super) fn new(bus: Bus, outgoing: Result<Outgoing>) -> Self {
+        Self {
+            bus,
+            outgoing,
+            timeout: DEFAULT_TIMEOUT,
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Instant {
+        let now = Instant::now();
+        // A timeout beyond the clock's range is a timeout of a year.
+        now.checked_add(self.timeout)
+            .unwrap_or(now + Duration::from_secs(31_536_000))
+    }
+}
+
+impl Request {
+    /// Publishes the call once its answers would be heard.
+    pub(super) async fn send(
+        &self,
+        deadline: Instant,
+    ) -> Result<(PendingCall, &Outgoing, Receivers)> {
+        let outgoing = self.outgoing.as_ref().map_err(Error::again)?;
+        let sent = timeout_at(deadline, async {
+            let driver = self.bus.driver();
+            let pending = self.bus.calls().open(driver, &outgoing.prefix).await?;
+            let channel = Channel {
+                prefix: &outgoing.prefix,
+                signal: &outgoing.signal,
+                sender: &outgoing.sender,
+                id: Some(&pending.id),
+            };
+            let heard = driver
+                .publish(&channel.to_string(), outgoing.body.clone())
+                .await?;
+            Ok((pending, heard))
+        });
+        let (pending, heard) = sent
+            .await
+            .unwrap_or_else(|_| Err(timed_out(&outgoing.signal, self.timeout)))?;
+        if heard.is_none() {
+            return Err(Error::new(
+                ErrorKind::NoResponders,
+                format!("nobody listens to `{}`", outgoing.signal),
+            ));
+        }
+        Ok((pending, outgoing, heard))
+    }
+}
+
+fn timed_out(signal: &str, timeout: Duration) -> Error {
+    Error::new(
+        ErrorKind::Timeout,
+        format!("no answer to `{signal}` within {timeout:?}"),
+    )
+}
+
+fn lost(signal: &str, reason: &str) -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        format!("the connection was lost while waiting for an answer to `{signal}`: {reason}"),
+    )
+}
+
+impl IntoFuture for Call {
+    type Output = Result<Answer>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("timeout", &self.0.timeout)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,170 @@
+//! `bus.waiter(…)`: all answers to a signal, until everyone answered or the deadline passed.
+
+use std::{
+    fmt,
+    future::{Future, IntoFuture, poll_fn},
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use futures_util::Stream;
+use tokio::time::{Sleep, sleep_until};
+use tracing::warn;
+
+use super::{
+    Answer,
+    call::{Outgoing, Request},
+    pending::{PendingCall, Reply},
+};
+use crate::{Bus, Receivers, Result};
+
+/// A call for several answers that is sent when it is awaited.
+#[must_use = "a call is sent when it is awaited"]
+pub struct Wait(Request);
+
+impl Wait {
+    pub(crate) fn new(bus: Bus, outgoing: Result<Outgoing>) -> Self {
+        Self(Request::new(bus, outgoing))
+    }
+
+    /// How long to wait for answers [60 s].
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.0.timeout = timeout;
+        self
+    }
+
+    async fn run(self) -> Result<Waiter> {
+        let deadline = self.0.deadline();
+        let (pending, _, heard) = self.0.send(deadline).await?;
+        Ok(Waiter {
+            pending,
+            deadline: Box::pin(sleep_until(deadline)),
+            heard: match heard {
+                Receivers::Counted(count) => Some(count),
+                Receivers::Unknown => None,
+            },
+            answered: 0,
+            end: None,
+        })
+    }
+}
+
+impl IntoFuture for Wait {
+    type Output = Result<Waiter>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+impl fmt::Debug for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wait")
+            .field("timeout", &self.0.timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The answers to one call, one per answering process.
+pub struct Waiter {
+    pending: PendingCall,
+    deadline: Pin<Box<Sleep>>,
+    heard: Option<u64>,
+    answered: u64,
+    end: Option<WaiterEnd>,
+}
+
+/// Why no more answers come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WaiterEnd {
+    /// As many answered as had heard the call.
+    Complete,
+    /// The deadline passed.
+    Deadline {
+        /// How many more had heard the call, where the server counts. Not each of them needs to be a
+        /// responder: whoever only listens has heard as well.
+        missing: Option<u64>,
+    },
+    /// The connection was lost; answers may have been missed.
+    Lost {
+        /// What ended the connection.
+        reason: String,
+        /// How many more had heard the call, where the server counts.
+        missing: Option<u64>,
+    },
+}
+
+impl Waiter {
+    /// The next answer; `None` when no more come, and then [`end`](Self::end) says why.
+    pub async fn next(&mut self) -> Option<Answer> {
+        poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
+    }
+
+    /// Why no more answers come; `None` while some still may.
+    #[must_use]
+    pub fn end(&self) -> Option<&WaiterEnd> {
+        self.end.as_ref()
+    }
+
+    /// How many answers have come.
+    #[must_use]
+    pub fn answered(&self) -> u64 {
+        self.answered
+    }
+
+    fn missing(&self) -> Option<u64> {
+        Some(self.heard?.saturating_sub(self.answered))
+    }
+
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<WaiterEnd> {
+        if self.missing() == Some(0) {
+            return Poll::Ready(WaiterEnd::Complete);
+        }
+        ready!(self.deadline.as_mut().poll(cx));
+        Poll::Ready(WaiterEnd::Deadline {
+            missing: self.missing(),
+        })
+    }
+
+    fn lost(&self, reason: String) -> WaiterEnd {
+        WaiterEnd::Lost {
+            reason,
+            missing: self.missing(),
+        }
+    }
+}
+
+impl Stream for Waiter {
+    type Item = Answer;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Answer>> {
+        while self.end.is_none() {
+            match self.pending.replies.poll_recv(cx) {
+                Poll::Ready(Some(Reply::Answer(body))) => {
+                    self.answered += 1;
+                    match Answer::parse(&body) {
+                        Ok(answer) => return Poll::Ready(Some(answer)),
+                        Err(error) => warn!(%error, "answer ignored"),
+                    }
+                }
+                Poll::Ready(Some(Reply::Lost(reason))) => self.end = Some(self.lost(reason)),
+                Poll::Ready(None) => self.end = Some(self.lost("the bus was closed".to_owned())),
+                Poll::Pending => self.end = Some(ready!(self.poll_end(cx))),
+            }
+        }
+        Poll::Ready(None)
+    }
+}
+
+impl fmt::Debug for Waiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiter")
+            .field("heard", &self.heard)
+            .field("answered", &self.answered)
+            .field("end", &self.end)
+            .finish_non_exhaustive()
+    }
+}

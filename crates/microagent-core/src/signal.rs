@@ -1,0 +1,40 @@
+//! Signals are types: a strict, declared set of arguments under a name.
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use microagent_schema::SignalDeclaration;
+
+/// A declared signal. `declare!` and `#[derive(Signal)]` implement it.
+///
+/// By hand:
+///
+/// ```
+/// use std::sync::LazyLock;
+/// use microagent_core::{Signal, SignalDeclaration};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct UserCreated {
+///     user_id: u64,
+/// }
+///
+/// impl Signal for UserCreated {
+///     const NAME: &'static str = "user_created";
+///
+///     fn declaration() -> &'static SignalDeclaration {
+///         static DECLARED: LazyLock<SignalDeclaration> =
+///             LazyLock::new(|| SignalDeclaration::untyped("user_created", ["user_id"]));
+///         &DECLARED
+///     }
+/// }
+/// ```
+pub trait Signal: Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// The name on the wire, `[a-z_][a-z0-9_]*`.
+    const NAME: &'static str;
+
+    /// The `default_prefix` of the declarations that it comes from. A bus with a prefix of its own ignores it.
+    const PREFIX: Option<&'static str> = None;
+
+    /// The arguments as they are declared, to check what is sent and received against.
+    fn declaration() -> &'static SignalDeclaration;
+}
