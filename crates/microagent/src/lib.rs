@@ -1,0 +1,1 @@
+//! Event-driven microservices that never talk to each other.
