@@ -1,0 +1,182 @@
+//! The store's in-memory twin, for tests in virtual time: the same behaviour, and nothing outlives the process.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::SystemTime,
+};
+
+use microagent_core::{Error, Result};
+
+use super::{
+    Body, Change, Headers, MessageId, Snapshot, Store, Stored, duplicate, grown, payload_size,
+};
+
+/// Keeps messages in the memory of the process.
+#[derive(Debug, Default)]
+pub(crate) struct MemoryStore {
+    queues: BTreeSet<Arc<str>>,
+    messages: BTreeMap<MessageId, (Stored, Body)>,
+    last_id: MessageId,
+}
+
+/// What a commit replaced, newest last, to be put back if it fails half way.
+#[derive(Default)]
+struct Undo {
+    messages: Vec<(MessageId, Option<(Stored, Body)>)>,
+    queues: Vec<Arc<str>>,
+    last_id: MessageId,
+}
+
+impl Store for MemoryStore {
+    fn load(&mut self) -> Result<Snapshot> {
+        Ok(Snapshot {
+            queues: self.queues.iter().cloned().collect(),
+            messages: self.messages.values().map(|(row, _)| row.clone()).collect(),
+            next_id: self.last_id + 1,
+        })
+    }
+
+    fn commit(&mut self, changes: &[Change]) -> Result<()> {
+        let mut undo = Undo {
+            last_id: self.last_id,
+            ..Undo::default()
+        };
+        let done = changes
+            .iter()
+            .try_for_each(|change| self.apply(change, &mut undo));
+        if done.is_err() {
+            self.roll_back(undo);
+        }
+        done
+    }
+
+    fn bodies(&mut self, ids: &[MessageId]) -> Result<Vec<(MessageId, Body)>> {
+        let body = |id: &MessageId| Some((*id, self.messages.get(id)?.1.clone()));
+        Ok(ids.iter().filter_map(body).collect())
+    }
+}
+
+impl MemoryStore {
+    fn apply(&mut self, change: &Change, undo: &mut Undo) -> Result<()> {
+        match change {
+            Change::Insert {
+                id,
+                queue,
+                body,
+                due,
+                attempt,
+                crashes,
+            } => {
+                let row = Stored {
+                    id: *id,
+                    queue: self.declare(queue, undo),
+                    attempt: *attempt,
+                    crashes: *crashes,
+                    due: due.map(super::whole_millis),
+                    taken: false,
+                    bytes: payload_size(body),
+                };
+                self.insert(row, body.clone(), undo)?;
+            }
+            Change::Remove { id } => self.remove(*id, undo),
+            Change::Delay { id, attempt, due } => self.delay(*id, *attempt, *due, undo),
+            Change::Move {
+                id,
+                to,
+                queue,
+                headers,
+                attempt,
+            } => {
+                self.relocate((*id, *to), queue, headers, *attempt, undo)?;
+            }
+            Change::Suspect { id, crashes } => self.update(*id, undo, |row| {
+                row.crashes = *crashes;
+                row.taken = false;
+            }),
+            Change::Take { id } => self.update(*id, undo, |row| row.taken = true),
+            Change::Untake { id } => self.update(*id, undo, |row| row.taken = false),
+            Change::Declare { queue } => drop(self.declare(queue, undo)),
+        }
+        Ok(())
+    }
+
+    /// The one name that all messages of the queue share.
+    fn declare(&mut self, queue: &Arc<str>, undo: &mut Undo) -> Arc<str> {
+        if let Some(known) = self.queues.get(queue) {
+            return known.clone();
+        }
+        self.queues.insert(queue.clone());
+        undo.queues.push(queue.clone());
+        queue.clone()
+    }
+
+    fn insert(&mut self, row: Stored, body: Body, undo: &mut Undo) -> Result<(), Error> {
+        if self.messages.contains_key(&row.id) {
+            return Err(duplicate(row.id));
+        }
+        undo.messages.push((row.id, None));
+        self.last_id = self.last_id.max(row.id);
+        self.messages.insert(row.id, (row, body));
+        Ok(())
+    }
+
+    fn remove(&mut self, id: MessageId, undo: &mut Undo) {
+        if let Some(gone) = self.messages.remove(&id) {
+            undo.messages.push((id, Some(gone)));
+        }
+    }
+
+    fn delay(&mut self, id: MessageId, attempt: u32, due: SystemTime, undo: &mut Undo) {
+        self.update(id, undo, |row| {
+            row.attempt = attempt;
+            row.due = Some(super::whole_millis(due));
+            row.taken = false;
+        });
+    }
+
+    fn relocate(
+        &mut self,
+        (id, to): (MessageId, MessageId),
+        queue: &Arc<str>,
+        headers: &Headers,
+        attempt: u32,
+        undo: &mut Undo,
+    ) -> Result<()> {
+        let Some((old, body)) = self.messages.get(&id).cloned() else {
+            return Ok(());
+        };
+        self.remove(id, undo);
+        let row = Stored {
+            id: to,
+            queue: self.declare(queue, undo),
+            attempt,
+            crashes: 0,
+            due: None,
+            taken: false,
+            bytes: old.bytes,
+        };
+        let headers = grown(body.headers, headers);
+        self.insert(row, Body { headers, ..body }, undo)
+    }
+
+    fn update(&mut self, id: MessageId, undo: &mut Undo, change: impl FnOnce(&mut Stored)) {
+        if let Some(message) = self.messages.get_mut(&id) {
+            undo.messages.push((id, Some(message.clone())));
+            change(&mut message.0);
+        }
+    }
+
+    fn roll_back(&mut self, undo: Undo) {
+        for (id, before) in undo.messages.into_iter().rev() {
+            match before {
+                Some(message) => self.messages.insert(id, message),
+                None => self.messages.remove(&id),
+            };
+        }
+        for queue in undo.queues {
+            self.queues.remove(&queue);
+        }
+        self.last_id = undo.last_id;
+    }
+}

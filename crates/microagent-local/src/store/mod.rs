@@ -1,0 +1,155 @@
+//! The durable truth behind the hub: which messages exist, where each belongs, and its state.
+//!
+//! It knows nothing of consumers, connections or clocks. The order of a queue is the order of the ids in it; the hub keeps
+//! that order in memory and asks for bodies when it delivers. The writer is the front: changes go in, confirmations come out.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use microagent_core::{Error, ErrorKind, Result};
+
+mod memory;
+
+pub(crate) use memory::MemoryStore;
+
+/// Names a message as long as it is stored, and never another one after it: ids grow, so their order is the order of arrival.
+pub(crate) type MessageId = u64;
+
+/// What is known of a message without reading its body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stored {
+    pub(crate) id: MessageId,
+    pub(crate) queue: Arc<str>,
+    /// Which handling comes next, or is under way; counted from 1.
+    pub(crate) attempt: u32,
+    /// How often a consumer died while the message was in flight.
+    pub(crate) crashes: u32,
+    /// Not to be delivered before this; it may have passed.
+    pub(crate) due: Option<SystemTime>,
+    /// It was in flight in the host's own process, and nothing has come of it.
+    pub(crate) taken: bool,
+    /// The size of the payload.
+    pub(crate) bytes: u32,
+}
+
+/// Headers beside a body, in the order in which they were sent.
+pub(crate) type Headers = Vec<(String, String)>;
+
+/// What a message carries.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Body {
+    pub(crate) payload: Bytes,
+    pub(crate) headers: Headers,
+}
+
+/// Everything that is stored, without the bodies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Snapshot {
+    /// Every queue that exists, sorted by name.
+    pub(crate) queues: Vec<Arc<str>>,
+    /// Every message, sorted by id.
+    pub(crate) messages: Vec<Stored>,
+    /// Greater than every id that was ever stored, those that are gone included.
+    pub(crate) next_id: MessageId,
+}
+
+/// One step from a state of the store to the next. A step on a message that is not stored changes nothing: its first
+/// settlement won.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Change {
+    /// A message arrives; its queue is created where it does not exist. An id that is stored already is an error.
+    Insert {
+        id: MessageId,
+        queue: Arc<str>,
+        body: Body,
+        due: Option<SystemTime>,
+        attempt: u32,
+        crashes: u32,
+    },
+    /// It is handled, or thrown away.
+    Remove { id: MessageId },
+    /// It waits for a retry, and is no longer in flight.
+    Delay {
+        id: MessageId,
+        attempt: u32,
+        due: SystemTime,
+    },
+    /// It changes to another queue, where it is the newest and therefore gets a new id. It waits there, not in flight, without
+    /// a delay or crashes. Its headers grow by these; one of the same name is replaced.
+    Move {
+        id: MessageId,
+        to: MessageId,
+        queue: Arc<str>,
+        headers: Headers,
+        attempt: u32,
+    },
+    /// Its consumer died; it is no longer in flight.
+    Suspect { id: MessageId, crashes: u32 },
+    /// It is about to be delivered to the host's own process, whose death nobody else would notice.
+    Take { id: MessageId },
+    /// It came back from there unhandled and is nobody's fault.
+    Untake { id: MessageId },
+    /// A queue exists, be it empty.
+    Declare { queue: Arc<str> },
+}
+
+/// Where the messages are kept.
+pub(crate) trait Store: Send + 'static {
+    /// Reads everything but the bodies.
+    ///
+    /// # Errors
+    /// When the storage cannot be read, or holds what no store wrote.
+    fn load(&mut self) -> Result<Snapshot>;
+
+    /// Carries the changes out in their order, as durably as the store promises when it returns; all of them or, on an
+    /// error, none.
+    ///
+    /// # Errors
+    /// When an inserted id is stored already, and when the storage failed; the store stays usable.
+    fn commit(&mut self, changes: &[Change]) -> Result<()>;
+
+    /// The bodies of these messages in this order, without those that are not stored.
+    ///
+    /// # Errors
+    /// When the storage cannot be read.
+    fn bodies(&mut self, ids: &[MessageId]) -> Result<Vec<(MessageId, Body)>>;
+}
+
+/// A body's headers after a move added some.
+fn grown(mut headers: Headers, more: &Headers) -> Headers {
+    headers.retain(|(name, _)| !more.iter().any(|(newer, _)| newer == name));
+    headers.extend(more.iter().cloned());
+    headers
+}
+
+/// The instant in the store's resolution, which is a millisecond: never earlier than asked for, never before 1970.
+fn whole_millis(instant: SystemTime) -> SystemTime {
+    instant_at(millis_of(instant))
+}
+
+/// Milliseconds since the Unix epoch, rounded up.
+fn millis_of(instant: SystemTime) -> i64 {
+    let since = instant
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_nanos().div_ceil(1_000_000)).unwrap_or(i64::MAX)
+}
+
+fn instant_at(millis: i64) -> SystemTime {
+    let since = Duration::from_millis(u64::try_from(millis).unwrap_or_default());
+    SystemTime::UNIX_EPOCH
+        .checked_add(since)
+        .unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+fn payload_size(body: &Body) -> u32 {
+    u32::try_from(body.payload.len()).unwrap_or(u32::MAX)
+}
+
+fn duplicate(id: MessageId) -> Error {
+    let text = format!("message {id} is stored already; an id names one message for ever");
+    Error::new(ErrorKind::Driver, text)
+}
