@@ -12,6 +12,8 @@ mod clock;
 mod delivery;
 mod dispatch;
 mod error;
+pub mod ledger;
+mod memory;
 mod payload;
 mod queue;
 mod rpc;
@@ -34,6 +36,7 @@ pub use channel::{Channel, DEFAULT_PREFIX, pattern_matches};
 pub use clock::{Clock, SystemClock};
 pub use delivery::{DeadReason, Delivery, Message, Settle, Settled, Settlement};
 pub use error::{Advice, BoxError, Error, ErrorKind, Result, ResultExt, ServerInterrupt};
+pub use memory::{MemoryBroker, MemoryBus, MemoryOptions};
 pub use microagent_schema::{
     ArgumentDeclaration, DeclarationError, Declarations, JsonType, QueueDeclaration,
     SignalDeclaration, Violation,

@@ -8,10 +8,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
-use crate::{Delivery, Queue, Result};
+use crate::{Delivery, Error, ErrorKind, Queue, Result};
 
 /// Headers that travel with a dead letter, where the driver has headers.
 pub mod header {
+    use std::time::{SystemTime, UNIX_EPOCH};
+
+    use crate::{DeadReason, Message};
+
     /// The [`DeadReason`](crate::DeadReason) as a word.
     pub const DEAD_REASON: &str = "x-microagent-dead-reason";
     /// The error's own words.
@@ -22,6 +26,43 @@ pub mod header {
     pub const DEAD_ATTEMPTS: &str = "x-microagent-dead-attempts";
     /// When it became a dead letter, in milliseconds since the Unix epoch.
     pub const DEAD_AT: &str = "x-microagent-dead-at";
+
+    /// The headers of a message that becomes a dead letter now: its own, and why it did.
+    ///
+    /// ```
+    /// use std::time::SystemTime;
+    /// use microagent_core::{DeadReason, Message, header};
+    ///
+    /// let message = Message::new("mailer", "{}").with_attempt(4).with_header("trace", "t1");
+    /// let headers = header::of_dead_letter(&message, DeadReason::Failed, "smtp said no", SystemTime::UNIX_EPOCH);
+    /// assert_eq!(headers[0], ("trace".to_owned(), "t1".to_owned()));
+    /// assert!(headers.contains(&(header::DEAD_ATTEMPTS.to_owned(), "4".to_owned())));
+    /// ```
+    #[must_use]
+    pub fn of_dead_letter(
+        message: &Message,
+        reason: DeadReason,
+        detail: &str,
+        now: SystemTime,
+    ) -> Vec<(String, String)> {
+        let millis = now
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_millis();
+        let dead = [
+            (DEAD_REASON, reason.as_str().to_owned()),
+            (DEAD_DETAIL, detail.to_owned()),
+            (DEAD_QUEUE, message.queue().to_owned()),
+            (DEAD_ATTEMPTS, message.attempt().to_string()),
+            (DEAD_AT, millis.to_string()),
+        ];
+        let own = message
+            .headers()
+            .filter(|(name, _)| dead.iter().all(|(dead, _)| dead != name));
+        own.map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .chain(dead.clone().map(|(name, value)| (name.to_owned(), value)))
+            .collect()
+    }
 }
 
 /// A queue server, seen from one process.
@@ -144,6 +185,29 @@ impl ConsumeOptions {
             ..Self::default()
         }
     }
+
+    /// Refuses [`native`](Self::native) options, for a driver that has none.
+    ///
+    /// # Errors
+    /// [`Unsupported`](ErrorKind::Unsupported), with the first of them.
+    ///
+    /// ```
+    /// use microagent_core::ConsumeOptions;
+    ///
+    /// let mut options = ConsumeOptions::with_prefetch(8);
+    /// assert!(options.refuse_native("memory").is_ok());
+    /// options.native.insert("group".into(), "billing".into());
+    /// assert!(options.refuse_native("memory").unwrap_err().to_string().contains("`group`"));
+    /// ```
+    pub fn refuse_native(&self, driver: &str) -> Result<()> {
+        match self.native.keys().next() {
+            Some(name) => Err(unsupported(
+                driver,
+                &format!("the driver option `{name}`: it has none"),
+            )),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Default for ConsumeOptions {
@@ -174,6 +238,58 @@ pub struct Caps {
     pub shared: bool,
     /// The largest body in bytes.
     pub max_payload: usize,
+}
+
+impl Caps {
+    /// Refuses what this driver cannot send as it was asked to.
+    ///
+    /// # Errors
+    /// [`Unsupported`](ErrorKind::Unsupported), with the option; [`PayloadTooLarge`](ErrorKind::PayloadTooLarge).
+    ///
+    /// ```
+    /// use microagent_core::{Caps, Queue, SendOptions};
+    ///
+    /// let mut options = SendOptions::default();
+    /// options.key = Some("user 7".into());
+    /// let refused = Caps::default().check_send("memory", &Queue::new("mailer").into(), 0, &options);
+    /// assert!(refused.unwrap_err().to_string().contains("`key`"));
+    /// ```
+    pub fn check_send(
+        self,
+        driver: &str,
+        to: &Route,
+        bytes: usize,
+        options: &SendOptions,
+    ) -> Result<()> {
+        let missing = [
+            (!self.headers && !options.headers.is_empty(), "headers"),
+            (!self.delay && options.delay.is_some(), "delay"),
+            (!self.exchanges && to.exchange.is_some(), "exchange"),
+            (!self.exchanges && to.topic.is_some(), "topic"),
+            (!self.keys && options.key.is_some(), "key"),
+        ];
+        if let Some((_, option)) = missing.iter().find(|(missing, _)| *missing) {
+            return Err(unsupported(
+                driver,
+                &format!("`{option}` of a message for `{}`", to.queue),
+            ));
+        }
+        if bytes > self.max_payload {
+            let text = format!(
+                "a message of {bytes} bytes for `{}`: at most {} are sent",
+                to.queue, self.max_payload
+            );
+            return Err(Error::new(ErrorKind::PayloadTooLarge, text));
+        }
+        Ok(())
+    }
+}
+
+fn unsupported(driver: &str, what: &str) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        format!("the driver `{driver}` does not offer {what}"),
+    )
 }
 
 /// The largest body that drivers take unless they are told otherwise: 16 MiB.

@@ -28,7 +28,7 @@ use crate::{Delivery, Error, ErrorKind, Queue, Result};
 /// let broker = Broker::new(Arc::new(MemoryBroker::new()));
 /// broker.send(MAILER, &json!({"text": "hi"})).await?;
 /// assert_eq!(broker.length(MAILER).await?, 1);
-/// # microagent_core::Result::Ok(()) }).unwrap();
+/// # Ok::<(), microagent_core::Error>(()) }).unwrap();
 /// ```
 #[derive(Clone)]
 pub struct Broker(Arc<Parts>);

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::{Broker, Route, SendOptions};
-use crate::{Error, ErrorKind, Queue, Result, payload::encode_object};
+use crate::{Queue, Result, payload::encode_object};
 
 /// A message that is sent when it is awaited. An option that the driver does not offer is an error then.
 #[must_use = "a message is sent when it is awaited"]
@@ -74,17 +74,6 @@ impl Sending {
     async fn run(self) -> Result<()> {
         let body = self.body?;
         let driver = self.broker.driver();
-        let limit = driver.caps().max_payload;
-        if body.len() > limit {
-            return Err(Error::new(
-                ErrorKind::PayloadTooLarge,
-                format!(
-                    "a message of {} bytes for `{}`: at most {limit} are sent",
-                    body.len(),
-                    self.route.queue
-                ),
-            ));
-        }
         driver.send(&self.route, body, self.options).await
     }
 }

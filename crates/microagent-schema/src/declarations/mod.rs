@@ -118,6 +118,27 @@ impl Declarations {
 }
 
 impl SignalDeclaration {
+    /// A signal whose arguments may have any type.
+    ///
+    /// ```
+    /// use microagent_schema::SignalDeclaration;
+    ///
+    /// let signal = SignalDeclaration::untyped("user_created", ["user_id"]);
+    /// assert!(!signal.typed && signal.argument("user_id").is_some());
+    /// ```
+    #[must_use]
+    pub fn untyped<const N: usize>(name: &str, arguments: [&str; N]) -> Self {
+        let any = |name: &str| ArgumentDeclaration {
+            name: name.to_owned(),
+            types: Vec::new(),
+        };
+        Self {
+            name: name.to_owned(),
+            arguments: arguments.into_iter().map(any).collect(),
+            typed: false,
+        }
+    }
+
     /// The argument of this name.
     #[must_use]
     pub fn argument(&self, name: &str) -> Option<&ArgumentDeclaration> {

@@ -1,1 +1,412 @@
+//! Worked cases, and properties against two oracles that share no code with the search: cronie's main loop, minute by
+//! minute, and a walk over the calendar, day by day.
 
+use std::time::SystemTime;
+
+use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
+use microagent_schema::CronSpec;
+use proptest::prelude::*;
+
+use super::CronSchedule;
+
+const ZONES: [&str; 8] = [
+    "UTC",
+    "Europe/Berlin",
+    "America/New_York",
+    "Australia/Lord_Howe",
+    "America/Sao_Paulo",
+    "Pacific/Apia",
+    "Antarctica/Casey",
+    "Asia/Kathmandu",
+];
+
+fn schedule(spec: &str, zone: &str) -> CronSchedule {
+    CronSchedule::new(spec).unwrap().in_zone(zone).unwrap()
+}
+
+fn at(instant: &str) -> SystemTime {
+    let instant: Timestamp = instant.parse().unwrap();
+    instant.into()
+}
+
+/// Asserts the fires after a start, one after the other.
+fn assert_fires(spec: &str, zone: &str, start: &str, fires: &[&str]) {
+    let schedule = schedule(spec, zone);
+    let mut after = at(start);
+    for fire in fires {
+        let next = schedule.next(after).unwrap();
+        let found = Timestamp::try_from(next).unwrap();
+        assert_eq!(found.to_string(), *fire, "{schedule} after {after:?}");
+        after = next;
+    }
+}
+
+#[test]
+fn the_calendar_is_followed_in_utc() {
+    let from = "2026-01-01T00:00:00Z";
+    assert_fires(
+        "0 0 13 * 5",
+        "UTC",
+        "2026-02-01T00:00:00Z",
+        &["2026-02-06T00:00:00Z"],
+    );
+    assert_fires(
+        "0 0 */2 * 1",
+        "UTC",
+        from,
+        &["2026-01-05T00:00:00Z", "2026-01-19T00:00:00Z"],
+    );
+    assert_fires("0 0 * * 7", "UTC", from, &["2026-01-04T00:00:00Z"]);
+    let every_twenty = [
+        "2026-01-01T00:05:00Z",
+        "2026-01-01T00:25:00Z",
+        "2026-01-01T00:45:00Z",
+        "2026-01-01T01:05:00Z",
+    ];
+    assert_fires("5-59/20 * * * *", "UTC", from, &every_twenty);
+    assert_fires(
+        "0 0 29 2 *",
+        "UTC",
+        from,
+        &["2028-02-29T00:00:00Z", "2032-02-29T00:00:00Z"],
+    );
+    assert_fires(
+        "0 12 * JAN-Mar,dec mon",
+        "UTC",
+        "2026-04-01T00:00:00Z",
+        &["2026-12-07T12:00:00Z"],
+    );
+    assert_fires(
+        "* * * * *",
+        "UTC",
+        "2026-12-31T23:59:00Z",
+        &["2027-01-01T00:00:00Z"],
+    );
+}
+
+#[test]
+fn the_next_fire_is_strictly_after_the_start() {
+    assert_fires(
+        "0 0 * * *",
+        "UTC",
+        "2026-01-01T00:00:00Z",
+        &["2026-01-02T00:00:00Z"],
+    );
+    assert_fires(
+        "0 0 * * *",
+        "UTC",
+        "2025-12-31T23:59:59.999999999Z",
+        &["2026-01-01T00:00:00Z"],
+    );
+    assert_fires(
+        "* * * * *",
+        "UTC",
+        "2026-01-01T00:00:00.000000001Z",
+        &["2026-01-01T00:01:00Z"],
+    );
+    assert_fires(
+        "0 0 * * *",
+        "UTC",
+        "1969-12-30T23:59:59.5Z",
+        &["1969-12-31T00:00:00Z", "1970-01-01T00:00:00Z"],
+    );
+}
+
+#[test]
+fn a_leap_day_is_found_over_a_century_without_one() {
+    assert_fires(
+        "0 0 29 2 *",
+        "UTC",
+        "2096-03-01T00:00:00Z",
+        &["2104-02-29T00:00:00Z"],
+    );
+    // On a Sunday, it can be 40 years away.
+    assert_fires(
+        "0 0 29 2 */7",
+        "UTC",
+        "2088-03-01T00:00:00Z",
+        &["2128-02-29T00:00:00Z"],
+    );
+}
+
+#[test]
+fn a_fixed_time_in_a_gap_fires_once_right_after_it() {
+    let zone = "America/New_York";
+    let start = "2025-03-08T12:00:00Z";
+    assert_fires(
+        "30 2 * * *",
+        zone,
+        start,
+        &["2025-03-09T07:00:00Z", "2025-03-10T06:30:00Z"],
+    );
+    assert_fires(
+        "0,30 2 * * *",
+        zone,
+        start,
+        &["2025-03-09T07:00:00Z", "2025-03-10T06:00:00Z"],
+    );
+    assert_fires(
+        "0,30 1-3 9 3 *",
+        zone,
+        start,
+        &[
+            "2025-03-09T06:00:00Z",
+            "2025-03-09T06:30:00Z",
+            "2025-03-09T07:00:00Z",
+            "2025-03-09T07:30:00Z",
+            "2026-03-09T05:00:00Z",
+        ],
+    );
+    assert_fires(
+        "15 2 * * *",
+        "Australia/Lord_Howe",
+        "2025-10-04T00:00:00Z",
+        &["2025-10-04T15:30:00Z"],
+    );
+    assert_fires(
+        "0 0 * * *",
+        "America/Sao_Paulo",
+        "2018-11-03T12:00:00Z",
+        &["2018-11-04T03:00:00Z", "2018-11-05T02:00:00Z"],
+    );
+}
+
+#[test]
+fn a_fixed_time_in_a_fold_fires_once() {
+    let zone = "America/New_York";
+    let start = "2025-11-01T12:00:00Z";
+    assert_fires(
+        "30 1 * * *",
+        zone,
+        start,
+        &["2025-11-02T05:30:00Z", "2025-11-03T06:30:00Z"],
+    );
+    assert_fires(
+        "0,30 1 * * *",
+        zone,
+        start,
+        &[
+            "2025-11-02T05:00:00Z",
+            "2025-11-02T05:30:00Z",
+            "2025-11-03T06:00:00Z",
+        ],
+    );
+    // A start within the repeated hour finds nothing left of it.
+    assert_fires(
+        "30 1 * * *",
+        zone,
+        "2025-11-02T06:00:00Z",
+        &["2025-11-03T06:30:00Z"],
+    );
+    assert_fires(
+        "0 2 * * *",
+        zone,
+        "2025-11-02T06:00:00Z",
+        &["2025-11-02T07:00:00Z"],
+    );
+}
+
+#[test]
+fn a_wildcard_follows_the_clock() {
+    let zone = "America/New_York";
+    assert_fires(
+        "*/30 * * * *",
+        zone,
+        "2025-11-02T04:59:00Z",
+        &[
+            "2025-11-02T05:00:00Z",
+            "2025-11-02T05:30:00Z",
+            "2025-11-02T06:00:00Z",
+            "2025-11-02T06:30:00Z",
+            "2025-11-02T07:00:00Z",
+        ],
+    );
+    assert_fires(
+        "*/30 2 * * *",
+        zone,
+        "2025-03-08T12:00:00Z",
+        &["2025-03-10T06:00:00Z"],
+    );
+    assert_fires(
+        "@hourly",
+        zone,
+        "2025-03-09T06:00:00Z",
+        &["2025-03-09T07:00:00Z", "2025-03-09T08:00:00Z"],
+    );
+}
+
+#[test]
+fn a_day_that_a_zone_skipped_is_a_correction_of_the_clock() {
+    // Samoa had no 2011-12-30.
+    let start = "2011-12-29T21:00:00Z";
+    assert_fires(
+        "0 12 * * *",
+        "Pacific/Apia",
+        start,
+        &["2011-12-29T22:00:00Z", "2011-12-30T22:00:00Z"],
+    );
+    assert_fires(
+        "0 12 30 12 *",
+        "Pacific/Apia",
+        start,
+        &["2012-12-29T22:00:00Z"],
+    );
+}
+
+#[test]
+fn a_schedule_whose_times_are_always_skipped_has_no_next_fire() {
+    // The second Sunday in March, on which New York has no hour 2.
+    let never = schedule("*/10 2 8-14 3 */7", "America/New_York");
+    let stars = never.spec();
+    assert!(!stars.dom_is_star() && stars.dow_is_star());
+    assert_eq!(never.next(at("2026-01-01T00:00:00Z")), None);
+}
+
+#[test]
+fn the_end_of_the_calendar_has_no_next_fire() {
+    let schedule = schedule("@yearly", "Europe/Berlin");
+    assert_eq!(schedule.next(Timestamp::MAX.into()), None);
+    assert!(schedule.next(Timestamp::MIN.into()).is_some());
+}
+
+/// A field's text around some of its values.
+fn field(low: u8, high: u8) -> impl Strategy<Value = String> {
+    let value = low..=high;
+    let range =
+        (value.clone(), value.clone()).prop_map(|(a, b)| format!("{}-{}", a.min(b), a.max(b)));
+    let item = prop_oneof![
+        4 => value.prop_map(|value| value.to_string()),
+        2 => range.clone(),
+        1 => (range, 1..20u8).prop_map(|(range, step)| format!("{range}/{step}")),
+    ];
+    prop_oneof![
+        4 => Just("*".to_owned()),
+        2 => (1..20u8).prop_map(|step| format!("*/{step}")),
+        5 => prop::collection::vec(item, 1..4).prop_map(|items| items.join(",")),
+    ]
+}
+
+/// Schedules that fire often enough for a few days to tell: mostly any month, often any day.
+fn frequent_spec() -> impl Strategy<Value = String> {
+    let seldom = |low, high| prop_oneof![4 => Just("*".to_owned()), 1 => field(low, high)];
+    let hour = prop_oneof![field(0, 23), field(0, 4)];
+    (
+        field(0, 59),
+        hour,
+        seldom(1, 31),
+        seldom(1, 12),
+        seldom(0, 7),
+    )
+        .prop_map(|(minute, hour, dom, month, dow)| format!("{minute} {hour} {dom} {month} {dow}"))
+}
+
+/// An instant, often shortly before a change of the zone's clock.
+fn start_in(zone: &'static str) -> impl Strategy<Value = Timestamp> {
+    let second = 631_152_000..2_208_988_800i64;
+    (second, -10_000..100_000i64, any::<bool>()).prop_map(move |(second, before, at_change)| {
+        let anywhere = Timestamp::from_second(second).unwrap();
+        let zone = TimeZone::get(zone).unwrap();
+        let change = at_change.then(|| zone.following(anywhere).next()).flatten();
+        let near = change.map_or(anywhere, |change| change.timestamp());
+        near - SignedDuration::from_secs(before)
+    })
+}
+
+fn zone_and_start() -> impl Strategy<Value = (&'static str, Timestamp)> {
+    prop::sample::select(&ZONES[..]).prop_flat_map(|zone| (Just(zone), start_in(zone)))
+}
+
+/// The minutes that cronie's main loop runs a job at, from a start on for three days.
+fn fires_in_cronie(spec: &CronSpec, zone: &TimeZone, start: Timestamp) -> Vec<Timestamp> {
+    let local_minute =
+        |t: Timestamp| (t.as_second() + i64::from(zone.to_offset(t).seconds())).div_euclid(60);
+    let due = |minute: i64| {
+        let local =
+            jiff::civil::date(1970, 1, 1).at(0, 0, 0, 0) + SignedDuration::from_mins(minute);
+        let (by_dom, by_dow) = (
+            spec.days_of_month().contains(local.day() as u8),
+            spec.days_of_week()
+                .contains(local.weekday().to_sunday_zero_offset() as u8),
+        );
+        let star = spec.dom_is_star() || spec.dow_is_star();
+        let day = if star {
+            by_dom && by_dow
+        } else {
+            by_dom || by_dow
+        };
+        day && spec.months().contains(local.month() as u8)
+            && spec.hours().contains(local.hour() as u8)
+            && spec.minutes().contains(local.minute() as u8)
+    };
+    let fixed = spec.is_fixed_time();
+    // Begin two days early, so that a change just before the start has its effect.
+    let first_minute = start.as_second().div_euclid(60) - 2 * 1440;
+    let instant = |minute: i64| Timestamp::from_second(minute * 60).unwrap();
+    let mut clock = local_minute(instant(first_minute));
+    let mut fires = Vec::new();
+    for minute in first_minute + 1..=first_minute + 5 * 1440 {
+        let now = local_minute(instant(minute));
+        let fires_now = match now - clock {
+            1..=180 if fixed => (clock + 1..=now).any(due),
+            -180..=0 if fixed => false,
+            _ => due(now),
+        };
+        if !(-180..=0).contains(&(now - clock)) {
+            clock = now;
+        }
+        if fires_now && instant(minute) > start {
+            fires.push(instant(minute));
+        }
+    }
+    fires
+}
+
+/// The first matching date after one, looked for day by day.
+fn next_date(spec: &CronSpec, after: Date) -> Option<Date> {
+    let dates = after.series(jiff::ToSpan::days(1)).skip(1).take(41 * 366);
+    let mut matching = dates.filter(|date| {
+        let weekday = date.weekday().to_sunday_zero_offset() as u8;
+        let by_dom = spec.days_of_month().contains(date.day() as u8);
+        let by_dow = spec.days_of_week().contains(weekday);
+        let star = spec.dom_is_star() || spec.dow_is_star();
+        let day = if star {
+            by_dom && by_dow
+        } else {
+            by_dom || by_dow
+        };
+        day && spec.months().contains(date.month() as u8)
+    });
+    matching.next()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn fires_are_those_of_cronie(spec in frequent_spec(), (zone, start) in zone_and_start()) {
+        let Ok(parsed) = CronSpec::parse(&spec) else { return Ok(()) };
+        let schedule = schedule(&spec, zone);
+        let mut after = start;
+        for expected in fires_in_cronie(&parsed, &TimeZone::get(zone).unwrap(), start) {
+            let next = schedule.next(after.into()).map(|next| Timestamp::try_from(next).unwrap());
+            prop_assert_eq!(next, Some(expected), "{} after {}", schedule, after);
+            after = expected;
+        }
+        let end = start + SignedDuration::from_hours(71);
+        let beyond = schedule.next(after.max(end).into());
+        prop_assert!(beyond.is_none_or(|next| next > end.into()));
+    }
+
+    #[test]
+    fn dates_are_those_of_the_calendar(
+        dom in field(1, 31), month in field(1, 12), dow in field(0, 7),
+        day in 0..36_500i32,
+    ) {
+        let Ok(parsed) = CronSpec::parse(&format!("0 0 {dom} {month} {dow}")) else { return Ok(()) };
+        let date = jiff::civil::date(1980, 1, 1) + jiff::ToSpan::days(day);
+        let schedule = CronSchedule::from(parsed.clone());
+        let next = schedule.next(date.to_zoned(TimeZone::UTC).unwrap().timestamp().into());
+        let expected = next_date(&parsed, date).map(|date| date.to_zoned(TimeZone::UTC).unwrap().timestamp().into());
+        prop_assert_eq!(next, expected);
+    }
+}

@@ -1,0 +1,32 @@
+//! One queue: what waits in it, and who consumes it.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use super::{ConsumerId, MessageId, PeerId};
+
+#[derive(Debug, Default)]
+pub(super) struct Line {
+    /// In the order of arrival.
+    pub(super) ready: VecDeque<MessageId>,
+    /// Handed out before and given back: they go first.
+    pub(super) returned: BTreeSet<MessageId>,
+    /// Their consumer died: they are handed out alone.
+    pub(super) suspects: BTreeSet<MessageId>,
+    /// The next one's turn is at the front.
+    pub(super) consumers: VecDeque<ConsumerId>,
+    /// The peer that the next suspect is promised to.
+    pub(super) courting: Option<PeerId>,
+    /// It stands in the ledger's list of ripe queues.
+    pub(super) ripe: bool,
+}
+
+impl Line {
+    /// The next message that is no suspect.
+    pub(super) fn next(&mut self) -> Option<MessageId> {
+        self.returned.pop_first().or_else(|| self.ready.pop_front())
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.ready.len() + self.returned.len() + self.suspects.len()
+    }
+}

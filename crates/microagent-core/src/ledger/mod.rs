@@ -1,0 +1,419 @@
+//! Who has which message: the bookkeeping of queues, for drivers that have no server behind them.
+//!
+//! Pure: it asks no clock, waits for nothing and knows no bodies. `memory://` keeps messages in it, `local:` keeps
+//! what it needs to find them; the promises of [`QueueBroker`](crate::QueueBroker) about order, prefetch and suspects hold
+//! for both, because they are kept here.
+
+mod line;
+mod peer;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeSet, HashMap, VecDeque},
+    sync::Arc,
+};
+
+use tokio::time::Instant;
+
+use self::{line::Line, peer::Peer};
+
+/// A message. Growing: the order of ids is the order of arrival.
+pub type MessageId = u64;
+
+/// One `consume` of one peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConsumerId(pub u64);
+
+/// A process that consumes, and that can die with what it has in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PeerId(pub u64);
+
+/// The messages of all queues, each in one place: waiting, delayed, or in flight at one consumer.
+///
+/// `T` is what the driver keeps of a message.
+///
+/// ```
+/// use microagent_core::ledger::{ConsumerId, Ledger, PeerId, Place};
+///
+/// let mut ledger = Ledger::new();
+/// ledger.put(1, "mailer", "the first mail", Place::Tail);
+/// ledger.join(ConsumerId(1), PeerId(1), "mailer", 8);
+///
+/// let handed = ledger.hand_out().unwrap();
+/// assert_eq!((handed.id, handed.consumer), (1, ConsumerId(1)));
+/// assert_eq!(ledger.take(1, PeerId(1)).unwrap().item, "the first mail");
+/// ```
+#[derive(Debug)]
+pub struct Ledger<T> {
+    lines: HashMap<Arc<str>, Line>,
+    entries: HashMap<MessageId, Entry<T>>,
+    delayed: BTreeSet<(Instant, MessageId)>,
+    consumers: HashMap<ConsumerId, Consumer>,
+    peers: HashMap<PeerId, Peer>,
+    /// Queues in which something may be handed out.
+    ripe: VecDeque<Arc<str>>,
+}
+
+/// A message in the ledger.
+#[derive(Debug)]
+pub struct Entry<T> {
+    /// Its queue.
+    pub queue: Arc<str>,
+    /// How often a consumer died while it was in flight.
+    pub crashes: u32,
+    /// What the driver keeps of it.
+    pub item: T,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Waiting,
+    Delayed,
+    InFlight(ConsumerId, PeerId),
+}
+
+#[derive(Debug)]
+struct Consumer {
+    queue: Arc<str>,
+    peer: PeerId,
+    credit: usize,
+}
+
+/// Where a message goes in its queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Behind everything that waits.
+    Tail,
+    /// Before everything that has not been handed out yet; those that came back keep the order of their arrival.
+    Head,
+    /// Outside of the waiting ones until then, and behind them from then on.
+    Delayed(Instant),
+    /// Its consumer died this often: it is handed out alone, to a peer that has nothing else in flight.
+    Suspect(u32),
+}
+
+/// A message that has been given to a consumer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Handed {
+    /// The message.
+    pub id: MessageId,
+    /// Who has it now.
+    pub consumer: ConsumerId,
+}
+
+impl<T> Default for Ledger<T> {
+    fn default() -> Self {
+        Self {
+            lines: HashMap::new(),
+            entries: HashMap::new(),
+            delayed: BTreeSet::new(),
+            consumers: HashMap::new(),
+            peers: HashMap::new(),
+            ripe: VecDeque::new(),
+        }
+    }
+}
+
+impl<T> Ledger<T> {
+    /// A ledger without queues.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Puts a message into a queue, which exists from then on.
+    pub fn put(&mut self, id: MessageId, queue: &str, item: T, place: Place) {
+        let queue = self.line(queue);
+        let crashes = match place {
+            Place::Suspect(crashes) => crashes,
+            Place::Tail | Place::Head | Place::Delayed(_) => 0,
+        };
+        let entry = Entry {
+            queue,
+            crashes,
+            item,
+            state: State::Waiting,
+        };
+        self.enter(id, entry, place);
+    }
+
+    /// Puts a message that was [taken](Self::take) out back into its queue. Crashes that it had before stay with it.
+    pub fn put_back(&mut self, id: MessageId, entry: Entry<T>, place: Place) {
+        self.enter(id, entry, place);
+    }
+
+    /// Takes a message out that is in flight at this peer; none where it is not, or not any more.
+    pub fn take(&mut self, id: MessageId, peer: PeerId) -> Option<Entry<T>> {
+        match self.entries.get(&id)?.state {
+            State::InFlight(consumer, holder) if holder == peer => {
+                let entry = self.entries.remove(&id)?;
+                self.landed(consumer, peer);
+                Some(entry)
+            }
+            _ => None,
+        }
+    }
+
+    /// What is kept of a message.
+    #[must_use]
+    pub fn get(&self, id: MessageId) -> Option<&Entry<T>> {
+        self.entries.get(&id)
+    }
+
+    /// What is kept of a message, to change it.
+    pub fn get_mut(&mut self, id: MessageId) -> Option<&mut Entry<T>> {
+        self.entries.get_mut(&id)
+    }
+
+    /// Adds a consumer that may have `credit` messages in flight.
+    pub fn join(&mut self, consumer: ConsumerId, peer: PeerId, queue: &str, credit: usize) {
+        let queue = self.line(queue);
+        if let Some(line) = self.lines.get_mut(&queue) {
+            line.consumers.push_back(consumer);
+        }
+        self.peers
+            .entry(peer)
+            .or_default()
+            .consumers
+            .insert(consumer);
+        self.consumers.insert(
+            consumer,
+            Consumer {
+                queue: queue.clone(),
+                peer,
+                credit,
+            },
+        );
+        self.ripen(queue);
+    }
+
+    /// Ends a consumer. What it has in flight stays so until it is taken out, or until its peer is lost.
+    pub fn leave(&mut self, consumer: ConsumerId) {
+        let Some(left) = self.consumers.remove(&consumer) else {
+            return;
+        };
+        if let Some(line) = self.lines.get_mut(&left.queue) {
+            line.consumers.retain(|id| *id != consumer);
+            line.courting.take_if(|peer| *peer == left.peer);
+        }
+        if let Some(peer) = self.peers.get_mut(&left.peer) {
+            peer.consumers.remove(&consumer);
+            peer.release(&left.queue);
+        }
+        self.ripen_all_of(left.peer);
+        self.ripen(left.queue);
+    }
+
+    /// Ends a peer. What it had in flight is given back, to be [put back](Self::put_back) as
+    /// [suspects](Place::Suspect), or at the head where the peer left in peace.
+    pub fn lost(&mut self, peer: PeerId) -> Vec<(MessageId, Entry<T>)> {
+        let consumers = self
+            .peers
+            .get(&peer)
+            .map(|peer| peer.consumers.clone())
+            .unwrap_or_default();
+        for consumer in consumers {
+            self.leave(consumer);
+        }
+        self.peers.remove(&peer);
+        let held =
+            |entry: &Entry<T>| matches!(entry.state, State::InFlight(_, holder) if holder == peer);
+        let mut ids: Vec<_> = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| held(entry))
+            .map(|(id, _)| *id)
+            .collect();
+        ids.sort_unstable();
+        ids.into_iter()
+            .filter_map(|id| Some((id, self.entries.remove(&id)?)))
+            .collect()
+    }
+
+    /// Gives one waiting message to one consumer with credit; none when nothing can be given.
+    pub fn hand_out(&mut self) -> Option<Handed> {
+        while let Some(queue) = self.ripe.front().cloned() {
+            if let Some(handed) = self.hand_out_of(&queue) {
+                return Some(handed);
+            }
+            self.ripe.pop_front();
+            if let Some(line) = self.lines.get_mut(&queue) {
+                line.ripe = false;
+            }
+        }
+        None
+    }
+
+    /// Moves what was delayed until `now` behind the waiting ones.
+    pub fn wake(&mut self, now: Instant) {
+        while let Some((due, id)) = self.delayed.first().copied().filter(|(due, _)| *due <= now) {
+            self.delayed.remove(&(due, id));
+            if let Some(entry) = self.entries.get_mut(&id) {
+                entry.state = State::Waiting;
+                let (queue, crashes) = (entry.queue.clone(), entry.crashes);
+                self.wait(id, queue, crashes, Place::Tail);
+            }
+        }
+    }
+
+    /// When the next delayed message is due.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Instant> {
+        self.delayed.first().map(|(due, _)| *due)
+    }
+
+    /// How many messages wait in a queue, without those in flight and the delayed ones.
+    #[must_use]
+    pub fn length(&self, queue: &str) -> usize {
+        self.lines.get(queue).map_or(0, Line::len)
+    }
+
+    /// Makes sure that a queue exists, and gives the name that its messages share.
+    pub fn line(&mut self, queue: &str) -> Arc<str> {
+        if let Some((name, _)) = self.lines.get_key_value(queue) {
+            return name.clone();
+        }
+        let name: Arc<str> = queue.into();
+        self.lines.insert(name.clone(), Line::default());
+        name
+    }
+
+    fn enter(&mut self, id: MessageId, mut entry: Entry<T>, place: Place) {
+        let queue = entry.queue.clone();
+        match place {
+            Place::Delayed(due) => {
+                entry.state = State::Delayed;
+                self.delayed.insert((due, id));
+                self.entries.insert(id, entry);
+                return;
+            }
+            Place::Suspect(crashes) => entry.crashes = crashes,
+            Place::Tail | Place::Head => {}
+        }
+        entry.state = State::Waiting;
+        let crashes = entry.crashes;
+        self.entries.insert(id, entry);
+        self.wait(id, queue, crashes, place);
+    }
+
+    /// Lets a message wait in its queue.
+    fn wait(&mut self, id: MessageId, queue: Arc<str>, crashes: u32, place: Place) {
+        if let Some(line) = self.lines.get_mut(&queue) {
+            if crashes > 0 {
+                line.suspects.insert(id);
+            } else if place == Place::Head {
+                line.returned.insert(id);
+            } else {
+                line.ready.push_back(id);
+            }
+        }
+        self.ripen(queue);
+    }
+
+    fn hand_out_of(&mut self, queue: &Arc<str>) -> Option<Handed> {
+        self.court(queue);
+        let line = self.lines.get_mut(queue)?;
+        for _ in 0..line.consumers.len() {
+            line.consumers.rotate_left(1);
+            let Some(id) = line.consumers.back().copied() else {
+                break;
+            };
+            let Some(consumer) = self.consumers.get_mut(&id) else {
+                continue;
+            };
+            let Some(peer) = self.peers.get_mut(&consumer.peer) else {
+                continue;
+            };
+            if consumer.credit == 0 || !peer.may_take(queue) {
+                continue;
+            }
+            let courted = line
+                .courting
+                .take_if(|courted| *courted == consumer.peer)
+                .is_some();
+            let next = if courted {
+                line.suspects.pop_first()
+            } else {
+                line.next()
+            };
+            if courted {
+                peer.keep_promise(next.is_some());
+            }
+            let Some(message) = next else { continue };
+            consumer.credit -= 1;
+            peer.in_flight += 1;
+            if let Some(entry) = self.entries.get_mut(&message) {
+                entry.state = State::InFlight(id, consumer.peer);
+            }
+            return Some(Handed {
+                id: message,
+                consumer: id,
+            });
+        }
+        None
+    }
+
+    /// Where a suspect waits, chooses the least busy peer that consumes its queue: it takes nothing more until it
+    /// has nothing in flight, and gets the suspect then.
+    fn court(&mut self, queue: &Arc<str>) {
+        let Some(line) = self.lines.get_mut(queue) else {
+            return;
+        };
+        if line.suspects.is_empty() || line.courting.is_some() {
+            return;
+        }
+        let candidates = line
+            .consumers
+            .iter()
+            .filter_map(|id| self.consumers.get(id))
+            .map(|consumer| consumer.peer);
+        let free = candidates.filter(|id| self.peers.get(id).is_some_and(Peer::is_free));
+        let chosen =
+            free.min_by_key(|id| self.peers.get(id).map_or(usize::MAX, |peer| peer.in_flight));
+        if let Some(peer) = chosen.and_then(|id| self.peers.get_mut(&id)) {
+            line.courting = chosen;
+            peer.promise(queue);
+        }
+    }
+
+    /// A message of this consumer is not in flight any more.
+    fn landed(&mut self, consumer: ConsumerId, peer: PeerId) {
+        if let Some(consumer) = self.consumers.get_mut(&consumer) {
+            consumer.credit += 1;
+            let queue = consumer.queue.clone();
+            self.ripen(queue);
+        }
+        let Some(peer_state) = self.peers.get_mut(&peer) else {
+            return;
+        };
+        if peer_state.landed() {
+            self.ripen_all_of(peer);
+        }
+    }
+
+    fn ripen_all_of(&mut self, peer: PeerId) {
+        let Some(peer) = self.peers.get(&peer) else {
+            return;
+        };
+        let queues: Vec<_> = peer
+            .consumers
+            .iter()
+            .filter_map(|id| self.consumers.get(id))
+            .map(|consumer| consumer.queue.clone())
+            .collect();
+        for queue in queues {
+            self.ripen(queue);
+        }
+    }
+
+    fn ripen(&mut self, queue: Arc<str>) {
+        if let Some(line) = self.lines.get_mut(&queue)
+            && !line.ripe
+        {
+            line.ripe = true;
+            self.ripe.push_back(queue);
+        }
+    }
+}

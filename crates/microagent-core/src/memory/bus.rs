@@ -1,0 +1,204 @@
+//! The bus of `memory://`: a published message is put into the mailbox of each subscription that matches.
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::{BoxStream, Stream};
+use tokio::sync::mpsc;
+
+use super::{
+    MemoryOptions,
+    server::{Server, locked},
+};
+use crate::{
+    BusEvent, DEFAULT_MAX_PAYLOAD, Error, ErrorKind, Published, Receivers, Result, SignalBus,
+    pattern_matches,
+};
+
+/// A connection to the bus of a `memory://` server.
+///
+/// A subscription keeps what it was sent until it is read: who subscribes without reading grows.
+///
+/// ```
+/// use futures_util::StreamExt;
+/// use microagent_core::{BusEvent, MemoryBus, MemoryOptions, SignalBus};
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let bus = MemoryBus::open(&MemoryOptions::default());
+/// let mut heard = bus.subscribe("PUBSUB:started:*").await?;
+/// bus.publish("PUBSUB:started:shell", "{}".into()).await?;
+/// assert!(matches!(heard.next().await, Some(BusEvent::Message(message)) if message.payload == "{}"));
+/// # Ok::<(), microagent_core::Error>(()) }).unwrap();
+/// ```
+#[derive(Debug)]
+pub struct MemoryBus {
+    server: Arc<Server>,
+    address: String,
+    id: u64,
+    closed: AtomicBool,
+}
+
+impl Default for MemoryBus {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl MemoryBus {
+    /// A connection to a server of its own.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::open(&MemoryOptions::default())
+    }
+
+    /// Connects. Dropping the connection ends nothing: subscriptions end with their streams, or by
+    /// [`close`](SignalBus::close).
+    #[must_use]
+    pub fn open(options: &MemoryOptions) -> Self {
+        let server = options.server();
+        let id = server.subscriptions.new_id();
+        Self {
+            server,
+            address: options.address(),
+            id,
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    fn check_open(&self) -> Result<()> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::new(ErrorKind::Closed, "the bus was closed"));
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl SignalBus for MemoryBus {
+    async fn publish(&self, channel: &str, payload: Bytes) -> Result<Receivers> {
+        self.check_open()?;
+        if payload.len() > DEFAULT_MAX_PAYLOAD {
+            return Err(Error::new(
+                ErrorKind::PayloadTooLarge,
+                format!(
+                    "{} bytes on `{channel}`: at most {DEFAULT_MAX_PAYLOAD} are published",
+                    payload.len()
+                ),
+            ));
+        }
+        Ok(Receivers::Counted(
+            self.server.subscriptions.publish(channel, &payload),
+        ))
+    }
+
+    async fn subscribe(&self, pattern: &str) -> Result<BoxStream<'static, BusEvent>> {
+        self.check_open()?;
+        let subscription = Subscription::new(&self.server, self.id, pattern);
+        Ok(Box::pin(subscription))
+    }
+
+    async fn ready(&self) -> Result<()> {
+        self.check_open()
+    }
+
+    fn address(&self) -> String {
+        self.address.clone()
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.closed.store(true, Ordering::Release);
+        self.server
+            .subscriptions
+            .remove(|mailbox| mailbox.bus == self.id);
+        Ok(())
+    }
+}
+
+/// All subscriptions of a server.
+#[derive(Debug, Default)]
+pub(super) struct Subscriptions {
+    mailboxes: Mutex<Vec<Mailbox>>,
+    last_id: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Mailbox {
+    id: u64,
+    bus: u64,
+    pattern: String,
+    sender: mpsc::UnboundedSender<BusEvent>,
+}
+
+impl Subscriptions {
+    fn new_id(&self) -> u64 {
+        self.last_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn publish(&self, channel: &str, payload: &Bytes) -> u64 {
+        let mut receivers = 0;
+        for mailbox in locked(&self.mailboxes).iter() {
+            if pattern_matches(&mailbox.pattern, channel) {
+                let message = Published {
+                    channel: channel.to_owned(),
+                    payload: payload.clone(),
+                };
+                receivers += u64::from(mailbox.sender.send(BusEvent::Message(message)).is_ok());
+            }
+        }
+        receivers
+    }
+
+    fn remove(&self, which: impl Fn(&Mailbox) -> bool) {
+        locked(&self.mailboxes).retain(|mailbox| !which(mailbox));
+    }
+}
+
+/// The reading end of a mailbox; the subscription ends with it.
+struct Subscription {
+    server: Arc<Server>,
+    id: u64,
+    events: mpsc::UnboundedReceiver<BusEvent>,
+}
+
+impl Subscription {
+    fn new(server: &Arc<Server>, bus: u64, pattern: &str) -> Self {
+        let (sender, events) = mpsc::unbounded_channel();
+        let id = server.subscriptions.new_id();
+        let mailbox = Mailbox {
+            id,
+            bus,
+            pattern: pattern.to_owned(),
+            sender,
+        };
+        locked(&server.subscriptions.mailboxes).push(mailbox);
+        Self {
+            server: server.clone(),
+            id,
+            events,
+        }
+    }
+}
+
+impl Stream for Subscription {
+    type Item = BusEvent;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<BusEvent>> {
+        self.events.poll_recv(cx)
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.server
+            .subscriptions
+            .remove(|mailbox| mailbox.id == self.id);
+    }
+}

@@ -1,0 +1,70 @@
+//! `memory://`: a bus and a broker inside one process, for tests, examples and virtual time.
+//!
+//! Nothing survives the process. Timers follow tokio's clock, so paused time moves them.
+
+mod broker;
+mod bus;
+mod server;
+
+use std::sync::Arc;
+
+use self::server::Server;
+pub use self::{broker::MemoryBroker, bus::MemoryBus};
+use crate::{Error, ErrorKind, Result};
+
+/// What a `memory:` DSN says.
+///
+/// `memory://` is a server of one's own for each connection; `memory://NAME` is shared by all connections of the process
+/// that use the name, for as long as one of them lives.
+///
+/// ```
+/// use microagent_core::{MemoryBroker, MemoryOptions, Queue, QueueBroker};
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let shop = MemoryOptions::parse("memory://shop")?;
+/// let (one, other) = (MemoryBroker::open(&shop), MemoryBroker::open(&shop));
+///
+/// let mailer = Queue::new("mailer");
+/// one.send(&mailer.clone().into(), "{}".into(), Default::default()).await?;
+/// assert_eq!(other.length(&mailer).await?, 1);
+/// # Ok::<(), microagent_core::Error>(()) }).unwrap();
+/// assert!(MemoryOptions::parse("memory:shop").is_err());
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MemoryOptions {
+    name: Option<String>,
+}
+
+impl MemoryOptions {
+    /// Reads a DSN.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Configuration`] for what is neither `memory://` nor `memory://NAME`.
+    pub fn parse(dsn: &str) -> Result<Self> {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        match dsn.strip_prefix("memory://") {
+            Some("") => Ok(Self { name: None }),
+            Some(name) if name.chars().all(allowed) => Ok(Self {
+                name: Some(name.to_owned()),
+            }),
+            _ => Err(Error::new(
+                ErrorKind::Configuration,
+                format!(
+                    "`{dsn}` is no DSN of the memory driver: `memory://` and `memory://NAME` are allowed, \
+                     with a name of letters, digits and `_-.`"
+                ),
+            )),
+        }
+    }
+
+    fn server(&self) -> Arc<Server> {
+        match &self.name {
+            Some(name) => Server::named(name),
+            None => Arc::default(),
+        }
+    }
+
+    fn address(&self) -> String {
+        format!("memory://{}", self.name.as_deref().unwrap_or_default())
+    }
+}

@@ -1,0 +1,37 @@
+//! What connections to one `memory://` server share, and the names of the shared ones.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+};
+
+use super::{broker::Queues, bus::Subscriptions};
+
+/// One server: all subscriptions and all queues.
+#[derive(Debug, Default)]
+pub(super) struct Server {
+    pub(super) subscriptions: Subscriptions,
+    pub(super) queues: Arc<Queues>,
+}
+
+static NAMED: Mutex<Option<HashMap<String, Weak<Server>>>> = Mutex::new(None);
+
+impl Server {
+    /// The server of this name; a new one when no connection to it lives.
+    pub(super) fn named(name: &str) -> Arc<Self> {
+        let mut named = locked(&NAMED);
+        let named = named.get_or_insert_default();
+        if let Some(server) = named.get(name).and_then(Weak::upgrade) {
+            return server;
+        }
+        let server = Arc::<Self>::default();
+        named.retain(|_, server| server.strong_count() > 0);
+        named.insert(name.to_owned(), Arc::downgrade(&server));
+        server
+    }
+}
+
+/// The guarded value, also after a panic of another holder: every change under these locks is whole before it can panic.
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
