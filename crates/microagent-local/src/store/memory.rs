@@ -146,7 +146,6 @@ impl MemoryStore {
         let Some((old, body)) = self.messages.get(&id).cloned() else {
             return Ok(());
         };
-        self.remove(id, undo);
         let row = Stored {
             id: to,
             queue: self.declare(queue, undo),
@@ -157,7 +156,9 @@ impl MemoryStore {
             bytes: old.bytes,
         };
         let headers = grown(body.headers, headers);
-        self.insert(row, Body { headers, ..body }, undo)
+        self.insert(row, Body { headers, ..body }, undo)?;
+        self.remove(id, undo);
+        Ok(())
     }
 
     fn update(&mut self, id: MessageId, undo: &mut Undo, change: impl FnOnce(&mut Stored)) {

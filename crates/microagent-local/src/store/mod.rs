@@ -1,7 +1,7 @@
 //! The durable truth behind the hub: which messages exist, where each belongs, and its state.
 //!
 //! It knows nothing of consumers, connections or clocks. The order of a queue is the order of the ids in it; the hub keeps
-//! that order in memory and asks for bodies when it delivers. The writer is the front: changes go in, confirmations come out.
+//! that order in memory and asks for bodies when it delivers. [`Writer`] is the front: changes go in, confirmations come out.
 
 use std::{
     sync::Arc,
@@ -12,8 +12,15 @@ use bytes::Bytes;
 use microagent_core::{Error, ErrorKind, Result};
 
 mod memory;
+mod sqlite;
+mod writer;
+
+#[cfg(test)]
+mod tests;
 
 pub(crate) use memory::MemoryStore;
+pub(crate) use sqlite::SqliteStore;
+pub(crate) use writer::Writer;
 
 /// Names a message as long as it is stored, and never another one after it: ids grow, so their order is the order of arrival.
 pub(crate) type MessageId = u64;

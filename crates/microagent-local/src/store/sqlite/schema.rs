@@ -1,0 +1,135 @@
+//! The tables, all SQL that runs on them, and how a file is recognised as ours.
+//!
+//! A message is one row under its id, so that arrivals append to the end of the tree and settlements find their row by its
+//! number. The small columns come first: they are read without touching a long body.
+
+use std::path::Path;
+
+use microagent_core::{Error, ErrorKind, Result};
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::failure;
+
+/// Marks the file as ours ("µagt"); `file(1)` shows it too.
+const APPLICATION_ID: i32 = 0x75_61_67_74;
+
+/// Goes up with every change of the tables.
+const VERSION: i32 = 1;
+
+const TABLES: &str = "
+CREATE TABLE queue (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
+) STRICT;
+CREATE TABLE message (
+    id INTEGER PRIMARY KEY,
+    queue INTEGER NOT NULL REFERENCES queue (id),
+    attempt INTEGER NOT NULL,
+    crashes INTEGER NOT NULL,
+    due INTEGER,            -- milliseconds since 1970-01-01 UTC
+    taken INTEGER NOT NULL, -- 1: in flight in the host's own process
+    headers TEXT,           -- [[name, value], ...]
+    payload BLOB NOT NULL
+) STRICT;
+CREATE TABLE arrival (
+    last_id INTEGER NOT NULL -- the greatest id ever given, so that none is given twice
+) STRICT;
+INSERT INTO arrival VALUES (0);
+";
+
+/// One owner, so that nobody shares memory with it. Set before the first look into the file, and changes nothing there.
+const OWNERSHIP: &str = "PRAGMA locking_mode = EXCLUSIVE";
+
+/// A log that every commit syncs, and a cache that holds what was sent until it is delivered.
+const SETTINGS: &str = "
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = FULL;
+PRAGMA fullfsync = ON;
+PRAGMA checkpoint_fullfsync = ON;
+PRAGMA wal_autocheckpoint = 4000;
+PRAGMA journal_size_limit = 67108864;
+PRAGMA cache_size = -16384;
+PRAGMA temp_store = MEMORY;
+PRAGMA foreign_keys = OFF;
+";
+
+pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
+pub(super) const COMMIT: &str = "COMMIT";
+pub(super) const ROLLBACK: &str = "ROLLBACK";
+
+pub(super) const QUEUES: &str = "SELECT id, name FROM queue ORDER BY name";
+pub(super) const LAST_ID: &str = "SELECT last_id FROM arrival";
+pub(super) const MESSAGES: &str =
+    "SELECT id, queue, attempt, crashes, due, taken, length(payload) FROM message ORDER BY id";
+pub(super) const BODY: &str = "SELECT headers, payload FROM message WHERE id = ?1";
+pub(super) const HEADERS: &str = "SELECT headers FROM message WHERE id = ?1";
+
+pub(super) const DECLARE: &str = "INSERT INTO queue (name) VALUES (?1) RETURNING id";
+pub(super) const SET_LAST_ID: &str = "UPDATE arrival SET last_id = ?1";
+pub(super) const INSERT: &str =
+    "INSERT INTO message (id, queue, attempt, crashes, due, taken, headers, payload)
+    VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7)";
+pub(super) const COPY: &str =
+    "INSERT INTO message (id, queue, attempt, crashes, due, taken, headers, payload)
+    SELECT ?2, ?3, ?4, 0, NULL, 0, ?5, payload FROM message WHERE id = ?1";
+pub(super) const REMOVE: &str = "DELETE FROM message WHERE id = ?1";
+pub(super) const DELAY: &str = "UPDATE message SET attempt = ?2, due = ?3, taken = 0 WHERE id = ?1";
+pub(super) const SUSPECT: &str = "UPDATE message SET crashes = ?2, taken = 0 WHERE id = ?1";
+pub(super) const SET_TAKEN: &str = "UPDATE message SET taken = ?2 WHERE id = ?1";
+
+/// Makes the connection ready for use: an empty file gets the tables, any other must be ours and not newer.
+///
+/// # Errors
+/// [`Configuration`](ErrorKind::Configuration) for a file of somebody else or of a newer version,
+/// [`Driver`](ErrorKind::Driver) when the file is damaged, held by another process, or cannot be written.
+pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<()> {
+    let told = |error| failure::told(&error, path);
+    connection.execute_batch(OWNERSHIP).map_err(told)?;
+    // Before the first write: a foreign file must stay as it is.
+    let empty = recognise(connection, path)?;
+    connection.execute_batch(SETTINGS).map_err(told)?;
+    if empty {
+        create(connection).map_err(told)?;
+    }
+    Ok(())
+}
+
+/// Whether the file is new; an error if it is not ours.
+fn recognise(connection: &Connection, path: &Path) -> Result<bool> {
+    let number = |sql| connection.query_row(sql, [], |row| row.get::<_, i32>(0));
+    let told = |error| failure::told(&error, path);
+    let tables = number("SELECT count(*) FROM sqlite_schema").map_err(told)?;
+    let application = number("PRAGMA application_id").map_err(told)?;
+    let version = number("PRAGMA user_version").map_err(told)?;
+    match (tables, application, version) {
+        (0, 0, 0) => Ok(true),
+        (_, APPLICATION_ID, VERSION) => Ok(false),
+        (_, APPLICATION_ID, newer) if newer > VERSION => Err(too_new(path, newer)),
+        _ => Err(foreign(path)),
+    }
+}
+
+fn create(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.execute_batch(TABLES)?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.commit()
+}
+
+fn too_new(path: &Path, version: i32) -> Error {
+    let text = format!(
+        "{}: written by a newer MicroAgent (format {version}, this one knows up to {VERSION}); \
+         update this program, or give it a folder of its own",
+        path.display()
+    );
+    Error::new(ErrorKind::Configuration, text)
+}
+
+fn foreign(path: &Path) -> Error {
+    let text = format!(
+        "{}: a database, but not of MicroAgent; it was left as it is: give the hub another folder, or move the file away",
+        path.display()
+    );
+    Error::new(ErrorKind::Configuration, text)
+}

@@ -1,0 +1,95 @@
+//! Batches that are committed together, because a disk takes a thousand as quickly as one.
+
+use microagent_core::Result;
+use tokio::sync::oneshot;
+
+use crate::store::{Change, Store};
+
+/// How much one commit carries: enough to make the sync to the disk cheap, little enough that the first does not wait long
+/// for the last.
+const MAX_STEPS: usize = 4096;
+const MAX_BYTES: usize = 8 * 1024 * 1024;
+
+#[derive(Default)]
+pub(super) struct Group {
+    changes: Vec<Change>,
+    batches: Vec<Batch>,
+    steps: usize,
+    bytes: usize,
+}
+
+/// One asker's part of the changes: those between the end of the batch before and its own.
+struct Batch {
+    end: usize,
+    done: oneshot::Sender<Result<()>>,
+}
+
+impl Group {
+    pub(super) fn add(&mut self, mut changes: Vec<Change>, done: oneshot::Sender<Result<()>>) {
+        self.steps += changes.len().max(1);
+        self.bytes += changes.iter().map(size).sum::<usize>();
+        self.changes.append(&mut changes);
+        let end = self.changes.len();
+        self.batches.push(Batch { end, done });
+    }
+
+    /// Counts work that was done between the batches.
+    pub(super) fn postpone(&mut self, steps: usize) {
+        self.steps += steps.max(1);
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.steps >= MAX_STEPS || self.bytes >= MAX_BYTES
+    }
+
+    /// Commits everything at once and answers everybody. A batch that cannot be committed fails alone.
+    pub(super) fn commit(self, store: &mut impl Store) {
+        commit_from(store, &self.changes, 0, self.batches);
+    }
+}
+
+/// Halves the batches until the bad ones stand alone: one of thousands costs a dozen commits more, not thousands.
+fn commit_from(store: &mut impl Store, changes: &[Change], start: usize, mut batches: Vec<Batch>) {
+    let Some(end) = batches.last().map(|batch| batch.end) else {
+        return;
+    };
+    let result = match &changes[start..end] {
+        [] => Ok(()),
+        changes => store.commit(changes),
+    };
+    let Err(error) = result else {
+        batches.into_iter().for_each(|batch| batch.answer(Ok(())));
+        return;
+    };
+    let later = batches.split_off(batches.len() / 2);
+    let Some(middle) = batches.last().map(|batch| batch.end) else {
+        // Half of one is none.
+        if let Some(alone) = later.into_iter().next() {
+            alone.answer(Err(error));
+        }
+        return;
+    };
+    commit_from(store, changes, start, batches);
+    commit_from(store, changes, middle, later);
+}
+
+impl Batch {
+    fn answer(self, result: Result<()>) {
+        // An asker that went away does not want to know.
+        let _ = self.done.send(result);
+    }
+}
+
+fn size(change: &Change) -> usize {
+    let headers = |headers: &[(String, String)]| {
+        headers
+            .iter()
+            .map(|(name, value)| name.len() + value.len())
+            .sum::<usize>()
+    };
+    match change {
+        Change::Insert { body, .. } => body.payload.len() + headers(&body.headers),
+        Change::Move { headers: more, .. } => headers(more),
+        _ => 0,
+    }
+}

@@ -1,0 +1,65 @@
+//! The writer's thread: takes what waits, answers reads at once, commits the rest together.
+
+use std::sync::mpsc::Receiver;
+
+use microagent_core::Result;
+use tokio::sync::oneshot;
+
+use super::group::Group;
+use crate::store::{Body, Change, MessageId, Store};
+
+/// What the thread is asked for. An asker that went away is no reason not to do it.
+pub(super) enum Job {
+    Commit {
+        changes: Vec<Change>,
+        done: oneshot::Sender<Result<()>>,
+    },
+    Bodies {
+        ids: Vec<MessageId>,
+        done: oneshot::Sender<Result<Vec<(MessageId, Body)>>>,
+    },
+    Close {
+        done: oneshot::Sender<()>,
+    },
+}
+
+/// Runs until it is told to close, or until its writer is gone and all is written.
+pub(super) fn run(mut store: impl Store, jobs: &Receiver<Job>) {
+    while let Ok(first) = jobs.recv() {
+        let (group, closing) = gather(&mut store, first, jobs);
+        group.commit(&mut store);
+        if let Some(done) = closing {
+            // Whoever waits for the end may open the file again at once.
+            drop(store);
+            let _ = done.send(());
+            return;
+        }
+    }
+}
+
+/// Everything that waits, up to a full group; and whoever asked for the end.
+fn gather(
+    store: &mut impl Store,
+    first: Job,
+    jobs: &Receiver<Job>,
+) -> (Group, Option<oneshot::Sender<()>>) {
+    let mut group = Group::default();
+    let mut next = Some(first);
+    while let Some(job) = next {
+        match job {
+            Job::Commit { changes, done } => group.add(changes, done),
+            Job::Bodies { ids, done } => {
+                // Reads do not wait for the disk, but must not keep the commits waiting for ever either.
+                group.postpone(ids.len());
+                let _ = done.send(store.bodies(&ids));
+            }
+            Job::Close { done } => return (group, Some(done)),
+        }
+        next = if group.is_full() {
+            None
+        } else {
+            jobs.try_recv().ok()
+        };
+    }
+    (group, None)
+}
