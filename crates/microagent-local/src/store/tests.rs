@@ -1,1 +1,64 @@
-//! tests
+//! What every store promises, and what the file and its writer promise on top.
+
+use std::{
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use tempfile::TempDir;
+
+use super::{Body, Change, Headers, MemoryStore, MessageId, SqliteStore, Store};
+
+mod behaviour;
+mod twins;
+
+/// A folder that goes away with the test.
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn database(&self) -> PathBuf {
+        self.0.path().join("queues.db")
+    }
+
+    fn open(&self) -> SqliteStore {
+        SqliteStore::open(&self.database()).unwrap()
+    }
+}
+
+fn at(seconds: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+}
+
+fn body(text: &str) -> Body {
+    Body {
+        payload: Bytes::copy_from_slice(text.as_bytes()),
+        headers: Headers::new(),
+    }
+}
+
+fn headers(pairs: &[(&str, &str)]) -> Headers {
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    pairs.iter().map(owned).collect()
+}
+
+/// A message that arrives in this queue with its id as its text.
+fn insert(id: MessageId, queue: &str) -> Change {
+    Change::Insert {
+        id,
+        queue: queue.into(),
+        body: body(&id.to_string()),
+        due: None,
+        attempt: 1,
+        crashes: 0,
+    }
+}
+
+fn ids(store: &mut dyn Store) -> Vec<MessageId> {
+    let messages = store.load().unwrap().messages;
+    messages.iter().map(|message| message.id).collect()
+}

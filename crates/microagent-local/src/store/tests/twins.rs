@@ -1,0 +1,57 @@
+//! The in-memory store stands in for the file in the tests of the hub, so they must never differ.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn change() -> impl Strategy<Value = Change> {
+    // Few ids and queues, so that changes meet.
+    let id = || 1..12u64;
+    let queue = || prop::sample::select(vec!["a", "b", "c.dead"]).prop_map(Into::into);
+    let due = || {
+        (0..4_000_000_000_000_000u64)
+            .prop_map(|micros| SystemTime::UNIX_EPOCH + Duration::from_micros(micros))
+    };
+    let pairs = || prop::collection::vec(("[abc]", "\\PC{0,4}"), 0..3);
+    let payload = || prop::collection::vec(any::<u8>(), 0..40).prop_map(Bytes::from);
+    let body = (payload(), pairs()).prop_map(|(payload, headers)| Body { payload, headers });
+    prop_oneof![
+        4 => (id(), queue(), body, prop::option::of(due()), 1..5u32, 0..5u32).prop_map(
+            |(id, queue, body, due, attempt, crashes)| Change::Insert { id, queue, body, due, attempt, crashes }
+        ),
+        2 => id().prop_map(|id| Change::Remove { id }),
+        1 => (id(), 1..9u32, due()).prop_map(|(id, attempt, due)| Change::Delay { id, attempt, due }),
+        1 => (id(), id(), queue(), pairs(), 1..9u32).prop_map(
+            |(id, to, queue, headers, attempt)| Change::Move { id, to, queue, headers, attempt }
+        ),
+        1 => (id(), 0..9u32).prop_map(|(id, crashes)| Change::Suspect { id, crashes }),
+        1 => id().prop_map(|id| Change::Take { id }),
+        1 => id().prop_map(|id| Change::Untake { id }),
+        1 => queue().prop_map(|queue| Change::Declare { queue }),
+    ]
+}
+
+fn commits() -> impl Strategy<Value = Vec<Vec<Change>>> {
+    prop::collection::vec(prop::collection::vec(change(), 0..6), 0..20)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn both_stores_answer_alike(commits in commits(), reopened in 0..20usize) {
+        let folder = Folder::new();
+        let (mut memory, mut file) = (MemoryStore::default(), folder.open());
+        let all: Vec<MessageId> = (0..14).collect();
+        for (turn, changes) in commits.iter().enumerate() {
+            let (expected, result) = (memory.commit(changes), file.commit(changes));
+            prop_assert_eq!(format!("{expected:?}"), format!("{result:?}"));
+            if turn == reopened {
+                drop(file);
+                file = folder.open();
+            }
+            prop_assert_eq!(memory.load().unwrap(), file.load().unwrap());
+            prop_assert_eq!(memory.bodies(&all).unwrap(), file.bodies(&all).unwrap());
+        }
+    }
+}
