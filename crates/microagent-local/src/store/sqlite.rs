@@ -23,6 +23,9 @@ mod commit;
 mod failure;
 mod schema;
 
+#[cfg(test)]
+mod tests;
+
 /// How long a predecessor that is just ending may still hold the file.
 const PREDECESSOR: Duration = Duration::from_secs(5);
 

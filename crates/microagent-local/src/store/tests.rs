@@ -11,7 +11,9 @@ use tempfile::TempDir;
 use super::{Body, Change, Headers, MemoryStore, MessageId, SqliteStore, Store};
 
 mod behaviour;
+mod crash;
 mod twins;
+mod writer;
 
 /// A folder that goes away with the test.
 struct Folder(TempDir);

@@ -1,0 +1,208 @@
+//! The file: who may read it, what is refused, and what a full disk does.
+
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
+
+use bytes::Bytes;
+use microagent_core::{Error, ErrorKind};
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::SqliteStore;
+use crate::store::{Body, Change, MessageId, Store};
+
+fn insert(id: MessageId, size: usize) -> Change {
+    let body = Body {
+        payload: Bytes::from(vec![b'x'; size]),
+        ..Body::default()
+    };
+    Change::Insert {
+        id,
+        queue: "q".into(),
+        body,
+        due: None,
+        attempt: 1,
+        crashes: 0,
+    }
+}
+
+/// A folder with a database that holds enough messages for many pages.
+fn filled() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = SqliteStore::open(&folder.path().join("db")).unwrap();
+    let changes: Vec<Change> = (1..=500).map(|id| insert(id, 1000)).collect();
+    store.commit(&changes).unwrap();
+    folder
+}
+
+fn refused(path: &Path) -> Error {
+    SqliteStore::open_within(path, Duration::ZERO).unwrap_err()
+}
+
+fn permissions(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn only_the_owner_may_read_the_messages() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = SqliteStore::open(&folder.path().join("db")).unwrap();
+    store.commit(&[insert(1, 10)]).unwrap();
+    let files = fs::read_dir(folder.path()).unwrap();
+    let files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    assert_eq!(files.len(), 2, "the database and its log: {files:?}");
+    for file in files {
+        assert_eq!(permissions(&file), 0o600, "{}", file.display());
+    }
+}
+
+#[test]
+fn every_commit_is_synced_to_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("db")).unwrap();
+    let setting = |name| {
+        store
+            .connection
+            .pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0))
+    };
+    assert_eq!(setting("synchronous").unwrap(), 2.into());
+    assert_eq!(setting("journal_mode").unwrap(), "wal".to_owned().into());
+}
+
+#[test]
+fn a_file_has_one_owner_at_a_time_and_the_next_may_follow() {
+    let folder = filled();
+    let path = folder.path().join("db");
+    let owner = SqliteStore::open(&path).unwrap();
+    let error = refused(&path);
+    assert_eq!(error.kind(), ErrorKind::Driver);
+    assert!(
+        error.to_string().contains("held by another process"),
+        "{error}"
+    );
+    drop(owner);
+    SqliteStore::open(&path).unwrap();
+}
+
+#[test]
+fn a_newer_file_is_refused_and_left_as_it_is() {
+    let folder = filled();
+    let path = folder.path().join("db");
+    Connection::open(&path)
+        .unwrap()
+        .pragma_update(None, "user_version", 99)
+        .unwrap();
+    let before = fs::read(&path).unwrap();
+    let error = refused(&path);
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+    let text = error.to_string();
+    assert!(
+        text.contains(path.to_str().unwrap()) && text.contains("format 99, this one knows up to 1"),
+        "{text}"
+    );
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn a_database_of_somebody_else_is_refused_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db");
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch("CREATE TABLE message (id INTEGER)")
+        .unwrap();
+    let before = fs::read(&path).unwrap();
+    let error = refused(&path);
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+    assert!(
+        error
+            .to_string()
+            .contains("a database, but not of MicroAgent"),
+        "{error}"
+    );
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn a_file_that_is_no_database_is_refused_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db");
+    let text = "somebody's letter\n".repeat(300);
+    fs::write(&path, &text).unwrap();
+    let error = refused(&path);
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+    assert!(
+        error.to_string().contains("not a database of MicroAgent"),
+        "{error}"
+    );
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
+}
+
+#[test]
+fn a_folder_that_does_not_exist_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = refused(&folder.path().join("none/db"));
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+    assert!(
+        error.to_string().contains("none/db: cannot be created"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_damaged_file_says_so_and_what_to_do() {
+    let folder = filled();
+    let path = folder.path().join("db");
+    let mut bytes = fs::read(&path).unwrap();
+    let pages = bytes.len() / 4096;
+    for page in pages / 2..pages {
+        bytes[page * 4096..][..512].fill(0xEE);
+    }
+    fs::write(&path, bytes).unwrap();
+    let mut store = SqliteStore::open(&path).unwrap();
+    let error = store.load().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Driver);
+    let text = error.to_string();
+    assert!(
+        text.contains(path.to_str().unwrap()) && text.contains("damaged; move it away"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_message_without_its_queue_is_damage_and_not_skipped() {
+    let folder = filled();
+    let path = folder.path().join("db");
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch("PRAGMA foreign_keys = OFF; DELETE FROM queue")
+        .unwrap();
+    let error = SqliteStore::open(&path).unwrap().load().unwrap_err();
+    assert!(
+        error.to_string().contains("a queue that does not exist"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_full_disk_loses_nothing_and_ends_with_free_space() {
+    let folder = filled();
+    let mut store = SqliteStore::open(&folder.path().join("db")).unwrap();
+    let limit = |store: &SqliteStore, pages: u32| {
+        let told = store
+            .connection
+            .pragma_update_and_check(None, "max_page_count", pages, |row| row.get::<_, u32>(0));
+        told.unwrap()
+    };
+    let pages = limit(&store, 1);
+    let before = store.load().unwrap();
+    let error = store
+        .commit(&[Change::Take { id: 1 }, insert(501, 100_000)])
+        .unwrap_err();
+    assert!(error.to_string().contains("the disk is full"), "{error}");
+    assert_eq!(store.load().unwrap(), before);
+
+    store.commit(&[Change::Remove { id: 2 }]).unwrap();
+    limit(&store, pages + 100);
+    store.commit(&[insert(501, 100_000)]).unwrap();
+    assert_eq!(store.load().unwrap().messages.len(), 500);
+}

@@ -1,0 +1,126 @@
+//! `kill -9` in the middle of commits: what was confirmed is there afterwards, and what was removed does not return.
+
+use std::{
+    collections::BTreeSet,
+    env,
+    io::{BufRead, BufReader, Write},
+    process::{Child, Command, Stdio},
+};
+
+use futures_util::{StreamExt, stream::FuturesUnordered};
+
+use super::*;
+use crate::store::Writer;
+
+const DATABASE: &str = "MICROAGENT_TEST_DATABASE";
+
+#[test]
+fn a_killed_process_loses_nothing_that_was_confirmed() {
+    let folder = Folder::new();
+    let (mut stored, mut removed) = (BTreeSet::new(), BTreeSet::new());
+    for round in 1..=4 {
+        for line in lines_until_killed(&folder, round * 500) {
+            match line.split_once(' ') {
+                Some(("stored", id)) => stored.insert(id.parse::<MessageId>().unwrap()),
+                Some(("removed", id)) => removed.insert(id.parse().unwrap()),
+                _ => false,
+            };
+        }
+        let mut store = folder.open();
+        let found: BTreeSet<_> = ids(&mut store).into_iter().collect();
+        let lost: Vec<_> = stored
+            .difference(&removed)
+            .filter(|id| !found.contains(id))
+            .collect();
+        // A removal that was not confirmed any more may have happened: the child removes id 3, 6, 9, ...
+        assert!(
+            lost.iter().all(|id| *id % 3 == 0),
+            "round {round} lost {lost:?}"
+        );
+        assert!(lost.len() <= OUTSTANDING, "round {round} lost {lost:?}");
+        let returned: Vec<_> = removed.intersection(&found).collect();
+        assert!(returned.is_empty(), "round {round}: {returned:?} returned");
+        assert!(
+            found.len() >= round * 200,
+            "round {round} stored {}",
+            found.len()
+        );
+        let bodies = store
+            .bodies(&found.iter().copied().collect::<Vec<_>>())
+            .unwrap();
+        assert!(
+            bodies
+                .iter()
+                .all(|(id, read)| *read == body(&id.to_string()))
+        );
+        stored.retain(|id| found.contains(id));
+    }
+}
+
+/// What the child confirmed before it was killed, which is done after so many lines, while it goes on.
+fn lines_until_killed(folder: &Folder, enough: usize) -> Vec<String> {
+    let mut child = spawn(folder);
+    let output = BufReader::new(child.stdout.take().unwrap());
+    let mut lines = Vec::new();
+    for line in output.lines().map(Result::unwrap) {
+        if line.is_empty() {
+            continue;
+        }
+        lines.push(line);
+        if lines.len() == enough {
+            child.kill().unwrap();
+        }
+    }
+    assert!(
+        !child.wait().unwrap().success(),
+        "it was killed, not finished"
+    );
+    assert!(lines.len() >= enough, "{lines:?}");
+    lines
+}
+
+fn spawn(folder: &Folder) -> Child {
+    Command::new(env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "store::tests::crash::child",
+            "--ignored",
+            "--nocapture",
+        ])
+        .env(DATABASE, folder.database())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+const OUTSTANDING: usize = 64;
+
+/// Inserts for ever with many batches outstanding, removes every third message when it is stored, and says what was confirmed.
+#[tokio::test]
+#[ignore = "the process that the test above starts and kills"]
+async fn child() {
+    let mut store = SqliteStore::open(&PathBuf::from(env::var_os(DATABASE).unwrap())).unwrap();
+    let mut next = store.load().unwrap().next_id;
+    let writer = Writer::spawn(store).unwrap();
+    let confirmed = |word: &'static str, id: MessageId, change| {
+        let done = writer.commit(vec![change]);
+        async move { (done.await, word, id) }
+    };
+    let mut outstanding = FuturesUnordered::new();
+    loop {
+        while outstanding.len() < OUTSTANDING {
+            outstanding.push(confirmed("stored", next, insert(next, "q")));
+            next += 1;
+        }
+        let Some((Ok(()), word, id)) = outstanding.next().await else {
+            panic!("a commit failed");
+        };
+        // One write, so that the kill cannot cut a line; the line before is the test harness's own.
+        let line = format!("\n{word} {id}\n");
+        std::io::stdout().write_all(line.as_bytes()).unwrap();
+        if word == "stored" && id % 3 == 0 {
+            outstanding.push(confirmed("removed", id, Change::Remove { id }));
+        }
+    }
+}
