@@ -4,24 +4,25 @@
 //! because every call here waits for the disk.
 
 use std::{
-    collections::HashMap,
     fs::OpenOptions,
     io,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
-use bytes::Bytes;
 use microagent_core::{Error, ErrorKind, Result};
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::Connection;
 
-use super::{Body, Headers, MessageId, Snapshot, Store, Stored, instant_at};
+use super::{Body, Change, MessageId, Snapshot, Store};
 
 mod commit;
 mod failure;
+mod read;
 mod schema;
+
+use commit::Known;
+use failure::Failure;
 
 #[cfg(test)]
 mod tests;
@@ -34,9 +35,8 @@ const PREDECESSOR: Duration = Duration::from_secs(5);
 pub(crate) struct SqliteStore {
     path: PathBuf,
     connection: Connection,
-    /// The row of each queue's name.
-    queues: HashMap<Arc<str>, i64>,
-    last_id: MessageId,
+    /// Nothing after a commit that failed: the file says what holds then.
+    known: Option<Known>,
 }
 
 impl SqliteStore {
@@ -51,111 +51,35 @@ impl SqliteStore {
 
     fn open_within(path: &Path, patience: Duration) -> Result<Self> {
         create_private(path)?;
-        let mut connection =
-            connect(path, patience).map_err(|error| failure::told(&error, path))?;
-        schema::prepare(&mut connection, path)?;
-        let mut store = Self {
+        let connection = connect(path, patience).map_err(|failure| failure.told(path))?;
+        Ok(Self {
             path: path.to_owned(),
             connection,
-            queues: HashMap::new(),
-            last_id: 0,
-        };
-        (store.queues, store.last_id) =
-            store.read(|store| Ok((store.read_queues()?, store.read_last_id()?)))?;
-        Ok(store)
-    }
-
-    fn read<T>(&self, reading: impl FnOnce(&Self) -> rusqlite::Result<T>) -> Result<T> {
-        reading(self).map_err(|error| failure::told(&error, &self.path))
-    }
-
-    fn read_queues(&self) -> rusqlite::Result<HashMap<Arc<str>, i64>> {
-        let mut statement = self.connection.prepare_cached(schema::QUEUES)?;
-        let rows = statement.query_map([], |row| Ok((row.get(1)?, row.get(0)?)))?;
-        rows.collect()
-    }
-
-    fn read_last_id(&self) -> rusqlite::Result<MessageId> {
-        let mut statement = self.connection.prepare_cached(schema::LAST_ID)?;
-        statement
-            .query_row([], |row| row.get(0))
-            .map(i64::cast_unsigned)
-    }
-
-    fn read_messages(&self) -> Result<Vec<Stored>> {
-        let told = |error| failure::told(&error, &self.path);
-        let names: HashMap<i64, &Arc<str>> =
-            self.queues.iter().map(|(name, id)| (*id, name)).collect();
-        let mut statement = self
-            .connection
-            .prepare_cached(schema::MESSAGES)
-            .map_err(told)?;
-        let mut rows = statement.query([]).map_err(told)?;
-        let mut messages = Vec::new();
-        while let Some(row) = rows.next().map_err(told)? {
-            let queue = row.get(1).map_err(told)?;
-            let Some(&queue) = names.get(&queue) else {
-                return Err(failure::unreadable(
-                    &self.path,
-                    "a message belongs to a queue that does not exist",
-                ));
-            };
-            messages.push(stored(row, queue.clone()).map_err(told)?);
-        }
-        Ok(messages)
-    }
-
-    fn read_body(&self, id: MessageId) -> Result<Option<Body>> {
-        let columns = self.read(|store| {
-            let mut statement = store.connection.prepare_cached(schema::BODY)?;
-            let row = statement.query_row([id.cast_signed()], |row| {
-                let payload = Bytes::copy_from_slice(row.get_ref(1)?.as_blob()?);
-                Ok((row.get::<_, Option<String>>(0)?, payload))
-            });
-            row.optional()
-        })?;
-        columns
-            .map(|(headers, payload)| {
-                Ok(Body {
-                    payload,
-                    headers: self.headers_of(id, headers)?,
-                })
-            })
-            .transpose()
-    }
-
-    fn headers_of(&self, id: MessageId, column: Option<String>) -> Result<Headers> {
-        let Some(text) = column else {
-            return Ok(Headers::new());
-        };
-        serde_json::from_str(&text).map_err(|error| {
-            failure::unreadable(
-                &self.path,
-                &format!("the headers of message {id} are not readable: {error}"),
-            )
+            known: None,
         })
     }
 }
 
 impl Store for SqliteStore {
     fn load(&mut self) -> Result<Snapshot> {
-        let messages = self.read_messages()?;
-        let mut queues: Vec<Arc<str>> = self.queues.keys().cloned().collect();
-        queues.sort_unstable();
-        Ok(Snapshot {
-            queues,
-            messages,
-            next_id: self.last_id + 1,
-        })
+        let snapshot = read::known(&self.connection)
+            .and_then(|known| read::snapshot(&self.connection, &known));
+        snapshot.map_err(|failure| failure.told(&self.path))
     }
 
-    fn commit(&mut self, changes: &[super::Change]) -> Result<()> {
-        self.transact(changes)
+    fn commit(&mut self, changes: &[Change]) -> Result<()> {
+        let known = match self.known.take() {
+            Some(known) => Ok(known),
+            None => read::known(&self.connection),
+        };
+        let done = known.and_then(|known| commit::transact(&self.connection, known, changes));
+        self.known = Some(done.map_err(|failure| failure.told(&self.path))?);
+        Ok(())
     }
 
     fn bodies(&mut self, ids: &[MessageId]) -> Result<Vec<(MessageId, Body)>> {
-        let read = |id: &MessageId| Some(self.read_body(*id).transpose()?.map(|body| (*id, body)));
-        ids.iter().filter_map(read).collect()
+        let bodies = read::bodies(&self.connection, ids);
+        bodies.map_err(|failure| failure.told(&self.path))
     }
 }
 
@@ -176,21 +100,10 @@ fn create_private(path: &Path) -> Result<()> {
     }
 }
 
-fn connect(path: &Path, patience: Duration) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(path)?;
+fn connect(path: &Path, patience: Duration) -> std::result::Result<Connection, Failure> {
+    let mut connection = Connection::open(path)?;
     connection.busy_timeout(patience)?;
     connection.set_prepared_statement_cache_capacity(32);
+    schema::prepare(&mut connection)?;
     Ok(connection)
-}
-
-fn stored(row: &Row<'_>, queue: Arc<str>) -> rusqlite::Result<Stored> {
-    Ok(Stored {
-        id: row.get::<_, i64>(0)?.cast_unsigned(),
-        queue,
-        attempt: row.get(2)?,
-        crashes: row.get(3)?,
-        due: row.get::<_, Option<i64>>(4)?.map(instant_at),
-        taken: row.get(5)?,
-        bytes: row.get(6)?,
-    })
 }

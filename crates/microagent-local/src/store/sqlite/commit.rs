@@ -1,42 +1,68 @@
 //! Changes as statements, in one transaction.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{collections::HashMap, sync::Arc};
 
-use microagent_core::Result;
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Params, params};
+use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, Params, params};
 
-use super::{SqliteStore, failure, schema};
-use crate::store::{Body, Change, Headers, MessageId, duplicate, grown, millis_of};
+use super::{
+    failure::{Failure, Result},
+    schema,
+};
+use crate::store::{Change, Headers, MessageId, grown, millis_of};
 
-impl SqliteStore {
-    /// Carries out all changes, or none.
-    pub(super) fn transact(&mut self, changes: &[Change]) -> Result<()> {
-        let last_id = self.last_id;
-        let mut declared = Vec::new();
-        let Err(failed) = self.write(changes, &mut declared) else {
-            return Ok(());
-        };
-        self.last_id = last_id;
-        for queue in declared {
-            self.queues.remove(&queue);
-        }
-        self.roll_back()?;
-        Err(failed)
+/// What is remembered of the file between two transactions.
+#[derive(Debug)]
+pub(super) struct Known {
+    /// The row of each queue's name.
+    pub(super) queues: HashMap<Arc<str>, i64>,
+    /// The greatest id ever stored.
+    pub(super) last_id: MessageId,
+}
+
+/// A transaction on its way, with the statements at hand that nearly all changes need.
+struct Transaction<'c> {
+    connection: &'c Connection,
+    known: Known,
+    insert: CachedStatement<'c>,
+    remove: CachedStatement<'c>,
+}
+
+/// Carries out all changes and returns what is known then; or none, and what was known must be read anew.
+pub(super) fn transact(connection: &Connection, known: Known, changes: &[Change]) -> Result<Known> {
+    let done = write(connection, known, changes);
+    // A full disk has ended the transaction already, and one that did not begin needs no end.
+    if done.is_err() && !connection.is_autocommit() {
+        execute(connection, schema::ROLLBACK, [])?;
     }
+    done
+}
 
-    fn write(&mut self, changes: &[Change], declared: &mut Vec<Arc<str>>) -> Result<()> {
-        let last_id = self.last_id;
-        self.execute(schema::BEGIN, [])?;
-        for change in changes {
-            self.apply(change, declared)?;
-        }
-        if self.last_id != last_id {
-            self.execute(schema::SET_LAST_ID, [self.last_id.cast_signed()])?;
-        }
-        self.execute(schema::COMMIT, [])
+fn write(connection: &Connection, known: Known, changes: &[Change]) -> Result<Known> {
+    let last_id = known.last_id;
+    execute(connection, schema::BEGIN, [])?;
+    let mut transaction = Transaction {
+        connection,
+        known,
+        insert: connection.prepare_cached(schema::INSERT)?,
+        remove: connection.prepare_cached(schema::REMOVE)?,
+    };
+    for change in changes {
+        transaction.apply(change)?;
     }
+    let known = transaction.known;
+    if known.last_id != last_id {
+        execute(
+            connection,
+            schema::SET_LAST_ID,
+            [known.last_id.cast_signed()],
+        )?;
+    }
+    execute(connection, schema::COMMIT, [])?;
+    Ok(known)
+}
 
-    fn apply(&mut self, change: &Change, declared: &mut Vec<Arc<str>>) -> Result<()> {
+impl Transaction<'_> {
+    fn apply(&mut self, change: &Change) -> Result<()> {
         match change {
             Change::Insert {
                 id,
@@ -46,10 +72,21 @@ impl SqliteStore {
                 attempt,
                 crashes,
             } => {
-                let queue = self.declare(queue, declared)?;
-                self.insert(*id, (queue, *attempt, *crashes, *due), body)
+                let queue = self.declare(queue)?;
+                let (due, headers) = (due.map(millis_of), column(&body.headers));
+                let row = params![
+                    id.cast_signed(),
+                    queue,
+                    attempt,
+                    crashes,
+                    due,
+                    headers,
+                    &*body.payload
+                ];
+                let inserted = self.insert.execute(row);
+                self.arrived(*id, inserted)
             }
-            Change::Remove { id } => self.execute(schema::REMOVE, [id.cast_signed()]),
+            Change::Remove { id } => self.remove(*id),
             Change::Delay { id, attempt, due } => {
                 self.execute(schema::DELAY, (id.cast_signed(), attempt, millis_of(*due)))
             }
@@ -59,116 +96,98 @@ impl SqliteStore {
                 queue,
                 headers,
                 attempt,
-            } => {
-                let Some(old) = self.headers(*id)? else {
-                    return Ok(());
-                };
-                let queue = self.declare(queue, declared)?;
-                self.relocate((*id, *to), queue, &grown(old, headers), *attempt)
-            }
+            } => self.relocate((*id, *to), queue, headers, *attempt),
             Change::Suspect { id, crashes } => {
                 self.execute(schema::SUSPECT, (id.cast_signed(), crashes))
             }
             Change::Take { id } => self.execute(schema::SET_TAKEN, (id.cast_signed(), true)),
             Change::Untake { id } => self.execute(schema::SET_TAKEN, (id.cast_signed(), false)),
-            Change::Declare { queue } => self.declare(queue, declared).map(drop),
+            Change::Declare { queue } => self.declare(queue).map(drop),
         }
     }
 
     /// The queue's row, which is made where there is none.
-    fn declare(&mut self, queue: &Arc<str>, declared: &mut Vec<Arc<str>>) -> Result<i64> {
-        if let Some(row) = self.queues.get(queue) {
+    fn declare(&mut self, queue: &Arc<str>) -> Result<i64> {
+        if let Some(row) = self.known.queues.get(queue) {
             return Ok(*row);
         }
-        let row = self.read(|store| {
-            let mut statement = store.connection.prepare_cached(schema::DECLARE)?;
-            statement.query_row([&**queue], |row| row.get(0))
-        })?;
-        self.queues.insert(queue.clone(), row);
-        declared.push(queue.clone());
+        let mut statement = self.connection.prepare_cached(schema::DECLARE)?;
+        let row = statement.query_row([&**queue], |row| row.get(0))?;
+        self.known.queues.insert(queue.clone(), row);
         Ok(row)
     }
 
-    fn insert(
-        &mut self,
-        id: MessageId,
-        (queue, attempt, crashes, due): (i64, u32, u32, Option<SystemTime>),
-        body: &Body,
-    ) -> Result<()> {
-        let headers = column(&body.headers);
-        let row = params![
-            id.cast_signed(),
-            queue,
-            attempt,
-            crashes,
-            due.map(millis_of),
-            headers,
-            &*body.payload
-        ];
-        self.arrive(id, schema::INSERT, row)
+    fn arrived(&mut self, id: MessageId, inserted: rusqlite::Result<usize>) -> Result<()> {
+        match inserted {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+                return Err(Failure::Duplicate(id));
+            }
+            other => other?,
+        };
+        self.known.last_id = self.known.last_id.max(id);
+        Ok(())
+    }
+
+    fn remove(&mut self, id: MessageId) -> Result<()> {
+        self.remove.execute([id.cast_signed()])?;
+        Ok(())
     }
 
     fn relocate(
         &mut self,
         (id, to): (MessageId, MessageId),
-        queue: i64,
-        headers: &Headers,
+        queue: &Arc<str>,
+        more: &Headers,
         attempt: u32,
     ) -> Result<()> {
+        let Some(old) = self.headers(id)? else {
+            return Ok(());
+        };
+        let headers = column(&grown(old, more));
         let row = params![
             id.cast_signed(),
             to.cast_signed(),
-            queue,
+            self.declare(queue)?,
             attempt,
-            column(headers)
+            headers
         ];
-        self.arrive(to, schema::COPY, row)?;
-        self.execute(schema::REMOVE, [id.cast_signed()])
-    }
-
-    /// Runs a statement that stores a message under a new id.
-    fn arrive(&mut self, id: MessageId, sql: &str, row: &[&dyn rusqlite::ToSql]) -> Result<()> {
-        match execute(&self.connection, sql, row) {
-            Ok(()) => {
-                self.last_id = self.last_id.max(id);
-                Ok(())
-            }
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
-                Err(duplicate(id))
-            }
-            Err(error) => Err(failure::told(&error, &self.path)),
-        }
+        let copied = self.connection.prepare_cached(schema::COPY)?.execute(row);
+        self.arrived(to, copied)?;
+        self.remove(id)
     }
 
     /// The headers of a message, if it is stored.
     fn headers(&self, id: MessageId) -> Result<Option<Headers>> {
-        let column: Option<Option<String>> = self.read(|store| {
-            let mut statement = store.connection.prepare_cached(schema::HEADERS)?;
-            statement
-                .query_row([id.cast_signed()], |row| row.get(0))
-                .optional()
-        })?;
-        column.map(|text| self.headers_of(id, text)).transpose()
-    }
-
-    fn roll_back(&self) -> Result<()> {
-        // A full disk has ended the transaction already, and one that did not begin needs no end.
-        if self.connection.is_autocommit() {
-            return Ok(());
-        }
-        self.execute(schema::ROLLBACK, [])
+        let mut statement = self.connection.prepare_cached(schema::HEADERS)?;
+        let column = statement.query_row([id.cast_signed()], |row| row.get(0));
+        let column: Option<Option<String>> = column.optional()?;
+        column.map(|text| headers_of(id, text)).transpose()
     }
 
     fn execute(&self, sql: &str, values: impl Params) -> Result<()> {
-        execute(&self.connection, sql, values).map_err(|error| failure::told(&error, &self.path))
+        execute(self.connection, sql, values)
     }
 }
 
-fn execute(connection: &Connection, sql: &str, values: impl Params) -> rusqlite::Result<()> {
-    connection.prepare_cached(sql)?.execute(values).map(drop)
+fn execute(connection: &Connection, sql: &str, values: impl Params) -> Result<()> {
+    connection.prepare_cached(sql)?.execute(values)?;
+    Ok(())
 }
 
 /// Headers as they are stored: nothing, or a JSON list of pairs, which keeps order and repetition.
 fn column(headers: &Headers) -> Option<String> {
     (!headers.is_empty()).then(|| serde_json::json!(headers).to_string())
+}
+
+/// Headers as they were stored.
+pub(super) fn headers_of(id: MessageId, column: Option<String>) -> Result<Headers> {
+    let Some(text) = column else {
+        return Ok(Headers::new());
+    };
+    let unreadable = |error| {
+        Failure::Nonsense(format!(
+            "the headers of message {id} are not readable: {error}"
+        ))
+    };
+    serde_json::from_str(&text).map_err(unreadable)
 }

@@ -5,18 +5,61 @@ use std::path::Path;
 use microagent_core::{Error, ErrorKind};
 use rusqlite::ErrorCode;
 
-/// The error with the file, what is wrong with it, and what helps.
-pub(super) fn told(error: &rusqlite::Error, path: &Path) -> Error {
-    let (kind, what) = match error.sqlite_error_code() {
+use crate::store::{MessageId, duplicate};
+
+pub(super) type Result<T> = std::result::Result<T, Failure>;
+
+/// Why the file did not do what it was asked for.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The library or the disk said no.
+    Sqlite(rusqlite::Error),
+    /// A message of that id is stored already.
+    Duplicate(MessageId),
+    /// There is a row that no version of this program wrote.
+    Nonsense(String),
+    /// The file belongs to another program, or to a later version of this one.
+    Foreign(String),
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+impl Failure {
+    /// The error with the file, what is wrong with it, and what helps.
+    pub(super) fn told(self, path: &Path) -> Error {
+        match self {
+            Self::Duplicate(id) => duplicate(id),
+            Self::Nonsense(what) => {
+                let text = format!("{}: {DAMAGED} ({what})", path.display());
+                Error::new(ErrorKind::Driver, text)
+            }
+            Self::Foreign(what) => {
+                let text = format!("{}: {what}", path.display());
+                Error::new(ErrorKind::Configuration, text)
+            }
+            Self::Sqlite(error) => {
+                let (kind, what) = meaning(&error);
+                let text = format!("{}: {what} ({error})", path.display());
+                Error::new(kind, text).with_source(error)
+            }
+        }
+    }
+}
+
+const DAMAGED: &str = "damaged; move it away together with its -wal file and a new one is created: \
+    `sqlite3 FILE .recover` saves what can be read of the old one";
+
+fn meaning(error: &rusqlite::Error) -> (ErrorKind, &'static str) {
+    match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => (
             ErrorKind::Configuration,
             "not a database of MicroAgent; it was left as it is: give the hub another folder, or move the file away",
         ),
-        Some(ErrorCode::DatabaseCorrupt) => (
-            ErrorKind::Driver,
-            "damaged; move it away together with its -wal file and a new one is created: \
-             `sqlite3 FILE .recover` saves what can be read of the old one",
-        ),
+        Some(ErrorCode::DatabaseCorrupt) => (ErrorKind::Driver, DAMAGED),
         Some(ErrorCode::DiskFull) => (
             ErrorKind::Driver,
             "the disk is full; free some space: what is stored is safe, and what was not confirmed is not stored",
@@ -30,15 +73,5 @@ pub(super) fn told(error: &rusqlite::Error, path: &Path) -> Error {
             "cannot be opened for writing; the folder and the file must belong to the user who runs this",
         ),
         _ => (ErrorKind::Driver, "the storage failed"),
-    };
-    Error::new(kind, format!("{}: {what} ({error})", path.display()))
-}
-
-/// An error for a row that no version of this program wrote.
-pub(super) fn unreadable(path: &Path, what: &str) -> Error {
-    let text = format!(
-        "{}: damaged: {what}; move it away together with its -wal file and a new one is created",
-        path.display()
-    );
-    Error::new(ErrorKind::Driver, text)
+    }
 }

@@ -3,12 +3,9 @@
 //! A message is one row under its id, so that arrivals append to the end of the tree and settlements find their row by its
 //! number. The small columns come first: they are read without touching a long body.
 
-use std::path::Path;
-
-use microagent_core::{Error, ErrorKind, Result};
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::failure;
+use super::failure::{Failure, Result};
 
 /// Marks the file as ours ("µagt"); `file(1)` shows it too.
 const APPLICATION_ID: i32 = 0x75_61_67_74;
@@ -78,58 +75,48 @@ pub(super) const SUSPECT: &str = "UPDATE message SET crashes = ?2, taken = 0 WHE
 pub(super) const SET_TAKEN: &str = "UPDATE message SET taken = ?2 WHERE id = ?1";
 
 /// Makes the connection ready for use: an empty file gets the tables, any other must be ours and not newer.
-///
-/// # Errors
-/// [`Configuration`](ErrorKind::Configuration) for a file of somebody else or of a newer version,
-/// [`Driver`](ErrorKind::Driver) when the file is damaged, held by another process, or cannot be written.
-pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<()> {
-    let told = |error| failure::told(&error, path);
-    connection.execute_batch(OWNERSHIP).map_err(told)?;
+pub(super) fn prepare(connection: &mut Connection) -> Result<()> {
+    connection.execute_batch(OWNERSHIP)?;
     // Before the first write: a foreign file must stay as it is.
-    let empty = recognise(connection, path)?;
-    connection.execute_batch(SETTINGS).map_err(told)?;
+    let empty = recognise(connection)?;
+    connection.execute_batch(SETTINGS)?;
     if empty {
-        create(connection).map_err(told)?;
+        create(connection)?;
     }
     Ok(())
 }
 
 /// Whether the file is new; an error if it is not ours.
-fn recognise(connection: &Connection, path: &Path) -> Result<bool> {
+fn recognise(connection: &Connection) -> Result<bool> {
     let number = |sql| connection.query_row(sql, [], |row| row.get::<_, i32>(0));
-    let told = |error| failure::told(&error, path);
-    let tables = number("SELECT count(*) FROM sqlite_schema").map_err(told)?;
-    let application = number("PRAGMA application_id").map_err(told)?;
-    let version = number("PRAGMA user_version").map_err(told)?;
+    let tables = number("SELECT count(*) FROM sqlite_schema")?;
+    let application = number("PRAGMA application_id")?;
+    let version = number("PRAGMA user_version")?;
     match (tables, application, version) {
         (0, 0, 0) => Ok(true),
         (_, APPLICATION_ID, VERSION) => Ok(false),
-        (_, APPLICATION_ID, newer) if newer > VERSION => Err(too_new(path, newer)),
-        _ => Err(foreign(path)),
+        (_, APPLICATION_ID, newer) if newer > VERSION => Err(too_new(newer)),
+        _ => Err(foreign()),
     }
 }
 
-fn create(connection: &mut Connection) -> rusqlite::Result<()> {
+fn create(connection: &mut Connection) -> Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     transaction.execute_batch(TABLES)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
-    transaction.commit()
+    Ok(transaction.commit()?)
 }
 
-fn too_new(path: &Path, version: i32) -> Error {
-    let text = format!(
-        "{}: written by a newer MicroAgent (format {version}, this one knows up to {VERSION}); \
-         update this program, or give it a folder of its own",
-        path.display()
-    );
-    Error::new(ErrorKind::Configuration, text)
+fn too_new(version: i32) -> Failure {
+    Failure::Foreign(format!(
+        "written by a newer MicroAgent (format {version}, this one knows up to {VERSION}); \
+         update this program, or give the hub another folder"
+    ))
 }
 
-fn foreign(path: &Path) -> Error {
-    let text = format!(
-        "{}: a database, but not of MicroAgent; it was left as it is: give the hub another folder, or move the file away",
-        path.display()
-    );
-    Error::new(ErrorKind::Configuration, text)
+fn foreign() -> Failure {
+    let what = "a database, but not of MicroAgent; it was left as it is: \
+        give the hub another folder, or move the file away";
+    Failure::Foreign(what.to_owned())
 }

@@ -1,0 +1,80 @@
+//! What the file says: names, messages, bodies.
+
+use std::{collections::HashMap, sync::Arc};
+
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use super::{
+    commit::{Known, headers_of},
+    failure::{Failure, Result},
+    schema,
+};
+use crate::store::{Body, MessageId, Snapshot, Stored, instant_at};
+
+pub(super) fn known(connection: &Connection) -> Result<Known> {
+    let mut statement = connection.prepare_cached(schema::QUEUES)?;
+    let queues = statement.query_map([], |row| Ok((row.get(1)?, row.get(0)?)))?;
+    let queues = queues.collect::<rusqlite::Result<_>>()?;
+    let mut statement = connection.prepare_cached(schema::LAST_ID)?;
+    let last_id: i64 = statement.query_row([], |row| row.get(0))?;
+    Ok(Known {
+        queues,
+        last_id: last_id.cast_unsigned(),
+    })
+}
+
+pub(super) fn snapshot(connection: &Connection, known: &Known) -> Result<Snapshot> {
+    let names: HashMap<i64, &Arc<str>> = known
+        .queues
+        .iter()
+        .map(|(name, row)| (*row, name))
+        .collect();
+    let mut statement = connection.prepare_cached(schema::MESSAGES)?;
+    let mut rows = statement.query([])?;
+    let mut messages = Vec::new();
+    while let Some(row) = rows.next()? {
+        messages.push(stored(row, &names)?);
+    }
+    let mut queues: Vec<Arc<str>> = known.queues.keys().cloned().collect();
+    queues.sort_unstable();
+    Ok(Snapshot {
+        queues,
+        messages,
+        next_id: known.last_id + 1,
+    })
+}
+
+fn stored(row: &Row<'_>, names: &HashMap<i64, &Arc<str>>) -> Result<Stored> {
+    let id = row.get::<_, i64>(0)?.cast_unsigned();
+    let Some(&queue) = names.get(&row.get(1)?) else {
+        return Err(Failure::Nonsense(format!(
+            "message {id} belongs to a queue that does not exist"
+        )));
+    };
+    Ok(Stored {
+        id,
+        queue: queue.clone(),
+        attempt: row.get(2)?,
+        crashes: row.get(3)?,
+        due: row.get::<_, Option<i64>>(4)?.map(instant_at),
+        taken: row.get(5)?,
+        bytes: row.get(6)?,
+    })
+}
+
+pub(super) fn bodies(connection: &Connection, ids: &[MessageId]) -> Result<Vec<(MessageId, Body)>> {
+    let mut statement = connection.prepare_cached(schema::BODY)?;
+    let mut bodies = Vec::with_capacity(ids.len());
+    for &id in ids {
+        let columns = statement.query_row([id.cast_signed()], |row| {
+            let payload = Bytes::copy_from_slice(row.get_ref(1)?.as_blob()?);
+            Ok((row.get(0)?, payload))
+        });
+        if let Some((headers, payload)) = columns.optional()? {
+            let headers = headers_of(id, headers)?;
+            bodies.push((id, Body { payload, headers }));
+        }
+    }
+    Ok(bodies)
+}
