@@ -58,6 +58,24 @@ impl SqliteStore {
             known: None,
         })
     }
+
+    fn transact(&mut self, changes: &[Change]) -> std::result::Result<(), Failure> {
+        let known = match self.known.take() {
+            Some(known) => known,
+            None => read::known(&self.connection)?,
+        };
+        self.known = Some(commit::transact(&self.connection, known, changes)?);
+        Ok(())
+    }
+
+    /// Makes the log writable from its beginning, without growing it: on a full disk messages can then still be removed,
+    /// and take the place of removed ones. Whether it could.
+    fn recycle_log(&self) -> bool {
+        let busy = self
+            .connection
+            .query_row(schema::RECYCLE_LOG, [], |row| row.get(0));
+        matches!(busy, Ok(false))
+    }
 }
 
 impl Store for SqliteStore {
@@ -68,13 +86,11 @@ impl Store for SqliteStore {
     }
 
     fn commit(&mut self, changes: &[Change]) -> Result<()> {
-        let known = match self.known.take() {
-            Some(known) => Ok(known),
-            None => read::known(&self.connection),
-        };
-        let done = known.and_then(|known| commit::transact(&self.connection, known, changes));
-        self.known = Some(done.map_err(|failure| failure.told(&self.path))?);
-        Ok(())
+        let mut done = self.transact(changes);
+        if matches!(&done, Err(failure) if failure.is_full_disk()) && self.recycle_log() {
+            done = self.transact(changes);
+        }
+        done.map_err(|failure| failure.told(&self.path))
     }
 
     fn bodies(&mut self, ids: &[MessageId]) -> Result<Vec<(MessageId, Body)>> {

@@ -29,6 +29,10 @@ impl From<rusqlite::Error> for Failure {
 }
 
 impl Failure {
+    pub(super) fn is_full_disk(&self) -> bool {
+        matches!(self, Self::Sqlite(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull))
+    }
+
     /// The error with the file, what is wrong with it, and what helps.
     pub(super) fn told(self, path: &Path) -> Error {
         match self {

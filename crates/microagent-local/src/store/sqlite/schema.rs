@@ -54,6 +54,8 @@ pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
 pub(super) const COMMIT: &str = "COMMIT";
 pub(super) const ROLLBACK: &str = "ROLLBACK";
 
+pub(super) const RECYCLE_LOG: &str = "PRAGMA wal_checkpoint(RESTART)";
+
 pub(super) const QUEUES: &str = "SELECT id, name FROM queue ORDER BY name";
 pub(super) const LAST_ID: &str = "SELECT last_id FROM arrival";
 pub(super) const MESSAGES: &str =
