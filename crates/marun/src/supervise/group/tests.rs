@@ -1,0 +1,171 @@
+//! The group's rules, moment by moment, without a process.
+
+use super::*;
+
+const GRACE: Duration = Duration::from_secs(5);
+const READY: Duration = Duration::from_secs(10);
+
+/// Three members that are started, and the moment when they were.
+fn started() -> (Group, Instant) {
+    let now = Instant::now();
+    let mut group = Group::new();
+    for (index, name) in ["a", "b", "c"].into_iter().enumerate() {
+        group.add(name, GRACE, READY);
+        group.started(index, now);
+    }
+    (group, now)
+}
+
+fn ready() -> (Group, Instant) {
+    let (mut group, now) = started();
+    (0..3).for_each(|index| drop(group.ready(index)));
+    (group, now)
+}
+
+fn commands(actions: &[Action]) -> Vec<&Action> {
+    let told = |action: &&Action| !matches!(action, Action::Tell(..));
+    actions.iter().filter(told).collect()
+}
+
+fn told(actions: &[Action]) -> Vec<&str> {
+    let text = |action| match action {
+        &Action::Tell(_, ref text) => Some(text.as_str()),
+        _ => None,
+    };
+    actions.iter().filter_map(text).collect()
+}
+
+#[test]
+fn the_last_to_be_ready_completes_the_group() {
+    let (mut group, _) = started();
+    assert_eq!(told(&group.ready(0)), ["a is ready"]);
+    assert_eq!(told(&group.ready(1)), ["b is ready"]);
+    assert_eq!(told(&group.ready(1)), [""; 0]);
+    assert_eq!(
+        told(&group.ready(2)),
+        ["c is ready", "all agents are ready: 3"]
+    );
+    assert_eq!(group.deadline(), None);
+}
+
+#[test]
+fn a_signal_drains_all_and_is_no_failure() {
+    let (mut group, now) = ready();
+    let actions = group.stop("SIGINT", now);
+    assert_eq!(told(&actions), ["SIGINT: the group stops"]);
+    let asked: Vec<_> = (0..3).map(Action::Terminate).collect();
+    assert_eq!(commands(&actions), asked.iter().collect::<Vec<_>>());
+    for index in 0..3 {
+        assert!(!group.is_over());
+        assert!(commands(&group.ended(index, Ending::Exited(0), now)).is_empty());
+    }
+    assert!(group.is_over() && !group.has_failed());
+}
+
+#[test]
+fn one_that_ends_by_itself_stops_the_others_without_a_failure() {
+    let (mut group, now) = ready();
+    let actions = group.ended(1, Ending::Exited(0), now);
+    assert_eq!(told(&actions), ["b ended by itself"]);
+    assert_eq!(
+        commands(&actions),
+        [&Action::Terminate(0), &Action::Terminate(2)]
+    );
+    group.ended(0, Ending::Exited(0), now);
+    group.ended(2, Ending::Killed(15), now);
+    assert!(group.is_over() && !group.has_failed());
+}
+
+#[test]
+fn one_that_is_killed_stops_the_others_and_is_a_failure() {
+    let (mut group, now) = ready();
+    let actions = group.ended(0, Ending::Killed(9), now);
+    assert_eq!(told(&actions), ["a was killed by SIGKILL"]);
+    assert_eq!(commands(&actions).len(), 2);
+    assert!(group.has_failed());
+}
+
+#[test]
+fn a_failure_while_draining_is_a_failure_of_the_group() {
+    let (mut group, now) = ready();
+    group.stop("SIGTERM", now);
+    let actions = group.ended(0, Ending::Exited(1), now);
+    assert_eq!(told(&actions), ["a exited with code 1"]);
+    assert!(group.has_failed());
+}
+
+#[test]
+fn who_ignores_sigterm_is_killed_after_its_grace() {
+    let (mut group, now) = ready();
+    group.stop("SIGINT", now);
+    group.ended(0, Ending::Exited(0), now);
+    group.ended(2, Ending::Exited(0), now);
+    let deadline = group.deadline().unwrap();
+    assert_eq!(deadline, now + GRACE + KILL_MARGIN);
+    assert!(group.tick(deadline - Duration::from_millis(1)).is_empty());
+    let actions = group.tick(deadline);
+    assert_eq!(
+        told(&actions),
+        ["b did not stop within its grace of 5s: it is killed"]
+    );
+    assert_eq!(commands(&actions), [&Action::Kill(1)]);
+    assert_eq!(group.deadline(), None);
+    group.ended(1, Ending::Killed(9), deadline);
+    assert!(group.is_over() && group.has_failed());
+}
+
+#[test]
+fn the_second_signal_forces() {
+    let (mut group, now) = ready();
+    group.stop("SIGINT", now);
+    group.ended(0, Ending::Exited(0), now);
+    let actions = group.stop("SIGINT", now);
+    assert_eq!(commands(&actions), [&Action::Kill(1), &Action::Kill(2)]);
+    assert!(group.stop("SIGINT", now).is_empty());
+    assert!(group.has_failed());
+}
+
+#[test]
+fn a_signal_during_a_drain_that_nobody_asked_for_does_not_force() {
+    let (mut group, now) = ready();
+    group.ended(0, Ending::Exited(0), now);
+    let actions = group.stop("SIGINT", now);
+    assert!(commands(&actions).is_empty(), "already asked: {actions:?}");
+    assert_eq!(commands(&group.stop("SIGINT", now)).len(), 2);
+}
+
+#[test]
+fn who_is_never_ready_is_named_and_stops_the_group() {
+    let (mut group, now) = started();
+    group.ready(0);
+    group.ready(2);
+    assert_eq!(group.deadline(), Some(now + READY));
+    let actions = group.tick(now + READY);
+    assert_eq!(told(&actions), ["b was not ready within 10s"]);
+    assert_eq!(commands(&actions).len(), 3);
+    assert!(group.has_failed());
+    assert!(group.ready(1).is_empty(), "too late");
+}
+
+#[test]
+fn an_end_before_readiness_is_a_failure_whatever_the_code() {
+    let (mut group, now) = started();
+    let actions = group.ended(0, Ending::Exited(0), now);
+    assert_eq!(told(&actions), ["a ended by itself before it was ready"]);
+    assert!(group.has_failed());
+}
+
+#[test]
+fn who_cannot_be_started_stops_those_before_and_keeps_back_those_after() {
+    let now = Instant::now();
+    let mut group = Group::new();
+    ["a", "b", "c"]
+        .iter()
+        .for_each(|name| group.add(name, GRACE, READY));
+    group.started(0, now);
+    let actions = group.failed_to_start(1, "no such file", now);
+    assert_eq!(told(&actions), ["b failed to start: no such file"]);
+    assert_eq!(commands(&actions), [&Action::Terminate(0)]);
+    group.ended(0, Ending::Exited(0), now);
+    assert!(group.is_over() && group.has_failed());
+}

@@ -1,0 +1,99 @@
+//! Bytes of a process → lines of a log: bounded, and none lost. It reads no pipe.
+
+/// A longer line is cut into pieces of this many bytes, so that one process cannot eat the memory of all.
+pub(crate) const MAX_LINE: usize = 64 * 1024;
+
+/// Cuts a stream of bytes into lines; what has no newline yet waits for the rest.
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    partial: Vec<u8>,
+}
+
+impl Lines {
+    /// Takes the next bytes and gives the lines that they complete, without their newlines.
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Vec<String> {
+        let mut lines = Vec::new();
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            self.partial.extend_from_slice(piece);
+            while self.partial.len() > MAX_LINE {
+                let rest = self.partial.split_off(cut_at(&self.partial));
+                lines.push(text(&std::mem::replace(&mut self.partial, rest)));
+            }
+            if self.partial.ends_with(b"\n") {
+                lines.push(text(&self.partial));
+                self.partial.clear();
+            }
+        }
+        lines
+    }
+
+    /// The last line, where the stream ended without a newline.
+    pub(crate) fn finish(self) -> Option<String> {
+        (!self.partial.is_empty()).then(|| text(&self.partial))
+    }
+}
+
+/// Where to cut a line that is too long: not within a character.
+fn cut_at(bytes: &[u8]) -> usize {
+    let continues = |at: &usize| bytes[*at] & 0b1100_0000 == 0b1000_0000;
+    let back = (MAX_LINE - 3..=MAX_LINE).rev().find(|at| !continues(at));
+    back.unwrap_or(MAX_LINE)
+}
+
+/// What is not UTF-8 is shown as `�`; the end of a line of another system is no part of it.
+fn text(bytes: &[u8]) -> String {
+    let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(chunks: &[&[u8]]) -> Vec<String> {
+        let mut lines = Lines::default();
+        let mut all: Vec<_> = chunks.iter().flat_map(|chunk| lines.push(chunk)).collect();
+        all.extend(lines.finish());
+        all
+    }
+
+    #[test]
+    fn lines_across_chunks() {
+        assert_eq!(run(&[b"a\nb", b"c\n", b"\nd\r\n"]), ["a", "bc", "", "d"]);
+        assert_eq!(run(&[]), [""; 0]);
+        assert_eq!(run(&[b"a\n"]), ["a"]);
+    }
+
+    #[test]
+    fn the_last_line_needs_no_newline() {
+        assert_eq!(run(&[b"a\nlast words"]), ["a", "last words"]);
+    }
+
+    #[test]
+    fn a_character_may_be_split_between_chunks() {
+        assert_eq!(run(&[b"\xc3", b"\xbc\n"]), ["ü"]);
+        assert_eq!(run(&[b"\xff\n"]), ["\u{fffd}"]);
+    }
+
+    #[test]
+    fn a_long_line_is_cut_and_complete() {
+        let long = "ü".repeat(MAX_LINE);
+        let mut chunk = b"x".to_vec();
+        chunk.extend_from_slice(long.as_bytes());
+        chunk.extend_from_slice(b"\nnext\n");
+        let lines = run(&[&chunk]);
+        assert!(lines.iter().all(|line| line.len() <= MAX_LINE));
+        let (next, pieces) = lines.split_last().unwrap();
+        assert_eq!(next, "next");
+        assert_eq!(pieces.concat(), format!("x{long}"));
+    }
+
+    #[test]
+    fn a_line_of_just_the_limit_stays_whole() {
+        let exact = vec![b'x'; MAX_LINE - 1];
+        let lines = run(&[&exact, b"\n"]);
+        assert_eq!(lines.len(), 1);
+        assert_eq!(lines[0].len(), MAX_LINE - 1);
+    }
+}

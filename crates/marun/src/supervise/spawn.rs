@@ -1,0 +1,95 @@
+//! Starts one member: its own process, its own process group, its control socket, its output.
+
+use std::{
+    io::{self, PipeReader},
+    os::{
+        fd::OwnedFd,
+        unix::{net::UnixStream, process::CommandExt},
+    },
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use rustix::process::{Pid, getpid};
+
+use crate::hidden;
+
+/// What the supervisor knows of a member before it starts it.
+#[derive(Debug)]
+pub(crate) struct Launch {
+    /// Its name in the group.
+    pub(crate) name: String,
+    /// Which process it becomes.
+    pub(crate) kind: Kind,
+    /// What it is told over the control socket: one line.
+    pub(crate) assignment: Vec<u8>,
+    /// How long it may drain.
+    pub(crate) grace: Duration,
+    /// How long it may take to become ready.
+    pub(crate) ready_timeout: Duration,
+}
+
+/// Which process a member becomes.
+#[derive(Debug)]
+pub(crate) enum Kind {
+    /// An agent of this program; it reports that it is ready.
+    Agent(PathBuf),
+    /// Another program; it is ready when it runs.
+    Command,
+}
+
+/// A member that runs.
+#[derive(Debug)]
+pub(crate) struct Spawned {
+    /// Its process, which leads a process group of the same number.
+    pub(crate) pid: Pid,
+    /// The supervisor's end of the control socket.
+    pub(crate) control: UnixStream,
+    /// What it prints, to standard output and error alike, in its order.
+    pub(crate) output: PipeReader,
+}
+
+/// Starts a member.
+///
+/// The calling thread must live as long as the supervisor: on Linux a child hears of its parent's death when the
+/// *thread* that started it ends.
+pub(crate) fn spawn(launch: &Launch) -> io::Result<Spawned> {
+    let (control, theirs) = UnixStream::pair()?;
+    let (output, printed) = io::pipe()?;
+    let (program, command) = match &launch.kind {
+        Kind::Agent(program) => (program.clone(), hidden::AGENT),
+        Kind::Command => (std::env::current_exe()?, hidden::EXEC),
+    };
+    let child = Command::new(program)
+        .args([command, &launch.name, &getpid().to_string()])
+        .stdin(OwnedFd::from(theirs))
+        .stdout(printed.try_clone()?)
+        .stderr(printed)
+        // A terminal's Ctrl-C is for the supervisor alone.
+        .process_group(0)
+        .spawn()?;
+    Ok(Spawned {
+        pid: pid_of(child.id())?,
+        control,
+        output,
+    })
+}
+
+/// Starts the sentinel; it is told of groups over the returned pipe.
+pub(crate) fn spawn_sentinel() -> io::Result<(Pid, io::PipeWriter)> {
+    let (theirs, pipe) = io::pipe()?;
+    let child = Command::new(std::env::current_exe()?)
+        .arg(hidden::SENTINEL)
+        .stdin(theirs)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()?;
+    Ok((pid_of(child.id())?, pipe))
+}
+
+fn pid_of(id: u32) -> io::Result<Pid> {
+    let pid = i32::try_from(id).ok().and_then(Pid::from_raw);
+    pid.ok_or_else(|| io::Error::other("the system gave a process no number"))
+}
