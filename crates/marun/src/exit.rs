@@ -1,0 +1,55 @@
+//! The exit codes of the command line: a contract with scripts.
+
+use std::process::ExitCode;
+
+/// Done; a group ended by itself or by a signal, without a failure.
+pub const DONE: u8 = 0;
+
+/// Something failed while it ran: an agent, a server, a message.
+pub const FAILED: u8 = 1;
+
+/// The command line, a settings file or what it names is wrong; nothing was started or sent.
+pub const USAGE: u8 = 2;
+
+/// Nobody listens to the signal that was called.
+pub const NO_RESPONDERS: u8 = 3;
+
+/// No answer came within the time.
+pub const TIMEOUT: u8 = 4;
+
+/// Why a command did not do what it was asked for: a code for scripts and a message for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) code: u8,
+    pub(crate) message: String,
+}
+
+impl Failure {
+    /// The command line or the configuration is wrong.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self {
+            code: USAGE,
+            message: message.into(),
+        }
+    }
+
+    /// It failed while it ran.
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
+        Self {
+            code: FAILED,
+            message: message.into(),
+        }
+    }
+}
+
+impl From<Failure> for ExitCode {
+    fn from(failure: Failure) -> Self {
+        Self::from(failure.code)
+    }
+}
+
+impl From<crate::SettingsError> for Failure {
+    fn from(error: crate::SettingsError) -> Self {
+        Self::usage(error.to_string())
+    }
+}

@@ -1,0 +1,63 @@
+//! The commands that launcher and programs use among themselves. They are no contract with people.
+
+/// `PROGRAM __manifest`: says which agents it contains.
+pub(crate) const MANIFEST: &str = "__manifest";
+
+/// `PROGRAM __agent NAME PARENT`: becomes one of its agents.
+pub(crate) const AGENT: &str = "__agent";
+
+/// `marun __exec NAME PARENT`: becomes a program of another kind.
+pub(crate) const EXEC: &str = "__exec";
+
+/// `marun __sentinel`: looks after programs of another kind.
+pub(crate) const SENTINEL: &str = "__sentinel";
+
+/// One of these commands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Hidden {
+    Manifest,
+    Agent { name: String, parent: i32 },
+    Exec { parent: i32 },
+    Sentinel,
+}
+
+impl Hidden {
+    /// The command that these arguments of the process are, the program's name first.
+    pub(crate) fn of(arguments: &[std::ffi::OsString]) -> Option<Self> {
+        let texts: Option<Vec<&str>> = arguments.iter().skip(1).map(|text| text.to_str()).collect();
+        match texts?.as_slice() {
+            [MANIFEST] => Some(Self::Manifest),
+            [SENTINEL] => Some(Self::Sentinel),
+            [EXEC, _, parent] => Some(Self::Exec {
+                parent: parent.parse().ok()?,
+            }),
+            [AGENT, name, parent] => Some(Self::Agent {
+                name: (*name).to_owned(),
+                parent: parent.parse().ok()?,
+            }),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(line: &str) -> Option<Hidden> {
+        let arguments: Vec<_> = line.split(' ').map(Into::into).collect();
+        Hidden::of(&arguments)
+    }
+
+    #[test]
+    fn only_exact_forms_count() {
+        assert_eq!(of("x __manifest"), Some(Hidden::Manifest));
+        assert_eq!(of("x __sentinel"), Some(Hidden::Sentinel));
+        assert_eq!(of("x __exec a 7"), Some(Hidden::Exec { parent: 7 }));
+        let name = "a".to_owned();
+        assert_eq!(of("x __agent a 7"), Some(Hidden::Agent { name, parent: 7 }));
+        for line in ["x", "x run", "x __agent", "x __agent a b", "x __manifest y"] {
+            assert_eq!(of(line), None, "{line}");
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! `__agent`: becomes one agent of this program, and lives until it ends, is asked to, or loses its supervisor.
+
+use std::{any::Any, io, process::ExitCode, time::Duration};
+
+use microagent_core::{AgentType, Broker, Bus, Error, ErrorKind, Result, RunningAgent, Wiring};
+use rustix::process::Signal;
+use tokio::{
+    signal::unix::{Signal as SignalStream, SignalKind, signal},
+    time::{Instant, timeout_at},
+};
+use tracing::level_filters::LevelFilter;
+
+use super::{
+    control::{AgentAssignment, Report},
+    lifeline::{Control, Lifeline},
+};
+use crate::{connect, exit, logging};
+
+/// How long after its grace an agent may take to close its connections; the supervisor waits a little longer.
+const CLOSE_MARGIN: Duration = Duration::from_millis(250);
+
+/// Runs the agent `name`, a child of the process `parent`, to its end.
+pub(crate) fn run(name: &str, parent: i32, agents: &[AgentType]) -> ExitCode {
+    match run_agent(name, parent, agents) {
+        Ok(()) => ExitCode::from(exit::DONE),
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::from(exit::FAILED)
+        }
+    }
+}
+
+fn run_agent(name: &str, parent: i32, agents: &[AgentType]) -> Result<()> {
+    // A signal that the agent will know how to take, once it is that far; the lifeline ends what is not.
+    let control = Control::take(parent, Signal::TERM)?;
+    let lifeline = control.watch()?;
+    let assignment: AgentAssignment = serde_json::from_slice(&lifeline.assignment()?)?;
+    logging::install(assignment.log, LevelFilter::INFO, io::stdout);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let result = runtime.block_on(live(name, assignment, agents, &control, lifeline));
+    // A blocking task that hangs must not keep the process.
+    runtime.shutdown_background();
+    result
+}
+
+async fn live(
+    name: &str,
+    assignment: AgentAssignment,
+    agents: &[AgentType],
+    control: &Control,
+    lifeline: Lifeline,
+) -> Result<()> {
+    let mut stop = StopRequest::listen(lifeline)?;
+    let grace = assignment.grace;
+    let started = tokio::select! {
+        started = start(name, assignment, agents) => started,
+        () = stop.asked() => return Ok(()),
+    };
+    let living = started.inspect_err(|error| {
+        // Where the supervisor is gone, nobody wants to know.
+        let _ = control.report(&Report::Failed(error.to_string()));
+    })?;
+    control.report(&Report::Ready)?;
+    tokio::select! {
+        _ = living.agent.stopped() => {}
+        () = stop.asked() => {}
+    }
+    living.stop(grace).await
+}
+
+/// An agent and the connections that are its own, because its process is.
+struct Living {
+    agent: RunningAgent<dyn Any + Send + Sync>,
+    bus: Option<Bus>,
+    broker: Option<Broker>,
+}
+
+async fn start(name: &str, assignment: AgentAssignment, agents: &[AgentType]) -> Result<Living> {
+    let backend = &assignment.backend;
+    let agent_type = agents.iter().find(|known| known.name() == backend);
+    let agent_type = agent_type.ok_or_else(|| {
+        let text = format!("this program contains no agent `{backend}`");
+        Error::new(ErrorKind::Configuration, text)
+    })?;
+    let declarations = connect::declarations(assignment.declarations.as_deref()).await?;
+    let mut wiring = Wiring::named(name);
+    wiring.settings = assignment.settings;
+    wiring.grace = assignment.grace;
+    if let Some(link) = &assignment.bus {
+        wiring.bus = Some(connect::bus(link, declarations.as_ref()).await?);
+    }
+    if let Some(link) = &assignment.broker {
+        wiring.broker = Some(connect::broker(link, declarations.as_ref()).await?);
+    }
+    let (bus, broker) = (wiring.bus.clone(), wiring.broker.clone());
+    let agent = agent_type.start(wiring).await?;
+    Ok(Living { agent, bus, broker })
+}
+
+impl Living {
+    /// Drains the agent, then closes its connections; unreachable servers cannot make it late.
+    async fn stop(self, grace: Duration) -> Result<()> {
+        let deadline = Instant::now() + grace + CLOSE_MARGIN;
+        let drained = self.agent.stop().await;
+        let closed = timeout_at(deadline, async {
+            if let Some(broker) = &self.broker {
+                broker.close().await?;
+            }
+            if let Some(bus) = &self.bus {
+                bus.close().await?;
+            }
+            Ok(())
+        });
+        let late = |_| Error::new(ErrorKind::Timeout, "the connections did not close in time");
+        let closed = closed.await.map_err(late).and_then(|closed: Result<()>| closed);
+        drained.and(closed)
+    }
+}
+
+/// Everything that asks an agent to stop.
+struct StopRequest {
+    terminate: SignalStream,
+    interrupt: SignalStream,
+    lifeline: Lifeline,
+}
+
+impl StopRequest {
+    fn listen(lifeline: Lifeline) -> Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            lifeline,
+        })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+            () = self.lifeline.cut() => tracing::warn!("the launcher is gone"),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! What supervisor and member say to each other over the socket that is the member's standard input.
+//!
+//! One JSON object per line. The supervisor says one, the assignment; the member says one, the report; after
+//! that the socket only tells, by its end, that the other side is gone. Passwords travel here and not in
+//! arguments or variables, which other users of the machine may read.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::logging::LogFormat;
+
+/// The version of everything that a launcher and a program of another build say to each other.
+pub(crate) const PROTOCOL: u32 = 1;
+
+/// What an agent is told.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct AgentAssignment {
+    /// Its type, one of its program's.
+    pub(crate) backend: String,
+    /// Its bus.
+    pub(crate) bus: Option<BusLink>,
+    /// Its broker.
+    pub(crate) broker: Option<BrokerLink>,
+    /// The URL of the declarations of its settings file.
+    pub(crate) declarations: Option<String>,
+    /// What it reads with `cx.settings()`.
+    pub(crate) settings: serde_json::Value,
+    /// How long it may drain.
+    pub(crate) grace: Duration,
+    /// How it writes its log.
+    pub(crate) log: LogFormat,
+}
+
+/// A bus as an agent connects to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct BusLink {
+    pub(crate) dsn: String,
+    pub(crate) prefix: Option<String>,
+    pub(crate) strict: bool,
+}
+
+/// A broker as an agent connects to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct BrokerLink {
+    pub(crate) dsn: String,
+}
+
+/// What a program of another kind is turned into.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct CommandAssignment {
+    /// The program, then its arguments.
+    pub(crate) command: Vec<String>,
+}
+
+/// What a member says once.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Report {
+    /// It receives and consumes.
+    Ready,
+    /// It cannot start, because.
+    Failed(String),
+}
+
+/// One line of the conversation, with its newline.
+pub(crate) fn line(message: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(message)?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reports_are_lines() {
+        assert_eq!(line(&Report::Ready).unwrap(), b"\"ready\"\n");
+        let failed = Report::Failed("no\nway".to_owned());
+        let text = line(&failed).unwrap();
+        assert_eq!(text, b"{\"failed\":\"no\\nway\"}\n");
+        assert_eq!(serde_json::from_slice::<Report>(&text).unwrap(), failed);
+    }
+}

@@ -1,0 +1,135 @@
+//! Ends a member whose supervisor is gone, even if everything else in it hangs.
+//!
+//! Two lines hold. The system's own (Linux: a signal at the parent's death) covers the instants before `main` has
+//! done anything; the end of the control socket, watched by a thread that does nothing else, covers all others and
+//! works everywhere. It starts no agent.
+
+use std::{
+    io::{self, BufRead, BufReader, Write},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixStream,
+    },
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, getpgrp, getpid, getppid};
+use tokio::sync::watch;
+
+use super::control::{self, Report};
+
+/// How long a member may live on without its supervisor, to hand back what it holds.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// The member's end of the control socket.
+#[derive(Debug)]
+pub(crate) struct Control {
+    socket: UnixStream,
+}
+
+impl Control {
+    /// Takes the control socket from standard input; must be the first thing that a member does.
+    ///
+    /// `parent` is the supervisor's process id, and `at_death` the signal for the case that it dies.
+    pub(crate) fn take(parent: i32, at_death: Signal) -> io::Result<Self> {
+        die_with_parent(at_death)?;
+        // Set too late, the signal would never come: then the parent is already another one.
+        if getppid() != Pid::from_raw(parent) {
+            return Err(io::Error::other(format!(
+                "the launcher, process {parent}, is not the parent of this process; \
+                 a script that wraps the program must end in `exec`"
+            )));
+        }
+        let socket = OwnedFd::from(io::stdin().as_fd().try_clone_to_owned()?);
+        // What the agent starts must neither read the socket nor hold it open.
+        let null = std::fs::File::open("/dev/null")?;
+        rustix::stdio::dup2_stdin(&null)?;
+        Ok(Self {
+            socket: UnixStream::from(socket),
+        })
+    }
+
+    /// Reads the supervisor's one message.
+    pub(crate) fn assignment(&self) -> io::Result<Vec<u8>> {
+        let mut line = Vec::new();
+        BufReader::new(&self.socket).read_until(b'\n', &mut line)?;
+        match line.pop() {
+            Some(b'\n') => Ok(line),
+            _ => Err(gone()),
+        }
+    }
+
+    /// Says the member's one message.
+    pub(crate) fn report(&self, report: &Report) -> io::Result<()> {
+        (&self.socket).write_all(&control::line(report)?)
+    }
+
+    /// Starts the thread that watches the supervisor's end.
+    pub(crate) fn watch(&self) -> io::Result<Lifeline> {
+        let socket = self.socket.try_clone()?;
+        let (assigned, assignment) = mpsc::channel();
+        let (cut, is_cut) = watch::channel(false);
+        thread::Builder::new()
+            .name("marun-lifeline".to_owned())
+            .spawn(move || hold(socket, &assigned, &cut))?;
+        Ok(Lifeline { assignment, is_cut })
+    }
+}
+
+/// What the watching thread tells the rest of the process.
+#[derive(Debug)]
+pub(crate) struct Lifeline {
+    assignment: mpsc::Receiver<Vec<u8>>,
+    is_cut: watch::Receiver<bool>,
+}
+
+impl Lifeline {
+    /// Waits for the supervisor's one message.
+    pub(crate) fn assignment(&self) -> io::Result<Vec<u8>> {
+        self.assignment.recv().map_err(|_| gone())
+    }
+
+    /// Completes when the supervisor is gone; the process ends soon after, by itself or not.
+    pub(crate) async fn cut(&mut self) {
+        // The thread drops its end only with the process.
+        let _ = self.is_cut.wait_for(|cut| *cut).await;
+    }
+}
+
+fn hold(socket: UnixStream, assigned: &mpsc::Sender<Vec<u8>>, cut: &watch::Sender<bool>) {
+    let mut lines = BufReader::new(socket).split(b'\n');
+    if let Some(Ok(line)) = lines.next() {
+        let _ = assigned.send(line);
+    }
+    while let Some(Ok(_)) = lines.next() {}
+    cut.send_replace(true);
+    thread::sleep(LAST_WORDS);
+    end();
+}
+
+/// Ends this process and, where it leads a group as the supervisor makes it do, what it has started.
+fn end() -> ! {
+    if getpgrp() == getpid() {
+        let _ = rustix::process::kill_current_process_group(Signal::KILL);
+    }
+    std::process::abort();
+}
+
+fn gone() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "the launcher is gone")
+}
+
+#[cfg(target_os = "linux")]
+fn die_with_parent(signal: Signal) -> io::Result<()> {
+    Ok(rustix::process::set_parent_process_death_signal(Some(
+        signal,
+    ))?)
+}
+
+/// Elsewhere the control socket alone must do.
+#[cfg(not(target_os = "linux"))]
+fn die_with_parent(_: Signal) -> io::Result<()> {
+    Ok(())
+}
