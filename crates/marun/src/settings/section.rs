@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use microagent_schema::parse_duration;
+
 use super::node::{Node, Value};
 use super::place::{Place, SettingsError};
 use super::suggest::allowed;
@@ -107,13 +109,14 @@ impl Section {
         let Some(node) = self.take(key) else {
             return Ok(None);
         };
-        let duration = match &node.value {
-            Value::Number(number) => number.as_f64().and_then(seconds),
-            Value::String(text) => parse_duration(text),
-            _ => None,
+        let text = match &node.value {
+            Value::Number(number) => number.to_string(),
+            Value::String(text) => text.clone(),
+            _ => return Err(node.place.error("must be a number of seconds or a string")),
         };
-        let wanted = "must be seconds as a number from 0, or a text like \"1500ms\" or \"2m\"";
-        duration.map(Some).ok_or_else(|| node.place.error(wanted))
+        let duration = parse_duration(&text);
+        let duration = duration.map_err(|error| node.place.error(error.to_string()))?;
+        Ok(Some(duration))
     }
 }
 
@@ -139,18 +142,6 @@ fn into_string(node: Node) -> Result<Located<String>, SettingsError> {
             Err(node.place.error(format!("must be a string, not {found}")))
         }
     }
-}
-
-/// A text of digits counts as seconds: `grace = "${GRACE:-30}"` can only give a text.
-fn parse_duration(text: &str) -> Option<Duration> {
-    match text.parse() {
-        Ok(number) => seconds(number),
-        Err(_) => humantime::parse_duration(text).ok(),
-    }
-}
-
-fn seconds(number: f64) -> Option<Duration> {
-    Duration::try_from_secs_f64(number).ok()
 }
 
 #[cfg(test)]
@@ -184,7 +175,7 @@ mod tests {
             let error = section(&format!("time = {bad}")).unwrap().duration("time");
             let message = error.unwrap_err().to_string();
             assert!(
-                message.starts_with("s.toml:1: time: must be seconds"),
+                message.starts_with("s.toml:1: time: "),
                 "{message}"
             );
         }

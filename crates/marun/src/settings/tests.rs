@@ -165,7 +165,7 @@ fn what_is_wrong_names_file_line_key_and_what_is_allowed() {
         (
             "x.toml",
             "[agent.a]\nbackend = 'A'\ngrace = 'x'",
-            "x.toml:3: agent.a.grace: must be seconds",
+            "x.toml:3: agent.a.grace: \"x\" is no duration",
         ),
         (
             "x.toml",

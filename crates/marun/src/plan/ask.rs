@@ -1,0 +1,96 @@
+//! Asks a program for its introduction. It judges the program, not what is in it.
+
+use std::{
+    io::{self, Read, Write},
+    os::unix::process::CommandExt,
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use serde::Deserialize;
+
+use crate::hidden;
+use crate::process::{
+    control::PROTOCOL,
+    introduce::{Inquiry, Introduction},
+};
+
+/// How long a program may take to introduce itself; it connects to nothing, so this is generous.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// More than the introduction of a thousand agents.
+const MOST_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Runs `PROGRAM __manifest`.
+///
+/// # Errors
+/// Why the program is none that a launcher can use, in words.
+pub(crate) fn ask(program: &Path, inquiry: &Inquiry) -> Result<Introduction, String> {
+    let text = answer_of(program, inquiry)
+        .map_err(|error| format!("{} {error}", no_program_of_ours(program)))?;
+    let spoken: Spoken = serde_json::from_str(&text)
+        .map_err(|error| format!("{} it said no such JSON: {error}", no_program_of_ours(program)))?;
+    if spoken.protocol != PROTOCOL {
+        return Err(format!(
+            "{} speaks version {} of the launcher's protocol, this launcher speaks {PROTOCOL}: build both from one release",
+            program.display(),
+            spoken.protocol
+        ));
+    }
+    serde_json::from_str(&text)
+        .map_err(|error| format!("{} introduces itself wrongly: {error}", program.display()))
+}
+
+/// What every version says.
+#[derive(Deserialize)]
+struct Spoken {
+    protocol: u32,
+}
+
+fn no_program_of_ours(program: &Path) -> String {
+    format!(
+        "{} is no program with agents (one whose `main` is `marun::main!`):",
+        program.display()
+    )
+}
+
+fn answer_of(program: &Path, inquiry: &Inquiry) -> io::Result<String> {
+    let question = serde_json::to_vec(inquiry)?;
+    let mut child = Command::new(program)
+        .arg(hidden::MANIFEST)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()?;
+    let answer = converse(&mut child, question);
+    // Whatever it is, nothing of it stays; it fails where all is gone already.
+    if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+        let _ = kill_process_group(group, Signal::KILL);
+    }
+    child.wait()?;
+    answer
+}
+
+fn converse(child: &mut Child, question: Vec<u8>) -> io::Result<String> {
+    let (Some(mut to), Some(from)) = (child.stdin.take(), child.stdout.take()) else {
+        return Err(io::Error::other("it has no standard input and output"));
+    };
+    let (sender, answer) = mpsc::channel();
+    // Both in a thread: a program of another kind may neither read nor end.
+    thread::spawn(move || {
+        // One that does not read is judged by what it says.
+        let _ = to.write_all(&question);
+        drop(to);
+        let mut text = String::new();
+        let read = from.take(MOST_BYTES).read_to_string(&mut text);
+        sender.send(read.map(|_| text))
+    });
+    answer
+        .recv_timeout(PATIENCE)
+        .unwrap_or_else(|_| Err(io::Error::other("it gave no answer within 10 s")))
+}

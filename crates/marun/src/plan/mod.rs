@@ -1,0 +1,272 @@
+//! From settings files to what will run: programs are found and asked, addresses and declarations checked. After
+//! this nothing of the configuration can fail. Nothing is started, and no bus or broker is connected.
+//!
+//! `program.rs` finds a program, `ask.rs` asks it; `agents.rs` decides which program runs an agent and whether it gets
+//! what it needs.
+
+mod agents;
+mod ask;
+mod dsn;
+mod program;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use microagent_core::{AgentType, Manifest};
+use serde::Serialize;
+
+pub(crate) use self::dsn::{absolute, redacted};
+use self::program::Search;
+use crate::{
+    connect,
+    process::control::{BrokerLink, BusLink},
+    settings::{AgentSettings, Located, Member, Place, Settings, SettingsError},
+};
+
+/// What one or more settings files start, in the order of the files and of the agents' names.
+#[derive(Debug, Serialize)]
+pub(crate) struct Plan {
+    pub(crate) agents: Vec<Planned>,
+}
+
+/// A member of the group.
+#[derive(Debug, Serialize)]
+pub(crate) struct Planned {
+    /// Its name in the group.
+    pub(crate) name: String,
+    /// The settings file that it comes from.
+    pub(crate) file: PathBuf,
+    /// How long it may drain.
+    #[serde(serialize_with = "as_seconds")]
+    pub(crate) grace: Duration,
+    /// How long it may take to become ready.
+    #[serde(serialize_with = "as_seconds")]
+    pub(crate) ready_timeout: Duration,
+    /// What runs.
+    #[serde(flatten)]
+    pub(crate) what: What,
+}
+
+/// What runs as a member.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum What {
+    Agent(Box<PlannedAgent>),
+    Command { command: Vec<String> },
+}
+
+/// An agent with all that it needs.
+#[derive(Debug, Serialize)]
+pub(crate) struct PlannedAgent {
+    pub(crate) backend: String,
+    pub(crate) program: PathBuf,
+    #[serde(serialize_with = "redacted_bus")]
+    pub(crate) bus: Option<BusLink>,
+    #[serde(serialize_with = "redacted_broker")]
+    pub(crate) broker: Option<BrokerLink>,
+    /// The URL of its declarations.
+    pub(crate) declarations: Option<String>,
+    /// Its manifest, as its program gave it.
+    pub(crate) manifest: Manifest,
+    /// They may hold secrets, so nobody is shown them.
+    #[serde(skip)]
+    pub(crate) settings: serde_json::Value,
+}
+
+impl Plan {
+    /// Reads the files and checks everything that they name.
+    ///
+    /// `own` are the agents that the running executable contains.
+    pub(crate) fn make(files: &[PathBuf], own: &[AgentType]) -> Result<Self, SettingsError> {
+        let mut agents = Vec::new();
+        let mut names = BTreeMap::new();
+        for file in files {
+            let settings = Settings::read(file)?;
+            check_names(&settings, &mut names)?;
+            agents.extend(plan_file(settings, own)?);
+        }
+        Ok(Self { agents })
+    }
+
+    /// The DSNs of the embedded default, each once: their hubs must be hosted.
+    pub(crate) fn local_dsns(&self) -> BTreeSet<&str> {
+        let agents = self.agents.iter().filter_map(|planned| match &planned.what {
+            What::Agent(agent) => Some(agent),
+            What::Command { .. } => None,
+        });
+        let dsns = agents.flat_map(|agent| {
+            let bus = agent.bus.as_ref().map(|bus| bus.dsn.as_str());
+            bus.into_iter()
+                .chain(agent.broker.as_ref().map(|broker| broker.dsn.as_str()))
+        });
+        dsns.filter(|dsn| dsn::is_local(dsn)).collect()
+    }
+}
+
+/// The agents of all files make one group, so a name must be unique in all of them.
+fn check_names(
+    settings: &Settings,
+    known: &mut BTreeMap<String, Place>,
+) -> Result<(), SettingsError> {
+    for (name, agent) in &settings.agents {
+        if let Some(first) = known.insert(name.clone(), agent.place.clone()) {
+            let first = first.file().display();
+            let message = format!("{first} has an agent of this name too; names are unique in a group");
+            return Err(agent.place.error(message));
+        }
+    }
+    Ok(())
+}
+
+fn plan_file(settings: Settings, own: &[AgentType]) -> Result<Vec<Planned>, SettingsError> {
+    let declarations = check_declarations(settings.declarations.as_ref())?;
+    check_unused(&settings)?;
+    let programs = agents::Programs::ask(&settings, own)?;
+    let file = settings.place.file();
+    settings
+        .agents
+        .iter()
+        .map(|(name, agent)| {
+            Ok(Planned {
+                name: name.clone(),
+                file: file.to_owned(),
+                grace: agent.grace,
+                ready_timeout: agent.ready_timeout,
+                what: plan_member(agent, &settings, &programs, declarations.as_deref())?,
+            })
+        })
+        .collect()
+}
+
+fn plan_member(
+    agent: &AgentSettings,
+    settings: &Settings,
+    programs: &agents::Programs,
+    declarations: Option<&str>,
+) -> Result<What, SettingsError> {
+    match &agent.member {
+        Member::Command(command) => Ok(What::Command {
+            command: plan_command(command)?,
+        }),
+        Member::Agent {
+            backend,
+            bus,
+            broker,
+        } => {
+            let (program, manifest) = programs.find(backend)?;
+            agents::check_needs(agent, manifest, settings)?;
+            Ok(What::Agent(Box::new(PlannedAgent {
+                backend: backend.value.clone(),
+                program: program.to_owned(),
+                bus: bus.as_ref().and_then(|name| bus_link(settings, &name.value)),
+                broker: broker
+                    .as_ref()
+                    .and_then(|name| broker_link(settings, &name.value)),
+                declarations: declarations.map(str::to_owned),
+                manifest: manifest.clone(),
+                settings: agent.settings.clone(),
+            })))
+        }
+    }
+}
+
+fn plan_command(command: &Located<Vec<String>>) -> Result<Vec<String>, SettingsError> {
+    let mut planned = command.value.clone();
+    if let Some(program) = planned.first_mut() {
+        let found = program::locate(program, &command.place, Search::Path)?;
+        // A name stays a name: some programs look at what they were called.
+        if program.contains('/') {
+            *program = found.display().to_string();
+        }
+    }
+    Ok(planned)
+}
+
+/// The bus of this name as an agent connects to it.
+pub(crate) fn bus_link(settings: &Settings, name: &str) -> Option<BusLink> {
+    let bus = settings.buses.get(name)?;
+    Some(BusLink {
+        dsn: absolute(&bus.dsn.value, &bus.dsn.place),
+        prefix: bus.prefix.as_ref().map(|prefix| prefix.value.clone()),
+        strict: bus.strict.unwrap_or(false),
+    })
+}
+
+/// The broker of this name as an agent connects to it.
+pub(crate) fn broker_link(settings: &Settings, name: &str) -> Option<BrokerLink> {
+    let broker = settings.brokers.get(name)?;
+    Some(BrokerLink {
+        dsn: absolute(&broker.dsn.value, &broker.dsn.place),
+    })
+}
+
+/// The URL of the declarations: a path starts at the settings file.
+pub(crate) fn declarations_url(declarations: &Located<String>) -> String {
+    let source = &declarations.value;
+    let path = match source.split_once("://") {
+        None => source,
+        Some(("file", path)) => path,
+        Some(_) => return source.clone(),
+    };
+    let path: &Path = &declarations.place.folder().join(path);
+    format!("file://{}", path.display())
+}
+
+/// Loads the declarations, to find now what would be wrong later.
+fn check_declarations(
+    declarations: Option<&Located<String>>,
+) -> Result<Option<String>, SettingsError> {
+    let Some(declarations) = declarations else {
+        return Ok(None);
+    };
+    let url = declarations_url(declarations);
+    connect::load(&url).map_err(|error| declarations.place.error(error.to_string()))?;
+    Ok(Some(url))
+}
+
+/// Prefixes, and the DSNs that no agent's program is asked about.
+fn check_unused(settings: &Settings) -> Result<(), SettingsError> {
+    for prefix in settings.buses.values().filter_map(|bus| bus.prefix.as_ref()) {
+        connect::check_prefix(&prefix.value)
+            .map_err(|error| prefix.place.error(error.to_string()))?;
+    }
+    let (buses, brokers) = agents::used(settings);
+    for (name, bus) in &settings.buses {
+        if !buses.contains_key(name.as_str()) {
+            connect::check_bus(&bus.dsn.value)
+                .map_err(|error| bus.dsn.place.error(error.to_string()))?;
+        }
+    }
+    for (name, broker) in &settings.brokers {
+        if !brokers.contains_key(name.as_str()) {
+            connect::check_broker(&broker.dsn.value)
+                .map_err(|error| broker.dsn.place.error(error.to_string()))?;
+        }
+    }
+    Ok(())
+}
+
+fn as_seconds<S: serde::Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_f64(duration.as_secs_f64())
+}
+
+fn redacted_bus<S: serde::Serializer>(bus: &Option<BusLink>, to: S) -> Result<S::Ok, S::Error> {
+    let bus = bus.clone().map(|bus| BusLink {
+        dsn: redacted(&bus.dsn),
+        ..bus
+    });
+    bus.serialize(to)
+}
+
+fn redacted_broker<S: serde::Serializer>(
+    broker: &Option<BrokerLink>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    let broker = broker.clone().map(|broker| BrokerLink {
+        dsn: redacted(&broker.dsn),
+    });
+    broker.serialize(to)
+}
