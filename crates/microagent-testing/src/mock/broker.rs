@@ -1,0 +1,177 @@
+//! The broker mock: what a test holds. Its driver, which is what the agent holds, is in `wire`.
+
+mod wire;
+
+use std::{fmt, sync::Arc};
+
+use microagent_core::{Broker, BrokerOptions, Error, ErrorKind, Message, Result, Settlement};
+use serde::Serialize;
+use tokio::sync::oneshot;
+
+use self::wire::{Connection, Shared};
+use super::record::{SentMessage, SettledMessage, listed, payload_of};
+
+/// A queue broker for tests: it records what agents send, hands their consumers the messages that the test pushes, and
+/// records what became of each. Clones are one mock.
+///
+/// What an agent sends is recorded and reaches nobody; only [`push`](Self::push) reaches its consumers.
+///
+/// ```
+/// use microagent_core::{Error, ErrorKind, Queue};
+/// use microagent_testing::BrokerMock;
+/// use serde_json::json;
+///
+/// const MAILER: Queue = Queue::new("mailer");
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let mock = BrokerMock::new();
+/// let broker = mock.broker();
+/// broker.send(MAILER, &json!({"text": "hi"})).await?;
+/// assert_eq!(mock.sent_to("mailer")[0].body, json!({"text": "hi"}));
+///
+/// mock.fail_next_send(Error::new(ErrorKind::Unavailable, "the server is gone"));
+/// let error = broker.send(MAILER, &json!({"text": "hi"})).await.unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::Unavailable);
+/// # Ok::<(), Error>(()) }).unwrap();
+/// ```
+#[derive(Clone, Default)]
+pub struct BrokerMock(Arc<Shared>);
+
+impl BrokerMock {
+    /// A mock to which nothing was sent.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A broker on this mock, as an agent or a function under test takes it. Each is a connection of its own. It has every
+    /// capability, and records options that it gives no meaning.
+    #[must_use]
+    pub fn broker(&self) -> Broker {
+        self.broker_with(BrokerOptions::default())
+    }
+
+    /// A broker on this mock with declarations.
+    #[must_use]
+    pub fn broker_with(&self, options: BrokerOptions) -> Broker {
+        Broker::with_options(Arc::new(Connection::new(Arc::clone(&self.0))), options)
+    }
+
+    /// Delivers a message to the agent that consumes the queue. When it returns the consumer has taken it, so that a `stop`
+    /// of the agent waits for its handler; where all places of the consumer are busy, that takes until one is free.
+    ///
+    /// # Errors
+    /// [`ErrorKind::QueueNotFound`] when no agent consumes the queue, with those that are consumed;
+    /// [`ErrorKind::InvalidPayload`] for a body that is no JSON object (a raw one can be [pushed as a
+    /// message](Self::push_message)).
+    pub async fn push(&self, queue: &str, body: impl Serialize) -> Result<Pushed> {
+        let body = payload_of(body)?;
+        self.push_message(Message::new(queue, body)).await
+    }
+
+    /// Delivers a message as it is, with its headers, its attempt and its crashes, to the agent that consumes its queue.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub async fn push_message(&self, message: Message) -> Result<Pushed> {
+        let (taken, settled) = {
+            let mut state = self.0.state();
+            match state.hand(&self.0, &message) {
+                Some(handed) => handed,
+                None => return Err(unconsumed(message.queue(), state.queues_consumed())),
+            }
+        };
+        // Dropped untaken, it went back: its settlement says so.
+        drop(taken.await);
+        Ok(Pushed(settled))
+    }
+
+    /// The next message that an agent sends fails with this error and is not recorded. Several failures wait in a row.
+    pub fn fail_next_send(&self, error: Error) {
+        self.0.state().failures.push_back(error);
+    }
+
+    /// Agents are told this length of the queue from now on. Without it they are told how many messages were sent there.
+    pub fn set_length(&self, queue: &str, length: u64) {
+        self.0.state().lengths.insert(queue.to_owned(), length);
+    }
+
+    /// All messages that were sent, in their order.
+    #[must_use]
+    pub fn sent(&self) -> Vec<SentMessage> {
+        self.0.state().sent.clone()
+    }
+
+    /// The messages that were sent to this queue.
+    #[must_use]
+    pub fn sent_to(&self, queue: &str) -> Vec<SentMessage> {
+        let sent = self.sent().into_iter();
+        sent.filter(|message| message.queue == queue).collect()
+    }
+
+    /// What became of the messages that were pushed, in the order of their settlements.
+    #[must_use]
+    pub fn settled(&self) -> Vec<SettledMessage> {
+        self.0.state().settled.clone()
+    }
+
+    /// What became of the messages that were pushed into this queue.
+    #[must_use]
+    pub fn settled_of(&self, queue: &str) -> Vec<SettledMessage> {
+        let settled = self.settled().into_iter();
+        settled
+            .filter(|settled| settled.message.queue() == queue)
+            .collect()
+    }
+}
+
+fn unconsumed(queue: &str, consumed: impl Iterator<Item = String>) -> Error {
+    let consumed = listed(consumed);
+    Error::new(
+        ErrorKind::QueueNotFound,
+        format!("no agent on this broker consumes `{queue}`: of consumed queues {consumed}"),
+    )
+}
+
+impl fmt::Debug for BrokerMock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.0.state();
+        f.debug_struct("BrokerMock")
+            .field("sent", &state.sent)
+            .field("settled", &state.settled)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A message that a consumer has taken. What became of it is recorded whether or not this is used.
+#[derive(Debug)]
+pub struct Pushed(oneshot::Receiver<Settlement>);
+
+impl Pushed {
+    /// Waits for what the agent tells the broker to do with the message.
+    ///
+    /// ```
+    /// use futures_util::StreamExt;
+    /// use microagent_core::{ConsumeOptions, Error, Queue, Settlement};
+    /// use microagent_testing::BrokerMock;
+    /// use serde_json::json;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let mock = BrokerMock::new();
+    /// let broker = mock.broker();
+    /// let mut mails = broker.driver().consume(&Queue::new("mailer"), ConsumeOptions::default()).await?;
+    /// let consumer = async { mails.next().await.expect("an open broker").ack().await };
+    ///
+    /// let (pushed, acked) = tokio::join!(mock.push("mailer", json!({"text": "hi"})), consumer);
+    /// acked?;
+    /// assert_eq!(pushed?.settlement().await, Settlement::Ack);
+    /// # Ok::<(), Error>(()) }).unwrap();
+    /// ```
+    pub async fn settlement(self) -> Settlement {
+        // A delivery settles itself when it is dropped; one that is leaked, never.
+        match self.0.await {
+            Ok(settlement) => settlement,
+            Err(_) => std::future::pending().await,
+        }
+    }
+}

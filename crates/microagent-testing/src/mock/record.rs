@@ -1,0 +1,113 @@
+//! What a mock remembers, and how test values become payloads.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use microagent_core::{Error, ErrorKind, Message, Result, Route, SendOptions, Settlement};
+use serde::Serialize;
+use serde_json::Value;
+
+/// A signal that an agent sent or called.
+///
+/// ```
+/// use microagent_core::Error;
+/// use microagent_testing::BusMock;
+/// use serde_json::json;
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let bus = BusMock::new();
+/// bus.bus().undeclared("started")?.send("shell", &json!({"by": 7})).await?;
+///
+/// let started = &bus.sent()[0];
+/// assert_eq!((started.name.as_str(), started.sender.as_str()), ("started", "shell"));
+/// assert_eq!(started.args, json!({"by": 7}));
+/// assert_eq!(started.prefix, "PUBSUB");
+/// # Ok::<(), Error>(()) }).unwrap();
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct SentSignal {
+    /// The signal's name.
+    pub name: String,
+    /// Who sent it.
+    pub sender: String,
+    /// Its arguments, a JSON object.
+    pub args: Value,
+    /// The prefix of the channel that it went to.
+    pub prefix: String,
+}
+
+/// A message that an agent sent to a queue.
+///
+/// ```
+/// use std::time::Duration;
+/// use microagent_core::{Error, Queue};
+/// use microagent_testing::BrokerMock;
+/// use serde_json::json;
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let broker = BrokerMock::new();
+/// let minute = Duration::from_secs(60);
+/// broker.broker().send(Queue::new("mailer"), &json!({"text": "hi"})).delay(minute).await?;
+///
+/// let mail = &broker.sent_to("mailer")[0];
+/// assert_eq!(mail.body, json!({"text": "hi"}));
+/// assert_eq!(mail.options.delay, Some(minute));
+/// # Ok::<(), Error>(()) }).unwrap();
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct SentMessage {
+    /// The queue's name.
+    pub queue: String,
+    /// The body, a JSON object.
+    pub body: Value,
+    /// Where it went: the queue with its exchange, and the exchange and topic that were asked for.
+    pub route: Route,
+    /// Delay, headers, key and native properties.
+    pub options: SendOptions,
+}
+
+/// What became of a message that a test pushed.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SettledMessage {
+    /// The message as it was pushed.
+    pub message: Message,
+    /// What the agent told the broker to do with it. The mock records it and does no more: nothing is delivered again.
+    pub settlement: Settlement,
+}
+
+/// The JSON object that a test gives, as a payload.
+pub(super) fn payload_of(args: impl Serialize) -> Result<Bytes> {
+    let value = serde_json::to_value(args).map_err(|error| invalid(&error.to_string()))?;
+    match &value {
+        Value::Object(_) => Ok(value.to_string().into()),
+        other => Err(invalid(&format!("`{other}` is no JSON object"))),
+    }
+}
+
+/// The payload that an agent sent, as JSON.
+pub(super) fn json_of(payload: &Bytes) -> Result<Value> {
+    serde_json::from_slice(payload).map_err(|error| invalid(&error.to_string()))
+}
+
+fn invalid(what: &str) -> Error {
+    Error::new(ErrorKind::InvalidPayload, format!("a payload: {what}"))
+}
+
+/// The guarded value, also after a test has failed while it held the lock.
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The names for an error: ``there are `a`, `b` ``, or that there is none.
+pub(super) fn listed(names: impl Iterator<Item = String>) -> String {
+    let mut names: Vec<_> = names.map(|name| format!("`{name}`")).collect();
+    names.sort();
+    names.dedup();
+    match names.is_empty() {
+        true => "there is none".to_owned(),
+        false => format!("there are {}", names.join(", ")),
+    }
+}
