@@ -1,1 +1,66 @@
-//! Event-driven microservices that never talk to each other.
+//! Microservices that never talk to each other.
+//!
+//! A microservice is an *agent*: one object that talks only to a signal bus (events, like radio: who listens, hears) and a queue
+//! broker (messages, kept until one consumer has handled them). It declares its handlers by attributes:
+//!
+//! ```
+//! use microagent::prelude::*;
+//!
+//! #[derive(Serialize, Deserialize, Signal)]
+//! struct UserCreated {
+//!     user_id: u64,
+//! }
+//!
+//! const MAILER: Queue = Queue::new("mailer");
+//!
+//! struct UserAgent;
+//!
+//! #[agent]
+//! impl UserAgent {
+//!     #[receiver(UserCreated)]
+//!     async fn welcome(&self, cx: &Context, user_id: u64) -> Result<()> {
+//!         cx.broker().send(MAILER, &json!({"text": "welcome", "user_id": user_id})).await
+//!     }
+//! }
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! let bus = Bus::connect("memory://").await?;
+//! let broker = Broker::connect("memory://").await?;
+//! let agent = Agent::new(UserAgent).bus(bus.clone()).broker(broker.clone()).start().await?;
+//!
+//! bus.call("example", UserCreated { user_id: 7 }).await?; // returns when the receiver has answered
+//! assert_eq!(broker.length(MAILER).await?, 1);
+//! agent.stop().await
+//! # }).unwrap();
+//! ```
+//!
+//! - What a handler may take and return: [`agent`](macro@agent) and the guide's page about handlers.
+//! - Connections: [`Connect`], by a DSN. Drivers are cargo features: `memory://` is always there, `local:PATH` is by default.
+//! - Declarations: [`declare!`], [`Signal`](macro@Signal), and at run time [`load_stuff`].
+//! - Without the macros: [`Blueprint`], on which they write.
+
+mod connect;
+mod load;
+mod run;
+
+pub mod prelude;
+
+#[doc(hidden)]
+#[path = "private/mod.rs"]
+pub mod __private;
+
+pub use connect::{BrokerBuilder, BusBuilder, Connect, Role, check_dsn, schemes};
+pub use load::{load_queues, load_signals, load_stuff};
+pub use microagent_core::*;
+pub use microagent_macros::{Signal, agent, consumer, cron, declare, on, periodic, receiver};
+pub use run::RunUntilStopped;
+
+/// The examples of the README and the guide, run as tests.
+#[cfg(doctest)]
+mod guide {
+    #[doc = include_str!("../../../README.md")]
+    struct Readme;
+
+    #[doc = include_str!("../../../docs/handlers.md")]
+    struct Handlers;
+}

@@ -1,6 +1,6 @@
 //! From the entries of a blueprint to receivers and consumers that hear and take.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, atomic::Ordering};
 
 use tracing::error;
 
@@ -27,6 +27,7 @@ pub(super) async fn receivers<A: MicroAgent>(
         return Ok(());
     };
     bus.listening().enter(A::NAME, on_gap(agent, life, gaps))?;
+    life.listens.store(true, Ordering::Release);
     for entry in entries {
         let binding = Binding {
             signal: entry.signal,
@@ -52,6 +53,10 @@ pub(super) async fn consumers<A: MicroAgent>(
         let mut options = ConsumeOptions::with_prefetch(entry.options.effective_prefetch());
         options.native = entry.options.native.clone();
         let deliveries = broker.consume(&entry.queue, options).await?;
+        life.queues
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(entry.queue.name().to_owned());
         let consumer = Arc::new(bound_consumer(agent, life, entry));
         life.tasks.spawn(consume::consume(consumer, deliveries));
     }

@@ -3,11 +3,17 @@
 //!
 //! It starts and stops; what a handler's result means is decided in `dispatch`.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
-use tokio::{sync::watch, time::timeout};
+use tokio::{runtime::Handle, sync::watch, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, error, info, warn};
 
@@ -33,7 +39,10 @@ pub(crate) struct Life {
     pub(crate) agent_type: &'static str,
     pub(crate) bus: Option<Bus>,
     pub(crate) broker: Option<Broker>,
-    pub(crate) queues: Vec<String>,
+    /// Its type is known to the bus, which leaving ends.
+    pub(crate) listens: AtomicBool,
+    /// The queues that it consumes, until it releases them.
+    pub(crate) queues: Mutex<Vec<String>>,
     pub(crate) grace: Duration,
     pub(crate) tasks: TaskTracker,
     /// Cancelled when the grace is over: whatever still runs is cut off.
@@ -143,15 +152,30 @@ impl Life {
         info!(agent = self.cx.name(), "agent has stopped");
     }
 
+    /// Ends everything at once, where nobody waits for it.
+    pub(crate) fn abandon(&self) {
+        self.cx.stopping().cancel();
+        self.killed.cancel();
+        self.release_queues();
+        let listens = self.listens.swap(false, Ordering::AcqRel);
+        // Without a runtime nothing is heard anyway.
+        if let (Some(bus), true, Ok(runtime)) = (&self.bus, listens, Handle::try_current()) {
+            let (bus, agent_type) = (bus.clone(), self.agent_type);
+            runtime.spawn(async move { bus.listening().leave(agent_type).await });
+        }
+    }
+
     /// Lets other agents on this broker handle consume the queues.
-    pub(crate) fn release_queues(&self) {
+    fn release_queues(&self) {
+        let queues =
+            std::mem::take(&mut *self.queues.lock().unwrap_or_else(PoisonError::into_inner));
         if let Some(broker) = &self.broker {
-            self.queues.iter().for_each(|queue| broker.release(queue));
+            queues.iter().for_each(|queue| broker.release(queue));
         }
     }
 
     async fn stop_listening(&self) {
-        if let Some(bus) = &self.bus {
+        if let (Some(bus), true) = (&self.bus, self.listens.swap(false, Ordering::AcqRel)) {
             bus.listening().leave(self.agent_type).await;
         }
     }
@@ -260,11 +284,8 @@ fn life_of<A: MicroAgent>(
         agent_type: A::NAME,
         bus: setup.bus.clone(),
         broker: setup.broker.clone(),
-        queues: blueprint
-            .consumers
-            .iter()
-            .map(|entry| entry.queue.name().to_owned())
-            .collect(),
+        listens: AtomicBool::new(false),
+        queues: Mutex::default(),
         grace: setup.grace,
         tasks: TaskTracker::new(),
         killed: CancellationToken::new(),

@@ -119,9 +119,6 @@ impl Answering {
     /// # Errors
     /// [`ErrorKind::Handler`] when it cannot be written as JSON.
     pub fn of<T: Serialize + ?Sized>(value: &T) -> Result<Self> {
-        if size_of_val(value) == 0 {
-            return Ok(Self(None));
-        }
         serde_json::value::to_raw_value(value)
             .map(|raw| Self(Some(raw)))
             .map_err(|error| {

@@ -82,9 +82,7 @@ impl<A: ?Sized> RunningAgent<A> {
 
 impl Drop for Leash {
     fn drop(&mut self) {
-        self.0.cx.stopping().cancel();
-        self.0.killed.cancel();
-        self.0.release_queues();
+        self.0.abandon();
     }
 }
 

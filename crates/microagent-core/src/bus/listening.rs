@@ -7,7 +7,7 @@ use std::{
 
 use futures_util::{StreamExt, stream::BoxStream};
 use microagent_schema::SignalDeclaration;
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 use tracing::warn;
 
 use super::{Bus, handle::WeakBus};
@@ -36,7 +36,7 @@ struct Gaps {
 
 struct HeardChannel {
     receivers: Receivers,
-    reader: AbortHandle,
+    reader: JoinHandle<()>,
 }
 
 /// Replaced as a whole when an agent comes or goes, so that reading it for each message is cheap.
@@ -84,8 +84,7 @@ impl Listening {
             name: binding.signal.into(),
             declaration: binding.declaration,
         };
-        let reader =
-            tokio::spawn(read(bus.weak(), events, hearing, Arc::clone(&receivers))).abort_handle();
+        let reader = tokio::spawn(read(bus.weak(), events, hearing, Arc::clone(&receivers)));
         channels.insert(pattern, HeardChannel { receivers, reader });
         Ok(())
     }
@@ -93,18 +92,16 @@ impl Listening {
     /// Forgets all receivers of an agent, and the signals that nobody hears any more.
     pub(crate) async fn leave(&self, agent: &'static str) {
         let mut channels = self.channels.lock().await;
-        channels.retain(|_, heard| {
+        let unheard = channels.extract_if(|_, heard| {
             let mut receivers = write(&heard.receivers);
             *receivers = receivers
                 .iter()
                 .filter(|receiver| receiver.agent != agent)
                 .cloned()
                 .collect();
-            if receivers.is_empty() {
-                heard.reader.abort();
-            }
-            !receivers.is_empty()
+            receivers.is_empty()
         });
+        end(unheard.map(|(_, heard)| heard).collect()).await;
         lock(&self.gaps)
             .listeners
             .retain(|(known, _)| *known != agent);
@@ -114,7 +111,7 @@ impl Listening {
     /// Stops hearing, when the bus is closed.
     pub(crate) async fn clear(&self) {
         let mut channels = self.channels.lock().await;
-        channels.drain().for_each(|(_, heard)| heard.reader.abort());
+        end(channels.drain().map(|(_, heard)| heard).collect()).await;
     }
 
     fn lost(&self, reason: &str) {
@@ -148,6 +145,17 @@ impl Drop for Listening {
             .get_mut()
             .values()
             .for_each(|heard| heard.reader.abort());
+    }
+}
+
+/// Ends subscriptions; they are over when it returns.
+async fn end(channels: Vec<HeardChannel>) {
+    for heard in &channels {
+        heard.reader.abort();
+    }
+    for heard in channels {
+        // It is an error for a task to have been cancelled, and that was wanted.
+        let _ = heard.reader.await;
     }
 }
 

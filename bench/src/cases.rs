@@ -1,0 +1,32 @@
+//! The cases, by name.
+
+mod agents;
+mod by_hand;
+mod local;
+mod memory;
+mod sqlite;
+
+use std::{future::Future, pin::Pin};
+
+use microagent::Result;
+
+use crate::measure::Line;
+
+/// One case.
+pub struct Case {
+    /// What it is called.
+    pub name: &'static str,
+    /// Measures it in so many rounds.
+    pub run: fn(u32) -> Measuring,
+}
+
+type Measuring = Pin<Box<dyn Future<Output = Result<Line>>>>;
+
+/// All cases, in the order in which they run.
+pub const ALL: &[Case] = &[
+    Case { name: "memory.consume", run: |rounds| Box::pin(memory::consume(rounds)) },
+    Case { name: "memory.signal", run: |rounds| Box::pin(memory::signal(rounds)) },
+    Case { name: "local.send", run: |rounds| Box::pin(local::send(rounds)) },
+    Case { name: "local.consume", run: |rounds| Box::pin(local::consume(rounds)) },
+    Case { name: "local.signal", run: |rounds| Box::pin(local::signal(rounds)) },
+];

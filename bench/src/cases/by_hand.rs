@@ -1,0 +1,43 @@
+//! What a careful engineer writes without a framework: receive, decode, spawn, apply the timeout.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use microagent::Result;
+use serde::Deserialize;
+use tokio::{
+    sync::{Semaphore, mpsc},
+    time::timeout,
+};
+
+use super::agents::Countdown;
+
+/// The same arguments as those of the measured handlers.
+#[derive(Deserialize)]
+pub struct Args {
+    pub user_id: u64,
+    pub text: String,
+    pub email: String,
+}
+
+/// Handles all bodies, at most `concurrency` at a time, each decoded and within 60 s.
+pub async fn handle_all(
+    mut bodies: mpsc::UnboundedReceiver<Bytes>,
+    concurrency: usize,
+    countdown: &Countdown,
+) -> Result<()> {
+    let places = Arc::new(Semaphore::new(concurrency));
+    while let Some(body) = bodies.recv().await {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
+        let args: Args = serde_json::from_slice(&body)?;
+        let countdown = countdown.clone();
+        tokio::spawn(async move {
+            let handler = async { countdown.count(args.user_id, &args.text, &args.email) };
+            // It never hangs; a careful engineer guards it nevertheless.
+            let _ = timeout(Duration::from_secs(60), handler).await;
+            drop(place);
+        });
+    }
+    countdown.done().await;
+    Ok(())
+}

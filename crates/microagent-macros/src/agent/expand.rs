@@ -1,0 +1,342 @@
+//! From handlers to the table that core reads.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+use syn::Path;
+
+use super::{
+    options::{Consumer, Hook, Kind, Receiver},
+    parameters::{Gets, Parameter},
+    parse::{AgentBlock, Handler},
+};
+use crate::field::wire_name;
+
+/// The implementation of `MicroAgent`.
+pub(super) fn table(agent: &AgentBlock) -> TokenStream {
+    let (self_type, name) = (&agent.self_type, &agent.name);
+    let handlers = agent.handlers.iter().map(entry);
+    let create = create(agent);
+    quote! {
+        #[automatically_derived]
+        impl ::microagent::__private::MicroAgent for #self_type {
+            const NAME: &'static str = #name;
+
+            fn blueprint() -> ::microagent::__private::Blueprint<Self> {
+                let blueprint = ::microagent::__private::Blueprint::new();
+                #(#handlers)*
+                blueprint
+            }
+
+            async fn create(cx: &::microagent::__private::Context) -> ::microagent::__private::Result<Self> {
+                #create
+            }
+        }
+    }
+}
+
+/// An implementation that only stands where something is wrong anyway.
+pub(super) fn placeholder(agent: &AgentBlock) -> TokenStream {
+    if agent.is_trait_impl || agent.name.is_empty() || !agent.generics.params.is_empty() {
+        return TokenStream::new();
+    }
+    let (self_type, name) = (&agent.self_type, &agent.name);
+    quote! {
+        #[automatically_derived]
+        impl ::microagent::__private::MicroAgent for #self_type {
+            const NAME: &'static str = #name;
+
+            fn blueprint() -> ::microagent::__private::Blueprint<Self> {
+                ::core::unreachable!()
+            }
+
+            async fn create(_cx: &::microagent::__private::Context) -> ::microagent::__private::Result<Self> {
+                ::core::unreachable!()
+            }
+        }
+    }
+}
+
+fn entry(handler: &Handler) -> TokenStream {
+    let (conditions, method) = (&handler.conditions, handler.method.to_string());
+    let method = method.strip_prefix("r#").unwrap_or(&method);
+    let added = match &handler.kind {
+        Kind::Receiver(receiver) => return receivers(handler, method, receiver),
+        Kind::Consumer(consumer) => consumer_entry(handler, method, consumer),
+        Kind::Periodic(options) => {
+            let (period, setters, task) = (&options.period, &options.setters, task(handler));
+            quote!(.periodic(#method, ::microagent::__private::PeriodicOptions::every(#period) #setters, #task))
+        }
+        Kind::Cron(spec, options) => {
+            let (setters, task) = (&options.setters, task(handler));
+            quote!(.cron(#method, ::microagent::__private::CronOptions::at(#spec) #setters, #task))
+        }
+        Kind::Hook(Hook::Create) => return TokenStream::new(),
+        Kind::Hook(Hook::PreStart) => {
+            let hook = pre_start(handler);
+            quote!(.pre_start(#method, #hook))
+        }
+        Kind::Hook(hook) => {
+            let (name, task) = (hook_method(*hook), task(handler));
+            quote!(.#name(#method, #task))
+        }
+    };
+    quote!(#(#[cfg(#conditions)])* let blueprint = blueprint #added;)
+}
+
+fn hook_method(hook: Hook) -> Ident {
+    format_ident!(
+        "{}",
+        match hook {
+            Hook::PostStart => "post_start",
+            Hook::PreStop => "pre_stop",
+            Hook::Server => "server",
+            _ => "gap",
+        }
+    )
+}
+
+/// One entry per listed signal, behind the checks of its fields.
+fn receivers(handler: &Handler, method: &str, receiver: &Receiver) -> TokenStream {
+    let (conditions, setters) = (&handler.conditions, &receiver.options.setters);
+    let entries = receiver.signals.iter().map(|signal| {
+        let checks = field_checks(handler, signal);
+        let body = signal_body(handler);
+        quote! {
+            #(#[cfg(#conditions)])*
+            let blueprint = {
+                #checks
+                blueprint.receiver::<#signal>(
+                    #method,
+                    ::microagent::__private::ReceiverOptions::default() #setters,
+                    |agent: &::microagent::__private::Arc<Self>, heard: &::microagent::__private::Heard<'_>| { #body },
+                )
+            };
+        }
+    });
+    quote!(#(#entries)*)
+}
+
+/// Takes the signal apart at the user's own span, so that a misspelt field is the compiler's error on the parameter.
+fn field_checks(handler: &Handler, signal: &Path) -> TokenStream {
+    let fields = handler
+        .parameters
+        .iter()
+        .filter_map(|parameter| match &parameter.gets {
+            Gets::Field { name, .. } => Some(name),
+            _ => None,
+        });
+    let checks = fields.map(
+        |name| quote_spanned!(name.span()=> const _: fn(#signal) = |#signal { #name: _, .. }| {};),
+    );
+    quote!(#(#checks)*)
+}
+
+fn signal_body(handler: &Handler) -> TokenStream {
+    let taken = taken_names(handler);
+    let decode = handler.parameters.iter().enumerate().map(|(n, parameter)| {
+        let argument = argument(n);
+        let value = match &parameter.gets {
+            Gets::Context => quote!(::core::clone::Clone::clone(heard.cx)),
+            Gets::Sender => quote!(::core::clone::Clone::clone(heard.sender)),
+            Gets::SignalName => quote!(::core::clone::Clone::clone(heard.signal)),
+            Gets::Payload(of) | Gets::Signal(of) => {
+                quote_spanned!(parameter.span=> ::microagent::__private::Payload::<#of>::decode(heard.body)?)
+            }
+            Gets::Kwargs => quote!(heard.fields.except(&[#(#taken),*])?),
+            _ => field(parameter, &quote!(heard.fields)),
+        };
+        quote!(let #argument = #value;)
+    });
+    let call = call(handler, "answer");
+    quote! {
+        #(#decode)*
+        let agent = ::microagent::__private::Arc::clone(agent);
+        ::core::result::Result::Ok(::std::boxed::Box::pin(async move { #call }))
+    }
+}
+
+fn consumer_entry(handler: &Handler, method: &str, consumer: &Consumer) -> TokenStream {
+    let (queue, setters) = (&consumer.queue, &consumer.options.setters);
+    let taken = taken_names(handler);
+    let reads_fields = handler
+        .parameters
+        .iter()
+        .any(|p| matches!(p.gets, Gets::Field { .. } | Gets::Kwargs));
+    let fields = reads_fields.then(|| quote!(let fields = taken.fields()?;));
+    let decode = handler.parameters.iter().enumerate().map(|(n, parameter)| {
+        let argument = argument(n);
+        let value = match &parameter.gets {
+            Gets::Context => quote!(::core::clone::Clone::clone(taken.cx)),
+            Gets::Message => quote!(::core::clone::Clone::clone(taken.message)),
+            Gets::Delivery => quote!(taken.delivery()?),
+            Gets::Payload(of) => {
+                quote_spanned!(parameter.span=> ::microagent::__private::Payload::<#of>::decode(taken.message.payload())?)
+            }
+            Gets::Kwargs => quote!(fields.except(&[#(#taken),*])?),
+            _ => field(parameter, &quote!(fields)),
+        };
+        quote!(let #argument = #value;)
+    });
+    let call = call(handler, "finish");
+    quote! {
+        .consumer(
+            #method,
+            ::core::clone::Clone::clone(&#queue),
+            ::microagent::__private::ConsumerOptions::default() #setters,
+            |agent: &::microagent::__private::Arc<Self>, taken: &mut ::microagent::__private::Taken<'_>| {
+                #fields
+                #(#decode)*
+                let agent = ::microagent::__private::Arc::clone(agent);
+                ::core::result::Result::Ok(::std::boxed::Box::pin(async move { #call }))
+            },
+        )
+    }
+}
+
+fn field(parameter: &Parameter, fields: &TokenStream) -> TokenStream {
+    let Gets::Field { name, of, optional } = &parameter.gets else {
+        return TokenStream::new();
+    };
+    let wire = wire_name(name);
+    match optional {
+        true => quote_spanned!(parameter.span=> #fields.get_optional::<#of>(#wire)?),
+        false => quote_spanned!(parameter.span=> #fields.get::<#of>(#wire)?),
+    }
+}
+
+/// A task that gets the context at most, or the gap beside it.
+fn task(handler: &Handler) -> TokenStream {
+    let of_gap = matches!(handler.kind, Kind::Hook(Hook::Gap));
+    let clones = handler.parameters.iter().enumerate().map(|(n, parameter)| {
+        let (argument, value) = (
+            argument(n),
+            match &parameter.gets {
+                Gets::Gap => quote!(gap),
+                _ => quote!(cx),
+            },
+        );
+        quote!(let #argument = ::core::clone::Clone::clone(#value);)
+    });
+    let call = call(handler, "finish");
+    let gap = of_gap.then(|| quote!(, gap: &::microagent::__private::Gap));
+    let unused = of_gap.then(|| quote!(let _ = gap;));
+    quote! {
+        |agent: &::microagent::__private::Arc<Self>, cx: &::microagent::__private::Context #gap| {
+            let _ = cx;
+            #unused
+            #(#clones)*
+            let agent = ::microagent::__private::Arc::clone(agent);
+            ::std::boxed::Box::pin(async move { #call })
+        }
+    }
+}
+
+fn pre_start(handler: &Handler) -> TokenStream {
+    let clones = (0..handler.parameters.len()).map(|n| {
+        let argument = argument(n);
+        quote!(let #argument = ::core::clone::Clone::clone(cx);)
+    });
+    let call = call(handler, "finish");
+    quote! {
+        |agent: &mut Self, cx: &::microagent::__private::Context| {
+            ::std::boxed::Box::pin(async move {
+                let _ = cx;
+                #(#clones)*
+                #call
+            })
+        }
+    }
+}
+
+/// Calls the method and makes what core wants of what it returned.
+fn call(handler: &Handler, end: &str) -> TokenStream {
+    let method = &handler.method;
+    let arguments = handler.parameters.iter().enumerate().map(|(n, parameter)| {
+        let argument = argument(n);
+        match &parameter.gets {
+            Gets::Context | Gets::Message | Gets::Gap => quote!(&#argument),
+            Gets::Signal(_) => quote!(#argument.0),
+            _ => quote!(#argument),
+        }
+    });
+    let waits = handler.is_async.then(|| quote!(.await));
+    let returned = quote!(agent.#method(#(#arguments),*) #waits);
+    ended(&returned, end, handler)
+}
+
+/// The kind of what was returned is found by method resolution, and then taken by it.
+fn ended(returned: &TokenStream, end: &str, handler: &Handler) -> TokenStream {
+    let span = match &handler.returns {
+        syn::ReturnType::Type(_, of) => syn::spanned::Spanned::span(of),
+        syn::ReturnType::Default => handler.method.span(),
+    };
+    let end = Ident::new(end, span);
+    let kind = quote_spanned!(span=> (&::microagent::__private::Returned::of(&returned)).kind().#end(returned));
+    quote! {
+        let returned = #returned;
+        use ::microagent::__private::{ResultReturned as _, ValueReturned as _};
+        #kind
+    }
+}
+
+/// The one `create` that is there without a condition, or else those whose conditions hold, or else the default.
+fn create(agent: &AgentBlock) -> TokenStream {
+    let creates = agent
+        .handlers
+        .iter()
+        .filter(|handler| matches!(handler.kind, Kind::Hook(Hook::Create)));
+    let (conditional, always): (Vec<_>, Vec<_>) =
+        creates.partition(|handler| !handler.conditions.is_empty());
+    let made = conditional.iter().map(|handler| {
+        let (conditions, made) = (&handler.conditions, created(handler));
+        quote!(#[cfg(all(#(#conditions),*))] { let _ = cx; return { #made }; })
+    });
+    let conditions = conditional.iter().map(|handler| {
+        let conditions = &handler.conditions;
+        quote!(all(#(#conditions),*))
+    });
+    let otherwise = match always.first() {
+        Some(handler) => created(handler),
+        None => default_creation(),
+    };
+    quote! {
+        #(#made)*
+        #[cfg(not(any(#(#conditions),*)))]
+        { #otherwise }
+    }
+}
+
+fn created(handler: &Handler) -> TokenStream {
+    let method = &handler.method;
+    let arguments = handler.parameters.iter().map(|_| quote!(cx));
+    let waits = handler.is_async.then(|| quote!(.await));
+    ended(
+        &quote!(Self::#method(#(#arguments),*) #waits),
+        "create",
+        handler,
+    )
+}
+
+fn default_creation() -> TokenStream {
+    quote! {
+        let _ = cx;
+        use ::microagent::__private::{WithDefault as _, WithoutDefault as _};
+        (&::microagent::__private::Blank::<Self>::new()).create()
+    }
+}
+
+/// The fields that parameters take, which `Kwargs` leaves out.
+fn taken_names(handler: &Handler) -> Vec<String> {
+    let fields = handler
+        .parameters
+        .iter()
+        .filter_map(|parameter| match &parameter.gets {
+            Gets::Field { name, .. } => Some(wire_name(name)),
+            _ => None,
+        });
+    fields.collect()
+}
+
+fn argument(n: usize) -> Ident {
+    format_ident!("argument_{n}")
+}

@@ -1,0 +1,89 @@
+//! Names between JSON and Rust.
+
+use proc_macro2::{Ident, Span};
+use syn::ext::IdentExt;
+
+/// The name of a field on the wire.
+pub(crate) fn wire_name(field: &Ident) -> String {
+    field.unraw().to_string()
+}
+
+/// A Rust name for a name on the wire, and whether it had to differ: keywords become raw identifiers, and the few that
+/// cannot be raw get an underscore.
+pub(crate) fn rust_name(wire: &str, span: Span) -> (Ident, bool) {
+    if syn::parse_str::<Ident>(wire).is_ok() {
+        return (Ident::new(wire, span), false);
+    }
+    match wire {
+        "self" | "Self" | "super" | "crate" | "_" => (Ident::new(&format!("{wire}_"), span), true),
+        _ => (Ident::new_raw(wire, span), false),
+    }
+}
+
+/// `user_created` → `UserCreated`.
+pub(crate) fn type_name(wire: &str) -> String {
+    let mut name = String::with_capacity(wire.len());
+    for word in wire.split('_').filter(|word| !word.is_empty()) {
+        let mut letters = word.chars();
+        name.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+        name.extend(letters);
+    }
+    // `_1` is a signal's name, `1` is no type's.
+    match name.starts_with(|first: char| first.is_ascii_alphabetic()) {
+        true => name,
+        false => format!("Signal{name}"),
+    }
+}
+
+/// `UserCreated` → `user_created`; a run of capitals is one word, digits belong to the word before them.
+pub(crate) fn snake_case(name: &str) -> String {
+    let letters: Vec<char> = name.chars().collect();
+    let mut snake = String::with_capacity(name.len() + 4);
+    for (at, letter) in letters.iter().enumerate() {
+        let after_small = at > 0 && !letters[at - 1].is_uppercase();
+        let before_small = letters.get(at + 1).is_some_and(|next| next.is_lowercase());
+        if letter.is_uppercase()
+            && at > 0
+            && letters[at - 1] != '_'
+            && (after_small || before_small)
+        {
+            snake.push('_');
+        }
+        snake.extend(letter.to_lowercase());
+    }
+    snake
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_go_both_ways() {
+        for (wire, rust) in [
+            ("user_created", "UserCreated"),
+            ("started", "Started"),
+            ("v2_ready", "V2Ready"),
+        ] {
+            assert_eq!(type_name(wire), rust);
+            assert_eq!(snake_case(rust), wire);
+        }
+        assert_eq!(snake_case("HTTPServerUp"), "http_server_up");
+        assert_eq!(snake_case("Sha256Done"), "sha256_done");
+        assert_eq!(type_name("_1"), "Signal1");
+    }
+
+    #[test]
+    fn keywords_become_raw_names_or_differ() {
+        let span = Span::call_site();
+        assert_eq!(
+            rust_name("user_id", span),
+            (Ident::new("user_id", span), false)
+        );
+        assert_eq!(
+            rust_name("type", span),
+            (Ident::new_raw("type", span), false)
+        );
+        assert_eq!(rust_name("self", span), (Ident::new("self_", span), true));
+    }
+}

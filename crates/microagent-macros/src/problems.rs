@@ -1,0 +1,77 @@
+//! Everything that is wrong with the user's code, collected to be said at once.
+
+use proc_macro2::{Span, TokenStream};
+use quote::ToTokens;
+use syn::Error;
+
+/// What was found so far.
+#[derive(Default)]
+pub(crate) struct Problems(Option<Error>);
+
+impl Problems {
+    /// Adds an error that stands at these tokens.
+    pub(crate) fn at(&mut self, tokens: &impl ToTokens, message: impl std::fmt::Display) {
+        self.add(Error::new_spanned(tokens, message));
+    }
+
+    /// Adds an error that stands at this place.
+    pub(crate) fn at_span(&mut self, span: Span, message: impl std::fmt::Display) {
+        self.add(Error::new(span, message));
+    }
+
+    pub(crate) fn add(&mut self, error: Error) {
+        match &mut self.0 {
+            Some(first) => first.combine(error),
+            none => *none = Some(error),
+        }
+    }
+
+    /// The value of a part that could be read; what could not is added.
+    pub(crate) fn keep<T>(&mut self, part: syn::Result<T>) -> Option<T> {
+        part.map_err(|error| self.add(error)).ok()
+    }
+
+    /// How many there are, to know whether a part added some.
+    pub(crate) fn count(&self) -> usize {
+        self.0.iter().flat_map(|error| error.clone()).count()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    pub(crate) fn into_tokens(self) -> TokenStream {
+        self.0.map(Error::into_compile_error).unwrap_or_default()
+    }
+}
+
+/// What is allowed instead of a name that is unknown, the nearest first.
+pub(crate) fn allowed(unknown: &str, known: &[&str]) -> String {
+    let list: Vec<_> = known.iter().map(|name| format!("`{name}`")).collect();
+    let list = list.join(", ");
+    let near = known
+        .iter()
+        .map(|name| (strsim::osa_distance(unknown, name), name))
+        .min();
+    match near {
+        Some((edits, name)) if edits <= 1 + name.len() / 3 => {
+            format!("did you mean `{name}`? allowed are {list}")
+        }
+        _ => format!("allowed are {list}"),
+    }
+}
+
+/// Tokens as people write them.
+pub(crate) fn shown(tokens: &impl ToTokens) -> String {
+    let mut shown = tokens.to_token_stream().to_string();
+    for (spaced, written) in [
+        ("& ", "&"),
+        (" < ", "<"),
+        (" >", ">"),
+        (" :: ", "::"),
+        (" ,", ","),
+    ] {
+        shown = shown.replace(spaced, written);
+    }
+    shown
+}

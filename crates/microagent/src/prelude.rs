@@ -1,0 +1,16 @@
+//! What a file with an agent needs: `use microagent::prelude::*;`.
+//!
+//! `Serialize` and `Deserialize` are serde's own, whose derives name the crate `serde`: it must be a dependency of the user's crate.
+
+#[doc(no_inline)]
+pub use crate::{
+    Agent, Broker, Bus, Connect, Context, Delivery, Error, Gap, Kwargs, Message, MicroAgent,
+    Payload, Queue, Result, ResultExt, RunUntilStopped, RunningAgent, Sender, ServerInterrupt,
+    Signal, SignalName, agent, consumer, cron, on, periodic, receiver,
+};
+#[doc(no_inline)]
+pub use serde::{Deserialize, Serialize};
+#[doc(no_inline)]
+pub use serde_json::{Value, json};
+#[doc(no_inline)]
+pub use tracing::{debug, error, info, warn};

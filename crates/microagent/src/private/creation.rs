@@ -1,0 +1,73 @@
+//! How an agent without `#[on(create)]` is built: by `Default` where it has that, else not at all.
+//!
+//! Method resolution decides: `(&Blank::<A>::new()).create()` finds [`WithDefault`] first, which needs no further
+//! reference, and falls back to [`WithoutDefault`].
+
+use std::marker::PhantomData;
+
+use microagent_core::{Error, ErrorKind, MicroAgent, Result};
+
+/// An agent that is to be built.
+#[derive(Debug)]
+pub struct Blank<A>(PhantomData<A>);
+
+impl<A> Blank<A> {
+    /// Nothing but the type.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<A> Default for Blank<A> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The type has a default value.
+pub trait WithDefault {
+    /// The agent's type.
+    type Agent;
+
+    /// The default value.
+    ///
+    /// # Errors
+    /// None.
+    fn create(&self) -> Result<Self::Agent>;
+}
+
+impl<A: Default> WithDefault for Blank<A> {
+    type Agent = A;
+
+    fn create(&self) -> Result<A> {
+        Ok(A::default())
+    }
+}
+
+/// The type has no default value.
+pub trait WithoutDefault {
+    /// The agent's type.
+    type Agent;
+
+    /// Says what is missing.
+    ///
+    /// # Errors
+    /// Always, with [`ErrorKind::Configuration`].
+    fn create(&self) -> Result<Self::Agent>;
+}
+
+impl<A: MicroAgent> WithoutDefault for &Blank<A> {
+    type Agent = A;
+
+    fn create(&self) -> Result<A> {
+        Err(Error::new(
+            ErrorKind::Configuration,
+            format!(
+                "`{name}` has neither `#[on(create)]` nor `Default`, so it cannot be built by its name; \
+                 give it one of them, or build the value yourself and start it with `Agent::new(value)`",
+                name = A::NAME
+            ),
+        ))
+    }
+}

@@ -1,0 +1,17 @@
+//! What generated code names, and nothing else does: everything here may change in any release.
+//!
+//! It decides nothing about agents. It makes the difference between `T` and `Result<T, E>` visible to the type
+//! system, so that aliases of either work, and it words the compiler's errors.
+
+mod creation;
+mod returned;
+
+pub use creation::{Blank, WithDefault, WithoutDefault};
+pub use microagent_core::*;
+pub use returned::{Answer, Failure, Finished, ResultReturned, Returned, ValueReturned};
+pub use serde;
+pub use serde_json;
+pub use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};

@@ -1,0 +1,147 @@
+//! What a handler returned, whatever its type is called: `()`, a value, or a `Result` of either.
+//!
+//! `(&Returned::of(&out)).kind()` is resolved by method lookup: [`ResultReturned`] needs no further reference and is
+//! found first where `out` is a `Result`; everything else is a value. The kind then takes `out` and demands of it
+//! what the handler's own kind demands; the traits exist for the texts of those demands.
+
+use std::marker::PhantomData;
+
+use microagent_core::{Answering, BoxError, Error, Result};
+use serde::Serialize;
+
+/// The type of what a handler returned.
+#[derive(Debug)]
+pub struct Returned<T>(PhantomData<T>);
+
+impl<T> Returned<T> {
+    /// The type of this value.
+    pub fn of(_value: &T) -> Self {
+        Self(PhantomData)
+    }
+}
+
+/// It is a `Result`.
+pub trait ResultReturned {
+    /// The kind.
+    fn kind(&self) -> ResultKind;
+}
+
+impl<T, E> ResultReturned for Returned<std::result::Result<T, E>> {
+    fn kind(&self) -> ResultKind {
+        ResultKind
+    }
+}
+
+/// It is a value.
+pub trait ValueReturned {
+    /// The kind.
+    fn kind(&self) -> ValueKind;
+}
+
+impl<T> ValueReturned for &Returned<T> {
+    fn kind(&self) -> ValueKind {
+        ValueKind
+    }
+}
+
+/// A handler that can fail.
+#[derive(Clone, Copy, Debug)]
+pub struct ResultKind;
+
+impl ResultKind {
+    /// The answer of a receiver.
+    ///
+    /// # Errors
+    /// The handler's own, or a value that cannot be written as JSON.
+    pub fn answer<T: Answer, E: Failure>(
+        self,
+        out: std::result::Result<T, E>,
+    ) -> Result<Answering> {
+        Answering::of(&out.map_err(Failure::into_error)?)
+    }
+
+    /// The end of a handler whose value nobody gets.
+    ///
+    /// # Errors
+    /// The handler's own.
+    pub fn finish<T: Finished, E: Failure>(self, out: std::result::Result<T, E>) -> Result<()> {
+        out.map(drop).map_err(Failure::into_error)
+    }
+
+    /// The agent that was built.
+    ///
+    /// # Errors
+    /// The handler's own.
+    pub fn create<A, E: Failure>(self, out: std::result::Result<A, E>) -> Result<A> {
+        out.map_err(Failure::into_error)
+    }
+}
+
+/// A handler that cannot fail.
+#[derive(Clone, Copy, Debug)]
+pub struct ValueKind;
+
+impl ValueKind {
+    /// The answer of a receiver.
+    ///
+    /// # Errors
+    /// A value that cannot be written as JSON.
+    pub fn answer<T: Answer>(self, out: T) -> Result<Answering> {
+        Answering::of(&out)
+    }
+
+    /// The end of a handler whose value nobody gets.
+    ///
+    /// # Errors
+    /// None.
+    pub fn finish<T: Finished>(self, _out: T) -> Result<()> {
+        Ok(())
+    }
+
+    /// The agent that was built.
+    ///
+    /// # Errors
+    /// None.
+    pub fn create<A>(self, out: A) -> Result<A> {
+        Ok(out)
+    }
+}
+
+/// What a receiver may answer.
+#[diagnostic::on_unimplemented(
+    message = "a receiver cannot return `{Self}`: it cannot be written as JSON",
+    label = "no `()`, no serializable value, and no `Result` of either",
+    note = "what a receiver returns is the answer to a call; derive `serde::Serialize` for `{Self}`, or return `()`"
+)]
+pub trait Answer: Serialize {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize> Answer for T {}
+
+/// What other handlers may return.
+#[diagnostic::on_unimplemented(
+    message = "this handler cannot return `{Self}`: nobody would get it",
+    label = "neither `()` nor a `Result<()>`",
+    note = "only a receiver's value goes anywhere, as the answer to a call; a queue has no answer, and tasks and hooks have no caller"
+)]
+pub trait Finished {}
+
+impl Finished for () {}
+
+/// What a handler may fail with.
+#[diagnostic::on_unimplemented(
+    message = "a handler cannot fail with `{Self}`: it is no error",
+    label = "not convertible into `Box<dyn Error + Send + Sync>`",
+    note = "implement `std::error::Error` for `{Self}` (with `Send + Sync + 'static`), or fail with `microagent::Error`, `anyhow::Error` or `String`"
+)]
+pub trait Failure {
+    /// The error as the runtime knows it; retry advice is kept.
+    fn into_error(self) -> Error;
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: Into<BoxError>> Failure for E {
+    fn into_error(self) -> Error {
+        Error::from_boxed(self.into())
+    }
+}

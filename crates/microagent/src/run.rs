@@ -1,0 +1,53 @@
+//! Running until the operating system or a server says stop. The one place of the library that knows process signals.
+
+use std::future::Future;
+
+use microagent_core::{Error, ErrorKind, Result, RunningAgent};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Running an agent as a process does.
+pub trait RunUntilStopped {
+    /// Lives until Ctrl-C (SIGINT), SIGTERM or the end of a server, and then stops the agent as
+    /// [`RunningAgent::stop`] does.
+    ///
+    /// # Errors
+    /// What a server failed with; [`ServerInterrupt`](microagent_core::ServerInterrupt) is `Ok`.
+    ///
+    /// ```
+    /// use microagent::prelude::*;
+    ///
+    /// struct Once;
+    ///
+    /// #[agent]
+    /// impl Once {
+    ///     #[on(server)]
+    ///     async fn serve(&self) -> Result<()> {
+    ///         Err(ServerInterrupt.into())
+    ///     }
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// Agent::new(Once).start().await?.run_until_stopped().await
+    /// # }).unwrap();
+    /// ```
+    fn run_until_stopped(self) -> impl Future<Output = Result<()>> + Send;
+}
+
+impl<A: ?Sized + Send + Sync> RunUntilStopped for RunningAgent<A> {
+    async fn run_until_stopped(self) -> Result<()> {
+        let no_signals = |error: std::io::Error| {
+            Error::new(
+                ErrorKind::Driver,
+                format!("process signals cannot be heard: {error}"),
+            )
+        };
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = self.stopped() => {}
+        }
+        self.stop().await
+    }
+}

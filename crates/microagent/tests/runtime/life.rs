@@ -1,0 +1,414 @@
+//! The life of one agent: hooks, switches, servers, the stop.
+
+use std::time::Duration;
+
+use microagent::{ErrorKind, prelude::*};
+use tokio::sync::Notify;
+
+use super::{Diary, MAILER, UserCreated, broker, bus, pass};
+
+struct Everything {
+    diary: Diary,
+    set_up: bool,
+}
+
+impl Everything {
+    fn new(diary: &Diary) -> Self {
+        Self {
+            diary: diary.clone(),
+            set_up: false,
+        }
+    }
+}
+
+#[agent]
+impl Everything {
+    #[on(pre_start)]
+    async fn setup(&mut self) {
+        self.set_up = true;
+        self.diary.write("pre_start");
+    }
+
+    #[on(post_start)]
+    async fn live(&self, cx: &Context) -> Result<()> {
+        assert!(self.set_up);
+        self.diary.write("post_start");
+        cx.bus().send("itself", UserCreated { user_id: 1 }).await?;
+        cx.broker().send(MAILER, &json!({"text": "hi"})).await
+    }
+
+    #[receiver(UserCreated)]
+    async fn heard(&self, user_id: u64) {
+        self.diary.write(format!("signal {user_id}"));
+    }
+
+    #[consumer(MAILER)]
+    async fn taken(&self, text: String) {
+        self.diary.write(format!("message {text}"));
+    }
+
+    #[periodic(period = 3600, start_after = 1)]
+    fn tick(&self) {
+        self.diary.write("periodic");
+    }
+
+    #[on(server)]
+    async fn serve(&self, cx: &Context) {
+        self.diary.write("server");
+        cx.shutdown().await;
+        self.diary.write("server ends");
+    }
+
+    #[on(pre_stop)]
+    async fn leave(&self) {
+        self.diary.write("pre_stop");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn hooks_and_handlers_run_in_the_documented_order() {
+    let diary = Diary::default();
+    let agent = Agent::new(Everything::new(&diary))
+        .bus(bus().await)
+        .broker(broker().await)
+        .start()
+        .await
+        .unwrap();
+    assert_eq!(diary.read()[..2], ["pre_start", "post_start"]);
+
+    pass(Duration::from_secs(2)).await;
+    let mut meanwhile = diary.read()[2..].to_vec();
+    meanwhile.sort();
+    assert_eq!(meanwhile, ["message hi", "periodic", "server", "signal 1"]);
+
+    agent.stop().await.unwrap();
+    let mut end = diary.read()[6..].to_vec();
+    end.sort();
+    assert_eq!(end, ["pre_stop", "server ends"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_start_switch_leaves_its_part_out() {
+    let without = |which: &'static str| async move {
+        let diary = Diary::default();
+        let agent = Agent::new(Everything::new(&diary))
+            .bus(bus().await)
+            .broker(broker().await);
+        let agent = match which {
+            "signal 1" => agent.enable_receiving_signals(false),
+            "message hi" => agent.enable_consuming_messages(false),
+            "periodic" => agent.enable_periodic_tasks(false),
+            _ => agent.enable_servers_running(false),
+        };
+        let agent = agent.start().await.unwrap();
+        pass(Duration::from_secs(2)).await;
+        agent.stop().await.unwrap();
+        diary.read()
+    };
+    let parts = ["signal 1", "message hi", "periodic", "server"];
+    for left_out in parts {
+        let done = without(left_out).await;
+        for part in parts {
+            assert_eq!(
+                done.iter().any(|line| line == part),
+                part != left_out,
+                "without {left_out}: {done:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_without_its_connections_is_refused() {
+    let diary = Diary::default();
+    let error = Agent::new(Everything::new(&diary))
+        .broker(broker().await)
+        .start()
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+    assert_eq!(
+        error.to_string(),
+        "Everything has 1 receiver(s) and no bus: start it with `.bus(…)`"
+    );
+
+    let error = Agent::new(Everything::new(&diary))
+        .bus(bus().await)
+        .start()
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "Everything has 1 consumer(s) and no broker: start it with `.broker(…)`"
+    );
+    assert!(diary.read().is_empty(), "{diary:?}");
+}
+
+struct Failing;
+
+#[agent]
+impl Failing {
+    #[receiver(UserCreated)]
+    async fn heard(&self) {}
+
+    #[on(post_start)]
+    async fn live(&self) -> Result<()> {
+        Err("no database".into())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_start_says_why_and_leaves_nothing_running() {
+    let bus = bus().await;
+    let error = Agent::new(Failing)
+        .bus(bus.clone())
+        .start()
+        .await
+        .unwrap_err();
+    assert_eq!(error.to_string(), "post_start hook `live`: no database");
+
+    let nobody = bus
+        .call("test", UserCreated { user_id: 1 })
+        .await
+        .unwrap_err();
+    assert_eq!(nobody.kind(), ErrorKind::NoResponders);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_used_by_handlers_fails_with_a_sentence() {
+    struct Lonely;
+
+    #[agent]
+    impl Lonely {
+        #[on(post_start)]
+        async fn live(&self, cx: &Context) -> Result<()> {
+            cx.bus().send("lonely", UserCreated { user_id: 1 }).await
+        }
+    }
+
+    let error = Agent::new(Lonely).start().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+    assert!(error.to_string().contains("`Lonely`"), "{error}");
+}
+
+struct Slow {
+    diary: Diary,
+}
+
+#[agent]
+impl Slow {
+    #[consumer(MAILER, concurrency = 1, prefetch = 4)]
+    async fn taken(&self, seconds: u64) {
+        self.diary.write(format!("begins {seconds}"));
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        self.diary.write(format!("ends {seconds}"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_lets_what_runs_finish_and_returns_what_waits() {
+    let (diary, broker) = (Diary::default(), broker().await);
+    for seconds in [10, 11, 12] {
+        broker
+            .send(MAILER, &json!({"seconds": seconds}))
+            .await
+            .unwrap();
+    }
+    let agent = Agent::new(Slow {
+        diary: diary.clone(),
+    })
+    .broker(broker.clone())
+    .start()
+    .await
+    .unwrap();
+    pass(Duration::from_secs(1)).await;
+    assert_eq!(
+        broker.length(MAILER).await.unwrap(),
+        0,
+        "all are prefetched"
+    );
+
+    agent.stop().await.unwrap();
+    assert_eq!(diary.read(), ["begins 10", "ends 10"]);
+    assert_eq!(broker.length(MAILER).await.unwrap(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_outlasts_the_grace_is_cut_off_and_goes_back() {
+    let (diary, broker) = (Diary::default(), broker().await);
+    broker.send(MAILER, &json!({"seconds": 50})).await.unwrap();
+    let agent = Agent::new(Slow {
+        diary: diary.clone(),
+    })
+    .broker(broker.clone())
+    .grace(Duration::from_secs(5))
+    .start()
+    .await
+    .unwrap();
+    pass(Duration::from_secs(1)).await;
+
+    let began = tokio::time::Instant::now();
+    agent.stop().await.unwrap();
+    assert_eq!(super::seconds_since(began), 5);
+    assert_eq!(diary.read(), ["begins 50"]);
+    assert_eq!(broker.length(MAILER).await.unwrap(), 1);
+
+    let again = Agent::new(Slow {
+        diary: diary.clone(),
+    })
+    .broker(broker.clone())
+    .start()
+    .await
+    .unwrap();
+    pass(Duration::from_secs(51)).await;
+    again.stop().await.unwrap();
+    assert_eq!(diary.read(), ["begins 50", "begins 50", "ends 50"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_a_running_agent_ends_it() {
+    let (diary, broker) = (Diary::default(), broker().await);
+    let agent = Agent::new(Slow {
+        diary: diary.clone(),
+    })
+    .broker(broker.clone())
+    .start()
+    .await
+    .unwrap();
+    drop(agent);
+    broker.send(MAILER, &json!({"seconds": 1})).await.unwrap();
+    pass(Duration::from_secs(5)).await;
+    assert!(diary.read().is_empty());
+    assert_eq!(broker.length(MAILER).await.unwrap(), 1);
+}
+
+struct Serving {
+    end: fn() -> Result<()>,
+    ended: Notify,
+}
+
+impl Serving {
+    fn new(end: fn() -> Result<()>) -> Self {
+        Self {
+            end,
+            ended: Notify::new(),
+        }
+    }
+}
+
+#[agent]
+impl Serving {
+    #[on(server)]
+    async fn serve(&self) -> Result<()> {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        self.ended.notify_one();
+        (self.end)()
+    }
+
+    #[on(server)]
+    async fn other(&self, cx: &Context) {
+        cx.shutdown().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_done_ends_only_itself() {
+    let agent = Agent::new(Serving::new(|| Ok(()))).start().await.unwrap();
+    agent.agent().ended.notified().await;
+    let goes_on = tokio::time::timeout(Duration::from_secs(60), agent.stopped()).await;
+    assert!(goes_on.is_err());
+    agent.stop().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_interrupt_is_a_graceful_end() {
+    let agent = Agent::new(Serving::new(|| Err(ServerInterrupt.into())))
+        .start()
+        .await
+        .unwrap();
+    agent.stopped().await.unwrap();
+    agent.stop().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_or_panicked_server_is_the_agents_failure() {
+    let agent = Agent::new(Serving::new(|| Err("port is taken".into())))
+        .start()
+        .await
+        .unwrap();
+    assert_eq!(
+        agent.stopped().await.unwrap_err().to_string(),
+        "server hook `serve`: port is taken"
+    );
+    assert!(agent.stop().await.is_err());
+
+    let agent = Agent::new(Serving::new(|| panic!("no socket")))
+        .start()
+        .await
+        .unwrap();
+    let error = agent.stopped().await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.to_string().as_str()),
+        (ErrorKind::Panic, "server hook `serve` panicked: no socket")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn settings_are_read_as_the_type_that_is_asked_for() {
+    #[derive(Debug, Deserialize)]
+    struct Wanted {
+        secret: String,
+    }
+
+    let agent = Agent::new(Serving::new(|| Ok(())))
+        .settings(json!({"secret": "x"}))
+        .start()
+        .await
+        .unwrap();
+    assert_eq!(agent.context().settings::<Wanted>().unwrap().secret, "x");
+    agent.stop().await.unwrap();
+
+    let agent = Agent::new(Serving::new(|| Ok(())))
+        .name("front")
+        .settings(json!({"secret": 7}))
+        .start()
+        .await
+        .unwrap();
+    let error = agent.context().settings::<Wanted>().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+    assert!(
+        error
+            .to_string()
+            .starts_with("the settings of agent `front` do not fit: "),
+        "{error}"
+    );
+    agent.stop().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn info_tells_what_the_agent_is_and_did() {
+    let diary = Diary::default();
+    let bus = Bus::builder("memory://")
+        .prefix("SHOP")
+        .connect()
+        .await
+        .unwrap();
+    let agent = Agent::new(Everything::new(&diary))
+        .bus(bus)
+        .broker(broker().await)
+        .name("front")
+        .start()
+        .await
+        .unwrap();
+    pass(Duration::from_secs(2)).await;
+    let info = agent.info();
+    assert_eq!(
+        (&info["name"], &info["agent"]),
+        (&json!("Everything"), &json!("front"))
+    );
+    assert_eq!(info["bus"], "memory:// SHOP");
+    assert_eq!(info["receivers"][0]["signal"], "user_created");
+    assert_eq!(info["consumers"][0]["queue"], "mailer");
+    assert_eq!(info["stats"]["heard"], json!({"done": 1}));
+    agent.stop().await.unwrap();
+}

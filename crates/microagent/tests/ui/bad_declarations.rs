@@ -1,0 +1,5 @@
+microagent::declare!("no_such_file.json");
+
+microagent::declare!(signals.json);
+
+fn main() {}

@@ -1,0 +1,7 @@
+use microagent::prelude::*;
+
+struct Plain;
+
+fn main() {
+    let _ = Agent::new(Plain);
+}
