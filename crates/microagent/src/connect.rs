@@ -16,7 +16,7 @@ use microagent_core::{
 /// let bus = Bus::connect("memory://").await?;
 /// let other = Bus::builder("memory://").prefix("SHOP").connect().await?;
 /// assert_eq!((bus.prefix(), other.prefix()), ("PUBSUB", "SHOP"));
-/// # Result::Ok(()) }).unwrap();
+/// # Ok::<(), microagent::Error>(()) }).unwrap();
 /// ```
 pub trait Connect: Sized {
     /// What [`builder`](Self::builder) gives.

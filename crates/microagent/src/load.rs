@@ -14,7 +14,7 @@ use microagent_core::{Declarations, Error, ErrorKind, Queue, Result, SignalDecla
 /// let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/signals.json");
 /// let declared = microagent::load_stuff(&format!("file://{path}")).await?;
 /// assert!(declared.signal("user_created").is_some());
-/// # microagent::Result::Ok(()) }).unwrap();
+/// # Ok::<(), microagent::Error>(()) }).unwrap();
 /// ```
 pub async fn load_stuff(source: &str) -> Result<Declarations> {
     let text = match source.split_once("://") {

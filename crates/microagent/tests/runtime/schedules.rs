@@ -169,7 +169,7 @@ async fn cron_follows_the_clock_in_utc_and_in_zones() {
     let began = clock.now();
     let reporting = Reporting {
         diary: diary.clone(),
-        clock: clock.clone(),
+        clock,
         began,
     };
     let agent = Agent::new(reporting).clock(clock).start().await.unwrap();
