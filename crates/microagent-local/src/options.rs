@@ -1,0 +1,102 @@
+//! What a `local:` DSN says: a folder.
+//!
+//! It looks at no file; whether the folder can be used is found out when connecting.
+
+use std::path::{Path, PathBuf};
+
+use microagent_core::{Error, ErrorKind, Result};
+
+const DEFAULT_FOLDER: &str = ".microagent";
+
+/// The folder in which the processes of one machine meet.
+///
+/// ```
+/// use microagent_local::LocalOptions;
+///
+/// assert_eq!(LocalOptions::parse("local:")?.folder().to_str(), Some(".microagent"));
+/// assert_eq!(LocalOptions::parse("local:/var/lib/shop")?.folder().to_str(), Some("/var/lib/shop"));
+///
+/// let refused = LocalOptions::parse("local:shop?durable=false").unwrap_err();
+/// assert!(refused.to_string().contains("`durable`"));
+/// # Ok::<(), microagent_core::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalOptions {
+    folder: PathBuf,
+}
+
+impl LocalOptions {
+    /// Reads a DSN: `local:PATH`, relative to the working directory or absolute; `local:` is `local:.microagent`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Configuration`] for another scheme, a path that begins with `//`, and query parameters, of which there
+    /// are none.
+    pub fn parse(dsn: &str) -> Result<Self> {
+        let Some(rest) = dsn.strip_prefix("local:") else {
+            return Err(refused(
+                dsn,
+                "it does not begin with `local:`; `local:PATH` is allowed",
+            ));
+        };
+        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+        if let Some(name) = query.split(['&', '=']).find(|name| !name.is_empty()) {
+            let why = format!("it has the parameter `{name}`, and `local:` has no parameters");
+            return Err(refused(dsn, &why));
+        }
+        if path.starts_with("//") {
+            let plain = path.trim_start_matches('/');
+            let why = format!(
+                "a path does not begin with `//`: write `local:{plain}` for a relative one, `local:/{plain}` for an \
+                 absolute one"
+            );
+            return Err(refused(dsn, &why));
+        }
+        let folder = if path.is_empty() {
+            DEFAULT_FOLDER
+        } else {
+            path
+        };
+        Ok(Self {
+            folder: folder.into(),
+        })
+    }
+
+    /// The folder, as it was written.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(crate) fn address(&self) -> String {
+        format!("local:{}", self.folder.display())
+    }
+}
+
+fn refused(dsn: &str, why: &str) -> Error {
+    let text = format!("`{dsn}` is no DSN of the local driver: {why}");
+    Error::new(ErrorKind::Configuration, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_what_to_write() {
+        let told = |dsn: &str| LocalOptions::parse(dsn).unwrap_err().to_string();
+        assert!(told("local://shop").contains("`local:shop`"));
+        assert!(told("local:///var/shop").contains("`local:/var/shop`"));
+        assert!(told("redis://x").contains("`local:PATH`"));
+        assert!(told("local:?a").contains("`a`"));
+    }
+
+    #[test]
+    fn the_address_is_the_dsn() {
+        let options = LocalOptions::parse("local:a b/c").unwrap();
+        assert_eq!(options.address(), "local:a b/c");
+        assert_eq!(
+            LocalOptions::parse("local:x?").unwrap().address(),
+            "local:x"
+        );
+    }
+}

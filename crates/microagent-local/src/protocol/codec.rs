@@ -1,0 +1,87 @@
+//! Cuts the stream into frames, and puts them into it.
+
+use std::io;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use tokio_util::codec::{Decoder, Encoder};
+
+use super::{ClientFrame, HubFrame, MAX_FRAME, decode, encode, wire::malformed};
+
+/// The hub's end: reads what clients say.
+#[derive(Debug)]
+pub(crate) struct HubCodec;
+
+/// The client's end: reads what the hub says.
+#[derive(Debug)]
+pub(crate) struct ClientCodec;
+
+impl Decoder for HubCodec {
+    type Item = ClientFrame;
+    type Error = io::Error;
+
+    fn decode(&mut self, src: &mut BytesMut) -> io::Result<Option<ClientFrame>> {
+        cut(src)?.map(decode::client_frame).transpose()
+    }
+}
+
+impl Encoder<HubFrame> for HubCodec {
+    type Error = io::Error;
+
+    fn encode(&mut self, frame: HubFrame, out: &mut BytesMut) -> io::Result<()> {
+        framed(out, |out| encode::hub_frame(out, &frame))
+    }
+}
+
+impl Decoder for ClientCodec {
+    type Item = HubFrame;
+    type Error = io::Error;
+
+    fn decode(&mut self, src: &mut BytesMut) -> io::Result<Option<HubFrame>> {
+        cut(src)?.map(decode::hub_frame).transpose()
+    }
+}
+
+impl Encoder<&ClientFrame> for ClientCodec {
+    type Error = io::Error;
+
+    fn encode(&mut self, frame: &ClientFrame, out: &mut BytesMut) -> io::Result<()> {
+        framed(out, |out| encode::client_frame(out, frame))
+    }
+}
+
+const LENGTH: usize = 4;
+
+/// The next frame, when all of it is there. Nothing is set aside for a length that is only announced.
+fn cut(src: &mut BytesMut) -> io::Result<Option<Bytes>> {
+    let Some(length) = src.first_chunk::<LENGTH>() else {
+        return Ok(None);
+    };
+    let length = u32::from_le_bytes(*length) as usize;
+    if length > MAX_FRAME {
+        return Err(malformed(format!(
+            "a frame of {length} bytes, and {MAX_FRAME} are allowed"
+        )));
+    }
+    if src.len() < LENGTH + length {
+        return Ok(None);
+    }
+    src.advance(LENGTH);
+    Ok(Some(src.split_to(length).freeze()))
+}
+
+fn framed(out: &mut BytesMut, write: impl FnOnce(&mut BytesMut)) -> io::Result<()> {
+    let start = out.len();
+    out.put_u32_le(0);
+    write(out);
+    let length = out.len() - start - LENGTH;
+    if length > MAX_FRAME {
+        out.truncate(start);
+        return Err(malformed(format!(
+            "a frame of {length} bytes, and {MAX_FRAME} are allowed"
+        )));
+    }
+    // Bounded by the check above.
+    let length = u32::try_from(length).unwrap_or(u32::MAX);
+    out[start..start + LENGTH].copy_from_slice(&length.to_le_bytes());
+    Ok(())
+}

@@ -1,0 +1,162 @@
+//! Bytes to frames. Whatever arrives ends in a frame or in an error that says what is wrong; it never panics.
+
+use std::io;
+
+use bytes::Bytes;
+
+use super::{
+    ClientFrame, Failure, Hello, HubFrame, Requested, Settled,
+    encode::MAGIC,
+    wire::{Fields, malformed},
+};
+
+pub(super) fn client_frame(frame: Bytes) -> io::Result<ClientFrame> {
+    let mut fields = Fields(frame);
+    let frame = match fields.u8()? {
+        1 => return hello(fields),
+        2 => ClientFrame::Ping,
+        3 => ClientFrame::Request(fields.u64()?, request(&mut fields)?),
+        other => return Err(unknown("frame", other)),
+    };
+    fields.end()?;
+    Ok(frame)
+}
+
+pub(super) fn hub_frame(frame: Bytes) -> io::Result<HubFrame> {
+    let mut fields = Fields(frame);
+    let frame = match fields.u8()? {
+        1 => {
+            magic(&mut fields)?;
+            // What another version says after this is not ours to judge.
+            return Ok(HubFrame::Welcome {
+                version: fields.u16()?,
+            });
+        }
+        2 => HubFrame::Pong,
+        3 => HubFrame::Done(fields.u64()?, Ok(())),
+        4 => HubFrame::Done(fields.u64()?, Err(failure(&mut fields)?)),
+        5 => HubFrame::Count(fields.u64()?, fields.u64()?),
+        6 => HubFrame::Event {
+            sub: fields.u32()?,
+            channel: fields.text()?,
+            payload: fields.bytes()?,
+        },
+        7 => HubFrame::Missed {
+            sub: fields.u32()?,
+            count: fields.u64()?,
+            lasted: fields.duration()?,
+        },
+        8 => HubFrame::Delivery {
+            consumer: fields.u32()?,
+            message: fields.u64()?,
+            attempt: fields.u32()?,
+            crashes: fields.u32()?,
+            headers: fields.headers()?,
+            payload: fields.bytes()?,
+        },
+        other => return Err(unknown("frame", other)),
+    };
+    fields.end()?;
+    Ok(frame)
+}
+
+fn hello(mut fields: Fields) -> io::Result<ClientFrame> {
+    magic(&mut fields)?;
+    let version = fields.u16()?;
+    if version != super::VERSION {
+        // The rest may be laid out in another way; the version alone decides what comes next.
+        return Ok(ClientFrame::Hello(Hello {
+            version,
+            process: 0,
+            pid: 0,
+        }));
+    }
+    let hello = Hello {
+        version,
+        process: fields.u128()?,
+        pid: fields.u32()?,
+    };
+    fields.end()?;
+    Ok(ClientFrame::Hello(hello))
+}
+
+fn request(fields: &mut Fields) -> io::Result<Requested> {
+    Ok(match fields.u8()? {
+        1 => Requested::Publish {
+            channel: fields.text()?,
+            payload: fields.bytes()?,
+        },
+        2 => Requested::Subscribe {
+            sub: fields.u32()?,
+            pattern: fields.text()?,
+        },
+        3 => Requested::Unsubscribe { sub: fields.u32()? },
+        4 => {
+            let queue = fields.text()?;
+            let delay = Some(fields.duration()?).filter(|delay| !delay.is_zero());
+            let headers = fields.headers()?;
+            let payload = fields.bytes()?;
+            Requested::Send {
+                queue,
+                payload,
+                headers,
+                delay,
+            }
+        }
+        5 => Requested::Consume {
+            consumer: fields.u32()?,
+            queue: fields.text()?,
+            prefetch: fields.u32()?,
+        },
+        6 => Requested::Cancel {
+            consumer: fields.u32()?,
+            give_back: fields.flag()?,
+        },
+        7 => Requested::Settle {
+            consumer: fields.u32()?,
+            message: fields.u64()?,
+            settlement: settlement(fields)?,
+        },
+        8 => Requested::Length {
+            queue: fields.text()?,
+        },
+        9 => Requested::Declare {
+            queue: fields.text()?,
+        },
+        10 => Requested::Goodbye,
+        other => return Err(unknown("request", other)),
+    })
+}
+
+fn settlement(fields: &mut Fields) -> io::Result<Settled> {
+    Ok(match fields.u8()? {
+        1 => Settled::Ack,
+        2 => Settled::Return,
+        3 => Settled::Retry {
+            after: fields.duration()?,
+        },
+        4 => Settled::DeadLetter {
+            queue: fields.text()?,
+            headers: fields.headers()?,
+        },
+        other => return Err(unknown("settlement", other)),
+    })
+}
+
+fn failure(fields: &mut Fields) -> io::Result<Failure> {
+    let kind = Failure::kind_of(fields.u8()?);
+    Ok(Failure::new(kind, fields.text()?.to_string()))
+}
+
+fn magic(fields: &mut Fields) -> io::Result<()> {
+    for expected in MAGIC {
+        if fields.u8()? != *expected {
+            return Err(malformed("the peer does not speak this protocol"));
+        }
+    }
+    Ok(())
+}
+
+fn unknown(what: &str, number: u8) -> io::Error {
+    malformed(format!("the kind of {what} {number} does not exist"))
+}

@@ -1,0 +1,178 @@
+//! Frames to bytes. The kinds are numbered here and in `decode`; a number is never used for something else.
+
+use bytes::{BufMut, BytesMut};
+
+use super::{
+    ClientFrame, Failure, Hello, HubFrame, Requested, Settled,
+    wire::{put_bytes, put_duration, put_headers},
+};
+
+/// What a greeting begins with, in both directions.
+pub(super) const MAGIC: &[u8; 8] = b"microhub";
+
+pub(super) fn client_frame(out: &mut BytesMut, frame: &ClientFrame) {
+    match frame {
+        ClientFrame::Hello(hello) => put_hello(out, hello),
+        ClientFrame::Ping => out.put_u8(2),
+        ClientFrame::Request(id, request) => {
+            out.put_u8(3);
+            out.put_u64_le(*id);
+            put_request(out, request);
+        }
+    }
+}
+
+pub(super) fn hub_frame(out: &mut BytesMut, frame: &HubFrame) {
+    match frame {
+        HubFrame::Welcome { version } => {
+            out.put_u8(1);
+            out.put_slice(MAGIC);
+            out.put_u16_le(*version);
+        }
+        HubFrame::Pong => out.put_u8(2),
+        HubFrame::Done(id, result) => put_done(out, *id, result.as_ref().err()),
+        HubFrame::Count(id, count) => {
+            out.put_u8(5);
+            out.put_u64_le(*id);
+            out.put_u64_le(*count);
+        }
+        HubFrame::Event {
+            sub,
+            channel,
+            payload,
+        } => {
+            out.put_u8(6);
+            out.put_u32_le(*sub);
+            put_bytes(out, channel.as_bytes());
+            put_bytes(out, payload);
+        }
+        HubFrame::Missed { sub, count, lasted } => {
+            out.put_u8(7);
+            out.put_u32_le(*sub);
+            out.put_u64_le(*count);
+            put_duration(out, *lasted);
+        }
+        HubFrame::Delivery {
+            consumer,
+            message,
+            attempt,
+            crashes,
+            headers,
+            payload,
+        } => {
+            out.put_u8(8);
+            out.put_u32_le(*consumer);
+            out.put_u64_le(*message);
+            out.put_u32_le(*attempt);
+            out.put_u32_le(*crashes);
+            put_headers(out, headers);
+            put_bytes(out, payload);
+        }
+    }
+}
+
+fn put_hello(out: &mut BytesMut, hello: &Hello) {
+    out.put_u8(1);
+    out.put_slice(MAGIC);
+    out.put_u16_le(hello.version);
+    out.put_u128_le(hello.process);
+    out.put_u32_le(hello.pid);
+}
+
+fn put_request(out: &mut BytesMut, request: &Requested) {
+    match request {
+        Requested::Publish { channel, payload } => {
+            out.put_u8(1);
+            put_bytes(out, channel.as_bytes());
+            put_bytes(out, payload);
+        }
+        Requested::Subscribe { sub, pattern } => {
+            out.put_u8(2);
+            out.put_u32_le(*sub);
+            put_bytes(out, pattern.as_bytes());
+        }
+        Requested::Unsubscribe { sub } => {
+            out.put_u8(3);
+            out.put_u32_le(*sub);
+        }
+        Requested::Send {
+            queue,
+            payload,
+            headers,
+            delay,
+        } => {
+            out.put_u8(4);
+            put_bytes(out, queue.as_bytes());
+            put_duration(out, delay.unwrap_or_default());
+            put_headers(out, headers);
+            put_bytes(out, payload);
+        }
+        Requested::Consume {
+            consumer,
+            queue,
+            prefetch,
+        } => {
+            out.put_u8(5);
+            out.put_u32_le(*consumer);
+            put_bytes(out, queue.as_bytes());
+            out.put_u32_le(*prefetch);
+        }
+        Requested::Cancel {
+            consumer,
+            give_back,
+        } => {
+            out.put_u8(6);
+            out.put_u32_le(*consumer);
+            out.put_u8(u8::from(*give_back));
+        }
+        Requested::Settle {
+            consumer,
+            message,
+            settlement,
+        } => {
+            out.put_u8(7);
+            out.put_u32_le(*consumer);
+            out.put_u64_le(*message);
+            put_settlement(out, settlement);
+        }
+        Requested::Length { queue } => {
+            out.put_u8(8);
+            put_bytes(out, queue.as_bytes());
+        }
+        Requested::Declare { queue } => {
+            out.put_u8(9);
+            put_bytes(out, queue.as_bytes());
+        }
+        Requested::Goodbye => out.put_u8(10),
+    }
+}
+
+fn put_settlement(out: &mut BytesMut, settlement: &Settled) {
+    match settlement {
+        Settled::Ack => out.put_u8(1),
+        Settled::Return => out.put_u8(2),
+        Settled::Retry { after } => {
+            out.put_u8(3);
+            put_duration(out, *after);
+        }
+        Settled::DeadLetter { queue, headers } => {
+            out.put_u8(4);
+            put_bytes(out, queue.as_bytes());
+            put_headers(out, headers);
+        }
+    }
+}
+
+fn put_done(out: &mut BytesMut, id: u64, failure: Option<&Failure>) {
+    out.put_u8(if failure.is_some() { 4 } else { 3 });
+    out.put_u64_le(id);
+    if let Some(failure) = failure {
+        out.put_u8(failure.code());
+        put_bytes(out, shortened(&failure.text).as_bytes());
+    }
+}
+
+/// As much of a text as a peer accepts.
+fn shortened(text: &str) -> &str {
+    &text[..text.floor_char_boundary(super::MAX_TEXT)]
+}

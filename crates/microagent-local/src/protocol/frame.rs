@@ -1,0 +1,127 @@
+//! The frames: everything that a client and the hub can say to each other.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{Failure, Text};
+use crate::store::{Headers, MessageId};
+
+/// Names a process as long as it lives; its own hub recognises it by that.
+pub(crate) type Token = u128;
+
+/// The number under which the answer to a request comes back. Zero asks for no answer.
+pub(crate) type RequestId = u64;
+
+/// A subscription or a consumer, numbered by the client, unique for its connection.
+pub(crate) type LocalId = u32;
+
+/// What a client says first. Its layout is that of every version, so that any two versions can tell each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Hello {
+    pub(crate) version: u16,
+    pub(crate) process: Token,
+    /// For people who read the hub's log.
+    pub(crate) pid: u32,
+}
+
+/// Client to hub.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum ClientFrame {
+    Hello(Hello),
+    Request(RequestId, Requested),
+    Ping,
+}
+
+/// What a client asks for; each is answered by [`HubFrame::Done`], or by a [`HubFrame::Count`] where a number is the answer.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Requested {
+    /// Answered with the number of subscriptions that hear it.
+    Publish {
+        channel: Text,
+        payload: Bytes,
+    },
+    Subscribe {
+        sub: LocalId,
+        pattern: Text,
+    },
+    Unsubscribe {
+        sub: LocalId,
+    },
+    Send {
+        queue: Text,
+        payload: Bytes,
+        headers: Headers,
+        delay: Option<Duration>,
+    },
+    Consume {
+        consumer: LocalId,
+        queue: Text,
+        prefetch: u32,
+    },
+    /// No more deliveries. What is in flight stays so, or goes back to the head of its queue at once.
+    Cancel {
+        consumer: LocalId,
+        give_back: bool,
+    },
+    Settle {
+        consumer: LocalId,
+        message: MessageId,
+        settlement: Settled,
+    },
+    /// Answered with the number of waiting messages.
+    Length {
+        queue: Text,
+    },
+    Declare {
+        queue: Text,
+    },
+    /// The process leaves in peace. Everything unsettled goes back; answered when all that it asked for is durable.
+    Goodbye,
+}
+
+/// A settlement on the wire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Settled {
+    Ack,
+    Return,
+    Retry {
+        after: Duration,
+    },
+    DeadLetter {
+        queue: Text,
+        /// Beside those that the message has.
+        headers: Headers,
+    },
+}
+
+/// Hub to client.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum HubFrame {
+    /// The hub speaks this version. If it is not the client's, nothing follows.
+    Welcome {
+        version: u16,
+    },
+    Done(RequestId, Result<(), Failure>),
+    Count(RequestId, u64),
+    Event {
+        sub: LocalId,
+        channel: Text,
+        payload: Bytes,
+    },
+    /// This subscription missed signals, because its process reads too slowly.
+    Missed {
+        sub: LocalId,
+        count: u64,
+        lasted: Duration,
+    },
+    Delivery {
+        consumer: LocalId,
+        message: MessageId,
+        attempt: u32,
+        crashes: u32,
+        headers: Headers,
+        payload: Bytes,
+    },
+    Pong,
+}

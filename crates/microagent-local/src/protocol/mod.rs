@@ -1,0 +1,41 @@
+//! What travels between a process and the hub: a greeting with a version, then frames.
+//!
+//! A frame is its length (4 bytes, little endian, without itself), a byte for its kind, and its fields. Everything here is
+//! bytes to values and back; what the values mean is decided by the hub and the client.
+
+mod codec;
+mod decode;
+mod encode;
+mod failure;
+mod frame;
+mod text;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+pub(crate) use codec::{ClientCodec, HubCodec};
+pub(crate) use failure::Failure;
+pub(crate) use frame::{ClientFrame, Hello, HubFrame, Requested, Settled, Token};
+pub(crate) use text::Text;
+
+/// The version that this build speaks. A peer of another version is refused, with both versions in the error.
+pub(crate) const VERSION: u16 = 1;
+
+/// How often a client says that it lives.
+pub(crate) const PING: Duration = Duration::from_secs(5);
+
+/// A peer that was silent for so long is dead, a stopped process included. Both sides judge by it: the hub misses pings,
+/// the client their answers.
+pub(crate) const SILENCE: Duration = Duration::from_secs(20);
+
+/// The most bytes of one frame: the largest payload, its headers, and what stands around them.
+pub(crate) const MAX_FRAME: usize = microagent_core::DEFAULT_MAX_PAYLOAD + 2 * MAX_HEADERS;
+
+/// The most bytes of all headers of a message together.
+pub(crate) const MAX_HEADERS: usize = 1024 * 1024;
+
+/// The most bytes of a word: a queue, a channel, a pattern, the text of an error.
+pub(crate) const MAX_TEXT: usize = 64 * 1024;

@@ -1,0 +1,126 @@
+//! Fields: numbers in little endian, and byte strings with their length in front.
+
+use std::{io, time::Duration};
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+use super::{MAX_HEADERS, MAX_TEXT, Text};
+use crate::store::Headers;
+
+pub(super) fn put_bytes(out: &mut BytesMut, bytes: &[u8]) {
+    // A frame's bound is checked before it is sent, and is far below this.
+    out.put_u32_le(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+    out.put_slice(bytes);
+}
+
+pub(super) fn put_headers(out: &mut BytesMut, headers: &Headers) {
+    out.put_u32_le(u32::try_from(headers.len()).unwrap_or(u32::MAX));
+    for (name, value) in headers {
+        put_bytes(out, name.as_bytes());
+        put_bytes(out, value.as_bytes());
+    }
+}
+
+/// Rounded up to the next millisecond: a delay is never shorter than asked for.
+pub(super) fn put_duration(out: &mut BytesMut, duration: Duration) {
+    let millis = duration.as_nanos().div_ceil(1_000_000);
+    out.put_u64_le(u64::try_from(millis).unwrap_or(u64::MAX));
+}
+
+/// Takes fields off the front of a frame; every lack and every excess is an error.
+pub(super) struct Fields(pub(super) Bytes);
+
+impl Fields {
+    pub(super) fn u8(&mut self) -> io::Result<u8> {
+        self.0.try_get_u8().map_err(short)
+    }
+
+    pub(super) fn u16(&mut self) -> io::Result<u16> {
+        self.0.try_get_u16_le().map_err(short)
+    }
+
+    pub(super) fn u32(&mut self) -> io::Result<u32> {
+        self.0.try_get_u32_le().map_err(short)
+    }
+
+    pub(super) fn u64(&mut self) -> io::Result<u64> {
+        self.0.try_get_u64_le().map_err(short)
+    }
+
+    pub(super) fn u128(&mut self) -> io::Result<u128> {
+        self.0.try_get_u128_le().map_err(short)
+    }
+
+    pub(super) fn flag(&mut self) -> io::Result<bool> {
+        match self.u8()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            other => Err(malformed(format!("{other} stands where 0 or 1 belongs"))),
+        }
+    }
+
+    pub(super) fn bytes(&mut self) -> io::Result<Bytes> {
+        let length = self.u32()? as usize;
+        if length > self.0.len() {
+            return Err(malformed(format!(
+                "a field of {length} bytes, and {} are left of its frame",
+                self.0.len()
+            )));
+        }
+        Ok(self.0.split_to(length))
+    }
+
+    pub(super) fn text(&mut self) -> io::Result<Text> {
+        self.text_within(MAX_TEXT)
+    }
+
+    pub(super) fn duration(&mut self) -> io::Result<Duration> {
+        Ok(Duration::from_millis(self.u64()?))
+    }
+
+    pub(super) fn headers(&mut self) -> io::Result<Headers> {
+        let count = self.u32()? as usize;
+        // Each has two lengths at least, so a lie about the count cannot allocate more than the frame is large.
+        if count > self.0.len() / 8 {
+            return Err(malformed(format!(
+                "{count} headers, and {} bytes are left of their frame",
+                self.0.len()
+            )));
+        }
+        let mut headers = Headers::with_capacity(count);
+        for _ in 0..count {
+            let name = self.text_within(MAX_HEADERS)?.to_string();
+            headers.push((name, self.text_within(MAX_HEADERS)?.to_string()));
+        }
+        Ok(headers)
+    }
+
+    pub(super) fn end(self) -> io::Result<()> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        Err(malformed(format!(
+            "{} bytes are left at the end of a frame",
+            self.0.len()
+        )))
+    }
+
+    fn text_within(&mut self, limit: usize) -> io::Result<Text> {
+        let bytes = self.bytes()?;
+        if bytes.len() > limit {
+            return Err(malformed(format!(
+                "a text of {} bytes, and {limit} are allowed",
+                bytes.len()
+            )));
+        }
+        Text::from_utf8(bytes).ok_or_else(|| malformed("a text is not UTF-8"))
+    }
+}
+
+pub(super) fn malformed(what: impl Into<String>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what.into())
+}
+
+fn short(_: bytes::TryGetError) -> io::Error {
+    malformed("a frame ends before its fields do")
+}
