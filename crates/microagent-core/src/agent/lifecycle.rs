@@ -143,6 +143,8 @@ impl Life {
         if drained.await.is_err() {
             warn!(agent = self.cx.name(), grace = ?self.grace, "grace is over: cutting off what still runs");
             self.killed.cancel();
+            // It may have been a hook that took so long; nothing new comes either way.
+            self.tasks.close();
             // What is cut off only hands its message back now.
             drop(timeout(Duration::from_secs(1), self.tasks.wait()).await);
         }
