@@ -1,0 +1,118 @@
+//! How a connection ends, and what stays when all have ended.
+
+use microagent_core::{ConsumeOptions, ErrorKind, QueueBroker, SendOptions, Settlement};
+
+use super::{
+    BrokerServer,
+    post::{Post, ack, new_queue},
+};
+use crate::suite::skipped;
+
+/// Settlements that were handed over are carried out before the connection ends.
+pub async fn close_flushes_settlements<S: BrokerServer>(server: S) {
+    let post = Post::of(server);
+    let (here, there, queue) = (post.connect().await, post.connect().await, new_queue());
+    for n in 0..50 {
+        here.send(&queue, n.to_string()).await;
+    }
+    let held = here.consume(&queue, 50).await.take(50).await;
+    for delivery in held {
+        drop(delivery.settle(Settlement::Ack));
+    }
+    here.close().await;
+    there.is_empty(&queue).await;
+}
+
+/// Closing ends the streams; what was in flight is delivered to others.
+pub async fn close_ends_the_streams<S: BrokerServer>(server: S) {
+    let post = Post::of(server);
+    let (here, there, queue) = (post.connect().await, post.connect().await, new_queue());
+    let mut consumer = here.consume(&queue, 1).await;
+    let mut idle = here.consume(&new_queue(), 1).await;
+    there.send(&queue, "1").await;
+    let held = consumer.takes("1").await;
+    here.close().await;
+    assert!(
+        consumer.delivery().await.is_none(),
+        "a delivery came after the close"
+    );
+    assert!(
+        idle.delivery().await.is_none(),
+        "a delivery came out of an empty queue"
+    );
+    ack(there.consume(&queue, 1).await.takes("1").await).await;
+    drop(held);
+    there.is_empty(&queue).await;
+}
+
+/// A closed connection says that it is closed, whatever is asked of it.
+pub async fn a_closed_broker_says_so<S: BrokerServer>(server: S) {
+    let post = Post::of(server);
+    let (here, queue) = (post.connect().await, new_queue());
+    here.driver.declare(&queue).await.expect("a queue");
+    here.close().await;
+    let driver = &here.driver;
+    let route = queue.clone().into();
+    let errors = [
+        driver
+            .send(&route, "{}".into(), SendOptions::default())
+            .await
+            .err(),
+        driver
+            .consume(&queue, ConsumeOptions::default())
+            .await
+            .err(),
+        driver.length(&queue).await.err(),
+        driver.declare(&queue).await.err(),
+        driver.ready().await.err(),
+    ];
+    for error in errors {
+        assert_eq!(error.map(|error| error.kind()), Some(ErrorKind::Closed));
+    }
+}
+
+/// Closing twice, also at the same time, is harmless.
+pub async fn closing_twice_is_harmless<S: BrokerServer>(server: S) {
+    let post = Post::of(server);
+    let here = post.connect().await;
+    tokio::join!(here.close(), here.close());
+    here.close().await;
+}
+
+/// The end of one connection is nothing to the others.
+pub async fn closing_one_leaves_the_others<S: BrokerServer>(server: S) {
+    let post = Post::of(server);
+    let (closed, open, queue) = (post.connect().await, post.connect().await, new_queue());
+    let _idle = closed.consume(&queue, 1).await;
+    let mut consumer = open.consume(&queue, 1).await;
+    closed.close().await;
+    for n in 0..3 {
+        open.send(&queue, n.to_string()).await;
+        ack(consumer.takes(&n.to_string()).await).await;
+    }
+}
+
+/// Messages survive the end of every connection, where the driver promises it.
+pub async fn messages_outlive_all_connections<S: BrokerServer>(server: S) {
+    let post = Post::of(server);
+    let (here, queue) = (post.connect().await, new_queue());
+    if !here.driver.caps().durable {
+        return skipped(
+            "messages_outlive_all_connections",
+            "this driver promises no durability",
+        );
+    }
+    for n in 0..3 {
+        here.send(&queue, n.to_string()).await;
+    }
+    let mut consumer = here.consume(&queue, 1).await;
+    ack(consumer.takes("0").await).await;
+    here.close().await;
+    drop((consumer, here));
+
+    let later = post.connect().await;
+    let mut consumer = later.consume(&queue, 1).await;
+    ack(consumer.takes("1").await).await;
+    ack(consumer.takes("2").await).await;
+    consumer.is_quiet().await;
+}

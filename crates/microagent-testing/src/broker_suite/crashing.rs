@@ -1,0 +1,188 @@
+//! What becomes of messages whose process died with them, and of connections that were cut.
+
+use std::time::Duration;
+
+use futures_util::future::join;
+use microagent_core::{Delivery, QueueBroker, Settlement};
+
+use super::{
+    BrokerServer,
+    post::{Post, ack, bodies_of, new_queue, retry, settle},
+};
+use crate::suite::skipped;
+
+const NO_CRASH: &str = "this server cannot let a process die";
+
+/// A message whose process died with it is delivered again, as a suspect: its crashes count, its attempts do not.
+pub async fn a_crash_returns_what_was_in_flight<S: BrokerServer>(server: S) {
+    let post = Post::of(server);
+    let (dying, other, queue) = (post.connect().await, post.connect().await, new_queue());
+    other.send(&queue, r#"{"n":1}"#).await;
+    let mut consumer = dying.consume(&queue, 1).await;
+    retry(consumer.next().await, Duration::ZERO).await;
+    let _in_flight = consumer.next().await;
+    if !post.crash(&dying).await {
+        return skipped("a_crash_returns_what_was_in_flight", NO_CRASH);
+    }
+    let suspect = other.consume(&queue, 1).await.takes(r#"{"n":1}"#).await;
+    assert_eq!(
+        (suspect.message().attempt(), suspect.message().crashes()),
+        (2, 1)
+    );
+    ack(suspect).await;
+    other.is_empty(&queue).await;
+}
+
+/// Every crash counts, until the message is settled otherwise.
+pub async fn crashes_add_up<S: BrokerServer>(server: S) {
+    let post = Post::of(server);
+    let (other, queue) = (post.connect().await, new_queue());
+    other.send(&queue, "killer").await;
+    for crashes in 0..3 {
+        let dying = post.connect().await;
+        let in_flight = dying.consume(&queue, 1).await.takes("killer").await;
+        assert_eq!(in_flight.message().crashes(), crashes);
+        if !post.crash(&dying).await {
+            return skipped("crashes_add_up", NO_CRASH);
+        }
+    }
+    let suspect = other.consume(&queue, 1).await.takes("killer").await;
+    assert_eq!(
+        (suspect.message().attempt(), suspect.message().crashes()),
+        (1, 3)
+    );
+    ack(suspect).await;
+}
+
+/// What waited in the queue, or was given back before, is no suspect.
+pub async fn a_crash_suspects_only_what_was_in_flight<S: BrokerServer>(server: S) {
+    let post = Post::of(server);
+    let (dying, other, queue) = (post.connect().await, post.connect().await, new_queue());
+    for body in ["in flight", "returned", "waiting"] {
+        other.send(&queue, body).await;
+    }
+    let mut held = dying.consume(&queue, 2).await.take(2).await;
+    settle(held.remove(1), Settlement::Return).await;
+    if !post.crash(&dying).await {
+        return skipped("a_crash_suspects_only_what_was_in_flight", NO_CRASH);
+    }
+    let mut consumer = other.consume(&queue, 1).await;
+    let mut crashed = Vec::new();
+    for _ in 0..3 {
+        let delivery = consumer.next().await;
+        if delivery.message().crashes() > 0 {
+            crashed.extend(bodies_of(std::slice::from_ref(&delivery)));
+        }
+        ack(delivery).await;
+    }
+    assert_eq!(crashed, ["in flight"]);
+}
+
+/// A suspect comes when nothing else of the process is in flight, and nothing comes beside it.
+pub async fn suspects_run_alone<S: BrokerServer>(server: S) {
+    let post = Post::of(server);
+    let (dying, other, queue) = (post.connect().await, post.connect().await, new_queue());
+    for n in 0..5 {
+        other.send(&queue, n.to_string()).await;
+    }
+    let _in_flight = dying.consume(&queue, 2).await.take(2).await;
+    if !post.crash(&dying).await {
+        return skipped("suspects_run_alone", NO_CRASH);
+    }
+    let mut consumer = other.consume(&queue, 10).await;
+    let (mut bystanders, mut suspects, mut settled) = (Vec::new(), 0, 0);
+    while settled < 5 {
+        match consumer.moment().await {
+            Some(suspect) if suspect.message().crashes() > 0 => {
+                assert!(
+                    bystanders.is_empty(),
+                    "{suspect:?} came beside {bystanders:?}"
+                );
+                consumer.is_quiet().await;
+                ack(suspect).await;
+                (suspects, settled) = (suspects + 1, settled + 1);
+            }
+            Some(bystander) => bystanders.push(bystander),
+            None => {
+                settled += bystanders.len();
+                ack_all(&mut bystanders).await;
+            }
+        }
+    }
+    assert_eq!(suspects, 2);
+}
+
+async fn ack_all(deliveries: &mut Vec<Delivery>) {
+    for delivery in deliveries.drain(..) {
+        ack(delivery).await;
+    }
+}
+
+/// A suspect is alone in its process, not only in its queue.
+pub async fn suspects_run_alone_among_queues<S: BrokerServer>(server: S) {
+    let post = Post::of(server);
+    let (dying, other) = (post.connect().await, post.connect().await);
+    let (queue, neighbour) = (new_queue(), new_queue());
+    other.send(&queue, "suspect").await;
+    let _in_flight = dying.consume(&queue, 1).await.next().await;
+    other.send(&neighbour, "1").await;
+    let mut neighbours = other.consume(&neighbour, 4).await;
+    let bystander = neighbours.takes("1").await;
+    if !post.crash(&dying).await {
+        return skipped("suspects_run_alone_among_queues", NO_CRASH);
+    }
+    let mut consumer = other.consume(&queue, 4).await;
+    consumer.is_quiet().await;
+    ack(bystander).await;
+    let suspect = consumer.takes("suspect").await;
+    other.send(&neighbour, "2").await;
+    neighbours.is_quiet().await;
+    ack(suspect).await;
+    ack(neighbours.takes("2").await).await;
+}
+
+/// What a dead process still holds settles nothing: the message stays with its new consumer.
+pub async fn the_dead_settle_nothing<S: BrokerServer>(server: S) {
+    let post = Post::of(server);
+    let (dying, other, queue) = (post.connect().await, post.connect().await, new_queue());
+    other.send(&queue, "1").await;
+    let late = dying.consume(&queue, 1).await.next().await;
+    if !post.crash(&dying).await {
+        return skipped("the_dead_settle_nothing", NO_CRASH);
+    }
+    let suspect = other.consume(&queue, 1).await.next().await;
+    assert!(
+        late.ack().await.is_err(),
+        "a dead process's settlement was confirmed"
+    );
+    retry(suspect, Duration::ZERO).await;
+    ack(other.consume(&queue, 1).await.takes("1").await).await;
+}
+
+/// After its connections were cut a consumer goes on: what it held and what was sent meanwhile are delivered, and none is lost.
+pub async fn a_cut_connection_is_healed<S: BrokerServer>(server: S) {
+    let post = Post::of(server);
+    let (here, there, queue) = (post.connect().await, post.connect().await, new_queue());
+    there.send(&queue, "1").await;
+    let mut consumer = here.consume(&queue, 4).await;
+    let held = consumer.takes("1").await;
+    if !post.server.cut().await {
+        return skipped(
+            "a_cut_connection_is_healed",
+            "this server cannot cut connections",
+        );
+    }
+    let ready = join(here.driver.ready(), there.driver.ready());
+    let (one, other) = post.patience.wait("the connections", ready).await;
+    one.and(other).expect("connections that are healed");
+    drop(held);
+    there.send(&queue, "2").await;
+    let mut bodies = Vec::new();
+    while bodies.len() < 2 {
+        let delivery = consumer.next().await;
+        bodies.extend(bodies_of(std::slice::from_ref(&delivery)));
+        ack(delivery).await;
+    }
+    bodies.sort();
+    assert_eq!(bodies, ["1", "2"]);
+}

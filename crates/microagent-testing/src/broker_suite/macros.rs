@@ -1,0 +1,79 @@
+//! The list of clauses, as the tests of a driver.
+
+/// The conformance suite of queue brokers, on a [`BrokerServer`](crate::BrokerServer): one test for each clause, in a module
+/// `broker`.
+///
+/// - `broker_suite!(Server)` runs in real time, for drivers of servers.
+/// - `broker_suite!(paused, Server)` runs in tokio's paused time, for drivers that wait for nothing outside the runtime.
+/// - `broker_suite!(needs = "a Redis server: scripts/services", Server)` is ignored, with this reason, unless the tests
+///   run with `--include-ignored`.
+#[macro_export]
+macro_rules! broker_suite {
+    (paused, $server:ty) => { $crate::broker_suite!(@clauses Paused, $server, []); };
+    (needs = $needs:literal, $server:ty) => { $crate::broker_suite!(@clauses Real, $server, [#[ignore = $needs]]); };
+    (@clauses $time:ident, $server:ty, $attributes:tt) => {
+        type BrokerSuiteServer = $server;
+        mod broker {
+            use super::BrokerSuiteServer;
+            $crate::__clauses!(broker_suite::consuming, BrokerServer, $time, BrokerSuiteServer, $attributes, [
+                what_was_sent_before_is_delivered,
+                a_waiting_consumer_is_woken,
+                one_consumer_gets_them_in_order,
+                a_message_is_with_one_consumer,
+                a_full_consumer_leaves_the_rest_to_others,
+                prefetch_is_the_most_that_is_unsettled,
+                queues_do_not_leak,
+                a_payload_is_untouched,
+                a_mebibyte_arrives_whole,
+                length_counts_what_waits,
+                declaring_again_changes_nothing,
+            ]);
+            $crate::__clauses!(broker_suite::settling, BrokerServer, $time, BrokerSuiteServer, $attributes, [
+                acked_is_gone,
+                settled_in_any_order,
+                returned_comes_next_as_the_same_attempt,
+                dropped_is_returned,
+                a_retry_waits_and_counts,
+                a_retry_without_delay_comes_at_once,
+                a_waiting_retry_is_in_nobody_s_way,
+                a_retry_outlives_its_connection,
+                a_dead_letter_arrives_with_its_reason,
+                dead_letters_go_where_they_are_told,
+                dropping_the_stream_returns_the_rest,
+                settling_outlives_the_stream,
+            ]);
+            $crate::__clauses!(broker_suite::crashing, BrokerServer, $time, BrokerSuiteServer, $attributes, [
+                a_crash_returns_what_was_in_flight,
+                crashes_add_up,
+                a_crash_suspects_only_what_was_in_flight,
+                suspects_run_alone,
+                suspects_run_alone_among_queues,
+                the_dead_settle_nothing,
+                a_cut_connection_is_healed,
+            ]);
+            $crate::__clauses!(broker_suite::options, BrokerServer, $time, BrokerSuiteServer, $attributes, [
+                a_delay_is_kept_or_refused,
+                headers_travel_or_are_refused,
+                keys_keep_order_or_are_refused,
+                exchanges_are_refused_where_there_are_none,
+                exchanges_send_to_all_their_queues,
+                topics_choose_the_queue,
+                unknown_consumer_options_are_refused,
+                too_large_is_refused,
+            ]);
+            $crate::__clauses!(broker_suite::closing, BrokerServer, $time, BrokerSuiteServer, $attributes, [
+                close_flushes_settlements,
+                close_ends_the_streams,
+                a_closed_broker_says_so,
+                closing_twice_is_harmless,
+                closing_one_leaves_the_others,
+                messages_outlive_all_connections,
+            ]);
+            $crate::__clauses!(broker_suite::load, BrokerServer, $time, BrokerSuiteServer, $attributes, [
+                a_thousand_through_two_consumers,
+                concurrent_senders_lose_nothing,
+            ]);
+        }
+    };
+    ($server:ty) => { $crate::broker_suite!(@clauses Real, $server, []); };
+}

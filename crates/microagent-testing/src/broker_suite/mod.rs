@@ -1,0 +1,23 @@
+//! The conformance suite of queue brokers: one documented function for each clause of the contract of
+//! [`QueueBroker`](microagent_core::QueueBroker).
+//!
+//! It cannot test what takes the death of the server itself, and it tests crashes and cut connections where
+//! [`BrokerServer`] can make them.
+
+#![expect(
+    clippy::expect_used,
+    reason = "a clause fails by a panic that says what was to come"
+)]
+
+mod macros;
+mod post;
+mod server;
+
+pub mod closing;
+pub mod consuming;
+pub mod crashing;
+pub mod load;
+pub mod options;
+pub mod settling;
+
+pub use self::server::BrokerServer;

@@ -1,0 +1,288 @@
+//! One settlement for each delivery: what it does to the message, and to its neighbours.
+
+use std::time::Duration;
+
+use microagent_core::{DeadReason, Message, Queue, QueueBroker, SendOptions, Settlement, header};
+use tokio::time::Instant;
+
+use super::{
+    BrokerServer,
+    post::{Post, ack, bodies_of, body_of, new_queue, retry, settle},
+};
+
+const SHORTLY: Duration = Duration::from_millis(80);
+
+/// Acknowledged, a message is gone: from the queue, and from what comes back when its connection ends.
+pub async fn acked_is_gone<S: BrokerServer>(server: S) {
+    let post = Post::of(server);
+    let (here, there, queue) = (post.connect().await, post.connect().await, new_queue());
+    here.send(&queue, "1").await;
+    ack(here.consume(&queue, 1).await.takes("1").await).await;
+    here.close().await;
+    there.length_is(&queue, 0).await;
+    there.send(&queue, "2").await;
+    ack(there.consume(&queue, 1).await.takes("2").await).await;
+    there.is_empty(&queue).await;
+}
+
+/// Settlements may come in any order.
+pub async fn settled_in_any_order<S: BrokerServer>(server: S) {
+    let post = Post::of(server);
+    let (here, there, queue) = (post.connect().await, post.connect().await, new_queue());
+    for n in 0..6 {
+        here.send(&queue, n.to_string()).await;
+    }
+    let mut held = here.consume(&queue, 6).await.take(6).await;
+    for at in [5, 1, 3] {
+        ack(held.remove(at)).await;
+    }
+    assert_eq!(bodies_of(&held), ["0", "2", "3"]);
+    for delivery in held {
+        settle(delivery, Settlement::Return).await;
+    }
+    assert_eq!(
+        bodies_of(&there.consume(&queue, 6).await.take(3).await),
+        ["0", "2", "3"]
+    );
+}
+
+/// Returned, a message goes to the head of its queue, and nothing is counted.
+pub async fn returned_comes_next_as_the_same_attempt<S: BrokerServer>(server: S) {
+    let post = Post::of(server);
+    let (here, queue) = (post.connect().await, new_queue());
+    here.send(&queue, "1").await;
+    here.send(&queue, "2").await;
+    let mut consumer = here.consume(&queue, 1).await;
+    settle(consumer.takes("1").await, Settlement::Return).await;
+    let again = consumer.takes("1").await;
+    assert_eq!(
+        (again.message().attempt(), again.message().crashes()),
+        (1, 0)
+    );
+    ack(again).await;
+    ack(consumer.takes("2").await).await;
+}
+
+/// A delivery that is dropped unsettled is returned.
+pub async fn dropped_is_returned<S: BrokerServer>(server: S) {
+    let post = Post::of(server);
+    let (here, queue) = (post.connect().await, new_queue());
+    here.send(&queue, "1").await;
+    let mut consumer = here.consume(&queue, 1).await;
+    drop(consumer.takes("1").await);
+    let again = consumer.takes("1").await;
+    assert_eq!(
+        (again.message().attempt(), again.message().crashes()),
+        (1, 0)
+    );
+    ack(again).await;
+}
+
+/// Retried, a message comes again not before its time, as the next attempt, each time with its body and headers.
+pub async fn a_retry_waits_and_counts<S: BrokerServer>(server: S) {
+    let post = Post::of(server);
+    let (here, queue) = (post.connect().await, new_queue());
+    let mut options = SendOptions::default();
+    if here.driver.caps().headers {
+        options.headers = vec![("trace".to_owned(), "t1".to_owned())];
+    }
+    let headers = options.headers.clone();
+    here.send_with(&queue, r#"{"n":1}"#, options).await;
+    let mut consumer = here.consume(&queue, 1).await;
+    for attempt in 1..=4 {
+        let delivery = consumer.takes(r#"{"n":1}"#).await;
+        assert_eq!(delivery.message().attempt(), attempt);
+        for (name, value) in &headers {
+            assert_eq!(delivery.message().header(name), Some(value.as_str()));
+        }
+        let began = Instant::now();
+        retry(delivery, SHORTLY).await;
+        let again = consumer.next().await;
+        assert!(
+            waited(began, SHORTLY),
+            "it came after {:?}",
+            began.elapsed()
+        );
+        settle(again, Settlement::Return).await;
+    }
+}
+
+/// Whether so much time has passed since, but for the rounding of a server's clock.
+fn waited(since: Instant, time: Duration) -> bool {
+    since.elapsed() + Duration::from_millis(2) >= time
+}
+
+/// A retry without a delay comes at once.
+pub async fn a_retry_without_delay_comes_at_once<S: BrokerServer>(server: S) {
+    let post = Post::of(server);
+    let (here, queue) = (post.connect().await, new_queue());
+    here.send(&queue, "1").await;
+    let mut consumer = here.consume(&queue, 1).await;
+    retry(consumer.next().await, Duration::ZERO).await;
+    let again = consumer.takes("1").await;
+    assert_eq!(again.message().attempt(), 2);
+    ack(again).await;
+    here.is_empty(&queue).await;
+}
+
+/// A message that waits for its retry holds up nobody, is counted nowhere, and takes no place of its consumer.
+pub async fn a_waiting_retry_is_in_nobody_s_way<S: BrokerServer>(server: S) {
+    let post = Post::of(server);
+    let (here, queue) = (post.connect().await, new_queue());
+    here.send(&queue, "failing").await;
+    here.send(&queue, "next").await;
+    let mut consumer = here.consume(&queue, 1).await;
+    retry(consumer.takes("failing").await, Duration::from_secs(1)).await;
+    let next = consumer.takes("next").await;
+    here.length_is(&queue, 0).await;
+    ack(next).await;
+    let again = consumer.takes("failing").await;
+    assert_eq!(again.message().attempt(), 2);
+    ack(again).await;
+}
+
+/// A retry outlives the connection that asked for it.
+pub async fn a_retry_outlives_its_connection<S: BrokerServer>(server: S) {
+    let post = Post::of(server);
+    let (here, there, queue) = (post.connect().await, post.connect().await, new_queue());
+    there.send(&queue, "1").await;
+    retry(here.consume(&queue, 1).await.takes("1").await, SHORTLY).await;
+    here.close().await;
+    let again = there.consume(&queue, 1).await.takes("1").await;
+    assert_eq!(
+        (again.message().attempt(), again.message().crashes()),
+        (2, 0)
+    );
+    ack(again).await;
+}
+
+/// A dead letter is in its queue with the same body and, where there are headers, with its own and the reason; it is gone
+/// from where it was.
+pub async fn a_dead_letter_arrives_with_its_reason<S: BrokerServer>(server: S) {
+    let post = Post::of(server);
+    let (here, queue) = (post.connect().await, new_queue());
+    let mut options = SendOptions::default();
+    if here.driver.caps().headers {
+        options.headers = vec![("trace".to_owned(), "t1".to_owned())];
+    }
+    here.send_with(&queue, "\u{1F4EE} no JSON", options).await;
+    let mut consumer = here.consume(&queue, 1).await;
+    retry(consumer.next().await, Duration::ZERO).await;
+    settle(consumer.next().await, parked(&queue.dead_letter())).await;
+
+    let dead = Queue::named(queue.dead_letter()).expect("the name of a dead-letter queue");
+    here.length_is(&dead, 1).await;
+    let letter = here
+        .consume(&dead, 1)
+        .await
+        .takes("\u{1F4EE} no JSON")
+        .await;
+    assert_eq!(
+        (letter.message().queue(), letter.message().attempt()),
+        (dead.name(), 1)
+    );
+    if here.driver.caps().headers {
+        has_its_reason(letter.message(), &queue);
+    }
+    ack(letter).await;
+    drop(consumer);
+    here.is_empty(&queue).await;
+}
+
+fn has_its_reason(letter: &Message, queue: &Queue) {
+    let expected = [
+        ("trace", "t1"),
+        (header::DEAD_REASON, "failed"),
+        (header::DEAD_DETAIL, "smtp said \"no\""),
+        (header::DEAD_QUEUE, queue.name()),
+        (header::DEAD_ATTEMPTS, "2"),
+    ];
+    for (name, value) in expected {
+        assert_eq!(letter.header(name), Some(value), "the header {name}");
+    }
+    let at = letter
+        .header(header::DEAD_AT)
+        .and_then(|at| at.parse::<u64>().ok());
+    assert!(at.is_some_and(|at| at > 0), "the time of death is {at:?}");
+}
+
+fn parked(queue: &str) -> Settlement {
+    Settlement::DeadLetter {
+        queue: queue.to_owned(),
+        reason: DeadReason::Failed,
+        detail: "smtp said \"no\"".to_owned(),
+    }
+}
+
+/// The queue for dead letters can be any queue, one that is consumed included.
+pub async fn dead_letters_go_where_they_are_told<S: BrokerServer>(server: S) {
+    let post = Post::of(server);
+    let (here, there, queue, other) = (
+        post.connect().await,
+        post.connect().await,
+        new_queue(),
+        new_queue(),
+    );
+    let mut undertaker = there.consume(&other, 4).await;
+    here.send(&queue, "1").await;
+    settle(
+        here.consume(&queue, 1).await.next().await,
+        parked(other.name()),
+    )
+    .await;
+    ack(undertaker.takes("1").await).await;
+}
+
+/// What a consumer had fetched and not given out goes back uncounted when its stream is dropped; what it had given out
+/// stays with its holder.
+pub async fn dropping_the_stream_returns_the_rest<S: BrokerServer>(server: S) {
+    let post = Post::of(server);
+    let (here, there, queue) = (post.connect().await, post.connect().await, new_queue());
+    for n in 0..5 {
+        here.send(&queue, n.to_string()).await;
+    }
+    let mut consumer = here.consume(&queue, 5).await;
+    let held = consumer.takes("0").await;
+    drop(consumer);
+    let mut successor = there.consume(&queue, 5).await;
+    let rest = successor.take(4).await;
+    assert_eq!(bodies_of(&rest), ["1", "2", "3", "4"]);
+    for delivery in &rest {
+        let message = delivery.message();
+        assert_eq!(
+            (message.attempt(), message.crashes()),
+            (1, 0),
+            "{}",
+            body_of(message)
+        );
+    }
+    successor.is_quiet().await;
+    ack(held).await;
+    for delivery in rest {
+        ack(delivery).await;
+    }
+}
+
+/// What was taken out of a stream is settled when the stream is gone, however it is settled.
+pub async fn settling_outlives_the_stream<S: BrokerServer>(server: S) {
+    let post = Post::of(server);
+    let (here, there, queue) = (post.connect().await, post.connect().await, new_queue());
+    for n in 0..3 {
+        here.send(&queue, n.to_string()).await;
+    }
+    let mut held = here.consume(&queue, 3).await.take(3).await;
+    ack(held.remove(0)).await;
+    retry(held.remove(0), Duration::ZERO).await;
+    settle(held.remove(0), Settlement::Return).await;
+    let left = there.consume(&queue, 3).await.take(2).await;
+    assert_eq!(bodies_of(&left), ["1", "2"]);
+    for delivery in left {
+        let attempt = if body_of(delivery.message()) == "1" {
+            2
+        } else {
+            1
+        };
+        assert_eq!(delivery.message().attempt(), attempt);
+        ack(delivery).await;
+    }
+}

@@ -1,0 +1,19 @@
+//! The conformance suite of signal buses: one documented function for each clause of the contract of
+//! [`SignalBus`](microagent_core::SignalBus).
+//!
+//! It does not test how a driver heals a lost connection unless [`BusServer::cut`] can cut one.
+
+#![expect(
+    clippy::expect_used,
+    reason = "a clause fails by a panic that says what was to come"
+)]
+
+mod macros;
+mod server;
+
+pub mod closing;
+pub mod listening;
+pub mod payload;
+pub mod rpc;
+
+pub use self::server::BusServer;

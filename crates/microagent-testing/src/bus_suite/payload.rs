@@ -1,0 +1,38 @@
+//! What arrives is what was sent.
+
+use super::{BusServer, server::Radio};
+
+/// A payload is bytes, whatever they are: none, all 256, text that looks like a protocol.
+pub async fn a_payload_is_untouched<S: BusServer>(server: S) {
+    let radio = Radio::of(server);
+    let (here, there) = (radio.connect().await, radio.connect().await);
+    let channel = radio.channel("s:a");
+    let mut listener = here.listen(&radio.channel("s:*")).await;
+    let every_byte: Vec<u8> = (0..=255).collect();
+    let payloads: [&[u8]; 5] = [
+        b"",
+        b"\xff",
+        &every_byte,
+        b"*1\r\n$4\r\nPING\r\n",
+        b"{\"a\": 1}\n",
+    ];
+    for payload in payloads {
+        there.publish(&channel, payload.to_vec()).await;
+        listener.hears(&channel, payload).await;
+    }
+}
+
+/// A mebibyte arrives whole, and what follows it as well.
+pub async fn a_mebibyte_arrives_whole<S: BusServer>(server: S) {
+    let radio = Radio::of(server);
+    let (here, there) = (radio.connect().await, radio.connect().await);
+    let channel = radio.channel("s:a");
+    let mut listener = here.listen(&radio.channel("s:*")).await;
+    let big: Vec<u8> = (0..1 << 20).map(|at: u32| at.to_le_bytes()[0]).collect();
+    there.publish(&channel, big.clone()).await;
+    there.publish(&channel, "next").await;
+    let heard = listener.next().await;
+    assert_eq!(heard.payload.len(), big.len());
+    assert!(heard.payload == big, "a mebibyte arrived with other bytes");
+    listener.hears(&channel, b"next").await;
+}

@@ -1,0 +1,164 @@
+//! Calls between processes, which rest on the bus alone: an answer is a signal too.
+
+mod responder;
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use microagent_core::{ErrorKind, Receivers};
+
+use self::responder::{Probe, respond};
+use super::{BusServer, server::Radio};
+
+/// A call gets the first answer.
+pub async fn a_call_gets_an_answer<S: BusServer>(server: S) {
+    let radio = Radio::of(server);
+    let (here, there) = (radio.bus().await, radio.bus().await);
+    let _agent = respond(&there, 1).await;
+    let answer = radio
+        .patience
+        .wait(
+            "an answer",
+            here.call("suite", Probe { n: 41 }).into_future(),
+        )
+        .await;
+    let answer = answer.expect("an answer");
+    assert_eq!(answer.get::<i64>("Responder.probe").expect("a number"), 42);
+}
+
+/// An agent is called through its own bus as well.
+pub async fn a_call_reaches_its_own_process<S: BusServer>(server: S) {
+    let radio = Radio::of(server);
+    let bus = radio.bus().await;
+    let _agent = respond(&bus, 1).await;
+    let answer = radio
+        .patience
+        .wait("an answer", bus.call("suite", Probe { n: 1 }).into_future())
+        .await;
+    assert_eq!(
+        answer.expect("an answer").one::<i64>().expect("a number"),
+        2
+    );
+}
+
+/// A waiter hears every process that answers.
+pub async fn a_waiter_hears_every_process<S: BusServer>(server: S) {
+    let radio = Radio::of(server);
+    let here = radio.bus().await;
+    let others = [radio.bus().await, radio.bus().await, radio.bus().await];
+    let _agents = join_all(others.iter().zip(1..).map(|(bus, plus)| respond(bus, plus))).await;
+    let waiting = here.waiter("suite", Probe { n: 10 }).into_future();
+    let mut waiter = radio
+        .patience
+        .wait("a waiter", waiting)
+        .await
+        .expect("a waiter");
+    let mut values = Vec::new();
+    for _ in &others {
+        let answer = radio.patience.wait("an answer", waiter.next()).await;
+        values.push(answer.expect("an answer").one::<i64>().expect("a number"));
+    }
+    values.sort_unstable();
+    assert_eq!(values, [11, 12, 13]);
+}
+
+/// A call that nobody hears fails at once where the server counts, and by its timeout where it does not.
+pub async fn a_call_that_nobody_hears_fails<S: BusServer>(server: S) {
+    let radio = Radio::of(server);
+    let (here, station) = (radio.bus().await, radio.connect().await);
+    let counts = station.publish(&radio.channel("probe:a"), "{}").await != Receivers::Unknown;
+    let timeout = if counts {
+        S::PATIENCE
+    } else {
+        Duration::from_millis(200)
+    };
+    let call = here.call("suite", Probe { n: 1 }).timeout(timeout);
+    let error = call.await.expect_err("nobody listens");
+    let expected = if counts {
+        ErrorKind::NoResponders
+    } else {
+        ErrorKind::Timeout
+    };
+    assert_eq!(error.kind(), expected, "{error}");
+}
+
+/// A call that is heard and not answered ends with its timeout, and leaves nothing behind.
+pub async fn an_unanswered_call_times_out<S: BusServer>(server: S) {
+    let radio = Radio::of(server);
+    let (here, station) = (radio.bus().await, radio.connect().await);
+    let mut listener = station.listen(&radio.channel("probe:*")).await;
+    let call = here
+        .call("suite", Probe { n: 1 })
+        .timeout(Duration::from_millis(100));
+    let error = call.await.expect_err("nobody answers");
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    assert!(listener.next().await.channel.contains(":probe:suite#"));
+    assert_eq!(here.call_counts(), (0, 0));
+}
+
+/// A receiver's failure is the caller's error, in its own words.
+pub async fn a_remote_failure_is_told<S: BusServer>(server: S) {
+    let radio = Radio::of(server);
+    let (here, there) = (radio.bus().await, radio.bus().await);
+    let _agent = respond(&there, 1).await;
+    let answer = here
+        .call("suite", Probe { n: -1 })
+        .timeout(S::PATIENCE)
+        .await
+        .expect("an answer");
+    let error = answer.get::<i64>("Responder.probe").expect_err("a failure");
+    assert_eq!(error.kind(), ErrorKind::Remote);
+    assert_eq!(
+        error.to_string(),
+        "`Responder.probe` failed: a negative number"
+    );
+}
+
+/// A receiver that answers nothing answers `null`.
+pub async fn no_value_is_null<S: BusServer>(server: S) {
+    let radio = Radio::of(server);
+    let (here, there) = (radio.bus().await, radio.bus().await);
+    let _agent = respond(&there, 1).await;
+    let answer = here
+        .call("suite", Probe { n: 0 })
+        .timeout(S::PATIENCE)
+        .await
+        .expect("an answer");
+    assert_eq!(answer.to_string(), r#"{"Responder.probe":null}"#);
+}
+
+/// Calls at the same time, of two processes, each get their own answer.
+pub async fn concurrent_calls_get_their_own_answers<S: BusServer>(server: S) {
+    let radio = Radio::of(server);
+    let (one, other, there) = (radio.bus().await, radio.bus().await, radio.bus().await);
+    let _agent = respond(&there, 1).await;
+    let calls = (1..=50).flat_map(|n| [(&one, n), (&other, n + 1_000)]);
+    let calls = calls.map(|(bus, n)| async move {
+        let call = bus.call("suite", Probe { n }).timeout(S::PATIENCE);
+        let answer = call.await.expect("an answer");
+        assert_eq!(answer.one::<i64>().expect("a number"), n + 1);
+    });
+    join_all(calls).await;
+    assert_eq!(
+        one.call_counts(),
+        (0, 0),
+        "an answer of the other process was heard"
+    );
+}
+
+/// A sender that would deafen a peer is refused before anything is sent.
+pub async fn a_bad_sender_is_refused_before_sending<S: BusServer>(server: S) {
+    let radio = Radio::of(server);
+    let (bus, station) = (radio.bus().await, radio.connect().await);
+    let mut listener = station.listen(&radio.channel("*")).await;
+    for sender in ["a:b", "a#b", "a*b", "a?b", "a[b", "a]b", "a\\b", ""] {
+        let sent = bus.send(sender, Probe { n: 1 }).await;
+        assert_eq!(sent.expect_err(sender).kind(), ErrorKind::InvalidName);
+        let called = bus.call(sender, Probe { n: 1 }).await;
+        assert_eq!(called.expect_err(sender).kind(), ErrorKind::InvalidName);
+    }
+    bus.send("good", Probe { n: 7 }).await.expect("a signal");
+    listener
+        .hears(&radio.channel("probe:good"), br#"{"n":7}"#)
+        .await;
+}

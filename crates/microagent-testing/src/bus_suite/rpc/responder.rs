@@ -1,0 +1,58 @@
+//! An agent that answers, written by hand.
+
+use std::sync::{Arc, LazyLock};
+
+use microagent_core::{
+    Agent, Answering, Blueprint, Bus, Context, Handling, Heard, MicroAgent, ReceiverOptions,
+    Result, RunningAgent, Signal, SignalDeclaration,
+};
+use serde::{Deserialize, Serialize};
+
+/// Asks for a larger number. Zero gets no value, a negative number a failure.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Probe {
+    pub(super) n: i64,
+}
+
+impl Signal for Probe {
+    const NAME: &'static str = "probe";
+
+    fn declaration() -> &'static SignalDeclaration {
+        static DECLARED: LazyLock<SignalDeclaration> =
+            LazyLock::new(|| SignalDeclaration::untyped("probe", ["n"]));
+        &DECLARED
+    }
+}
+
+pub(super) struct Responder {
+    plus: i64,
+}
+
+impl MicroAgent for Responder {
+    const NAME: &'static str = "Responder";
+
+    fn blueprint() -> Blueprint<Self> {
+        Blueprint::new().receiver::<Probe>("probe", ReceiverOptions::default(), probe)
+    }
+
+    async fn create(_cx: &Context) -> Result<Self> {
+        Ok(Self { plus: 1 })
+    }
+}
+
+fn probe(agent: &Arc<Responder>, heard: &Heard<'_>) -> Handling<Answering> {
+    let (n, plus): (i64, _) = (heard.fields.get("n")?, agent.plus);
+    Ok(Box::pin(async move {
+        match n {
+            ..0 => Err("a negative number".into()),
+            0 => Ok(Answering::default()),
+            _ => Answering::of(&(n + plus)),
+        }
+    }))
+}
+
+/// Lets a responder live on this bus.
+pub(super) async fn respond(bus: &Bus, plus: i64) -> RunningAgent<Responder> {
+    let agent = Agent::new(Responder { plus }).bus(bus.clone());
+    agent.start().await.expect("an agent that lives")
+}

@@ -1,0 +1,164 @@
+//! What a driver gives to the suite, and what the clauses make of it.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use futures_util::{StreamExt, stream::BoxStream};
+use microagent_core::{Bus, BusEvent, BusOptions, Published, Receivers, Result, SignalBus};
+
+use crate::suite::{Patience, QUIET, unique};
+
+/// A server that the bus suite connects to; implemented by the tests of a driver.
+///
+/// ```
+/// use microagent_core::{MemoryBus, MemoryOptions, Result};
+/// use microagent_testing::{BusServer, bus_suite};
+///
+/// /// All connections of one clause share a server.
+/// struct Memory(MemoryOptions);
+///
+/// impl BusServer for Memory {
+///     type Bus = MemoryBus;
+///
+///     async fn start() -> Result<Self> {
+///         MemoryOptions::parse("memory://suite").map(Self)
+///     }
+///
+///     async fn connect(&self) -> Result<MemoryBus> {
+///         Ok(MemoryBus::open(&self.0))
+///     }
+/// }
+///
+/// bus_suite!(paused, Memory);
+/// # fn main() {}
+/// ```
+pub trait BusServer: Sized + Send + Sync + 'static {
+    /// The driver.
+    type Bus: SignalBus;
+
+    /// How long the server may take for one event [10 s].
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    /// The server of one clause: a new one, or one that is shared, since names are unique.
+    ///
+    /// # Errors
+    /// Any; the clause fails with it.
+    fn start() -> impl Future<Output = Result<Self>> + Send;
+
+    /// A connection as another process would have it.
+    ///
+    /// # Errors
+    /// Any; the clause fails with it.
+    fn connect(&self) -> impl Future<Output = Result<Self::Bus>> + Send;
+
+    /// Cuts all connections, so that the driver has to heal them. `false`, the default, says that it cannot be done; the
+    /// clauses that need it are skipped then, and say so.
+    fn cut(&self) -> impl Future<Output = bool> + Send {
+        std::future::ready(false)
+    }
+}
+
+/// A server under test, with names of its own.
+pub(crate) struct Radio<S> {
+    pub(crate) server: S,
+    pub(crate) prefix: String,
+    pub(crate) patience: Patience,
+}
+
+impl<S: BusServer> Radio<S> {
+    pub(crate) fn of(server: S) -> Self {
+        Self {
+            server,
+            prefix: unique("P"),
+            patience: Patience(S::PATIENCE),
+        }
+    }
+
+    /// A driver as another process would have it.
+    pub(crate) async fn connect(&self) -> Station {
+        let driver = self
+            .patience
+            .wait("a connection", self.server.connect())
+            .await;
+        let driver = Arc::new(driver.expect("a connection"));
+        let ready = self.patience.wait("a connection", driver.ready()).await;
+        ready.expect("a connection that is ready");
+        Station {
+            driver,
+            patience: self.patience,
+        }
+    }
+
+    /// A handle as another process would have it.
+    pub(crate) async fn bus(&self) -> Bus {
+        let options = BusOptions::default().prefix(&self.prefix);
+        Bus::with_options(self.connect().await.driver, options).expect("a prefix of letters")
+    }
+
+    /// `{prefix}:{rest}`.
+    pub(crate) fn channel(&self, rest: &str) -> String {
+        format!("{}:{rest}", self.prefix)
+    }
+}
+
+/// One connection.
+pub(crate) struct Station {
+    pub(crate) driver: Arc<dyn SignalBus>,
+    patience: Patience,
+}
+
+impl Station {
+    pub(crate) async fn listen(&self, pattern: &str) -> Listener {
+        let subscribing = self.driver.subscribe(pattern);
+        let events = self.patience.wait("a subscription", subscribing).await;
+        Listener {
+            events: events.expect("a subscription"),
+            patience: self.patience,
+        }
+    }
+
+    pub(crate) async fn publish(
+        &self,
+        channel: &str,
+        payload: impl Into<bytes::Bytes>,
+    ) -> Receivers {
+        let publishing = self.driver.publish(channel, payload.into());
+        let published = self.patience.wait("publishing", publishing).await;
+        published.expect("a publication")
+    }
+}
+
+/// One subscription.
+pub(crate) struct Listener {
+    events: BoxStream<'static, BusEvent>,
+    patience: Patience,
+}
+
+impl Listener {
+    /// The next event; `None` at the end of the stream.
+    pub(crate) async fn event(&mut self) -> Option<BusEvent> {
+        self.patience.wait("an event", self.events.next()).await
+    }
+
+    /// The next message.
+    pub(crate) async fn next(&mut self) -> Published {
+        match self.patience.wait("a signal", self.events.next()).await {
+            Some(BusEvent::Message(published)) => published,
+            other => panic!("a signal was to come, not {other:?}"),
+        }
+    }
+
+    /// The next message is this one.
+    pub(crate) async fn hears(&mut self, channel: &str, payload: &[u8]) {
+        let heard = self.next().await;
+        assert_eq!(
+            (heard.channel.as_str(), &heard.payload[..]),
+            (channel, payload)
+        );
+    }
+
+    /// Nothing comes for a moment.
+    pub(crate) async fn is_quiet(&mut self) {
+        let event = tokio::time::timeout(QUIET, self.events.next()).await;
+        assert!(event.is_err(), "nothing was to come, not {event:?}");
+    }
+}

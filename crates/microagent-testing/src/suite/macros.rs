@@ -1,0 +1,22 @@
+//! One test for each clause of a list.
+
+/// Makes tests of clauses. The suites call it.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __clauses {
+    ($suite:ident::$group:ident, $kind:ident, $time:ident, $server:ty, $attributes:tt, [$($clause:ident),* $(,)?]) => {
+        $( $crate::__clauses!(@one $suite::$group, $kind, $time, $server, $attributes, $clause); )*
+    };
+    (@one $suite:ident::$group:ident, $kind:ident, $time:ident, $server:ty, [$($attribute:tt)*], $clause:ident) => {
+        #[test]
+        $($attribute)*
+        fn $clause() {
+            $crate::suite::run(
+                $crate::suite::Time::$time,
+                <$server as $crate::$kind>::PATIENCE,
+                <$server as $crate::$kind>::start,
+                $crate::$suite::$group::$clause::<$server>,
+            );
+        }
+    };
+}

@@ -1,0 +1,86 @@
+//! What the two conformance suites share: how a clause is run, how it waits, and how a skip is said aloud.
+//!
+//! The clauses themselves are in `bus_suite` and `broker_suite`.
+
+mod macros;
+mod wait;
+
+use std::{
+    future::Future,
+    io::Write,
+    panic::{AssertUnwindSafe, resume_unwind},
+};
+
+use futures_util::FutureExt;
+use microagent_core::Result;
+use tokio::{
+    runtime::{Builder, Runtime},
+    time::timeout,
+};
+
+pub(crate) use self::wait::{Patience, QUIET, eventually};
+
+/// Which clock a suite runs on.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Time {
+    /// Tokio's time, paused: waiting takes none. For drivers that wait for nothing outside the runtime.
+    Paused,
+    /// The machine's time, on several threads, as drivers of real servers live.
+    Real,
+}
+
+/// Runs one clause on a server of its own. The macros call it.
+#[doc(hidden)]
+pub fn run<S, Starting, Clause>(
+    time: Time,
+    patience: std::time::Duration,
+    start: impl FnOnce() -> Starting,
+    clause: impl FnOnce(S) -> Clause,
+) where
+    Starting: Future<Output = Result<S>>,
+    Clause: Future<Output = ()>,
+{
+    let runtime = runtime(time);
+    // A clause waits for several events one after the other; together they may take this much.
+    let limit = patience * 6;
+    let end = runtime.block_on(async {
+        let server = match start().await {
+            Ok(server) => server,
+            Err(error) => panic!("the server of the clause did not start: {error}"),
+        };
+        let clause = AssertUnwindSafe(timeout(limit, clause(server)));
+        clause.catch_unwind().await
+    });
+    // Tasks of the driver must not hold up the report of a clause that has failed.
+    runtime.shutdown_background();
+    match end {
+        Ok(Ok(())) => {}
+        Ok(Err(_)) => panic!("the clause did not come to its end within {limit:?}"),
+        Err(panic) => resume_unwind(panic),
+    }
+}
+
+fn runtime(time: Time) -> Runtime {
+    let mut builder = match time {
+        Time::Paused => Builder::new_current_thread(),
+        Time::Real => Builder::new_multi_thread(),
+    };
+    builder.enable_all().start_paused(time == Time::Paused);
+    match builder.build() {
+        Ok(runtime) => runtime,
+        Err(error) => panic!("no tokio runtime for the clause: {error}"),
+    }
+}
+
+/// Says that a clause could not be tested, past the test harness that keeps the output of passed tests to itself.
+pub(crate) fn skipped(clause: &str, why: &str) {
+    let line = format!("\nskipped: {clause}: {why}\n");
+    // In one piece, since tests write at the same time. A closed stderr has no reader to miss it.
+    drop(std::io::stderr().write_all(line.as_bytes()));
+}
+
+/// A name that no other clause and no other run uses: servers outlive tests.
+pub(crate) fn unique(prefix: &str) -> String {
+    format!("{prefix}_{:012x}", fastrand::u64(..1 << 48))
+}

@@ -1,0 +1,49 @@
+//! The memory drivers keep the contracts: in virtual time, and in real time on several threads.
+
+use microagent_core::{MemoryBroker, MemoryBus, MemoryOptions, Result};
+use microagent_testing::{BrokerServer, BusServer, broker_suite, bus_suite};
+
+struct Memory(MemoryOptions);
+
+fn memory() -> Result<Memory> {
+    MemoryOptions::parse(&format!("memory://{:x}", fastrand::u128(..))).map(Memory)
+}
+
+impl BusServer for Memory {
+    type Bus = MemoryBus;
+
+    async fn start() -> Result<Self> {
+        memory()
+    }
+
+    async fn connect(&self) -> Result<MemoryBus> {
+        Ok(MemoryBus::open(&self.0))
+    }
+}
+
+impl BrokerServer for Memory {
+    type Broker = MemoryBroker;
+
+    async fn start() -> Result<Self> {
+        memory()
+    }
+
+    async fn connect(&self) -> Result<MemoryBroker> {
+        Ok(MemoryBroker::open(&self.0))
+    }
+
+    async fn crash(&self, connection: &MemoryBroker) -> bool {
+        connection.crash();
+        true
+    }
+}
+
+bus_suite!(paused, Memory);
+broker_suite!(paused, Memory);
+
+mod in_real_time {
+    use super::{Memory, broker_suite, bus_suite};
+
+    bus_suite!(Memory);
+    broker_suite!(Memory);
+}
