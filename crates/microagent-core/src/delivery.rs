@@ -8,7 +8,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
@@ -276,7 +276,7 @@ impl Future for Settled {
 }
 
 /// One message out of a queue, to be settled exactly once. Every settling method takes it by value, so a
-/// second one does not compile; dropped unsettled it goes back to its queue (inside a handler: it is
+/// second one does not compile; dropped unsettled it goes back to its queue (while its handler runs: it is
 /// settled by the handler's result, like any other).
 pub struct Delivery {
     message: Message,
@@ -287,17 +287,40 @@ pub struct Delivery {
 
 /// Where a delivery that was lent to a handler goes when the handler drops it unsettled.
 #[derive(Clone, Default)]
-pub(crate) struct Lender(Arc<Mutex<Option<Box<dyn Settle>>>>);
+pub(crate) struct Lender(Arc<Mutex<Loan>>);
+
+#[derive(Default)]
+enum Loan {
+    /// The handler runs, and has it or has settled it.
+    #[default]
+    Out,
+    /// The handler has dropped it.
+    Back(Box<dyn Settle>),
+    /// The handler has ended: whoever still has it settles it alone.
+    Over,
+}
 
 impl Lender {
-    /// The delivery as the dispatcher gets it back, unless the handler settled or kept it.
+    /// The delivery as the dispatcher gets it back when the handler has ended, unless that settled or kept it.
     pub(crate) fn reclaim(&self, message: Message) -> Option<Delivery> {
-        let settle = self
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()?;
-        Some(Delivery::new(message, settle))
+        match std::mem::replace(&mut *self.loan(), Loan::Over) {
+            Loan::Back(settle) => Some(Delivery::new(message, settle)),
+            Loan::Out | Loan::Over => None,
+        }
+    }
+
+    /// Takes a dropped delivery back; gives it back itself when nobody waits for it any more.
+    fn give_back(&self, settle: Box<dyn Settle>) -> Option<Box<dyn Settle>> {
+        let mut loan = self.loan();
+        if matches!(*loan, Loan::Over) {
+            return Some(settle);
+        }
+        *loan = Loan::Back(settle);
+        None
+    }
+
+    fn loan(&self) -> MutexGuard<'_, Loan> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -384,9 +407,11 @@ impl Drop for Delivery {
         let Some(settle) = self.settle.take() else {
             return;
         };
-        if let Some(lender) = &self.lender {
-            *lender.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(settle);
-        } else {
+        let unwanted = match &self.lender {
+            Some(lender) => lender.give_back(settle),
+            None => Some(settle),
+        };
+        if let Some(settle) = unwanted {
             // Fire and forget: the driver flushes settlements when it closes.
             drop(settle.settle(&self.message, crate::dispatch::outcome::abandoned()));
         }

@@ -89,14 +89,11 @@ fn signal_type(signal: &SignalDeclaration, prefix: Option<&str>, span: Span) -> 
 }
 
 fn field(argument: &ArgumentDeclaration, span: Span) -> TokenStream {
-    let (ident, differs) = rust_name(&argument.name, span);
-    let name = &argument.name;
-    let rename = differs.then(|| quote!(#[serde(rename = #name)]));
+    let (ident, name) = (rust_name(&argument.name, span), &argument.name);
     let doc = format!("The argument `{name}`.");
     let of = field_type(&argument.types);
     quote! {
         #[doc = #doc]
-        #rename
         pub #ident: #of,
     }
 }

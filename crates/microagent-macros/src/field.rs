@@ -8,15 +8,11 @@ pub(crate) fn wire_name(field: &Ident) -> String {
     field.unraw().to_string()
 }
 
-/// A Rust name for a name on the wire, and whether it had to differ: keywords become raw identifiers, and the few that
-/// cannot be raw get an underscore.
-pub(crate) fn rust_name(wire: &str, span: Span) -> (Ident, bool) {
-    if syn::parse_str::<Ident>(wire).is_ok() {
-        return (Ident::new(wire, span), false);
-    }
-    match wire {
-        "self" | "Self" | "super" | "crate" | "_" => (Ident::new(&format!("{wire}_"), span), true),
-        _ => (Ident::new_raw(wire, span), false),
+/// A Rust name for a name on the wire: keywords become raw identifiers. Declarations refuse those that cannot.
+pub(crate) fn rust_name(wire: &str, span: Span) -> Ident {
+    match syn::parse_str::<Ident>(wire) {
+        Ok(_) => Ident::new(wire, span),
+        Err(_) => Ident::new_raw(wire, span),
     }
 }
 
@@ -74,16 +70,9 @@ mod tests {
     }
 
     #[test]
-    fn keywords_become_raw_names_or_differ() {
+    fn keywords_become_raw_names() {
         let span = Span::call_site();
-        assert_eq!(
-            rust_name("user_id", span),
-            (Ident::new("user_id", span), false)
-        );
-        assert_eq!(
-            rust_name("type", span),
-            (Ident::new_raw("type", span), false)
-        );
-        assert_eq!(rust_name("self", span), (Ident::new("self_", span), true));
+        assert_eq!(rust_name("user_id", span), Ident::new("user_id", span));
+        assert_eq!(rust_name("type", span), Ident::new_raw("type", span));
     }
 }

@@ -135,9 +135,9 @@ fn rule_difference(spec: &CronSpec, days: FieldSet, weekdays: FieldSet) -> Optio
     let before_1_9 = |by_date: bool, by_weekday: bool| by_date && by_weekday;
     let clause = match (differs(&before_1_9), differs(&since_1_9)) {
         (true, true) => "a day must match both day of month and day of week there",
-        (true, false) => "up to 1.8 a day must match both day of month and day of week there",
+        (true, false) => "before 1.8.1 a day must match both day of month and day of week there",
         (false, true) => {
-            "since 1.9 a day need only match one of day of month and day of week there"
+            "since 1.8.1 a day need only match one of day of month and day of week there"
         }
         (false, false) => return None,
     };

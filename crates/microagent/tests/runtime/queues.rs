@@ -362,6 +362,48 @@ async fn a_message_that_kills_its_consumers_is_parked_and_its_bystanders_are_not
     assert_eq!(parked[0].1, "its consumer died 3 times while handling it");
 }
 
+struct Keeping {
+    diary: Diary,
+}
+
+#[agent]
+impl Keeping {
+    #[consumer(MAILER, autoack = false)]
+    async fn taken(&self, delivery: Delivery) {
+        self.diary
+            .write(format!("attempt {}", delivery.message().attempt()));
+        if self.diary.len() > 1 {
+            tokio::spawn(delivery.ack());
+            return;
+        }
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            drop(delivery);
+        });
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delivery_that_outlives_its_handler_is_settled_by_whoever_has_it() {
+    let (diary, broker) = (Diary::default(), broker().await);
+    let agent = Agent::new(Keeping {
+        diary: diary.clone(),
+    })
+    .broker(broker.clone());
+    let agent = agent.start().await.unwrap();
+    broker.send(MAILER, &json!({})).await.unwrap();
+    pass(Duration::from_secs(4)).await;
+    assert_eq!(diary.read(), ["attempt 1"], "it is kept");
+    pass(Duration::from_secs(2)).await;
+    assert_eq!(
+        diary.read(),
+        ["attempt 1", "attempt 1"],
+        "dropped, it goes back uncounted"
+    );
+    agent.stop().await.unwrap();
+    assert_eq!(broker.length(MAILER).await.unwrap(), 0);
+}
+
 struct Careless;
 
 #[agent]

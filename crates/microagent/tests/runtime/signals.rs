@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use microagent::{Declarations, ErrorKind, prelude::*};
+use bytes::Bytes;
+use futures_util::stream::{self, BoxStream, StreamExt};
+use microagent::{BusEvent, Declarations, ErrorKind, MemoryBus, Receivers, SignalBus, prelude::*};
 
 use super::{Diary, UserCreated, bus, pass};
 
@@ -289,5 +291,82 @@ async fn a_receiver_in_trouble_harms_no_other() {
     assert_eq!(stats["panics"]["panicked"], 2);
     assert_eq!(stats["fails"]["failed"], 2);
     assert_eq!(stats["works"], json!({"done": 2}));
+    agent.stop().await.unwrap();
+}
+
+/// A bus whose connection is lost once.
+#[derive(Debug)]
+struct Faltering(MemoryBus);
+
+#[async_trait::async_trait]
+impl SignalBus for Faltering {
+    async fn publish(&self, channel: &str, payload: Bytes) -> Result<Receivers> {
+        self.0.publish(channel, payload).await
+    }
+
+    async fn subscribe(&self, pattern: &str) -> Result<BoxStream<'static, BusEvent>> {
+        let lost = BusEvent::Lost("connection reset".to_owned());
+        let back = async {
+            let lasted = Duration::from_secs(3);
+            tokio::time::sleep(lasted).await;
+            BusEvent::Gap(Gap {
+                lasted,
+                reason: "connection reset".to_owned(),
+            })
+        };
+        let outage = stream::iter([lost]).chain(stream::once(back));
+        Ok(outage.chain(self.0.subscribe(pattern).await?).boxed())
+    }
+
+    async fn ready(&self) -> Result<()> {
+        self.0.ready().await
+    }
+
+    fn address(&self) -> String {
+        "faltering".to_owned()
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.0.close().await
+    }
+}
+
+struct Careful {
+    diary: Diary,
+}
+
+#[agent]
+impl Careful {
+    #[receiver(UserCreated)]
+    async fn one(&self) {}
+
+    #[receiver(UserUpdated)]
+    async fn other(&self) {}
+
+    #[on(gap)]
+    async fn deaf(&self, cx: &Context, gap: &Gap) {
+        self.diary.write(format!(
+            "{} was deaf for {:?}: {}",
+            cx.name(),
+            gap.lasted,
+            gap.reason
+        ));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_is_told_of_a_gap_once_whatever_it_listens_to() {
+    let diary = Diary::default();
+    let bus = Bus::new(Arc::new(Faltering(MemoryBus::new())));
+    let agent = Agent::new(Careful {
+        diary: diary.clone(),
+    })
+    .bus(bus)
+    .start()
+    .await
+    .unwrap();
+    pass(Duration::from_secs(4)).await;
+    assert_eq!(diary.read(), ["Careful was deaf for 3s: connection reset"]);
+    assert_eq!(agent.info()["stats"]["gaps"], 1);
     agent.stop().await.unwrap();
 }
