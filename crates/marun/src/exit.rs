@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use microagent_core::{Error, ErrorKind};
+
 /// Done; a group ended by itself or by a signal, without a failure.
 pub const DONE: u8 = 0;
 
@@ -51,5 +53,47 @@ impl From<Failure> for ExitCode {
 impl From<crate::SettingsError> for Failure {
     fn from(error: crate::SettingsError) -> Self {
         Self::usage(error.to_string())
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let code = match error.kind() {
+            ErrorKind::NoResponders => NO_RESPONDERS,
+            ErrorKind::Timeout => TIMEOUT,
+            ErrorKind::Configuration
+            | ErrorKind::Declaration
+            | ErrorKind::SignalNotFound
+            | ErrorKind::QueueNotFound
+            | ErrorKind::InvalidName
+            | ErrorKind::InvalidPayload
+            | ErrorKind::PayloadTooLarge
+            | ErrorKind::Unsupported => USAGE,
+            _ => FAILED,
+        };
+        Self {
+            code,
+            message: error.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_of_error_has_its_code() {
+        let codes = [
+            (ErrorKind::NoResponders, 3),
+            (ErrorKind::Timeout, 4),
+            (ErrorKind::SignalNotFound, 2),
+            (ErrorKind::Refused, 1),
+            (ErrorKind::Unavailable, 1),
+        ];
+        for (kind, code) in codes {
+            let failure = Failure::from(Error::new(kind, "why"));
+            assert_eq!((failure.code, failure.message.as_str()), (code, "why"));
+        }
     }
 }

@@ -1,8 +1,74 @@
-//! The launcher of MicroAgent.
+//! The launcher of MicroAgent: it runs agents, each in its own OS process, started and stopped together.
+//!
+//! A program with agents becomes a launcher of them by its `main`:
+//!
+//! ```no_run
+//! # use microagent_core::{Blueprint, Context, MicroAgent, Result};
+//! # struct Idler;
+//! # impl MicroAgent for Idler {
+//! #     const NAME: &'static str = "Idler";
+//! #     fn blueprint() -> Blueprint<Self> { Blueprint::new() }
+//! #     async fn create(_cx: &Context) -> Result<Self> { Ok(Self) }
+//! # }
+//! // `no_run`: it takes the arguments of the process, which here are those of the test.
+//! fn main() -> std::process::ExitCode {
+//!     marun::main![Idler]
+//! }
+//! ```
+//!
+//! `program settings.toml` then runs the agents that the [`Settings`] name; the binary `marun` runs those of any such
+//! program. What the commands are is told in `docs/marun.md`, what they end with in [`mod@exit`].
+//!
+//! # The way through this crate
+//!
+//! ```text
+//! launcher.rs     arguments → cli.rs (for people) | hidden.rs (among our processes)
+//! command/        run, check, info, signal, queue
+//! settings/       file → tree with places → checked keys
+//! plan/           settings → programs found and asked → all that will run; after it nothing can be misconfigured
+//! hub.rs          the hubs of `local:` that the group needs
+//! supervise/      the supervisor's side: group/ decides, mod.rs does, spawn, reap, output
+//! process/        a member's side: lifeline, assignment, agent | exec; the sentinel
+//! connect.rs      the one door to drivers and declarations
+//! ```
 
+mod cli;
+mod command;
+mod connect;
+pub mod exit;
+mod hidden;
+mod hub;
+mod launcher;
+mod logging;
+mod plan;
+mod process;
 mod settings;
+mod supervise;
 
+pub use launcher::Launcher;
 pub use settings::{
     AgentSettings, BrokerSettings, BusSettings, DEFAULT_GRACE, DEFAULT_READY_TIMEOUT, Located,
     Member, Place, Settings, SettingsError,
 };
+
+/// The whole `main` of a program with these agents: its command line is that of `marun`.
+///
+/// ```no_run
+/// # use microagent_core::{Blueprint, Context, MicroAgent, Result};
+/// # struct Idler;
+/// # impl MicroAgent for Idler {
+/// #     const NAME: &'static str = "Idler";
+/// #     fn blueprint() -> Blueprint<Self> { Blueprint::new() }
+/// #     async fn create(_cx: &Context) -> Result<Self> { Ok(Self) }
+/// # }
+/// // `no_run`: it takes the arguments of the process, which here are those of the test.
+/// fn main() -> std::process::ExitCode {
+///     marun::main![Idler]
+/// }
+/// ```
+#[macro_export]
+macro_rules! main {
+    ($($agent:ty),* $(,)?) => {
+        $crate::Launcher::new()$(.agent::<$agent>())*.run_from_args()
+    };
+}

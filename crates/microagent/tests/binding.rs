@@ -1,5 +1,7 @@
 //! What each parameter gets and what each return value becomes: the rules of the guide's page about handlers.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{
     fmt,
     sync::{Arc, Mutex},

@@ -1,5 +1,7 @@
 //! Declarations at run time, from files and over HTTP.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{
     io::{Read, Write},
     net::TcpListener,

@@ -37,8 +37,7 @@ impl Programs {
             let inquiry = inquiry(settings, |backend| !is_own(backend));
             if has_agents(settings, |backend| !is_own(backend)) {
                 let path = locate(&program.value, &program.place, Search::BesideThenPath)?;
-                let introduction =
-                    ask(&path, &inquiry).map_err(|why| program.place.error(why))?;
+                let introduction = ask(&path, &inquiry).map_err(|why| program.place.error(why))?;
                 asked.push((path, introduction));
             }
         }
@@ -139,7 +138,10 @@ pub(super) fn check_needs(
     let name = &manifest.name;
     if let (Some(receiver), None) = (manifest.receivers.first(), bus) {
         let known = settings.buses.keys().map(String::as_str);
-        let message = format!("`{name}` receives the signal `{}` and needs", receiver.signal);
+        let message = format!(
+            "`{name}` receives the signal `{}` and needs",
+            receiver.signal
+        );
         return Err(needs(&agent.place, &message, "bus", known));
     }
     if let (Some(consumer), None) = (manifest.consumers.first(), broker) {
@@ -162,18 +164,21 @@ fn needs<'a>(
 
 /// The agents of the file: backend, bus and broker.
 fn agents(settings: &Settings) -> impl Iterator<Item = (&str, Option<&str>, Option<&str>)> {
-    settings.agents.values().filter_map(|agent| match &agent.member {
-        Member::Command(_) => None,
-        Member::Agent {
-            backend,
-            bus,
-            broker,
-        } => Some((
-            backend.value.as_str(),
-            bus.as_ref().map(|name| name.value.as_str()),
-            broker.as_ref().map(|name| name.value.as_str()),
-        )),
-    })
+    settings
+        .agents
+        .values()
+        .filter_map(|agent| match &agent.member {
+            Member::Command(_) => None,
+            Member::Agent {
+                backend,
+                bus,
+                broker,
+            } => Some((
+                backend.value.as_str(),
+                bus.as_ref().map(|name| name.value.as_str()),
+                broker.as_ref().map(|name| name.value.as_str()),
+            )),
+        })
 }
 
 fn has_agents(settings: &Settings, of: impl Fn(&str) -> bool) -> bool {

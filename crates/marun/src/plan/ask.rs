@@ -32,8 +32,12 @@ const MOST_BYTES: u64 = 16 * 1024 * 1024;
 pub(crate) fn ask(program: &Path, inquiry: &Inquiry) -> Result<Introduction, String> {
     let text = answer_of(program, inquiry)
         .map_err(|error| format!("{} {error}", no_program_of_ours(program)))?;
-    let spoken: Spoken = serde_json::from_str(&text)
-        .map_err(|error| format!("{} it said no such JSON: {error}", no_program_of_ours(program)))?;
+    let spoken: Spoken = serde_json::from_str(&text).map_err(|error| {
+        format!(
+            "{} it said no such JSON: {error}",
+            no_program_of_ours(program)
+        )
+    })?;
     if spoken.protocol != PROTOCOL {
         return Err(format!(
             "{} speaks version {} of the launcher's protocol, this launcher speaks {PROTOCOL}: build both from one release",

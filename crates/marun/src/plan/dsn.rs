@@ -108,7 +108,10 @@ mod tests {
             ("redis://localhost/7", "redis://localhost/7"),
             ("redis://:pw@localhost/7", "redis://:***@localhost/7"),
             ("amqp://u:p@ss@host/?x=1", "amqp://u:***@host/?x=1"),
-            ("nats://u@host?Password=a&b=c&d", "nats://u@host?Password=***&b=c&d"),
+            (
+                "nats://u@host?Password=a&b=c&d",
+                "nats://u@host?Password=***&b=c&d",
+            ),
             ("local:/x", "local:/x"),
         ];
         for (dsn, expected) in cases {

@@ -93,10 +93,13 @@ impl Plan {
 
     /// The DSNs of the embedded default, each once: their hubs must be hosted.
     pub(crate) fn local_dsns(&self) -> BTreeSet<&str> {
-        let agents = self.agents.iter().filter_map(|planned| match &planned.what {
-            What::Agent(agent) => Some(agent),
-            What::Command { .. } => None,
-        });
+        let agents = self
+            .agents
+            .iter()
+            .filter_map(|planned| match &planned.what {
+                What::Agent(agent) => Some(agent),
+                What::Command { .. } => None,
+            });
         let dsns = agents.flat_map(|agent| {
             let bus = agent.bus.as_ref().map(|bus| bus.dsn.as_str());
             bus.into_iter()
@@ -114,7 +117,8 @@ fn check_names(
     for (name, agent) in &settings.agents {
         if let Some(first) = known.insert(name.clone(), agent.place.clone()) {
             let first = first.file().display();
-            let message = format!("{first} has an agent of this name too; names are unique in a group");
+            let message =
+                format!("{first} has an agent of this name too; names are unique in a group");
             return Err(agent.place.error(message));
         }
     }
@@ -161,7 +165,9 @@ fn plan_member(
             Ok(What::Agent(Box::new(PlannedAgent {
                 backend: backend.value.clone(),
                 program: program.to_owned(),
-                bus: bus.as_ref().and_then(|name| bus_link(settings, &name.value)),
+                bus: bus
+                    .as_ref()
+                    .and_then(|name| bus_link(settings, &name.value)),
                 broker: broker
                     .as_ref()
                     .and_then(|name| broker_link(settings, &name.value)),
@@ -229,7 +235,11 @@ fn check_declarations(
 
 /// Prefixes, and the DSNs that no agent's program is asked about.
 fn check_unused(settings: &Settings) -> Result<(), SettingsError> {
-    for prefix in settings.buses.values().filter_map(|bus| bus.prefix.as_ref()) {
+    for prefix in settings
+        .buses
+        .values()
+        .filter_map(|bus| bus.prefix.as_ref())
+    {
         connect::check_prefix(&prefix.value)
             .map_err(|error| prefix.place.error(error.to_string()))?;
     }

@@ -80,7 +80,11 @@ mod tests {
         assert!(find("./run.sh").unwrap_err().ends_with("is not executable"));
         std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
         assert!(find("./run.sh").unwrap().ends_with("run.sh"));
-        assert!(find("./walk.sh").unwrap_err().ends_with("walk.sh does not exist"));
+        assert!(
+            find("./walk.sh")
+                .unwrap_err()
+                .ends_with("walk.sh does not exist")
+        );
         let absolute = folder.path().to_str().unwrap();
         assert!(find(absolute).unwrap_err().ends_with("is no file"));
     }
@@ -91,9 +95,15 @@ mod tests {
         assert!(find(nowhere, "sh", Search::Path).unwrap().ends_with("sh"));
         let own = env::current_exe().unwrap();
         let own_name = own.file_name().unwrap().to_str().unwrap();
-        assert_eq!(find(nowhere, own_name, Search::BesideThenPath).unwrap(), own);
+        assert_eq!(
+            find(nowhere, own_name, Search::BesideThenPath).unwrap(),
+            own
+        );
         let message = find(nowhere, own_name, Search::Path).unwrap_err();
-        assert!(message.contains("s.toml:1: program: there is no program"), "{message}");
+        assert!(
+            message.contains("s.toml:1: program: there is no program"),
+            "{message}"
+        );
         assert!(message.contains("not in PATH"), "{message}");
     }
 }

@@ -114,7 +114,10 @@ impl Living {
             Ok(())
         });
         let late = |_| Error::new(ErrorKind::Timeout, "the connections did not close in time");
-        let closed = closed.await.map_err(late).and_then(|closed: Result<()>| closed);
+        let closed = closed
+            .await
+            .map_err(late)
+            .and_then(|closed: Result<()>| closed);
         drained.and(closed)
     }
 }

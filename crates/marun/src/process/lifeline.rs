@@ -6,10 +6,7 @@
 
 use std::{
     io::{self, BufRead, BufReader, Write},
-    os::{
-        fd::{AsFd, OwnedFd},
-        unix::net::UnixStream,
-    },
+    os::{fd::AsFd, unix::net::UnixStream},
     sync::mpsc,
     thread,
     time::Duration,
@@ -42,7 +39,7 @@ impl Control {
                  a script that wraps the program must end in `exec`"
             )));
         }
-        let socket = OwnedFd::from(io::stdin().as_fd().try_clone_to_owned()?);
+        let socket = io::stdin().as_fd().try_clone_to_owned()?;
         // What the agent starts must neither read the socket nor hold it open.
         let null = std::fs::File::open("/dev/null")?;
         rustix::stdio::dup2_stdin(&null)?;

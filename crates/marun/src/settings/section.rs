@@ -174,10 +174,7 @@ mod tests {
         for bad in ["-1", "'soon'", "true", "'-1'", "1e300", "'inf'"] {
             let error = section(&format!("time = {bad}")).unwrap().duration("time");
             let message = error.unwrap_err().to_string();
-            assert!(
-                message.starts_with("s.toml:1: time: "),
-                "{message}"
-            );
+            assert!(message.starts_with("s.toml:1: time: "), "{message}");
         }
     }
 

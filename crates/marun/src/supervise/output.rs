@@ -189,7 +189,7 @@ mod tests {
         let sink = Sink::default();
         let output = Output::start(TEXT, sink.clone()).unwrap();
         output.line(1, &Arc::from("a"), "one".to_owned()).await;
-        write!(output.make_writer(), "two\n").unwrap();
+        writeln!(output.make_writer(), "two").unwrap();
         output.flush();
         let written = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
         assert_eq!(written, "a     | one\nmarun | two\n");

@@ -18,7 +18,9 @@ use std::time::Duration;
 
 pub(crate) use codec::{ClientCodec, HubCodec};
 pub(crate) use failure::Failure;
-pub(crate) use frame::{ClientFrame, Hello, HubFrame, Requested, Settled, Token};
+pub(crate) use frame::{
+    ClientFrame, Hello, HubFrame, LocalId, RequestId, Requested, Settled, Token,
+};
 pub(crate) use text::Text;
 
 /// The version that this build speaks. A peer of another version is refused, with both versions in the error.

@@ -28,11 +28,13 @@ fn commands(actions: &[Action]) -> Vec<&Action> {
 }
 
 fn told(actions: &[Action]) -> Vec<&str> {
-    let text = |action| match action {
-        &Action::Tell(_, ref text) => Some(text.as_str()),
-        _ => None,
-    };
-    actions.iter().filter_map(text).collect()
+    let mut texts = Vec::new();
+    for action in actions {
+        if let Action::Tell(_, text) = action {
+            texts.push(text.as_str());
+        }
+    }
+    texts
 }
 
 #[test]
