@@ -1,0 +1,200 @@
+//! A broker driver that breaks one promise.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{StreamExt, stream::BoxStream};
+use microagent_core::{
+    Caps, ConsumeOptions, Delivery, MemoryBroker, MemoryOptions, Message, Queue, QueueBroker,
+    Result, Route, SendOptions, Settle, Settled, Settlement,
+};
+use microagent_testing::BrokerServer;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Fault {
+    None,
+    AcksNothing,
+    AcksWhatItGives,
+    RetriesAtOnce,
+    RetriesUncounted,
+    RetriesWithoutHeaders,
+    BuriesNothing,
+    CountsReturns,
+    SendsTwice,
+    ReadsText,
+    PrefetchesMore,
+    IgnoresDelays,
+    IgnoresOptions,
+    IgnoresSizes,
+    IgnoresClose,
+    CrashesSilently,
+    SuspectsNobody,
+    CountsOneMore,
+}
+
+pub(crate) struct BrokenServer {
+    options: MemoryOptions,
+    fault: Fault,
+}
+
+impl BrokenServer {
+    pub(crate) fn new(fault: Fault) -> Result<Self> {
+        let options = MemoryOptions::parse(&format!("memory://{:x}", fastrand::u128(..)))?;
+        Ok(Self { options, fault })
+    }
+}
+
+impl BrokerServer for BrokenServer {
+    type Broker = BrokenBroker;
+
+    async fn start() -> Result<Self> {
+        Self::new(Fault::None)
+    }
+
+    async fn connect(&self) -> Result<BrokenBroker> {
+        Ok(BrokenBroker {
+            inner: MemoryBroker::open(&self.options),
+            fault: self.fault,
+        })
+    }
+
+    async fn crash(&self, connection: &BrokenBroker) -> bool {
+        match self.fault {
+            Fault::CrashesSilently => connection.inner.close().await.is_ok(),
+            _ => {
+                connection.inner.crash();
+                true
+            }
+        }
+    }
+
+    /// There is nothing to cut; the clause sees a driver that heals at once.
+    async fn cut(&self) -> bool {
+        true
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct BrokenBroker {
+    inner: MemoryBroker,
+    fault: Fault,
+}
+
+#[async_trait]
+impl QueueBroker for BrokenBroker {
+    async fn send(&self, to: &Route, payload: Bytes, mut options: SendOptions) -> Result<()> {
+        let mut to = to.clone();
+        match self.fault {
+            Fault::SendsTwice => {
+                self.inner
+                    .send(&to, payload.clone(), options.clone())
+                    .await?
+            }
+            Fault::IgnoresDelays => options.delay = None,
+            Fault::IgnoresOptions => {
+                (options, to) = (SendOptions::default(), to.queue.into());
+            }
+            _ => {}
+        }
+        let payload = match self.fault {
+            Fault::ReadsText => String::from_utf8_lossy(&payload).into_owned().into(),
+            Fault::IgnoresSizes => payload.slice(..payload.len().min(self.caps().max_payload)),
+            _ => payload,
+        };
+        self.inner.send(&to, payload, options).await
+    }
+
+    async fn consume(
+        &self,
+        queue: &Queue,
+        mut options: ConsumeOptions,
+    ) -> Result<BoxStream<'static, Delivery>> {
+        match self.fault {
+            Fault::PrefetchesMore => options.prefetch += 1,
+            Fault::IgnoresOptions => options.native.clear(),
+            _ => {}
+        }
+        let fault = self.fault;
+        let deliveries = self.inner.consume(queue, options).await?;
+        let broken = deliveries.then(move |delivery| given(delivery, fault));
+        Ok(broken.boxed())
+    }
+
+    async fn length(&self, queue: &Queue) -> Result<u64> {
+        let length = self.inner.length(queue).await?;
+        Ok(length + u64::from(self.fault == Fault::CountsOneMore))
+    }
+
+    async fn declare(&self, queue: &Queue) -> Result<()> {
+        self.inner.declare(queue).await
+    }
+
+    fn caps(&self) -> Caps {
+        self.inner.caps()
+    }
+
+    async fn ready(&self) -> Result<()> {
+        self.inner.ready().await
+    }
+
+    fn address(&self) -> String {
+        self.inner.address()
+    }
+
+    async fn close(&self) -> Result<()> {
+        match self.fault {
+            Fault::IgnoresClose => Ok(()),
+            _ => self.inner.close().await,
+        }
+    }
+}
+
+/// The delivery as it is given out.
+async fn given(delivery: Delivery, fault: Fault) -> Delivery {
+    let mut message = delivery.message().clone();
+    if fault == Fault::SuspectsNobody {
+        message = message.with_crashes(0);
+    }
+    if fault == Fault::RetriesUncounted {
+        message = message.with_attempt(1);
+    }
+    if fault == Fault::RetriesWithoutHeaders && message.attempt() > 1 {
+        message = Message::new(message.queue(), message.payload().clone())
+            .with_attempt(message.attempt());
+    }
+    if fault == Fault::AcksWhatItGives {
+        // The suite notices that the message is gone; that this is confirmed does not matter.
+        drop(delivery.ack().await);
+        return Delivery::new(message, Box::new(Settler { inner: None, fault }));
+    }
+    let inner = Some(delivery);
+    Delivery::new(message, Box::new(Settler { inner, fault }))
+}
+
+struct Settler {
+    inner: Option<Delivery>,
+    fault: Fault,
+}
+
+impl Settle for Settler {
+    fn settle(self: Box<Self>, _message: &Message, settlement: Settlement) -> Settled {
+        let Some(inner) = self.inner else {
+            return Settled::done(Ok(()));
+        };
+        let settlement = match (self.fault, settlement) {
+            (Fault::AcksNothing, Settlement::Ack) => Settlement::Return,
+            (Fault::BuriesNothing, Settlement::DeadLetter { .. }) => Settlement::Ack,
+            (Fault::RetriesAtOnce, Settlement::Retry { reason, .. }) => Settlement::Retry {
+                after: Duration::ZERO,
+                reason,
+            },
+            (Fault::CountsReturns, Settlement::Return) => Settlement::Retry {
+                after: Duration::ZERO,
+                reason: "returned".to_owned(),
+            },
+            (_, settlement) => settlement,
+        };
+        inner.settle(settlement)
+    }
+}

@@ -1,0 +1,186 @@
+//! A bus driver that breaks one promise.
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{
+    StreamExt,
+    future::ready,
+    stream::{self, BoxStream},
+};
+use microagent_core::{BusEvent, Gap, MemoryBus, MemoryOptions, Receivers, Result, SignalBus};
+use microagent_testing::BusServer;
+use tokio::sync::mpsc;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Fault {
+    None,
+    LosesSome,
+    PublishesTwice,
+    ReadsText,
+    SubscribesLate,
+    CountsTooMany,
+    StarEndsAtHash,
+    HearsEverything,
+    IgnoresClose,
+    HidesCuts,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+type Cuts = Arc<Mutex<Vec<mpsc::UnboundedSender<BusEvent>>>>;
+
+pub(crate) struct BrokenServer {
+    options: MemoryOptions,
+    fault: Fault,
+    cuts: Cuts,
+}
+
+impl BrokenServer {
+    pub(crate) fn new(fault: Fault) -> Result<Self> {
+        let dsn = format!("memory://{:x}", fastrand::u128(..));
+        Ok(Self {
+            options: MemoryOptions::parse(&dsn)?,
+            fault,
+            cuts: Cuts::default(),
+        })
+    }
+}
+
+impl BusServer for BrokenServer {
+    type Bus = BrokenBus;
+
+    async fn start() -> Result<Self> {
+        Self::new(Fault::None)
+    }
+
+    async fn connect(&self) -> Result<BrokenBus> {
+        Ok(BrokenBus {
+            inner: MemoryBus::open(&self.options),
+            options: self.options.clone(),
+            fault: self.fault,
+            cuts: Arc::clone(&self.cuts),
+            published: AtomicU64::new(0),
+        })
+    }
+
+    /// Nothing is really cut: the events are told as if it were.
+    async fn cut(&self) -> bool {
+        let lasted = std::time::Duration::from_secs(1);
+        let reason = || "cut by the test".to_owned();
+        let told = [
+            BusEvent::Lost(reason()),
+            BusEvent::Gap(Gap {
+                lasted,
+                reason: reason(),
+            }),
+        ];
+        let cuts = std::mem::take(&mut *locked(&self.cuts));
+        for subscription in cuts {
+            for event in told.clone() {
+                drop(subscription.send(event));
+            }
+        }
+        true
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct BrokenBus {
+    inner: MemoryBus,
+    options: MemoryOptions,
+    fault: Fault,
+    cuts: Cuts,
+    published: AtomicU64,
+}
+
+#[async_trait]
+impl SignalBus for BrokenBus {
+    async fn publish(&self, channel: &str, payload: Bytes) -> Result<Receivers> {
+        let nth = self.published.fetch_add(1, Ordering::Relaxed);
+        let payload = match self.fault {
+            Fault::LosesSome if nth % 10 == 9 => return Ok(Receivers::Unknown),
+            Fault::ReadsText => String::from_utf8_lossy(&payload).into_owned().into(),
+            _ => payload,
+        };
+        if self.fault == Fault::PublishesTwice {
+            self.inner.publish(channel, payload.clone()).await?;
+        }
+        let receivers = self.inner.publish(channel, payload).await?;
+        Ok(match (self.fault, receivers) {
+            (Fault::CountsTooMany, Receivers::Counted(count)) => Receivers::Counted(count + 1),
+            _ => receivers,
+        })
+    }
+
+    async fn subscribe(&self, pattern: &str) -> Result<BoxStream<'static, BusEvent>> {
+        let events = match self.fault {
+            Fault::SubscribesLate => late(MemoryBus::open(&self.options), pattern.to_owned()),
+            Fault::HearsEverything => self.inner.subscribe("*").await?,
+            _ => self.inner.subscribe(pattern).await?,
+        };
+        let fault = self.fault;
+        let events =
+            events.filter(move |event| ready(fault != Fault::StarEndsAtHash || !has_hash(event)));
+        let (tell, cuts) = mpsc::unbounded_channel();
+        if self.fault != Fault::HidesCuts {
+            locked(&self.cuts).push(tell);
+        }
+        Ok(with_cuts(events.boxed(), cuts))
+    }
+
+    async fn ready(&self) -> Result<()> {
+        self.inner.ready().await
+    }
+
+    fn address(&self) -> String {
+        self.inner.address()
+    }
+
+    async fn close(&self) -> Result<()> {
+        match self.fault {
+            Fault::IgnoresClose => Ok(()),
+            _ => self.inner.close().await,
+        }
+    }
+}
+
+/// A subscription that begins when it is first read.
+fn late(bus: MemoryBus, pattern: String) -> BoxStream<'static, BusEvent> {
+    let subscribing = async move {
+        bus.subscribe(&pattern)
+            .await
+            .unwrap_or_else(|_| stream::empty().boxed())
+    };
+    stream::once(subscribing).flatten().boxed()
+}
+
+fn has_hash(event: &BusEvent) -> bool {
+    matches!(event, BusEvent::Message(message) if message.channel.contains('#'))
+}
+
+/// The events with those of the cuts among them; it ends with the events, and where nobody tells of cuts any more.
+fn with_cuts(
+    events: BoxStream<'static, BusEvent>,
+    cuts: mpsc::UnboundedReceiver<BusEvent>,
+) -> BoxStream<'static, BusEvent> {
+    stream::unfold((events, cuts, false), |(mut events, mut cuts, mut told)| async move {
+        loop {
+            tokio::select! {
+                biased;
+                cut = cuts.recv(), if !told => match cut {
+                    Some(event) => return Some((event, (events, cuts, told))),
+                    None => told = true,
+                },
+                event = events.next() => return event.map(|event| (event, (events, cuts, told))),
+            }
+        }
+    })
+    .boxed()
+}

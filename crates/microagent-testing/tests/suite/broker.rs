@@ -1,0 +1,129 @@
+//! The broker suite notices a driver that breaks a promise.
+
+use std::future::Future;
+
+use microagent_testing::broker_suite::{closing, consuming, crashing, load, options, settling};
+
+use crate::{
+    broken_broker::{BrokenServer, Fault},
+    passes,
+};
+
+/// The clause is content with a driver that keeps its promises, and not with one that has this fault.
+fn noticed<C: Future<Output = ()>>(fault: Fault, clause: impl Fn(BrokenServer) -> C) {
+    assert!(
+        passes(BrokenServer::new(Fault::None), &clause),
+        "without a fault"
+    );
+    assert!(!passes(BrokenServer::new(fault), &clause), "{fault:?}");
+}
+
+#[test]
+fn what_is_consumed_wrongly() {
+    noticed(
+        Fault::SendsTwice,
+        consuming::one_consumer_gets_them_in_order,
+    );
+    noticed(Fault::SendsTwice, consuming::a_message_is_with_one_consumer);
+    noticed(Fault::SendsTwice, load::a_thousand_through_two_consumers);
+    noticed(Fault::SendsTwice, load::concurrent_senders_lose_nothing);
+    noticed(
+        Fault::PrefetchesMore,
+        consuming::prefetch_is_the_most_that_is_unsettled,
+    );
+    noticed(Fault::ReadsText, consuming::a_payload_is_untouched);
+    noticed(Fault::ReadsText, consuming::a_mebibyte_arrives_whole);
+    noticed(Fault::CountsOneMore, consuming::length_counts_what_waits);
+    noticed(
+        Fault::CountsOneMore,
+        consuming::declaring_again_changes_nothing,
+    );
+}
+
+#[test]
+fn what_is_settled_wrongly() {
+    noticed(Fault::AcksNothing, settling::acked_is_gone);
+    noticed(Fault::AcksNothing, settling::settled_in_any_order);
+    noticed(Fault::AcksNothing, closing::close_flushes_settlements);
+    noticed(Fault::AcksWhatItGives, settling::dropped_is_returned);
+    noticed(
+        Fault::AcksWhatItGives,
+        settling::a_retry_without_delay_comes_at_once,
+    );
+    noticed(Fault::AcksWhatItGives, closing::close_ends_the_streams);
+    noticed(
+        Fault::CountsReturns,
+        settling::returned_comes_next_as_the_same_attempt,
+    );
+    noticed(Fault::CountsReturns, settling::settling_outlives_the_stream);
+    noticed(Fault::RetriesAtOnce, settling::a_retry_waits_and_counts);
+    noticed(
+        Fault::RetriesAtOnce,
+        settling::a_waiting_retry_is_in_nobody_s_way,
+    );
+    noticed(Fault::RetriesUncounted, settling::a_retry_waits_and_counts);
+    noticed(
+        Fault::RetriesUncounted,
+        settling::a_retry_outlives_its_connection,
+    );
+    noticed(
+        Fault::RetriesWithoutHeaders,
+        settling::a_retry_waits_and_counts,
+    );
+    noticed(
+        Fault::BuriesNothing,
+        settling::a_dead_letter_arrives_with_its_reason,
+    );
+    noticed(
+        Fault::BuriesNothing,
+        settling::dead_letters_go_where_they_are_told,
+    );
+}
+
+#[test]
+fn crashes_that_are_overlooked() {
+    noticed(
+        Fault::AcksWhatItGives,
+        crashing::a_crash_returns_what_was_in_flight,
+    );
+    noticed(Fault::AcksWhatItGives, crashing::the_dead_settle_nothing);
+    noticed(
+        Fault::CrashesSilently,
+        crashing::a_crash_suspects_only_what_was_in_flight,
+    );
+    noticed(Fault::CrashesSilently, crashing::suspects_run_alone);
+    noticed(
+        Fault::CrashesSilently,
+        crashing::suspects_run_alone_among_queues,
+    );
+    noticed(Fault::SuspectsNobody, crashing::crashes_add_up);
+    noticed(Fault::AcksWhatItGives, crashing::a_cut_connection_is_healed);
+}
+
+#[test]
+fn options_that_are_ignored() {
+    noticed(Fault::IgnoresDelays, options::a_delay_is_kept_or_refused);
+    noticed(
+        Fault::IgnoresOptions,
+        options::headers_travel_or_are_refused,
+    );
+    noticed(
+        Fault::IgnoresOptions,
+        options::keys_keep_order_or_are_refused,
+    );
+    noticed(
+        Fault::IgnoresOptions,
+        options::exchanges_are_refused_where_there_are_none,
+    );
+    noticed(
+        Fault::IgnoresOptions,
+        options::unknown_consumer_options_are_refused,
+    );
+    noticed(Fault::IgnoresSizes, options::too_large_is_refused);
+}
+
+#[test]
+fn ends_that_are_none() {
+    noticed(Fault::IgnoresClose, closing::close_ends_the_streams);
+    noticed(Fault::IgnoresClose, closing::a_closed_broker_says_so);
+}

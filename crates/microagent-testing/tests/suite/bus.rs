@@ -1,0 +1,88 @@
+//! The bus suite notices a driver that breaks a promise.
+
+use std::future::Future;
+
+use microagent_testing::bus_suite::{closing, listening, payload, rpc};
+
+use crate::{
+    broken_bus::{BrokenServer, Fault},
+    passes,
+};
+
+/// The clause is content with a driver that keeps its promises, and not with one that has this fault.
+fn noticed<C: Future<Output = ()>>(fault: Fault, clause: impl Fn(BrokenServer) -> C) {
+    assert!(
+        passes(BrokenServer::new(Fault::None), &clause),
+        "without a fault"
+    );
+    assert!(!passes(BrokenServer::new(fault), &clause), "{fault:?}");
+}
+
+#[test]
+fn who_hears_too_little() {
+    noticed(
+        Fault::SubscribesLate,
+        listening::a_subscription_is_live_when_it_returns,
+    );
+    noticed(Fault::LosesSome, listening::one_publisher_is_heard_in_order);
+    noticed(
+        Fault::LosesSome,
+        listening::concurrent_publishers_lose_nothing,
+    );
+    noticed(Fault::LosesSome, listening::a_slow_reader_stops_nobody);
+    noticed(Fault::LosesSome, listening::a_big_fan_out_reaches_everyone);
+    noticed(
+        Fault::StarEndsAtHash,
+        listening::a_star_spans_colons_and_hashes,
+    );
+    noticed(Fault::StarEndsAtHash, rpc::a_call_gets_an_answer);
+    noticed(
+        Fault::StarEndsAtHash,
+        rpc::concurrent_calls_get_their_own_answers,
+    );
+}
+
+#[test]
+fn who_hears_too_much() {
+    noticed(
+        Fault::PublishesTwice,
+        listening::every_subscriber_hears_once_its_own_process_included,
+    );
+    noticed(
+        Fault::PublishesTwice,
+        listening::overlapping_patterns_hear_once_each,
+    );
+    noticed(
+        Fault::HearsEverything,
+        listening::foreign_prefixes_and_signals_are_not_heard,
+    );
+    noticed(
+        Fault::HearsEverything,
+        listening::an_exact_pattern_hears_one_channel,
+    );
+    noticed(
+        Fault::HearsEverything,
+        listening::a_star_in_the_middle_keeps_what_follows,
+    );
+}
+
+#[test]
+fn what_arrives_otherwise() {
+    noticed(Fault::ReadsText, payload::a_payload_is_untouched);
+    noticed(Fault::ReadsText, payload::a_mebibyte_arrives_whole);
+    noticed(
+        Fault::CountsTooMany,
+        listening::receivers_are_counted_or_unknown,
+    );
+    noticed(Fault::CountsTooMany, rpc::a_call_that_nobody_hears_fails);
+}
+
+#[test]
+fn ends_that_are_none() {
+    noticed(Fault::IgnoresClose, closing::close_ends_the_streams);
+    noticed(Fault::IgnoresClose, closing::a_closed_bus_says_so);
+    noticed(
+        Fault::HidesCuts,
+        closing::a_cut_connection_is_told_and_healed,
+    );
+}
