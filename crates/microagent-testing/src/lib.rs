@@ -1,4 +1,77 @@
 //! What tests of agents and of drivers need: mocks, a virtual clock, and the conformance suites.
+//!
+//! # Testing an agent
+//!
+//! A handler is an ordinary method: a unit test calls it. A whole agent lives in a test on [`BusMock`] and [`BrokerMock`],
+//! which record what it sends and hand it what the test gives them:
+//!
+//! - [`BusMock::emit`] delivers a signal, [`BusMock::ask`] calls the agent; [`BusMock::answer`] and its kin say how the calls
+//!   of the agent are answered. [`BusMock::sent`] and [`BusMock::called`] are the record.
+//! - [`BrokerMock::push`] delivers a message, whose outcome is [`Pushed::settlement`] and is recorded in
+//!   [`BrokerMock::settled`]. [`BrokerMock::sent`] is the record of what the agent sent.
+//! - [`BusMock::fail_next_send`], [`BrokerMock::fail_next_send`] and [`BusMock::gap`] are the bad days.
+//!
+//! In a test with `#[tokio::test(start_paused = true)]` no timeout, delay or schedule takes time, and [`VirtualClock`] is the
+//! wall clock of cron tasks. What was emitted or pushed has been handled when the agent has stopped:
+//!
+//! ```
+//! use std::sync::Arc;
+//! use microagent_core::{
+//!     Agent, Blueprint, ConsumerOptions, Context, Error, Fields, Handling, MicroAgent, Queue, Result, Settlement, Taken,
+//! };
+//! use microagent_testing::BrokerMock;
+//! use serde_json::json;
+//!
+//! const ORDERS: Queue = Queue::new("orders");
+//! const MAILER: Queue = Queue::new("mailer");
+//!
+//! struct Shop;
+//!
+//! // What `#[agent]` makes of `#[consumer(ORDERS)] async fn order(&self, cx: &Context, to: String) -> Result<()>`.
+//! impl MicroAgent for Shop {
+//!     const NAME: &'static str = "Shop";
+//!
+//!     fn blueprint() -> Blueprint<Self> {
+//!         Blueprint::new().consumer("order", ORDERS, ConsumerOptions::default(), order)
+//!     }
+//!
+//!     async fn create(_cx: &Context) -> Result<Self> {
+//!         Ok(Self)
+//!     }
+//! }
+//!
+//! fn order(_: &Arc<Shop>, taken: &mut Taken<'_>) -> Handling<()> {
+//!     let to: String = Fields::of(taken.message.payload())?.get("to")?;
+//!     let cx = taken.cx.clone();
+//!     Ok(Box::pin(async move { cx.broker().send(MAILER, &json!({"email": to})).await }))
+//! }
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+//! // In a `#[tokio::test(start_paused = true)]`:
+//! let broker = BrokerMock::new();
+//! let agent = Agent::new(Shop).broker(broker.broker()).start().await?;
+//!
+//! let order = broker.push("orders", json!({"to": "user@lwr.pw"})).await?;
+//! assert_eq!(order.settlement().await, Settlement::Ack);
+//! assert_eq!(broker.sent_to("mailer")[0].body, json!({"email": "user@lwr.pw"}));
+//!
+//! broker.push("orders", json!({"to": 7})).await?;
+//! agent.stop().await?;
+//! assert!(matches!(broker.settled()[1].settlement, Settlement::DeadLetter { .. }));
+//! # Ok::<(), Error>(()) }).unwrap();
+//! ```
+//!
+//! # Testing a driver
+//!
+//! A driver joins the suites with a file in its `tests/`: an implementation of [`BusServer`] or [`BrokerServer`], which start
+//! or find a server and connect to it, and one line that makes a test of each clause, [`bus_suite!`] or [`broker_suite!`]
+//! (their examples are such files). The clauses are documented in the modules [`mod@bus_suite`] and [`mod@broker_suite`], and a clause that
+//! fails says in its panic what was to come.
+//!
+//! - Names are unique in each clause, so a server may be shared, and may be dirty.
+//! - [`Caps`](microagent_core::Caps) choose what a clause asserts: that a promise is kept, or that what is not promised is refused.
+//! - What cannot be tested with a server (it cannot crash a connection, say) is told on stderr: `skipped: …`.
+//! - No clause sleeps to wait for an event; each event may take [`BusServer::PATIENCE`] or [`BrokerServer::PATIENCE`].
 
 pub mod broker_suite;
 pub mod bus_suite;

@@ -7,6 +7,29 @@
 /// - `broker_suite!(paused, Server)` runs in tokio's paused time, for drivers that wait for nothing outside the runtime.
 /// - `broker_suite!(needs = "a Redis server: scripts/services", Server)` is ignored, with this reason, unless the tests
 ///   run with `--include-ignored`.
+///
+/// ```
+/// use microagent_core::{MemoryBroker, MemoryOptions, Result};
+/// use microagent_testing::{BrokerServer, broker_suite};
+///
+/// struct Server(MemoryOptions);
+///
+/// impl BrokerServer for Server {
+///     type Broker = MemoryBroker;
+///
+///     async fn start() -> Result<Self> {
+///         let dsn = std::env::var("TEST_DSN").map_err(|_| "TEST_DSN is not set")?;
+///         MemoryOptions::parse(&dsn).map(Self)
+///     }
+///
+///     async fn connect(&self) -> Result<MemoryBroker> {
+///         Ok(MemoryBroker::open(&self.0))
+///     }
+/// }
+///
+/// broker_suite!(needs = "a server at TEST_DSN", Server);
+/// # fn main() {}
+/// ```
 #[macro_export]
 macro_rules! broker_suite {
     (paused, $server:ty) => { $crate::broker_suite!(@clauses Paused, $server, []); };

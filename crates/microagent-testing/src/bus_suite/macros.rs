@@ -6,6 +6,29 @@
 /// - `bus_suite!(paused, Server)` runs in tokio's paused time, for drivers that wait for nothing outside the runtime.
 /// - `bus_suite!(needs = "a Redis server: scripts/services", Server)` is ignored, with this reason, unless the tests run
 ///   with `--include-ignored`.
+///
+/// ```
+/// use microagent_core::{MemoryBus, MemoryOptions, Result};
+/// use microagent_testing::{BusServer, bus_suite};
+///
+/// struct Server(MemoryOptions);
+///
+/// impl BusServer for Server {
+///     type Bus = MemoryBus;
+///
+///     async fn start() -> Result<Self> {
+///         let dsn = std::env::var("TEST_DSN").map_err(|_| "TEST_DSN is not set")?;
+///         MemoryOptions::parse(&dsn).map(Self)
+///     }
+///
+///     async fn connect(&self) -> Result<MemoryBus> {
+///         Ok(MemoryBus::open(&self.0))
+///     }
+/// }
+///
+/// bus_suite!(needs = "a server at TEST_DSN", Server);
+/// # fn main() {}
+/// ```
 #[macro_export]
 macro_rules! bus_suite {
     (paused, $server:ty) => { $crate::bus_suite!(@clauses Paused, $server, []); };
