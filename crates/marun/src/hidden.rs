@@ -9,7 +9,7 @@ pub(crate) const AGENT: &str = "__agent";
 /// `marun __exec NAME PARENT`: becomes a program of another kind.
 pub(crate) const EXEC: &str = "__exec";
 
-/// `marun __sentinel`: looks after programs of another kind.
+/// `marun __sentinel`: ends what a killed launcher leaves behind.
 pub(crate) const SENTINEL: &str = "__sentinel";
 
 /// One of these commands.

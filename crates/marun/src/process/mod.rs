@@ -1,8 +1,8 @@
 //! What a member of a group does on its own side: hold on to the supervisor's life, learn what it is, report.
 //!
 //! `control.rs` is what the two sides say to each other; `lifeline.rs` ends a member whose supervisor is gone;
-//! `agent.rs` becomes an agent, `exec.rs` a program of another kind; `sentinel.rs` looks after those, which know no
-//! lifeline. `introduce.rs` answers the launcher's question before there is a group.
+//! `agent.rs` becomes an agent, `exec.rs` a program of another kind; `sentinel.rs` looks after what knows
+//! no lifeline. `introduce.rs` answers the launcher's question before there is a group.
 
 pub(crate) mod agent;
 pub(crate) mod control;

@@ -1,7 +1,7 @@
-//! `__sentinel`: outlives a supervisor that was killed by a moment, to end the programs of another kind.
+//! `__sentinel`: outlives a supervisor that was killed by a moment, to end the processes that it leaves behind.
 //!
-//! Agents end by themselves (`lifeline.rs`); other programs, and what they start, know no supervisor. The
-//! supervisor names their process groups here, and the end of this process's standard input means: end them.
+//! Agents end by themselves (`lifeline.rs`); what they have started, and programs of another kind, know no
+//! supervisor. It names all process groups here, and the end of this process's standard input means: end them.
 
 use std::{
     collections::BTreeSet,

@@ -135,15 +135,11 @@ impl Supervisor {
         for launch in launches {
             group.add(&launch.name, launch.grace, launch.ready_timeout);
         }
-        let foreign = |launch: &Launch| matches!(launch.kind, Kind::Command);
-        let sentinel = match launches.iter().any(foreign) {
-            true => Some(spawn::spawn_sentinel()?),
-            false => None,
-        };
+        let (pid, pipe) = spawn::spawn_sentinel()?;
         Ok(Self {
             group,
             children: vec![Child::default(); launches.len()],
-            sentinel: sentinel.map(|(pid, pipe)| Sentinel { pid, pipe }),
+            sentinel: Some(Sentinel { pid, pipe }),
             output,
             copies: JoinSet::new(),
         })
@@ -172,11 +168,9 @@ impl Supervisor {
         let spawned = spawn::spawn(&launch)?;
         self.children[index].pid = Some(spawned.pid);
         self.group.started(index, Instant::now());
-        let foreign = matches!(launch.kind, Kind::Command);
-        if foreign {
-            // Before it becomes what it is: until it has its assignment it is ours and ends by itself.
-            self.tell_sentinel(spawned.pid, true);
-        }
+        // Before it becomes what it is: until it has its assignment it has started nothing and ends by itself.
+        self.tell_sentinel(spawned.pid, true);
+        let end_is_ready = matches!(launch.kind, Kind::Command);
         let (name, output) = (Arc::from(launch.name), self.output.clone());
         self.copies
             .spawn(member::copy_output(spawned.output, index, name, output));
@@ -185,7 +179,7 @@ impl Supervisor {
         tokio::spawn(member::converse(
             spawned.control,
             launch.assignment,
-            foreign,
+            end_is_ready,
             hear,
         ));
         Ok(spawned.pid)
@@ -262,7 +256,7 @@ impl Supervisor {
             .position(|child| child.pid == Some(pid));
         let Some(index) = member else {
             self.sentinel = None;
-            let why = format!("the process that looks after the commands {ending}");
+            let why = format!("the launcher's sentinel, without which processes could be left behind, {ending}");
             return self.group.fail(&why, now);
         };
         self.tell_sentinel(pid, false);
