@@ -1,0 +1,284 @@
+//! The command line: what can be asked for. It does nothing of it; that is `command`.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Runs MicroAgent agents, each in its own process, started and stopped together.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, \
+    3 nobody listens, 4 no answer in time.\nRUST_LOG chooses what is logged, for example RUST_LOG=debug.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the agents of settings files as one group; the word `run` may be left out
+    Run {
+        #[command(flatten)]
+        files: Files,
+        /// How the common log looks
+        #[arg(long, value_enum, default_value_t = Log::Text)]
+        log: Log,
+    },
+    /// Find what is wrong in settings files, without starting anything
+    Check {
+        #[command(flatten)]
+        files: Files,
+    },
+    /// Show what would run, without starting anything
+    Info {
+        #[command(flatten)]
+        files: Files,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Send, call or hear signals
+    #[command(subcommand)]
+    Signal(Signal),
+    /// Send to queues, or look at them
+    #[command(subcommand)]
+    Queue(Queue),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Files {
+    /// Settings files, .toml or .json; several make one group
+    #[arg(required = true, value_name = "SETTINGS")]
+    pub(crate) settings: Vec<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Log {
+    /// `agent | line`
+    Text,
+    /// One JSON object per line
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Signal {
+    /// Send a signal to whoever listens
+    Send(SignalSend),
+    /// Send a signal and print the first answer
+    Call {
+        #[command(flatten)]
+        send: SignalSend,
+        /// How long to wait for the answer
+        #[arg(long, default_value = "60", value_name = "SECONDS")]
+        timeout: String,
+    },
+    /// Print each signal of this name as a line of JSON, until Ctrl-C
+    Listen {
+        /// The signal
+        name: String,
+        #[command(flatten)]
+        bus: BusArgs,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SignalSend {
+    /// The signal
+    pub(crate) name: String,
+    /// The arguments: `key=text` or `key:=json`
+    #[arg(value_name = "KEY=VALUE")]
+    pub(crate) fields: Vec<String>,
+    /// Who sends it
+    #[arg(long, default_value = "marun")]
+    pub(crate) sender: String,
+    #[command(flatten)]
+    pub(crate) bus: BusArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BusArgs {
+    #[command(flatten)]
+    pub(crate) source: BusSource,
+    /// The first part of every channel, with --bus
+    #[arg(long, conflicts_with = "settings")]
+    pub(crate) prefix: Option<String>,
+    /// Path or URL of signals.json, with --bus
+    #[arg(long, conflicts_with = "settings", value_name = "URL")]
+    pub(crate) declarations: Option<String>,
+    /// Which bus of the settings, where there are several
+    #[arg(
+        long = "name",
+        id = "section",
+        conflicts_with = "bus",
+        value_name = "NAME"
+    )]
+    pub(crate) bus_name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct BusSource {
+    /// The DSN of the bus
+    #[arg(long, value_name = "DSN")]
+    pub(crate) bus: Option<String>,
+    /// A settings file that has the bus
+    #[arg(long, value_name = "FILE")]
+    pub(crate) settings: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Queue {
+    /// Send a message, or with `-` one for each line of JSON on standard input
+    Send {
+        /// The queue
+        name: String,
+        /// The fields: `key=text` or `key:=json`; or `-`
+        #[arg(value_name = "KEY=VALUE")]
+        fields: Vec<String>,
+        #[command(flatten)]
+        broker: BrokerArgs,
+    },
+    /// Print how many messages wait
+    Length {
+        /// The queue
+        name: String,
+        #[command(flatten)]
+        broker: BrokerArgs,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BrokerArgs {
+    #[command(flatten)]
+    pub(crate) source: BrokerSource,
+    /// Path or URL of signals.json, with --broker
+    #[arg(long, conflicts_with = "settings", value_name = "URL")]
+    pub(crate) declarations: Option<String>,
+    /// Which broker of the settings, where there are several
+    #[arg(
+        long = "name",
+        id = "section",
+        conflicts_with = "broker",
+        value_name = "NAME"
+    )]
+    pub(crate) broker_name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct BrokerSource {
+    /// The DSN of the broker
+    #[arg(long, value_name = "DSN")]
+    pub(crate) broker: Option<String>,
+    /// A settings file that has the broker
+    #[arg(long, value_name = "FILE")]
+    pub(crate) settings: Option<PathBuf>,
+}
+
+impl Cli {
+    /// Parses the arguments of the process, the program's name first.
+    pub(crate) fn parse_args(arguments: Vec<OsString>) -> Result<Self, clap::Error> {
+        Self::try_parse_from(with_command(arguments))
+    }
+}
+
+/// `marun settings.toml` means `marun run settings.toml`.
+fn with_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    const KNOWN: [&str; 10] = [
+        "run",
+        "check",
+        "info",
+        "signal",
+        "queue",
+        "help",
+        "-h",
+        "--help",
+        "-V",
+        "--version",
+    ];
+    if let Some(first) = arguments.get(1)
+        && !KNOWN.iter().any(|known| first == known)
+    {
+        arguments.insert(1, "run".into());
+    }
+    arguments
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        let arguments = std::iter::once("marun").chain(line.split_whitespace());
+        Cli::parse_args(arguments.map(OsString::from).collect())
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_is_known_to_the_shortcut() {
+        for command in Cli::command().get_subcommands() {
+            let name = OsString::from(command.get_name());
+            let arguments = vec!["marun".into(), name];
+            assert_eq!(with_command(arguments.clone()), arguments);
+        }
+    }
+
+    #[test]
+    fn run_may_be_left_out() {
+        for line in [
+            "run a.toml b.json",
+            "a.toml b.json",
+            "--log text a.toml b.json",
+        ] {
+            let Command::Run { files, log } = parse(line).unwrap().command else {
+                panic!("{line}");
+            };
+            assert_eq!(
+                files.settings,
+                [PathBuf::from("a.toml"), PathBuf::from("b.json")]
+            );
+            assert_eq!(log, Log::Text);
+        }
+    }
+
+    #[test]
+    fn wrong_usage_has_the_code_of_usage() {
+        let lines = [
+            "",
+            "run",
+            "check",
+            "signal send",
+            "signal send started",
+            "signal send started --bus x --settings y",
+            "signal send started --settings y --prefix z",
+            "queue length",
+            "queue send mailer --broker x --name y",
+            "a.toml --log yaml",
+        ];
+        for line in lines {
+            let error = parse(line).unwrap_err();
+            assert_eq!(error.exit_code(), i32::from(crate::exit::USAGE), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_signal_names_its_bus() {
+        let Command::Signal(Signal::Call { send, timeout }) =
+            parse("signal call sum a:=1 b=x --bus redis:// --prefix P --timeout 1.5")
+                .unwrap()
+                .command
+        else {
+            panic!("signal call");
+        };
+        assert_eq!((send.name.as_str(), timeout.as_str()), ("sum", "1.5"));
+        assert_eq!(send.fields, ["a:=1", "b=x"]);
+        assert_eq!(send.bus.prefix.as_deref(), Some("P"));
+    }
+}

@@ -1,0 +1,17 @@
+//! `check`: everything that `run` finds before it starts anything.
+
+use microagent_core::AgentType;
+
+use super::say;
+use crate::{cli::Files, exit::Failure, plan::Plan};
+
+pub(crate) fn check(files: &Files, own: &[AgentType]) -> Result<(), Failure> {
+    let plan = Plan::make(&files.settings, own)?;
+    let names: Vec<_> = plan
+        .agents
+        .iter()
+        .map(|agent| agent.name.as_str())
+        .collect();
+    say(format!("no mistake found; agents: {}", names.join(", ")));
+    Ok(())
+}

@@ -1,0 +1,91 @@
+//! `info`: what would run, from manifests alone.
+
+use std::{
+    fmt::Write as _,
+    io::{self, Write},
+};
+
+use microagent_core::{AgentType, Manifest};
+
+use crate::{
+    cli::Files,
+    exit::Failure,
+    plan::{Plan, Planned, PlannedAgent, What, redacted},
+};
+
+pub(crate) fn info(files: &Files, json: bool, own: &[AgentType]) -> Result<(), Failure> {
+    let plan = Plan::make(&files.settings, own)?;
+    let text = match json {
+        true => serde_json::to_string_pretty(&plan)
+            .map_err(|error| Failure::failed(error.to_string()))?,
+        false => {
+            let agents: Vec<_> = plan.agents.iter().map(describe).collect();
+            agents.join("\n\n")
+        }
+    };
+    writeln!(io::stdout(), "{text}").map_err(|error| Failure::failed(error.to_string()))
+}
+
+fn describe(planned: &Planned) -> String {
+    let mut lines = vec![planned.name.clone()];
+    match &planned.what {
+        What::Command { command } => lines.push(row("command", command.join(" "))),
+        What::Agent(agent) => lines.extend(describe_agent(agent)),
+    }
+    let grace = humantime::format_duration(planned.grace);
+    lines.push(row("grace", grace));
+    lines.join("\n")
+}
+
+fn describe_agent(agent: &PlannedAgent) -> Vec<String> {
+    let mut lines = vec![
+        row("backend", &agent.backend),
+        row("program", agent.program.display()),
+    ];
+    if let Some(bus) = &agent.bus {
+        let mut text = redacted(&bus.dsn);
+        if let Some(prefix) = &bus.prefix {
+            let _ = write!(text, ", prefix {prefix}");
+        }
+        if bus.strict {
+            text.push_str(", strict");
+        }
+        lines.push(row("bus", text));
+    }
+    if let Some(broker) = &agent.broker {
+        lines.push(row("broker", redacted(&broker.dsn)));
+    }
+    lines.extend(describe_manifest(&agent.manifest));
+    lines
+}
+
+fn describe_manifest(manifest: &Manifest) -> Vec<String> {
+    let mut lines = Vec::new();
+    for receiver in &manifest.receivers {
+        let text = format!("{} on the signal {}", receiver.name, receiver.signal);
+        lines.push(row("receiver", text));
+    }
+    for consumer in &manifest.consumers {
+        let text = format!(
+            "{} of the queue {}, {} at a time",
+            consumer.name, consumer.queue, consumer.concurrency
+        );
+        lines.push(row("consumer", text));
+    }
+    for task in &manifest.periodic {
+        let text = format!("{} every {} s", task.name, task.period);
+        lines.push(row("periodic", text));
+    }
+    for task in &manifest.cron {
+        let text = format!("{} at `{}` {}", task.name, task.cron, task.tz);
+        lines.push(row("cron", text));
+    }
+    for hook in &manifest.hooks {
+        lines.push(row(&hook.on, &hook.name));
+    }
+    lines
+}
+
+fn row(what: &str, value: impl std::fmt::Display) -> String {
+    format!("  {what:<10} {value}")
+}

@@ -1,0 +1,51 @@
+//! What each command of the command line does: `run`, `check` and `info` work on a plan; `signal` and `queue` on the
+//! bus or broker that `source` connects. Results go to standard output, everything else to standard error.
+
+pub(crate) mod check;
+mod fields;
+pub(crate) mod info;
+pub(crate) mod queue;
+pub(crate) mod run;
+pub(crate) mod signal;
+mod source;
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use tracing::level_filters::LevelFilter;
+
+use crate::{
+    exit::Failure,
+    logging::{self, LogFormat},
+};
+
+/// Runs a command that talks to a bus or broker, on a runtime of its own.
+fn run_to_end(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    logging::install(
+        LogFormat::Text { color: false },
+        LevelFilter::WARN,
+        io::stderr,
+    );
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format!("no runtime: {error}")))?;
+    let result = runtime.block_on(command);
+    // A thread that waits for standard input must not keep the process.
+    runtime.shutdown_background();
+    result
+}
+
+/// A result, as one line of JSON.
+fn print(result: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string(result).map_err(|error| Failure::failed(error.to_string()))?;
+    writeln!(io::stdout(), "{text}")
+        .map_err(|error| Failure::failed(format!("standard output: {error}")))
+}
+
+/// A message for people.
+fn say(message: impl std::fmt::Display) {
+    // A command does its work whether or not somebody reads along.
+    let _ = writeln!(io::stderr(), "marun: {message}");
+}

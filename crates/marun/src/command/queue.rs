@@ -1,0 +1,169 @@
+//! `queue send` and `length`: a broker by hand.
+
+use std::cell::Cell;
+
+use futures_util::{StreamExt, stream};
+use microagent_core::{Broker, DEAD_LETTER_SUFFIX, Queue as QueueName, Result as CoreResult};
+use serde_json::value::RawValue;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines, Stdin};
+
+use super::{fields, print, run_to_end, say, source};
+use crate::{
+    cli::{BrokerArgs, Queue},
+    exit::Failure,
+};
+
+/// How many messages from standard input may be on their way at a time.
+const UNDER_WAY: usize = 256;
+
+pub(crate) fn run(command: Queue) -> Result<(), Failure> {
+    run_to_end(async {
+        match command {
+            Queue::Send {
+                name,
+                fields,
+                broker,
+            } => match fields.as_slice() {
+                [dash] if dash == "-" => send_lines(&name, &broker).await,
+                fields => send_one(&name, fields, &broker).await,
+            },
+            Queue::Length { name, broker } => length(&name, &broker).await,
+        }
+    })
+}
+
+async fn send_one(name: &str, fields: &[String], args: &BrokerArgs) -> Result<(), Failure> {
+    let fields = fields::parse(fields)?;
+    let broker = source::broker(args).await?;
+    broker.send(named(&broker, name)?, &fields).await?;
+    Ok(broker.close().await?)
+}
+
+async fn length(name: &str, args: &BrokerArgs) -> Result<(), Failure> {
+    let broker = source::broker(args).await?;
+    let length = broker.length(named(&broker, name)?).await?;
+    print(&length)?;
+    Ok(broker.close().await?)
+}
+
+/// A declared queue where there are declarations, or its dead letters; any other where there are none.
+fn named(broker: &Broker, name: &str) -> CoreResult<QueueName> {
+    if let Some(declarations) = broker.declarations() {
+        if let Some(declared) = declarations.queue(name) {
+            return Ok(declared.into());
+        }
+        broker.queue(name.strip_suffix(DEAD_LETTER_SUFFIX).unwrap_or(name))?;
+    }
+    QueueName::named(name)
+}
+
+/// Sends a message for each line. It ends at the first line that cannot be sent; those before it are sent.
+async fn send_lines(name: &str, args: &BrokerArgs) -> Result<(), Failure> {
+    let broker = source::broker(args).await?;
+    let queue = named(&broker, name)?;
+    let messages = Messages {
+        lines: BufReader::new(tokio::io::stdin()).lines(),
+        number: 0,
+    };
+    let sent = send_all(&broker, &queue, messages).await;
+    broker.close().await?;
+    sent
+}
+
+async fn send_all(broker: &Broker, queue: &QueueName, messages: Messages) -> Result<(), Failure> {
+    let stopped = Cell::new(false);
+    let messages = stream::unfold(Some(messages), async |messages| match stopped.get() {
+        true => None,
+        false => next_message(messages?).await,
+    });
+    let sends = messages.map(|(line, message)| async move {
+        let sent = match message {
+            Ok(message) => broker.send(queue, &message).await.map_err(Failure::from),
+            Err(failure) => Err(failure),
+        };
+        sent.map_err(|failure| at_line(line, failure))
+    });
+    let mut sends = Box::pin(sends.buffered(UNDER_WAY));
+    let (mut sent, mut failed) = (0_u64, None);
+    // What is on its way after a failure is counted too.
+    while let Some(result) = sends.next().await {
+        match result {
+            Ok(()) => sent += 1,
+            Err(failure) => {
+                stopped.set(true);
+                say(&failure.message);
+                failed.get_or_insert(failure.code);
+            }
+        }
+    }
+    say(format!("sent {sent} message(s) to `{queue}`"));
+    match failed {
+        None => Ok(()),
+        Some(code) => Err(Failure {
+            code,
+            message: String::new(),
+        }),
+    }
+}
+
+fn at_line(line: u64, failure: Failure) -> Failure {
+    Failure {
+        message: format!("standard input, line {line}: {}", failure.message),
+        ..failure
+    }
+}
+
+/// The messages of standard input.
+struct Messages {
+    lines: Lines<BufReader<Stdin>>,
+    number: u64,
+}
+
+type Numbered = (u64, Result<Box<RawValue>, Failure>);
+
+/// The next message and its line; after a bad line there is none.
+async fn next_message(mut messages: Messages) -> Option<(Numbered, Option<Messages>)> {
+    loop {
+        messages.number += 1;
+        let number = messages.number;
+        match messages.lines.next_line().await {
+            Ok(None) => return None,
+            Ok(Some(line)) if line.trim().is_empty() => {}
+            Ok(Some(line)) => match object(&line) {
+                Ok(message) => return Some(((number, Ok(message)), Some(messages))),
+                Err(failure) => return Some(((number, Err(failure)), None)),
+            },
+            Err(error) => {
+                let failure = Failure::failed(error.to_string());
+                return Some(((number, Err(failure)), None));
+            }
+        }
+    }
+}
+
+fn object(line: &str) -> Result<Box<RawValue>, Failure> {
+    let json: Box<RawValue> = serde_json::from_str(line)
+        .map_err(|error| Failure::usage(format!("this is no JSON: {error}")))?;
+    match json.get().starts_with('{') {
+        true => Ok(json),
+        false => Err(Failure::usage(
+            "a message is a JSON object, `{…}`, and this is none",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_an_object_and_stays_as_it_is() {
+        let object = |line| object(line).map_err(|failure| failure.message);
+        assert_eq!(
+            object(r#" {"b": 1.0, "a":[2]} "#).unwrap().get(),
+            r#"{"b": 1.0, "a":[2]}"#
+        );
+        assert!(object("[1]").unwrap_err().contains("is a JSON object"));
+        assert!(object("{").unwrap_err().starts_with("this is no JSON: "));
+    }
+}

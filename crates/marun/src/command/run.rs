@@ -1,0 +1,100 @@
+//! `run`: plan → hub → group → end.
+
+use std::io::{self, IsTerminal};
+
+use microagent_core::AgentType;
+use tracing::level_filters::LevelFilter;
+
+use crate::{
+    cli::{Files, Log},
+    exit::Failure,
+    hub::Hubs,
+    logging::{self, LogFormat},
+    plan::{Plan, Planned, What},
+    process::control::{self, AgentAssignment, CommandAssignment},
+    supervise::{self, Format, Kind, Launch, Output},
+};
+
+pub(crate) fn run(files: &Files, log: Log, own: &[AgentType]) -> Result<(), Failure> {
+    let plan = Plan::make(&files.settings, own)?;
+    let log = match log {
+        Log::Json => LogFormat::Json,
+        Log::Text => LogFormat::Text { color: has_color() },
+    };
+    let output = Output::start(format(log, &plan), io::stdout()).map_err(failed)?;
+    logging::install(log, LevelFilter::INFO, output.clone());
+    let all_went_well = run_group(plan, log, &output);
+    output.flush();
+    match all_went_well? {
+        true => Ok(()),
+        // The log says what went wrong.
+        false => Err(Failure::failed("")),
+    }
+}
+
+fn run_group(plan: Plan, log: LogFormat, output: &Output) -> Result<bool, Failure> {
+    let hubs = Hubs::start(&plan.local_dsns())?;
+    let launches = plan.agents.into_iter().map(|planned| launch(planned, log));
+    let launches = launches.collect::<serde_json::Result<_>>();
+    let launches = launches.map_err(|error| failed(error.into()))?;
+    // One thread, this one: it starts the members, and it lives as long as they.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(failed)?;
+    let ended = runtime.block_on(supervise::supervise(launches, output.clone()));
+    hubs.shutdown();
+    ended.map_err(failed)
+}
+
+fn failed(error: io::Error) -> Failure {
+    Failure::failed(format!("the group cannot be run: {error}"))
+}
+
+/// Colours are for people at a terminal who did not say no: <https://no-color.org>.
+fn has_color() -> bool {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    !refused && io::stdout().is_terminal()
+}
+
+fn format(log: LogFormat, plan: &Plan) -> Format {
+    match log {
+        LogFormat::Json => Format::Json,
+        LogFormat::Text { color } => {
+            let names = plan.agents.iter().map(|agent| agent.name.len());
+            let width = names.chain([supervise::OWN_NAME.len()]).max();
+            Format::Text {
+                width: width.unwrap_or_default(),
+                color,
+            }
+        }
+    }
+}
+
+fn launch(planned: Planned, log: LogFormat) -> serde_json::Result<Launch> {
+    let (kind, assignment) = match planned.what {
+        What::Command { command } => (
+            Kind::Command,
+            control::line(&CommandAssignment { command })?,
+        ),
+        What::Agent(agent) => {
+            let assignment = AgentAssignment {
+                backend: agent.backend,
+                bus: agent.bus,
+                broker: agent.broker,
+                declarations: agent.declarations,
+                settings: agent.settings,
+                grace: planned.grace,
+                log,
+            };
+            (Kind::Agent(agent.program), control::line(&assignment)?)
+        }
+    };
+    Ok(Launch {
+        name: planned.name,
+        kind,
+        assignment,
+        grace: planned.grace,
+        ready_timeout: planned.ready_timeout,
+    })
+}

@@ -1,0 +1,151 @@
+//! `signal send`, `call` and `listen`: a bus by hand. What is heard and answered goes to standard output.
+
+use std::io::{self, Write};
+
+use futures_util::StreamExt;
+use microagent_core::{Bus, BusEvent, Channel, NamedSignal, Published};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{fields, print, run_to_end, say, source};
+use crate::{
+    cli::{BusArgs, Signal, SignalSend},
+    exit::Failure,
+};
+
+pub(crate) fn run(command: Signal) -> Result<(), Failure> {
+    run_to_end(async {
+        match command {
+            Signal::Send(send) => send_one(send).await,
+            Signal::Call { send, timeout } => call(send, &timeout).await,
+            Signal::Listen { name, bus } => listen(&name, &bus).await,
+        }
+    })
+}
+
+async fn send_one(args: SignalSend) -> Result<(), Failure> {
+    let fields = fields::parse(&args.fields)?;
+    let bus = source::bus(&args.bus).await?;
+    named(&bus, &args.name)?.send(&args.sender, &fields).await?;
+    Ok(bus.close().await?)
+}
+
+async fn call(args: SignalSend, timeout: &str) -> Result<(), Failure> {
+    let timeout = microagent_schema::parse_duration(timeout)
+        .map_err(|error| Failure::usage(format!("--timeout: {error}")))?;
+    let fields = fields::parse(&args.fields)?;
+    let bus = source::bus(&args.bus).await?;
+    let call = named(&bus, &args.name)?.call(&args.sender, &fields);
+    let answer = call.timeout(timeout).await?;
+    print(&answer)?;
+    bus.close().await?;
+    match answer.has_errors() {
+        true => Err(Failure::failed(
+            "a receiver failed; `$errors` in the answer says why",
+        )),
+        false => Ok(()),
+    }
+}
+
+/// A declared signal where there are declarations; any other where there are none.
+fn named(bus: &Bus, name: &str) -> microagent_core::Result<NamedSignal> {
+    match bus.declarations() {
+        Some(_) => bus.signal(name),
+        None => bus.undeclared(name),
+    }
+}
+
+async fn listen(name: &str, args: &BusArgs) -> Result<(), Failure> {
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
+    let bus = source::bus(args).await?;
+    named(&bus, name)?;
+    let pattern = Channel::pattern_of(bus.prefix(), name);
+    let mut events = bus.driver().subscribe(&pattern).await?;
+    say(format!(
+        "listening to `{name}` on {}",
+        bus.driver().address()
+    ));
+    loop {
+        let event = tokio::select! {
+            event = events.next() => event,
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+        };
+        let event = event.ok_or_else(|| Failure::failed("the bus was closed"))?;
+        if !tell(event)? {
+            break;
+        }
+    }
+    Ok(bus.close().await?)
+}
+
+fn no_signals(error: io::Error) -> Failure {
+    Failure::failed(format!("process signals cannot be heard: {error}"))
+}
+
+/// Whether somebody still reads.
+fn tell(event: BusEvent) -> Result<bool, Failure> {
+    match event {
+        BusEvent::Message(message) => return tell_message(&message),
+        BusEvent::Lost(reason) => say(format!("the connection is lost: {reason}")),
+        BusEvent::Gap(gap) => {
+            let lasted = gap.lasted.as_secs_f64();
+            say(format!(
+                "the connection is back; nothing was heard for {lasted:.1} s"
+            ));
+        }
+        _ => {}
+    }
+    Ok(true)
+}
+
+/// One line of `listen`.
+#[derive(Serialize)]
+struct Line<'a> {
+    signal: &'a str,
+    sender: &'a str,
+    /// The id under which an answer is expected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    call: Option<&'a str>,
+    args: &'a RawValue,
+}
+
+fn tell_message(message: &Published) -> Result<bool, Failure> {
+    let args = serde_json::from_slice::<&RawValue>(&message.payload);
+    let (Some(channel), Ok(args)) = (Channel::parse(&message.channel), args) else {
+        let text = String::from_utf8_lossy(&message.payload);
+        say(format!(
+            "no signal, on the channel {}: {text}",
+            message.channel
+        ));
+        return Ok(true);
+    };
+    let line = serde_json::to_string(&Line {
+        signal: channel.signal,
+        sender: channel.sender,
+        call: channel.id,
+        // A newline within is allowed in JSON, and not in a line.
+        args: &single_line(args)?,
+    });
+    let line = line.map_err(|error| Failure::failed(error.to_string()))?;
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{line}").and_then(|()| out.flush()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure::failed(format!("standard output: {error}"))),
+    }
+}
+
+/// The same JSON without white space between its parts where there was a newline.
+fn single_line(json: &RawValue) -> Result<std::borrow::Cow<'_, RawValue>, Failure> {
+    if !json.get().contains(['\n', '\r']) {
+        return Ok(std::borrow::Cow::Borrowed(json));
+    }
+    let value: serde_json::Value =
+        serde_json::from_str(json.get()).map_err(|error| Failure::failed(error.to_string()))?;
+    let raw = serde_json::value::to_raw_value(&value);
+    raw.map(std::borrow::Cow::Owned)
+        .map_err(|error| Failure::failed(error.to_string()))
+}

@@ -1,0 +1,188 @@
+//! Which bus or broker a command of the command line means: a DSN, or one of a settings file. It sends nothing.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use microagent_core::{Broker, Bus, Declarations, Result};
+use tokio::time::timeout;
+
+use crate::{
+    cli::{BrokerArgs, BusArgs},
+    connect,
+    exit::Failure,
+    plan,
+    process::control::{BrokerLink, BusLink},
+    settings::{Settings, allowed},
+};
+
+/// How long a server may take to be reached. A person waits, so it is short.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Connects the bus that the arguments name. It is strict: what breaks its declaration is a typing error here.
+pub(super) async fn bus(args: &BusArgs) -> Result<Bus, Failure> {
+    let (link, declarations) = match (&args.source.bus, &args.source.settings) {
+        (Some(dsn), _) => {
+            let link = BusLink {
+                dsn: dsn.clone(),
+                prefix: args.prefix.clone(),
+                strict: true,
+            };
+            (link, args.declarations.as_deref().map(url_here))
+        }
+        (None, Some(file)) => bus_of(file, args.bus_name.as_deref())?,
+        (None, None) => return Err(Failure::usage("one of --bus and --settings is needed")),
+    };
+    let declarations = load(declarations).await?;
+    let bus = connect::bus(&link, declarations.as_ref()).await?;
+    reached(&bus.driver().address(), bus.ready()).await?;
+    Ok(bus)
+}
+
+/// Connects the broker that the arguments name.
+pub(super) async fn broker(args: &BrokerArgs) -> Result<Broker, Failure> {
+    let (link, declarations) = match (&args.source.broker, &args.source.settings) {
+        (Some(dsn), _) => {
+            let link = BrokerLink { dsn: dsn.clone() };
+            (link, args.declarations.as_deref().map(url_here))
+        }
+        (None, Some(file)) => broker_of(file, args.broker_name.as_deref())?,
+        (None, None) => return Err(Failure::usage("one of --broker and --settings is needed")),
+    };
+    let declarations = load(declarations).await?;
+    let broker = connect::broker(&link, declarations.as_ref()).await?;
+    reached(&broker.driver().address(), broker.ready()).await?;
+    Ok(broker)
+}
+
+fn bus_of(file: &Path, name: Option<&str>) -> Result<(BusLink, Option<String>), Failure> {
+    let settings = Settings::read(file)?;
+    let name = choose("bus", name, settings.buses.keys(), file)?;
+    let link = plan::bus_link(&settings, &name).ok_or_else(|| no_such("bus", &name, file, ""))?;
+    let url = settings.declarations.as_ref().map(plan::declarations_url);
+    Ok((
+        BusLink {
+            strict: true,
+            ..link
+        },
+        url,
+    ))
+}
+
+fn broker_of(file: &Path, name: Option<&str>) -> Result<(BrokerLink, Option<String>), Failure> {
+    let settings = Settings::read(file)?;
+    let name = choose("broker", name, settings.brokers.keys(), file)?;
+    let link = plan::broker_link(&settings, &name);
+    let link = link.ok_or_else(|| no_such("broker", &name, file, ""))?;
+    let url = settings.declarations.as_ref().map(plan::declarations_url);
+    Ok((link, url))
+}
+
+/// The one that is asked for, or the only one.
+fn choose<'a>(
+    kind: &str,
+    name: Option<&str>,
+    known: impl Iterator<Item = &'a String>,
+    file: &Path,
+) -> Result<String, Failure> {
+    let known: Vec<&str> = known.map(String::as_str).collect();
+    match (name, known.as_slice()) {
+        (Some(name), _) if known.contains(&name) => Ok(name.to_owned()),
+        (Some(name), _) => {
+            let none = format!("this file has no `[{kind}.NAME]`");
+            let allowed = allowed(name, known, &none);
+            Err(no_such(kind, name, file, &allowed))
+        }
+        (None, [only]) => Ok((*only).to_owned()),
+        (None, []) => Err(Failure::usage(format!(
+            "{}: this file has no `[{kind}.NAME]`",
+            file.display()
+        ))),
+        (None, several) => Err(Failure::usage(format!(
+            "{}: which {kind}? choose one with --name: {}",
+            file.display(),
+            several.join(", ")
+        ))),
+    }
+}
+
+fn no_such(kind: &str, name: &str, file: &Path, allowed: &str) -> Failure {
+    let file = file.display();
+    Failure::usage(format!("{file}: there is no {kind} `{name}`; {allowed}"))
+}
+
+/// The URL of declarations that the command line names: a path starts where the command was called.
+fn url_here(source: &str) -> String {
+    let path = match source.split_once("://") {
+        None => source,
+        Some(("file", path)) => path,
+        Some(_) => return source.to_owned(),
+    };
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
+    format!("file://{}", path.display())
+}
+
+async fn load(url: Option<String>) -> Result<Option<Arc<Declarations>>> {
+    connect::declarations(url.as_deref()).await
+}
+
+async fn reached(address: &str, ready: impl Future<Output = Result<()>>) -> Result<(), Failure> {
+    let Ok(ready) = timeout(PATIENCE, ready).await else {
+        let seconds = PATIENCE.as_secs();
+        let text = format!("{address} is not reached within {seconds} s");
+        return Err(Failure::failed(text));
+    };
+    Ok(ready?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(name: Option<&str>, known: &[&str]) -> Result<String, String> {
+        let known: Vec<String> = known.iter().map(|&name| name.to_owned()).collect();
+        let chosen = choose("bus", name, known.iter(), Path::new("s.toml"));
+        chosen.map_err(|failure| failure.message)
+    }
+
+    #[test]
+    fn the_only_one_needs_no_name() {
+        assert_eq!(run(None, &["main"]).unwrap(), "main");
+        assert_eq!(run(Some("b"), &["a", "b"]).unwrap(), "b");
+    }
+
+    #[test]
+    fn what_can_be_chosen_is_said() {
+        let cases = [
+            (
+                None,
+                &["a", "b"][..],
+                "s.toml: which bus? choose one with --name: a, b",
+            ),
+            (None, &[], "s.toml: this file has no `[bus.NAME]`"),
+            (
+                Some("man"),
+                &["main"],
+                "s.toml: there is no bus `man`; did you mean `main`? allowed: main",
+            ),
+            (
+                Some("a"),
+                &[],
+                "s.toml: there is no bus `a`; this file has no `[bus.NAME]`",
+            ),
+        ];
+        for (name, known, expected) in cases {
+            assert_eq!(run(name, known).unwrap_err(), expected);
+        }
+    }
+
+    #[test]
+    fn paths_start_here_and_urls_stay() {
+        let here = std::env::current_dir().unwrap();
+        let expected = format!("file://{}/signals.json", here.display());
+        assert_eq!(url_here("signals.json"), expected);
+        assert_eq!(
+            url_here("file:///etc/signals.json"),
+            "file:///etc/signals.json"
+        );
+        assert_eq!(url_here("https://x/y"), "https://x/y");
+    }
+}

@@ -1,0 +1,64 @@
+//! The launcher's one door to drivers and declarations. What a DSN means knows the crate `microagent`.
+
+use std::sync::Arc;
+
+use microagent::{Connect, Role};
+use microagent_core::{Broker, Bus, Declarations, Error, ErrorKind, Result};
+
+use crate::process::control::{BrokerLink, BusLink};
+
+/// Checks the DSN of a bus without a connection.
+pub(crate) fn check_bus(dsn: &str) -> Result<()> {
+    microagent::check_dsn(dsn, Role::Bus)
+}
+
+/// Checks the DSN of a broker without a connection.
+pub(crate) fn check_broker(dsn: &str) -> Result<()> {
+    microagent::check_dsn(dsn, Role::Broker)
+}
+
+/// Checks the first part of all channels.
+pub(crate) fn check_prefix(prefix: &str) -> Result<()> {
+    microagent_schema::names::check_prefix(prefix)
+        .map_err(|error| Error::new(ErrorKind::InvalidName, error.to_string()))
+}
+
+/// Loads declarations, outside of any runtime.
+pub(crate) fn load(url: &str) -> Result<Declarations> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(microagent::load_stuff(url))
+}
+
+/// Loads the declarations of an agent, where it has some.
+pub(crate) async fn declarations(url: Option<&str>) -> Result<Option<Arc<Declarations>>> {
+    match url {
+        Some(url) => Ok(Some(Arc::new(microagent::load_stuff(url).await?))),
+        None => Ok(None),
+    }
+}
+
+/// Connects a bus.
+pub(crate) async fn bus(link: &BusLink, declarations: Option<&Arc<Declarations>>) -> Result<Bus> {
+    let mut builder = Bus::builder(&link.dsn).strict(link.strict);
+    if let Some(prefix) = &link.prefix {
+        builder = builder.prefix(prefix);
+    }
+    if let Some(declarations) = declarations {
+        builder = builder.declarations(Arc::clone(declarations));
+    }
+    builder.connect().await
+}
+
+/// Connects a broker.
+pub(crate) async fn broker(
+    link: &BrokerLink,
+    declarations: Option<&Arc<Declarations>>,
+) -> Result<Broker> {
+    let mut builder = Broker::builder(&link.dsn);
+    if let Some(declarations) = declarations {
+        builder = builder.declarations(Arc::clone(declarations));
+    }
+    builder.connect().await
+}

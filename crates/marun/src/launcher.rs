@@ -1,0 +1,130 @@
+//! The launcher of a binary: the agents that it contains, and its command line.
+
+use std::{collections::BTreeSet, ffi::OsString, io::Write, process::ExitCode};
+
+use microagent_core::{AgentType, MicroAgent};
+
+use crate::{
+    cli::{Cli, Command},
+    command,
+    exit::{self, Failure},
+    hidden::Hidden,
+    process::{agent, exec, introduce, sentinel},
+};
+
+/// The command line of a binary with agents; [`main!`](crate::main) is the short form of it.
+///
+/// ```no_run
+/// use microagent_core::{Blueprint, Context, MicroAgent, Result};
+///
+/// struct Idler;
+///
+/// impl MicroAgent for Idler {
+///     const NAME: &'static str = "Idler";
+///
+///     fn blueprint() -> Blueprint<Self> {
+///         Blueprint::new()
+///     }
+///
+///     async fn create(_cx: &Context) -> Result<Self> {
+///         Ok(Self)
+///     }
+/// }
+///
+/// // `no_run`: it takes the arguments of the process, which here are those of the test.
+/// fn main() -> std::process::ExitCode {
+///     marun::Launcher::new().agent::<Idler>().run_from_args()
+/// }
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use = "a launcher does nothing until `run_from_args`"]
+pub struct Launcher {
+    agents: Vec<AgentType>,
+}
+
+impl Launcher {
+    /// A launcher that contains no agent yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds an agent type; settings name it by its type's name. Two of one name are refused when the launcher runs.
+    pub fn agent<A: MicroAgent>(mut self) -> Self {
+        self.agents.push(AgentType::of::<A>());
+        self
+    }
+
+    /// Does what the arguments of the process ask for, and gives one of the codes of [`exit`](mod@crate::exit).
+    ///
+    /// It must run on the main thread, without a runtime around it, and before the program does anything else that
+    /// costs time: each agent's process begins here too.
+    pub fn run_from_args(self) -> ExitCode {
+        if let Err(failure) = self.check_names() {
+            return end(Err(failure));
+        }
+        let arguments: Vec<OsString> = std::env::args_os().collect();
+        match Hidden::of(&arguments) {
+            Some(hidden) => self.run_hidden(hidden),
+            None => self.run_command(arguments),
+        }
+    }
+
+    fn check_names(&self) -> Result<(), Failure> {
+        let mut known = BTreeSet::new();
+        match self.agents.iter().find(|agent| !known.insert(agent.name())) {
+            None => Ok(()),
+            Some(twice) => Err(Failure::usage(format!(
+                "this program lists two agents of the name `{}`; settings could not tell them apart",
+                twice.name()
+            ))),
+        }
+    }
+
+    fn run_hidden(&self, hidden: Hidden) -> ExitCode {
+        match hidden {
+            Hidden::Agent { name, parent } => agent::run(&name, parent, &self.agents),
+            Hidden::Exec { parent } => match exec::exec(parent) {
+                Err(message) => end(Err(Failure::failed(message))),
+            },
+            Hidden::Sentinel => {
+                sentinel::watch();
+                ExitCode::from(exit::DONE)
+            }
+            Hidden::Manifest => {
+                let answered = introduce::answer(&self.agents);
+                end(answered.map_err(|error| Failure::usage(error.to_string())))
+            }
+        }
+    }
+
+    fn run_command(&self, arguments: Vec<OsString>) -> ExitCode {
+        let cli = match Cli::parse_args(arguments) {
+            Ok(cli) => cli,
+            Err(answer) => {
+                // Help goes to standard output and is no error; clap knows which is which.
+                let _ = answer.print();
+                return ExitCode::from(u8::try_from(answer.exit_code()).unwrap_or(exit::USAGE));
+            }
+        };
+        end(match cli.command {
+            Command::Run { files, log } => command::run::run(&files, log, &self.agents),
+            Command::Check { files } => command::check::check(&files, &self.agents),
+            Command::Info { files, json } => command::info::info(&files, json, &self.agents),
+            Command::Signal(signal) => command::signal::run(signal),
+            Command::Queue(queue) => command::queue::run(queue),
+        })
+    }
+}
+
+/// Says what went wrong, on standard error.
+fn end(result: Result<(), Failure>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::from(exit::DONE),
+        Err(failure) => {
+            if !failure.message.is_empty() {
+                let _ = writeln!(std::io::stderr(), "marun: {}", failure.message);
+            }
+            ExitCode::from(failure.code)
+        }
+    }
+}
