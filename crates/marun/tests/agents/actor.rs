@@ -1,0 +1,113 @@
+//! An agent that needs no connection and follows its script.
+
+use std::{
+    future::pending,
+    io::{self, Write},
+    process::{Command, exit},
+    sync::{Arc, Mutex},
+    thread,
+};
+
+use microagent_core::{Blueprint, Context, MicroAgent, Result, ServerInterrupt};
+use serde::Deserialize;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// The settings of an [`Actor`].
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Script {
+    /// At its creation: `fail`, `panic`, `exit`, or `hang`.
+    start: String,
+    /// What it prints then, as it stands, and to standard error.
+    say: String,
+    complain: String,
+    /// Whether it starts a process that ignores SIGTERM.
+    child: bool,
+    /// On SIGUSR1: `end`, `fail`, `panic` or `exit`.
+    act: String,
+    /// When it stops: `slow` works until it is cut off, `deaf` never comes back.
+    stop: String,
+}
+
+pub(crate) struct Actor {
+    script: Script,
+    go: Mutex<Option<Signal>>,
+}
+
+impl MicroAgent for Actor {
+    const NAME: &'static str = "Actor";
+
+    fn blueprint() -> Blueprint<Self> {
+        Blueprint::new()
+            .server("act", |agent, cx| {
+                let (agent, cx): (Arc<Self>, _) = (Arc::clone(agent), cx.clone());
+                Box::pin(async move {
+                    tokio::select! {
+                        result = agent.act() => result,
+                        () = cx.shutdown() => Ok(()),
+                    }
+                })
+            })
+            .pre_stop("last_words", |agent, cx| {
+                let (agent, cx) = (Arc::clone(agent), cx.clone());
+                Box::pin(async move { agent.last_words(&cx).await })
+            })
+    }
+
+    async fn create(cx: &Context) -> Result<Self> {
+        let script: Script = cx.settings()?;
+        print(&mut io::stdout(), &script.say);
+        print(&mut io::stderr(), &script.complain);
+        if script.child {
+            // It says its number itself, and that it is ready to ignore what comes.
+            Command::new("sh")
+                .args([
+                    "-c",
+                    "trap '' TERM; echo child $$; while :; do sleep 1; done",
+                ])
+                .spawn()?;
+        }
+        let go = Mutex::new(Some(signal(SignalKind::user_defined1())?));
+        match script.start.as_str() {
+            "fail" => return Err("no database".into()),
+            "panic" => panic!("at its creation"),
+            "exit" => exit(0),
+            "hang" => {
+                println!("hanging");
+                pending().await
+            }
+            _ => {}
+        }
+        Ok(Self { script, go })
+    }
+}
+
+impl Actor {
+    async fn act(&self) -> Result<()> {
+        let go = self.go.lock().unwrap().take();
+        go.unwrap().recv().await;
+        match self.script.act.as_str() {
+            "end" => Err(ServerInterrupt.into()),
+            "fail" => Err("smtp said no".into()),
+            "panic" => panic!("in its server"),
+            "exit" => exit(7),
+            _ => Ok(()),
+        }
+    }
+
+    async fn last_words(&self, cx: &Context) -> Result<()> {
+        println!("last words of {}", cx.name());
+        match self.script.stop.as_str() {
+            "slow" => pending().await,
+            "deaf" => loop {
+                thread::park();
+            },
+            _ => Ok(()),
+        }
+    }
+}
+
+fn print(to: &mut impl Write, text: &str) {
+    to.write_all(text.as_bytes()).unwrap();
+    to.flush().unwrap();
+}

@@ -1,0 +1,272 @@
+//! A group that runs: its processes, its log, its end. What is left of it is killed when it is dropped.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{BufRead, BufReader, Read},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::{
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// More than anything takes that is not stuck.
+pub(crate) const LONG: Duration = Duration::from_secs(30);
+
+/// The variable by which a group's processes are known, whoever has started them.
+const MARK: &str = "MARUN_TEST_GROUP";
+
+/// The launcher.
+pub(crate) fn marun() -> Command {
+    clean(Command::new(env!("CARGO_BIN_EXE_marun")))
+}
+
+/// The program with the agents, which is a launcher too.
+pub(crate) fn program() -> Command {
+    clean(Command::new(program_path()))
+}
+
+fn clean(mut command: Command) -> Command {
+    command.env_remove("RUST_LOG").stdin(Stdio::null());
+    command
+}
+
+/// The program with the agents.
+pub(crate) fn program_path() -> PathBuf {
+    let folder = Path::new(env!("CARGO_BIN_EXE_marun")).with_file_name("examples");
+    let path = folder.join("test-agents");
+    assert!(
+        path.exists(),
+        "there is no {}: build it with `cargo build -p marun --examples`",
+        path.display()
+    );
+    path
+}
+
+/// Runs a command to its end.
+pub(crate) fn output_of(mut command: Command, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command.args(arguments).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code(), text(stdout), text(stderr))
+}
+
+/// A folder with the settings of a group.
+pub(crate) struct Folder(tempfile::TempDir);
+
+impl Folder {
+    /// The group of these `[agent.*]` tables, in the test program.
+    pub(crate) fn of(agents: &str) -> Self {
+        let program = program_path();
+        Self::with(&format!("program = {:?}\n{agents}", program))
+    }
+
+    /// A folder with this settings file.
+    pub(crate) fn with(settings: &str) -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        fs::write(folder.path("settings.toml"), settings).unwrap();
+        folder
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub(crate) fn settings(&self) -> String {
+        self.path("settings.toml").display().to_string()
+    }
+}
+
+/// A group that runs.
+pub(crate) struct Group {
+    supervisor: Child,
+    incoming: Receiver<String>,
+    seen: Vec<String>,
+    mark: String,
+    _folder: Folder,
+}
+
+impl Group {
+    /// Runs the group of these `[agent.*]` tables under the general launcher.
+    pub(crate) fn start(agents: &str) -> Self {
+        Self::run(marun(), Folder::of(agents), &[])
+    }
+
+    /// Runs the group of a folder's settings under this launcher.
+    pub(crate) fn run(mut launcher: Command, folder: Folder, arguments: &[&str]) -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let mark = format!("{}-{number}", std::process::id());
+        launcher
+            .arg(folder.settings())
+            .args(arguments)
+            .env(MARK, &mark);
+        launcher.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut supervisor = launcher.spawn().unwrap();
+        let (sender, incoming) = mpsc::channel();
+        forward(supervisor.stdout.take().unwrap(), sender.clone());
+        forward(supervisor.stderr.take().unwrap(), sender);
+        Self {
+            supervisor,
+            incoming,
+            seen: Vec::new(),
+            mark,
+            _folder: folder,
+        }
+    }
+
+    /// The next line of the log.
+    pub(crate) fn next_line(&mut self) -> String {
+        match self.incoming.recv_timeout(LONG) {
+            Ok(line) => {
+                self.seen.push(line.clone());
+                line
+            }
+            Err(RecvTimeoutError::Timeout) => panic!("no line within {LONG:?}: {}", self.log()),
+            Err(RecvTimeoutError::Disconnected) => panic!("the group has ended: {}", self.log()),
+        }
+    }
+
+    /// Waits until a line holds this text; lines that have been read count. Gives what follows it.
+    pub(crate) fn wait_for(&mut self, text: &str) -> String {
+        let after = |line: &str| Some(line.split_once(text)?.1.to_owned());
+        if let Some(rest) = self.seen.iter().find_map(|line| after(line)) {
+            return rest;
+        }
+        loop {
+            if let Some(rest) = after(&self.next_line()) {
+                return rest;
+            }
+        }
+    }
+
+    /// Waits until all agents are ready, and gives their processes by name.
+    pub(crate) fn wait_until_ready(&mut self) -> BTreeMap<String, Pid> {
+        self.wait_for("all agents are ready");
+        let started = |line: &String| {
+            let (before, pid) = line.split_once(" is started as process ")?;
+            let name = before.rsplit(' ').next()?;
+            Some((name.to_owned(), pid_of(pid)))
+        };
+        self.seen.iter().filter_map(started).collect()
+    }
+
+    /// Sends the supervisor a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.supervisor), signal).unwrap();
+    }
+
+    /// Waits for the supervisor's end, and gives its exit code.
+    pub(crate) fn wait_for_end(&mut self) -> Option<i32> {
+        let status = self.wait_for_status();
+        assert_eq!(self.living(), [], "{}", self.log());
+        status.code()
+    }
+
+    fn wait_for_status(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + LONG;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.incoming.recv_timeout(left) {
+                Ok(line) => self.seen.push(line),
+                // Nobody has its output any more, so it is ending.
+                Err(RecvTimeoutError::Disconnected) => return self.supervisor.wait().unwrap(),
+                Err(RecvTimeoutError::Timeout) => panic!("it does not end: {}", self.log()),
+            }
+        }
+    }
+
+    /// Kills the supervisor, and waits until nothing of the group is left.
+    pub(crate) fn kill_supervisor(&mut self, within: Duration) {
+        self.supervisor.kill().unwrap();
+        let deadline = Instant::now() + within;
+        self.supervisor.wait().unwrap();
+        while !self.living().is_empty() {
+            let left = self.living();
+            assert!(Instant::now() < deadline, "alive: {left:?}: {}", self.log());
+            thread::yield_now();
+        }
+    }
+
+    /// The processes of the group, the supervisor and all that descends from it.
+    pub(crate) fn living(&self) -> Vec<Pid> {
+        let mark = format!("{MARK}={}", self.mark);
+        let processes = fs::read_dir("/proc").unwrap();
+        let processes = processes.filter_map(|entry| Some(entry.ok()?.path()));
+        let ours = processes.filter(|path| is_marked(path, mark.as_bytes()));
+        ours.filter_map(|path| Some(pid_of(path.file_name()?.to_str()?)))
+            .collect()
+    }
+
+    /// Whether a line holds all these texts.
+    pub(crate) fn has(&self, texts: &[&str]) -> bool {
+        self.seen
+            .iter()
+            .any(|line| texts.iter().all(|text| line.contains(text)))
+    }
+
+    /// Asserts that a line holds all these texts.
+    pub(crate) fn assert_has(&self, texts: &[&str]) {
+        assert!(self.has(texts), "no line has {texts:?}: {}", self.log());
+    }
+
+    /// Every line so far, to read.
+    pub(crate) fn log(&self) -> String {
+        format!("\n{}", self.seen.join("\n"))
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let _ = self.supervisor.kill();
+        let _ = self.supervisor.wait();
+        for pid in self.living() {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+}
+
+pub(crate) fn pid_of(text: &str) -> Pid {
+    let number = text.trim().parse().ok();
+    number
+        .and_then(Pid::from_raw)
+        .unwrap_or_else(|| panic!("`{text}` is no process id"))
+}
+
+/// Whether this process lives and was started with this variable. One that has ended has no variables any more.
+fn is_marked(process: &Path, mark: &[u8]) -> bool {
+    let Ok(environment) = fs::read(process.join("environ")) else {
+        return false;
+    };
+    environment
+        .split(|byte| *byte == 0)
+        .any(|variable| variable == mark)
+}
+
+fn forward(stream: impl Read + Send + 'static, lines: Sender<String>) {
+    thread::spawn(move || {
+        let mut stream = BufReader::new(stream);
+        let mut line = Vec::new();
+        while stream
+            .read_until(b'\n', &mut line)
+            .is_ok_and(|length| length > 0)
+        {
+            let text = String::from_utf8_lossy(&line)
+                .trim_end_matches('\n')
+                .to_owned();
+            line.clear();
+            if lines.send(text).is_err() {
+                return;
+            }
+        }
+    });
+}

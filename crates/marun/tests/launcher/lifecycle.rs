@@ -1,0 +1,242 @@
+//! Start and end of a group: whoever ends it, however it ends, no process is left.
+
+use std::time::{Duration, Instant};
+
+use rustix::process::{Signal, kill_process};
+
+use crate::group::{Folder, Group, marun, pid_of, program};
+
+const TWO: &str = "
+    [agent.first]
+    backend = 'Actor'
+    [agent.second]
+    backend = 'Actor'
+";
+
+fn one(settings: &str) -> String {
+    format!("[agent.first]\nbackend = 'Actor'\nsettings = {settings}\n")
+}
+
+fn with_second(settings: &str) -> String {
+    format!("{}[agent.second]\nbackend = 'Actor'\n", one(settings))
+}
+
+#[test]
+fn ctrl_c_drains_everyone_and_is_no_failure() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let mut group = Group::start(TWO);
+        group.wait_until_ready();
+        group.signal(signal);
+        assert_eq!(group.wait_for_end(), Some(0), "{}", group.log());
+        for name in ["first", "second"] {
+            group.assert_has(&[&format!("last words of {name}")]);
+            group.assert_has(&[&format!("{name} stopped")]);
+        }
+    }
+}
+
+#[test]
+fn a_program_runs_its_own_agents_with_and_without_the_word_run() {
+    for word in [&["run"][..], &[]] {
+        let mut launcher = program();
+        launcher.args(word);
+        let folder =
+            Folder::with("program = 'this-is-not-asked'\n[agent.first]\nbackend = 'Actor'\n");
+        let mut group = Group::run(launcher, folder, &[]);
+        group.wait_until_ready();
+        group.signal(Signal::INT);
+        assert_eq!(group.wait_for_end(), Some(0), "{}", group.log());
+    }
+}
+
+#[test]
+fn one_that_ends_by_itself_ends_the_group_without_a_failure() {
+    let mut group = Group::start(&with_second("{ act = 'end' }"));
+    let agents = group.wait_until_ready();
+    kill_process(agents["first"], Signal::USR1).unwrap();
+    assert_eq!(group.wait_for_end(), Some(0), "{}", group.log());
+    group.assert_has(&["INFO", "first ended by itself"]);
+    group.assert_has(&["last words of second"]);
+}
+
+#[test]
+fn one_that_fails_ends_the_group_with_a_failure_that_names_it() {
+    let cases = [
+        ("fail", "smtp said no", "first exited with code 1"),
+        ("panic", "in its server", "first exited with code 1"),
+        ("exit", "first", "first exited with code 7"),
+    ];
+    for (act, reason, told) in cases {
+        let mut group = Group::start(&with_second(&format!("{{ act = '{act}' }}")));
+        let agents = group.wait_until_ready();
+        kill_process(agents["first"], Signal::USR1).unwrap();
+        assert_eq!(group.wait_for_end(), Some(1), "{act}: {}", group.log());
+        group.assert_has(&["first", reason]);
+        group.assert_has(&["marun", "ERROR", told]);
+        group.assert_has(&["last words of second"]);
+    }
+}
+
+#[test]
+fn the_kill_of_one_is_named_and_the_others_drain() {
+    let mut group = Group::start(TWO);
+    let agents = group.wait_until_ready();
+    kill_process(agents["second"], Signal::KILL).unwrap();
+    assert_eq!(group.wait_for_end(), Some(1), "{}", group.log());
+    group.assert_has(&["marun", "ERROR", "second was killed by SIGKILL"]);
+    group.assert_has(&["last words of first"]);
+    assert!(!group.has(&["last words of second"]), "{}", group.log());
+}
+
+#[test]
+fn one_that_cannot_start_is_named_with_its_reason() {
+    let cases = [
+        ("fail", "first failed to start: creating Actor: no database"),
+        ("panic", "first exited with code 101 before it was ready"),
+        ("exit", "first ended by itself before it was ready"),
+    ];
+    for (start, told) in cases {
+        let mut group = Group::start(&with_second(&format!("{{ start = '{start}' }}")));
+        assert_eq!(group.wait_for_end(), Some(1), "{start}: {}", group.log());
+        group.assert_has(&["marun", "ERROR", told]);
+        assert!(!group.has(&["all agents are ready"]), "{}", group.log());
+    }
+}
+
+#[test]
+fn one_that_is_never_ready_is_named_after_its_time() {
+    let agents = format!("{}ready_timeout = '500ms'\n", one("{ start = 'hang' }"));
+    let mut group = Group::start(&agents);
+    assert_eq!(group.wait_for_end(), Some(1), "{}", group.log());
+    group.assert_has(&["marun", "ERROR", "first was not ready within 500ms"]);
+}
+
+#[test]
+fn a_stop_during_the_start_is_no_failure() {
+    let mut group = Group::start(&one("{ start = 'hang' }"));
+    group.wait_for("hanging");
+    group.signal(Signal::INT);
+    assert_eq!(group.wait_for_end(), Some(0), "{}", group.log());
+}
+
+#[test]
+fn one_that_does_not_stop_is_killed_after_its_grace() {
+    let grace = Duration::from_millis(500);
+    let mut group = Group::start(&format!("{}grace = 0.5\n", one("{ stop = 'deaf' }")));
+    group.wait_until_ready();
+    let asked = Instant::now();
+    group.signal(Signal::TERM);
+    assert_eq!(group.wait_for_end(), Some(1), "{}", group.log());
+    let took = asked.elapsed();
+    assert!(
+        took >= grace && took < grace + Duration::from_secs(1),
+        "{took:?}"
+    );
+    group.assert_has(&[
+        "marun",
+        "ERROR",
+        "first did not stop within its grace of 500ms",
+    ]);
+}
+
+#[test]
+fn one_that_works_until_its_grace_is_over_ends_by_itself() {
+    let mut group = Group::start(&format!("{}grace = 0.5\n", one("{ stop = 'slow' }")));
+    group.wait_until_ready();
+    group.signal(Signal::INT);
+    assert_eq!(group.wait_for_end(), Some(0), "{}", group.log());
+    group.assert_has(&["first", "grace is over"]);
+}
+
+#[test]
+fn a_second_ctrl_c_kills_at_once() {
+    let mut group = Group::start(&one("{ stop = 'deaf' }"));
+    group.wait_until_ready();
+    let asked = Instant::now();
+    group.signal(Signal::INT);
+    group.wait_for("last words of first");
+    group.signal(Signal::INT);
+    assert_eq!(group.wait_for_end(), Some(1), "{}", group.log());
+    assert!(
+        asked.elapsed() < Duration::from_secs(10),
+        "the grace is 30 s"
+    );
+    group.assert_has(&["SIGINT again: first is killed"]);
+}
+
+#[test]
+fn the_children_of_an_agent_end_with_it() {
+    for signal in [Signal::KILL, Signal::TERM] {
+        let mut group = Group::start(&one("{ child = true }"));
+        let agents = group.wait_until_ready();
+        let child = pid_of(&group.wait_for("child "));
+        assert!(group.living().contains(&child));
+        kill_process(agents["first"], signal).unwrap();
+        // It also asserts that nothing of the group is left.
+        group.wait_for_end();
+    }
+}
+
+const FOREIGN: &str = "
+    [agent.shell]
+    command = ['sh', '-c', 'trap \"\" TERM; sleep 600 & echo child $!; wait']
+    grace = 0.2
+";
+
+#[test]
+fn a_program_of_another_kind_is_a_member() {
+    let agents = "
+        [agent.shell]
+        command = ['sh', '-c', 'echo one; exit 3']
+        [agent.second]
+        backend = 'Actor'
+    ";
+    let mut group = Group::start(agents);
+    assert_eq!(group.wait_for_end(), Some(1), "{}", group.log());
+    group.assert_has(&["shell", "| one"]);
+    group.assert_has(&["ERROR", "shell exited with code 3"]);
+}
+
+#[test]
+fn a_program_that_knows_no_sigterm_stops_cleanly() {
+    let mut group = Group::start("[agent.sleep]\ncommand = ['sleep', '600']\n");
+    group.wait_until_ready();
+    group.signal(Signal::INT);
+    assert_eq!(group.wait_for_end(), Some(0), "{}", group.log());
+}
+
+#[test]
+fn a_program_that_ignores_sigterm_is_killed_with_its_children() {
+    let mut group = Group::start(FOREIGN);
+    group.wait_until_ready();
+    group.wait_for("child ");
+    group.signal(Signal::INT);
+    assert_eq!(group.wait_for_end(), Some(1), "{}", group.log());
+}
+
+#[test]
+fn nothing_outlives_a_killed_supervisor() {
+    let agents = format!(
+        "{}{FOREIGN}",
+        with_second("{ child = true, stop = 'deaf' }")
+    );
+    let mut group = Group::start(&agents);
+    group.wait_until_ready();
+    // One of the agent and one of the shell.
+    group.wait_for("first  | child ");
+    group.wait_for("shell  | child ");
+    assert!(group.living().len() > 5);
+    group.kill_supervisor(Duration::from_secs(1));
+}
+
+#[test]
+fn nothing_outlives_a_supervisor_that_is_killed_while_it_starts() {
+    let agents = format!("{TWO}[agent.third]\nbackend = 'Actor'\n{FOREIGN}");
+    for lines in 0..12 {
+        let mut group = Group::run(marun(), Folder::of(&agents), &[]);
+        for _ in 0..lines {
+            group.next_line();
+        }
+        group.kill_supervisor(Duration::from_secs(1));
+    }
+}

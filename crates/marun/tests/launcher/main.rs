@@ -1,0 +1,12 @@
+//! The launcher as its user meets it: real processes, their logs, their ends.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails loudly, in its helpers too"
+)]
+
+mod commands;
+mod group;
+mod lifecycle;
+mod output;
+mod settings;

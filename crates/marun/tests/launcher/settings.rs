@@ -1,0 +1,284 @@
+//! Bad settings: one message with file, line, key and what is allowed, exit code 2, and nothing is started.
+
+use std::{fs, path::PathBuf};
+
+use crate::group::{Folder, marun, output_of, program, program_path};
+
+/// Runs `run`, the same without the word, `check` and `info` on a settings file; all must refuse it with one
+/// message, which holds these texts.
+fn refused(folder: &Folder, texts: &[&str]) {
+    let file = folder.settings();
+    for words in [&["run"][..], &[], &["check"], &["info"]] {
+        let (code, out, message) = output_of(marun(), &[words, &[&file]].concat());
+        assert_eq!(code, Some(2), "{message}");
+        assert_eq!(out, "", "{words:?} {file}");
+        assert_eq!(message.lines().count(), 1, "{message}");
+        for text in [&["marun: ", &file][..], texts].concat() {
+            assert!(message.contains(text), "`{text}` is missing: {message}");
+        }
+    }
+}
+
+/// An agent that would be seen if it were started, and these lines.
+fn with(lines: &str) -> Folder {
+    Folder::of(&format!("[agent.a]\nbackend = 'Actor'\n{lines}"))
+}
+
+#[test]
+fn what_is_no_settings_file() {
+    let folder = with("");
+    let message = |name: &str| {
+        let path = folder.path(name).display().to_string();
+        let (code, _, message) = output_of(marun(), &[&path]);
+        assert_eq!(code, Some(2), "{message}");
+        assert!(message.contains(&path), "{message}");
+        message
+    };
+    assert!(message("none.toml").contains("cannot read the settings"));
+    fs::write(folder.path("settings.ini"), "").unwrap();
+    assert!(message("settings.ini").contains("allowed: .toml, .json"));
+    fs::write(folder.path("bad.json"), "{\n\"agent\": 1,,}").unwrap();
+    assert!(message("bad.json").contains("bad.json:2: "));
+    refused(&Folder::with("[agent.a\n"), &[":1: "]);
+    refused(
+        &Folder::with("x = 1\n"),
+        &[":1: x: unknown key", "allowed: declarations, program"],
+    );
+}
+
+#[test]
+fn a_wrong_key_or_value() {
+    refused(
+        &with("graze = 1\n"),
+        &[":4: agent.a.graze: unknown key", "did you mean `grace`?"],
+    );
+    refused(
+        &with("grace = 'soon'\n"),
+        &[":4: agent.a.grace: ", "\"soon\""],
+    );
+    refused(
+        &with("bus = 'main'\n"),
+        &[":4: agent.a.bus: ", "this file has no `[bus.NAME]`"],
+    );
+    refused(
+        &with("settings = { secret = '${MARUN_TEST_UNSET}' }\n"),
+        &[
+            ":4: agent.a.settings.secret: ",
+            "MARUN_TEST_UNSET is not set",
+        ],
+    );
+}
+
+#[test]
+fn a_program_that_is_none() {
+    let agent = "[agent.a]\nbackend = 'Actor'\n";
+    refused(
+        &Folder::with(agent),
+        &[":2: agent.a.backend: ", "`program = …`"],
+    );
+    let cases = [
+        ("./none", "/none does not exist"),
+        ("./settings.toml", "is not executable"),
+        ("no-such-program", "neither beside the launcher nor in PATH"),
+        ("true", "is no program with agents"),
+        ("cat", "is no program with agents"),
+    ];
+    for (program, text) in cases {
+        let settings = format!("program = '{program}'\n{agent}");
+        refused(&Folder::with(&settings), &[":1: program: ", text]);
+    }
+}
+
+#[test]
+fn a_program_of_another_release() {
+    let folder = Folder::with("program = './old.sh'\n[agent.a]\nbackend = 'Actor'\n");
+    script(
+        &folder,
+        "old.sh",
+        "cat >/dev/null; echo '{\"protocol\": 0, \"agents\": []}'",
+    );
+    refused(
+        &folder,
+        &["speaks version 0", "build both from one release"],
+    );
+}
+
+#[test]
+fn a_backend_that_the_program_does_not_contain() {
+    let folder = Folder::of("[agent.a]\nbackend = 'Acter'\n");
+    refused(
+        &folder,
+        &[
+            ":3: agent.a.backend: ",
+            "`Acter`",
+            "did you mean `Actor`?",
+            "Responder",
+        ],
+    );
+}
+
+#[test]
+fn an_agent_that_lacks_its_connections() {
+    let folder = Folder::of("[bus.main]\ndsn = 'memory://'\n[agent.a]\nbackend = 'Responder'\n");
+    refused(
+        &folder,
+        &[
+            "agent.a",
+            "receives the signal `ask` and needs a `bus`",
+            "allowed: main",
+        ],
+    );
+    let folder = Folder::of("[agent.a]\nbackend = 'Worker'\n");
+    refused(
+        &folder,
+        &["agent.a", "consumes the queue `jobs` and needs a `broker`"],
+    );
+}
+
+#[test]
+fn a_dsn_that_is_none() {
+    let wired = "[agent.a]\nbackend = 'Responder'\nbus = 'main'\n";
+    for agents in ["[agent.a]\nbackend = 'Actor'\n", wired] {
+        for (dsn, told) in [
+            ("mail://x", "`mail://` is no driver"),
+            ("nonsense", "`nonsense` is no DSN"),
+        ] {
+            let settings = format!("[bus.main]\ndsn = '{dsn}'\n{agents}");
+            refused(
+                &Folder::of(&settings),
+                &[":3: bus.main.dsn: ", told, "`memory://`"],
+            );
+            let settings = settings.replace("bus", "broker");
+            refused(&Folder::of(&settings), &[":3: broker.main.dsn: ", told]);
+        }
+    }
+    let folder = Folder::of(&format!(
+        "[bus.main]\ndsn = 'memory://'\nprefix = 'a:b'\n{wired}"
+    ));
+    refused(&folder, &[":4: bus.main.prefix: ", "a:b"]);
+}
+
+#[test]
+fn a_memory_that_several_processes_would_share() {
+    let agents =
+        ["a", "b"].map(|name| format!("[agent.{name}]\nbackend = 'Responder'\nbus = 'main'\n"));
+    let folder = Folder::of(&format!(
+        "[bus.main]\ndsn = 'memory://'\n{}",
+        agents.concat()
+    ));
+    refused(&folder, &[":3: bus.main.dsn: ", "they would never meet"]);
+}
+
+#[test]
+fn declarations_that_are_none() {
+    let cases = [
+        (None, &["signals.json"][..]),
+        (Some("{"), &["signals.json"]),
+        (
+            Some(
+                r#"{"version": 2, "signals": [{"name": "Bad Name", "providing_args": []}], "queues": []}"#,
+            ),
+            &["Bad Name"],
+        ),
+    ];
+    for (text, texts) in cases {
+        let settings = format!(
+            "program = {:?}\ndeclarations = 'signals.json'\n[agent.a]\nbackend = 'Actor'\n",
+            program_path()
+        );
+        let folder = Folder::with(&settings);
+        if let Some(text) = text {
+            fs::write(folder.path("signals.json"), text).unwrap();
+        }
+        refused(&folder, &[&[":2: declarations: "], texts].concat());
+    }
+}
+
+#[test]
+fn one_name_in_two_files() {
+    let (one, other) = (with(""), with(""));
+    let (code, _, message) = output_of(marun(), &["check", &one.settings(), &other.settings()]);
+    assert_eq!(code, Some(2), "{message}");
+    for text in [
+        one.settings(),
+        other.settings(),
+        "names are unique".to_owned(),
+    ] {
+        assert!(message.contains(&text), "{message}");
+    }
+}
+
+#[test]
+fn check_and_info_start_nothing_and_show_no_secret() {
+    let agents = "
+        [broker.main]
+        dsn = 'memory://'
+        [agent.worker]
+        backend = 'Worker'
+        broker = 'main'
+        settings = { password = 'hunter2' }
+        [agent.shell]
+        command = ['sh', '-c', 'exit 1']
+        grace = 1.5
+    ";
+    let folder = Folder::of(agents);
+    let (code, out, message) = output_of(marun(), &["check", &folder.settings()]);
+    assert_eq!((code, out.as_str()), (Some(0), ""), "{message}");
+    assert!(message.contains("agents: shell, worker"), "{message}");
+
+    let (code, out, message) = output_of(marun(), &["info", &folder.settings()]);
+    assert_eq!((code, message.as_str()), (Some(0), ""));
+    for text in [
+        "shell\n",
+        "  command    sh -c exit 1\n",
+        "  grace      1s 500ms",
+        "work of the queue jobs",
+    ] {
+        assert!(out.contains(text), "`{text}` is missing: {out}");
+    }
+    let (_, json, _) = output_of(marun(), &["info", "--json", &folder.settings()]);
+    assert!(!json.contains("hunter2") && !out.contains("hunter2"));
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let worker = &json["agents"][1];
+    assert_eq!(worker["manifest"]["consumers"][0]["queue"], "jobs");
+    assert_eq!(worker["broker"]["dsn"], "memory://");
+    assert_eq!(json["agents"][0]["grace"], 1.5);
+}
+
+#[test]
+fn a_relative_program_starts_at_the_settings_file() {
+    let folder = Folder::with("program = './agents'\n[agent.a]\nbackend = 'Actor'\n");
+    std::os::unix::fs::symlink(program_path(), folder.path("agents")).unwrap();
+    let (code, _, message) = output_of(marun(), &["check", &folder.settings()]);
+    assert_eq!(code, Some(0), "{message}");
+}
+
+#[test]
+fn wrong_usage_and_help() {
+    for arguments in [
+        &[][..],
+        &["run"],
+        &["signal"],
+        &["signal", "send", "x"],
+        &["--wrong"],
+    ] {
+        let (code, out, message) = output_of(program(), arguments);
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{arguments:?}");
+        assert!(message.contains("Usage:"), "{message}");
+    }
+    let (code, out, _) = output_of(marun(), &["--help"]);
+    assert_eq!(code, Some(0));
+    assert!(out.contains("Exit codes:"), "{out}");
+    assert_eq!(
+        output_of(marun(), &["--version"]).1.trim(),
+        concat!("marun ", env!("CARGO_PKG_VERSION"))
+    );
+}
+
+fn script(folder: &Folder, name: &str, body: &str) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let path = folder.path(name);
+    fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
+    fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+    path
+}
