@@ -232,6 +232,8 @@ pub struct Caps {
     pub exchanges: bool,
     /// Messages have a partition key.
     pub keys: bool,
+    /// Messages have properties of the server's own protocol.
+    pub native: bool,
     /// Messages survive the end of every process of ours.
     pub durable: bool,
     /// Another process can consume what this one sent.
@@ -267,6 +269,7 @@ impl Caps {
             (!self.exchanges && to.exchange.is_some(), "exchange"),
             (!self.exchanges && to.topic.is_some(), "topic"),
             (!self.keys && options.key.is_some(), "key"),
+            (!self.native && !options.native.is_empty(), "native"),
         ];
         if let Some((_, option)) = missing.iter().find(|(missing, _)| *missing) {
             return Err(unsupported(

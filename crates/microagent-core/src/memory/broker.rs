@@ -33,6 +33,7 @@ const CAPS: Caps = Caps {
     delay: true,
     exchanges: false,
     keys: false,
+    native: false,
     durable: false,
     shared: false,
     max_payload: DEFAULT_MAX_PAYLOAD,

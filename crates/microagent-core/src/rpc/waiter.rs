@@ -38,6 +38,7 @@ impl Wait {
         let deadline = self.0.deadline();
         let (pending, _, heard) = self.0.send(deadline).await?;
         Ok(Waiter {
+            _bus: self.0.bus.clone(),
             pending,
             deadline: Box::pin(sleep_until(deadline)),
             heard: match heard {
@@ -69,6 +70,8 @@ impl fmt::Debug for Wait {
 
 /// The answers to one call, one per answering process.
 pub struct Waiter {
+    /// Answers are heard as long as the bus lives.
+    _bus: Bus,
     pending: PendingCall,
     deadline: Pin<Box<Sleep>>,
     heard: Option<u64>,

@@ -82,6 +82,7 @@ macro_rules! broker_suite {
                 exchanges_send_to_all_their_queues,
                 topics_choose_the_queue,
                 unknown_consumer_options_are_refused,
+                unknown_properties_are_refused,
                 too_large_is_refused,
             ]);
             $crate::__clauses!(broker_suite::closing, BrokerServer, $time, BrokerSuiteServer, $attributes, [

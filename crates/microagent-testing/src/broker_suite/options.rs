@@ -116,6 +116,15 @@ pub async fn exchanges_are_refused_where_there_are_none<S: BrokerServer>(server:
     refused(&here, route, SendOptions::default()).await;
 }
 
+/// A property of the server's protocol is refused where it is unknown.
+pub async fn unknown_properties_are_refused<S: BrokerServer>(server: S) {
+    let post = Post::of(server);
+    let (here, queue) = (post.connect().await, new_queue());
+    let mut options = SendOptions::default();
+    options.native.insert("no_such_property".into(), "1".into());
+    refused(&here, queue.into(), options).await;
+}
+
 /// A driver option that the driver does not know is refused when the consumer starts, and named.
 pub async fn unknown_consumer_options_are_refused<S: BrokerServer>(server: S) {
     let post = Post::of(server);

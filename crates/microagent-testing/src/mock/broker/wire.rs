@@ -196,7 +196,8 @@ impl QueueBroker for Connection {
 
     fn caps(&self) -> Caps {
         let mut caps = Caps::default();
-        (caps.headers, caps.delay, caps.exchanges, caps.keys) = (true, true, true, true);
+        (caps.headers, caps.delay, caps.exchanges) = (true, true, true);
+        (caps.keys, caps.native) = (true, true);
         caps.max_payload = DEFAULT_MAX_PAYLOAD;
         caps
     }
