@@ -30,7 +30,7 @@ use tracing::Level;
 
 use self::{
     ending::Ending,
-    group::{Action, Group},
+    group::{Action, Group, StopSignal},
     member::Heard,
 };
 pub(crate) use self::{
@@ -62,7 +62,7 @@ pub(crate) async fn supervise(launches: Vec<Launch>, output: Output) -> io::Resu
 /// Everything that can happen to a supervisor.
 enum Event {
     ChildEnded,
-    StopAsked(&'static str),
+    StopAsked(StopSignal),
     Heard(usize, Heard),
     DeadlinePassed,
 }
@@ -98,8 +98,8 @@ impl Events {
         tokio::select! {
             // In this order: what a member reported before it ended is heard before its end.
             biased;
-            _ = self.interrupt.recv() => Event::StopAsked("SIGINT"),
-            _ = self.terminate.recv() => Event::StopAsked("SIGTERM"),
+            _ = self.interrupt.recv() => Event::StopAsked(StopSignal::Interrupt),
+            _ = self.terminate.recv() => Event::StopAsked(StopSignal::Terminate),
             Some((index, heard)) = self.heard.recv() => Event::Heard(index, heard),
             _ = self.child.recv() => Event::ChildEnded,
             () = deadline_passed => Event::DeadlinePassed,
@@ -256,7 +256,9 @@ impl Supervisor {
             .position(|child| child.pid == Some(pid));
         let Some(index) = member else {
             self.sentinel = None;
-            let why = format!("the launcher's sentinel, without which processes could be left behind, {ending}");
+            let why = format!(
+                "the launcher's sentinel, without which processes could be left behind, {ending}"
+            );
             return self.group.fail(&why, now);
         };
         self.tell_sentinel(pid, false);

@@ -1,6 +1,10 @@
 //! Start and end of a group: whoever ends it, however it ends, no process is left.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::{self, Write},
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use rustix::process::{Signal, kill_process};
 
@@ -175,6 +179,36 @@ fn the_children_of_an_agent_end_with_it() {
         // It also asserts that nothing of the group is left.
         group.wait_for_end();
     }
+}
+
+/// A shell that leaves an orphan behind and waits until somebody has buried it, then asks the first process to stop.
+const UNDERTAKING: &str = "
+    [agent.shell]
+    command = ['sh', '-c', '''
+        orphan=$(sh -c 'exit 0 & echo $!')
+        while [ -e /proc/$orphan ]; do :; done
+        kill -TERM 1
+        wait
+    ''']
+";
+
+#[test]
+fn as_the_first_process_of_a_container_it_buries_orphans_and_hears_sigterm() {
+    let container = ["--pid", "--fork", "--mount-proc", "--kill-child"];
+    let allowed = Command::new("unshare").args(container).arg("true").output();
+    if !allowed.is_ok_and(|output| output.status.success()) {
+        writeln!(
+            io::stderr(),
+            "skipped: this machine lets nobody make a process namespace"
+        )
+        .unwrap();
+        return;
+    }
+    let mut launcher = Command::new("unshare");
+    launcher.args(container).arg(marun().get_program());
+    let mut group = Group::run(launcher, Folder::of(UNDERTAKING), &[]);
+    assert_eq!(group.wait_for_end(), Some(0), "{}", group.log());
+    group.assert_has(&["SIGTERM: the group stops"]);
 }
 
 const FOREIGN: &str = "

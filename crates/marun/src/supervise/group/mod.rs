@@ -26,6 +26,15 @@ pub(crate) enum Action {
     Tell(Level, String),
 }
 
+/// How somebody asks the launcher to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StopSignal {
+    /// SIGINT, the Ctrl-C of a terminal.
+    Interrupt,
+    /// SIGTERM.
+    Terminate,
+}
+
 /// The members and what has become of them.
 #[derive(Debug)]
 pub(crate) struct Group {
@@ -134,12 +143,17 @@ impl Group {
         actions
     }
 
-    /// Somebody asks the launcher to stop; asking again forces.
-    pub(crate) fn stop(&mut self, signal: &str, now: Instant) -> Vec<Action> {
-        if std::mem::replace(&mut self.stop_asked, true) {
-            return self.force(signal);
-        }
-        let mut actions = vec![info(format!("{signal}: the group stops"))];
+    /// Somebody asks the launcher to stop. A Ctrl-C after that forces; a repeated SIGTERM does not, because those who send
+    /// it repeat themselves.
+    pub(crate) fn stop(&mut self, asked: StopSignal, now: Instant) -> Vec<Action> {
+        let again = std::mem::replace(&mut self.stop_asked, true);
+        let text = match (again, asked) {
+            (true, StopSignal::Interrupt) => return self.force(),
+            (true, StopSignal::Terminate) => "SIGTERM again: the group stops already",
+            (false, StopSignal::Interrupt) => "SIGINT: the group stops; a second Ctrl-C kills it",
+            (false, StopSignal::Terminate) => "SIGTERM: the group stops",
+        };
+        let mut actions = vec![info(text.to_owned())];
         actions.extend(self.drain_all(now));
         actions
     }
@@ -221,11 +235,11 @@ impl Group {
         actions
     }
 
-    fn force(&mut self, signal: &str) -> Vec<Action> {
+    fn force(&mut self) -> Vec<Action> {
         let mut actions = Vec::new();
         for (index, member) in self.members.iter_mut().enumerate() {
             if !matches!(member.stage, Stage::Gone | Stage::Killed) {
-                let text = format!("{signal} again: {} is killed", member.name);
+                let text = format!("SIGINT again: {} is killed", member.name);
                 actions.push(Action::Tell(Level::WARN, text));
                 actions.push(Action::Kill(index));
                 member.stage = Stage::Killed;

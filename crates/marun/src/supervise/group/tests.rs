@@ -53,8 +53,11 @@ fn the_last_to_be_ready_completes_the_group() {
 #[test]
 fn a_signal_drains_all_and_is_no_failure() {
     let (mut group, now) = ready();
-    let actions = group.stop("SIGINT", now);
-    assert_eq!(told(&actions), ["SIGINT: the group stops"]);
+    let actions = group.stop(StopSignal::Interrupt, now);
+    assert_eq!(
+        told(&actions),
+        ["SIGINT: the group stops; a second Ctrl-C kills it"]
+    );
     let asked: Vec<_> = (0..3).map(Action::Terminate).collect();
     assert_eq!(commands(&actions), asked.iter().collect::<Vec<_>>());
     for index in 0..3 {
@@ -90,7 +93,7 @@ fn one_that_is_killed_stops_the_others_and_is_a_failure() {
 #[test]
 fn a_failure_while_draining_is_a_failure_of_the_group() {
     let (mut group, now) = ready();
-    group.stop("SIGTERM", now);
+    group.stop(StopSignal::Terminate, now);
     let actions = group.ended(0, Ending::Exited(1), now);
     assert_eq!(told(&actions), ["a exited with code 1"]);
     assert!(group.has_failed());
@@ -99,7 +102,7 @@ fn a_failure_while_draining_is_a_failure_of_the_group() {
 #[test]
 fn who_ignores_sigterm_is_killed_after_its_grace() {
     let (mut group, now) = ready();
-    group.stop("SIGINT", now);
+    group.stop(StopSignal::Interrupt, now);
     group.ended(0, Ending::Exited(0), now);
     group.ended(2, Ending::Exited(0), now);
     let deadline = group.deadline().unwrap();
@@ -117,13 +120,15 @@ fn who_ignores_sigterm_is_killed_after_its_grace() {
 }
 
 #[test]
-fn the_second_signal_forces() {
+fn the_second_ctrl_c_forces_and_a_second_sigterm_does_not() {
     let (mut group, now) = ready();
-    group.stop("SIGINT", now);
+    group.stop(StopSignal::Interrupt, now);
     group.ended(0, Ending::Exited(0), now);
-    let actions = group.stop("SIGINT", now);
+    let actions = group.stop(StopSignal::Terminate, now);
+    assert!(commands(&actions).is_empty(), "{actions:?}");
+    let actions = group.stop(StopSignal::Interrupt, now);
     assert_eq!(commands(&actions), [&Action::Kill(1), &Action::Kill(2)]);
-    assert!(group.stop("SIGINT", now).is_empty());
+    assert!(group.stop(StopSignal::Interrupt, now).is_empty());
     assert!(group.has_failed());
 }
 
@@ -131,9 +136,9 @@ fn the_second_signal_forces() {
 fn a_signal_during_a_drain_that_nobody_asked_for_does_not_force() {
     let (mut group, now) = ready();
     group.ended(0, Ending::Exited(0), now);
-    let actions = group.stop("SIGINT", now);
+    let actions = group.stop(StopSignal::Interrupt, now);
     assert!(commands(&actions).is_empty(), "already asked: {actions:?}");
-    assert_eq!(commands(&group.stop("SIGINT", now)).len(), 2);
+    assert_eq!(commands(&group.stop(StopSignal::Interrupt, now)).len(), 2);
 }
 
 #[test]
