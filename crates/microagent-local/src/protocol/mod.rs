@@ -8,6 +8,7 @@ mod decode;
 mod encode;
 mod failure;
 mod frame;
+mod send_buffer;
 mod text;
 mod wire;
 
@@ -21,6 +22,7 @@ pub(crate) use failure::Failure;
 pub(crate) use frame::{
     ClientFrame, Hello, HubFrame, LocalId, RequestId, Requested, Settled, Token,
 };
+pub(crate) use send_buffer::SendBuffer;
 pub(crate) use text::Text;
 
 /// The version that this build speaks. A peer of another version is refused, with both versions in the error.

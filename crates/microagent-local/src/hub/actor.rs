@@ -1,0 +1,286 @@
+//! The task that owns the hub's state: takes what has come, changes the state, and sends the consequences off in one go.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{FutureExt, StreamExt};
+use microagent_core::Result;
+use tokio::{
+    sync::{Semaphore, mpsc, oneshot},
+    time::{Instant, sleep_until, timeout},
+};
+use tracing::error;
+
+use super::{
+    confirm::Commits,
+    connection::weight,
+    connections::{Asked, Connection, ConnectionId, Connections, Outgoing},
+    hand_out::Reads,
+    queues::{Arrival, Queues},
+    signals::Signals,
+};
+use crate::{
+    protocol::{Hello, RequestId, Requested, Token},
+    store::{Snapshot, Writer},
+};
+
+/// How many chunks are taken at once before their consequences are sent off.
+const TURN: usize = 32;
+
+/// How often slow readers, and bodies that could not be read, are looked at again.
+const SECOND_LOOK: Duration = Duration::from_millis(500);
+
+/// How long those who are let go may take for what was already said to them.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// What the actor is told.
+#[derive(Debug)]
+pub(super) enum Inbox {
+    Joined {
+        id: ConnectionId,
+        hello: Hello,
+        outgoing: Outgoing,
+        window: Arc<Semaphore>,
+    },
+    Said(ConnectionId, Vec<(RequestId, Requested)>),
+    Left(ConnectionId),
+    Close(oneshot::Sender<Result<()>>),
+}
+
+/// The state of a hub.
+#[derive(Debug)]
+pub(super) struct Actor {
+    process: Token,
+    writer: Writer,
+    connections: Connections,
+    signals: Signals,
+    queues: Queues,
+    commits: Commits,
+    reads: Reads,
+    second_look: Option<Instant>,
+    closing: Option<oneshot::Sender<Result<()>>>,
+    broken: bool,
+}
+
+impl Actor {
+    pub(super) fn new(writer: Writer, snapshot: Snapshot, process: Token) -> Self {
+        Self {
+            process,
+            writer,
+            connections: Connections::default(),
+            signals: Signals::default(),
+            queues: Queues::load(snapshot),
+            commits: Commits::new(),
+            reads: Reads::new(),
+            second_look: None,
+            closing: None,
+            broken: false,
+        }
+    }
+
+    /// Runs until it is told to close, until its hub and all connections are gone, or until the store is gone.
+    pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Inbox>) {
+        let mut said = Vec::with_capacity(TURN);
+        loop {
+            self.consequences();
+            if self.broken || self.closing.is_some() {
+                break;
+            }
+            let wakeup = self.wakeup();
+            tokio::select! {
+                taken = inbox.recv_many(&mut said, TURN) => {
+                    if taken == 0 {
+                        break;
+                    }
+                    said.drain(..).for_each(|said| self.hear(said));
+                }
+                Some(confirmation) = self.commits.next() => {
+                    self.broken |= !self.queues.confirm(confirmation, &self.connections);
+                }
+                Some(found) = self.reads.next() => self.queues.found(found, &self.connections),
+                () = sleep_until(wakeup.unwrap_or_else(Instant::now)), if wakeup.is_some() => self.look_again(),
+            }
+            self.drain();
+        }
+        self.end(inbox).await;
+    }
+
+    /// Takes what is through besides.
+    fn drain(&mut self) {
+        while let Some(Some(confirmation)) = self.commits.next().now_or_never() {
+            self.broken |= !self.queues.confirm(confirmation, &self.connections);
+        }
+        while let Some(Some(found)) = self.reads.next().now_or_never() {
+            self.queues.found(found, &self.connections);
+        }
+    }
+
+    /// Everything that follows from what was changed.
+    fn consequences(&mut self) {
+        self.queues.ledger.wake(Instant::now());
+        self.queues.hand_out(&self.connections);
+        self.queues.read(&self.writer, &mut self.reads);
+        self.queues.submit(&self.writer, &mut self.commits);
+    }
+
+    /// When something is to be done though nothing comes in.
+    fn wakeup(&mut self) -> Option<Instant> {
+        let unfinished = self.signals.is_behind() || !self.queues.unread.is_empty();
+        if unfinished && self.second_look.is_none() {
+            self.second_look = Some(Instant::now() + SECOND_LOOK);
+        }
+        let due = self.queues.ledger.next_due();
+        self.second_look.into_iter().chain(due).min()
+    }
+
+    fn look_again(&mut self) {
+        let now = Instant::now();
+        if self.second_look.take_if(|at| *at <= now).is_some() {
+            self.signals.catch_up(&self.connections);
+            self.queues.want_again();
+        }
+    }
+
+    fn hear(&mut self, said: Inbox) {
+        match said {
+            Inbox::Joined {
+                id,
+                hello,
+                outgoing,
+                window,
+            } => {
+                let own = hello.process == self.process;
+                let connection = Connection {
+                    outgoing,
+                    own,
+                    window,
+                };
+                self.connections.insert(id, connection);
+            }
+            Inbox::Said(connection, requests) => {
+                for (request, requested) in requests {
+                    self.answer(
+                        Asked {
+                            connection,
+                            request,
+                        },
+                        requested,
+                    );
+                }
+            }
+            Inbox::Left(id) => self.let_go(id),
+            Inbox::Close(done) => self.closing = Some(done),
+        }
+    }
+
+    fn answer(&mut self, asked: Asked, requested: Requested) {
+        let weight = weight(&requested);
+        let Self {
+            connections,
+            signals,
+            queues,
+            ..
+        } = self;
+        match requested {
+            Requested::Publish { channel, payload } => {
+                let receivers = signals.publish(&channel, &payload, connections);
+                connections.count(asked, receivers);
+            }
+            Requested::Subscribe { sub, pattern } => {
+                signals.subscribe(asked.connection, sub, &pattern);
+                connections.done(asked, Ok(()));
+            }
+            Requested::Unsubscribe { sub } => {
+                signals.unsubscribe(asked.connection, sub);
+                connections.done(asked, Ok(()));
+            }
+            Requested::Send {
+                queue,
+                payload,
+                headers,
+                delay,
+            } => queues.send(
+                asked,
+                Arrival {
+                    queue,
+                    payload,
+                    headers,
+                    delay,
+                    weight,
+                },
+            ),
+            Requested::Consume {
+                consumer,
+                queue,
+                prefetch,
+            } => {
+                if let Err(failure) = queues.consume(asked, consumer, &queue, prefetch) {
+                    connections.done(asked, Err(failure));
+                }
+            }
+            Requested::Cancel {
+                consumer,
+                give_back,
+            } => queues.cancel(asked, consumer, give_back, connections),
+            Requested::Settle {
+                consumer,
+                message,
+                settlement,
+            } => queues.settle(asked, (consumer, message), settlement, connections),
+            Requested::Length { queue } => {
+                connections.count(asked, queues.ledger.length(&queue) as u64);
+            }
+            Requested::Declare { queue } => queues.declare(asked, &queue),
+            Requested::Goodbye => self.say_goodbye(asked),
+        }
+    }
+
+    fn say_goodbye(&mut self, asked: Asked) {
+        let own = self.connections.is_own(asked.connection);
+        self.signals.remove(asked.connection);
+        self.queues.lost(asked.connection, true, own);
+        self.queues.answer_in_turn(asked);
+    }
+
+    /// A connection ended; after a goodbye nothing is left of it.
+    fn let_go(&mut self, id: ConnectionId) {
+        self.signals.remove(id);
+        self.queues.lost(id, false, self.connections.is_own(id));
+        self.connections.remove(id);
+    }
+
+    /// Everything is written and answered, everybody is let go, and the store is closed.
+    async fn end(mut self, mut inbox: mpsc::Receiver<Inbox>) {
+        let peace = self.closing.is_some();
+        let connections = self.connections.ids();
+        for id in &connections {
+            self.signals.remove(*id);
+            self.queues.lost(*id, peace, self.connections.is_own(*id));
+        }
+        self.queues.submit(&self.writer, &mut self.commits);
+        while let Some(confirmation) = self.commits.next().await {
+            self.queues.confirm(confirmation, &self.connections);
+        }
+        self.connections = Connections::default();
+        // Who does not read its last answers in time has to do without.
+        let _ = timeout(LAST_WORDS, until_gone(&mut inbox, connections)).await;
+        let closed = self.writer.close().await;
+        match self.closing {
+            // Whoever asked may have gone; there is nobody else to tell.
+            Some(done) => drop(done.send(closed)),
+            None => {
+                drop(closed.inspect_err(|error| error!(%error, "the hub ended with its store")))
+            }
+        }
+    }
+}
+
+async fn until_gone(inbox: &mut mpsc::Receiver<Inbox>, mut connections: Vec<ConnectionId>) {
+    while !connections.is_empty() {
+        match inbox.recv().await {
+            Some(Inbox::Left(id)) => connections.retain(|connection| *connection != id),
+            // Not answered any more: the end of the connection says so.
+            Some(_) => {}
+            None => return,
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! What is being written, and what happens when it is.
+//!
+//! Nothing waits for a commit: the changes of a turn go out together with what is to be done once they are durable, and
+//! come back here.
+
+use std::{pin::Pin, sync::Arc};
+
+use futures_util::stream::FuturesOrdered;
+use microagent_core::{
+    ErrorKind, Result,
+    ledger::{ConsumerId, Entry, MessageId, Place},
+};
+use tokio::time::Instant;
+use tracing::warn;
+
+use super::{
+    connections::{Asked, Connections},
+    item::{Item, released},
+    queues::Queues,
+};
+use crate::{
+    protocol::Failure,
+    store::{Change, Writer},
+};
+
+/// Changes that are committed together, all or none.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    changes: Vec<Change>,
+    after: Vec<After>,
+}
+
+/// What is to be done when a change is durable, and what if it could not be made.
+#[derive(Debug)]
+pub(super) enum After {
+    /// A message exists.
+    Inserted {
+        asked: Asked,
+        id: MessageId,
+        queue: Arc<str>,
+        item: Item,
+        due: Option<Instant>,
+        weight: u32,
+    },
+    /// A message is settled; else it is delivered again.
+    Settled {
+        asked: Asked,
+        id: MessageId,
+        entry: Entry<Item>,
+        then: Then,
+    },
+    /// A message goes back into its queue, whatever came of the change.
+    PutBack {
+        id: MessageId,
+        entry: Entry<Item>,
+        place: Place,
+    },
+    /// That a message is handed out to the host's own process is recorded: it may be delivered.
+    Taken { id: MessageId, holder: ConsumerId },
+    /// A queue exists.
+    Declared { asked: Asked, queue: Arc<str> },
+    /// Somebody waits until what came before it is through, whatever became of it.
+    Answer { asked: Asked },
+}
+
+/// What became of a settled message.
+#[derive(Debug)]
+pub(super) enum Then {
+    /// It was handled, and is no more.
+    Gone,
+    /// It waits for its next attempt.
+    Delayed(Instant),
+    /// It is a dead letter, under another id.
+    Moved { to: MessageId, queue: Arc<str> },
+}
+
+impl Batch {
+    pub(super) fn change(&mut self, change: Change) {
+        self.changes.push(change);
+    }
+
+    pub(super) fn after(&mut self, after: After) {
+        self.after.push(after);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.after.is_empty()
+    }
+}
+
+type Confirmation = (Result<()>, Vec<After>);
+type Commit = Pin<Box<dyn Future<Output = Confirmation> + Send>>;
+
+/// Commits that are under way, in their order.
+pub(super) type Commits = FuturesOrdered<Commit>;
+
+/// Hands a batch to the writer.
+fn submit(batch: &mut Batch, writer: &Writer, commits: &mut Commits) {
+    if batch.is_empty() {
+        return;
+    }
+    let Batch { changes, after } = std::mem::take(batch);
+    let committed = writer.commit(changes);
+    commits.push_back(Box::pin(async move { (committed.await, after) }));
+}
+
+impl Queues {
+    /// Hands the turn's changes to the writer.
+    pub(super) fn submit(&mut self, writer: &Writer, commits: &mut Commits) {
+        submit(&mut self.arrivals, writer, commits);
+        submit(&mut self.settlements, writer, commits);
+    }
+
+    /// Answers when everything that was asked for before is durable.
+    pub(super) fn answer_in_turn(&mut self, asked: Asked) {
+        self.settlements.after(After::Answer { asked });
+    }
+
+    /// A batch is durable, or failed as a whole. False when nothing can be written any more.
+    pub(super) fn confirm(
+        &mut self,
+        (result, after): Confirmation,
+        connections: &Connections,
+    ) -> bool {
+        let failure = result.as_ref().err().map(Failure::from);
+        if let Some(failure) = &failure {
+            warn!(error = %failure, "the store refused what the hub wanted to write");
+        }
+        for after in after {
+            self.conclude(after, failure.as_ref(), connections);
+        }
+        failure.is_none_or(|failure| failure.kind != ErrorKind::Closed)
+    }
+
+    fn conclude(&mut self, after: After, failure: Option<&Failure>, connections: &Connections) {
+        let answer = |asked| connections.done(asked, failure.cloned().map_or(Ok(()), Err));
+        match after {
+            After::Inserted {
+                asked,
+                id,
+                queue,
+                mut item,
+                due,
+                weight,
+            } => {
+                if failure.is_some() {
+                    self.cache.evict(&mut item);
+                    self.declared.remove(&queue);
+                } else {
+                    let place = due.map_or(Place::Tail, Place::Delayed);
+                    self.ledger.put(id, &queue, item, place);
+                }
+                if let Some(connection) = connections.get(asked.connection) {
+                    connection.window.add_permits(weight as usize);
+                }
+                answer(asked);
+            }
+            After::Settled {
+                asked,
+                id,
+                entry,
+                then,
+            } => {
+                match failure {
+                    None => self.settled(id, entry, then),
+                    Some(_) => self.put_back(id, entry, Place::Head),
+                }
+                answer(asked);
+            }
+            After::Declared { asked, queue } => {
+                if failure.is_some() {
+                    self.declared.remove(&queue);
+                }
+                answer(asked);
+            }
+            After::PutBack { id, entry, place } => self.put_back(id, entry, place),
+            After::Taken { id, holder } => self.recorded(id, holder, connections),
+            After::Answer { asked } => connections.done(asked, Ok(())),
+        }
+    }
+
+    fn settled(&mut self, id: MessageId, mut entry: Entry<Item>, then: Then) {
+        match then {
+            Then::Gone => self.cache.evict(&mut entry.item),
+            Then::Delayed(due) => {
+                entry.item.attempt += 1;
+                self.put_back(id, entry, Place::Delayed(due));
+            }
+            Then::Moved { to, queue } => {
+                // Its headers have changed: the store knows them.
+                self.cache.evict(&mut entry.item);
+                self.ledger.put(to, &queue, Item::stored(1), Place::Tail);
+            }
+        }
+    }
+
+    pub(super) fn put_back(&mut self, id: MessageId, entry: Entry<Item>, place: Place) {
+        self.ledger.put_back(id, released(entry), place);
+    }
+}

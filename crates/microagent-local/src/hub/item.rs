@@ -1,0 +1,124 @@
+//! What the hub keeps of a message beside its place in the ledger: above all its body, while there is room.
+
+use microagent_core::ledger::{ConsumerId, Entry};
+
+use crate::store::Body;
+
+/// The most bytes of bodies that are kept in memory for the case that they are wanted soon; the others are read again from
+/// the store when they are delivered.
+pub(super) const MAX_CACHED: usize = 64 * 1024 * 1024;
+
+/// What a body takes beside its payload and headers.
+const BODY: usize = 64;
+
+/// A message in the ledger.
+#[derive(Debug)]
+pub(super) struct Item {
+    /// Which handling comes next, or is under way; counted from 1.
+    pub(super) attempt: u32,
+    pub(super) body: Option<Body>,
+    /// Its body counts in the cache.
+    pub(super) cached: bool,
+    /// Who it is handed out to.
+    pub(super) holder: Option<ConsumerId>,
+    /// That it is handed out is being written down, which comes before the delivery.
+    pub(super) recording: bool,
+}
+
+impl Item {
+    /// A message whose body is in the store only.
+    pub(super) fn stored(attempt: u32) -> Self {
+        Self {
+            attempt,
+            body: None,
+            cached: false,
+            holder: None,
+            recording: false,
+        }
+    }
+
+    /// Whether nothing stands between it and its holder.
+    pub(super) fn is_deliverable(&self) -> bool {
+        self.body.is_some() && !self.recording
+    }
+}
+
+/// Counts what the bodies in memory take.
+#[derive(Debug, Default)]
+pub(super) struct Cache {
+    used: usize,
+}
+
+impl Cache {
+    /// Keeps a new message's body if there is room.
+    pub(super) fn admit(&mut self, item: &mut Item, body: &Body) {
+        let size = size(body);
+        if self.used + size <= MAX_CACHED {
+            self.used += size;
+            item.body = Some(body.clone());
+            item.cached = true;
+        }
+    }
+
+    /// Forgets a message's body.
+    pub(super) fn evict(&mut self, item: &mut Item) {
+        let body = item.body.take();
+        if std::mem::take(&mut item.cached) {
+            self.used -= body.as_ref().map_or(0, size);
+        }
+    }
+
+    /// The body, to be delivered; it is kept where it counts.
+    pub(super) fn lend(item: &mut Item) -> Option<Body> {
+        if item.cached {
+            item.body.clone()
+        } else {
+            item.body.take()
+        }
+    }
+}
+
+/// The item of a message that is out of the ledger, and nobody's.
+pub(super) fn released(mut entry: Entry<Item>) -> Entry<Item> {
+    entry.item.holder = None;
+    entry.item.recording = false;
+    entry
+}
+
+fn size(body: &Body) -> usize {
+    let headers = body.headers.iter();
+    BODY + body.payload.len()
+        + headers
+            .map(|(name, value)| BODY + name.len() + value.len())
+            .sum::<usize>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cache_keeps_within_its_bound_and_forgets_nothing_twice() {
+        let mut cache = Cache::default();
+        let body = Body {
+            payload: vec![0; MAX_CACHED / 2].into(),
+            ..Body::default()
+        };
+        let (mut first, mut second) = (Item::stored(1), Item::stored(1));
+        cache.admit(&mut first, &body);
+        cache.admit(&mut second, &body);
+        assert!(first.is_deliverable() && !second.is_deliverable());
+
+        second.body = Some(body.clone());
+        assert!(Cache::lend(&mut second).is_some() && second.body.is_none());
+        assert!(Cache::lend(&mut first).is_some() && first.body.is_some());
+
+        for _ in 0..2 {
+            cache.evict(&mut first);
+            cache.evict(&mut second);
+        }
+        assert_eq!(cache.used, 0);
+        cache.admit(&mut second, &body);
+        assert!(second.cached);
+    }
+}

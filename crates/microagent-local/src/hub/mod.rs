@@ -1,0 +1,81 @@
+//! The hub: where the signals and queues of a folder live while its host runs.
+//!
+//! One task, the [`Actor`](actor::Actor), owns all state; a task for each connection carries frames between it and the
+//! peer. It waits for no disk and no peer: commits are answered when they are through, and slow readers miss signals instead of
+//! delaying others. It knows nothing of sockets or files: connections are anything that reads and writes, and the
+//! [store](crate::store) is behind its writer.
+
+mod actor;
+mod confirm;
+mod connection;
+mod connections;
+mod hand_out;
+mod item;
+mod load;
+mod queues;
+mod signals;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
+
+use microagent_core::{Error, ErrorKind, Result};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::{mpsc, oneshot},
+};
+
+use self::{
+    actor::{Actor, Inbox},
+    connections::ConnectionId,
+};
+use crate::{
+    protocol::Token,
+    store::{Snapshot, Writer},
+};
+
+/// Chunks of frames that wait for the actor; connections wait when it is full.
+const INBOX: usize = 64;
+
+/// A running hub. Dropped without [`close`](Self::close) it ends with its connections, as a crash would.
+#[derive(Clone, Debug)]
+pub(crate) struct Hub {
+    inbox: mpsc::Sender<Inbox>,
+    last_connection: Arc<AtomicU32>,
+}
+
+impl Hub {
+    /// Starts a hub on this runtime. `process` is the token of the process that it runs in.
+    pub(crate) fn start(writer: Writer, snapshot: Snapshot, process: Token) -> Self {
+        let (inbox, said) = mpsc::channel(INBOX);
+        let actor = Actor::new(writer, snapshot, process);
+        tokio::spawn(actor.run(said));
+        Self {
+            inbox,
+            last_connection: Arc::default(),
+        }
+    }
+
+    /// Serves a peer until one of both goes.
+    pub(crate) fn attach(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
+        let id = ConnectionId(self.last_connection.fetch_add(1, Ordering::Relaxed));
+        tokio::spawn(connection::serve(stream, id, self.inbox.clone()));
+    }
+
+    /// Ends all connections in peace and returns when everything is written and the store is closed.
+    ///
+    /// # Errors
+    /// When the store could not be closed; what was not confirmed may not be stored.
+    pub(crate) async fn close(&self) -> Result<()> {
+        let (done, closed) = oneshot::channel();
+        // A failure means that it has ended, which the answer tells as well.
+        let _ = self.inbox.send(Inbox::Close(done)).await;
+        closed
+            .await
+            .unwrap_or_else(|_| Err(Error::new(ErrorKind::Closed, "the hub has ended already")))
+    }
+}

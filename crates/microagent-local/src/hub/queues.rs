@@ -1,0 +1,301 @@
+//! What clients ask of queues: each request changes the ledger at once where that can be undone, and the store with the
+//! turn's batch.
+//!
+//! A message enters the ledger when it is durable; a settled one leaves it before.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use microagent_core::{
+    ErrorKind,
+    ledger::{ConsumerId, Entry, Ledger, MessageId, Place},
+};
+use tokio::time::Instant;
+
+use super::{
+    confirm::{After, Batch, Then},
+    connections::{Asked, ConnectionId, Connections},
+    item::{Cache, Item},
+};
+use crate::{
+    protocol::{Failure, LocalId, Settled, Text},
+    store::{Body, Change, Headers},
+};
+
+/// The most deliveries that one consumer may ask for at a time.
+const MAX_PREFETCH: u32 = 65_535;
+
+/// A delay that never ends, in the arithmetic of clocks.
+const LONGEST_DELAY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// All queues and their consumers.
+#[derive(Debug, Default)]
+pub(super) struct Queues {
+    pub(super) ledger: Ledger<Item>,
+    pub(super) consumers: HashMap<ConsumerId, Consumer>,
+    /// Queues that the store knows, or will before anyone hears of them.
+    pub(super) declared: HashSet<Arc<str>>,
+    pub(super) next_id: MessageId,
+    pub(super) cache: Cache,
+    /// New messages, apart from the rest: a disk without room for them still lets others be handled.
+    pub(super) arrivals: Batch,
+    pub(super) settlements: Batch,
+    /// Messages that are handed out and whose bodies must be read.
+    pub(super) wanted: Vec<MessageId>,
+    /// Those whose bodies could not be read, to be tried again later.
+    pub(super) unread: Vec<MessageId>,
+}
+
+/// One `consume` of one connection.
+#[derive(Debug)]
+pub(super) struct Consumer {
+    pub(super) connection: ConnectionId,
+    pub(super) id: LocalId,
+    /// It was cancelled, and lives until what it was delivered is settled.
+    left: bool,
+    /// Handed out to it and not settled.
+    pub(super) in_flight: HashSet<MessageId>,
+    /// Those of them that are not on their way yet, in their order.
+    pub(super) outbox: VecDeque<MessageId>,
+}
+
+/// The consumer of a connection by the client's number.
+fn consumer_id(connection: ConnectionId, id: LocalId) -> ConsumerId {
+    ConsumerId(u64::from(connection.0) << 32 | u64::from(id))
+}
+
+/// A message as it was sent.
+pub(super) struct Arrival {
+    pub(super) queue: Text,
+    pub(super) payload: Bytes,
+    pub(super) headers: Headers,
+    pub(super) delay: Option<Duration>,
+    pub(super) weight: u32,
+}
+
+impl Queues {
+    pub(super) fn send(&mut self, asked: Asked, arrival: Arrival) {
+        let id = self.new_id();
+        let queue = self.ledger.line(&arrival.queue);
+        self.declared.insert(queue.clone());
+        let delay = arrival.delay.map(|delay| delay.min(LONGEST_DELAY));
+        let body = Body {
+            // Not the buffer that it was read into, which may be much larger.
+            payload: Bytes::copy_from_slice(&arrival.payload),
+            headers: arrival.headers,
+        };
+        let mut item = Item::stored(1);
+        self.cache.admit(&mut item, &body);
+        self.arrivals.change(Change::Insert {
+            id,
+            queue: queue.clone(),
+            body,
+            due: delay.map(|delay| SystemTime::now() + delay),
+            attempt: 1,
+            crashes: 0,
+        });
+        self.arrivals.after(After::Inserted {
+            asked,
+            id,
+            queue,
+            item,
+            due: delay.map(|delay| Instant::now() + delay),
+            weight: arrival.weight,
+        });
+    }
+
+    pub(super) fn consume(
+        &mut self,
+        asked: Asked,
+        id: LocalId,
+        queue: &str,
+        prefetch: u32,
+    ) -> Result<(), Failure> {
+        let connection = asked.connection;
+        let consumer = consumer_id(connection, id);
+        if self.consumers.contains_key(&consumer) {
+            let text = format!("consumer {id} exists already on this connection");
+            return Err(Failure::new(ErrorKind::Refused, text));
+        }
+        self.declare(asked, queue);
+        self.consumers.insert(
+            consumer,
+            Consumer {
+                connection,
+                id,
+                left: false,
+                in_flight: HashSet::new(),
+                outbox: VecDeque::new(),
+            },
+        );
+        let credit = prefetch.clamp(1, MAX_PREFETCH) as usize;
+        self.ledger.join(consumer, connection.peer(), queue, credit);
+        Ok(())
+    }
+
+    /// Answers when the queue exists durably.
+    pub(super) fn declare(&mut self, asked: Asked, queue: &str) {
+        let queue = self.ledger.line(queue);
+        if !self.declared.insert(queue.clone()) {
+            self.answer_in_turn(asked);
+            return;
+        }
+        self.settlements.change(Change::Declare {
+            queue: queue.clone(),
+        });
+        self.settlements.after(After::Declared { asked, queue });
+    }
+
+    pub(super) fn settle(
+        &mut self,
+        asked: Asked,
+        (consumer, id): (LocalId, MessageId),
+        settlement: Settled,
+        connections: &Connections,
+    ) {
+        let Some(entry) = self.landed(consumer_id(asked.connection, consumer), id) else {
+            let text = "it is not in flight here any more; it is delivered again";
+            connections.done(asked, Err(Failure::new(ErrorKind::Unavailable, text)));
+            return;
+        };
+        let then = match settlement {
+            Settled::Return => {
+                self.give_back(id, entry, connections.is_own(asked.connection));
+                self.answer_in_turn(asked);
+                return;
+            }
+            Settled::Ack => {
+                self.settlements.change(Change::Remove { id });
+                Then::Gone
+            }
+            Settled::Retry { after } => self.delay(id, entry.item.attempt + 1, after),
+            Settled::DeadLetter { queue, headers } => self.bury(id, &queue, headers),
+        };
+        self.settlements.after(After::Settled {
+            asked,
+            id,
+            entry,
+            then,
+        });
+    }
+
+    fn delay(&mut self, id: MessageId, attempt: u32, after: Duration) -> Then {
+        let after = after.min(LONGEST_DELAY);
+        let due = SystemTime::now() + after;
+        self.settlements.change(Change::Delay { id, attempt, due });
+        Then::Delayed(Instant::now() + after)
+    }
+
+    fn bury(&mut self, id: MessageId, queue: &str, headers: Headers) -> Then {
+        let to = self.new_id();
+        let queue = self.ledger.line(queue);
+        self.declared.insert(queue.clone());
+        self.settlements.change(Change::Move {
+            id,
+            to,
+            queue: queue.clone(),
+            headers,
+            attempt: 1,
+        });
+        Then::Moved { to, queue }
+    }
+
+    /// Ends a consumer. What it was not delivered yet goes back; the rest too, or it is settled later.
+    pub(super) fn cancel(
+        &mut self,
+        asked: Asked,
+        id: LocalId,
+        all: bool,
+        connections: &Connections,
+    ) {
+        let own = connections.is_own(asked.connection);
+        let id = consumer_id(asked.connection, id);
+        if let Some(consumer) = self.consumers.get_mut(&id) {
+            consumer.left = true;
+            let mut back: Vec<_> = if all {
+                consumer.in_flight.iter().copied().collect()
+            } else {
+                consumer.outbox.iter().copied().collect()
+            };
+            back.sort_unstable();
+            // First, so that it is not handed the same again.
+            self.ledger.leave(id);
+            for message in back {
+                if let Some(entry) = self.landed(id, message) {
+                    self.give_back(message, entry, own);
+                }
+            }
+            self.forget_if_done(id);
+        }
+        self.answer_in_turn(asked);
+    }
+
+    /// A connection ended. In peace everything goes back; else what its process may have been handling is suspect.
+    pub(super) fn lost(&mut self, connection: ConnectionId, peace: bool, own: bool) {
+        let ended = |consumer: &Consumer| consumer.connection == connection;
+        let mut consumers: HashMap<_, _> = self
+            .consumers
+            .extract_if(|_, consumer| ended(consumer))
+            .collect();
+        for (id, entry) in self.ledger.lost(connection.peer()) {
+            let holder = entry.item.holder.and_then(|id| consumers.get_mut(&id));
+            let innocent = holder.is_none_or(|holder| holder.outbox.contains(&id));
+            if peace || innocent {
+                self.give_back(id, entry, own);
+                continue;
+            }
+            let crashes = entry.crashes + 1;
+            self.settlements.change(Change::Suspect { id, crashes });
+            self.settlements.after(After::PutBack {
+                id,
+                entry,
+                place: Place::Suspect(crashes),
+            });
+        }
+    }
+
+    /// Puts a message back to the head of its queue, unharmed.
+    fn give_back(&mut self, id: MessageId, entry: Entry<Item>, own: bool) {
+        if !own {
+            self.put_back(id, entry, Place::Head);
+            return;
+        }
+        self.settlements.change(Change::Untake { id });
+        self.settlements.after(After::PutBack {
+            id,
+            entry,
+            place: Place::Head,
+        });
+    }
+
+    /// Takes a message that this consumer has in flight out of the ledger.
+    pub(super) fn landed(&mut self, id: ConsumerId, message: MessageId) -> Option<Entry<Item>> {
+        let consumer = self.consumers.get_mut(&id)?;
+        if !consumer.in_flight.remove(&message) {
+            return None;
+        }
+        if !consumer.outbox.is_empty() {
+            consumer.outbox.retain(|waiting| *waiting != message);
+        }
+        let entry = self.ledger.take(message, consumer.connection.peer());
+        self.forget_if_done(id);
+        entry
+    }
+
+    fn forget_if_done(&mut self, id: ConsumerId) {
+        let done = |consumer: &Consumer| consumer.left && consumer.in_flight.is_empty();
+        if self.consumers.get(&id).is_some_and(done) {
+            self.consumers.remove(&id);
+        }
+    }
+
+    fn new_id(&mut self) -> MessageId {
+        let id = self.next_id;
+        self.next_id += 1;
+        id
+    }
+}

@@ -1,0 +1,61 @@
+//! Who is let in, and who is heard to have gone.
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_of_another_version_learns_ours_and_is_let_go() {
+    let hub = hub().await;
+    let mut peer = Peer::open(&hub);
+    peer.greet(VERSION + 1, OTHER).await;
+    assert_eq!(peer.next().await, HubFrame::Welcome { version: VERSION });
+    assert_eq!(peer.try_next().await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_does_not_greet_is_let_go() {
+    let hub = hub().await;
+    let mut rude = Peer::open(&hub);
+    rude.say(ClientFrame::Ping).await;
+    assert_eq!(rude.try_next().await, None);
+
+    let mut silent = Peer::open(&hub);
+    assert_eq!(
+        silent.try_next().await,
+        None,
+        "the hub waits for a greeting for a while only"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_greeting_ends_only_its_own_connection() {
+    let hub = hub().await;
+    let (mut confused, mut other) = (Peer::join(&hub, OTHER).await, Peer::join(&hub, 3).await);
+    confused.greet(VERSION, OTHER).await;
+    assert_eq!(confused.try_next().await, None);
+    other.send("mailer", "{}").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn pings_are_answered_and_keep_a_connection_alive() {
+    let hub = hub().await;
+    let mut peer = Peer::join(&hub, OTHER).await;
+    for _ in 0..20 {
+        peer.say(ClientFrame::Ping).await;
+        assert_eq!(peer.next().await, HubFrame::Pong);
+        peer.hears_nothing_for(5).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hub_that_closes_answers_first() {
+    let store = SharedStore::default();
+    let hub = store.hub();
+    let mut peer = Peer::join(&hub, OTHER).await;
+    let asked = peer.ask(send("mailer", "{}", None)).await;
+    tokio::task::yield_now().await;
+    hub.close().await.unwrap();
+    assert_eq!(peer.next().await, HubFrame::Done(asked, Ok(())));
+    assert_eq!(peer.try_next().await, None);
+    assert_eq!(store.snapshot().messages.len(), 1);
+    assert_eq!(hub.close().await.unwrap_err().kind(), ErrorKind::Closed);
+}

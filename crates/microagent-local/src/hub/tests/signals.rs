@@ -1,0 +1,80 @@
+//! Radio: who listens hears, and who does not read delays nobody.
+
+use super::*;
+use crate::hub::connections::MAX_WAITING;
+
+fn publish(channel: &str, payload: impl Into<bytes::Bytes>) -> Requested {
+    Requested::Publish {
+        channel: channel.into(),
+        payload: payload.into(),
+    }
+}
+
+fn subscribe(sub: LocalId, pattern: &str) -> Requested {
+    let pattern = pattern.into();
+    Requested::Subscribe { sub, pattern }
+}
+
+fn event(sub: LocalId, channel: &str, payload: &'static str) -> HubFrame {
+    HubFrame::Event {
+        sub,
+        channel: channel.into(),
+        payload: payload.into(),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn everyone_who_listens_hears_the_sender_included() {
+    let hub = hub().await;
+    let (mut one, mut two) = (Peer::join(&hub, OTHER).await, Peer::join(&hub, 3).await);
+    one.done(subscribe(1, "P:started:*")).await.unwrap();
+    two.done(subscribe(1, "P:started:*")).await.unwrap();
+    two.done(subscribe(2, "P:*")).await.unwrap();
+    two.done(subscribe(3, "P:other:*")).await.unwrap();
+
+    assert_eq!(one.count(publish("P:started:shell", "{}")).await, 3);
+    assert_eq!(one.next().await, event(1, "P:started:shell", "{}"));
+    assert_eq!(two.next().await, event(1, "P:started:shell", "{}"));
+    assert_eq!(two.next().await, event(2, "P:started:shell", "{}"));
+
+    two.done(Requested::Unsubscribe { sub: 1 }).await.unwrap();
+    assert_eq!(two.count(publish("P:nobody", "")).await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_ends_with_its_connection() {
+    let hub = hub().await;
+    let (mut one, mut two) = (Peer::join(&hub, OTHER).await, Peer::join(&hub, 3).await);
+    two.done(subscribe(1, "*")).await.unwrap();
+    drop(two);
+    while one.count(publish("a", "")).await > 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_does_not_read_misses_signals_and_is_told() {
+    let hub = hub().await;
+    let (mut sender, mut slow) = (Peer::join(&hub, OTHER).await, Peer::join(&hub, 3).await);
+    slow.done(subscribe(1, "*")).await.unwrap();
+
+    let megabyte = bytes::Bytes::from(vec![b'x'; 1024 * 1024]);
+    let sent = 2 * MAX_WAITING / megabyte.len();
+    for _ in 0..sent {
+        assert_eq!(sender.count(publish("a", megabyte.clone())).await, 1);
+    }
+
+    let mut heard = 0;
+    let missed = loop {
+        match slow.next().await {
+            HubFrame::Event { .. } => heard += 1,
+            HubFrame::Missed { sub: 1, count, .. } => break count,
+            other => panic!("unexpected: {other:?}"),
+        }
+    };
+    assert_eq!(heard + usize::try_from(missed).unwrap(), sent);
+    assert!(heard >= MAX_WAITING / megabyte.len());
+
+    sender.count(publish("b", "after")).await;
+    assert_eq!(slow.next().await, event(1, "b", "after"));
+}

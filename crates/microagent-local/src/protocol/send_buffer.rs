@@ -1,0 +1,52 @@
+//! Frames on their way into a stream: many of them for one call of the system.
+
+use std::io;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio_util::codec::Encoder;
+
+/// From here on it is time to flush.
+const FULL: usize = 64 * 1024;
+
+/// More than this is not kept for the next frames, which are small as a rule.
+const KEPT: usize = 1024 * 1024;
+
+/// Collects frames and writes them together.
+#[derive(Debug)]
+pub(crate) struct SendBuffer<W, C> {
+    stream: W,
+    codec: C,
+    bytes: BytesMut,
+}
+
+impl<W: AsyncWrite + Unpin, C> SendBuffer<W, C> {
+    pub(crate) fn new(stream: W, codec: C) -> Self {
+        Self {
+            stream,
+            codec,
+            bytes: BytesMut::with_capacity(FULL),
+        }
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.bytes.len() >= FULL
+    }
+
+    /// Adds a frame, which goes out with the next flush.
+    pub(crate) fn put<F>(&mut self, frame: F) -> io::Result<()>
+    where
+        C: Encoder<F, Error = io::Error>,
+    {
+        self.codec.encode(frame, &mut self.bytes)
+    }
+
+    /// Writes what has been put. Cancelled, it goes on where it was.
+    pub(crate) async fn flush(&mut self) -> io::Result<()> {
+        self.stream.write_all_buf(&mut self.bytes).await?;
+        if self.bytes.capacity() > KEPT {
+            self.bytes = BytesMut::with_capacity(FULL);
+        }
+        self.stream.flush().await
+    }
+}
