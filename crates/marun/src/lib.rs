@@ -72,3 +72,8 @@ macro_rules! main {
         $crate::Launcher::new()$(.agent::<$agent>())*.run_from_args()
     };
 }
+
+/// The examples of the guide, run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/marun.md")]
+struct Guide;

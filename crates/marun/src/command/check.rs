@@ -2,10 +2,11 @@
 
 use microagent_core::AgentType;
 
-use super::say;
+use super::{say, show_warnings};
 use crate::{cli::Files, exit::Failure, plan::Plan};
 
 pub(crate) fn check(files: &Files, own: &[AgentType]) -> Result<(), Failure> {
+    show_warnings();
     let plan = Plan::make(&files.settings, own)?;
     let names: Vec<_> = plan
         .agents

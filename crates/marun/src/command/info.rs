@@ -7,6 +7,7 @@ use std::{
 
 use microagent_core::{AgentType, Manifest};
 
+use super::show_warnings;
 use crate::{
     cli::Files,
     exit::Failure,
@@ -14,6 +15,7 @@ use crate::{
 };
 
 pub(crate) fn info(files: &Files, json: bool, own: &[AgentType]) -> Result<(), Failure> {
+    show_warnings();
     let plan = Plan::make(&files.settings, own)?;
     let text = match json {
         true => serde_json::to_string_pretty(&plan)

@@ -37,6 +37,15 @@ fn run_to_end(command: impl Future<Output = Result<(), Failure>>) -> Result<(), 
     result
 }
 
+/// What the libraries beneath warn of goes to standard error.
+fn show_warnings() {
+    logging::install(
+        LogFormat::Text { color: false },
+        LevelFilter::WARN,
+        io::stderr,
+    );
+}
+
 /// A result, as one line of JSON.
 fn print(result: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string(result).map_err(|error| Failure::failed(error.to_string()))?;

@@ -213,3 +213,17 @@ fn a_missing_file_is_named() {
         "{message}"
     );
 }
+
+#[test]
+fn the_file_of_the_guide_is_valid_and_has_every_key() {
+    let guide = include_str!("../../../../docs/marun.md");
+    let (_, rest) = guide.split_once("```toml\n").unwrap();
+    let (text, _) = rest.split_once("```").unwrap();
+    let settings = parse("settings.toml", text).unwrap();
+    assert_eq!(settings.agents["mailer"].grace, DEFAULT_GRACE);
+    let keys = [TOP_KEYS, BUS_KEYS, BROKER_KEYS, AGENT_KEYS].concat();
+    for key in keys {
+        let assigned = |line: &str| line.starts_with(key) || line.starts_with(&format!("[{key}."));
+        assert!(text.lines().any(assigned), "{key} is missing in the guide");
+    }
+}

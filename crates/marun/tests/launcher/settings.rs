@@ -195,6 +195,23 @@ fn declarations_that_are_none() {
 }
 
 #[test]
+fn a_warning_of_the_declarations_is_shown_and_no_mistake() {
+    let settings = format!(
+        "program = {:?}\ndeclarations = 'signals.json'\n[agent.a]\nbackend = 'Actor'\n",
+        program_path()
+    );
+    let folder = Folder::with(&settings);
+    let text = r#"{"version": 2, "jsonlib": "json", "signals": [], "queues": []}"#;
+    fs::write(folder.path("signals.json"), text).unwrap();
+    let (code, _, message) = output_of(marun(), &["check", &folder.settings()]);
+    assert_eq!(code, Some(0), "{message}");
+    assert!(
+        message.contains("WARN") && message.contains("jsonlib"),
+        "{message}"
+    );
+}
+
+#[test]
 fn one_name_in_two_files() {
     let (one, other) = (with(""), with(""));
     let (code, _, message) = output_of(marun(), &["check", &one.settings(), &other.settings()]);
