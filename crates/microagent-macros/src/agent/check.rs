@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use syn::spanned::Spanned;
+use syn::Safety;
 
 use super::{
     options::{Hook, Kind},
@@ -42,21 +42,21 @@ pub(super) fn agent(agent: &AgentBlock, problems: &mut Problems) {
 
 fn access(handler: &Handler, problems: &mut Problems) {
     let name = handler.kind.name();
-    match (&handler.kind, handler.access) {
+    match (&handler.kind, &handler.access) {
         (Kind::Hook(Hook::Create), Access::None) => {}
         (Kind::Hook(Hook::PreStart), Access::Exclusive(_)) => {}
         (Kind::Hook(Hook::Create), _) => {
             problems.at(&handler.method, "`create` builds the agent, so there is no `self` yet: `async fn new(cx: &Context) -> Result<Self>`");
         }
-        (_, Access::Exclusive(span)) => {
+        (_, Access::Exclusive(receiver)) => {
             let message = format!(
                 "{name} takes `&self`: handlers run beside each other and share the agent; only `#[on(pre_start)]` may take \
                  `&mut self`, for it runs before the agent is shared. Keep what changes in a `Mutex`, an atomic or a `DashMap`"
             );
-            problems.at_span(span, message);
+            problems.at(receiver, message);
         }
-        (_, Access::Other(span)) => problems.at_span(
-            span,
+        (_, Access::Other(receiver)) => problems.at(
+            receiver,
             format!("{name} takes `&self`: handlers share the agent"),
         ),
         (_, Access::None) => problems.at(
@@ -79,6 +79,12 @@ fn signature(handler: &Handler, problems: &mut Problems) {
             "a handler has no generic parameters: its parameters' types say what is decoded",
         );
     }
+    if let Safety::Unsafe(word) = &handler.safety {
+        problems.at(
+            word,
+            "a handler is called by safe code, so it cannot be `unsafe`",
+        );
+    }
     if is_create(handler) && matches!(handler.returns, syn::ReturnType::Default) {
         problems.at(
             &handler.method,
@@ -97,7 +103,7 @@ fn parameters(handler: &Handler, problems: &mut Problems) {
             _ => continue,
         };
         if seen.insert(once, ()).is_some() {
-            problems.at_span(parameter.span, format!("a second {once}"));
+            problems.at(&parameter.written, format!("a second {once}"));
         }
     }
     match &handler.kind {
@@ -111,11 +117,11 @@ fn whole_signal(handler: &Handler, listed: usize, problems: &mut Problems) {
     let whole = handler
         .parameters
         .iter()
-        .filter(|parameter| matches!(parameter.gets, Gets::Signal(_)));
+        .filter(|parameter| matches!(parameter.gets, Gets::Signal));
     for parameter in whole.filter(|_| listed > 1) {
         let message = "a receiver of several signals cannot take one of them whole: take the fields that all of them have, \
                        or write a receiver for each";
-        problems.at_span(parameter.span, message);
+        problems.at(&parameter.written, message);
     }
 }
 
@@ -125,8 +131,8 @@ fn delivery(handler: &Handler, autoack: bool, problems: &mut Problems) {
         .iter()
         .find(|parameter| matches!(parameter.gets, Gets::Delivery));
     match (taken, autoack) {
-        (Some(parameter), true) => problems.at_span(
-            parameter.span,
+        (Some(parameter), true) => problems.at(
+            &parameter.written,
             "the runtime settles this message by the handler's result; to settle it by hand, write `autoack = false`",
         ),
         (None, false) => problems.at(
@@ -146,8 +152,8 @@ fn one_consumer_per_queue(agent: &AgentBlock, problems: &mut Problems) {
         let queue = shown(&consumer.queue);
         match first.get(&queue) {
             // Under different conditions they need not be there together.
-            Some(other) if other.conditions.is_empty() || handler.conditions.is_empty() => problems.at_span(
-                consumer.queue.span(),
+            Some(other) if other.conditions.is_empty() || handler.conditions.is_empty() => problems.at(
+                &consumer.queue,
                 format!(
                     "`{queue}` has a consumer already, `{}`: a message goes to one handler, so an agent has one consumer per queue",
                     other.method

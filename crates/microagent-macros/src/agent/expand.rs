@@ -1,8 +1,8 @@
 //! From handlers to the table that core reads.
 
-use proc_macro2::{Ident, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
-use syn::Path;
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::{Path, spanned::Spanned};
 
 use super::{
     options::{Consumer, Hook, Kind, Receiver},
@@ -13,10 +13,11 @@ use crate::field::wire_name;
 
 /// The implementation of `MicroAgent`.
 pub(super) fn table(agent: &AgentBlock) -> TokenStream {
-    let (self_type, name) = (&agent.self_type, &agent.name);
+    let (self_type, name, conditions) = (&agent.self_type, &agent.name, &agent.conditions);
     let handlers = agent.handlers.iter().map(entry);
     let create = create(agent);
     quote! {
+        #(#[cfg(#conditions)])*
         #[automatically_derived]
         impl ::microagent::__private::MicroAgent for #self_type {
             const NAME: &'static str = #name;
@@ -76,23 +77,11 @@ fn entry(handler: &Handler) -> TokenStream {
             quote!(.pre_start(#method, #hook))
         }
         Kind::Hook(hook) => {
-            let (name, task) = (hook_method(*hook), task(handler));
+            let (name, task) = (format_ident!("{}", hook.name()), task(handler));
             quote!(.#name(#method, #task))
         }
     };
     quote!(#(#[cfg(#conditions)])* let blueprint = blueprint #added;)
-}
-
-fn hook_method(hook: Hook) -> Ident {
-    format_ident!(
-        "{}",
-        match hook {
-            Hook::PostStart => "post_start",
-            Hook::PreStop => "pre_stop",
-            Hook::Server => "server",
-            _ => "gap",
-        }
-    )
 }
 
 /// One entry per listed signal, behind the checks of its fields.
@@ -100,7 +89,7 @@ fn receivers(handler: &Handler, method: &str, receiver: &Receiver) -> TokenStrea
     let (conditions, setters) = (&handler.conditions, &receiver.options.setters);
     let entries = receiver.signals.iter().map(|signal| {
         let checks = field_checks(handler, signal);
-        let body = signal_body(handler);
+        let body = signal_body(handler, signal);
         quote! {
             #(#[cfg(#conditions)])*
             let blueprint = {
@@ -131,27 +120,31 @@ fn field_checks(handler: &Handler, signal: &Path) -> TokenStream {
     quote!(#(#checks)*)
 }
 
-fn signal_body(handler: &Handler) -> TokenStream {
+fn signal_body(handler: &Handler, signal: &Path) -> TokenStream {
     let taken = taken_names(handler);
     let decode = handler.parameters.iter().enumerate().map(|(n, parameter)| {
-        let argument = argument(n);
+        let argument = argument(n, parameter);
         let value = match &parameter.gets {
             Gets::Context => quote!(::core::clone::Clone::clone(heard.cx)),
             Gets::Sender => quote!(::core::clone::Clone::clone(heard.sender)),
             Gets::SignalName => quote!(::core::clone::Clone::clone(heard.signal)),
-            Gets::Payload(of) | Gets::Signal(of) => {
-                quote_spanned!(parameter.span=> ::microagent::__private::Payload::<#of>::decode(heard.body)?)
+            Gets::Payload(of) => payload(parameter, of, &quote!(heard.body)),
+            Gets::Signal => {
+                let (written, whole) = (&parameter.written.ty, quote!(#signal));
+                let decoded = payload(parameter, &whole, &quote!(heard.body));
+                // Another type of the same name is the compiler's error on the parameter.
+                return quote_spanned!(written.span()=> let #argument: #written = #decoded.0;);
             }
             Gets::Kwargs => quote!(heard.fields.except(&[#(#taken),*])?),
             _ => field(parameter, &quote!(heard.fields)),
         };
         quote!(let #argument = #value;)
     });
-    let call = call(handler, "answer");
+    let run = run(handler, &call(handler, "answer"));
     quote! {
         #(#decode)*
         let agent = ::microagent::__private::Arc::clone(agent);
-        ::core::result::Result::Ok(::std::boxed::Box::pin(async move { #call }))
+        ::core::result::Result::Ok(#run)
     }
 }
 
@@ -164,20 +157,18 @@ fn consumer_entry(handler: &Handler, method: &str, consumer: &Consumer) -> Token
         .any(|p| matches!(p.gets, Gets::Field { .. } | Gets::Kwargs));
     let fields = reads_fields.then(|| quote!(let fields = taken.fields()?;));
     let decode = handler.parameters.iter().enumerate().map(|(n, parameter)| {
-        let argument = argument(n);
+        let argument = argument(n, parameter);
         let value = match &parameter.gets {
             Gets::Context => quote!(::core::clone::Clone::clone(taken.cx)),
             Gets::Message => quote!(::core::clone::Clone::clone(taken.message)),
             Gets::Delivery => quote!(taken.delivery()?),
-            Gets::Payload(of) => {
-                quote_spanned!(parameter.span=> ::microagent::__private::Payload::<#of>::decode(taken.message.payload())?)
-            }
+            Gets::Payload(of) => payload(parameter, of, &quote!(taken.message.payload())),
             Gets::Kwargs => quote!(fields.except(&[#(#taken),*])?),
             _ => field(parameter, &quote!(fields)),
         };
         quote!(let #argument = #value;)
     });
-    let call = call(handler, "finish");
+    let run = run(handler, &call(handler, "finish"));
     quote! {
         .consumer(
             #method,
@@ -187,10 +178,15 @@ fn consumer_entry(handler: &Handler, method: &str, consumer: &Consumer) -> Token
                 #fields
                 #(#decode)*
                 let agent = ::microagent::__private::Arc::clone(agent);
-                ::core::result::Result::Ok(::std::boxed::Box::pin(async move { #call }))
+                ::core::result::Result::Ok(#run)
             },
         )
     }
+}
+
+/// The whole payload as a `Payload` of this type.
+fn payload(parameter: &Parameter, of: &impl ToTokens, body: &TokenStream) -> TokenStream {
+    quote_spanned!(parameter.written.ty.span()=> ::microagent::__private::Payload::<#of>::decode(#body)?)
 }
 
 fn field(parameter: &Parameter, fields: &TokenStream) -> TokenStream {
@@ -199,8 +195,8 @@ fn field(parameter: &Parameter, fields: &TokenStream) -> TokenStream {
     };
     let wire = wire_name(name);
     match optional {
-        true => quote_spanned!(parameter.span=> #fields.get_optional::<#of>(#wire)?),
-        false => quote_spanned!(parameter.span=> #fields.get::<#of>(#wire)?),
+        true => quote_spanned!(parameter.written.ty.span()=> #fields.get_optional::<#of>(#wire)?),
+        false => quote_spanned!(parameter.written.ty.span()=> #fields.get::<#of>(#wire)?),
     }
 }
 
@@ -209,7 +205,7 @@ fn task(handler: &Handler) -> TokenStream {
     let of_gap = matches!(handler.kind, Kind::Hook(Hook::Gap));
     let clones = handler.parameters.iter().enumerate().map(|(n, parameter)| {
         let (argument, value) = (
-            argument(n),
+            argument(n, parameter),
             match &parameter.gets {
                 Gets::Gap => quote!(gap),
                 _ => quote!(cx),
@@ -217,7 +213,7 @@ fn task(handler: &Handler) -> TokenStream {
         );
         quote!(let #argument = ::core::clone::Clone::clone(#value);)
     });
-    let call = call(handler, "finish");
+    let run = run(handler, &call(handler, "finish"));
     let gap = of_gap.then(|| quote!(, gap: &::microagent::__private::Gap));
     let unused = of_gap.then(|| quote!(let _ = gap;));
     quote! {
@@ -226,36 +222,34 @@ fn task(handler: &Handler) -> TokenStream {
             #unused
             #(#clones)*
             let agent = ::microagent::__private::Arc::clone(agent);
-            ::std::boxed::Box::pin(async move { #call })
+            #run
         }
     }
 }
 
 fn pre_start(handler: &Handler) -> TokenStream {
-    let clones = (0..handler.parameters.len()).map(|n| {
-        let argument = argument(n);
+    let clones = handler.parameters.iter().enumerate().map(|(n, parameter)| {
+        let argument = argument(n, parameter);
         quote!(let #argument = ::core::clone::Clone::clone(cx);)
     });
     let call = call(handler, "finish");
-    quote! {
-        |agent: &mut Self, cx: &::microagent::__private::Context| {
-            ::std::boxed::Box::pin(async move {
-                let _ = cx;
-                #(#clones)*
-                #call
-            })
-        }
-    }
+    let run = run(handler, &quote!(let _ = cx; #(#clones)* #call));
+    quote!(|agent: &mut Self, cx: &::microagent::__private::Context| { #run })
+}
+
+/// The handler's future, at the method's place: what it cannot be, such as `Send`, is said there.
+fn run(handler: &Handler, steps: &TokenStream) -> TokenStream {
+    let place = Span::call_site().located_at(handler.method.span());
+    quote_spanned!(place=> ::std::boxed::Box::pin(async move { #steps }))
 }
 
 /// Calls the method and makes what core wants of what it returned.
 fn call(handler: &Handler, end: &str) -> TokenStream {
     let method = &handler.method;
     let arguments = handler.parameters.iter().enumerate().map(|(n, parameter)| {
-        let argument = argument(n);
+        let argument = argument(n, parameter);
         match &parameter.gets {
             Gets::Context | Gets::Message | Gets::Gap => quote!(&#argument),
-            Gets::Signal(_) => quote!(#argument.0),
             _ => quote!(#argument),
         }
     });
@@ -267,7 +261,7 @@ fn call(handler: &Handler, end: &str) -> TokenStream {
 /// The kind of what was returned is found by method resolution, and then taken by it.
 fn ended(returned: &TokenStream, end: &str, handler: &Handler) -> TokenStream {
     let span = match &handler.returns {
-        syn::ReturnType::Type(_, of) => syn::spanned::Spanned::span(of),
+        syn::ReturnType::Type(_, of) => of.span(),
         syn::ReturnType::Default => handler.method.span(),
     };
     let end = Ident::new(end, span);
@@ -337,6 +331,8 @@ fn taken_names(handler: &Handler) -> Vec<String> {
     fields.collect()
 }
 
-fn argument(n: usize) -> Ident {
-    format_ident!("argument_{n}")
+/// The variable of the nth parameter, at the parameter's place.
+fn argument(n: usize, parameter: &Parameter) -> Ident {
+    let place = Span::call_site().located_at(parameter.written.ty.span());
+    format_ident!("argument_{n}", span = place)
 }

@@ -1,9 +1,9 @@
 //! What each parameter of a handler gets, by nothing but its text.
 
-use proc_macro2::{Ident, Span};
+use proc_macro2::{Ident, TokenStream, TokenTree};
+use quote::ToTokens;
 use syn::{
-    FnArg, GenericArgument, Pat, PatType, PathArguments, Type, punctuated::Punctuated,
-    spanned::Spanned, token::Comma,
+    FnArg, GenericArgument, Pat, PatType, PathArguments, Type, punctuated::Punctuated, token::Comma,
 };
 
 use super::{
@@ -15,7 +15,7 @@ use crate::problems::{Problems, shown};
 /// A parameter.
 pub(super) struct Parameter {
     pub(super) gets: Gets,
-    pub(super) span: Span,
+    pub(super) written: PatType,
 }
 
 /// What it gets.
@@ -28,8 +28,8 @@ pub(super) enum Gets {
     Gap,
     Kwargs,
     Payload(Type),
-    /// The listed signal of this type.
-    Signal(Type),
+    /// The listed signal itself.
+    Signal,
     Field {
         name: Ident,
         of: Type,
@@ -52,7 +52,7 @@ pub(super) fn of(
         let gets = gets(parameter, kind, problems)?;
         Some(Parameter {
             gets,
-            span: parameter.span(),
+            written: parameter.clone(),
         })
     });
     read.collect()
@@ -66,11 +66,7 @@ fn gets(parameter: &PatType, kind: &Kind, problems: &mut Problems) -> Option<Get
             "SignalName" => Gets::SignalName,
             "Delivery" => Gets::Delivery,
             "Kwargs" => Gets::Kwargs,
-            "Payload" => Gets::Payload(
-                only_argument(&parameter.ty)
-                    .unwrap_or(&parameter.ty)
-                    .clone(),
-            ),
+            "Payload" => payload(parameter, problems)?,
             "Context" | "Message" | "Gap" => {
                 problems.at(
                     &parameter.ty,
@@ -78,7 +74,7 @@ fn gets(parameter: &PatType, kind: &Kind, problems: &mut Problems) -> Option<Get
                 );
                 return None;
             }
-            name if kind.lists_signal(name) => Gets::Signal((*parameter.ty).clone()),
+            name if kind.lists_signal(name) => Gets::Signal,
             _ => field(parameter, problems)?,
         },
         _ => field(parameter, problems)?,
@@ -123,6 +119,15 @@ fn by_reference(
     None
 }
 
+fn payload(parameter: &PatType, problems: &mut Problems) -> Option<Gets> {
+    let whole = only_argument(&parameter.ty);
+    if whole.is_none() {
+        let message = "which type is the payload? Write `Payload<T>`, with any `T` that serde can deserialize";
+        problems.at(&parameter.ty, message);
+    }
+    whole.cloned().map(Gets::Payload)
+}
+
 fn field(parameter: &PatType, problems: &mut Problems) -> Option<Gets> {
     let Pat::Ident(name) = &*parameter.pat else {
         let message = "the name of the parameter is the name of the payload's field, so it must be a plain name; \
@@ -130,6 +135,16 @@ fn field(parameter: &PatType, problems: &mut Problems) -> Option<Gets> {
         problems.at(&parameter.pat, message);
         return None;
     };
+    if borrows(parameter.ty.to_token_stream()) {
+        let message = "this borrows, and what is decoded is the handler's own: write `String` for `&str`, `Vec<T>` for `&[T]`";
+        problems.at(&parameter.ty, message);
+        return None;
+    }
+    if let Type::ImplTrait(_) = &*parameter.ty {
+        let message = "which type is this field? A handler's parameters have types that are known, such as `String`";
+        problems.at(&parameter.ty, message);
+        return None;
+    }
     let inner = match &*parameter.ty {
         Type::Path(path) if last_name(&path.path) == "Option" => only_argument(&parameter.ty),
         _ => None,
@@ -138,6 +153,15 @@ fn field(parameter: &PatType, problems: &mut Problems) -> Option<Gets> {
         name: name.ident.clone(),
         of: inner.unwrap_or(&parameter.ty).clone(),
         optional: inner.is_some(),
+    })
+}
+
+/// Whether a reference stands anywhere in a type.
+fn borrows(of: TokenStream) -> bool {
+    of.into_iter().any(|token| match token {
+        TokenTree::Punct(sign) => sign.as_char() == '&',
+        TokenTree::Group(group) => borrows(group.stream()),
+        _ => false,
     })
 }
 
@@ -159,7 +183,7 @@ fn allowed(gets: Gets, parameter: &PatType, kind: &Kind, problems: &mut Problems
     let here = kind.name();
     let (known, whose) = match &gets {
         Gets::Context => (true, ""),
-        Gets::Sender | Gets::SignalName | Gets::Signal(_) => {
+        Gets::Sender | Gets::SignalName | Gets::Signal => {
             (here == Receiver, "receivers, which hear signals")
         }
         Gets::Message => (here == Consumer, "consumers, which take messages"),

@@ -1,9 +1,9 @@
 //! From tokens to handlers: which methods they are, what they ask for, and what their attributes say.
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Ident, TokenStream};
 use syn::{
-    Attribute, FnArg, Generics, ImplItem, ImplItemFn, ItemImpl, Meta, Path, ReturnType, Type,
-    spanned::Spanned,
+    Attribute, FnArg, Generics, ImplItem, ImplItemFn, ItemImpl, Meta, Path, Receiver, ReceiverKind,
+    ReturnType, Safety, Type, parse::Parser, punctuated::Punctuated, token::Comma,
 };
 
 use super::{
@@ -20,6 +20,8 @@ pub(super) struct AgentBlock {
     pub(super) generics: Generics,
     pub(super) handlers: Vec<Handler>,
     pub(super) is_trait_impl: bool,
+    /// The contents of the block's `#[cfg(…)]`.
+    pub(super) conditions: Vec<TokenStream>,
 }
 
 /// One handler.
@@ -27,6 +29,7 @@ pub(super) struct Handler {
     pub(super) kind: Kind,
     pub(super) method: Ident,
     pub(super) is_async: bool,
+    pub(super) safety: Safety,
     pub(super) access: Access,
     pub(super) parameters: Vec<Parameter>,
     pub(super) generics: Generics,
@@ -36,12 +39,11 @@ pub(super) struct Handler {
 }
 
 /// How it takes the agent.
-#[derive(Clone, Copy)]
 pub(super) enum Access {
     Shared,
-    Exclusive(Span),
+    Exclusive(Receiver),
     None,
-    Other(Span),
+    Other(Receiver),
 }
 
 /// Reads the handlers, and takes their attributes off the block.
@@ -50,8 +52,8 @@ pub(super) fn agent(block: &mut ItemImpl, problems: &mut Problems) -> AgentBlock
     for item in &mut block.items {
         match item {
             ImplItem::Fn(method) => handlers.extend(handler(method, problems)),
-            ImplItem::Const(item) => refuse_on(&item.attrs, problems),
-            ImplItem::Type(item) => refuse_on(&item.attrs, problems),
+            ImplItem::Const(item) => refuse_on(&mut item.attrs, problems),
+            ImplItem::Type(item) => refuse_on(&mut item.attrs, problems),
             _ => {}
         }
     }
@@ -61,6 +63,7 @@ pub(super) fn agent(block: &mut ItemImpl, problems: &mut Problems) -> AgentBlock
         generics: block.generics.clone(),
         handlers,
         is_trait_impl: block.trait_.is_some(),
+        conditions: block.attrs.iter().filter_map(condition).collect(),
     }
 }
 
@@ -70,6 +73,9 @@ fn handler(method: &mut ImplItemFn, problems: &mut Problems) -> Option<Handler> 
         .drain(..)
         .partition(|attribute| handler_name(attribute).is_some());
     method.attrs = others;
+    method
+        .attrs
+        .retain(|attribute| !is_hidden_handler(attribute, problems));
     let mut mine = mine.into_iter();
     let attribute = mine.next()?;
     for second in mine {
@@ -87,6 +93,7 @@ fn handler(method: &mut ImplItemFn, problems: &mut Problems) -> Option<Handler> 
         kind,
         method: method.sig.ident.clone(),
         is_async: method.sig.asyncness.is_some(),
+        safety: method.sig.safety.clone(),
         access: access_of(method),
         generics: method.sig.generics.clone(),
         returns: method.sig.output.clone(),
@@ -94,20 +101,47 @@ fn handler(method: &mut ImplItemFn, problems: &mut Problems) -> Option<Handler> 
     })
 }
 
-fn refuse_on(attributes: &[Attribute], problems: &mut Problems) {
-    for attribute in attributes {
-        if let Some(name) = handler_name(attribute) {
+fn refuse_on(attributes: &mut Vec<Attribute>, problems: &mut Problems) {
+    attributes.retain(|attribute| {
+        let name = handler_name(attribute);
+        if let Some(name) = &name {
             problems.at(attribute, format!("`#[{name}]` goes on a method"));
         }
-    }
+        name.is_none()
+    });
 }
 
 /// The name of a handler's attribute, however it is imported.
 fn handler_name(attribute: &Attribute) -> Option<String> {
-    let path = attribute.path();
+    name_in(attribute.path())
+}
+
+fn name_in(path: &Path) -> Option<String> {
     let last = path.segments.last()?.ident.to_string();
     let ours = path.segments.len() == 1 || path.segments.first()?.ident == "microagent";
     (ours && HANDLERS.contains(&last.as_str())).then_some(last)
+}
+
+/// Refuses a handler's attribute inside `#[cfg_attr(…)]`, which is only opened when `#[agent]` has been here already.
+fn is_hidden_handler(attribute: &Attribute, problems: &mut Problems) -> bool {
+    let Meta::List(list) = &attribute.meta else {
+        return false;
+    };
+    if !list.path.is_ident("cfg_attr") {
+        return false;
+    }
+    let metas = Punctuated::<Meta, Comma>::parse_terminated.parse2(list.tokens.clone());
+    let hidden = metas.into_iter().flatten().skip(1);
+    let mut names = hidden.filter_map(|meta| name_in(meta.path()));
+    let Some(name) = names.next() else {
+        return false;
+    };
+    let message = format!(
+        "`#[agent]` does not see `#[{name}]` in here; write `#[cfg(…)]` and `#[{name}(…)]` on the method, \
+         which is then left out as a whole"
+    );
+    problems.at(attribute, message);
+    true
 }
 
 fn access_of(method: &ImplItemFn) -> Access {
@@ -115,9 +149,9 @@ fn access_of(method: &ImplItemFn) -> Access {
         return Access::None;
     };
     match &receiver.kind {
-        syn::ReceiverKind::Reference(_, _, None) => Access::Shared,
-        syn::ReceiverKind::Reference(_, _, Some(_)) => Access::Exclusive(receiver.span()),
-        _ => Access::Other(receiver.span()),
+        ReceiverKind::Reference(_, _, None) => Access::Shared,
+        ReceiverKind::Reference(_, _, Some(_)) => Access::Exclusive(receiver.clone()),
+        _ => Access::Other(receiver.clone()),
     }
 }
 

@@ -1,0 +1,79 @@
+//! `#[receiver(Signal, …, timeout = 60, concurrency = 256, buffer = 1024, overflow = drop_oldest)]`.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{Error, Expr, Path, Result, parse::ParseStream};
+
+use super::{
+    Kind, Options, Receiver, missing,
+    parts::{self, Part, unknown},
+};
+use crate::{
+    agent::values::Value,
+    problems::{Problems, shown},
+};
+
+const KNOWN: [&str; 4] = ["timeout", "concurrency", "buffer", "overflow"];
+
+/// Reads what stands in the parentheses.
+pub(super) fn read(input: ParseStream<'_>, problems: &mut Problems) -> Result<Option<Kind>> {
+    let (start, before) = (input.span(), problems.count());
+    let (mut signals, mut setters) = (Vec::new(), TokenStream::new());
+    parts::each(input, problems, |part| {
+        match part {
+            Part::Positional(expression) => list(expression, &mut signals)?,
+            Part::Set(name, value) => setters.extend(match name.to_string().as_str() {
+                "timeout" => with(&name, &value.positive_duration()?),
+                "concurrency" => with(&name, &value.count(1)?.tokens),
+                "buffer" => with(&name, &value.count(0)?.tokens),
+                "overflow" => overflow(&value)?,
+                _ => return Err(unknown(&name, "receiver", &KNOWN)),
+            }),
+            Part::Group(name, _) => return Err(unknown(&name, "receiver", &KNOWN)),
+        }
+        Ok(())
+    })?;
+    if signals.is_empty() {
+        if problems.count() == before {
+            problems.at_span(start, missing("receiver"));
+        }
+        return Ok(None);
+    }
+    let options = Options {
+        period: None,
+        setters,
+    };
+    Ok(Some(Kind::Receiver(Receiver { signals, options })))
+}
+
+fn list(expression: Expr, signals: &mut Vec<Path>) -> Result<()> {
+    let signal = match expression {
+        Expr::Path(path) if path.qself.is_none() => path.path,
+        other => {
+            let message = "a receiver lists types of signals, such as `signals::UserCreated`, and its options";
+            return Err(Error::new_spanned(other, message));
+        }
+    };
+    if signals.contains(&signal) {
+        let message = format!(
+            "`{}` is listed already: the handler would run twice for each",
+            shown(&signal)
+        );
+        return Err(Error::new_spanned(signal, message));
+    }
+    signals.push(signal);
+    Ok(())
+}
+
+fn overflow(value: &Value) -> Result<TokenStream> {
+    let policy = match value.word(&["drop_oldest", "drop_newest"])?.as_str() {
+        "drop_newest" => quote!(DropNewest),
+        _ => quote!(DropOldest),
+    };
+    Ok(quote!(.overflow(::microagent::__private::Overflow::#policy)))
+}
+
+/// The call of the builder that has the option's name.
+pub(super) fn with(name: &proc_macro2::Ident, value: &TokenStream) -> TokenStream {
+    quote!(.#name(#value))
+}
