@@ -128,3 +128,33 @@ fn end(result: Result<(), Failure>) -> ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use microagent_core::{Blueprint, Context};
+
+    use super::*;
+
+    struct Idler;
+
+    impl MicroAgent for Idler {
+        const NAME: &'static str = "Idler";
+
+        fn blueprint() -> Blueprint<Self> {
+            Blueprint::new()
+        }
+
+        async fn create(_cx: &Context) -> microagent_core::Result<Self> {
+            Ok(Self)
+        }
+    }
+
+    #[test]
+    fn two_agents_of_one_name_are_refused() {
+        let once = Launcher::new().agent::<Idler>();
+        assert_eq!(once.check_names(), Ok(()));
+        let failure = once.agent::<Idler>().check_names().unwrap_err();
+        assert_eq!(failure.code, exit::USAGE);
+        assert!(failure.message.contains("`Idler`"), "{}", failure.message);
+    }
+}

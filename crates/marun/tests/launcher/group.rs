@@ -92,7 +92,7 @@ pub(crate) struct Group {
     incoming: Receiver<String>,
     seen: Vec<String>,
     mark: String,
-    _folder: Folder,
+    pub(crate) folder: Folder,
 }
 
 impl Group {
@@ -120,7 +120,7 @@ impl Group {
             incoming,
             seen: Vec::new(),
             mark,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -185,6 +185,12 @@ impl Group {
         }
     }
 
+    /// The folder of a group that has ended.
+    pub(crate) fn into_folder(mut self) -> Folder {
+        let nothing = Folder(tempfile::tempdir().unwrap());
+        std::mem::replace(&mut self.folder, nothing)
+    }
+
     /// Kills the supervisor, and waits until nothing of the group is left.
     pub(crate) fn kill_supervisor(&mut self, within: Duration) {
         self.supervisor.kill().unwrap();
@@ -205,6 +211,15 @@ impl Group {
         let ours = processes.filter(|path| is_marked(path, mark.as_bytes()));
         ours.filter_map(|path| Some(pid_of(path.file_name()?.to_str()?)))
             .collect()
+    }
+
+    /// The process that ends what a killed supervisor leaves behind.
+    pub(crate) fn sentinel(&self) -> Pid {
+        let is_sentinel = |pid: &Pid| {
+            let path = format!("/proc/{}/cmdline", pid.as_raw_nonzero());
+            fs::read_to_string(path).is_ok_and(|command| command.contains("__sentinel"))
+        };
+        self.living().into_iter().find(is_sentinel).unwrap()
     }
 
     /// Whether a line holds all these texts.

@@ -54,6 +54,17 @@ fn a_program_runs_its_own_agents_with_and_without_the_word_run() {
 }
 
 #[test]
+fn several_files_make_one_group() {
+    let other = Folder::of("[agent.third]\nbackend = 'Actor'\n");
+    let mut group = Group::run(marun(), Folder::of(TWO), &[&other.settings()]);
+    let agents = group.wait_until_ready();
+    assert_eq!(Vec::from_iter(agents.keys()), ["first", "second", "third"]);
+    kill_process(agents["third"], Signal::KILL).unwrap();
+    assert_eq!(group.wait_for_end(), Some(1), "{}", group.log());
+    group.assert_has(&["last words of first"]);
+}
+
+#[test]
 fn one_that_ends_by_itself_ends_the_group_without_a_failure() {
     let mut group = Group::start(&with_second("{ act = 'end' }"));
     let agents = group.wait_until_ready();
@@ -246,6 +257,16 @@ fn a_program_that_ignores_sigterm_is_killed_with_its_children() {
     group.wait_for("child ");
     group.signal(Signal::INT);
     assert_eq!(group.wait_for_end(), Some(1), "{}", group.log());
+}
+
+#[test]
+fn a_group_without_its_sentinel_does_not_go_on() {
+    let mut group = Group::start(TWO);
+    group.wait_until_ready();
+    kill_process(group.sentinel(), Signal::KILL).unwrap();
+    assert_eq!(group.wait_for_end(), Some(1), "{}", group.log());
+    group.assert_has(&["marun", "ERROR", "sentinel", "was killed by SIGKILL"]);
+    group.assert_has(&["last words of first"]);
 }
 
 #[test]
