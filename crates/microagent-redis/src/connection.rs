@@ -1,0 +1,194 @@
+//! The connections of a driver: one shared by all commands and kept alive, others of one's own.
+//!
+//! It sends no command but `PING`, and decides nothing about messages.
+
+mod keep;
+mod link;
+mod open;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use microagent_core::{Error, ErrorKind, Result};
+use redis::aio::PubSub;
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout_at},
+};
+use tokio_util::task::AbortOnDropHandle;
+use tracing::warn;
+
+pub(crate) use self::link::Commands;
+use self::{keep::Keeper, link::Doubts, open::Opener};
+use crate::{RedisOptions, backoff::Backoff};
+
+/// How long a command may stay without an answer.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// How long after a loss commands still wait for the connection to come back, instead of failing at once.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The way to one Redis. Clones share the connection for commands; it ends with the last of them.
+#[derive(Clone)]
+pub(crate) struct Connector {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    opener: Arc<Opener>,
+    state: watch::Sender<State>,
+    doubts: Arc<Doubts>,
+    keeper: AbortOnDropHandle<()>,
+}
+
+/// The state of the shared connection.
+enum State {
+    Up(Commands),
+    Away {
+        since: Instant,
+        kind: ErrorKind,
+        text: String,
+    },
+    Closed,
+}
+
+impl Connector {
+    /// Makes the first attempt, and keeps trying in the background when it fails.
+    ///
+    /// # Errors
+    /// What cannot heal: refused credentials, a database that does not exist, a cargo feature that is off.
+    pub(crate) async fn connect(options: &RedisOptions) -> Result<Self> {
+        let opener = Arc::new(Opener::new(options)?);
+        match opener.commands(Some(RESPONSE_TIMEOUT)).await {
+            Ok(commands) => Ok(Self::keeping(opener, Some(commands), State::Closed)),
+            Err(error) if is_final(error.kind()) => Err(error),
+            Err(error) => {
+                warn!(%error, "cannot connect; trying on");
+                let state = State::Away {
+                    since: Instant::now(),
+                    kind: error.kind(),
+                    text: error.to_string(),
+                };
+                Ok(Self::keeping(opener, None, state))
+            }
+        }
+    }
+
+    fn keeping(opener: Arc<Opener>, first: Option<Commands>, state: State) -> Self {
+        let doubts = Arc::<Doubts>::default();
+        let (state, _) = watch::channel(state);
+        let keeper = Keeper {
+            opener: opener.clone(),
+            state: state.clone(),
+            doubts: doubts.clone(),
+            generation: 0,
+            backoff: Backoff::default(),
+        };
+        let keeper = tokio::spawn(keeper.run(first));
+        let shared = Shared {
+            opener,
+            state,
+            doubts,
+            keeper: AbortOnDropHandle::new(keeper),
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// The connection shared by all commands, with a response timeout. Soon after a loss it waits a moment for the
+    /// connection to come back.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`] while the server is away, [`ErrorKind::Refused`] when it no longer takes the
+    /// credentials, [`ErrorKind::Closed`].
+    pub(crate) async fn commands(&self) -> Result<Commands> {
+        let mut states = self.shared.state.subscribe();
+        let until = match &*states.borrow_and_update() {
+            State::Up(commands) => return Ok(commands.clone()),
+            State::Away { since, .. } => *since + PATIENCE,
+            State::Closed => return Err(closed()),
+        };
+        let settled = |state: &State| !matches!(state, State::Away { kind, .. } if !is_final(*kind));
+        let _ = timeout_at(until, states.wait_for(settled)).await;
+        states.borrow().commands()
+    }
+
+    /// A connection of one's own for commands that block, without a response timeout: a server that stands still is
+    /// not noticed here, so bound the wait. One attempt.
+    ///
+    /// # Errors
+    /// As of [`commands`](Self::commands).
+    pub(crate) async fn dedicated(&self) -> Result<Commands> {
+        self.check_open()?;
+        self.shared.opener.commands(None).await
+    }
+
+    /// A connection for subscriptions. One attempt.
+    ///
+    /// # Errors
+    /// As of [`commands`](Self::commands).
+    pub(crate) async fn pubsub(&self) -> Result<PubSub> {
+        self.check_open()?;
+        self.shared.opener.pubsub().await
+    }
+
+    /// Waits until the connection for commands is up.
+    ///
+    /// # Errors
+    /// What waiting does not heal: [`ErrorKind::Refused`], [`ErrorKind::Configuration`], [`ErrorKind::Closed`].
+    pub(crate) async fn ready(&self) -> Result<()> {
+        let mut states = self.shared.state.subscribe();
+        let settled = |state: &State| !matches!(state, State::Away { kind, .. } if !is_final(*kind));
+        let settled = states.wait_for(settled).await;
+        let state = settled.map_err(|_| closed())?;
+        state.commands().map(|_| ())
+    }
+
+    /// Has the shared connection asked at once whether it lives, for whoever saw another one to this server die.
+    pub(crate) fn doubt(&self) {
+        self.shared.doubts.raised.notify_one();
+    }
+
+    /// Where the server is, without credentials.
+    pub(crate) fn options(&self) -> &RedisOptions {
+        self.shared.opener.options()
+    }
+
+    /// Ends the shared connection for all clones.
+    pub(crate) fn close(&self) {
+        self.shared.keeper.abort();
+        self.shared.state.send_replace(State::Closed);
+    }
+
+    fn check_open(&self) -> Result<()> {
+        match &*self.shared.state.borrow() {
+            State::Closed => Err(closed()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl State {
+    fn commands(&self) -> Result<Commands> {
+        match self {
+            Self::Up(commands) => Ok(commands.clone()),
+            Self::Away { kind, text, .. } => Err(Error::new(*kind, text.clone())),
+            Self::Closed => Err(closed()),
+        }
+    }
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Connector").field(self.options()).finish()
+    }
+}
+
+/// True for what no waiting heals.
+fn is_final(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Refused | ErrorKind::Configuration)
+}
+
+fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "the connection to redis was closed")
+}

@@ -1,0 +1,160 @@
+//! A connection that commands are sent on, and the doubts that failed commands raise about it.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use futures_util::FutureExt;
+use redis::{
+    Cmd, Pipeline, RedisFuture, RedisResult, Value,
+    aio::{ConnectionLike, MultiplexedConnection},
+};
+
+use crate::error::condemns_connection;
+
+/// A connection for commands; clones share it, and send side by side without waiting for each other.
+#[derive(Clone)]
+pub(crate) struct Commands {
+    link: Link,
+    watched: Option<Watched>,
+}
+
+#[derive(Clone)]
+pub(super) enum Link {
+    Single(MultiplexedConnection),
+    #[cfg(feature = "cluster")]
+    Cluster(redis::cluster_async::ClusterConnection),
+}
+
+#[derive(Clone)]
+struct Watched {
+    generation: u64,
+    doubts: Arc<Doubts>,
+}
+
+/// What the users of the shared connection tell its keeper.
+#[derive(Default)]
+pub(super) struct Doubts {
+    pub(super) raised: tokio::sync::Notify,
+    condemned: AtomicU64,
+}
+
+impl Doubts {
+    /// True when this connection, or a later one, must not be used again.
+    pub(super) fn condemned(&self, generation: u64) -> bool {
+        self.condemned.load(Ordering::Acquire) >= generation
+    }
+}
+
+impl Commands {
+    pub(super) fn new(link: Link) -> Self {
+        Self {
+            link,
+            watched: None,
+        }
+    }
+
+    /// The same connection, whose failures reach the keeper; generations count from 1.
+    pub(super) fn watched(self, generation: u64, doubts: Arc<Doubts>) -> Self {
+        let watched = Some(Watched { generation, doubts });
+        Self { watched, ..self }
+    }
+
+    fn inner(&mut self) -> &mut (dyn ConnectionLike + Send) {
+        match &mut self.link {
+            Link::Single(connection) => connection,
+            #[cfg(feature = "cluster")]
+            Link::Cluster(connection) => connection,
+        }
+    }
+}
+
+impl Watched {
+    fn look_at<T: Answer>(&self, result: &RedisResult<T>) {
+        let condemned = match result {
+            Ok(answer) => answer.condemns(),
+            Err(error) if error.is_io_error() || error.is_unrecoverable_error() => false,
+            Err(error) => match error.code() {
+                Some(code) if condemns_connection(code) => true,
+                _ => return,
+            },
+        };
+        if condemned {
+            let condemned = &self.doubts.condemned;
+            condemned.fetch_max(self.generation, Ordering::AcqRel);
+        } else if result.is_ok() {
+            return;
+        }
+        self.doubts.raised.notify_one();
+    }
+}
+
+/// The server's errors arrive inside of answers, not only instead of them.
+trait Answer {
+    fn condemns(&self) -> bool;
+}
+
+impl Answer for Value {
+    fn condemns(&self) -> bool {
+        match self {
+            Self::ServerError(error) => condemns_connection(error.code()),
+            _ => false,
+        }
+    }
+}
+
+impl Answer for Vec<Value> {
+    fn condemns(&self) -> bool {
+        self.iter().any(|value| match value {
+            // The answer to EXEC: the answers to the commands of the transaction.
+            Value::Array(values) => values.iter().any(Answer::condemns),
+            value => value.condemns(),
+        })
+    }
+}
+
+impl ConnectionLike for Commands {
+    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
+        let watched = self.watched.clone();
+        let answer = self.inner().req_packed_command(cmd);
+        match watched {
+            Some(watched) => answer.inspect(move |result| watched.look_at(result)).boxed(),
+            None => answer,
+        }
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        let watched = self.watched.clone();
+        let answers = self.inner().req_packed_commands(pipeline, offset, count);
+        match watched {
+            Some(watched) => answers.inspect(move |result| watched.look_at(result)).boxed(),
+            None => answers,
+        }
+    }
+
+    fn get_db(&self) -> i64 {
+        match &self.link {
+            Link::Single(connection) => connection.get_db(),
+            #[cfg(feature = "cluster")]
+            Link::Cluster(connection) => connection.get_db(),
+        }
+    }
+}
+
+impl fmt::Debug for Commands {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let generation = self.watched.as_ref().map(|watched| watched.generation);
+        f.debug_struct("Commands")
+            .field("generation", &generation)
+            .finish()
+    }
+}

@@ -1,0 +1,135 @@
+//! The client's errors in the words of the contract.
+
+use microagent_core::{Error, ErrorKind};
+use redis::{ErrorKind as Kind, RedisError, ServerErrorKind};
+
+/// What an error of the client means to a caller. The text holds no credentials.
+pub(crate) fn error_of(error: RedisError) -> Error {
+    let code = code_of(&error);
+    let kind = kind_of(error.kind(), code.as_deref());
+    Error::new(kind, text_of(&error, code.as_deref()))
+}
+
+/// What the refusal of the database on connecting means; `None` when the error is another one.
+pub(crate) fn refused_database(error: &RedisError, database: u32) -> Option<Error> {
+    let of_server = error.clone().into_server_errors().is_some();
+    if of_server || error.kind() != Kind::Server(ServerErrorKind::ResponseError) {
+        return None;
+    }
+    let detail = error.detail().unwrap_or("no reason given");
+    let kind = match detail.contains("permissions") {
+        true => ErrorKind::Refused,
+        false => ErrorKind::Configuration,
+    };
+    let text = format!("redis refused database {database}: {detail}");
+    Some(Error::new(kind, text))
+}
+
+/// True for the answers after which a connection is of no more use: a fail-over made its server a replica, or the server
+/// no longer knows us.
+pub(crate) fn condemns_connection(code: &str) -> bool {
+    matches!(code, "READONLY" | "MASTERDOWN" | "NOAUTH" | "UNBLOCKED")
+}
+
+/// The first word of the server's own error, in a pipeline of the first command that failed.
+fn code_of(error: &RedisError) -> Option<String> {
+    if let Some(code) = error.code() {
+        return Some(code.to_owned());
+    }
+    let errors = error.clone().into_server_errors()?;
+    errors.first().map(|(_, error)| error.code().to_owned())
+}
+
+fn kind_of(kind: Kind, code: Option<&str>) -> ErrorKind {
+    match (kind, code) {
+        (Kind::AuthenticationFailed, _)
+        | (_, Some("NOAUTH" | "WRONGPASS" | "NOPERM" | "DENIED")) => ErrorKind::Refused,
+        (
+            Kind::Io
+            | Kind::MasterNameNotFoundBySentinel
+            | Kind::NoValidReplicasFoundBySentinel
+            | Kind::ClusterConnectionNotFound,
+            _,
+        )
+        | (
+            _,
+            Some(
+                "LOADING" | "READONLY" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "UNBLOCKED"
+                | "NOREPLICAS" | "BUSY",
+            ),
+        ) => ErrorKind::Unavailable,
+        _ => ErrorKind::Driver,
+    }
+}
+
+fn text_of(error: &RedisError, code: Option<&str>) -> String {
+    if error.kind() == Kind::AuthenticationFailed {
+        return "redis refused the user name or the password, or wants none".to_owned();
+    }
+    if error.is_timeout() {
+        return "redis did not answer in time".to_owned();
+    }
+    match (code, error.clone().into_server_errors()) {
+        (Some(code), Some(errors)) => {
+            let detail = errors.first().and_then(|(_, error)| error.details());
+            format!("redis answered {code} {}", detail.unwrap_or_default())
+                .trim_end()
+                .to_owned()
+        }
+        _ if error.is_connection_dropped() => format!("the connection to redis is lost: {error}"),
+        _ => format!("redis: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(line: &str) -> RedisError {
+        let value = redis::parse_redis_value(format!("-{line}\r\n").as_bytes()).unwrap();
+        value.extract_error().unwrap_err()
+    }
+
+    #[test]
+    fn answers_of_the_server_have_kinds() {
+        let cases = [
+            ("NOPERM this user has no permissions", ErrorKind::Refused),
+            ("WRONGPASS invalid", ErrorKind::Refused),
+            ("NOAUTH Authentication required.", ErrorKind::Refused),
+            ("LOADING Redis is loading", ErrorKind::Unavailable),
+            ("READONLY You can't write", ErrorKind::Unavailable),
+            ("UNBLOCKED force unblock", ErrorKind::Unavailable),
+            ("NOREPLICAS Not enough good replicas", ErrorKind::Unavailable),
+            ("OOM command not allowed", ErrorKind::Driver),
+            ("WRONGTYPE Operation against", ErrorKind::Driver),
+            ("ERR unknown command", ErrorKind::Driver),
+        ];
+        for (line, kind) in cases {
+            let error = error_of(answered(line));
+            assert_eq!(error.kind(), kind, "{line}");
+            assert_eq!(error.to_string(), format!("redis answered {line}"));
+        }
+    }
+
+    #[test]
+    fn only_a_failed_over_or_forgetful_server_condemns_its_connection() {
+        assert!(condemns_connection("READONLY") && condemns_connection("NOAUTH"));
+        assert!(!condemns_connection("NOPERM") && !condemns_connection("OOM"));
+    }
+
+    #[test]
+    fn a_broken_connection_is_unavailable() {
+        let io = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+        let error = error_of(io.into());
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert_eq!(
+            error.to_string(),
+            "the connection to redis is lost: broken pipe"
+        );
+        let timeout = std::io::Error::from(std::io::ErrorKind::TimedOut);
+        assert_eq!(
+            error_of(timeout.into()).to_string(),
+            "redis did not answer in time"
+        );
+    }
+}
