@@ -230,6 +230,7 @@ impl Actor {
                 connections.count(asked, queues.ledger.length(&queue) as u64);
             }
             Requested::Declare { queue } => queues.declare(asked, &queue),
+            Requested::Flush => queues.answer_in_turn(asked),
             Requested::Goodbye => self.say_goodbye(asked),
         }
     }

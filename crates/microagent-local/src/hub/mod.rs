@@ -66,6 +66,11 @@ impl Hub {
         tokio::spawn(connection::serve(stream, id, self.inbox.clone()));
     }
 
+    /// Returns when the hub has ended, by itself or because it was told to.
+    pub(crate) async fn ended(&self) {
+        self.inbox.closed().await;
+    }
+
     /// Ends all connections in peace and returns when everything is written and the store is closed.
     ///
     /// # Errors

@@ -124,6 +124,7 @@ fn request(fields: &mut Fields) -> io::Result<Requested> {
             queue: fields.text()?,
         },
         10 => Requested::Goodbye,
+        11 => Requested::Flush,
         other => return Err(unknown("request", other)),
     })
 }

@@ -144,6 +144,7 @@ fn put_request(out: &mut BytesMut, request: &Requested) {
             put_bytes(out, queue.as_bytes());
         }
         Requested::Goodbye => out.put_u8(10),
+        Requested::Flush => out.put_u8(11),
     }
 }
 

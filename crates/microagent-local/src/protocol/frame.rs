@@ -76,7 +76,9 @@ pub(crate) enum Requested {
     Declare {
         queue: Text,
     },
-    /// The process leaves in peace. Everything unsettled goes back; answered when all that it asked for is durable.
+    /// Answered when everything that was asked for before is through, whatever became of it.
+    Flush,
+    /// The process leaves in peace. Everything unsettled goes back; answered as a flush.
     Goodbye,
 }
 

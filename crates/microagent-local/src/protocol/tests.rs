@@ -72,6 +72,7 @@ fn request() -> impl Strategy<Value = Requested> {
         text().prop_map(|queue| Requested::Length { queue }),
         text().prop_map(|queue| Requested::Declare { queue }),
         Just(Requested::Goodbye),
+        Just(Requested::Flush),
     ]
 }
 

@@ -1,0 +1,12 @@
+//! Who hosts the hub of a folder: whoever gets its lock.
+//!
+//! It speaks no protocol and keeps no messages; it opens the files, starts the hub on a thread of its own, and lets go of
+//! everything in the right order.
+
+mod candidate;
+mod folder;
+mod office;
+mod socket;
+
+pub(crate) use candidate::{Candidate, process};
+pub(crate) use folder::Folder;

@@ -1,0 +1,133 @@
+//! The hub at work: a thread of its own with everything that a host holds.
+//!
+//! On a thread of its own, because a handler that blocks its runtime must not silence the hub of every other process.
+
+use std::{io, thread};
+
+use microagent_core::{Error, ErrorKind, Result};
+use tokio::{
+    net::UnixListener,
+    runtime::{Builder, Runtime},
+    sync::oneshot,
+    time::{Duration, sleep},
+};
+use tracing::{info, warn};
+
+use super::{Folder, candidate::process, folder::Lock, socket::Socket};
+use crate::{
+    hub::Hub,
+    store::{SqliteStore, Store, Writer},
+};
+
+/// How long it is waited when no connection can be accepted, for files to become free.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
+/// A hub that runs in this process. Dropped it ends all the same, and nobody waits for that.
+#[derive(Debug)]
+pub(super) struct Office {
+    stop: oneshot::Sender<()>,
+    ended: oneshot::Receiver<Result<()>>,
+}
+
+impl Office {
+    /// Opens the files and starts the hub; it can be reached when this returns.
+    ///
+    /// # Errors
+    /// What is wrong with the files.
+    pub(super) async fn open(folder: &Folder, lock: Lock) -> Result<Self> {
+        let (stop, stopped) = oneshot::channel();
+        let (ending, ended) = oneshot::channel();
+        let (ready, started) = oneshot::channel();
+        let folder = folder.clone();
+        let body = move || {
+            let result = host(&folder, stopped, ready);
+            // Whoever hears of the end may host at once.
+            drop(lock);
+            let _ = ending.send(result);
+        };
+        thread::Builder::new()
+            .name("local-hub".to_owned())
+            .spawn(body)
+            .map_err(|error| failed("no thread for the hub", error))?;
+        match started.await {
+            Ok(()) => Ok(Self { stop, ended }),
+            Err(_) => Err(ended
+                .await
+                .unwrap_or_else(|_| Ok(()))
+                .err()
+                .unwrap_or_else(panicked)),
+        }
+    }
+
+    /// Whether the hub has ended by itself.
+    pub(super) fn is_over(&self) -> bool {
+        !self.ended.is_empty() || self.ended.is_terminated()
+    }
+
+    /// Ends the hub in peace and waits until the folder is free.
+    ///
+    /// # Errors
+    /// When what was under way could not be written.
+    pub(super) async fn close(self) -> Result<()> {
+        // A failure means that it has ended, which its end tells as well.
+        let _ = self.stop.send(());
+        self.ended.await.unwrap_or_else(|_| Err(panicked()))
+    }
+}
+
+/// Everything between the lock and its release.
+fn host(folder: &Folder, stopped: oneshot::Receiver<()>, ready: oneshot::Sender<()>) -> Result<()> {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| failed("no runtime for the hub", error))?;
+    let mut store = SqliteStore::open(&folder.database())?;
+    let snapshot = store.load()?;
+    let unusable = |error| failed(&format!("{}: no socket", folder.path().display()), error);
+    let mut socket = Socket::bind(folder).map_err(unusable)?;
+    let listener = socket.listener().map_err(unusable)?;
+    info!(folder = %folder.path().display(), messages = snapshot.messages.len(), "this process hosts the hub");
+    let hosted = runtime.block_on(async {
+        let hub = Hub::start(Writer::spawn(store)?, snapshot, process());
+        let listener = UnixListener::from_std(listener).map_err(unusable)?;
+        let _ = ready.send(());
+        tokio::select! {
+            () = accept(&listener, &hub) => {}
+            () = hub.ended() => {}
+            // An error means that the candidate is gone.
+            _ = stopped => {}
+        }
+        drop(listener);
+        hub.close().await
+    });
+    end(runtime);
+    drop(socket);
+    info!(folder = %folder.path().display(), "this process hosts the hub no more");
+    hosted
+}
+
+async fn accept(listener: &UnixListener, hub: &Hub) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => hub.attach(stream),
+            Err(error) => {
+                warn!(%error, "the hub cannot accept a connection");
+                sleep(ACCEPT_AGAIN).await;
+            }
+        }
+    }
+}
+
+/// Connections that did not end in time end here.
+fn end(runtime: Runtime) {
+    runtime.shutdown_background();
+}
+
+fn failed(what: &str, error: io::Error) -> Error {
+    let text = format!("{what}: {error}");
+    Error::new(ErrorKind::Driver, text).with_source(error)
+}
+
+fn panicked() -> Error {
+    Error::new(ErrorKind::Driver, "the thread of the hub panicked")
+}

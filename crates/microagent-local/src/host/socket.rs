@@ -1,0 +1,195 @@
+//! Where the socket of a folder is: in it, or elsewhere when its path is too long for a socket.
+
+use std::{
+    env, fs,
+    io::{self, ErrorKind},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{DirBuilderExt, MetadataExt, PermissionsExt},
+        net::UnixListener,
+    },
+    path::{Path, PathBuf},
+};
+
+use super::Folder;
+
+/// The longest path of a socket, without the zero at its end.
+const LONGEST: usize = 107;
+
+/// The name under which a socket is made before it is ready; no shorter than the one that it gets.
+const UNREADY: &str = "hub.temp";
+const READY: &str = "hub.sock";
+
+/// The file that says where the socket is, when it is not in the folder.
+const ELSEWHERE: &str = "socket";
+
+/// A socket that listens; its file goes with it.
+#[derive(Debug)]
+pub(super) struct Socket {
+    path: PathBuf,
+    listener: Option<UnixListener>,
+}
+
+impl Folder {
+    /// Where the hub's socket is, if there is a hub.
+    pub(crate) fn socket(&self) -> PathBuf {
+        match fs::read(self.path().join(ELSEWHERE)) {
+            Ok(path) => Path::new(std::ffi::OsStr::from_bytes(&path)).to_owned(),
+            Err(_) => self.path().join(READY),
+        }
+    }
+}
+
+impl Socket {
+    /// Listens for the owner of the folder, in place of a socket that a dead host left. Only the holder of the lock may.
+    pub(super) fn bind(folder: &Folder) -> io::Result<Self> {
+        let elsewhere = folder.path().join(ELSEWHERE);
+        let place = place(folder)?;
+        let unready = place.join(UNREADY);
+        remove(&unready)?;
+        let listener = UnixListener::bind(&unready)?;
+        fs::set_permissions(&unready, fs::Permissions::from_mode(0o600))?;
+        listener.set_nonblocking(true)?;
+        // Whoever finds it under its name can connect, and nobody else could before.
+        let path = place.join(READY);
+        fs::rename(&unready, &path)?;
+        if place == folder.path() {
+            remove(&elsewhere)?;
+        } else {
+            let unready = folder.path().join("socket.temp");
+            fs::write(&unready, path.as_os_str().as_bytes())?;
+            fs::rename(&unready, &elsewhere)?;
+        }
+        Ok(Self {
+            path,
+            listener: Some(listener),
+        })
+    }
+
+    /// The listener, to be served; the file stays until the socket is dropped.
+    pub(super) fn listener(&mut self) -> io::Result<UnixListener> {
+        let taken = self.listener.take();
+        taken.ok_or_else(|| io::Error::other("the socket is served already"))
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        // A file that stays behind is removed by the next host.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// The folder, or one with a short name that stands for it.
+fn place(folder: &Folder) -> io::Result<PathBuf> {
+    if fits(folder.path()) {
+        return Ok(folder.path().to_owned());
+    }
+    let user = rustix::process::geteuid().as_raw();
+    let name = format!(
+        "microagent-{user}-{:016x}",
+        hash(folder.path().as_os_str().as_bytes())
+    );
+    let places = [env::temp_dir(), PathBuf::from("/tmp")];
+    let place = places
+        .iter()
+        .map(|temp| temp.join(&name))
+        .find(|place| fits(place));
+    let place = place.ok_or_else(|| {
+        let text = "no folder for temporary files has a path that is short enough for a socket";
+        io::Error::other(text)
+    })?;
+    match fs::DirBuilder::new().mode(0o700).create(&place) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => check_owner(&place, user)?,
+        created => created?,
+    }
+    Ok(place)
+}
+
+fn fits(place: &Path) -> bool {
+    place.as_os_str().len() + 1 + UNREADY.len() <= LONGEST
+}
+
+/// In a folder that everyone may write to, somebody else may have made it first.
+fn check_owner(place: &Path, user: u32) -> io::Result<()> {
+    let found = fs::symlink_metadata(place)?;
+    if found.is_dir() && found.uid() == user && found.mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    let text = format!(
+        "{}: must be a folder that belongs to user {user} and is open to nobody else",
+        place.display()
+    );
+    Err(io::Error::new(ErrorKind::PermissionDenied, text))
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// FNV-1a: the same in every build.
+fn hash(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    fn folder_of(path: &Path) -> Folder {
+        Folder::prepare(path).unwrap()
+    }
+
+    #[test]
+    fn a_socket_is_private_and_replaces_that_of_a_dead_host() {
+        let temp = tempfile::tempdir().unwrap();
+        let folder = folder_of(temp.path());
+        let mut dead = Socket::bind(&folder).unwrap();
+        dead.listener().unwrap();
+        std::mem::forget(dead);
+        assert!(UnixStream::connect(folder.socket()).is_err());
+
+        let socket = Socket::bind(&folder).unwrap();
+        assert!(UnixStream::connect(folder.socket()).is_ok());
+        let mode = fs::metadata(folder.socket()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        drop(socket);
+        assert!(!folder.socket().exists());
+    }
+
+    #[test]
+    fn a_long_folder_has_its_socket_elsewhere() {
+        let temp = tempfile::tempdir().unwrap();
+        let folder = folder_of(&temp.path().join("long".repeat(30)));
+        let socket = Socket::bind(&folder).unwrap();
+        assert!(!folder.socket().starts_with(temp.path()));
+        assert!(UnixStream::connect(folder.socket()).is_ok());
+
+        let other = folder_of(&temp.path().join("lang".repeat(30)));
+        let another = Socket::bind(&other).unwrap();
+        assert_ne!(folder.socket(), other.socket());
+        let places = [folder.socket(), other.socket()];
+        drop((socket, another));
+        for place in places {
+            fs::remove_dir(place.parent().unwrap()).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_place_that_is_open_to_others_is_refused() {
+        let temp = tempfile::tempdir().unwrap();
+        let user = rustix::process::geteuid().as_raw();
+        fs::set_permissions(temp.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        assert!(check_owner(temp.path(), user).is_ok());
+        assert!(check_owner(temp.path(), user + 1).is_err());
+        fs::set_permissions(temp.path(), fs::Permissions::from_mode(0o750)).unwrap();
+        assert!(check_owner(temp.path(), user).is_err());
+    }
+}
