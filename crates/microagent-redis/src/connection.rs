@@ -108,7 +108,8 @@ impl Connector {
             State::Away { since, .. } => *since + PATIENCE,
             State::Closed => return Err(closed()),
         };
-        let settled = |state: &State| !matches!(state, State::Away { kind, .. } if !is_final(*kind));
+        let settled =
+            |state: &State| !matches!(state, State::Away { kind, .. } if !is_final(*kind));
         let _ = timeout_at(until, states.wait_for(settled)).await;
         states.borrow().commands()
     }
@@ -138,7 +139,8 @@ impl Connector {
     /// What waiting does not heal: [`ErrorKind::Refused`], [`ErrorKind::Configuration`], [`ErrorKind::Closed`].
     pub(crate) async fn ready(&self) -> Result<()> {
         let mut states = self.shared.state.subscribe();
-        let settled = |state: &State| !matches!(state, State::Away { kind, .. } if !is_final(*kind));
+        let settled =
+            |state: &State| !matches!(state, State::Away { kind, .. } if !is_final(*kind));
         let settled = states.wait_for(settled).await;
         let state = settled.map_err(|_| closed())?;
         state.commands().map(|_| ())

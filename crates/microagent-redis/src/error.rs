@@ -99,7 +99,10 @@ mod tests {
             ("LOADING Redis is loading", ErrorKind::Unavailable),
             ("READONLY You can't write", ErrorKind::Unavailable),
             ("UNBLOCKED force unblock", ErrorKind::Unavailable),
-            ("NOREPLICAS Not enough good replicas", ErrorKind::Unavailable),
+            (
+                "NOREPLICAS Not enough good replicas",
+                ErrorKind::Unavailable,
+            ),
             ("OOM command not allowed", ErrorKind::Driver),
             ("WRONGTYPE Operation against", ErrorKind::Driver),
             ("ERR unknown command", ErrorKind::Driver),

@@ -122,7 +122,9 @@ impl ConnectionLike for Commands {
         let watched = self.watched.clone();
         let answer = self.inner().req_packed_command(cmd);
         match watched {
-            Some(watched) => answer.inspect(move |result| watched.look_at(result)).boxed(),
+            Some(watched) => answer
+                .inspect(move |result| watched.look_at(result))
+                .boxed(),
             None => answer,
         }
     }
@@ -136,7 +138,9 @@ impl ConnectionLike for Commands {
         let watched = self.watched.clone();
         let answers = self.inner().req_packed_commands(pipeline, offset, count);
         match watched {
-            Some(watched) => answers.inspect(move |result| watched.look_at(result)).boxed(),
+            Some(watched) => answers
+                .inspect(move |result| watched.look_at(result))
+                .boxed(),
             None => answers,
         }
     }

@@ -124,13 +124,20 @@ impl Opener {
     }
 
     #[cfg(feature = "sentinel")]
-    async fn primary(&self, sentinels: &[Host], master: &str, login: &Login) -> RedisResult<Client> {
-        use redis::sentinel::{SentinelNodeConnectionInfo, Sentinel};
+    async fn primary(
+        &self,
+        sentinels: &[Host],
+        master: &str,
+        login: &Login,
+    ) -> RedisResult<Client> {
+        use redis::sentinel::{Sentinel, SentinelNodeConnectionInfo};
 
         let sentinels = sentinels.iter().map(|sentinel| {
             let info = self.address_of(sentinel).into_connection_info()?;
             let settings = with_login(RedisConnectionInfo::default(), login);
-            Ok(info.set_tcp_settings(tcp_settings()).set_redis_settings(settings))
+            Ok(info
+                .set_tcp_settings(tcp_settings())
+                .set_redis_settings(settings))
         });
         let sentinels = sentinels.collect::<RedisResult<Vec<_>>>()?;
         let mut node = SentinelNodeConnectionInfo::default()

@@ -222,7 +222,9 @@ fn only_parameters(query: &[(String, String)], allowed: &[&str]) -> Result<()> {
                 [] => "here there are none".to_owned(),
                 names => format!("allowed are `{}`", names.join("`, `")),
             };
-            return Err(refused(&format!("it has the parameter `{name}`; {allowed}")));
+            return Err(refused(&format!(
+                "it has the parameter `{name}`; {allowed}"
+            )));
         }
         if query[..index].iter().any(|(earlier, _)| earlier == name) {
             return Err(refused(&format!("it has the parameter `{name}` twice")));
@@ -258,7 +260,8 @@ fn decode(text: &str, what: &str) -> Result<String> {
         let digits = after.get(..2).and_then(|two| std::str::from_utf8(two).ok());
         let byte = digits.and_then(|two| u8::from_str_radix(two, 16).ok());
         let Some(byte) = byte else {
-            let why = format!("{what} holds a `%` without two hexadecimal digits; write `%25` for it");
+            let why =
+                format!("{what} holds a `%` without two hexadecimal digits; write `%25` for it");
             return Err(refused(&why));
         };
         bytes.push(byte);

@@ -24,13 +24,22 @@ fn addresses_are_written_out() {
         ("redis://[::1]:7/3", "redis://[::1]:7/3"),
         ("redis://[::1]", "redis://[::1]:6379/0"),
         ("rediss://:p@db", "rediss://db:6379/0"),
-        ("redis+unix:///run/a@b.sock", "redis+unix:///run/a@b.sock?db=0"),
-        ("redis+unix://u:p@/run/a%20b?db=3", "redis+unix:///run/a b?db=3"),
+        (
+            "redis+unix:///run/a@b.sock",
+            "redis+unix:///run/a@b.sock?db=0",
+        ),
+        (
+            "redis+unix://u:p@/run/a%20b?db=3",
+            "redis+unix:///run/a b?db=3",
+        ),
         (
             "redis+sentinel://u:p@a,b:9/shop/4?tls=true&sentinel_password=q",
             "redis+sentinel://a:26379,b:9/shop/4?tls=true",
         ),
-        ("redis+cluster://a,b:7/?tls=false", "redis+cluster://a:6379,b:7"),
+        (
+            "redis+cluster://a,b:7/?tls=false",
+            "redis+cluster://a:6379,b:7",
+        ),
     ];
     for (dsn, expected) in cases {
         assert_eq!(parsed(dsn).address(), expected, "{dsn}");
@@ -39,7 +48,11 @@ fn addresses_are_written_out() {
 
 #[test]
 fn an_address_reads_as_itself() {
-    for dsn in ["rediss://db/7", "redis+unix:///a?db=1", "redis+sentinel://a,b/m/2?tls=true"] {
+    for dsn in [
+        "rediss://db/7",
+        "redis+unix:///a?db=1",
+        "redis+sentinel://a,b/m/2?tls=true",
+    ] {
         let address = parsed(dsn).address();
         assert_eq!(parsed(&address).address(), address);
     }
@@ -53,8 +66,14 @@ fn logins_are_decoded() {
         password: password.map(str::to_owned),
     };
     assert_eq!(login("redis://db"), Login::default());
-    assert_eq!(login("redis://:p%40%2F:s@db"), expected(None, Some("p@/:s")));
-    assert_eq!(login("redis://a%3Ab:p@ss@db"), expected(Some("a:b"), Some("p@ss")));
+    assert_eq!(
+        login("redis://:p%40%2F:s@db"),
+        expected(None, Some("p@/:s"))
+    );
+    assert_eq!(
+        login("redis://a%3Ab:p@ss@db"),
+        expected(Some("a:b"), Some("p@ss"))
+    );
     let Place::Sentinel { login, .. } =
         parsed("redis+sentinel://a/m?sentinel_user=x&sentinel_password=y%26").place
     else {
@@ -81,7 +100,10 @@ fn a_refusal_names_the_part_and_what_is_allowed() {
         ("redis+unix://", "absolute path"),
         ("redis+sentinel://a,b", "no master"),
         ("redis+sentinel://,/m", "a host is"),
-        ("redis+sentinel://a/m?sentinel_user=x", "`sentinel_password`"),
+        (
+            "redis+sentinel://a/m?sentinel_user=x",
+            "`sentinel_password`",
+        ),
         ("redis+cluster://a/3", "database 0 only"),
         ("redis+cluster://a?tls=yes", "`true` or `false`"),
         ("redis://user@db", "without a password"),
@@ -110,5 +132,8 @@ fn no_password_is_shown() {
     }
     let options = parsed("redis+sentinel://us3r:s3cret@a/m?sentinel_password=s3cret2");
     let shown = format!("{options:?} {options:#?} {:?} {options}", options.place);
-    assert!(!shown.contains("us3r") && !shown.contains("s3cret"), "{shown}");
+    assert!(
+        !shown.contains("us3r") && !shown.contains("s3cret"),
+        "{shown}"
+    );
 }

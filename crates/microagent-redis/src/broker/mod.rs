@@ -1,0 +1,253 @@
+//! The broker on Redis lists: at least once, beside any peer that pushes and pops.
+//!
+//! A queue is a list under its own name. A message that is taken moves, in one atomic step, to a hash of its consumer, and
+//! from there to where its settlement says; a consumer that dies is recovered by the others. The steps are the scripts
+//! in `lua/`.
+
+mod consumer;
+mod gate;
+mod keys;
+mod lease;
+mod scripts;
+mod settle;
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use microagent_core::{
+    Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Delivery, Error, ErrorKind, Queue, QueueBroker,
+    Result, Route, SendOptions,
+};
+use redis::AsyncCommands;
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::AbortHandle,
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use self::{
+    consumer::{Consumer, Deliveries, Setup, closed},
+    gate::Gate,
+    keys::QueueKeys,
+    settle::Order,
+};
+use crate::{connection::Connector, error::error_of, options::RedisOptions};
+
+/// How long a closing broker waits for the server to take the last settlements.
+const CLOSE: Duration = Duration::from_secs(5);
+
+/// A broker on Redis.
+///
+/// Its promises rest on the server: `appendonly yes` keeps confirmed messages over a crash of the server, and
+/// `maxmemory-policy noeviction` keeps it from throwing queues away.
+pub struct RedisBroker {
+    connector: Connector,
+    gate: Arc<Gate>,
+    stopping: CancellationToken,
+    settlements: Mutex<Option<mpsc::UnboundedSender<Order>>>,
+    consumers: Mutex<Vec<Weak<Consumer>>>,
+    tasks: Mutex<Vec<AbortHandle>>,
+}
+
+impl RedisBroker {
+    /// Connects.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Refused`](microagent_core::ErrorKind::Refused) for refused credentials. A server that is away is no
+    /// error: the broker keeps trying.
+    pub async fn connect(options: &RedisOptions) -> Result<Self> {
+        let connector = Connector::connect(options).await?;
+        let (settlements, received) = mpsc::unbounded_channel();
+        let tasks = [
+            tokio::spawn(settle::flush_all(received, connector.clone())).abort_handle(),
+            tokio::spawn(warn_of_eviction(connector.clone())).abort_handle(),
+        ];
+        Ok(Self {
+            tasks: Mutex::new(tasks.into()),
+            connector,
+            gate: Arc::default(),
+            stopping: CancellationToken::new(),
+            settlements: Mutex::new(Some(settlements)),
+            consumers: Mutex::default(),
+        })
+    }
+
+    fn check_open(&self) -> Result<mpsc::UnboundedSender<Order>> {
+        locked(&self.settlements).clone().ok_or_else(closed)
+    }
+
+    fn living_consumers(&self) -> Vec<Arc<Consumer>> {
+        locked(&self.consumers)
+            .iter()
+            .filter_map(Weak::upgrade)
+            .collect()
+    }
+
+    /// Ends the broker as the death of its process would: nothing is settled or given back any more, and no heartbeat says that
+    /// it lives. For tests of what happens then.
+    #[doc(hidden)]
+    pub fn crash(&self) {
+        drop(locked(&self.settlements).take());
+        locked(&self.tasks).iter().for_each(AbortHandle::abort);
+    }
+
+    fn start(&self, consumer: &Arc<Consumer>, deliveries: mpsc::UnboundedSender<Delivery>) {
+        let started = [
+            tokio::spawn(lease::keep(Arc::clone(consumer))).abort_handle(),
+            tokio::spawn(lease::sweep(Arc::clone(consumer))).abort_handle(),
+            tokio::spawn(Arc::clone(consumer).run(deliveries)).abort_handle(),
+        ];
+        let mut tasks = locked(&self.tasks);
+        tasks.retain(|task| !task.is_finished());
+        tasks.extend(started);
+        let mut consumers = locked(&self.consumers);
+        consumers.retain(|known| known.strong_count() > 0);
+        consumers.push(Arc::downgrade(consumer));
+    }
+}
+
+#[async_trait]
+impl QueueBroker for RedisBroker {
+    async fn send(&self, to: &Route, payload: Bytes, options: SendOptions) -> Result<()> {
+        self.check_open()?;
+        self.caps()
+            .check_send("redis", to, payload.len(), &options)?;
+        let mut connection = self.connector.commands().await?;
+        let sent: redis::RedisResult<u64> = connection.rpush(to.queue.name(), &payload[..]).await;
+        sent.map(drop).map_err(error_of)
+    }
+
+    async fn consume(
+        &self,
+        queue: &Queue,
+        options: ConsumeOptions,
+    ) -> Result<BoxStream<'static, Delivery>> {
+        let settlements = self.check_open()?;
+        options.refuse_native("redis")?;
+        let consumer = Consumer::new(Setup {
+            queue: queue.name().into(),
+            connector: self.connector.clone(),
+            gate: Arc::clone(&self.gate),
+            settlements,
+            prefetch: options.prefetch,
+            stopping: self.stopping.child_token(),
+        });
+        let (deliveries, received) = mpsc::unbounded_channel();
+        self.start(&consumer, deliveries);
+        Ok(Box::pin(Deliveries::new(received, &consumer)))
+    }
+
+    async fn length(&self, queue: &Queue) -> Result<u64> {
+        self.check_open()?;
+        let mut connection = self.connector.commands().await?;
+        scripts::length(&mut connection, &QueueKeys::of(queue.name())).await
+    }
+
+    /// Redis makes a list when its first message comes, so there is nothing to create.
+    async fn declare(&self, _queue: &Queue) -> Result<()> {
+        self.check_open().map(drop)
+    }
+
+    fn caps(&self) -> Caps {
+        let mut caps = Caps::default();
+        (caps.durable, caps.shared) = (true, true);
+        caps.max_payload = DEFAULT_MAX_PAYLOAD;
+        caps
+    }
+
+    async fn ready(&self) -> Result<()> {
+        self.check_open()?;
+        self.connector.ready().await
+    }
+
+    fn address(&self) -> String {
+        self.connector.options().address()
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.stopping.cancel();
+        let Some(settlements) = locked(&self.settlements).take() else {
+            return Ok(());
+        };
+        let late = |_| {
+            Error::new(
+                ErrorKind::Timeout,
+                "the server did not take the last settlements in time",
+            )
+        };
+        timeout(CLOSE, self.leave(settlements))
+            .await
+            .map_err(late)?
+    }
+}
+
+impl RedisBroker {
+    /// Ends all consumers: what is settled is settled, and the rest goes back.
+    async fn leave(&self, settlements: mpsc::UnboundedSender<Order>) -> Result<()> {
+        let consumers = self.living_consumers();
+        for consumer in &consumers {
+            consumer.ended.cancelled().await;
+        }
+        let (done, flushed) = oneshot::channel();
+        if settlements.send(Order::Flush(done)).is_ok() {
+            // Nothing is settled any more where the task is gone.
+            let _ = flushed.await;
+        }
+        for consumer in &consumers {
+            let mut connection = self.connector.commands().await?;
+            scripts::leave(&mut connection, &consumer.identity(), false).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for RedisBroker {
+    fn drop(&mut self) {
+        self.stopping.cancel();
+    }
+}
+
+impl fmt::Debug for RedisBroker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisBroker")
+            .field("address", &self.connector.options().address())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Looks once whether the server may throw queues away, and says so.
+async fn warn_of_eviction(connector: Connector) {
+    if connector.ready().await.is_err() {
+        return;
+    }
+    let Ok(mut connection) = connector.commands().await else {
+        return;
+    };
+    let told: redis::RedisResult<String> = redis::cmd("INFO")
+        .arg("memory")
+        .query_async(&mut connection)
+        .await;
+    let told = told.unwrap_or_default();
+    let policy = told
+        .lines()
+        .find_map(|line| line.strip_prefix("maxmemory_policy:"));
+    if let Some(policy) = policy.filter(|policy| policy.trim() != "noeviction") {
+        warn!(
+            server = connector.options().address(),
+            policy = policy.trim(),
+            "the server may evict queues when its memory is full: set `maxmemory-policy noeviction`"
+        );
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

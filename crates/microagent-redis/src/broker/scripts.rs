@@ -1,0 +1,332 @@
+//! The scripts by which messages move, each in one atomic step. Their keys and arguments are explained in `lua/`.
+
+use std::{sync::LazyLock, time::Duration};
+
+use microagent_core::{Message, Result};
+use redis::{Script, Value, aio::ConnectionLike};
+
+use super::keys::{Identity, QueueKeys};
+use crate::error::error_of;
+
+macro_rules! scripts {
+    ($($name:ident = $file:literal;)*) => {
+        $(static $name: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!(concat!("lua/", $file))));)*
+    };
+}
+
+scripts! {
+    JOIN = "join.lua";
+    TAKE = "take.lua";
+    SUSPECT = "suspect.lua";
+    ACK = "ack.lua";
+    RETRY = "retry.lua";
+    GIVE_BACK = "give_back.lua";
+    BURY = "bury.lua";
+    LEAVE = "leave.lua";
+    EXPIRED = "expired.lua";
+    RECOVER = "recover.lua";
+    LENGTH = "length.lua";
+}
+
+/// A message as it comes out of the server.
+#[derive(Debug, PartialEq)]
+pub(super) struct TakenMessage {
+    pub(super) id: u64,
+    pub(super) meta: Meta,
+    pub(super) body: Vec<u8>,
+    /// Why it is a dead letter, as JSON.
+    pub(super) why: Option<String>,
+}
+
+/// What is known of a message that was handled before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Meta {
+    pub(super) attempt: u32,
+    pub(super) crashes: u32,
+}
+
+impl Meta {
+    const FIRST: Self = Self {
+        attempt: 1,
+        crashes: 0,
+    };
+
+    pub(super) fn of(message: &Message) -> Self {
+        Self {
+            attempt: message.attempt(),
+            crashes: message.crashes(),
+        }
+    }
+
+    fn parse(text: &str) -> Self {
+        let known = text.split_once(' ').and_then(|(attempt, crashes)| {
+            Some(Self {
+                attempt: attempt.parse().ok()?,
+                crashes: crashes.parse().ok()?,
+            })
+        });
+        known.unwrap_or(Self::FIRST)
+    }
+
+    fn to_text(self) -> String {
+        format!("{} {}", self.attempt, self.crashes)
+    }
+}
+
+/// What a look into the queue found.
+#[derive(Debug)]
+pub(super) enum Found {
+    Messages {
+        messages: Vec<TakenMessage>,
+        /// When the next retry is due.
+        next_due: Option<Duration>,
+        /// How many suspects wait.
+        suspects: u64,
+    },
+    /// The consumer's lease has ended, and it has nothing in flight any more.
+    LeaseLost,
+}
+
+/// What a look for a suspect found.
+#[derive(Debug)]
+pub(super) enum Suspect {
+    Message(TakenMessage),
+    None,
+    LeaseLost,
+}
+
+/// Begins a lease, or prolongs it; false when there is none any more.
+pub(super) async fn lease(
+    connection: &mut impl ConnectionLike,
+    who: &Identity,
+    lasts: Duration,
+    is_new: bool,
+) -> Result<bool> {
+    let mode = if is_new { "new" } else { "again" };
+    let mut call = JOIN.key(&who.queue.leases);
+    call.arg(&who.consumer).arg(millis(lasts)).arg(mode);
+    call.invoke_async(connection).await.map_err(error_of)
+}
+
+/// Takes up to `limit` messages.
+pub(super) async fn take(
+    connection: &mut impl ConnectionLike,
+    who: &Identity,
+    limit: usize,
+) -> Result<Found> {
+    let keys = &who.queue;
+    let mut call = TAKE.key(&keys.list);
+    call.key(&who.inbox)
+        .key(&who.taken)
+        .key(&keys.ids)
+        .key(&keys.due)
+        .key(&keys.later);
+    call.key(&keys.meta)
+        .key(&keys.leases)
+        .key(&keys.suspects)
+        .key(&keys.why);
+    let kind = if keys.list.ends_with(microagent_core::DEAD_LETTER_SUFFIX) {
+        "dead"
+    } else {
+        ""
+    };
+    call.arg(&who.consumer).arg(limit.min(1000)).arg(kind);
+    let reply: Vec<Value> = call.invoke_async(connection).await.map_err(error_of)?;
+    if reply.len() < 7 {
+        return Ok(Found::LeaseLost);
+    }
+    found(reply).map_err(|error| error_of(error.into()))
+}
+
+fn found(reply: Vec<Value>) -> std::result::Result<Found, redis::ParsingError> {
+    let (_, due, suspects, again, first, bodies, reasons): Taken =
+        redis::from_redis_value(Value::Array(reply))?;
+    let again = again.into_iter().map(|(id, meta, body)| TakenMessage {
+        id,
+        meta: Meta::parse(&meta),
+        body,
+        why: None,
+    });
+    let mut reasons = reasons.into_iter();
+    let fresh = (first..).zip(bodies).map(|(id, body)| TakenMessage {
+        id,
+        meta: Meta::FIRST,
+        body,
+        why: reasons.next().filter(|why| !why.is_empty()),
+    });
+    Ok(Found::Messages {
+        messages: again.chain(fresh).collect(),
+        next_due: u64::try_from(due).ok().map(Duration::from_millis),
+        suspects,
+    })
+}
+
+type Taken = (
+    String,
+    i64,
+    u64,
+    Vec<(u64, String, Vec<u8>)>,
+    u64,
+    Vec<Vec<u8>>,
+    Vec<String>,
+);
+
+/// Takes one suspect.
+pub(super) async fn take_suspect(
+    connection: &mut impl ConnectionLike,
+    who: &Identity,
+) -> Result<Suspect> {
+    let keys = &who.queue;
+    let mut call = SUSPECT.key(&who.taken);
+    call.key(&keys.later)
+        .key(&keys.meta)
+        .key(&keys.leases)
+        .key(&keys.suspects)
+        .arg(&who.consumer);
+    let reply: Vec<Value> = call.invoke_async(connection).await.map_err(error_of)?;
+    match reply.len() {
+        0 => Ok(Suspect::None),
+        1 => Ok(Suspect::LeaseLost),
+        _ => {
+            let reply = redis::from_redis_value(Value::Array(reply))
+                .map_err(|error| error_of(error.into()))?;
+            let (_, id, meta, body): (String, u64, String, Vec<u8>) = reply;
+            Ok(Suspect::Message(TakenMessage {
+                id,
+                meta: Meta::parse(&meta),
+                body,
+                why: None,
+            }))
+        }
+    }
+}
+
+/// Removes handled messages, and says how many of them were still in flight.
+pub(super) async fn ack(
+    connection: &mut impl ConnectionLike,
+    who: &Identity,
+    ids: &[u64],
+) -> Result<usize> {
+    let mut call = ACK.key(&who.taken);
+    call.key(&who.queue.meta);
+    for id in ids {
+        call.arg(id);
+    }
+    call.invoke_async(connection).await.map_err(error_of)
+}
+
+/// Puts a message aside for its next attempt; false when it was not in flight any more.
+pub(super) async fn retry(
+    connection: &mut impl ConnectionLike,
+    who: &Identity,
+    id: u64,
+    after: Duration,
+    next: Meta,
+) -> Result<bool> {
+    let keys = &who.queue;
+    let mut call = RETRY.key(&who.taken);
+    call.key(&keys.due)
+        .key(&keys.later)
+        .key(&keys.meta)
+        .arg(id)
+        .arg(millis(after))
+        .arg(next.to_text());
+    call.invoke_async(connection).await.map_err(error_of)
+}
+
+/// Gives messages back, and says how many of them were still in flight.
+pub(super) async fn give_back(
+    connection: &mut impl ConnectionLike,
+    who: &Identity,
+    ids: &[u64],
+) -> Result<usize> {
+    let keys = &who.queue;
+    let mut call = GIVE_BACK.key(&keys.list);
+    call.key(&who.taken)
+        .key(&keys.due)
+        .key(&keys.later)
+        .key(&keys.meta)
+        .key(&keys.suspects);
+    for id in ids.iter().rev() {
+        call.arg(id);
+    }
+    call.invoke_async(connection).await.map_err(error_of)
+}
+
+/// Moves a message to a queue of dead letters; false when it was not in flight any more.
+pub(super) async fn bury(
+    connection: &mut impl ConnectionLike,
+    who: &Identity,
+    id: u64,
+    dead: &QueueKeys,
+    why: &str,
+) -> Result<bool> {
+    let mut call = BURY.key(&who.taken);
+    call.key(&who.queue.meta)
+        .key(&dead.list)
+        .key(&dead.why)
+        .arg(id)
+        .arg(why);
+    call.invoke_async(connection).await.map_err(error_of)
+}
+
+/// Ends a consumer; what it has in flight goes back. With `unless_busy`, false when it has something in flight.
+pub(super) async fn leave(
+    connection: &mut impl ConnectionLike,
+    who: &Identity,
+    unless_busy: bool,
+) -> Result<bool> {
+    let keys = &who.queue;
+    let mut call = LEAVE.key(&keys.list);
+    call.key(&who.inbox)
+        .key(&who.taken)
+        .key(&keys.due)
+        .key(&keys.later);
+    call.key(&keys.meta).key(&keys.leases).key(&keys.suspects);
+    call.arg(&who.consumer)
+        .arg(if unless_busy { "unless_busy" } else { "" });
+    call.invoke_async(connection).await.map_err(error_of)
+}
+
+/// The consumers whose leases have ended, and when.
+pub(super) async fn expired(
+    connection: &mut impl ConnectionLike,
+    keys: &QueueKeys,
+) -> Result<Vec<(String, String)>> {
+    EXPIRED
+        .key(&keys.leases)
+        .invoke_async(connection)
+        .await
+        .map_err(error_of)
+}
+
+/// Makes suspects of what a dead consumer had in flight; none when it lives, or was recovered by another.
+pub(super) async fn recover(
+    connection: &mut impl ConnectionLike,
+    keys: &QueueKeys,
+    consumer: &str,
+    lease_end: &str,
+) -> Result<Option<u64>> {
+    let mut call = RECOVER.key(&keys.list);
+    call.key(keys.inbox(consumer))
+        .key(keys.taken(consumer))
+        .key(&keys.later)
+        .key(&keys.meta);
+    call.key(&keys.leases)
+        .key(&keys.suspects)
+        .arg(consumer)
+        .arg(lease_end);
+    let suspects: i64 = call.invoke_async(connection).await.map_err(error_of)?;
+    Ok(u64::try_from(suspects).ok())
+}
+
+/// How many messages wait.
+pub(super) async fn length(connection: &mut impl ConnectionLike, keys: &QueueKeys) -> Result<u64> {
+    let mut call = LENGTH.key(&keys.list);
+    call.key(&keys.due).key(&keys.suspects);
+    call.invoke_async(connection).await.map_err(error_of)
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
