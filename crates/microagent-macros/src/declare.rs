@@ -1,169 +1,118 @@
 //! `declare!("signals.json")`: the deployment's file as types.
 
+mod queue;
+mod signal;
+
 use std::{env, fs, path::Path};
 
-use microagent_schema::{
-    ArgumentDeclaration, Declarations, JsonType, QueueDeclaration, SignalDeclaration,
-};
-use proc_macro2::{Ident, Span, TokenStream};
-use quote::quote;
+use microagent_schema::Declarations;
+use proc_macro2::{Span, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
 use syn::LitStr;
 
-use crate::field::{rust_name, type_name};
+use crate::problems::Problems;
 
 /// Expands the macro.
 pub(crate) fn expand(input: TokenStream) -> TokenStream {
-    read(input).unwrap_or_else(syn::Error::into_compile_error)
+    let mut problems = Problems::default();
+    let modules = read(input, &mut problems);
+    match problems.is_empty() {
+        true => modules.unwrap_or_default(),
+        false => problems.into_tokens(),
+    }
 }
 
-fn read(input: TokenStream) -> syn::Result<TokenStream> {
+fn read(input: TokenStream, problems: &mut Problems) -> Option<TokenStream> {
     let usage = "the path of a `signals.json` from the crate's root is allowed: `declare!(\"signals.json\")`";
-    let given: LitStr = syn::parse2(input).map_err(|error| syn::Error::new(error.span(), usage))?;
-    let refused = |error: &dyn std::fmt::Display| {
-        syn::Error::new(given.span(), format!("`{}`: {error}", given.value()))
+    let given: LitStr = match syn::parse2(input) {
+        Ok(given) => given,
+        Err(error) => {
+            problems.at_span(error.span(), usage);
+            return None;
+        }
     };
-    let root = env::var("CARGO_MANIFEST_DIR").map_err(|error| refused(&error))?;
-    let path = Path::new(&root).join(given.value());
-    let text = fs::read_to_string(&path).map_err(|error| refused(&format!("{error}; {usage}")))?;
-    let declared = Declarations::parse(&text).map_err(|error| refused(&error))?;
-    Ok(modules(&declared, &path.to_string_lossy(), given.span()))
+    let (name, span) = (given.value(), given.span());
+    let root = env::var("CARGO_MANIFEST_DIR").unwrap_or_default();
+    let path = Path::new(&root).join(&name);
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) => {
+            problems.at_span(span, format!("`{name}`: {error}; {usage}"));
+            return None;
+        }
+    };
+    let declared = match Declarations::parse(&text) {
+        Ok(declared) => declared,
+        Err(error) => {
+            for problem in error.problems() {
+                problems.at_span(span, format!("`{name}`: {problem}"));
+            }
+            return None;
+        }
+    };
+    refuse_names(&declared, &name, span, problems);
+    problems
+        .is_empty()
+        .then(|| modules(&declared, &name, &path.to_string_lossy(), span))
 }
 
-fn modules(declared: &Declarations, path: &str, span: Span) -> TokenStream {
+/// Refuses what Rust cannot name apart.
+fn refuse_names(declared: &Declarations, file: &str, span: Span, problems: &mut Problems) {
+    let types = signal::unnameable(&declared.signals);
+    let constants = queue::unnameable(&declared.queues);
+    for problem in types.into_iter().chain(constants) {
+        problems.at_span(span, format!("`{file}`: {problem}"));
+    }
+}
+
+fn modules(declared: &Declarations, file: &str, path: &str, span: Span) -> TokenStream {
+    let prefix = declared.default_prefix.as_deref();
     let signals = declared
         .signals
         .iter()
-        .map(|signal| signal_type(signal, declared.default_prefix.as_deref(), span));
+        .map(|signal| signal::structure(signal, prefix, span));
     let queues = declared
         .queues
         .iter()
-        .map(|queue| queue_constant(queue, span));
+        .map(|queue| queue::constant(queue, span));
+    let warnings = declared
+        .warnings
+        .iter()
+        .enumerate()
+        .map(|(n, text)| warning(n, file, text, span));
     quote! {
         // A change of the file compiles the crate anew.
-        const _: &[u8] = include_bytes!(#path);
+        const _: &[u8] = ::core::include_bytes!(#path);
+
+        #(#warnings)*
 
         /// The signals of the deployment.
+        #[allow(dead_code, unreachable_pub, reason = "the file is shared: each program uses its part of it")]
         pub mod signals {
             #(#signals)*
         }
 
         /// The queues of the deployment.
+        #[allow(dead_code, unreachable_pub, reason = "the file is shared: each program uses its part of it")]
         pub mod queues {
             #(#queues)*
         }
     }
 }
 
-fn signal_type(signal: &SignalDeclaration, prefix: Option<&str>, span: Span) -> TokenStream {
-    let (ident, name) = (Ident::new(&type_name(&signal.name), span), &signal.name);
-    let fields = signal
-        .arguments
-        .iter()
-        .map(|argument| field(argument, span));
-    let declaration = declaration(signal);
-    let doc = format!("The signal `{name}`.");
-    let prefix = match prefix {
-        Some(prefix) => quote!(::core::option::Option::Some(#prefix)),
-        None => quote!(::core::option::Option::None),
-    };
-    quote! {
-        #[doc = #doc]
-        #[derive(Clone, Debug, PartialEq, ::microagent::__private::serde::Serialize, ::microagent::__private::serde::Deserialize)]
-        #[serde(crate = "::microagent::__private::serde")]
-        pub struct #ident {
-            #(#fields)*
-        }
-
-        #[automatically_derived]
-        impl ::microagent::__private::Signal for #ident {
-            const NAME: &'static str = #name;
-            const PREFIX: ::core::option::Option<&'static str> = #prefix;
-
-            fn declaration() -> &'static ::microagent::__private::SignalDeclaration {
-                static DECLARED: ::microagent::__private::LazyLock<::microagent::__private::SignalDeclaration> =
-                    ::microagent::__private::LazyLock::new(|| #declaration);
-                &DECLARED
-            }
-        }
-    }
-}
-
-fn field(argument: &ArgumentDeclaration, span: Span) -> TokenStream {
-    let (ident, name) = (rust_name(&argument.name, span), &argument.name);
-    let doc = format!("The argument `{name}`.");
-    let of = field_type(&argument.types);
-    quote! {
-        #[doc = #doc]
-        pub #ident: #of,
-    }
-}
-
-/// The Rust type of a JSON type; `["x", "null"]` is an `Option`, other unions and what is undeclared are any value.
-fn field_type(types: &[JsonType]) -> TokenStream {
-    let one = |json: JsonType| match json {
-        JsonType::String => quote!(::std::string::String),
-        JsonType::Number => quote!(::microagent::__private::serde_json::Number),
-        JsonType::Boolean => quote!(bool),
-        JsonType::Array => quote!(::std::vec::Vec<::microagent::__private::serde_json::Value>),
-        JsonType::Object => {
-            quote!(::microagent::__private::serde_json::Map<::std::string::String, ::microagent::__private::serde_json::Value>)
-        }
-        JsonType::Null => quote!(()),
-    };
-    match types {
-        [single] => one(*single),
-        [JsonType::Null, other] | [other, JsonType::Null] => {
-            let other = one(*other);
-            quote!(::core::option::Option<#other>)
-        }
-        _ => quote!(::microagent::__private::serde_json::Value),
-    }
-}
-
-fn declaration(signal: &SignalDeclaration) -> TokenStream {
-    let (name, typed) = (&signal.name, signal.typed);
-    let arguments = signal.arguments.iter().map(|argument| {
-        let name = &argument.name;
-        let types = argument.types.iter().map(|json| match json {
-            JsonType::String => quote!(String),
-            JsonType::Number => quote!(Number),
-            JsonType::Boolean => quote!(Boolean),
-            JsonType::Array => quote!(Array),
-            JsonType::Object => quote!(Object),
-            JsonType::Null => quote!(Null),
-        });
-        quote! {
-            ::microagent::__private::ArgumentDeclaration {
-                name: ::std::string::String::from(#name),
-                types: ::std::vec![#(::microagent::__private::JsonType::#types),*],
-            }
-        }
-    });
-    quote! {
-        ::microagent::__private::SignalDeclaration {
-            name: ::std::string::String::from(#name),
-            arguments: ::std::vec![#(#arguments),*],
-            typed: #typed,
-        }
-    }
-}
-
-fn queue_constant(queue: &QueueDeclaration, span: Span) -> TokenStream {
-    let (ident, name) = (
-        Ident::new(&queue.name.to_ascii_uppercase(), span),
-        &queue.name,
+/// What deserves a look becomes the compiler's warning: stable Rust has no other way for a macro to warn than the use of
+/// something deprecated.
+fn warning(n: usize, file: &str, text: &str, span: Span) -> TokenStream {
+    let (name, note) = (
+        format_ident!("declarations_{n}"),
+        format!("`{file}`: {text}"),
     );
-    let exchange = queue
-        .exchange
-        .as_ref()
-        .map(|exchange| quote!(.with_exchange(#exchange)));
-    let topics = &queue.topics;
-    let topics = (!topics.is_empty())
-        .then(|| quote!(.with_topics(&[#(::std::borrow::Cow::Borrowed(#topics)),*])));
-    let doc = format!("The queue `{name}`.");
-    quote! {
-        #[doc = #doc]
-        pub const #ident: ::microagent::__private::Queue = ::microagent::__private::Queue::new(#name) #exchange #topics;
+    quote_spanned! {span=>
+        const _: () = {
+            #[deprecated(note = #note)]
+            const fn #name() {}
+            #name();
+        };
     }
 }
 
@@ -171,21 +120,62 @@ fn queue_constant(queue: &QueueDeclaration, span: Span) -> TokenStream {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_broken_file_is_named_with_the_place_and_what_is_allowed() {
+    /// What is said about a file with this text.
+    fn said_about(text: &str) -> (String, String) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("signals.json");
-        let broken = r#"{"signals": [{"name": "User", "providing_args": []}], "queues": [{"name": "mailer"}, {"name": "mailer"}]}"#;
-        fs::write(&path, broken).unwrap();
+        fs::write(&path, text).unwrap();
         let path = path.to_str().unwrap();
+        (expand(quote!(#path)).to_string(), path.to_owned())
+    }
 
-        let message = read(quote!(#path)).unwrap_err().to_string();
+    #[test]
+    fn every_problem_of_a_file_is_said_with_its_place_and_what_is_allowed() {
+        let broken = r#"{"signals": [{"name": "User", "providing_args": []}], "queues": [{"name": "mailer"}, {"name": "mailer"}]}"#;
+        let (said, path) = said_about(broken);
+        assert_eq!(said.matches("compile_error").count(), 2, "{said}");
         for part in [
-            path,
             "signals[0].name: `User` is no signal name",
             "queues[1]: `mailer` is declared by queues[0] already",
         ] {
-            assert!(message.contains(part), "`{part}` is missing: {message}");
+            assert!(
+                said.contains(&format!("`{path}`: {part}")),
+                "`{part}` is missing: {said}"
+            );
         }
+    }
+
+    #[test]
+    fn a_text_that_is_no_json_is_refused_with_line_and_column() {
+        let (said, _) = said_about("{\n  \"signals\": [,]\n}");
+        assert!(
+            said.contains("line 2, column 15: this is no JSON"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn names_that_rust_cannot_tell_apart_are_refused() {
+        let twins = r#"{"signals": [{"name": "a_1", "providing_args": []}, {"name": "a1", "providing_args": []},
+                                     {"name": "self", "providing_args": []}],
+                         "queues": [{"name": "_"}]}"#;
+        let (said, _) = said_about(twins);
+        for part in [
+            "signals `a_1` and `a1` would both be the type `A1`",
+            "signal `self` would be the type `Self`, which Rust has taken",
+            "queue `_` would be the constant `_`, which has no name",
+        ] {
+            assert!(said.contains(part), "`{part}` is missing: {said}");
+        }
+    }
+
+    #[test]
+    fn what_deserves_a_look_is_a_warning_of_the_compiler() {
+        let (said, path) = said_about(r#"{"jsonlib": "ujson", "signals": [], "queues": []}"#);
+        let note = format!("`{path}`: `jsonlib` names a Python module");
+        assert!(
+            said.contains("deprecated") && said.contains(&note),
+            "{said}"
+        );
     }
 }

@@ -1,12 +1,16 @@
 //! `#[derive(Signal)]`: a signal declared in code.
 
-use proc_macro2::TokenStream;
-use quote::quote;
-use syn::{Data, DeriveInput, Fields, LitStr};
+mod json_types;
+mod serde_options;
+
+use microagent_schema::{ArgumentDeclaration, SignalDeclaration, names};
+use proc_macro2::{Span, TokenStream};
+use syn::{Data, DeriveInput, Field, Fields, LitStr, meta::ParseNestedMeta};
 
 use crate::{
+    declaration,
     field::{snake_case, wire_name},
-    problems::Problems,
+    problems::{Problems, allowed, shown},
 };
 
 /// Expands the derive.
@@ -21,31 +25,19 @@ pub(crate) fn expand(item: TokenStream) -> TokenStream {
     if !problems.is_empty() {
         return problems.into_tokens();
     }
-    let (ident, name) = (&input.ident, &named.name);
-    let prefix = match &named.prefix {
-        Some(prefix) => quote!(::core::option::Option::Some(#prefix)),
-        None => quote!(::core::option::Option::None),
+    let signal = SignalDeclaration {
+        name: named.name,
+        arguments,
+        typed: true,
     };
-    quote! {
-        #[automatically_derived]
-        impl ::microagent::__private::Signal for #ident {
-            const NAME: &'static str = #name;
-            const PREFIX: ::core::option::Option<&'static str> = #prefix;
-
-            fn declaration() -> &'static ::microagent::__private::SignalDeclaration {
-                static DECLARED: ::microagent::__private::LazyLock<::microagent::__private::SignalDeclaration> =
-                    ::microagent::__private::LazyLock::new(|| {
-                        ::microagent::__private::SignalDeclaration::untyped(#name, [#(#arguments),*])
-                    });
-                &DECLARED
-            }
-        }
-    }
+    declaration::implementation(&input.ident, &signal, named.prefix.as_deref())
 }
 
 /// What the signal is called.
 struct Named {
     name: String,
+    /// Where the name comes from.
+    span: Span,
     prefix: Option<String>,
 }
 
@@ -53,48 +45,49 @@ impl Named {
     fn of(input: &DeriveInput, problems: &mut Problems) -> Self {
         let mut named = Self {
             name: snake_case(&input.ident.to_string()),
+            span: input.ident.span(),
             prefix: None,
         };
-        let mut span = input.ident.span();
-        for attribute in input
-            .attrs
-            .iter()
-            .filter(|attribute| attribute.path().is_ident("signal"))
-        {
-            let read = attribute.parse_nested_meta(|option| {
-                let value =
-                    |option: &syn::meta::ParseNestedMeta<'_>| option.value()?.parse::<LitStr>();
-                if option.path.is_ident("name") {
-                    let name = value(&option)?;
-                    span = name.span();
-                    named.name = name.value();
-                } else if option.path.is_ident("prefix") {
-                    let prefix = value(&option)?;
-                    microagent_schema::names::check_prefix(&prefix.value())
-                        .map_err(|error| syn::Error::new(prefix.span(), error))?;
-                    named.prefix = Some(prefix.value());
-                } else {
-                    return Err(option
-                        .error("`#[signal]` has no such option; allowed are `name` and `prefix`"));
-                }
-                Ok(())
-            });
-            problems.keep(read);
+        for attribute in &input.attrs {
+            if attribute.path().is_ident("signal") {
+                problems.keep(attribute.parse_nested_meta(|option| named.set(&option)));
+            }
         }
-        if let Err(error) = microagent_schema::names::check_signal(&named.name) {
-            problems.at_span(span, error);
+        if let Err(error) = names::check_signal(&named.name) {
+            problems.at_span(named.span, error);
         }
         named
     }
+
+    fn set(&mut self, option: &ParseNestedMeta<'_>) -> syn::Result<()> {
+        if option.path.is_ident("name") {
+            let name: LitStr = option.value()?.parse()?;
+            (self.name, self.span) = (name.value(), name.span());
+        } else if option.path.is_ident("prefix") {
+            let prefix: LitStr = option.value()?.parse()?;
+            names::check_prefix(&prefix.value())
+                .map_err(|error| syn::Error::new(prefix.span(), error))?;
+            self.prefix = Some(prefix.value());
+        } else {
+            let said = shown(&option.path);
+            let message = format!(
+                "`#[signal]` has no option `{said}`; {}",
+                allowed(&said, &["name", "prefix"])
+            );
+            return Err(option.error(message));
+        }
+        Ok(())
+    }
 }
 
-fn arguments(input: &DeriveInput, problems: &mut Problems) -> Vec<String> {
+fn arguments(input: &DeriveInput, problems: &mut Problems) -> Vec<ArgumentDeclaration> {
     if !input.generics.params.is_empty() {
         problems.at(
             &input.generics,
             "a signal has no generic parameters: its name stands for one structure",
         );
     }
+    serde_options::check_struct(&input.attrs, problems);
     let Data::Struct(data) = &input.data else {
         problems.at(
             &input.ident,
@@ -102,24 +95,26 @@ fn arguments(input: &DeriveInput, problems: &mut Problems) -> Vec<String> {
         );
         return Vec::new();
     };
-    match &data.fields {
-        Fields::Named(fields) => {
-            let names = fields
-                .named
-                .iter()
-                .filter_map(|field| Some((wire_name(field.ident.as_ref()?), field)));
-            names
-                .map(|(name, field)| {
-                    if let Err(error) = microagent_schema::names::check_argument(&name) {
-                        problems.at(&field.ident, error);
-                    }
-                    name
-                })
-                .collect()
-        }
-        _ => {
-            problems.at(&input.ident, "a signal's fields have names: they are its arguments; without any, write `struct Started {}`");
-            Vec::new()
-        }
+    let Fields::Named(fields) = &data.fields else {
+        problems.at(&input.ident, "a signal's fields have names: they are its arguments; without any, write `struct Started {}`");
+        return Vec::new();
+    };
+    fields
+        .named
+        .iter()
+        .filter_map(|field| argument(field, problems))
+        .collect()
+}
+
+fn argument(field: &Field, problems: &mut Problems) -> Option<ArgumentDeclaration> {
+    let name = wire_name(field.ident.as_ref()?);
+    if let Err(error) = names::check_argument(&name) {
+        problems.at(&field.ident, error);
     }
+    let by_type = serde_options::check_field(&field.attrs, &name, problems);
+    let types = match by_type {
+        true => json_types::of(&field.ty),
+        false => Vec::new(),
+    };
+    Some(ArgumentDeclaration { name, types })
 }

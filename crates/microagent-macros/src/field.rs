@@ -10,9 +10,10 @@ pub(crate) fn wire_name(field: &Ident) -> String {
 
 /// A Rust name for a name on the wire: keywords become raw identifiers. Declarations refuse those that cannot.
 pub(crate) fn rust_name(wire: &str, span: Span) -> Ident {
+    // A keyword since edition 2024 that the parser does not count as one; raw, it is the same name in every edition.
     match syn::parse_str::<Ident>(wire) {
-        Ok(_) => Ident::new(wire, span),
-        Err(_) => Ident::new_raw(wire, span),
+        Ok(_) if wire != "gen" => Ident::new(wire, span),
+        _ => Ident::new_raw(wire, span),
     }
 }
 
@@ -73,6 +74,8 @@ mod tests {
     fn keywords_become_raw_names() {
         let span = Span::call_site();
         assert_eq!(rust_name("user_id", span), Ident::new("user_id", span));
-        assert_eq!(rust_name("type", span), Ident::new_raw("type", span));
+        for keyword in ["type", "gen"] {
+            assert_eq!(rust_name(keyword, span), Ident::new_raw(keyword, span));
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! is allowed. Generated code names `::microagent::__private` and nothing else; users depend on the crate `microagent`.
 
 mod agent;
+mod declaration;
 mod declare;
 mod derive;
 mod field;
