@@ -153,8 +153,16 @@ impl Error {
         self
     }
 
-    /// A second error that says the same, without the source.
-    pub(crate) fn again(&self) -> Self {
+    /// The same error for another who has to know: kind, text and advice, without the source.
+    ///
+    /// ```
+    /// use microagent_core::{Error, ErrorKind};
+    ///
+    /// let error = Error::new(ErrorKind::Unavailable, "the server is away");
+    /// assert_eq!(error.again().to_string(), error.to_string());
+    /// ```
+    #[must_use]
+    pub fn again(&self) -> Self {
         Self::new(self.kind(), self.0.message.clone()).with_advice(self.advice())
     }
 
