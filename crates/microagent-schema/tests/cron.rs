@@ -431,10 +431,8 @@ fn python_combines_day_of_month_and_day_of_week_by_its_version() {
             .unwrap()
             .ends_with("; before 1.8.1 a day must match both day of month and day of week there")
     );
-    assert!(
-        in_python("0 0 */2 * 1").unwrap().ends_with(
-            "; since 1.8.1 a day need only match one of day of month and day of week there"
-        )
-    );
+    assert!(in_python("0 0 */2 * 1").unwrap().ends_with(
+        "; since 1.8.1 a day need only match one of day of month and day of week there"
+    ));
     assert_eq!(in_python("0 0 13 * *"), None);
 }
