@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     sync::{
+        Arc,
         atomic::{AtomicUsize, Ordering},
         mpsc::{self, Receiver, RecvTimeoutError, Sender},
     },
@@ -60,8 +61,9 @@ pub(crate) fn output_of(mut command: Command, arguments: &[&str]) -> (Option<i32
     (status.code(), text(stdout), text(stderr))
 }
 
-/// A folder with the settings of a group.
-pub(crate) struct Folder(tempfile::TempDir);
+/// A folder with the settings of a group; it is removed when nobody has it any more.
+#[derive(Clone)]
+pub(crate) struct Folder(Arc<tempfile::TempDir>);
 
 impl Folder {
     /// The group of these `[agent.*]` tables, in the test program.
@@ -72,7 +74,7 @@ impl Folder {
 
     /// A folder with this settings file.
     pub(crate) fn with(settings: &str) -> Self {
-        let folder = Self(tempfile::tempdir().unwrap());
+        let folder = Self(Arc::new(tempfile::tempdir().unwrap()));
         fs::write(folder.path("settings.toml"), settings).unwrap();
         folder
     }
@@ -185,12 +187,6 @@ impl Group {
         }
     }
 
-    /// The folder of a group that has ended.
-    pub(crate) fn into_folder(mut self) -> Folder {
-        let nothing = Folder(tempfile::tempdir().unwrap());
-        std::mem::replace(&mut self.folder, nothing)
-    }
-
     /// Kills the supervisor, and waits until nothing of the group is left.
     pub(crate) fn kill_supervisor(&mut self, within: Duration) {
         self.supervisor.kill().unwrap();
@@ -236,7 +232,7 @@ impl Group {
 
     /// Every line so far, to read.
     pub(crate) fn log(&self) -> String {
-        format!("\n{}", self.seen.join("\n"))
+        format!("{}\n{}", self.folder.settings(), self.seen.join("\n"))
     }
 }
 

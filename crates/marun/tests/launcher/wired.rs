@@ -33,7 +33,7 @@ fn run(group: &Group, line: &str) -> (Option<i32>, String, String) {
 fn stop(mut group: Group) -> Folder {
     group.signal(Signal::INT);
     assert_eq!(group.wait_for_end(), Some(0), "{}", group.log());
-    group.into_folder()
+    group.folder.clone()
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn a_group_starts_where_one_was_killed() {
     let mut group = Group::start(WIRED);
     group.wait_until_ready();
     group.kill_supervisor(Duration::from_secs(1));
-    let mut group = Group::run(marun(), group.into_folder(), &[]);
+    let mut group = Group::run(marun(), group.folder.clone(), &[]);
     group.wait_until_ready();
     assert_eq!(run(&group, "signal call ask n:=1").0, Some(0));
     stop(group);
