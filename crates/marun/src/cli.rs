@@ -44,6 +44,9 @@ pub(crate) enum Command {
     /// Send to queues, or look at them
     #[command(subcommand)]
     Queue(Queue),
+    /// Ask when a schedule fires
+    #[command(subcommand)]
+    Cron(Cron),
 }
 
 #[derive(Debug, Args)]
@@ -176,6 +179,29 @@ pub(crate) struct BrokerSource {
     pub(crate) settings: Option<PathBuf>,
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum Cron {
+    /// Print the next times of a schedule, in UTC, one a line
+    Explain(CronExplain),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CronExplain {
+    /// The schedule in quotes: minute, hour, day of month, month and day of week, or a nickname like @daily
+    // A field may be wrongly negative; then the schedule says so, and not the command line.
+    #[arg(allow_hyphen_values = true)]
+    pub(crate) spec: String,
+    /// The time zone by whose clock it fires, an IANA name
+    #[arg(long, default_value = "UTC", value_name = "ZONE")]
+    pub(crate) tz: String,
+    /// The instant to start after, such as 2026-02-01T00:00:00Z [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<String>,
+    /// How many
+    #[arg(short = 'n', default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) count: u32,
+}
+
 impl Cli {
     /// Parses the arguments of the process, the program's name first.
     pub(crate) fn parse_args(arguments: Vec<OsString>) -> Result<Self, clap::Error> {
@@ -185,12 +211,13 @@ impl Cli {
 
 /// `marun settings.toml` means `marun run settings.toml`.
 fn with_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
-    const KNOWN: [&str; 10] = [
+    const KNOWN: [&str; 11] = [
         "run",
         "check",
         "info",
         "signal",
         "queue",
+        "cron",
         "help",
         "-h",
         "--help",

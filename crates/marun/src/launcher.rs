@@ -112,6 +112,7 @@ impl Launcher {
             Command::Info { files, json } => command::info::info(&files, json, &self.agents),
             Command::Signal(signal) => command::signal::run(signal),
             Command::Queue(queue) => command::queue::run(queue),
+            Command::Cron(cron) => command::cron::run(cron),
         })
     }
 }

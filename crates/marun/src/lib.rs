@@ -23,7 +23,7 @@
 //!
 //! ```text
 //! launcher.rs     arguments → cli.rs (for people) | hidden.rs (among our processes)
-//! command/        run, check, info, signal, queue
+//! command/        run, check, info, signal, queue, cron
 //! settings/       file → tree with places → checked keys
 //! plan/           settings → programs found and asked → all that will run; after it nothing can be misconfigured
 //! hub.rs          the hubs of `local:` that the group needs

@@ -1,7 +1,8 @@
 //! What each command of the command line does: `run`, `check` and `info` work on a plan; `signal` and `queue` on the
-//! bus or broker that `source` connects. Results go to standard output, everything else to standard error.
+//! bus or broker that `source` connects; `cron` on nothing but its arguments. Results go to standard output, everything else to standard error.
 
 pub(crate) mod check;
+pub(crate) mod cron;
 mod fields;
 pub(crate) mod info;
 pub(crate) mod queue;

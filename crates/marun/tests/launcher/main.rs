@@ -6,6 +6,7 @@
 )]
 
 mod commands;
+mod cron;
 mod group;
 mod lifecycle;
 mod output;
