@@ -28,8 +28,8 @@ pub use agent::{
     RetryPolicy, RunningAgent, Sender, Shutdown, SignalName, Taken, Wiring,
 };
 pub use broker::{
-    Broker, BrokerOptions, Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, NamedQueue, QueueBroker,
-    Route, SendOptions, Sending, header,
+    Broker, BrokerOptions, Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Lease, NamedQueue,
+    QueueBroker, Route, SendOptions, Sending, header,
 };
 pub use bus::{Bus, BusEvent, BusOptions, Gap, NamedSignal, Published, Receivers, SignalBus};
 pub use channel::{Channel, DEFAULT_PREFIX, pattern_matches};

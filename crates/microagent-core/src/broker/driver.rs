@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
+use super::Lease;
 use crate::{Delivery, Error, ErrorKind, Queue, Result};
 
 /// Headers that travel with a dead letter, where the driver has headers.
@@ -111,6 +112,23 @@ pub trait QueueBroker: Send + Sync + fmt::Debug + 'static {
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable), [`Refused`](crate::ErrorKind::Refused), [`Closed`](crate::ErrorKind::Closed).
     async fn declare(&self, queue: &Queue) -> Result<()>;
+
+    /// Takes a key for a holder, or prolongs what the holder has: until `ttl` from now, by the server's clock. All
+    /// processes that share the server compete for it; of those that ask at once one gets it. It ends by itself, and
+    /// by nothing else, the end of the holder's process included.
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) (not confirmed: the holder may or may not have it),
+    /// [`Closed`](crate::ErrorKind::Closed); [`Unsupported`](crate::ErrorKind::Unsupported) without
+    /// [`Caps::leases`], which is what a driver answers that does not implement it.
+    async fn lease(&self, key: &str, holder: &str, ttl: Duration) -> Result<Lease> {
+        let _ = (holder, ttl);
+        let text = format!(
+            "the driver of `{}` has no leases: `{key}` cannot be taken",
+            self.address()
+        );
+        Err(Error::new(ErrorKind::Unsupported, text))
+    }
 
     /// What this driver can do.
     fn caps(&self) -> Caps;
@@ -238,6 +256,8 @@ pub struct Caps {
     pub durable: bool,
     /// Another process can consume what this one sent.
     pub shared: bool,
+    /// Keys can be [leased](QueueBroker::lease), which schedules that run `once` need.
+    pub leases: bool,
     /// The largest body in bytes.
     pub max_payload: usize,
 }

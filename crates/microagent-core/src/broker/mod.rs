@@ -3,6 +3,7 @@
 mod absent;
 mod driver;
 mod handle;
+mod lease;
 mod send;
 
 pub(crate) use absent::AbsentBroker;
@@ -10,4 +11,5 @@ pub use driver::{
     Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, QueueBroker, Route, SendOptions, header,
 };
 pub use handle::{Broker, BrokerOptions, NamedQueue};
+pub use lease::Lease;
 pub use send::Sending;

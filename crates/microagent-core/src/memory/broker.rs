@@ -7,7 +7,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use async_trait::async_trait;
@@ -23,7 +23,7 @@ use super::{
     server::{Server, locked},
 };
 use crate::{
-    Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Delivery, Error, ErrorKind, Message, Queue,
+    Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Delivery, Error, ErrorKind, Lease, Message, Queue,
     QueueBroker, Result, Route, SendOptions, Settle, Settled, Settlement, header,
     ledger::{ConsumerId, Entry, Ledger, MessageId, PeerId, Place},
 };
@@ -36,6 +36,7 @@ const CAPS: Caps = Caps {
     native: false,
     durable: false,
     shared: false,
+    leases: true,
     max_payload: DEFAULT_MAX_PAYLOAD,
 };
 
@@ -59,8 +60,7 @@ const CAPS: Caps = Caps {
 /// ```
 #[derive(Debug)]
 pub struct MemoryBroker {
-    /// Keeps a named server alive.
-    _server: Arc<Server>,
+    server: Arc<Server>,
     queues: Arc<Queues>,
     peer: PeerId,
     address: String,
@@ -88,7 +88,7 @@ impl MemoryBroker {
         let queues = server.queues.clone();
         let peer = PeerId(queues.state().new_id());
         Self {
-            _server: server,
+            server,
             queues,
             peer,
             address: options.address(),
@@ -192,6 +192,11 @@ impl QueueBroker for MemoryBroker {
         self.check_open()?;
         self.queues.state().ledger.line(queue.name());
         Ok(())
+    }
+
+    async fn lease(&self, key: &str, holder: &str, ttl: Duration) -> Result<Lease> {
+        self.check_open()?;
+        Ok(self.server.leases.ask(key, holder, ttl))
     }
 
     fn caps(&self) -> Caps {

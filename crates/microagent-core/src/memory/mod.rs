@@ -4,6 +4,7 @@
 
 mod broker;
 mod bus;
+mod leases;
 mod server;
 
 use std::sync::Arc;

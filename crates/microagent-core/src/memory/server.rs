@@ -5,13 +5,14 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
-use super::{broker::Queues, bus::Subscriptions};
+use super::{broker::Queues, bus::Subscriptions, leases::Leases};
 
-/// One server: all subscriptions and all queues.
+/// One server: all subscriptions, queues and leases.
 #[derive(Debug, Default)]
 pub(super) struct Server {
     pub(super) subscriptions: Subscriptions,
     pub(super) queues: Arc<Queues>,
+    pub(super) leases: Leases,
 }
 
 static NAMED: Mutex<Option<HashMap<String, Weak<Server>>>> = Mutex::new(None);

@@ -93,6 +93,12 @@ macro_rules! broker_suite {
                 closing_one_leaves_the_others,
                 messages_outlive_all_connections,
             ]);
+            $crate::__clauses!(broker_suite::leases, BrokerServer, $time, BrokerSuiteServer, $attributes, [
+                a_lease_is_with_one_holder,
+                a_holder_prolongs_its_lease,
+                a_lease_ends_by_itself,
+                one_of_many_gets_the_lease,
+            ]);
             $crate::__clauses!(broker_suite::load, BrokerServer, $time, BrokerSuiteServer, $attributes, [
                 a_thousand_through_two_consumers,
                 concurrent_senders_lose_nothing,

@@ -16,6 +16,7 @@ mod server;
 pub mod closing;
 pub mod consuming;
 pub mod crashing;
+pub mod leases;
 pub mod load;
 pub mod options;
 pub mod settling;

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
 use microagent_core::{
-    Caps, ConsumeOptions, Delivery, MemoryBroker, MemoryOptions, Message, Queue, QueueBroker,
-    Result, Route, SendOptions, Settle, Settled, Settlement,
+    Caps, ConsumeOptions, Delivery, Lease, MemoryBroker, MemoryOptions, Message, Queue,
+    QueueBroker, Result, Route, SendOptions, Settle, Settled, Settlement,
 };
 use microagent_testing::BrokerServer;
 
@@ -31,6 +31,9 @@ pub(crate) enum Fault {
     CrashesSilently,
     SuspectsNobody,
     CountsOneMore,
+    LeasesToAll,
+    LeasesForEver,
+    LeasesUnprolonged,
 }
 
 pub(crate) struct BrokenServer {
@@ -128,6 +131,18 @@ impl QueueBroker for BrokenBroker {
 
     async fn declare(&self, queue: &Queue) -> Result<()> {
         self.inner.declare(queue).await
+    }
+
+    async fn lease(&self, key: &str, holder: &str, ttl: Duration) -> Result<Lease> {
+        match self.fault {
+            Fault::LeasesToAll => Ok(Lease::Granted),
+            Fault::LeasesUnprolonged => {
+                let another = format!("{holder} {:x}", fastrand::u128(..));
+                self.inner.lease(key, &another, ttl).await
+            }
+            Fault::LeasesForEver => self.inner.lease(key, holder, Duration::MAX).await,
+            _ => self.inner.lease(key, holder, ttl).await,
+        }
     }
 
     fn caps(&self) -> Caps {

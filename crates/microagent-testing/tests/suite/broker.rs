@@ -2,7 +2,9 @@
 
 use std::future::Future;
 
-use microagent_testing::broker_suite::{closing, consuming, crashing, load, options, settling};
+use microagent_testing::broker_suite::{
+    closing, consuming, crashing, leases, load, options, settling,
+};
 
 use crate::{
     broken_broker::{BrokenServer, Fault},
@@ -120,6 +122,18 @@ fn options_that_are_ignored() {
         options::unknown_consumer_options_are_refused,
     );
     noticed(Fault::IgnoresSizes, options::too_large_is_refused);
+}
+
+#[test]
+fn leases_that_are_none() {
+    noticed(Fault::LeasesToAll, leases::a_lease_is_with_one_holder);
+    noticed(Fault::LeasesToAll, leases::a_holder_prolongs_its_lease);
+    noticed(Fault::LeasesToAll, leases::one_of_many_gets_the_lease);
+    noticed(
+        Fault::LeasesUnprolonged,
+        leases::a_holder_prolongs_its_lease,
+    );
+    noticed(Fault::LeasesForEver, leases::a_lease_ends_by_itself);
 }
 
 #[test]

@@ -31,6 +31,7 @@ fn clauses_of_brokers() {
     is_listed(list, include_str!("../../src/broker_suite/closing.rs"));
     is_listed(list, include_str!("../../src/broker_suite/consuming.rs"));
     is_listed(list, include_str!("../../src/broker_suite/crashing.rs"));
+    is_listed(list, include_str!("../../src/broker_suite/leases.rs"));
     is_listed(list, include_str!("../../src/broker_suite/load.rs"));
     is_listed(list, include_str!("../../src/broker_suite/options.rs"));
     is_listed(

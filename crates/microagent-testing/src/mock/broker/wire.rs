@@ -9,13 +9,14 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::{BoxStream, Stream};
 use microagent_core::{
-    Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Delivery, Error, ErrorKind, Message, Queue,
+    Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Delivery, Error, ErrorKind, Lease, Message, Queue,
     QueueBroker, Result, Route, SendOptions, Settle, Settled, Settlement,
 };
 use tokio::sync::{mpsc, oneshot};
@@ -194,10 +195,16 @@ impl QueueBroker for Connection {
         self.check_open()
     }
 
+    /// Always granted: what runs once, runs in the test.
+    async fn lease(&self, _key: &str, _holder: &str, _ttl: Duration) -> Result<Lease> {
+        self.check_open()?;
+        Ok(Lease::Granted)
+    }
+
     fn caps(&self) -> Caps {
         let mut caps = Caps::default();
         (caps.headers, caps.delay, caps.exchanges) = (true, true, true);
-        (caps.keys, caps.native) = (true, true);
+        (caps.keys, caps.native, caps.leases) = (true, true, true);
         caps.max_payload = DEFAULT_MAX_PAYLOAD;
         caps
     }

@@ -1,0 +1,89 @@
+//! A key is held by one holder at a time, for its time; without the capability it cannot be had.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use microagent_core::{ErrorKind, Lease, QueueBroker};
+
+use super::{
+    BrokerServer,
+    post::{Office, Post},
+};
+use crate::suite::{QUIET, eventually, unique};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Of two connections that ask one gets the key, and the other hears for how long; without the capability asking is
+/// refused.
+pub async fn a_lease_is_with_one_holder<S: BrokerServer>(server: S) {
+    let post = Post::of(server);
+    let (here, there, key) = (post.connect().await, post.connect().await, unique("key"));
+    if !here.driver.caps().leases {
+        let refused = here.driver.lease(&key, "one", MINUTE).await;
+        let error = refused.expect_err("a driver without leases refuses");
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+        assert!(error.to_string().contains(&key), "`{error}` names no key");
+        return;
+    }
+    assert_eq!(ask(&here, &key, "one", MINUTE).await, Lease::Granted);
+    match ask(&there, &key, "two", MINUTE).await {
+        Lease::Held { left } => assert!(left > MINUTE / 2 && left <= MINUTE, "{left:?} left"),
+        Lease::Granted => panic!("the key is held"),
+    }
+    let other = unique("key");
+    assert_eq!(ask(&there, &other, "two", MINUTE).await, Lease::Granted);
+}
+
+/// Whoever holds a key may ask again, from any connection, and then has it for the new time.
+pub async fn a_holder_prolongs_its_lease<S: BrokerServer>(server: S) {
+    let post = Post::of(server);
+    let (here, there, key) = (post.connect().await, post.connect().await, unique("key"));
+    if !here.driver.caps().leases {
+        return;
+    }
+    assert_eq!(ask(&here, &key, "one", QUIET).await, Lease::Granted);
+    assert_eq!(ask(&there, &key, "one", MINUTE).await, Lease::Granted);
+    tokio::time::sleep(QUIET + QUIET).await;
+    let asked = ask(&there, &key, "two", MINUTE).await;
+    assert!(matches!(asked, Lease::Held { .. }), "{asked:?}");
+}
+
+/// A lease ends by itself, and not before its time; its holder's end does not end it.
+pub async fn a_lease_ends_by_itself<S: BrokerServer>(server: S) {
+    let post = Post::of(server);
+    let (here, there, key) = (post.connect().await, post.connect().await, unique("key"));
+    if !here.driver.caps().leases {
+        return;
+    }
+    assert_eq!(ask(&here, &key, "one", 2 * QUIET).await, Lease::Granted);
+    here.close().await;
+    let asked = ask(&there, &key, "two", MINUTE).await;
+    assert!(matches!(asked, Lease::Held { .. }), "{asked:?}");
+    let asks = || ask(&there, &key, "two", MINUTE);
+    eventually(post.patience, "the lease", Lease::Granted, asks).await;
+}
+
+/// Of many that ask at the same time one gets the key.
+pub async fn one_of_many_gets_the_lease<S: BrokerServer>(server: S) {
+    let post = Post::of(server);
+    let (here, there) = (post.connect().await, post.connect().await);
+    if !here.driver.caps().leases {
+        return;
+    }
+    for round in 0..20 {
+        let key = unique("key");
+        let holders: Vec<_> = (0..8).map(|n| format!("holder {n}")).collect();
+        let asked = holders.iter().enumerate().map(|(n, holder)| {
+            let office = if n % 2 == 0 { &here } else { &there };
+            ask(office, &key, holder, MINUTE)
+        });
+        let answers = join_all(asked).await;
+        let granted = answers.iter().filter(|lease| **lease == Lease::Granted);
+        assert_eq!(granted.count(), 1, "round {round}: {answers:?}");
+    }
+}
+
+async fn ask<B: QueueBroker>(office: &Office<B>, key: &str, holder: &str, ttl: Duration) -> Lease {
+    let asked = office.driver.lease(key, holder, ttl).await;
+    asked.expect("an answer about the lease")
+}
