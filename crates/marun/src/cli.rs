@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 /// Runs MicroAgent agents, each in its own process, started and stopped together.
 #[derive(Debug, Parser)]
@@ -209,33 +209,24 @@ impl Cli {
     }
 }
 
-/// `marun settings.toml` means `marun run settings.toml`.
+/// `marun settings.toml` means `marun run settings.toml`. A bare word is no settings file, so it is a mistyped command.
 fn with_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
-    const KNOWN: [&str; 11] = [
-        "run",
-        "check",
-        "info",
-        "signal",
-        "queue",
-        "cron",
-        "help",
-        "-h",
-        "--help",
-        "-V",
-        "--version",
-    ];
-    if let Some(first) = arguments.get(1)
-        && !KNOWN.iter().any(|known| first == known)
+    if let Some(first) = arguments.get(1).map(|first| first.to_string_lossy())
+        && !is_command_or_help(&first)
+        && (first.starts_with('-') || first.contains(['.', '/']))
     {
         arguments.insert(1, "run".into());
     }
     arguments
 }
 
+fn is_command_or_help(word: &str) -> bool {
+    matches!(word, "-h" | "--help" | "-V" | "--version")
+        || Cli::command().find_subcommand(word).is_some()
+}
+
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     fn parse(line: &str) -> Result<Cli, clap::Error> {
@@ -255,6 +246,15 @@ mod tests {
             let arguments = vec!["marun".into(), name];
             assert_eq!(with_command(arguments.clone()), arguments);
         }
+    }
+
+    #[test]
+    fn a_mistyped_command_is_no_settings_file() {
+        let error = parse("chek s.toml").unwrap_err().to_string();
+        assert!(
+            error.contains("'chek'") && error.contains("'check'"),
+            "{error}"
+        );
     }
 
     #[test]

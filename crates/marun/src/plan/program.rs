@@ -55,7 +55,7 @@ fn folders(search: Search) -> Vec<PathBuf> {
 /// Why this is no program that can run.
 fn problem(path: &Path) -> Option<&'static str> {
     match path.metadata() {
-        Err(_) => Some("does not exist"),
+        Err(_) => Some("does not exist; is it built?"),
         Ok(meta) if !meta.is_file() => Some("is no file"),
         Ok(meta) if meta.permissions().mode() & 0o111 == 0 => Some("is not executable"),
         Ok(_) => None,
@@ -83,7 +83,7 @@ mod tests {
         assert!(
             find("./walk.sh")
                 .unwrap_err()
-                .ends_with("walk.sh does not exist")
+                .ends_with("walk.sh does not exist; is it built?")
         );
         let absolute = folder.path().to_str().unwrap();
         assert!(find(absolute).unwrap_err().ends_with("is no file"));

@@ -74,7 +74,8 @@ impl Section {
         let Some(node) = self.take(key) else {
             return Ok(None);
         };
-        let wanted = "must be an array of strings, the program first";
+        let wanted =
+            "must be an array of strings, the program first: [\"python3\", \"-m\", \"legacy\"]";
         let Value::Array(items) = node.value else {
             return Err(node.place.error(wanted));
         };

@@ -77,7 +77,7 @@ fn a_program_that_is_none() {
         &[":2: agent.a.backend: ", "`program = …`"],
     );
     let cases = [
-        ("./none", "/none does not exist"),
+        ("./none", "/none does not exist; is it built?"),
         ("./settings.toml", "is not executable"),
         ("no-such-program", "neither beside the launcher nor in PATH"),
         ("true", "is no program with agents"),
@@ -156,6 +156,31 @@ fn a_dsn_that_is_none() {
         "[bus.main]\ndsn = 'memory://'\nprefix = 'a:b'\n{wired}"
     ));
     refused(&folder, &[":4: bus.main.prefix: ", "a:b"]);
+}
+
+/// What a program is built without, only the program can know.
+#[test]
+fn a_dsn_whose_driver_is_not_compiled_in() {
+    let told = "the driver of `mail://` is not compiled in: switch on the feature `mail`";
+    let answer = format!(
+        r#"{{"protocol": 1, "agents": [], "refused_buses": {{}}, "refused_brokers": {{"mail://x": "{told}"}}}}"#
+    );
+    let folder = Folder::with(
+        "program = './lean.sh'
+        [broker.main]
+        dsn = 'mail://x'
+        [agent.a]
+        backend = 'Mailer'
+        broker = 'main'
+        ",
+    );
+    fs::write(folder.path("answer.json"), answer).unwrap();
+    script(
+        &folder,
+        "lean.sh",
+        "cat >/dev/null; cat \"$(dirname \"$0\")/answer.json\"",
+    );
+    refused(&folder, &[":3: broker.main.dsn: ", told]);
 }
 
 #[test]
