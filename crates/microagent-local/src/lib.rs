@@ -3,10 +3,12 @@
 //! One process owns the folder and hosts the hub; the others reach it over a Unix socket in that folder. It decides no
 //! outcome and calls no handler, and it is not a distributed system: past one machine, change the DSN.
 
+mod client;
 mod host;
 mod hub;
 mod options;
 mod protocol;
 mod store;
 
+pub use client::{Host, LocalBroker, LocalBus};
 pub use options::LocalOptions;

@@ -91,10 +91,7 @@ fn put_request(out: &mut BytesMut, request: &Requested) {
             out.put_u32_le(*sub);
             put_bytes(out, pattern.as_bytes());
         }
-        Requested::Unsubscribe { sub } => {
-            out.put_u8(3);
-            out.put_u32_le(*sub);
-        }
+        Requested::Unsubscribe { sub } => put_numbered(out, 3, *sub),
         Requested::Send {
             queue,
             payload,
@@ -135,17 +132,21 @@ fn put_request(out: &mut BytesMut, request: &Requested) {
             out.put_u64_le(*message);
             put_settlement(out, settlement);
         }
-        Requested::Length { queue } => {
-            out.put_u8(8);
-            put_bytes(out, queue.as_bytes());
-        }
-        Requested::Declare { queue } => {
-            out.put_u8(9);
-            put_bytes(out, queue.as_bytes());
-        }
+        Requested::Length { queue } => put_named(out, 8, queue),
+        Requested::Declare { queue } => put_named(out, 9, queue),
         Requested::Goodbye => out.put_u8(10),
         Requested::Flush => out.put_u8(11),
     }
+}
+
+fn put_named(out: &mut BytesMut, kind: u8, name: &str) {
+    out.put_u8(kind);
+    put_bytes(out, name.as_bytes());
+}
+
+fn put_numbered(out: &mut BytesMut, kind: u8, number: u32) {
+    out.put_u8(kind);
+    out.put_u32_le(number);
 }
 
 fn put_settlement(out: &mut BytesMut, settlement: &Settled) {

@@ -33,6 +33,10 @@ impl<W: AsyncWrite + Unpin, C> SendBuffer<W, C> {
         self.bytes.len() >= FULL
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     /// Adds a frame, which goes out with the next flush.
     pub(crate) fn put<F>(&mut self, frame: F) -> io::Result<()>
     where

@@ -11,6 +11,7 @@ use std::{
 use bytes::Bytes;
 use microagent_core::{Error, ErrorKind, Result};
 
+#[cfg(test)]
 mod memory;
 mod sqlite;
 mod writer;
@@ -18,6 +19,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
 pub(crate) use memory::MemoryStore;
 pub(crate) use sqlite::SqliteStore;
 pub(crate) use writer::Writer;
@@ -133,6 +135,7 @@ fn grown(mut headers: Headers, more: &Headers) -> Headers {
 }
 
 /// The instant in the store's resolution, which is a millisecond: never earlier than asked for, never before 1970.
+#[cfg(test)]
 fn whole_millis(instant: SystemTime) -> SystemTime {
     instant_at(millis_of(instant))
 }
@@ -152,6 +155,7 @@ fn instant_at(millis: i64) -> SystemTime {
         .unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
+#[cfg(test)]
 fn payload_size(body: &Body) -> u32 {
     u32::try_from(body.payload.len()).unwrap_or(u32::MAX)
 }

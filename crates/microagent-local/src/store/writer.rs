@@ -52,6 +52,7 @@ impl Writer {
 
     /// A writer that commits before the call returns: for stores that do not wait, where time is virtual and would run
     /// ahead of a thread.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for tests in virtual time"))]
     pub(crate) fn inline(store: impl Store) -> Self {
         Self(Front::Inline(Mutex::new(Some(Box::new(store)))))
     }

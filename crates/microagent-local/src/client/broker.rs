@@ -1,0 +1,158 @@
+//! The broker of `local:`.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use microagent_core::{
+    Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Delivery, Error, ErrorKind, Queue, QueueBroker,
+    Result, Route, SendOptions,
+};
+
+use super::{
+    deliveries::Deliveries,
+    session::{Session, text},
+};
+use crate::{
+    LocalOptions,
+    protocol::{MAX_HEADERS, Requested},
+};
+
+/// The durable queues of a folder.
+///
+/// A message is on the disk when [`send`](QueueBroker::send) returns. All handles of a process on one folder share a
+/// connection; to the hub they are one consuming process.
+///
+/// ```
+/// use futures_util::StreamExt;
+/// use microagent_core::{ConsumeOptions, Queue, QueueBroker};
+/// use microagent_local::{LocalBroker, LocalOptions};
+///
+/// const MAILER: Queue = Queue::new("mailer");
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let folder = tempfile::tempdir()?;
+/// let options = LocalOptions::parse(&format!("local:{}", folder.path().display()))?;
+///
+/// let broker = LocalBroker::connect(&options).await?;
+/// broker.send(&MAILER.into(), r#"{"text":"hi"}"#.into(), Default::default()).await?;
+/// broker.close().await?;
+///
+/// let later = LocalBroker::connect(&options).await?;
+/// let mut mails = later.consume(&MAILER, ConsumeOptions::with_prefetch(8)).await?;
+/// let mail = mails.next().await.expect("a broker that is open");
+/// assert_eq!(mail.message().payload(), r#"{"text":"hi"}"#);
+/// mail.ack().await?;
+/// # later.close().await?;
+/// # Ok::<(), microagent_core::Error>(()) }).unwrap();
+/// ```
+#[derive(Debug)]
+pub struct LocalBroker {
+    session: Arc<Session>,
+    address: String,
+}
+
+impl LocalBroker {
+    /// Connects to the folder's hub, and hosts it where nobody does. A hub that hangs is no error: the connection keeps
+    /// trying, on the runtime on which this was called.
+    ///
+    /// # Errors
+    /// What waiting cannot heal: [`Configuration`](ErrorKind::Configuration) for a folder that cannot be used and for a hub of
+    /// another version, [`Driver`](ErrorKind::Driver) for files in it that cannot.
+    pub async fn connect(options: &LocalOptions) -> Result<Self> {
+        Ok(Self::of(Session::open(options, "broker").await?, options))
+    }
+
+    /// A broker with a connection of its own, as another process would have it. For tests of drivers.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    #[doc(hidden)]
+    pub async fn connect_apart(options: &LocalOptions) -> Result<Self> {
+        Ok(Self::of(Session::apart(options, "broker").await?, options))
+    }
+
+    /// Ends the connection, for every handle on it, as the death of the process would. For tests.
+    #[doc(hidden)]
+    pub fn crash(&self) {
+        self.session.crash();
+    }
+
+    fn of(session: Arc<Session>, options: &LocalOptions) -> Self {
+        Self {
+            session,
+            address: options.address(),
+        }
+    }
+}
+
+#[async_trait]
+impl QueueBroker for LocalBroker {
+    async fn send(&self, to: &Route, payload: Bytes, options: SendOptions) -> Result<()> {
+        self.caps()
+            .check_send("local", to, payload.len(), &options)?;
+        check_headers(&options)?;
+        let send = Requested::Send {
+            queue: text("a queue's name", to.queue.name())?,
+            payload,
+            headers: options.headers,
+            delay: options.delay,
+        };
+        self.session.done(send).await
+    }
+
+    async fn consume(
+        &self,
+        queue: &Queue,
+        options: ConsumeOptions,
+    ) -> Result<BoxStream<'static, Delivery>> {
+        options.refuse_native("local")?;
+        let queue = text("a queue's name", queue.name())?;
+        let prefetch = u32::try_from(options.prefetch).unwrap_or(u32::MAX);
+        let deliveries = Deliveries::open(self.session.clone(), queue, prefetch).await?;
+        Ok(Box::pin(deliveries))
+    }
+
+    async fn length(&self, queue: &Queue) -> Result<u64> {
+        let queue = text("a queue's name", queue.name())?;
+        self.session.count(Requested::Length { queue }).await
+    }
+
+    async fn declare(&self, queue: &Queue) -> Result<()> {
+        let queue = text("a queue's name", queue.name())?;
+        self.session.done(Requested::Declare { queue }).await
+    }
+
+    fn caps(&self) -> Caps {
+        let mut caps = Caps::default();
+        caps.headers = true;
+        caps.delay = true;
+        caps.durable = true;
+        caps.shared = true;
+        caps.max_payload = DEFAULT_MAX_PAYLOAD;
+        caps
+    }
+
+    async fn ready(&self) -> Result<()> {
+        self.session.ready().await
+    }
+
+    fn address(&self) -> String {
+        self.address.clone()
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.session.close().await
+    }
+}
+
+fn check_headers(options: &SendOptions) -> Result<()> {
+    let headers = options.headers.iter();
+    let bytes: usize = headers.map(|(name, value)| name.len() + value.len()).sum();
+    if bytes <= MAX_HEADERS {
+        return Ok(());
+    }
+    let text = format!("headers of {bytes} bytes: at most {MAX_HEADERS} are sent with a message");
+    Err(Error::new(ErrorKind::PayloadTooLarge, text))
+}

@@ -1,0 +1,105 @@
+//! The bus of `local:`.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use microagent_core::{
+    BusEvent, DEFAULT_MAX_PAYLOAD, Error, ErrorKind, Receivers, Result, SignalBus,
+};
+
+use super::{
+    session::{Session, text},
+    subscription::Subscription,
+};
+use crate::{LocalOptions, protocol::Requested};
+
+/// The signals between the processes that use a folder.
+///
+/// All handles of a process on one folder share a connection. While no process hosts the folder, which lasts milliseconds
+/// where one is left that uses it, publishing waits up to 5 s.
+///
+/// ```
+/// use futures_util::StreamExt;
+/// use microagent_core::{BusEvent, SignalBus};
+/// use microagent_local::{LocalBus, LocalOptions};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let folder = tempfile::tempdir()?;
+/// let options = LocalOptions::parse(&format!("local:{}", folder.path().display()))?;
+///
+/// let bus = LocalBus::connect(&options).await?;
+/// let mut heard = bus.subscribe("PUBSUB:started:*").await?;
+/// bus.publish("PUBSUB:started:shell", "{}".into()).await?;
+/// assert!(matches!(heard.next().await, Some(BusEvent::Message(message)) if message.payload == "{}"));
+/// # bus.close().await?;
+/// # Ok::<(), microagent_core::Error>(()) }).unwrap();
+/// ```
+#[derive(Debug)]
+pub struct LocalBus {
+    session: Arc<Session>,
+    address: String,
+}
+
+impl LocalBus {
+    /// Connects to the folder's hub, and hosts it where nobody does. A hub that hangs is no error: the connection keeps
+    /// trying, on the runtime on which this was called.
+    ///
+    /// # Errors
+    /// What waiting cannot heal: [`Configuration`](ErrorKind::Configuration) for a folder that cannot be used and for a hub of
+    /// another version, [`Driver`](ErrorKind::Driver) for files in it that cannot.
+    pub async fn connect(options: &LocalOptions) -> Result<Self> {
+        Ok(Self::of(Session::open(options, "bus").await?, options))
+    }
+
+    /// A bus with a connection of its own, as another process would have it. For tests of drivers.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    #[doc(hidden)]
+    pub async fn connect_apart(options: &LocalOptions) -> Result<Self> {
+        Ok(Self::of(Session::apart(options, "bus").await?, options))
+    }
+
+    fn of(session: Arc<Session>, options: &LocalOptions) -> Self {
+        Self {
+            session,
+            address: options.address(),
+        }
+    }
+}
+
+#[async_trait]
+impl SignalBus for LocalBus {
+    async fn publish(&self, channel: &str, payload: Bytes) -> Result<Receivers> {
+        if payload.len() > DEFAULT_MAX_PAYLOAD {
+            let text = format!(
+                "{} bytes on `{channel}`: at most {DEFAULT_MAX_PAYLOAD} are published",
+                payload.len()
+            );
+            return Err(Error::new(ErrorKind::PayloadTooLarge, text));
+        }
+        let channel = text("a channel", channel)?;
+        let publish = Requested::Publish { channel, payload };
+        self.session.count(publish).await.map(Receivers::Counted)
+    }
+
+    async fn subscribe(&self, pattern: &str) -> Result<BoxStream<'static, BusEvent>> {
+        let pattern = text("a pattern", pattern)?;
+        let subscription = Subscription::open(self.session.clone(), pattern).await?;
+        Ok(Box::pin(subscription))
+    }
+
+    async fn ready(&self) -> Result<()> {
+        self.session.ready().await
+    }
+
+    fn address(&self) -> String {
+        self.address.clone()
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.session.close().await
+    }
+}

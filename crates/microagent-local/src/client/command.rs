@@ -1,0 +1,89 @@
+//! What handles ask of the connection's task.
+
+use microagent_core::{BusEvent, Error, ErrorKind, Result, ledger::MessageId};
+use tokio::sync::oneshot;
+
+use super::{consumers::Consumer, subscriptions::Mailbox};
+use crate::protocol::{Failure, LocalId, Requested, Settled, Text};
+
+/// A handle, numbered in its connection.
+pub(super) type SessionId = u32;
+
+/// A connection to a hub, counted from 1; zero is none. What belongs to an earlier one is void.
+pub(super) type Epoch = u64;
+
+#[derive(Debug)]
+pub(super) enum Command {
+    /// Answered once; waits a little for a connection where there is none.
+    Request(Requested, Reply),
+    Settle {
+        epoch: Epoch,
+        consumer: LocalId,
+        message: MessageId,
+        settlement: Settled,
+        done: oneshot::Sender<Result<()>>,
+    },
+    Subscribe {
+        sub: LocalId,
+        pattern: Text,
+        mailbox: Mailbox,
+    },
+    Unsubscribe(LocalId),
+    Consume(LocalId, Consumer),
+    /// The consumer's stream was dropped, with these deliveries unread.
+    Cancel {
+        consumer: LocalId,
+        unread: Vec<(Epoch, MessageId)>,
+    },
+    /// A handle was closed: everything of it ends, and what is unsettled goes back.
+    Close(SessionId, oneshot::Sender<Result<()>>),
+    /// The last handle was closed.
+    Goodbye(oneshot::Sender<Result<()>>),
+    /// The connection ends as the death of its process would end it.
+    Crash,
+}
+
+/// Where an answer goes.
+#[derive(Debug)]
+pub(super) enum Reply {
+    Done(oneshot::Sender<Result<()>>),
+    Count(oneshot::Sender<Result<u64>>),
+    /// Whoever asked only wants it done.
+    Nobody,
+}
+
+impl Reply {
+    pub(super) fn send(self, result: Result<u64, Failure>) {
+        match self {
+            Self::Done(done) => drop(done.send(result.map(drop).map_err(Error::from))),
+            Self::Count(count) => drop(count.send(result.map_err(Error::from))),
+            Self::Nobody => {}
+        }
+    }
+
+    /// Nobody waits any more for the answer to what was not asked yet.
+    pub(super) fn is_void(&self) -> bool {
+        match self {
+            Self::Done(done) => done.is_closed(),
+            Self::Count(count) => count.is_closed(),
+            Self::Nobody => false,
+        }
+    }
+}
+
+/// The one answer to a settlement of an earlier connection.
+pub(super) fn too_late() -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        "the connection ended before the settlement; the message is delivered again",
+    )
+}
+
+/// What a subscription tells of an interruption that is over.
+pub(super) fn interruption(reason: String, lasted: std::time::Duration) -> [BusEvent; 2] {
+    let gap = microagent_core::Gap {
+        lasted,
+        reason: reason.clone(),
+    };
+    [BusEvent::Lost(reason), BusEvent::Gap(gap)]
+}

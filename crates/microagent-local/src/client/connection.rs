@@ -1,0 +1,175 @@
+//! One connection for each folder of this process, and who uses it.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
+    },
+};
+
+use microagent_core::{Error, ErrorKind, Result};
+use tokio::{
+    sync::{mpsc, watch},
+    time::timeout,
+};
+
+use super::{
+    command::{Command, Epoch},
+    pending::PATIENCE,
+    pump::Pump,
+};
+use crate::host::{Candidate, Folder};
+
+/// Whether the hub is reached.
+#[derive(Debug)]
+pub(super) enum Link {
+    /// It is dialled for the first time.
+    Dialling,
+    Up,
+    /// It is not reached, for this reason, and dialled again.
+    Down(Error),
+}
+
+/// The number of the connection that is up; zero while there is none.
+#[derive(Clone, Debug, Default)]
+pub(super) struct CurrentEpoch(Arc<AtomicU64>);
+
+impl CurrentEpoch {
+    pub(super) fn set(&self, epoch: Epoch) {
+        self.0.store(epoch, Ordering::Release);
+    }
+
+    pub(super) fn get(&self) -> Epoch {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// What all handles of this process on one folder share.
+#[derive(Debug)]
+pub(super) struct Connection {
+    folder: PathBuf,
+    commands: mpsc::UnboundedSender<Command>,
+    link: watch::Receiver<Link>,
+    pub(super) epoch: CurrentEpoch,
+    last_id: AtomicU32,
+    /// How many handles there are; changed under the lock of [`SHARED`] only.
+    handles: AtomicUsize,
+}
+
+/// The connections of this process, by folder.
+static SHARED: Mutex<Option<HashMap<PathBuf, Weak<Connection>>>> = Mutex::new(None);
+
+type Shared<'a> = MutexGuard<'a, Option<HashMap<PathBuf, Weak<Connection>>>>;
+
+fn shared<'a>() -> Shared<'a> {
+    SHARED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Connection {
+    /// The connection of this process to the folder, with one more handle.
+    pub(super) fn join(folder: Folder) -> Arc<Self> {
+        let mut shared = shared();
+        let shared = shared.get_or_insert_default();
+        // One whose runtime has ended carries nothing any more.
+        let alive = |connection: &Arc<Self>| !connection.commands.is_closed();
+        let known = shared.get(folder.path()).and_then(Weak::upgrade);
+        if let Some(connection) = known.filter(alive) {
+            connection.handles.fetch_add(1, Ordering::Relaxed);
+            return connection;
+        }
+        shared.retain(|_, connection| connection.strong_count() > 0);
+        let path = folder.path().to_owned();
+        let connection = Self::open(folder);
+        shared.insert(path, Arc::downgrade(&connection));
+        connection
+    }
+
+    /// A connection of one's own, as another process would have it.
+    pub(super) fn open(folder: Folder) -> Arc<Self> {
+        let path = folder.path().to_owned();
+        let (commands, heard) = mpsc::unbounded_channel();
+        let (told, link) = watch::channel(Link::Dialling);
+        let epoch = CurrentEpoch::default();
+        let pump = Pump::new(Candidate::of(folder), heard, told, epoch.clone());
+        tokio::spawn(pump.run());
+        Arc::new(Self {
+            folder: path,
+            commands,
+            link,
+            epoch,
+            last_id: AtomicU32::new(0),
+            handles: AtomicUsize::new(1),
+        })
+    }
+
+    /// One handle less; whether it was the last one, after which nobody joins.
+    pub(super) fn leave(&self) -> bool {
+        let mut shared = shared();
+        let last = self.handles.fetch_sub(1, Ordering::Relaxed) == 1;
+        if last && let Some(shared) = shared.as_mut() {
+            let is_this = |other: &Weak<Self>| std::ptr::eq(other.as_ptr(), self);
+            if shared.get(&self.folder).is_some_and(is_this) {
+                shared.remove(&self.folder);
+            }
+        }
+        last
+    }
+
+    /// A number for a session, a subscription or a consumer, given once.
+    pub(super) fn new_id(&self) -> u32 {
+        self.last_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Hands a command over; false when nobody takes it any more.
+    pub(super) fn tell(&self, command: Command) -> bool {
+        self.commands.send(command).is_ok()
+    }
+
+    /// Waits for the outcome of the first attempt, but not for a hub that hangs.
+    ///
+    /// # Errors
+    /// What a later attempt cannot heal.
+    pub(super) async fn attempted(&self) -> Result<()> {
+        let mut link = self.link.clone();
+        let outcome = link.wait_for(|link| !matches!(link, Link::Dialling));
+        match timeout(PATIENCE, outcome).await {
+            Ok(Ok(link)) => unhealable(&link),
+            Ok(Err(_)) => Err(ended()),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Waits until the hub is reached.
+    ///
+    /// # Errors
+    /// What a later attempt cannot heal.
+    pub(super) async fn ready(&self) -> Result<()> {
+        let mut link = self.link.clone();
+        loop {
+            {
+                let link = link.borrow_and_update();
+                if matches!(*link, Link::Up) {
+                    return Ok(());
+                }
+                unhealable(&link)?;
+            }
+            link.changed().await.map_err(|_| ended())?;
+        }
+    }
+}
+
+fn unhealable(link: &Link) -> Result<()> {
+    match link {
+        Link::Down(error) if error.kind() != ErrorKind::Unavailable => Err(error.again()),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn ended() -> Error {
+    Error::new(
+        ErrorKind::Closed,
+        "the connection has ended with the runtime on which it was opened",
+    )
+}

@@ -1,0 +1,168 @@
+//! The reading end of a consumer, and the settling of what was read.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::SystemTime,
+};
+
+use futures_util::Stream;
+use microagent_core::{
+    Delivery, Message, Result, Settle, Settled, Settlement, header, ledger::MessageId,
+};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    command::{Command, Epoch},
+    connection::ended,
+    consumers::{Consumer, Incoming},
+    session::Session,
+};
+use crate::{
+    protocol::{self, LocalId, Text},
+    store::Headers,
+};
+
+/// The most of an error's words that a dead letter keeps, in bytes.
+const MAX_DETAIL: usize = 16 * 1024;
+
+/// What a consumer is delivered; it ends with it, and what was not read goes back.
+#[derive(Debug)]
+pub(super) struct Deliveries {
+    session: Arc<Session>,
+    queue: Arc<str>,
+    consumer: LocalId,
+    incoming: mpsc::UnboundedReceiver<Incoming>,
+}
+
+impl Deliveries {
+    /// Consuming when it returns.
+    pub(super) async fn open(session: Arc<Session>, queue: Text, prefetch: u32) -> Result<Self> {
+        let (deliveries, incoming) = mpsc::unbounded_channel();
+        let (live, lives) = oneshot::channel();
+        let deliveries = Consumer {
+            session: session.id,
+            queue: queue.clone(),
+            prefetch,
+            deliveries,
+            live: Some(live),
+        };
+        let consumer = session.connection.new_id();
+        session.tell(Command::Consume(consumer, deliveries))?;
+        let deliveries = Self {
+            session,
+            queue: Arc::from(&*queue),
+            consumer,
+            incoming,
+        };
+        deliveries.session.wait(lives).await?;
+        Ok(deliveries)
+    }
+
+    fn delivery(&self, incoming: Incoming) -> Delivery {
+        let mut message = Message::new(self.queue.clone(), incoming.payload)
+            .with_id(incoming.message.to_string())
+            .with_attempt(incoming.attempt)
+            .with_crashes(incoming.crashes);
+        for (name, value) in incoming.headers {
+            message = message.with_header(name, value);
+        }
+        let settle = Settler {
+            session: self.session.clone(),
+            epoch: incoming.epoch,
+            consumer: self.consumer,
+            message: incoming.message,
+        };
+        Delivery::new(message, Box::new(settle))
+    }
+}
+
+impl Stream for Deliveries {
+    type Item = Delivery;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Delivery>> {
+        loop {
+            if self.session.is_closed() {
+                return Poll::Ready(None);
+            }
+            match self.incoming.poll_recv(cx) {
+                // What came over an earlier connection is delivered again over this one.
+                Poll::Ready(Some(incoming))
+                    if incoming.epoch != self.session.connection.epoch.get() => {}
+                Poll::Ready(Some(incoming)) => {
+                    return Poll::Ready(Some(self.delivery(incoming)));
+                }
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}
+
+impl Drop for Deliveries {
+    fn drop(&mut self) {
+        self.incoming.close();
+        let mut unread = Vec::new();
+        while let Ok(incoming) = self.incoming.try_recv() {
+            unread.push((incoming.epoch, incoming.message));
+        }
+        let consumer = self.consumer;
+        self.session
+            .connection
+            .tell(Command::Cancel { consumer, unread });
+    }
+}
+
+struct Settler {
+    session: Arc<Session>,
+    epoch: Epoch,
+    consumer: LocalId,
+    message: MessageId,
+}
+
+impl Settle for Settler {
+    fn settle(self: Box<Self>, message: &Message, settlement: Settlement) -> Settled {
+        let (done, settled) = oneshot::channel();
+        let command = Command::Settle {
+            epoch: self.epoch,
+            consumer: self.consumer,
+            message: self.message,
+            settlement: on_the_wire(message, settlement),
+            done,
+        };
+        // A closed handle has given back what it had; the hub says so.
+        if self.session.connection.tell(command) {
+            return Settled::waiting(settled);
+        }
+        Settled::done(Err(ended()))
+    }
+}
+
+fn on_the_wire(message: &Message, settlement: Settlement) -> protocol::Settled {
+    match settlement {
+        Settlement::Ack => protocol::Settled::Ack,
+        Settlement::Return => protocol::Settled::Return,
+        Settlement::Retry { after, .. } => protocol::Settled::Retry { after },
+        Settlement::DeadLetter {
+            queue,
+            reason,
+            detail,
+        } => {
+            let detail = &detail[..detail.floor_char_boundary(MAX_DETAIL)];
+            let headers = header::of_dead_letter(message, reason, detail, SystemTime::now());
+            protocol::Settled::DeadLetter {
+                queue: queue.into(),
+                headers: new_ones(message, headers),
+            }
+        }
+    }
+}
+
+/// Those that the message does not have yet; the hub keeps the others.
+fn new_ones(message: &Message, headers: Headers) -> Headers {
+    headers
+        .into_iter()
+        .filter(|(name, value)| message.headers().all(|own| own != (name, value)))
+        .collect()
+}

@@ -1,0 +1,85 @@
+//! One attempt to get a connection: stand for election, then knock at whoever was elected.
+
+use std::{io, sync::Arc};
+
+use futures_util::StreamExt;
+use microagent_core::{Error, ErrorKind, Result};
+use tokio::{
+    net::{
+        UnixStream,
+        unix::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    time::timeout,
+};
+use tokio_util::codec::FramedRead;
+
+use crate::{
+    host::{Candidate, process},
+    protocol::{ClientCodec, ClientFrame, Hello, HubFrame, SILENCE, SendBuffer, VERSION},
+};
+
+const BUFFER: usize = 64 * 1024;
+
+/// A hub that has said welcome.
+pub(super) struct Line {
+    pub(super) reader: FramedRead<OwnedReadHalf, ClientCodec>,
+    pub(super) writer: SendBuffer<OwnedWriteHalf, ClientCodec>,
+}
+
+/// Gets a connection, hosting if nobody else does.
+///
+/// # Errors
+/// [`Unavailable`](ErrorKind::Unavailable) when a later attempt may succeed, and what is wrong with the folder.
+pub(super) async fn dial(candidate: Arc<Candidate>) -> Result<Line> {
+    candidate.stand().await?;
+    let socket = candidate.folder().socket();
+    let connected = UnixStream::connect(&socket).await.map_err(|error| {
+        let text = format!("{}: the hub cannot be reached: {error}", socket.display());
+        unavailable(text).with_source(error)
+    })?;
+    let (reader, writer) = connected.into_split();
+    let mut line = Line {
+        reader: FramedRead::with_capacity(reader, ClientCodec, BUFFER),
+        writer: SendBuffer::new(writer, ClientCodec),
+    };
+    match timeout(SILENCE, greet(&mut line)).await {
+        Ok(Ok(VERSION)) => Ok(line),
+        Ok(Ok(version)) => Err(other_version(version)),
+        Ok(Err(error)) => Err(unavailable(format!("the hub let us go: {error}"))),
+        Err(_) => Err(unavailable(format!(
+            "the hub did not answer within {} s; is its process stopped?",
+            SILENCE.as_secs()
+        ))),
+    }
+}
+
+/// The version that the hub speaks.
+async fn greet(line: &mut Line) -> io::Result<u16> {
+    let hello = Hello {
+        version: VERSION,
+        process: process(),
+        pid: std::process::id(),
+    };
+    line.writer.put(&ClientFrame::Hello(hello))?;
+    line.writer.flush().await?;
+    match line.reader.next().await.transpose()? {
+        Some(HubFrame::Welcome { version }) => Ok(version),
+        Some(_) => Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "it did not begin with a greeting",
+        )),
+        None => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+fn other_version(version: u16) -> Error {
+    let text = format!(
+        "the hub speaks version {version} of the protocol, this program speaks {VERSION}: all programs of one folder \
+         must be built with the same one"
+    );
+    Error::new(ErrorKind::Configuration, text)
+}
+
+fn unavailable(text: String) -> Error {
+    Error::new(ErrorKind::Unavailable, text)
+}

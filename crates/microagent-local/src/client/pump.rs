@@ -1,0 +1,176 @@
+//! The one task of a connection: dials, serves, and dials again, until the last handle is gone.
+
+use std::{pin::pin, sync::Arc};
+
+use microagent_core::{Error, Result};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::{Instant, sleep, sleep_until},
+};
+use tracing::{debug, info, warn};
+
+use super::{
+    backoff::Backoff,
+    command::{Command, Epoch, too_late},
+    connection::{CurrentEpoch, Link},
+    consumers::Consumers,
+    dial::dial,
+    pending::{Held, Pending},
+    serve::Ended,
+    subscriptions::Subscriptions,
+};
+use crate::host::Candidate;
+
+/// Everything that a connection keeps over its interruptions.
+#[derive(Debug)]
+pub(super) struct Pump {
+    candidate: Arc<Candidate>,
+    pub(super) commands: mpsc::UnboundedReceiver<Command>,
+    link: watch::Sender<Link>,
+    current: CurrentEpoch,
+    pub(super) epoch: Epoch,
+    pub(super) pending: Pending,
+    pub(super) held: Held,
+    pub(super) subscriptions: Subscriptions,
+    pub(super) consumers: Consumers,
+    /// Those who wait for the end.
+    pub(super) leaving: Vec<oneshot::Sender<Result<()>>>,
+}
+
+/// The connection is to end.
+pub(super) struct Over;
+
+impl Pump {
+    pub(super) fn new(
+        candidate: Arc<Candidate>,
+        commands: mpsc::UnboundedReceiver<Command>,
+        link: watch::Sender<Link>,
+        current: CurrentEpoch,
+    ) -> Self {
+        Self {
+            candidate,
+            commands,
+            link,
+            current,
+            epoch: 0,
+            pending: Pending::default(),
+            held: Held::default(),
+            subscriptions: Subscriptions::default(),
+            consumers: Consumers::default(),
+            leaving: Vec::new(),
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        let mut backoff = Backoff::default();
+        loop {
+            let dialling = dial(self.candidate.clone());
+            let Some(dialled) = self.offline(dialling).await else {
+                break;
+            };
+            match dialled {
+                Ok(line) => {
+                    backoff.reset();
+                    self.up();
+                    match self.serve(line).await {
+                        Ended::Lost(reason) => self.lost(&reason),
+                        Ended::Over => break,
+                    }
+                }
+                Err(error) => self.down(error),
+            }
+            if self.offline(sleep(backoff.next())).await.is_none() {
+                break;
+            }
+        }
+        self.end().await;
+    }
+
+    fn up(&mut self) {
+        self.epoch += 1;
+        self.current.set(self.epoch);
+        debug!(folder = %self.candidate.folder().path().display(), "connected to the hub");
+        self.link.send_replace(Link::Up);
+    }
+
+    fn lost(&mut self, reason: &str) {
+        self.current.set(0);
+        self.pending.fail(reason);
+        self.subscriptions.lost(reason);
+        let error = Error::new(microagent_core::ErrorKind::Unavailable, reason);
+        info!(folder = %self.candidate.folder().path().display(), reason, "the connection to the hub is lost");
+        self.link.send_replace(Link::Down(error));
+    }
+
+    fn down(&mut self, error: Error) {
+        let known =
+            matches!(&*self.link.borrow(), Link::Down(known) if known.kind() == error.kind());
+        if known {
+            debug!(%error, "the hub is not reached yet");
+        } else {
+            warn!(%error, "the hub is not reached; trying again");
+        }
+        self.link.send_replace(Link::Down(error));
+    }
+
+    /// Does without a connection until this is done. None when the connection is to end.
+    async fn offline<T>(&mut self, until: impl Future<Output = T>) -> Option<T> {
+        let mut until = pin!(until);
+        loop {
+            let end = self.held.next_end();
+            tokio::select! {
+                done = &mut until => return Some(done),
+                command = self.commands.recv() => self.defer(command).ok()?,
+                () = sleep_until(end.unwrap_or_else(Instant::now)), if end.is_some() => self.expire(),
+            }
+        }
+    }
+
+    fn expire(&mut self) {
+        let reason = match &*self.link.borrow() {
+            Link::Down(error) => error.to_string(),
+            _ => "the hub does not answer".to_owned(),
+        };
+        self.held.expire(&reason);
+    }
+
+    /// Takes a command for which there is no connection now.
+    fn defer(&mut self, command: Option<Command>) -> Result<(), Over> {
+        match command {
+            Some(Command::Request(requested, reply)) => self.held.add(requested, reply),
+            Some(Command::Settle { done, .. }) => drop(done.send(Err(too_late()))),
+            Some(Command::Subscribe {
+                sub,
+                pattern,
+                mailbox,
+            }) => self.subscriptions.insert(sub, pattern, mailbox),
+            Some(Command::Consume(id, consumer)) => self.consumers.insert(id, consumer),
+            Some(Command::Unsubscribe(sub)) => drop(self.subscriptions.remove(sub)),
+            Some(Command::Cancel { consumer, .. }) => drop(self.consumers.remove(consumer)),
+            Some(Command::Close(session, done)) => {
+                self.subscriptions.close(session);
+                self.consumers.close(session);
+                let _ = done.send(Ok(()));
+            }
+            Some(Command::Goodbye(done)) => {
+                self.leaving.push(done);
+                return Err(Over);
+            }
+            Some(Command::Crash) | None => return Err(Over),
+        }
+        Ok(())
+    }
+
+    /// Lets go of the folder, and tells those who wait for that.
+    async fn end(self) {
+        self.current.set(0);
+        let retired = self.candidate.retire().await;
+        for leaving in self.leaving {
+            let result = match &retired {
+                Ok(()) => Ok(()),
+                Err(error) => Err(error.again()),
+            };
+            let _ = leaving.send(result);
+        }
+    }
+}

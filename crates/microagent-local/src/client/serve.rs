@@ -1,0 +1,316 @@
+//! A connection while it is up: commands become frames, frames become answers, events and deliveries.
+
+use std::{io, pin::pin};
+
+use futures_util::{FutureExt, StreamExt};
+use microagent_core::{Result, ledger::MessageId};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, MissedTickBehavior, interval},
+};
+use tracing::{debug, warn};
+
+use super::{
+    command::{Command, Epoch, Reply, SessionId, too_late},
+    consumers::Incoming,
+    dial::Line,
+    pending::Asked,
+    pump::Pump,
+};
+use crate::protocol::{ClientFrame, Failure, HubFrame, LocalId, PING, Requested, SILENCE, Settled};
+
+/// How many commands, or frames, are taken in one go.
+const TURN: usize = 256;
+
+/// Why a connection is served no longer.
+pub(super) enum Ended {
+    /// It is to be dialled again; the reason is for people.
+    Lost(String),
+    /// Nobody uses it any more.
+    Over,
+}
+
+impl Pump {
+    /// Serves until the connection is lost or not wanted any more.
+    pub(super) async fn serve(&mut self, mut line: Line) -> Ended {
+        self.resume(&mut line);
+        let mut heard = Instant::now();
+        let mut ping = pin!(interval(PING));
+        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut commands = Vec::with_capacity(TURN);
+        loop {
+            let step = tokio::select! {
+                biased;
+                flushed = line.writer.flush(), if !line.writer.is_empty() => lost_by(flushed),
+                taken = self.commands.recv_many(&mut commands, TURN), if !line.writer.is_full() => {
+                    self.obey(taken, &mut commands, &mut line)
+                }
+                frame = line.reader.next() => {
+                    heard = Instant::now();
+                    self.hear(frame, &mut line)
+                }
+                _ = ping.tick() => self.look_around(heard, &mut line),
+            };
+            if let Err(ended) = step {
+                return ended;
+            }
+        }
+    }
+
+    /// Says again what the hub of an earlier connection knew, and what waited for this one.
+    fn resume(&mut self, line: &mut Line) {
+        for (sub, pattern) in self.subscriptions.patterns() {
+            let request = Requested::Subscribe { sub, pattern };
+            self.request(request, Asked::Subscribe(sub), line);
+        }
+        for (consumer, request) in self.consumers.requests() {
+            self.request(request, Asked::Consume(consumer), line);
+        }
+        for (request, reply) in self.held.take() {
+            self.request(request, Asked::Request(reply), line);
+        }
+    }
+
+    fn obey(
+        &mut self,
+        taken: usize,
+        commands: &mut Vec<Command>,
+        line: &mut Line,
+    ) -> Result<(), Ended> {
+        if taken == 0 {
+            // Everybody has gone without a word; what they had goes back all the same.
+            let (done, _) = oneshot::channel();
+            return self.carry_out(Command::Goodbye(done), line);
+        }
+        for command in commands.drain(..) {
+            self.carry_out(command, line)?;
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, command: Command, line: &mut Line) -> Result<(), Ended> {
+        match command {
+            Command::Request(requested, reply) => {
+                self.request(requested, Asked::Request(reply), line);
+            }
+            Command::Settle {
+                epoch,
+                consumer,
+                message,
+                settlement,
+                done,
+            } => self.settle((epoch, consumer, message), settlement, done, line),
+            Command::Subscribe {
+                sub,
+                pattern,
+                mailbox,
+            } => {
+                let request = Requested::Subscribe {
+                    sub,
+                    pattern: pattern.clone(),
+                };
+                self.subscriptions.insert(sub, pattern, mailbox);
+                self.request(request, Asked::Subscribe(sub), line);
+            }
+            Command::Unsubscribe(sub) => {
+                if self.subscriptions.remove(sub) {
+                    self.say(Requested::Unsubscribe { sub }, line);
+                }
+            }
+            Command::Consume(id, consumer) => {
+                let request = consumer.request(id);
+                self.consumers.insert(id, consumer);
+                self.request(request, Asked::Consume(id), line);
+            }
+            Command::Cancel { consumer, unread } => self.cancel(consumer, unread, line),
+            Command::Close(session, done) => self.close(session, done, line),
+            Command::Goodbye(done) => {
+                self.leaving.push(done);
+                self.request(Requested::Goodbye, Asked::Goodbye, line);
+            }
+            Command::Crash => return Err(Ended::Over),
+        }
+        Ok(())
+    }
+
+    fn request(&mut self, requested: Requested, asked: Asked, line: &mut Line) {
+        let id = self.pending.add(asked);
+        if let Err(error) = line.writer.put(&ClientFrame::Request(id, requested)) {
+            self.pending.refuse(id, &error);
+        }
+    }
+
+    /// Asks for something whose answer nobody needs.
+    fn say(&mut self, requested: Requested, line: &mut Line) {
+        self.request(requested, Asked::Request(Reply::Nobody), line);
+    }
+
+    fn settle(
+        &mut self,
+        (epoch, consumer, message): (Epoch, LocalId, MessageId),
+        settlement: Settled,
+        done: oneshot::Sender<Result<()>>,
+        line: &mut Line,
+    ) {
+        if epoch != self.epoch {
+            let _ = done.send(Err(too_late()));
+            return;
+        }
+        let request = Requested::Settle {
+            consumer,
+            message,
+            settlement,
+        };
+        self.request(request, Asked::Request(Reply::Done(done)), line);
+    }
+
+    /// Ends a consumer before what it did not read goes back, so that it does not get it again.
+    fn cancel(&mut self, consumer: LocalId, unread: Vec<(Epoch, MessageId)>, line: &mut Line) {
+        if !self.consumers.remove(consumer) {
+            return;
+        }
+        let give_back = false;
+        self.say(
+            Requested::Cancel {
+                consumer,
+                give_back,
+            },
+            line,
+        );
+        for (epoch, message) in unread {
+            if epoch == self.epoch {
+                self.give_back(consumer, message, line);
+            }
+        }
+    }
+
+    fn give_back(&mut self, consumer: LocalId, message: MessageId, line: &mut Line) {
+        let request = Requested::Settle {
+            consumer,
+            message,
+            settlement: Settled::Return,
+        };
+        self.say(request, line);
+    }
+
+    fn close(&mut self, session: SessionId, done: oneshot::Sender<Result<()>>, line: &mut Line) {
+        for sub in self.subscriptions.close(session) {
+            self.say(Requested::Unsubscribe { sub }, line);
+        }
+        for consumer in self.consumers.close(session) {
+            let give_back = true;
+            self.say(
+                Requested::Cancel {
+                    consumer,
+                    give_back,
+                },
+                line,
+            );
+        }
+        self.request(Requested::Flush, Asked::Request(Reply::Done(done)), line);
+    }
+
+    /// Takes a frame, and those that have arrived with it.
+    fn hear(&mut self, first: Option<io::Result<HubFrame>>, line: &mut Line) -> Result<(), Ended> {
+        let mut next = Some(first);
+        let mut left = TURN;
+        while let Some(frame) = next {
+            match frame {
+                Some(Ok(frame)) => self.take(frame, line)?,
+                Some(Err(error)) => return lost_by(Err(error)),
+                None => return Err(Ended::Lost("the hub closed the connection".to_owned())),
+            }
+            left -= 1;
+            next = if left > 0 {
+                line.reader.next().now_or_never()
+            } else {
+                None
+            };
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, frame: HubFrame, line: &mut Line) -> Result<(), Ended> {
+        match frame {
+            HubFrame::Done(id, result) => {
+                if let Some(asked) = self.pending.take(id) {
+                    return self.answered(asked, result.map(|()| 0));
+                }
+            }
+            HubFrame::Count(id, count) => {
+                if let Some(asked) = self.pending.take(id) {
+                    return self.answered(asked, Ok(count));
+                }
+            }
+            HubFrame::Event {
+                sub,
+                channel,
+                payload,
+            } => self.subscriptions.hear(sub, &channel, payload),
+            HubFrame::Missed { sub, count, lasted } => {
+                self.subscriptions.missed(sub, count, lasted);
+            }
+            HubFrame::Delivery {
+                consumer,
+                message,
+                attempt,
+                crashes,
+                headers,
+                payload,
+            } => {
+                let incoming = Incoming {
+                    epoch: self.epoch,
+                    message,
+                    attempt,
+                    crashes,
+                    headers,
+                    payload,
+                };
+                if !self.consumers.deliver(consumer, incoming) {
+                    self.give_back(consumer, message, line);
+                }
+            }
+            HubFrame::Pong => {}
+            HubFrame::Welcome { .. } => {
+                return Err(Ended::Lost("the hub greeted twice".to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    fn answered(&mut self, asked: Asked, result: Result<u64, Failure>) -> Result<(), Ended> {
+        match asked {
+            Asked::Request(reply) => reply.send(result),
+            Asked::Consume(id) => self.consumers.live(id, result.map(drop)),
+            Asked::Subscribe(sub) => match result {
+                Ok(_) => self.subscriptions.live(sub),
+                Err(failure) => {
+                    // Its stream ends, and whoever waits for it hears that nothing was subscribed.
+                    warn!(%failure, "the hub refused a subscription");
+                    self.subscriptions.remove(sub);
+                }
+            },
+            Asked::Goodbye => return Err(Ended::Over),
+        }
+        Ok(())
+    }
+
+    fn look_around(&mut self, heard: Instant, line: &mut Line) -> Result<(), Ended> {
+        if heard.elapsed() >= SILENCE {
+            let text = format!("the hub was silent for {} s", SILENCE.as_secs());
+            return Err(Ended::Lost(text));
+        }
+        self.subscriptions.catch_up();
+        match line.writer.put(&ClientFrame::Ping) {
+            Ok(()) => Ok(()),
+            Err(error) => lost_by(Err(error)),
+        }
+    }
+}
+
+fn lost_by(result: io::Result<()>) -> Result<(), Ended> {
+    result.map_err(|error| {
+        debug!(%error, "the connection to the hub failed");
+        Ended::Lost(format!("the connection to the hub failed: {error}"))
+    })
+}

@@ -1,0 +1,168 @@
+//! A handle's share of the connection: it ends alone, and the connection with the last one.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use microagent_core::{Error, ErrorKind, Result};
+use tokio::sync::oneshot;
+
+use super::{
+    command::{Command, Reply, SessionId},
+    connection::{Connection, ended},
+};
+use crate::{
+    LocalOptions,
+    host::Folder,
+    protocol::{MAX_TEXT, Requested, Text},
+};
+
+/// One bus or one broker.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) connection: Arc<Connection>,
+    pub(super) id: SessionId,
+    /// What people call it.
+    what: &'static str,
+    closed: AtomicBool,
+}
+
+impl Session {
+    /// A handle on this process's connection to the folder.
+    ///
+    /// # Errors
+    /// What is wrong with the folder, or with what another process put into it.
+    pub(super) async fn open(options: &LocalOptions, what: &'static str) -> Result<Arc<Self>> {
+        let connection = Connection::join(Folder::prepare(options.folder())?);
+        Self::on(connection, what).await
+    }
+
+    /// A handle on a connection of its own, as another process would have it.
+    pub(super) async fn apart(options: &LocalOptions, what: &'static str) -> Result<Arc<Self>> {
+        let connection = Connection::open(Folder::prepare(options.folder())?);
+        Self::on(connection, what).await
+    }
+
+    async fn on(connection: Arc<Connection>, what: &'static str) -> Result<Arc<Self>> {
+        let session = Arc::new(Self {
+            id: connection.new_id(),
+            connection,
+            what,
+            closed: AtomicBool::new(false),
+        });
+        session.connection.attempted().await?;
+        Ok(session)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    pub(super) fn check_open(&self) -> Result<()> {
+        if self.is_closed() {
+            return Err(self.closed_error());
+        }
+        Ok(())
+    }
+
+    /// Asks for something, and waits until it is done.
+    pub(super) async fn done(&self, requested: Requested) -> Result<()> {
+        let (done, answer) = oneshot::channel();
+        self.tell(Command::Request(requested, Reply::Done(done)))?;
+        self.wait(answer).await
+    }
+
+    /// Asks for a number.
+    pub(super) async fn count(&self, requested: Requested) -> Result<u64> {
+        let (count, answer) = oneshot::channel();
+        self.tell(Command::Request(requested, Reply::Count(count)))?;
+        self.wait(answer).await
+    }
+
+    pub(super) async fn ready(&self) -> Result<()> {
+        self.check_open()?;
+        self.connection.ready().await
+    }
+
+    pub(super) fn tell(&self, command: Command) -> Result<()> {
+        self.check_open()?;
+        if self.connection.tell(command) {
+            return Ok(());
+        }
+        Err(ended())
+    }
+
+    /// The answer, or what its absence means.
+    pub(super) async fn wait<T>(&self, answer: oneshot::Receiver<Result<T>>) -> Result<T> {
+        match answer.await {
+            Ok(result) => result,
+            Err(_) if self.is_closed() => Err(self.closed_error()),
+            Err(_) => Err(ended()),
+        }
+    }
+
+    /// Ends everything of this handle; the last one ends the connection.
+    ///
+    /// # Errors
+    /// When what was under way was not confirmed.
+    pub(super) async fn close(&self) -> Result<()> {
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let (done, closed) = oneshot::channel();
+        let mut result = Ok(());
+        if self.connection.tell(Command::Close(self.id, done)) {
+            result = self.flushed(closed).await;
+        }
+        let (done, gone) = oneshot::channel();
+        if self.connection.leave() && self.connection.tell(Command::Goodbye(done)) {
+            result = result.and(self.flushed(gone).await);
+        }
+        result
+    }
+
+    async fn flushed(&self, end: oneshot::Receiver<Result<()>>) -> Result<()> {
+        // Without an answer the connection has ended, and everything with it.
+        end.await.unwrap_or(Ok(()))
+    }
+
+    /// Ends the connection as the death of the process would.
+    pub(super) fn crash(&self) {
+        if !self.closed.swap(true, Ordering::AcqRel) {
+            self.connection.leave();
+            self.connection.tell(Command::Crash);
+        }
+    }
+
+    fn closed_error(&self) -> Error {
+        Error::new(ErrorKind::Closed, format!("the {} was closed", self.what))
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (done, _) = oneshot::channel();
+        let command = if self.connection.leave() {
+            Command::Goodbye(done)
+        } else {
+            Command::Close(self.id, done)
+        };
+        self.connection.tell(command);
+    }
+}
+
+/// A name as it travels.
+pub(super) fn text(what: &str, name: &str) -> Result<Text> {
+    if name.len() > MAX_TEXT {
+        let text = format!(
+            "{what} of {} bytes: at most {MAX_TEXT} are allowed",
+            name.len()
+        );
+        return Err(Error::new(ErrorKind::InvalidName, text));
+    }
+    Ok(name.into())
+}
