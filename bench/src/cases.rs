@@ -13,20 +13,35 @@ use microagent::Result;
 use crate::measure::Line;
 
 /// One case.
-pub struct Case {
+pub(crate) struct Case {
     /// What it is called.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// Measures it in so many rounds.
-    pub run: fn(u32) -> Measuring,
+    pub(crate) run: fn(u32) -> Measuring,
 }
 
 type Measuring = Pin<Box<dyn Future<Output = Result<Line>>>>;
 
 /// All cases, in the order in which they run.
-pub const ALL: &[Case] = &[
-    Case { name: "memory.consume", run: |rounds| Box::pin(memory::consume(rounds)) },
-    Case { name: "memory.signal", run: |rounds| Box::pin(memory::signal(rounds)) },
-    Case { name: "local.send", run: |rounds| Box::pin(local::send(rounds)) },
-    Case { name: "local.consume", run: |rounds| Box::pin(local::consume(rounds)) },
-    Case { name: "local.signal", run: |rounds| Box::pin(local::signal(rounds)) },
+pub(crate) const ALL: &[Case] = &[
+    Case {
+        name: "memory.consume",
+        run: |rounds| Box::pin(memory::consume(rounds)),
+    },
+    Case {
+        name: "memory.signal",
+        run: |rounds| Box::pin(memory::signal(rounds)),
+    },
+    Case {
+        name: "local.send",
+        run: |rounds| Box::pin(local::send(rounds)),
+    },
+    Case {
+        name: "local.consume",
+        run: |rounds| Box::pin(local::consume(rounds)),
+    },
+    Case {
+        name: "local.signal",
+        run: |rounds| Box::pin(local::signal(rounds)),
+    },
 ];

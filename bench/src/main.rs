@@ -31,8 +31,12 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<()> {
-    let chosen = |name: &str| args.cases.is_empty() || args.cases.iter().any(|part| name.contains(part.as_str()));
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let chosen = |name: &str| {
+        args.cases.is_empty() || args.cases.iter().any(|part| name.contains(part.as_str()))
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     for case in cases::ALL.iter().filter(|case| chosen(case.name)) {
         let line = runtime.block_on((case.run)(args.rounds))?;
         measure::print(case.name, &line)?;

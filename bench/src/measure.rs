@@ -10,10 +10,15 @@ use microagent::Result;
 use serde_json::{Map, Value, json};
 
 /// What a case found.
-pub type Line = Map<String, Value>;
+pub(crate) type Line = Map<String, Value>;
 
 /// Lets both sides handle `count` messages by turns, and compares their rates.
-pub async fn rates<O, R>(rounds: u32, count: u32, ours: impl Fn() -> O, raw: impl Fn() -> R) -> Result<Line>
+pub(crate) async fn rates<O, R>(
+    rounds: u32,
+    count: u32,
+    ours: impl Fn() -> O,
+    raw: impl Fn() -> R,
+) -> Result<Line>
 where
     O: Future<Output = Result<Duration>>,
     R: Future<Output = Result<Duration>>,
@@ -27,12 +32,15 @@ where
     Ok(line([
         ("ours_per_s", json!(per_second(best_ours))),
         ("raw_per_s", json!(per_second(best_raw))),
-        ("ratio", json!(two_digits(best_raw.as_secs_f64() / best_ours.as_secs_f64()))),
+        (
+            "ratio",
+            json!(two_digits(best_raw.as_secs_f64() / best_ours.as_secs_f64())),
+        ),
     ]))
 }
 
 /// Compares the latencies of both sides, each a list of single trips.
-pub fn latencies(ours: Vec<Duration>, raw: Vec<Duration>) -> Line {
+pub(crate) fn latencies(ours: Vec<Duration>, raw: Vec<Duration>) -> Line {
     let (ours, raw) = (Percentiles::of(ours), Percentiles::of(raw));
     line([
         ("ours_p50_us", json!(ours.p50)),
@@ -44,7 +52,7 @@ pub fn latencies(ours: Vec<Duration>, raw: Vec<Duration>) -> Line {
 }
 
 /// How long this took.
-pub async fn timed(work: impl Future<Output = Result<()>>) -> Result<Duration> {
+pub(crate) async fn timed(work: impl Future<Output = Result<()>>) -> Result<Duration> {
     let began = Instant::now();
     work.await?;
     Ok(began.elapsed())
@@ -54,7 +62,7 @@ pub async fn timed(work: impl Future<Output = Result<()>>) -> Result<Duration> {
 ///
 /// # Errors
 /// When standard output is closed.
-pub fn print(case: &str, found: &Line) -> Result<()> {
+pub(crate) fn print(case: &str, found: &Line) -> Result<()> {
     let mut whole = line([("case", json!(case))]);
     whole.extend(found.clone());
     writeln!(std::io::stdout(), "{}", Value::Object(whole))?;
@@ -69,14 +77,25 @@ struct Percentiles {
 impl Percentiles {
     fn of(mut trips: Vec<Duration>) -> Self {
         trips.sort_unstable();
-        let at = |part: usize| trips.get(trips.len() * part / 100).copied().unwrap_or_default();
+        let at = |part: usize| {
+            trips
+                .get(trips.len() * part / 100)
+                .copied()
+                .unwrap_or_default()
+        };
         let micros = |trip: Duration| (trip.as_secs_f64() * 1e7).round() / 10.0;
-        Self { p50: micros(at(50)), p99: micros(at(99)) }
+        Self {
+            p50: micros(at(50)),
+            p99: micros(at(99)),
+        }
     }
 }
 
 fn line<const N: usize>(entries: [(&str, Value); N]) -> Line {
-    entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+    entries
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect()
 }
 
 fn two_digits(number: f64) -> f64 {

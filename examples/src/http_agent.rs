@@ -30,7 +30,8 @@ impl HttpAgent {
     #[on(create)]
     async fn bind(cx: &Context) -> Result<Self> {
         let Settings { listen } = cx.settings()?;
-        let listener = std::net::TcpListener::bind(&listen).context(format!("listening on {listen}"))?;
+        let listener =
+            std::net::TcpListener::bind(&listen).context(format!("listening on {listen}"))?;
         listener.set_nonblocking(true)?;
         info!(address = %listener.local_addr()?, "http");
         Ok(Self { listener })
@@ -43,7 +44,9 @@ impl HttpAgent {
         let routes = Router::new()
             .route("/comments/{user_id}", get(comments))
             .with_state(cx.bus().clone());
-        axum::serve(listener, routes).with_graceful_shutdown(cx.shutdown()).await?;
+        axum::serve(listener, routes)
+            .with_graceful_shutdown(cx.shutdown())
+            .await?;
         Ok(())
     }
 }
@@ -62,7 +65,9 @@ async fn comments(
     State(bus): State<Bus>,
     Path(user_id): Path<u64>,
 ) -> std::result::Result<String, (StatusCode, String)> {
-    let question = signals::RpcCommentsCount { user_id: user_id.into() };
+    let question = signals::RpcCommentsCount {
+        user_id: user_id.into(),
+    };
     let count: Result<u64> = match bus.call("http_agent", question).await {
         Ok(answer) => answer.one(),
         Err(error) => Err(error),

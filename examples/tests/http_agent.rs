@@ -20,12 +20,25 @@ async fn get(address: std::net::SocketAddr, path: &str) -> std::io::Result<Strin
 #[tokio::test]
 async fn it_answers_with_what_another_agent_knows() -> Result<()> {
     let bus = BusMock::new();
-    bus.answer("rpc_comments_count", json!({"CommentAgent.example_rpc_handler": 3}));
-    let agent = Agent::<HttpAgent>::create().bus(bus.bus()).settings(json!({"listen": "127.0.0.1:0"})).start().await?;
+    bus.answer(
+        "rpc_comments_count",
+        json!({"CommentAgent.example_rpc_handler": 3}),
+    );
+    let agent = Agent::<HttpAgent>::create()
+        .bus(bus.bus())
+        .settings(json!({"listen": "127.0.0.1:0"}))
+        .start()
+        .await?;
 
     let response = get(agent.agent().address()?, "/comments/7").await?;
-    assert!(response.starts_with("HTTP/1.1 200 OK") && response.ends_with("\r\n\r\n3"), "{response}");
-    assert_eq!(bus.called_of("rpc_comments_count")[0].args, json!({"user_id": 7}));
+    assert!(
+        response.starts_with("HTTP/1.1 200 OK") && response.ends_with("\r\n\r\n3"),
+        "{response}"
+    );
+    assert_eq!(
+        bus.called_of("rpc_comments_count")[0].args,
+        json!({"user_id": 7})
+    );
 
     agent.stop().await
 }
@@ -34,8 +47,15 @@ async fn it_answers_with_what_another_agent_knows() -> Result<()> {
 async fn a_port_in_use_is_an_error_at_start() -> Result<()> {
     let taken = std::net::TcpListener::bind("127.0.0.1:0")?;
     let listen = taken.local_addr()?.to_string();
-    let agent = Agent::<HttpAgent>::create().bus(BusMock::new().bus()).settings(json!({"listen": listen}));
+    let agent = Agent::<HttpAgent>::create()
+        .bus(BusMock::new().bus())
+        .settings(json!({"listen": listen}));
     let error = agent.start().await.unwrap_err();
-    assert!(error.to_string().contains(&format!("listening on {listen}")), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains(&format!("listening on {listen}")),
+        "{error}"
+    );
     Ok(())
 }

@@ -7,26 +7,45 @@ use microagent_testing::{BrokerMock, BusMock};
 #[tokio::test(start_paused = true)]
 async fn a_new_user_gets_a_welcome_mail() -> Result<()> {
     let (bus, broker) = (BusMock::new(), BrokerMock::new());
-    let agent = Agent::new(UserAgent).bus(bus.bus()).broker(broker.broker()).start().await?;
+    let agent = Agent::new(UserAgent)
+        .bus(bus.bus())
+        .broker(broker.broker())
+        .start()
+        .await?;
 
-    bus.emit("user_created", "web", json!({"user_id": 7})).await?;
+    bus.emit("user_created", "web", json!({"user_id": 7}))
+        .await?;
     agent.stop().await?;
 
     let mails = broker.sent_to("mailer");
     assert_eq!(mails.len(), 1);
-    assert_eq!(mails[0].body, json!({"text": "Welcome text", "email": "user@lwr.pw"}));
+    assert_eq!(
+        mails[0].body,
+        json!({"text": "Welcome text", "email": "user@lwr.pw"})
+    );
     Ok(())
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_comment_makes_it_ask_for_the_count() -> Result<()> {
     let (bus, broker) = (BusMock::new(), BrokerMock::new());
-    bus.answer("rpc_comments_count", json!({"CommentAgent.example_rpc_handler": 3}));
-    let agent = Agent::new(UserAgent).bus(bus.bus()).broker(broker.broker()).start().await?;
+    bus.answer(
+        "rpc_comments_count",
+        json!({"CommentAgent.example_rpc_handler": 3}),
+    );
+    let agent = Agent::new(UserAgent)
+        .bus(bus.bus())
+        .broker(broker.broker())
+        .start()
+        .await?;
 
-    bus.emit("user_comment", "web", json!({"user_id": 1})).await?;
+    bus.emit("user_comment", "web", json!({"user_id": 1}))
+        .await?;
     agent.stop().await?;
 
-    assert_eq!(bus.called_of("rpc_comments_count")[0].args, json!({"user_id": 1}));
+    assert_eq!(
+        bus.called_of("rpc_comments_count")[0].args,
+        json!({"user_id": 1})
+    );
     Ok(())
 }

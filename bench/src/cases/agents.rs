@@ -12,29 +12,33 @@ use microagent::prelude::*;
 use tokio::sync::{Notify, mpsc};
 
 /// The measured queue.
-pub const MAILER: Queue = Queue::new("mailer");
+pub(crate) const MAILER: Queue = Queue::new("mailer");
 
 /// What travels: 60 bytes of JSON.
-pub const BODY: &str = r#"{"user_id":12345,"text":"Welcome text","email":"user@lwr.pw"}"#;
+pub(crate) const BODY: &str = r#"{"user_id":12345,"text":"Welcome text","email":"user@lwr.pw"}"#;
 
 /// What travels as a signal.
 #[derive(Clone, Debug, Serialize, Deserialize, Signal)]
-pub struct UserCreated {
-    pub user_id: u64,
-    pub text: String,
-    pub email: String,
+pub(crate) struct UserCreated {
+    pub(crate) user_id: u64,
+    pub(crate) text: String,
+    pub(crate) email: String,
 }
 
 impl UserCreated {
     /// The signal whose payload is [`BODY`].
-    pub fn sample() -> Self {
-        Self { user_id: 12345, text: "Welcome text".to_owned(), email: "user@lwr.pw".to_owned() }
+    pub(crate) fn sample() -> Self {
+        Self {
+            user_id: 12345,
+            text: "Welcome text".to_owned(),
+            email: "user@lwr.pw".to_owned(),
+        }
     }
 }
 
 /// Counts what was handled; whoever waits is told at the last one.
 #[derive(Clone, Debug)]
-pub struct Countdown(Arc<Left>);
+pub(crate) struct Countdown(Arc<Left>);
 
 #[derive(Debug)]
 struct Left {
@@ -43,26 +47,29 @@ struct Left {
 }
 
 impl Countdown {
-    pub fn from(count: u32) -> Self {
-        Self(Arc::new(Left { left: AtomicU32::new(count), done: Notify::new() }))
+    pub(crate) fn from(count: u32) -> Self {
+        Self(Arc::new(Left {
+            left: AtomicU32::new(count),
+            done: Notify::new(),
+        }))
     }
 
     /// One more is handled. The arguments are looked at, so that decoding them cannot be left out.
-    pub fn count(&self, user_id: u64, text: &str, email: &str) {
+    pub(crate) fn count(&self, user_id: u64, text: &str, email: &str) {
         assert!(user_id == 12345 && !text.is_empty() && !email.is_empty());
         if self.0.left.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.0.done.notify_one();
         }
     }
 
-    pub async fn done(&self) {
+    pub(crate) async fn done(&self) {
         self.0.done.notified().await;
     }
 }
 
 /// Handles messages and signals alike.
-pub struct Counting {
-    pub countdown: Countdown,
+pub(crate) struct Counting {
+    pub(crate) countdown: Countdown,
 }
 
 #[agent]
@@ -79,8 +86,8 @@ impl Counting {
 }
 
 /// Says when it heard.
-pub struct Stamping {
-    pub heard: mpsc::UnboundedSender<Instant>,
+pub(crate) struct Stamping {
+    pub(crate) heard: mpsc::UnboundedSender<Instant>,
 }
 
 #[agent]

@@ -14,21 +14,23 @@ use super::agents::Countdown;
 
 /// The same arguments as those of the measured handlers.
 #[derive(Deserialize)]
-pub struct Args {
-    pub user_id: u64,
-    pub text: String,
-    pub email: String,
+pub(crate) struct Args {
+    pub(crate) user_id: u64,
+    pub(crate) text: String,
+    pub(crate) email: String,
 }
 
 /// Handles all bodies, at most `concurrency` at a time, each decoded and within 60 s.
-pub async fn handle_all(
+pub(crate) async fn handle_all(
     mut bodies: mpsc::UnboundedReceiver<Bytes>,
     concurrency: usize,
     countdown: &Countdown,
 ) -> Result<()> {
     let places = Arc::new(Semaphore::new(concurrency));
     while let Some(body) = bodies.recv().await {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            break;
+        };
         let args: Args = serde_json::from_slice(&body)?;
         let countdown = countdown.clone();
         tokio::spawn(async move {

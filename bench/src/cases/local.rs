@@ -21,11 +21,11 @@ use super::{
 use crate::measure::{self, Line, timed};
 
 const COUNT: u32 = 50_000;
-const OUTSTANDING: usize = 256;
+const OUTSTANDING: u32 = 256;
 const TRIPS: usize = 5_000;
 
 /// Sends with 256 outstanding, each on the disk when it is confirmed.
-pub async fn send(rounds: u32) -> Result<Line> {
+pub(crate) async fn send(rounds: u32) -> Result<Line> {
     let folder = tempfile::tempdir()?;
     let ours = || async {
         let broker = connect(folder.path()).await?;
@@ -38,14 +38,18 @@ pub async fn send(rounds: u32) -> Result<Line> {
 }
 
 /// Messages that wait already: taken, decoded, handled, acknowledged.
-pub async fn consume(rounds: u32) -> Result<Line> {
+pub(crate) async fn consume(rounds: u32) -> Result<Line> {
     let folder = tempfile::tempdir()?;
     let ours = || async {
         let broker = connect(folder.path()).await?;
         send_all(&broker).await?;
         let countdown = Countdown::from(COUNT);
-        let agent = Counting { countdown: countdown.clone() };
-        let agent = Agent::new(agent).bus(Bus::connect("memory://").await?).broker(broker.clone());
+        let agent = Counting {
+            countdown: countdown.clone(),
+        };
+        let agent = Agent::new(agent)
+            .bus(Bus::connect("memory://").await?)
+            .broker(broker.clone());
         let began = Instant::now();
         let agent = agent.start().await?;
         countdown.done().await;
@@ -62,16 +66,21 @@ pub async fn consume(rounds: u32) -> Result<Line> {
 }
 
 /// From `bus.send` to the handler, one at a time.
-pub async fn signal(_rounds: u32) -> Result<Line> {
+pub(crate) async fn signal(_rounds: u32) -> Result<Line> {
     let folder = tempfile::tempdir()?;
     let bus = Bus::connect(&format!("local:{}", folder.path().display())).await?;
     let (heard, mut stamps) = mpsc::unbounded_channel();
-    let agent = Agent::new(Stamping { heard }).bus(bus.clone()).start().await?;
+    let agent = Agent::new(Stamping { heard })
+        .bus(bus.clone())
+        .start()
+        .await?;
     let mut ours = Vec::with_capacity(TRIPS);
     for _ in 0..TRIPS {
         let began = Instant::now();
         bus.send("bench", UserCreated::sample()).await?;
-        let Some(stamp) = stamps.recv().await else { break };
+        let Some(stamp) = stamps.recv().await else {
+            break;
+        };
         ours.push(stamp.duration_since(began));
     }
     agent.stop().await?;
@@ -88,9 +97,17 @@ async fn connect(folder: &Path) -> Result<Broker> {
 async fn send_all(broker: &Broker) -> Result<()> {
     let sends = (0..COUNT).map(|_| {
         let to = MAILER.into();
-        async move { broker.driver().send(&to, Bytes::from_static(BODY.as_bytes()), Default::default()).await }
+        async move {
+            broker
+                .driver()
+                .send(&to, Bytes::from_static(BODY.as_bytes()), Default::default())
+                .await
+        }
     });
-    stream::iter(sends).buffer_unordered(OUTSTANDING).try_collect().await
+    stream::iter(sends)
+        .buffer_unordered(OUTSTANDING as usize)
+        .try_collect()
+        .await
 }
 
 /// The same bytes from one task to another over a pair of Unix sockets.
@@ -107,7 +124,9 @@ async fn socket_trips() -> Result<Vec<Duration>> {
     for _ in 0..TRIPS {
         let began = Instant::now();
         near.write_all(BODY.as_bytes()).await?;
-        let Some(stamp) = stamps.recv().await else { break };
+        let Some(stamp) = stamps.recv().await else {
+            break;
+        };
         trips.push(stamp.duration_since(began));
     }
     drop(near);

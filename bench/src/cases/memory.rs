@@ -7,7 +7,7 @@ use microagent::prelude::*;
 use tokio::sync::mpsc;
 
 use super::{
-    agents::{BODY, Counting, Countdown, MAILER, UserCreated},
+    agents::{BODY, Countdown, Counting, MAILER, UserCreated},
     by_hand,
 };
 use crate::measure::{self, Line, timed};
@@ -15,15 +15,26 @@ use crate::measure::{self, Line, timed};
 const COUNT: u32 = 200_000;
 
 /// Messages that wait already: taken, decoded, handled, acknowledged.
-pub async fn consume(rounds: u32) -> Result<Line> {
+pub(crate) async fn consume(rounds: u32) -> Result<Line> {
     let ours = || async {
         let broker = Broker::connect("memory://").await?;
         for _ in 0..COUNT {
-            broker.driver().send(&MAILER.into(), Bytes::from_static(BODY.as_bytes()), Default::default()).await?;
+            broker
+                .driver()
+                .send(
+                    &MAILER.into(),
+                    Bytes::from_static(BODY.as_bytes()),
+                    Default::default(),
+                )
+                .await?;
         }
         let countdown = Countdown::from(COUNT);
-        let agent = Counting { countdown: countdown.clone() };
-        let agent = Agent::new(agent).bus(Bus::connect("memory://").await?).broker(broker);
+        let agent = Counting {
+            countdown: countdown.clone(),
+        };
+        let agent = Agent::new(agent)
+            .bus(Bus::connect("memory://").await?)
+            .broker(broker);
         let (agent, took) = starting(agent, &countdown).await?;
         agent.stop().await?;
         Ok(took)
@@ -32,16 +43,24 @@ pub async fn consume(rounds: u32) -> Result<Line> {
 }
 
 /// Signals that are published as fast as they are heard.
-pub async fn signal(rounds: u32) -> Result<Line> {
+pub(crate) async fn signal(rounds: u32) -> Result<Line> {
     let ours = || async {
         let bus = Bus::connect("memory://").await?;
         let countdown = Countdown::from(COUNT);
-        let agent = Counting { countdown: countdown.clone() };
-        let agent = Agent::new(agent).bus(bus.clone()).broker(Broker::connect("memory://").await?).start().await?;
+        let agent = Counting {
+            countdown: countdown.clone(),
+        };
+        let agent = Agent::new(agent)
+            .bus(bus.clone())
+            .broker(Broker::connect("memory://").await?)
+            .start()
+            .await?;
         let channel = format!("{}:{}:bench", bus.prefix(), <UserCreated as Signal>::NAME);
         let took = timed(async {
             for _ in 0..COUNT {
-                bus.driver().publish(&channel, Bytes::from_static(BODY.as_bytes())).await?;
+                bus.driver()
+                    .publish(&channel, Bytes::from_static(BODY.as_bytes()))
+                    .await?;
             }
             countdown.done().await;
             Ok(())
@@ -53,7 +72,10 @@ pub async fn signal(rounds: u32) -> Result<Line> {
     measure::rates(rounds, COUNT, ours, || raw(1024)).await
 }
 
-async fn starting(agent: Agent<Counting>, countdown: &Countdown) -> Result<(RunningAgent<Counting>, Duration)> {
+async fn starting(
+    agent: Agent<Counting>,
+    countdown: &Countdown,
+) -> Result<(RunningAgent<Counting>, Duration)> {
     let began = std::time::Instant::now();
     let agent = agent.start().await?;
     countdown.done().await;

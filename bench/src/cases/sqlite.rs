@@ -9,15 +9,16 @@ use microagent::{Error, ErrorKind, Result};
 use rusqlite::{Connection, params};
 
 /// Inserts `count` bodies, `batch` per transaction.
-pub fn insert(folder: &Path, count: u32, body: &str, batch: usize) -> Result<Duration> {
+pub(crate) fn insert(folder: &Path, count: u32, body: &str, batch: u32) -> Result<Duration> {
     failing(|| {
         let mut database = open(folder)?;
         let began = Instant::now();
         let mut left = count;
         while left > 0 {
             let transaction = database.transaction()?;
-            let mut insert = transaction.prepare_cached("INSERT INTO raw (queue, body) VALUES (?1, ?2)")?;
-            let now = left.min(u32::try_from(batch).unwrap_or(u32::MAX));
+            let mut insert =
+                transaction.prepare_cached("INSERT INTO raw (queue, body) VALUES (?1, ?2)")?;
+            let now = left.min(batch);
             for _ in 0..now {
                 insert.execute(params!["mailer", body.as_bytes()])?;
             }
@@ -30,14 +31,17 @@ pub fn insert(folder: &Path, count: u32, body: &str, batch: usize) -> Result<Dur
 }
 
 /// Reads and deletes everything, `batch` per transaction.
-pub fn take_all(folder: &Path, batch: usize) -> Result<Duration> {
+pub(crate) fn take_all(folder: &Path, batch: u32) -> Result<Duration> {
     failing(|| {
         let mut database = open(folder)?;
         let began = Instant::now();
         loop {
             let transaction = database.transaction()?;
-            let mut read = transaction.prepare_cached("SELECT id, body FROM raw ORDER BY id LIMIT ?1")?;
-            let rows = read.query_map([batch], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
+            let mut read =
+                transaction.prepare_cached("SELECT id, body FROM raw ORDER BY id LIMIT ?1")?;
+            let rows = read.query_map([batch], |row| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))
+            })?;
             let rows: Vec<_> = rows.collect::<rusqlite::Result<_>>()?;
             drop(read);
             let mut delete = transaction.prepare_cached("DELETE FROM raw WHERE id = ?1")?;

@@ -10,15 +10,27 @@ use microagent::prelude::*;
 #[tokio::main]
 async fn main() -> Result<()> {
     tracing_subscriber::fmt().init();
-    let dsn = |variable| env::var(variable).unwrap_or_else(|_| "memory://single_process".to_owned());
+    let dsn =
+        |variable| env::var(variable).unwrap_or_else(|_| "memory://single_process".to_owned());
 
     let bus = Bus::connect(&dsn("EXAMPLE_BUS")).await?;
     let broker = Broker::connect(&dsn("EXAMPLE_BROKER")).await?;
     bus.send("user_agent", signals::Started {}).await?;
 
-    let comment_agent = Agent::new(CommentAgent::default()).bus(bus.clone()).broker(broker.clone()).start().await?;
-    let email_agent = Agent::new(EmailAgent).broker(broker.clone()).start().await?;
-    let user_agent = Agent::new(UserAgent).bus(bus.clone()).broker(broker.clone()).start().await?;
+    let comment_agent = Agent::new(CommentAgent::default())
+        .bus(bus.clone())
+        .broker(broker.clone())
+        .start()
+        .await?;
+    let email_agent = Agent::new(EmailAgent)
+        .broker(broker.clone())
+        .start()
+        .await?;
+    let user_agent = Agent::new(UserAgent)
+        .bus(bus.clone())
+        .broker(broker.clone())
+        .start()
+        .await?;
 
     user_agent.run_until_stopped().await?;
     comment_agent.stop().await?;

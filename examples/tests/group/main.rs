@@ -15,7 +15,12 @@ const START: Duration = Duration::from_secs(20);
 const STOP: Duration = Duration::from_secs(20);
 
 /// What the documentation says that the group logs.
-const SENTENCES: [&str; 4] = ["Run periodic task", "Catch signal", "Get value = {\"CommentAgent.example_rpc_handler\":", "Catch emailer {\"text\":\"Comment\""];
+const SENTENCES: [&str; 4] = [
+    "Run periodic task",
+    "Catch signal",
+    "Get value = {\"CommentAgent.example_rpc_handler\":",
+    "Catch emailer {\"text\":\"Comment\"",
+];
 
 fn runs_and_ends_with_ctrl_c(launcher: Launcher) {
     let folder = tempfile::tempdir().unwrap();
@@ -26,7 +31,11 @@ fn runs_and_ends_with_ctrl_c(launcher: Launcher) {
     let agents = group.agents();
     let mut names: Vec<_> = agents.keys().map(String::as_str).collect();
     names.sort_unstable();
-    assert_eq!(names, ["comment_agent", "email_agent", "user_agent"], "one process per agent");
+    assert_eq!(
+        names,
+        ["comment_agent", "email_agent", "user_agent"],
+        "one process per agent"
+    );
 
     group.signal(Signal::INT);
     assert_eq!(group.wait_for_end(STOP).code(), Some(0), "{}", group.log());
@@ -54,10 +63,14 @@ fn the_death_of_one_agent_stops_the_group_and_is_named() {
     let status = group.wait_for_end(STOP);
     assert_eq!(status.code(), Some(1), "{}", group.log());
     let named = |line: &str| line.contains("email_agent") && line.contains("SIGKILL");
-    assert!(group.lines().any(|line| named(line)), "{}", group.log());
+    assert!(group.lines().any(named), "{}", group.log());
     for drained in ["user_agent", "comment_agent"] {
         let stopped = |line: &str| line.contains(drained) && line.contains("agent has stopped");
-        assert!(group.lines().any(|line| stopped(line)), "{drained} did not drain: {}", group.log());
+        assert!(
+            group.lines().any(stopped),
+            "{drained} did not drain: {}",
+            group.log()
+        );
     }
     running::assert_gone(agents.values().copied(), Duration::ZERO);
 }
@@ -91,7 +104,11 @@ fn ten_thousand_mails_survive_the_death_of_their_consumer() {
     }
     running::kill(killed.agents()["email_agent"], Signal::KILL);
     assert_ne!(killed.wait_for_end(STOP).code(), Some(0));
-    let mut all: HashSet<String> = killed.lines().filter_map(mail_in).map(str::to_owned).collect();
+    let mut all: HashSet<String> = killed
+        .lines()
+        .filter_map(mail_in)
+        .map(str::to_owned)
+        .collect();
     assert!(all.len() < MAILS, "it was to be killed in the middle");
 
     let mut restarted = Group::start(Launcher::Examples, folder.path());
@@ -99,9 +116,18 @@ fn ten_thousand_mails_survive_the_death_of_their_consumer() {
         all.extend(mail_in(&restarted.next_line(Duration::from_secs(60))).map(str::to_owned));
     }
     restarted.signal(Signal::INT);
-    assert_eq!(restarted.wait_for_end(STOP).code(), Some(0), "{}", restarted.log());
+    assert_eq!(
+        restarted.wait_for_end(STOP).code(),
+        Some(0),
+        "{}",
+        restarted.log()
+    );
 
-    let handlings = killed.lines().chain(restarted.lines()).filter_map(mail_in).count();
+    let handlings = killed
+        .lines()
+        .chain(restarted.lines())
+        .filter_map(mail_in)
+        .count();
     let twice = handlings - MAILS;
     assert!(twice <= IN_FLIGHT, "{twice} mails were handled twice");
 }
@@ -109,23 +135,40 @@ fn ten_thousand_mails_survive_the_death_of_their_consumer() {
 fn send_mails(folder: &std::path::Path) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let broker = Broker::connect(&format!("local:{}", folder.display())).await.unwrap();
+        let broker = Broker::connect(&format!("local:{}", folder.display()))
+            .await
+            .unwrap();
         let mut sends = tokio::task::JoinSet::new();
         for n in 0..MAILS {
             let broker = broker.clone();
-            sends.spawn(async move { broker.send(examples::queues::MAILER, &json!({"text": format!("mail {n}")})).await });
+            sends.spawn(async move {
+                broker
+                    .send(
+                        examples::queues::MAILER,
+                        &json!({"text": format!("mail {n}")}),
+                    )
+                    .await
+            });
         }
         while let Some(sent) = sends.join_next().await {
             sent.unwrap().unwrap();
         }
-        assert_eq!(broker.length(examples::queues::MAILER).await.unwrap(), MAILS as u64);
+        assert_eq!(
+            broker.length(examples::queues::MAILER).await.unwrap(),
+            MAILS as u64
+        );
         broker.close().await.unwrap();
     });
 }
 
 /// The number of the mail that a line tells of.
 fn mail_in(line: &str) -> Option<&str> {
-    Some(line.split_once("Catch emailer {\"text\":\"mail ")?.1.split_once('"')?.0)
+    Some(
+        line.split_once("Catch emailer {\"text\":\"mail ")?
+            .1
+            .split_once('"')?
+            .0,
+    )
 }
 
 #[test]
@@ -136,7 +179,13 @@ fn bad_settings_start_nothing() {
     for command in ["run", "check"] {
         let (code, message) = running::output_of(&[command, settings.to_str().unwrap()]);
         assert_eq!(code, Some(2), "{message}");
-        for part in ["settings.toml", "backend", "UserAgnet", "UserAgent", "CommentAgent"] {
+        for part in [
+            "settings.toml",
+            "backend",
+            "UserAgnet",
+            "UserAgent",
+            "CommentAgent",
+        ] {
             assert!(message.contains(part), "`{part}` is missing: {message}");
         }
     }

@@ -14,11 +14,11 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 
 /// The settings of the documentation's group.
-pub const SETTINGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/settings.toml");
+pub(crate) const SETTINGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/settings.toml");
 
 /// Which binary runs the group.
 #[derive(Clone, Copy, Debug)]
-pub enum Launcher {
+pub(crate) enum Launcher {
     /// The examples' own, `cargo run -p examples`.
     Examples,
     /// The general one, `cargo run --bin marun -- run`.
@@ -27,12 +27,16 @@ pub enum Launcher {
 
 impl Launcher {
     fn command(self) -> Command {
-        let examples = Path::new(env!("CARGO_BIN_EXE_examples"));
+        let examples = Path::new(env!("CARGO_BIN_EXE_agents"));
         match self {
             Self::Examples => Command::new(examples),
             Self::Marun => {
                 let marun = examples.with_file_name("marun");
-                assert!(marun.exists(), "build the workspace first, as `scripts/test` does: there is no {}", marun.display());
+                assert!(
+                    marun.exists(),
+                    "build the workspace first, as `scripts/test` does: there is no {}",
+                    marun.display()
+                );
                 let mut command = Command::new(marun);
                 command.arg("run");
                 command
@@ -42,7 +46,7 @@ impl Launcher {
 }
 
 /// A group of the documentation's settings. What is left of it is killed when it is dropped.
-pub struct Group {
+pub(crate) struct Group {
     supervisor: Child,
     incoming: Receiver<String>,
     seen: Vec<String>,
@@ -51,53 +55,74 @@ pub struct Group {
 
 impl Group {
     /// Starts the group on `local:` in this folder.
-    pub fn start(launcher: Launcher, folder: &Path) -> Self {
+    pub(crate) fn start(launcher: Launcher, folder: &Path) -> Self {
         let dsn = format!("local:{}", folder.display());
         let mut command = launcher.command();
-        command.arg(SETTINGS).env("EXAMPLE_BUS", &dsn).env("EXAMPLE_BROKER", &dsn).env_remove("RUST_LOG");
-        let mut supervisor = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        command
+            .arg(SETTINGS)
+            .env("EXAMPLE_BUS", &dsn)
+            .env("EXAMPLE_BROKER", &dsn)
+            .env_remove("RUST_LOG");
+        let mut supervisor = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let (sender, incoming) = mpsc::channel();
         forward(supervisor.stdout.take().unwrap(), sender.clone());
         forward(supervisor.stderr.take().unwrap(), sender);
-        Self { supervisor, incoming, seen: Vec::new(), agents: HashMap::new() }
+        Self {
+            supervisor,
+            incoming,
+            seen: Vec::new(),
+            agents: HashMap::new(),
+        }
     }
 
     /// The next line of the log.
-    pub fn next_line(&mut self, within: Duration) -> String {
+    pub(crate) fn next_line(&mut self, within: Duration) -> String {
         match self.incoming.recv_timeout(within) {
             Ok(line) => {
                 self.seen.push(line.clone());
                 line
             }
-            Err(RecvTimeoutError::Timeout) => panic!("no line within {within:?} behind: {}", self.log()),
+            Err(RecvTimeoutError::Timeout) => {
+                panic!("no line within {within:?} behind: {}", self.log())
+            }
             Err(RecvTimeoutError::Disconnected) => panic!("the group has ended: {}", self.log()),
         }
     }
 
     /// Waits until a line holds this text; lines that have been read count.
-    pub fn wait_for_line(&mut self, text: &str, within: Duration) {
+    pub(crate) fn wait_for_line(&mut self, text: &str, within: Duration) {
         let deadline = Instant::now() + within;
         if self.seen.iter().any(|line| line.contains(text)) {
             return;
         }
-        while !self.next_line(deadline.saturating_duration_since(Instant::now())).contains(text) {}
+        while !self
+            .next_line(deadline.saturating_duration_since(Instant::now()))
+            .contains(text)
+        {}
     }
 
     /// The processes of the agents, by name.
-    pub fn agents(&mut self) -> HashMap<String, Pid> {
+    pub(crate) fn agents(&mut self) -> HashMap<String, Pid> {
         self.agents = children_of(self.supervisor.id());
         self.agents.clone()
     }
 
     /// Sends the supervisor a signal.
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill(Pid::from_child(&self.supervisor), signal);
     }
 
     /// Waits for the supervisor's end.
-    pub fn wait_for_end(&mut self, within: Duration) -> ExitStatus {
+    pub(crate) fn wait_for_end(&mut self, within: Duration) -> ExitStatus {
         let deadline = Instant::now() + within;
-        while let Ok(line) = self.incoming.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        while let Ok(line) = self
+            .incoming
+            .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+        {
             self.seen.push(line);
         }
         // Its output has ended, so it is ending; or the deadline has passed.
@@ -105,18 +130,22 @@ impl Group {
             if let Some(status) = self.supervisor.try_wait().unwrap() {
                 return status;
             }
-            assert!(Instant::now() < deadline, "the group does not end: {}", self.log());
+            assert!(
+                Instant::now() < deadline,
+                "the group does not end: {}",
+                self.log()
+            );
             thread::sleep(Duration::from_millis(5));
         }
     }
 
     /// Every line so far.
-    pub fn lines(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn lines(&self) -> impl Iterator<Item = &str> {
         self.seen.iter().map(String::as_str)
     }
 
     /// Every line so far, to read.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         format!("\n{}", self.seen.join("\n"))
     }
 }
@@ -127,19 +156,23 @@ impl Drop for Group {
         // Gone already, when the test went well.
         let _ = self.supervisor.kill();
         let _ = self.supervisor.wait();
-        for pid in left.into_values().chain(self.agents.values().copied()).filter(|pid| is_alive(*pid)) {
+        for pid in left
+            .into_values()
+            .chain(self.agents.values().copied())
+            .filter(|pid| is_alive(*pid))
+        {
             let _ = kill_process(pid, Signal::KILL);
         }
     }
 }
 
 /// Sends a process a signal.
-pub fn kill(pid: Pid, signal: Signal) {
+pub(crate) fn kill(pid: Pid, signal: Signal) {
     kill_process(pid, signal).unwrap();
 }
 
 /// Asserts that none of these processes is left when this time has passed.
-pub fn assert_gone(pids: impl IntoIterator<Item = Pid>, within: Duration) {
+pub(crate) fn assert_gone(pids: impl IntoIterator<Item = Pid>, within: Duration) {
     let deadline = Instant::now() + within;
     let pids: Vec<_> = pids.into_iter().collect();
     loop {
@@ -147,14 +180,21 @@ pub fn assert_gone(pids: impl IntoIterator<Item = Pid>, within: Duration) {
         if left.is_empty() {
             return;
         }
-        assert!(Instant::now() < deadline, "still there after {within:?}: {left:?}");
+        assert!(
+            Instant::now() < deadline,
+            "still there after {within:?}: {left:?}"
+        );
         thread::sleep(Duration::from_millis(5));
     }
 }
 
 /// The exit code of one command of the examples' binary, and what it said.
-pub fn output_of(arguments: &[&str]) -> (Option<i32>, String) {
-    let output = Launcher::Examples.command().args(arguments).output().unwrap();
+pub(crate) fn output_of(arguments: &[&str]) -> (Option<i32>, String) {
+    let output = Launcher::Examples
+        .command()
+        .args(arguments)
+        .output()
+        .unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     (output.status.code(), said)
 }
@@ -171,8 +211,12 @@ fn forward(stream: impl Read + Send + 'static, lines: Sender<String>) {
 
 /// The agents among a process's children: those that were started as `PROGRAM __agent NAME`.
 fn children_of(parent: u32) -> HashMap<String, Pid> {
-    let processes = fs::read_dir("/proc").unwrap().filter_map(|entry| Some(entry.ok()?.path()));
-    processes.filter_map(|process| agent_in(&process, parent)).collect()
+    let processes = fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| Some(entry.ok()?.path()));
+    processes
+        .filter_map(|process| agent_in(&process, parent))
+        .collect()
 }
 
 fn agent_in(process: &Path, parent: u32) -> Option<(String, Pid)> {

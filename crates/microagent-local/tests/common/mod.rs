@@ -22,14 +22,14 @@ const HOSTED: &str = "MICROAGENT_TEST_HOSTED";
 const READY: &str = "the hub is hosted";
 
 /// A folder, and the process that hosts it.
-pub struct Hosted {
+pub(crate) struct Hosted {
     folder: TempDir,
     host: Mutex<Child>,
 }
 
 impl Hosted {
     /// A folder of its own, hosted when this returns.
-    pub fn start() -> Result<Self> {
+    pub(crate) fn start() -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let host = spawn(folder.path())?;
         Ok(Self {
@@ -38,12 +38,12 @@ impl Hosted {
         })
     }
 
-    pub fn options(&self) -> Result<LocalOptions> {
+    pub(crate) fn options(&self) -> Result<LocalOptions> {
         LocalOptions::parse(&format!("local:{}", self.folder.path().display()))
     }
 
     /// `kill -9` of the host: whoever is connected takes over.
-    pub fn kill_host(&self) {
+    pub(crate) fn kill_host(&self) {
         let mut host = self.host.lock().unwrap();
         host.kill().unwrap();
         host.wait().unwrap();
@@ -75,7 +75,7 @@ fn spawn(folder: &Path) -> Result<Child> {
 }
 
 /// What the test `host` of a program does: nothing, unless it was started by [`spawn`].
-pub fn host_if_told() {
+pub(crate) fn host_if_told() {
     let Some(folder) = std::env::var_os(HOSTED) else {
         return;
     };
