@@ -12,6 +12,7 @@ use crate::{
     cli::Files,
     exit::Failure,
     plan::{Plan, Planned, PlannedAgent, What, redacted},
+    settings::{Restart, RestartPolicy},
 };
 
 pub(crate) fn info(files: &Files, json: bool, own: &[AgentType]) -> Result<(), Failure> {
@@ -36,7 +37,19 @@ fn describe(planned: &Planned) -> String {
     }
     let grace = humantime::format_duration(planned.grace);
     lines.push(row("grace", grace));
+    lines.extend(describe_restart(planned.restart));
     lines.join("\n")
+}
+
+fn describe_restart(restart: Restart) -> Option<String> {
+    let policy = match restart.policy {
+        RestartPolicy::Never => return None,
+        RestartPolicy::OnFailure => "on failure",
+        RestartPolicy::Always => "always",
+    };
+    let within = humantime::format_duration(restart.within);
+    let text = format!("{policy}, at most {} times within {within}", restart.max);
+    Some(row("restart", text))
 }
 
 fn describe_agent(agent: &PlannedAgent) -> Vec<String> {

@@ -12,7 +12,7 @@ use crate::{
     logging::{self, LogFormat},
     plan::{Plan, Planned, What},
     process::control::{self, AgentAssignment, CommandAssignment},
-    supervise::{self, Format, Kind, Launch, Output},
+    supervise::{self, Format, Kind, Launch, Output, Rules},
 };
 
 pub(crate) fn run(files: &Files, log: Log, own: &[AgentType]) -> Result<(), Failure> {
@@ -85,16 +85,21 @@ fn launch(planned: Planned, log: LogFormat) -> serde_json::Result<Launch> {
                 declarations: agent.declarations,
                 settings: agent.settings,
                 grace: planned.grace,
+                watchdog: planned.watchdog,
                 log,
             };
             (Kind::Agent(agent.program), control::line(&assignment)?)
         }
     };
     Ok(Launch {
-        name: planned.name,
+        rules: Rules {
+            name: planned.name,
+            grace: planned.grace,
+            ready_timeout: planned.ready_timeout,
+            watchdog: planned.watchdog,
+            restart: planned.restart,
+        },
         kind,
         assignment,
-        grace: planned.grace,
-        ready_timeout: planned.ready_timeout,
     })
 }

@@ -23,7 +23,7 @@ use self::program::Search;
 use crate::{
     connect,
     process::control::{BrokerLink, BusLink},
-    settings::{AgentSettings, Located, Member, Place, Settings, SettingsError},
+    settings::{AgentSettings, Located, Member, Place, Restart, Settings, SettingsError},
 };
 
 /// What one or more settings files start, in the order of the files and of the agents' names.
@@ -45,6 +45,11 @@ pub(crate) struct Planned {
     /// How long it may take to become ready.
     #[serde(serialize_with = "as_seconds")]
     pub(crate) ready_timeout: Duration,
+    /// How long its runtime may be blocked.
+    #[serde(serialize_with = "as_seconds_or_null")]
+    pub(crate) watchdog: Option<Duration>,
+    /// What follows its end.
+    pub(crate) restart: Restart,
     /// What runs.
     #[serde(flatten)]
     pub(crate) what: What,
@@ -139,6 +144,8 @@ fn plan_file(settings: Settings, own: &[AgentType]) -> Result<Vec<Planned>, Sett
                 file: file.to_owned(),
                 grace: agent.grace,
                 ready_timeout: agent.ready_timeout,
+                watchdog: agent.watchdog,
+                restart: agent.restart,
                 what: plan_member(agent, &settings, &programs, declarations.as_deref())?,
             })
         })
@@ -261,6 +268,15 @@ fn check_unused(settings: &Settings) -> Result<(), SettingsError> {
 
 fn as_seconds<S: serde::Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_f64(duration.as_secs_f64())
+}
+
+fn as_seconds_or_null<S: serde::Serializer>(
+    duration: &Option<Duration>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    duration
+        .map(|duration| duration.as_secs_f64())
+        .serialize(to)
 }
 
 fn redacted_bus<S: serde::Serializer>(bus: &Option<BusLink>, to: S) -> Result<S::Ok, S::Error> {

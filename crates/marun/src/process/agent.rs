@@ -13,6 +13,7 @@ use tracing::level_filters::LevelFilter;
 use super::{
     control::{AgentAssignment, Report},
     lifeline::{Control, Lifeline},
+    pulse,
 };
 use crate::{connect, exit, logging};
 
@@ -53,7 +54,7 @@ async fn live(
     lifeline: Lifeline,
 ) -> Result<()> {
     let mut stop = StopRequest::listen(lifeline)?;
-    let grace = assignment.grace;
+    let (grace, watchdog) = (assignment.grace, assignment.watchdog);
     let started = tokio::select! {
         started = start(name, assignment, agents) => started,
         () = stop.asked() => return Ok(()),
@@ -63,6 +64,9 @@ async fn live(
         let _ = control.report(&Report::Failed(error.to_string()));
     })?;
     control.report(&Report::Ready)?;
+    if let Some(watchdog) = watchdog {
+        pulse::start(control.try_clone()?, watchdog)?;
+    }
     tokio::select! {
         _ = living.agent.stopped() => {}
         () = stop.asked() => {}

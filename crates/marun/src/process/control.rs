@@ -1,7 +1,7 @@
 //! What supervisor and member say to each other over the socket that is the member's standard input.
 //!
-//! One JSON object per line. The supervisor says one, the assignment; the member says one, the report; after
-//! that the socket only tells, by its end, that the other side is gone. Passwords travel here and not in
+//! One JSON object per line. The supervisor says one, the assignment; the member reports, and
+//! then gives signs of life; the socket's end tells that the other side is gone. Passwords travel here and not in
 //! arguments or variables, which other users of the machine may read.
 
 use std::time::Duration;
@@ -28,6 +28,8 @@ pub(crate) struct AgentAssignment {
     pub(crate) settings: serde_json::Value,
     /// How long it may drain.
     pub(crate) grace: Duration,
+    /// After how long without a sign of life it is killed.
+    pub(crate) watchdog: Option<Duration>,
     /// How it writes its log.
     pub(crate) log: LogFormat,
 }
@@ -53,7 +55,7 @@ pub(crate) struct CommandAssignment {
     pub(crate) command: Vec<String>,
 }
 
-/// What a member says once.
+/// What a member says: one of the first two, and signs of life after it is ready.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Report {
@@ -61,6 +63,8 @@ pub(crate) enum Report {
     Ready,
     /// It cannot start, because.
     Failed(String),
+    /// Its runtime still runs tasks.
+    Alive,
 }
 
 /// One line of the conversation, with its newline.

@@ -58,7 +58,13 @@ impl Control {
         }
     }
 
-    /// Says the member's one message.
+    /// The same socket, for another thread.
+    pub(crate) fn try_clone(&self) -> io::Result<Self> {
+        let socket = self.socket.try_clone()?;
+        Ok(Self { socket })
+    }
+
+    /// Says one message of the member.
     pub(crate) fn report(&self, report: &Report) -> io::Result<()> {
         (&self.socket).write_all(&control::line(report)?)
     }

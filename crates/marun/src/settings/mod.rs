@@ -4,42 +4,31 @@
 //! environment (`expand.rs`) → keys (`section.rs`, this file). Nothing here looks for programs, connects,
 //! or reads another file; that is `plan`.
 
+mod agent;
 mod expand;
 mod json;
 mod node;
 mod place;
+mod restart;
 mod section;
 mod suggest;
 mod toml;
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path};
 
 use self::node::Node;
 use self::section::Section;
-pub(crate) use self::{expand::Environment, suggest::allowed};
 pub use self::{
+    agent::{AgentSettings, DEFAULT_GRACE, DEFAULT_READY_TIMEOUT, DEFAULT_WATCHDOG, Member},
     place::{Place, SettingsError},
+    restart::{Restart, RestartPolicy},
     section::Located,
 };
-
-/// How long an agent may take to become ready, unless its `ready_timeout` says otherwise.
-pub const DEFAULT_READY_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// How long an agent may drain, unless its `grace` says otherwise.
-pub const DEFAULT_GRACE: Duration = Duration::from_secs(30);
+pub(crate) use self::{expand::Environment, suggest::allowed};
 
 const TOP_KEYS: &[&str] = &["declarations", "program", "bus", "broker", "agent"];
 const BUS_KEYS: &[&str] = &["dsn", "prefix", "strict"];
 const BROKER_KEYS: &[&str] = &["dsn"];
-const AGENT_KEYS: &[&str] = &[
-    "backend",
-    "command",
-    "bus",
-    "broker",
-    "settings",
-    "grace",
-    "ready_timeout",
-];
 
 /// One settings file, its environment variables replaced and its keys checked.
 ///
@@ -98,37 +87,6 @@ pub struct BusSettings {
 pub struct BrokerSettings {
     /// Where the broker is; it may hold a password.
     pub dsn: Located<String>,
-}
-
-/// `[agent.NAME]`
-#[derive(Clone, Debug)]
-pub struct AgentSettings {
-    /// The agent's table.
-    pub place: Place,
-    /// What runs.
-    pub member: Member,
-    /// How long it may drain before it is killed.
-    pub grace: Duration,
-    /// How long it may take to become ready.
-    pub ready_timeout: Duration,
-    /// What the agent reads with `cx.settings()`: a JSON object.
-    pub settings: serde_json::Value,
-}
-
-/// What a member of the group is.
-#[derive(Clone, Debug)]
-pub enum Member {
-    /// An agent of a MicroAgent program.
-    Agent {
-        /// The agent's type.
-        backend: Located<String>,
-        /// The name of its bus in this file.
-        bus: Option<Located<String>>,
-        /// The name of its broker in this file.
-        broker: Option<Located<String>>,
-    },
-    /// Any program, with its arguments.
-    Command(Located<Vec<String>>),
 }
 
 impl Settings {
@@ -243,93 +201,6 @@ impl BrokerSettings {
             dsn: section.required("dsn")?,
         })
     }
-}
-
-impl AgentSettings {
-    fn from_node(node: Node) -> Result<Self, SettingsError> {
-        check_agent_name(&node.place)?;
-        let mut section = Section::open(node, AGENT_KEYS)?;
-        let place = section.place().clone();
-        let grace = section.duration("grace")?.unwrap_or(DEFAULT_GRACE);
-        let backend = section.string("backend")?;
-        let command = section.strings("command")?;
-        match (backend, command) {
-            (Some(backend), None) => Self::agent(section, place, grace, backend),
-            (None, Some(command)) => Self::command(section, place, grace, command),
-            (Some(_), Some(command)) => Err(command
-                .place
-                .error("an agent has either a `backend` or a `command`, not both")),
-            (None, None) => Err(place.error("one of the keys `backend` and `command` is needed")),
-        }
-    }
-
-    fn agent(
-        mut section: Section,
-        place: Place,
-        grace: Duration,
-        backend: Located<String>,
-    ) -> Result<Self, SettingsError> {
-        let ready_timeout = section.duration("ready_timeout")?;
-        let settings = match section.take("settings") {
-            None => serde_json::json!({}),
-            Some(node) => {
-                let place = node.place.clone();
-                let settings = node.into_json();
-                if !settings.is_object() {
-                    return Err(place.error("must be a table"));
-                }
-                settings
-            }
-        };
-        Ok(Self {
-            place,
-            member: Member::Agent {
-                backend,
-                bus: section.string("bus")?,
-                broker: section.string("broker")?,
-            },
-            grace,
-            ready_timeout: ready_timeout.unwrap_or(DEFAULT_READY_TIMEOUT),
-            settings,
-        })
-    }
-
-    /// A program of another kind reads nothing of ours, so it gets no settings that nobody would read.
-    fn command(
-        mut section: Section,
-        place: Place,
-        grace: Duration,
-        command: Located<Vec<String>>,
-    ) -> Result<Self, SettingsError> {
-        for key in ["bus", "broker", "settings", "ready_timeout"] {
-            if let Some(node) = section.take(key) {
-                let message = "not allowed beside `command`: the program would not see it; allowed: command, grace";
-                return Err(node.place.error(message));
-            }
-        }
-        Ok(Self {
-            place,
-            member: Member::Command(command),
-            grace,
-            ready_timeout: DEFAULT_READY_TIMEOUT,
-            settings: serde_json::Value::Null,
-        })
-    }
-}
-
-/// The name stands before each line of the log, and `marun` signs its own lines.
-fn check_agent_name(place: &Place) -> Result<(), SettingsError> {
-    let name = place.key().trim_start_matches("agent.");
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
-        return Err(place.error(
-            "this is no name for an agent; allowed are up to 64 letters, digits, `_`, `-` and `.`",
-        ));
-    }
-    if name == "marun" {
-        return Err(place.error("the name `marun` is taken by the launcher itself"));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

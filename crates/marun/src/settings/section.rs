@@ -92,6 +92,38 @@ impl Section {
         }))
     }
 
+    /// One of these words, which must be there.
+    pub(crate) fn one_of<T: Copy>(
+        &mut self,
+        key: &str,
+        words: &[(&str, T)],
+    ) -> Result<T, SettingsError> {
+        let Located { value, place } = self.required(key)?;
+        let known = words.iter().find(|(word, _)| *word == value);
+        let known = known.map(|(_, meaning)| *meaning);
+        known.ok_or_else(|| {
+            let words = words.iter().map(|(word, _)| *word);
+            let allowed = allowed(&value, words, "nothing is allowed here");
+            place.error(format!("there is no `{value}`; {allowed}"))
+        })
+    }
+
+    /// A whole number, 1 or more; as a string too, because that is what `${VAR}` gives.
+    pub(crate) fn count(&mut self, key: &str) -> Result<Option<u32>, SettingsError> {
+        let Some(node) = self.take(key) else {
+            return Ok(None);
+        };
+        let count = match &node.value {
+            Value::Number(number) => number.as_u64().and_then(|count| count.try_into().ok()),
+            Value::String(text) => text.parse().ok(),
+            _ => None,
+        };
+        match count.filter(|count| *count > 0) {
+            Some(count) => Ok(Some(count)),
+            None => Err(node.place.error("must be a whole number, 1 or more")),
+        }
+    }
+
     /// `true` or `false`; as a string too, because that is what `${VAR}` gives.
     pub(crate) fn flag(&mut self, key: &str) -> Result<Option<bool>, SettingsError> {
         let Some(node) = self.take(key) else {

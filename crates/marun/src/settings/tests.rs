@@ -1,5 +1,7 @@
 //! The keys of a settings file: what is read, and what is refused with which words.
 
+use std::time::Duration;
+
 use super::*;
 
 fn parse(file: &str, text: &str) -> Result<Settings, String> {
@@ -163,8 +165,8 @@ fn a_wrong_agent_is_refused() {
         ),
         (
             "x.toml",
-            "[agent.a]\nrestart = 1",
-            "x.toml:2: agent.a.restart: unknown key; allowed: backend, command, bus, broker, settings, grace, ready_timeout",
+            "[agent.a]\nbackend = 'A'\nrestart = 1",
+            "x.toml:3: agent.a.restart: must be a table, not a number",
         ),
         (
             "x.toml",
@@ -205,6 +207,66 @@ fn a_wrong_agent_is_refused() {
 }
 
 #[test]
+fn a_wrong_restart_is_refused() {
+    let cases = [
+        ("{}", "agent.a.restart: the key `policy` is missing"),
+        (
+            "{ policy = 'allways' }",
+            "agent.a.restart.policy: there is no `allways`; did you mean `always`? allowed: never, on_failure, always",
+        ),
+        (
+            "{ policy = 'always', max = 0 }",
+            "agent.a.restart.max: must be a whole number, 1 or more",
+        ),
+        (
+            "{ policy = 'always', max = 1.5 }",
+            "agent.a.restart.max: must be a whole number",
+        ),
+        (
+            "{ policy = 'always', within = 0 }",
+            "agent.a.restart: `within` must be longer than 0",
+        ),
+        (
+            "{ policy = 'always', times = 3 }",
+            "agent.a.restart.times: unknown key; allowed: policy, max, within",
+        ),
+    ];
+    for (restart, expected) in cases {
+        let text = format!("[agent.a]\nbackend = 'A'\nrestart = {restart}");
+        let message = parse("x.toml", &text).unwrap_err();
+        let expected = format!("x.toml:3: {expected}");
+        assert!(message.starts_with(&expected), "{message}\n{expected}");
+    }
+}
+
+#[test]
+fn restart_and_watchdog_have_their_defaults() {
+    let agent = |lines: &str| {
+        let text = format!("[agent.a]\n{lines}");
+        parse("x.toml", &text).unwrap().agents.remove("a").unwrap()
+    };
+    let plain = agent("backend = 'A'");
+    assert_eq!(
+        (plain.restart, plain.watchdog),
+        (Restart::default(), Some(DEFAULT_WATCHDOG))
+    );
+    assert_eq!(agent("command = ['a']").watchdog, None);
+    assert_eq!(
+        agent("backend = 'A'\nwatchdog = 0").watchdog,
+        None,
+        "0 switches it off"
+    );
+    let always =
+        agent("command = ['a']\nrestart = { policy = 'always', max = '3', within = '1m' }");
+    let expected = Restart {
+        policy: RestartPolicy::Always,
+        max: 3,
+        within: Duration::from_secs(60),
+    };
+    assert_eq!(always.restart, expected);
+}
+
+#[test]
 fn a_missing_file_is_named() {
     let error = Settings::read(Path::new("/nowhere/settings.toml")).unwrap_err();
     let message = error.to_string();
@@ -221,7 +283,7 @@ fn the_file_of_the_guide_is_valid_and_has_every_key() {
     let (text, _) = rest.split_once("```").unwrap();
     let settings = parse("settings.toml", text).unwrap();
     assert_eq!(settings.agents["mailer"].grace, DEFAULT_GRACE);
-    let keys = [TOP_KEYS, BUS_KEYS, BROKER_KEYS, AGENT_KEYS].concat();
+    let keys = [TOP_KEYS, BUS_KEYS, BROKER_KEYS, agent::KEYS].concat();
     for key in keys {
         let assigned = |line: &str| line.starts_with(key) || line.starts_with(&format!("[{key}."));
         assert!(text.lines().any(assigned), "{key} is missing in the guide");

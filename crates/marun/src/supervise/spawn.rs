@@ -8,26 +8,22 @@ use std::{
     },
     path::PathBuf,
     process::{Command, Stdio},
-    time::Duration,
 };
 
 use rustix::process::{Pid, getpid};
 
+use super::{group::Rules, systemd};
 use crate::hidden;
 
 /// What the supervisor knows of a member before it starts it.
 #[derive(Debug)]
 pub(crate) struct Launch {
-    /// Its name in the group.
-    pub(crate) name: String,
+    /// What it may take and what becomes of it.
+    pub(crate) rules: Rules,
     /// Which process it becomes.
     pub(crate) kind: Kind,
     /// What it is told over the control socket: one line.
     pub(crate) assignment: Vec<u8>,
-    /// How long it may drain.
-    pub(crate) grace: Duration,
-    /// How long it may take to become ready.
-    pub(crate) ready_timeout: Duration,
 }
 
 /// Which process a member becomes.
@@ -62,10 +58,14 @@ pub(crate) fn spawn(launch: &Launch) -> io::Result<Spawned> {
         Kind::Command => (std::env::current_exe()?, hidden::EXEC),
     };
     let child = Command::new(program)
-        .args([command, &launch.name, &getpid().to_string()])
+        .args([command, &launch.rules.name, &getpid().to_string()])
         .stdin(OwnedFd::from(theirs))
         .stdout(printed.try_clone()?)
         .stderr(printed)
+        // What systemd asks of its service, it asks of the supervisor.
+        .env_remove(systemd::NOTIFY_SOCKET)
+        .env_remove(systemd::WATCHDOG_PID)
+        .env_remove(systemd::WATCHDOG_USEC)
         // A terminal's Ctrl-C is for the supervisor alone.
         .process_group(0)
         .spawn()?;

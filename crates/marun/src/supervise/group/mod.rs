@@ -2,22 +2,39 @@
 //!
 //! ```text
 //! Waiting → Starting → Ready → Draining → Killed → Gone
+//!    ↑          ↓        ↓                   ↓
+//!    └─────── Failing ───┴→ Killed ────→ Resting
 //! ```
-//! A member may be gone from any stage; the first that is gone takes the group along. This file touches no
-//! process and reads no clock.
+//! A member's process may end at any stage. Then `restart.rs` decides whether the member gets a new one or takes the
+//! group along. This file touches no process and reads no clock.
+
+mod member;
+mod restart;
 
 use std::time::{Duration, Instant};
 
+use humantime::format_duration;
 use tracing::Level;
 
+pub(crate) use self::member::Rules;
+use self::{
+    member::{Member, Stage},
+    restart::Next,
+};
 use super::ending::Ending;
 
 /// An agent's own drain ends at its grace; this much longer may it take to hand back what it did not finish.
 const KILL_MARGIN: Duration = Duration::from_millis(500);
 
+/// A deadline that is noticed later than this passed while the launcher itself did not run: nobody can have heard a
+/// sign of life.
+const LATE: Duration = Duration::from_secs(1);
+
 /// What the caller must do, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
+    /// Give this member a process.
+    Start(usize),
     /// Ask this member to stop: SIGTERM to its process.
     Terminate(usize),
     /// End this member now: SIGKILL to its process group.
@@ -35,111 +52,105 @@ pub(crate) enum StopSignal {
     Terminate,
 }
 
+/// Where the group as a whole is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Somebody is not ready, or not again.
+    Starting,
+    /// All are ready.
+    Ready,
+    /// Everyone stops or has stopped.
+    Stopping,
+}
+
+/// What a status table shows of a member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Status {
+    pub(crate) name: String,
+    pub(crate) stage: &'static str,
+    pub(crate) restarts: u32,
+    pub(crate) last_end: Option<Ending>,
+}
+
 /// The members and what has become of them.
 #[derive(Debug)]
 pub(crate) struct Group {
     members: Vec<Member>,
     stop_asked: bool,
+    stopping: bool,
     failed: bool,
-}
-
-#[derive(Debug)]
-struct Member {
-    name: String,
-    grace: Duration,
-    ready_timeout: Duration,
-    stage: Stage,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    Waiting,
-    Starting { deadline: Instant },
-    Ready,
-    Draining { deadline: Instant },
-    Killed,
-    Gone,
+    chance: fn() -> f64,
 }
 
 impl Group {
-    /// A group of members that are not started yet.
-    pub(crate) fn new() -> Self {
+    /// A group of members that are not started yet; their index is their place in the list.
+    ///
+    /// `chance` gives numbers between 0 and 1, for the pauses between restarts.
+    pub(crate) fn new(members: impl IntoIterator<Item = Rules>, chance: fn() -> f64) -> Self {
         Self {
-            members: Vec::new(),
+            members: members.into_iter().map(Member::new).collect(),
             stop_asked: false,
+            stopping: false,
             failed: false,
+            chance,
         }
-    }
-
-    /// Adds a member; its index is the number of those before it.
-    pub(crate) fn add(&mut self, name: &str, grace: Duration, ready_timeout: Duration) {
-        self.members.push(Member {
-            name: name.to_owned(),
-            grace,
-            ready_timeout,
-            stage: Stage::Waiting,
-        });
     }
 
     /// Its process runs.
     pub(crate) fn started(&mut self, index: usize, now: Instant) {
         let member = &mut self.members[index];
         member.stage = Stage::Starting {
-            deadline: now + member.ready_timeout,
+            deadline: now + member.rules.ready_timeout,
         };
     }
 
-    /// It could not be started, or says itself why it fails: the group stops.
-    pub(crate) fn failed_to_start(&mut self, index: usize, why: &str, now: Instant) -> Vec<Action> {
-        let member = &mut self.members[index];
-        let mut actions = vec![error(format!("{} failed to start: {why}", member.name))];
-        if member.stage == Stage::Waiting {
-            member.stage = Stage::Gone;
-        }
-        self.failed = true;
-        actions.extend(self.drain_all(now));
+    /// It got no process.
+    pub(crate) fn not_started(&mut self, index: usize, why: &str, now: Instant) -> Vec<Action> {
+        let name = &self.members[index].rules.name;
+        let mut actions = vec![error(format!("{name} cannot be started: {why}"))];
+        actions.extend(self.after_end(index, false, now));
+        actions
+    }
+
+    /// It says itself why it fails; it is about to end.
+    pub(crate) fn failed(&mut self, index: usize, why: &str, now: Instant) -> Vec<Action> {
+        let name = &self.members[index].rules.name;
+        let mut actions = vec![error(format!("{name} failed to start: {why}"))];
+        actions.extend(self.fail_living(index, now));
         actions
     }
 
     /// It reports that it is ready.
-    pub(crate) fn ready(&mut self, index: usize) -> Vec<Action> {
+    pub(crate) fn ready(&mut self, index: usize, now: Instant) -> Vec<Action> {
         let member = &mut self.members[index];
         if !matches!(member.stage, Stage::Starting { .. }) {
             return Vec::new();
         }
-        member.stage = Stage::Ready;
-        let mut actions = vec![info(format!("{} is ready", member.name))];
-        if self
-            .members
-            .iter()
-            .all(|member| member.stage == Stage::Ready)
-        {
-            actions.push(info(format!(
-                "all agents are ready: {}",
-                self.members.len()
-            )));
+        let alive_until = member.rules.watchdog.map(|watchdog| now + watchdog);
+        member.stage = Stage::Ready { alive_until };
+        let mut actions = vec![info(format!("{} is ready", member.rules.name))];
+        if self.phase() == Phase::Ready {
+            let count = self.members.len();
+            actions.push(info(format!("all agents are ready: {count}")));
         }
         actions
+    }
+
+    /// It gives a sign of life.
+    pub(crate) fn alive(&mut self, index: usize, now: Instant) {
+        let member = &mut self.members[index];
+        if let Stage::Ready { alive_until } = &mut member.stage {
+            *alive_until = member.rules.watchdog.map(|watchdog| now + watchdog);
+        }
     }
 
     /// Its process is gone, and the rest of its process group with it.
     pub(crate) fn ended(&mut self, index: usize, ending: Ending, now: Instant) -> Vec<Action> {
         let member = &mut self.members[index];
-        let stage = std::mem::replace(&mut member.stage, Stage::Gone);
-        let name = &member.name;
-        let (clean, text) = match stage {
-            Stage::Waiting | Stage::Starting { .. } => {
-                (false, format!("{name} {ending} before it was ready"))
-            }
-            Stage::Ready => (ending.is_clean(), format!("{name} {ending}")),
-            Stage::Draining { .. } if ending.is_clean_stop() => (true, format!("{name} stopped")),
-            Stage::Draining { .. } | Stage::Killed | Stage::Gone => {
-                (false, format!("{name} {ending}"))
-            }
-        };
-        self.failed |= !clean;
+        let (clean, text) = member.verdict(ending);
+        member.last_end = Some(ending);
         let mut actions = vec![if clean { info(text) } else { error(text) }];
-        actions.extend(self.drain_all(now));
+        actions.extend(self.after_end(index, clean, now));
         actions
     }
 
@@ -161,30 +172,11 @@ impl Group {
     /// Deals with the deadlines that have passed.
     pub(crate) fn tick(&mut self, now: Instant) -> Vec<Action> {
         let mut actions = Vec::new();
-        let mut late_start = false;
-        for (index, member) in self.members.iter_mut().enumerate() {
-            let name = &member.name;
-            match member.stage {
-                Stage::Starting { deadline } if deadline <= now => {
-                    let limit = humantime::format_duration(member.ready_timeout);
-                    actions.push(error(format!("{name} was not ready within {limit}")));
-                    late_start = true;
-                }
-                Stage::Draining { deadline } if deadline <= now => {
-                    let grace = humantime::format_duration(member.grace);
-                    actions.push(error(format!(
-                        "{name} did not stop within its grace of {grace}: it is killed"
-                    )));
-                    actions.push(Action::Kill(index));
-                    member.stage = Stage::Killed;
-                    self.failed = true;
-                }
-                _ => {}
+        for index in 0..self.members.len() {
+            let deadline = self.members[index].deadline();
+            if let Some(deadline) = deadline.filter(|deadline| *deadline <= now) {
+                actions.extend(self.tick_one(index, deadline, now));
             }
-        }
-        if late_start {
-            self.failed = true;
-            actions.extend(self.drain_all(now));
         }
         actions
     }
@@ -199,11 +191,7 @@ impl Group {
 
     /// The next moment that [`tick`](Self::tick) is needed at.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let deadlines = self.members.iter().filter_map(|member| match member.stage {
-            Stage::Starting { deadline } | Stage::Draining { deadline } => Some(deadline),
-            _ => None,
-        });
-        deadlines.min()
+        self.members.iter().filter_map(Member::deadline).min()
     }
 
     /// Nobody is left.
@@ -213,23 +201,131 @@ impl Group {
             .all(|member| member.stage == Stage::Gone)
     }
 
-    /// Something went wrong on the way.
+    /// Something went wrong on the way that no restart has healed.
     pub(crate) fn has_failed(&self) -> bool {
         self.failed
     }
 
-    /// Asks everyone who was not asked yet; who was not started never will be.
+    /// Where the group is.
+    pub(crate) fn phase(&self) -> Phase {
+        let mut members = self.members.iter();
+        if self.stopping {
+            Phase::Stopping
+        } else if members.all(|member| matches!(member.stage, Stage::Ready { .. })) {
+            Phase::Ready
+        } else {
+            Phase::Starting
+        }
+    }
+
+    /// The longest that stopping can take.
+    pub(crate) fn longest_stop(&self) -> Duration {
+        let graces = self.members.iter().map(|member| member.rules.grace);
+        graces.max().unwrap_or_default() + KILL_MARGIN
+    }
+
+    /// Every member as a status table shows it.
+    pub(crate) fn status(&self) -> impl Iterator<Item = Status> {
+        self.members.iter().map(|member| Status {
+            name: member.rules.name.clone(),
+            stage: member.stage.word(),
+            restarts: member.restarts.total(),
+            last_end: member.last_end,
+        })
+    }
+
+    /// It has no process any more: what becomes of it, and of the group.
+    fn after_end(&mut self, index: usize, clean: bool, now: Instant) -> Vec<Action> {
+        let member = &mut self.members[index];
+        member.stage = Stage::Gone;
+        let next = match self.stopping {
+            true => Next::EndGroup,
+            false => member.restarts.after_end(clean, now, (self.chance)()),
+        };
+        match next {
+            Next::Restart { pause, count } => {
+                member.stage = Stage::Resting { until: now + pause };
+                vec![Action::Tell(
+                    Level::WARN,
+                    tell_restart(member, pause, count),
+                )]
+            }
+            Next::GiveUp => {
+                let text = tell_give_up(member);
+                self.fail(&text, now)
+            }
+            Next::EndGroup => {
+                self.failed |= !clean;
+                self.drain_all(now)
+            }
+        }
+    }
+
+    /// Its process still lives, but it has failed. Whether it takes the group along is known now.
+    fn fail_living(&mut self, index: usize, now: Instant) -> Vec<Action> {
+        let member = &mut self.members[index];
+        if !self.stopping && member.restarts.outlives_failure() {
+            let deadline = now + member.rules.grace + KILL_MARGIN;
+            member.stage = Stage::Failing { deadline };
+            return vec![Action::Terminate(index)];
+        }
+        self.failed = true;
+        self.drain_all(now)
+    }
+
+    fn tick_one(&mut self, index: usize, deadline: Instant, now: Instant) -> Vec<Action> {
+        let member = &mut self.members[index];
+        let name = &member.rules.name;
+        match member.stage {
+            Stage::Resting { .. } => {
+                member.stage = Stage::Waiting;
+                vec![Action::Start(index)]
+            }
+            Stage::Starting { .. } => {
+                let limit = format_duration(member.rules.ready_timeout);
+                let mut actions = vec![error(format!("{name} was not ready within {limit}"))];
+                actions.extend(self.fail_living(index, now));
+                actions
+            }
+            Stage::Ready { .. } if now.saturating_duration_since(deadline) > LATE => {
+                self.alive(index, now);
+                Vec::new()
+            }
+            Stage::Ready { .. } => {
+                let limit = format_duration(member.rules.watchdog.unwrap_or_default());
+                self.kill(
+                    index,
+                    &format!("gave no sign of life for {limit}, its runtime is blocked"),
+                )
+            }
+            Stage::Failing { .. } | Stage::Draining { .. } => {
+                let grace = format_duration(member.rules.grace);
+                self.kill(index, &format!("did not stop within its grace of {grace}"))
+            }
+            Stage::Waiting | Stage::Killed | Stage::Gone => Vec::new(),
+        }
+    }
+
+    fn kill(&mut self, index: usize, why: &str) -> Vec<Action> {
+        let member = &mut self.members[index];
+        member.stage = Stage::Killed;
+        let text = format!("{} {why}: it is killed", member.rules.name);
+        vec![error(text), Action::Kill(index)]
+    }
+
+    /// Asks everyone who was not asked yet; who has no process never gets one.
     fn drain_all(&mut self, now: Instant) -> Vec<Action> {
+        self.stopping = true;
         let mut actions = Vec::new();
         for (index, member) in self.members.iter_mut().enumerate() {
             match member.stage {
-                Stage::Waiting => member.stage = Stage::Gone,
-                Stage::Starting { .. } | Stage::Ready => {
-                    let deadline = now + member.grace + KILL_MARGIN;
+                Stage::Waiting | Stage::Resting { .. } => member.stage = Stage::Gone,
+                Stage::Starting { .. } | Stage::Ready { .. } => {
+                    let deadline = now + member.rules.grace + KILL_MARGIN;
                     member.stage = Stage::Draining { deadline };
                     actions.push(Action::Terminate(index));
                 }
-                Stage::Draining { .. } | Stage::Killed | Stage::Gone => {}
+                Stage::Failing { .. } | Stage::Draining { .. } | Stage::Killed | Stage::Gone => {}
             }
         }
         actions
@@ -239,7 +335,7 @@ impl Group {
         let mut actions = Vec::new();
         for (index, member) in self.members.iter_mut().enumerate() {
             if !matches!(member.stage, Stage::Gone | Stage::Killed) {
-                let text = format!("SIGINT again: {} is killed", member.name);
+                let text = format!("SIGINT again: {} is killed", member.rules.name);
                 actions.push(Action::Tell(Level::WARN, text));
                 actions.push(Action::Kill(index));
                 member.stage = Stage::Killed;
@@ -248,6 +344,31 @@ impl Group {
         }
         actions
     }
+}
+
+fn tell_restart(member: &Member, pause: Duration, count: u32) -> String {
+    let name = &member.rules.name;
+    let below_millis = Duration::from_nanos(u64::from(pause.subsec_nanos() % 1_000_000));
+    let pause = format_duration(pause - below_millis);
+    let rule = member.restarts.rule();
+    match count {
+        0 => format!("{name} is started again in {pause}"),
+        _ => format!(
+            "{name} is started again in {pause}, restart {count} of at most {} within {}",
+            rule.max,
+            format_duration(rule.within)
+        ),
+    }
+}
+
+fn tell_give_up(member: &Member) -> String {
+    let rule = member.restarts.rule();
+    format!(
+        "{} failed again after {} restart(s) within {}: it is given up, and the group stops",
+        member.rules.name,
+        rule.max,
+        format_duration(rule.within)
+    )
 }
 
 fn info(text: String) -> Action {

@@ -1,24 +1,54 @@
 //! The group's rules, moment by moment, without a process.
 
+mod restarts;
+
 use super::*;
+use crate::settings::{Restart, RestartPolicy};
 
 const GRACE: Duration = Duration::from_secs(5);
 const READY: Duration = Duration::from_secs(10);
+const WATCHDOG: Duration = Duration::from_secs(30);
+
+fn rules(name: &str, policy: RestartPolicy) -> Rules {
+    Rules {
+        name: name.to_owned(),
+        grace: GRACE,
+        ready_timeout: READY,
+        watchdog: Some(WATCHDOG),
+        restart: Restart {
+            policy,
+            max: 2,
+            within: Duration::from_secs(600),
+        },
+    }
+}
+
+/// A group of `a`, `b` and `c`, of which `a` may be started again.
+fn group(policy: RestartPolicy) -> Group {
+    let policies = [policy, RestartPolicy::Never, RestartPolicy::Never];
+    let members = ["a", "b", "c"].into_iter().zip(policies);
+    Group::new(members.map(|(name, policy)| rules(name, policy)), || 0.0)
+}
 
 /// Three members that are started, and the moment when they were.
 fn started() -> (Group, Instant) {
+    started_with(RestartPolicy::Never)
+}
+
+fn started_with(policy: RestartPolicy) -> (Group, Instant) {
     let now = Instant::now();
-    let mut group = Group::new();
-    for (index, name) in ["a", "b", "c"].into_iter().enumerate() {
-        group.add(name, GRACE, READY);
-        group.started(index, now);
-    }
+    let mut group = group(policy);
+    (0..3).for_each(|index| group.started(index, now));
     (group, now)
 }
 
 fn ready() -> (Group, Instant) {
-    let (mut group, now) = started();
-    (0..3).for_each(|index| drop(group.ready(index)));
+    ready_with(RestartPolicy::Never)
+}
+
+fn ready_with(policy: RestartPolicy) -> (Group, Instant) {
+    let (mut group, now) = started_with(policy);
+    (0..3).for_each(|index| drop(group.ready(index, now)));
     (group, now)
 }
 
@@ -39,15 +69,16 @@ fn told(actions: &[Action]) -> Vec<&str> {
 
 #[test]
 fn the_last_to_be_ready_completes_the_group() {
-    let (mut group, _) = started();
-    assert_eq!(told(&group.ready(0)), ["a is ready"]);
-    assert_eq!(told(&group.ready(1)), ["b is ready"]);
-    assert_eq!(told(&group.ready(1)), [""; 0]);
+    let (mut group, now) = started();
+    assert_eq!(told(&group.ready(0, now)), ["a is ready"]);
+    assert_eq!(told(&group.ready(1, now)), ["b is ready"]);
+    assert_eq!(told(&group.ready(1, now)), [""; 0]);
     assert_eq!(
-        told(&group.ready(2)),
+        told(&group.ready(2, now)),
         ["c is ready", "all agents are ready: 3"]
     );
-    assert_eq!(group.deadline(), None);
+    assert_eq!(group.phase(), Phase::Ready);
+    assert_eq!(group.deadline(), Some(now + WATCHDOG));
 }
 
 #[test]
@@ -144,14 +175,14 @@ fn a_signal_during_a_drain_that_nobody_asked_for_does_not_force() {
 #[test]
 fn who_is_never_ready_is_named_and_stops_the_group() {
     let (mut group, now) = started();
-    group.ready(0);
-    group.ready(2);
+    group.ready(0, now);
+    group.ready(2, now);
     assert_eq!(group.deadline(), Some(now + READY));
     let actions = group.tick(now + READY);
     assert_eq!(told(&actions), ["b was not ready within 10s"]);
     assert_eq!(commands(&actions).len(), 3);
     assert!(group.has_failed());
-    assert!(group.ready(1).is_empty(), "too late");
+    assert!(group.ready(1, now).is_empty(), "too late");
 }
 
 #[test]
@@ -165,13 +196,10 @@ fn an_end_before_readiness_is_a_failure_whatever_the_code() {
 #[test]
 fn who_cannot_be_started_stops_those_before_and_keeps_back_those_after() {
     let now = Instant::now();
-    let mut group = Group::new();
-    ["a", "b", "c"]
-        .iter()
-        .for_each(|name| group.add(name, GRACE, READY));
+    let mut group = group(RestartPolicy::Never);
     group.started(0, now);
-    let actions = group.failed_to_start(1, "no such file", now);
-    assert_eq!(told(&actions), ["b failed to start: no such file"]);
+    let actions = group.not_started(1, "no such file", now);
+    assert_eq!(told(&actions), ["b cannot be started: no such file"]);
     assert_eq!(commands(&actions), [&Action::Terminate(0)]);
     group.ended(0, Ending::Exited(0), now);
     assert!(group.is_over() && group.has_failed());

@@ -1,0 +1,105 @@
+//! One member of the group: its rules, and the stage of its life that it is in. It decides nothing.
+
+use std::time::{Duration, Instant};
+
+use super::{super::ending::Ending, restart::Restarts};
+use crate::settings::Restart;
+
+/// What a member may take and what becomes of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Rules {
+    /// Its name in the group.
+    pub(crate) name: String,
+    /// How long it may drain.
+    pub(crate) grace: Duration,
+    /// How long it may take to become ready.
+    pub(crate) ready_timeout: Duration,
+    /// How long it may give no sign of life once it is ready; none for one that gives none.
+    pub(crate) watchdog: Option<Duration>,
+    /// What follows its end.
+    pub(crate) restart: Restart,
+}
+
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) rules: Rules,
+    pub(super) stage: Stage,
+    pub(super) restarts: Restarts,
+    pub(super) last_end: Option<Ending>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Its process is about to be started.
+    Waiting,
+    /// It must be ready by then.
+    Starting { deadline: Instant },
+    /// It must give a sign of life by then, where somebody watches.
+    Ready { alive_until: Option<Instant> },
+    /// It has failed and will be started again; its process must have ended by then.
+    Failing { deadline: Instant },
+    /// It was asked to stop, and must have by then.
+    Draining { deadline: Instant },
+    /// SIGKILL is on its way.
+    Killed,
+    /// It has no process, and gets a new one then.
+    Resting { until: Instant },
+    /// It has no process and gets none.
+    Gone,
+}
+
+impl Member {
+    pub(super) fn new(rules: Rules) -> Self {
+        Self {
+            restarts: Restarts::new(rules.restart),
+            rules,
+            stage: Stage::Waiting,
+            last_end: None,
+        }
+    }
+
+    /// When something must have happened, or is to happen.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self.stage {
+            Stage::Starting { deadline }
+            | Stage::Failing { deadline }
+            | Stage::Draining { deadline } => Some(deadline),
+            Stage::Ready { alive_until } => alive_until,
+            Stage::Resting { until } => Some(until),
+            Stage::Waiting | Stage::Killed | Stage::Gone => None,
+        }
+    }
+
+    /// Whether this end is one without a failure, and what is told of it.
+    pub(super) fn verdict(&self, ending: Ending) -> (bool, String) {
+        let name = &self.rules.name;
+        match self.stage {
+            Stage::Waiting | Stage::Starting { .. } => {
+                (false, format!("{name} {ending} before it was ready"))
+            }
+            Stage::Ready { .. } => (ending.is_clean(), format!("{name} {ending}")),
+            Stage::Draining { .. } if ending.is_clean_stop() => (true, format!("{name} stopped")),
+            Stage::Failing { .. }
+            | Stage::Draining { .. }
+            | Stage::Killed
+            | Stage::Resting { .. }
+            | Stage::Gone => (false, format!("{name} {ending}")),
+        }
+    }
+}
+
+impl Stage {
+    /// The word of a status table.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Starting { .. } => "starting",
+            Self::Ready { .. } => "ready",
+            Self::Failing { .. } => "failing",
+            Self::Draining { .. } => "stopping",
+            Self::Killed => "killed",
+            Self::Resting { .. } => "resting",
+            Self::Gone => "gone",
+        }
+    }
+}

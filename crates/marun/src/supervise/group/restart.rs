@@ -1,0 +1,193 @@
+//! When a member that has ended is started again, and when it is given up. It reads no clock.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use crate::settings::{Restart, RestartPolicy};
+
+/// The first pause, and the one that all later ones end at.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// How much of a pause may be taken away by chance.
+const JITTER: f64 = 0.25;
+
+/// What follows the end of a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// It is started again after this pause.
+    Restart {
+        pause: Duration,
+        /// The number of this restart among those that count, 0 where it does not.
+        count: u32,
+    },
+    /// It failed once more than it may.
+    GiveUp,
+    /// The group ends with it.
+    EndGroup,
+}
+
+/// The restarts of one member.
+#[derive(Debug)]
+pub(super) struct Restarts {
+    rule: Restart,
+    /// When those were made that count.
+    made: VecDeque<Instant>,
+    total: u32,
+}
+
+impl Restarts {
+    pub(super) fn new(rule: Restart) -> Self {
+        Self {
+            rule,
+            made: VecDeque::new(),
+            total: 0,
+        }
+    }
+
+    /// How many there were, counted or not.
+    pub(super) fn total(&self) -> u32 {
+        self.total
+    }
+
+    /// The rule that they follow.
+    pub(super) fn rule(&self) -> Restart {
+        self.rule
+    }
+
+    /// Whether a failure is followed by a restart, or at least was until now.
+    pub(super) fn outlives_failure(&self) -> bool {
+        self.rule.policy != RestartPolicy::Never
+    }
+
+    /// Decides. A clean end does not count: nothing is wrong with a member that is to run for ever and ends.
+    ///
+    /// `chance` is between 0 and 1.
+    pub(super) fn after_end(&mut self, clean: bool, now: Instant, chance: f64) -> Next {
+        match (self.rule.policy, clean) {
+            (RestartPolicy::Never, _) | (RestartPolicy::OnFailure, true) => Next::EndGroup,
+            (RestartPolicy::Always, true) => self.restart(0, chance),
+            (RestartPolicy::Always | RestartPolicy::OnFailure, false) => {
+                self.after_failure(now, chance)
+            }
+        }
+    }
+
+    fn after_failure(&mut self, now: Instant, chance: f64) -> Next {
+        let within = self.rule.within;
+        self.made
+            .retain(|made| now.saturating_duration_since(*made) < within);
+        let count = u32::try_from(self.made.len()).unwrap_or(u32::MAX);
+        if count >= self.rule.max {
+            return Next::GiveUp;
+        }
+        self.made.push_back(now);
+        self.restart(count + 1, chance)
+    }
+
+    fn restart(&mut self, count: u32, chance: f64) -> Next {
+        self.total += 1;
+        let pause = pause(count).mul_f64(1.0 - JITTER * chance.clamp(0.0, 1.0));
+        Next::Restart { pause, count }
+    }
+}
+
+/// 1, 2, 4 … 60 s.
+fn pause(count: u32) -> Duration {
+    let doubled = 1_u32.checked_shl(count.saturating_sub(1));
+    let factor = doubled.unwrap_or(u32::MAX);
+    FIRST_PAUSE.saturating_mul(factor).min(LONGEST_PAUSE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn restarts(policy: RestartPolicy, max: u32) -> Restarts {
+        Restarts::new(Restart {
+            policy,
+            max,
+            within: Duration::from_secs(600),
+        })
+    }
+
+    #[test]
+    fn the_policy_decides() {
+        use RestartPolicy::{Always, Never, OnFailure};
+        let now = Instant::now();
+        let cases = [
+            (Never, true, false),
+            (Never, false, false),
+            (OnFailure, true, false),
+            (OnFailure, false, true),
+            (Always, true, true),
+            (Always, false, true),
+        ];
+        for (policy, clean, restarted) in cases {
+            let next = restarts(policy, 3).after_end(clean, now, 0.0);
+            let is_restart = matches!(next, Next::Restart { .. });
+            assert_eq!(is_restart, restarted, "{policy:?} {clean}: {next:?}");
+        }
+    }
+
+    #[test]
+    fn pauses_double_until_a_minute() {
+        let mut restarts = restarts(RestartPolicy::OnFailure, 9);
+        let now = Instant::now();
+        for (count, seconds) in (1..).zip([1, 2, 4, 8, 16, 32, 60, 60, 60]) {
+            let pause = Duration::from_secs(seconds);
+            let next = restarts.after_end(false, now, 0.0);
+            assert_eq!(next, Next::Restart { pause, count });
+        }
+        assert_eq!(restarts.after_end(false, now, 0.0), Next::GiveUp);
+        assert_eq!(restarts.total(), 9);
+    }
+
+    #[test]
+    fn chance_only_shortens_a_pause() {
+        for (chance, millis) in [(0.0, 1_000), (0.5, 875), (1.0, 750), (7.0, 750)] {
+            let mut restarts = restarts(RestartPolicy::Always, 1);
+            let next = restarts.after_end(false, Instant::now(), chance);
+            let pause = Duration::from_millis(millis);
+            assert_eq!(next, Next::Restart { pause, count: 1 });
+        }
+    }
+
+    #[test]
+    fn what_is_long_ago_does_not_count() {
+        let mut restarts = restarts(RestartPolicy::OnFailure, 2);
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        restarts.after_end(false, at(0), 0.0);
+        restarts.after_end(false, at(500), 0.0);
+        let second = Duration::from_secs(2);
+        let next = restarts.after_end(false, at(600), 0.0);
+        assert_eq!(
+            next,
+            Next::Restart {
+                pause: second,
+                count: 2
+            },
+            "the first is forgotten"
+        );
+        assert_eq!(restarts.after_end(false, at(601), 0.0), Next::GiveUp);
+    }
+
+    #[test]
+    fn a_clean_end_is_never_given_up() {
+        let mut restarts = restarts(RestartPolicy::Always, 1);
+        let now = Instant::now();
+        for _ in 0..100 {
+            let next = restarts.after_end(true, now, 0.0);
+            assert_eq!(
+                next,
+                Next::Restart {
+                    pause: FIRST_PAUSE,
+                    count: 0
+                }
+            );
+        }
+    }
+}

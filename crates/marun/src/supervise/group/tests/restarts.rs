@@ -1,0 +1,213 @@
+//! Who is started again, who is given up, and who is killed because it shows no life.
+
+use super::*;
+
+fn tell_again(pause: &str, count: u32) -> String {
+    format!("a is started again in {pause}, restart {count} of at most 2 within 10m")
+}
+
+#[test]
+fn one_that_falls_is_started_again_and_the_others_go_on() {
+    let (mut group, now) = ready_with(RestartPolicy::OnFailure);
+    let actions = group.ended(0, Ending::Killed(9), now);
+    assert_eq!(
+        told(&actions),
+        ["a was killed by SIGKILL", &tell_again("1s", 1)]
+    );
+    assert!(commands(&actions).is_empty());
+    assert_eq!(group.phase(), Phase::Starting);
+
+    let due = now + Duration::from_secs(1);
+    assert_eq!(group.deadline(), Some(due));
+    assert!(group.tick(due - Duration::from_millis(1)).is_empty());
+    assert_eq!(group.tick(due), [Action::Start(0)]);
+    group.started(0, due);
+    let actions = group.ready(0, due);
+    assert_eq!(told(&actions), ["a is ready", "all agents are ready: 3"]);
+    assert!(!group.has_failed(), "it is healed");
+}
+
+#[test]
+fn one_that_falls_too_often_is_given_up_with_the_group() {
+    let (mut group, mut now) = ready_with(RestartPolicy::OnFailure);
+    for (pause, count) in [("1s", 1), ("2s", 2)] {
+        let actions = group.ended(0, Ending::Exited(1), now);
+        assert_eq!(told(&actions)[1], tell_again(pause, count));
+        now = group.deadline().unwrap();
+        assert_eq!(group.tick(now), [Action::Start(0)]);
+        group.started(0, now);
+    }
+    let actions = group.ended(0, Ending::Exited(1), now);
+    assert_eq!(
+        told(&actions),
+        [
+            "a exited with code 1 before it was ready",
+            "a failed again after 2 restart(s) within 10m: it is given up, and the group stops"
+        ]
+    );
+    assert_eq!(
+        commands(&actions),
+        [&Action::Terminate(1), &Action::Terminate(2)]
+    );
+    group.ended(1, Ending::Exited(0), now);
+    group.ended(2, Ending::Exited(0), now);
+    assert!(group.is_over() && group.has_failed());
+}
+
+#[test]
+fn a_clean_end_is_followed_by_a_start_only_where_it_always_is() {
+    let (mut group, now) = ready_with(RestartPolicy::OnFailure);
+    let actions = group.ended(0, Ending::Exited(0), now);
+    assert_eq!(
+        commands(&actions),
+        [&Action::Terminate(1), &Action::Terminate(2)]
+    );
+
+    let (mut group, now) = ready_with(RestartPolicy::Always);
+    let actions = group.ended(0, Ending::Exited(0), now);
+    assert_eq!(
+        told(&actions),
+        ["a ended by itself", "a is started again in 1s"]
+    );
+    assert_eq!(group.status().next().unwrap().restarts, 1);
+}
+
+#[test]
+fn another_one_ends_the_group_as_ever() {
+    let (mut group, now) = ready_with(RestartPolicy::Always);
+    let actions = group.ended(1, Ending::Exited(1), now);
+    assert_eq!(
+        commands(&actions),
+        [&Action::Terminate(0), &Action::Terminate(2)]
+    );
+    let actions = group.ended(0, Ending::Exited(1), now);
+    assert_eq!(
+        told(&actions),
+        ["a exited with code 1"],
+        "no restart in a group that stops"
+    );
+}
+
+#[test]
+fn one_that_rests_stays_away_when_the_group_stops() {
+    let (mut group, now) = ready_with(RestartPolicy::Always);
+    group.ended(0, Ending::Exited(1), now);
+    let actions = group.stop(StopSignal::Interrupt, now);
+    assert_eq!(
+        commands(&actions),
+        [&Action::Terminate(1), &Action::Terminate(2)]
+    );
+    group.ended(1, Ending::Exited(0), now);
+    group.ended(2, Ending::Exited(0), now);
+    assert!(group.is_over() && !group.has_failed());
+    assert!(group.tick(now + Duration::from_secs(60)).is_empty());
+}
+
+#[test]
+fn one_that_is_never_ready_is_stopped_or_killed_before_it_is_started_again() {
+    let (mut group, now) = started_with(RestartPolicy::OnFailure);
+    group.ready(1, now);
+    group.ready(2, now);
+    let late = now + READY;
+    let actions = group.tick(late);
+    assert_eq!(told(&actions), ["a was not ready within 10s"]);
+    assert_eq!(commands(&actions), [&Action::Terminate(0)]);
+    assert!(group.ready(0, late).is_empty(), "too late");
+    (1..3).for_each(|index| group.alive(index, late + GRACE));
+
+    let later = late + GRACE + KILL_MARGIN;
+    assert_eq!(group.deadline(), Some(later));
+    let actions = group.tick(later);
+    assert_eq!(commands(&actions), [&Action::Kill(0)]);
+    let actions = group.ended(0, Ending::Killed(9), later);
+    assert_eq!(told(&actions)[1], tell_again("1s", 1));
+}
+
+#[test]
+fn one_that_says_why_it_cannot_start_is_started_again() {
+    let (mut group, now) = started_with(RestartPolicy::OnFailure);
+    let actions = group.failed(0, "no database", now);
+    assert_eq!(told(&actions), ["a failed to start: no database"]);
+    let actions = group.ended(0, Ending::Exited(1), now);
+    assert_eq!(
+        told(&actions),
+        ["a exited with code 1", &tell_again("1s", 1)]
+    );
+}
+
+#[test]
+fn one_that_gets_no_process_tries_again() {
+    let (mut group, now) = ready_with(RestartPolicy::OnFailure);
+    group.ended(0, Ending::Exited(1), now);
+    let due = group.deadline().unwrap();
+    assert_eq!(group.tick(due), [Action::Start(0)]);
+    let actions = group.not_started(0, "no memory", due);
+    assert_eq!(
+        told(&actions),
+        ["a cannot be started: no memory", &tell_again("2s", 2)]
+    );
+}
+
+#[test]
+fn one_without_a_sign_of_life_is_killed_and_its_policy_decides() {
+    for (policy, last) in [
+        (RestartPolicy::OnFailure, tell_again("1s", 1)),
+        (RestartPolicy::Never, "a was killed by SIGKILL".to_owned()),
+    ] {
+        let (mut group, now) = ready_with(policy);
+        let beat = now + WATCHDOG / 2;
+        (1..3).for_each(|index| group.alive(index, beat));
+        let actions = group.tick(now + WATCHDOG);
+        let blocked = "a gave no sign of life for 30s, its runtime is blocked: it is killed";
+        assert_eq!(told(&actions), [blocked]);
+        assert_eq!(commands(&actions), [&Action::Kill(0)]);
+        assert_eq!(group.deadline(), Some(beat + WATCHDOG));
+        let actions = group.ended(0, Ending::Killed(9), now + WATCHDOG);
+        assert_eq!(told(&actions).last(), Some(&last.as_str()));
+        assert_eq!(group.has_failed(), policy == RestartPolicy::Never);
+    }
+}
+
+#[test]
+fn a_launcher_that_stood_still_kills_nobody() {
+    let (mut group, now) = ready();
+    let woken = now + WATCHDOG + LATE + Duration::from_millis(1);
+    assert!(group.tick(woken).is_empty());
+    assert_eq!(group.deadline(), Some(woken + WATCHDOG));
+}
+
+#[test]
+fn nobody_watches_who_gives_no_signs() {
+    let now = Instant::now();
+    let mut silent = rules("a", RestartPolicy::Never);
+    silent.watchdog = None;
+    let mut group = Group::new([silent], || 0.0);
+    group.started(0, now);
+    group.ready(0, now);
+    assert_eq!(group.deadline(), None);
+}
+
+#[test]
+fn the_status_is_that_of_each_moment() {
+    let (mut group, now) = started_with(RestartPolicy::OnFailure);
+    let stages = |group: &Group| {
+        group
+            .status()
+            .map(|status| status.stage)
+            .collect::<Vec<_>>()
+    };
+    group.ready(1, now);
+    assert_eq!(stages(&group), ["starting", "ready", "starting"]);
+    group.ended(0, Ending::Exited(3), now);
+    let status = group.status().next().unwrap();
+    let expected = Status {
+        name: "a".to_owned(),
+        stage: "resting",
+        restarts: 1,
+        last_end: Some(Ending::Exited(3)),
+    };
+    assert_eq!(status, expected);
+    group.stop(StopSignal::Terminate, now);
+    assert_eq!(stages(&group), ["gone", "stopping", "stopping"]);
+    assert_eq!(group.longest_stop(), GRACE + KILL_MARGIN);
+}

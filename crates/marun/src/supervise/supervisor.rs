@@ -1,0 +1,268 @@
+//! Does what the group decides, to real processes, and tells it what becomes of them.
+
+use std::{
+    io::{self, Write},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use tokio::{sync::mpsc::UnboundedSender, task::JoinSet, time::timeout};
+use tracing::Level;
+
+use super::{
+    ending::Ending,
+    events::{Event, Events},
+    group::{Action, Group, Phase},
+    member::{self, Heard},
+    output::Output,
+    reap,
+    spawn::{self, Kind, Launch},
+    systemd::Notifier,
+};
+use crate::process::{control::Report, sentinel};
+
+/// How long the output of members that are gone may take to arrive. Only a process that left its group on purpose
+/// can hold a pipe open longer.
+const LAST_OUTPUT: Duration = Duration::from_secs(1);
+
+/// Runs the members until the last one is gone; whether all went well.
+///
+/// The thread that runs this must live as long as the supervisor, see `spawn`.
+///
+/// # Errors
+/// Where signals cannot be listened to or the sentinel cannot be started; then nothing was started.
+pub(crate) async fn supervise(launches: Vec<Launch>, output: Output) -> io::Result<bool> {
+    let events = Events::listen()?;
+    let mut supervisor = Supervisor::new(launches, output, events.hear.clone())?;
+    supervisor.start_all();
+    supervisor.run(events).await;
+    supervisor.finish_output().await;
+    Ok(!supervisor.group.has_failed())
+}
+
+struct Supervisor {
+    group: Group,
+    launches: Vec<Launch>,
+    children: Vec<Child>,
+    sentinel: Option<Sentinel>,
+    notifier: Notifier,
+    hear: UnboundedSender<(usize, Heard)>,
+    output: Output,
+    copies: JoinSet<()>,
+}
+
+/// What the supervisor knows of a member's process. It is over when it has ended *and* all that it reported is
+/// heard, so that an end never overtakes a report.
+#[derive(Clone, Copy, Default)]
+struct Child {
+    pid: Option<Pid>,
+    ending: Option<Ending>,
+    all_heard: bool,
+}
+
+struct Sentinel {
+    pid: Pid,
+    pipe: io::PipeWriter,
+}
+
+impl Supervisor {
+    fn new(
+        launches: Vec<Launch>,
+        output: Output,
+        hear: UnboundedSender<(usize, Heard)>,
+    ) -> io::Result<Self> {
+        let rules = launches.iter().map(|launch| launch.rules.clone());
+        let (pid, pipe) = spawn::spawn_sentinel()?;
+        Ok(Self {
+            group: Group::new(rules, fastrand::f64),
+            children: vec![Child::default(); launches.len()],
+            launches,
+            sentinel: Some(Sentinel { pid, pipe }),
+            notifier: Notifier::from_environment(),
+            hear,
+            output,
+            copies: JoinSet::new(),
+        })
+    }
+
+    fn start_all(&mut self) {
+        for index in 0..self.launches.len() {
+            if self.group.phase() == Phase::Stopping {
+                return;
+            }
+            self.perform(vec![Action::Start(index)]);
+        }
+    }
+
+    /// Gives a member a process; what follows where that fails.
+    fn start(&mut self, index: usize) -> Vec<Action> {
+        let name: Arc<str> = Arc::from(self.launches[index].rules.name.as_str());
+        match self.spawn(index, &name) {
+            Ok(pid) => {
+                tracing::info!("{name} is started as process {pid}");
+                Vec::new()
+            }
+            Err(error) => {
+                let why = error.to_string();
+                self.group.not_started(index, &why, Instant::now())
+            }
+        }
+    }
+
+    fn spawn(&mut self, index: usize, name: &Arc<str>) -> io::Result<Pid> {
+        let launch = &self.launches[index];
+        let spawned = spawn::spawn(launch)?;
+        let end_is_ready = matches!(launch.kind, Kind::Command);
+        let assignment = launch.assignment.clone();
+        self.children[index] = Child {
+            pid: Some(spawned.pid),
+            ..Child::default()
+        };
+        self.group.started(index, Instant::now());
+        // Before it becomes what it is: until it has its assignment it has started nothing and ends by itself.
+        self.tell_sentinel(spawned.pid, true);
+        while self.copies.try_join_next().is_some() {}
+        let (name, output) = (Arc::clone(name), self.output.clone());
+        self.copies
+            .spawn(member::copy_output(spawned.output, index, name, output));
+        let hear = self.hear.clone();
+        let hear = move |heard| drop(hear.send((index, heard)));
+        tokio::spawn(member::converse(
+            spawned.control,
+            assignment,
+            end_is_ready,
+            hear,
+        ));
+        Ok(spawned.pid)
+    }
+
+    async fn run(&mut self, mut events: Events) {
+        while !self.group.is_over() {
+            let deadlines = [self.group.deadline(), self.notifier.due()];
+            let event = events.next(deadlines.into_iter().flatten().min()).await;
+            let now = Instant::now();
+            self.notifier.tick(now);
+            let actions = match event {
+                Event::ChildEnded => self.reap(now),
+                Event::StopAsked(signal) => self.group.stop(signal, now),
+                Event::Heard(index, heard) => self.hear(index, heard, now),
+                Event::DeadlinePassed => self.group.tick(now),
+            };
+            self.perform(actions);
+            self.notifier
+                .tell(self.group.phase(), self.group.longest_stop());
+        }
+    }
+
+    fn perform(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::Start(index) => {
+                    let actions = self.start(index);
+                    self.perform(actions);
+                }
+                Action::Terminate(index) => self.signal(index, kill_process, Signal::TERM),
+                Action::Kill(index) => self.signal(index, kill_process_group, Signal::KILL),
+                Action::Tell(Level::ERROR, text) => tracing::error!("{text}"),
+                Action::Tell(Level::WARN, text) => tracing::warn!("{text}"),
+                Action::Tell(_, text) => tracing::info!("{text}"),
+            }
+        }
+    }
+
+    fn signal(
+        &self,
+        index: usize,
+        send: fn(Pid, Signal) -> rustix::io::Result<()>,
+        signal: Signal,
+    ) {
+        let Some(pid) = self.children[index].pid else {
+            return;
+        };
+        // A child that is not collected yet keeps its number, so this cannot meet a stranger.
+        if let Err(error) = send(pid, signal) {
+            tracing::error!("process {pid} cannot be sent a signal: {error}");
+        }
+    }
+
+    fn hear(&mut self, index: usize, heard: Heard, now: Instant) -> Vec<Action> {
+        match heard {
+            Heard::Report(Report::Ready) => self.group.ready(index, now),
+            Heard::Report(Report::Failed(why)) => self.group.failed(index, &why, now),
+            Heard::Report(Report::Alive) => {
+                self.group.alive(index, now);
+                Vec::new()
+            }
+            Heard::End => {
+                self.children[index].all_heard = true;
+                self.end_if_over(index, now)
+            }
+        }
+    }
+
+    fn reap(&mut self, now: Instant) -> Vec<Action> {
+        let pids = self.children.iter().filter_map(|child| child.pid);
+        let living: Vec<Pid> = pids
+            .chain(self.sentinel.as_ref().map(|one| one.pid))
+            .collect();
+        let mut actions = Vec::new();
+        for (pid, ending) in reap::reap(&living) {
+            actions.extend(self.bury(pid, ending, now));
+        }
+        actions
+    }
+
+    fn bury(&mut self, pid: Pid, ending: Ending, now: Instant) -> Vec<Action> {
+        let member = self
+            .children
+            .iter()
+            .position(|child| child.pid == Some(pid));
+        let Some(index) = member else {
+            self.sentinel = None;
+            let why = format!(
+                "the launcher's sentinel, without which processes could be left behind, {ending}"
+            );
+            return self.group.fail(&why, now);
+        };
+        self.tell_sentinel(pid, false);
+        self.children[index].pid = None;
+        self.children[index].ending = Some(ending);
+        self.end_if_over(index, now)
+    }
+
+    fn end_if_over(&mut self, index: usize, now: Instant) -> Vec<Action> {
+        match self.children[index] {
+            Child {
+                ending: Some(ending),
+                all_heard: true,
+                ..
+            } => self.group.ended(index, ending, now),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Where the sentinel is gone, its end is noticed as that of any child.
+    fn tell_sentinel(&mut self, group: Pid, lives: bool) {
+        if let Some(sentinel) = &mut self.sentinel {
+            let _ = sentinel
+                .pipe
+                .write_all(sentinel::line(group, lives).as_bytes());
+        }
+    }
+
+    /// The last words of the last member, and the end of the sentinel.
+    async fn finish_output(&mut self) {
+        let all = async { while self.copies.join_next().await.is_some() {} };
+        if timeout(LAST_OUTPUT, all).await.is_err() {
+            tracing::warn!(
+                "something that an agent has started lives on outside of its process group"
+            );
+        }
+        if let Some(Sentinel { pid, pipe }) = self.sentinel.take() {
+            drop(pipe);
+            let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
+        }
+        self.output.flush();
+    }
+}

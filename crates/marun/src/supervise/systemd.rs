@@ -1,0 +1,196 @@
+//! `sd_notify`: tells the service manager that started the launcher where the group is. Without one it does nothing.
+
+use std::{
+    env, io,
+    os::unix::{ffi::OsStrExt, net::UnixDatagram},
+    time::{Duration, Instant},
+};
+
+use rustix::process::getpid;
+
+use super::group::Phase;
+
+/// The variables of the protocol: `sd_notify(3)`, `sd_watchdog_enabled(3)`.
+pub(super) const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
+pub(super) const WATCHDOG_PID: &str = "WATCHDOG_PID";
+pub(super) const WATCHDOG_USEC: &str = "WATCHDOG_USEC";
+
+/// Says each thing once, and that the supervisor lives as often as it is asked to.
+#[derive(Debug)]
+pub(super) struct Notifier {
+    socket: Option<UnixDatagram>,
+    told: Option<Phase>,
+    was_ready: bool,
+    watchdog: Option<Watchdog>,
+}
+
+#[derive(Debug)]
+struct Watchdog {
+    /// Half of what the manager allows, as its documentation advises.
+    every: Duration,
+    due: Instant,
+}
+
+impl Notifier {
+    /// As the service manager asks for it in the environment.
+    pub(super) fn from_environment() -> Self {
+        let socket =
+            env::var_os(NOTIFY_SOCKET).and_then(|address| match connect(address.as_bytes()) {
+                Ok(socket) => Some(socket),
+                Err(error) => {
+                    tracing::warn!(
+                        "the service manager cannot be told anything: {NOTIFY_SOCKET}: {error}"
+                    );
+                    None
+                }
+            });
+        let variable = |name| env::var(name).ok();
+        let own_pid = getpid().as_raw_nonzero().to_string();
+        let every = watchdog(
+            variable(WATCHDOG_PID).as_deref(),
+            variable(WATCHDOG_USEC).as_deref(),
+            &own_pid,
+        );
+        Self {
+            told: None,
+            was_ready: false,
+            watchdog: every.filter(|_| socket.is_some()).map(|every| Watchdog {
+                every,
+                due: Instant::now(),
+            }),
+            socket,
+        }
+    }
+
+    /// Tells where the group is, where that is news. `longest_stop` is what stopping may take.
+    pub(super) fn tell(&mut self, phase: Phase, longest_stop: Duration) {
+        if self.socket.is_none() || self.told == Some(phase) {
+            return;
+        }
+        self.told = Some(phase);
+        let text = message(phase, self.was_ready, longest_stop);
+        self.was_ready |= phase == Phase::Ready;
+        self.send(&text);
+    }
+
+    /// When the next sign of life is due.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.watchdog.as_ref().map(|watchdog| watchdog.due)
+    }
+
+    /// Gives a sign of life where it is due.
+    pub(super) fn tick(&mut self, now: Instant) {
+        if let Some(watchdog) = &mut self.watchdog
+            && watchdog.due <= now
+        {
+            watchdog.due = now + watchdog.every;
+            self.send("WATCHDOG=1");
+        }
+    }
+
+    fn send(&self, text: &str) {
+        let Some(socket) = &self.socket else {
+            return;
+        };
+        if let Err(error) = socket.send(text.as_bytes()) {
+            tracing::warn!("the service manager cannot be told `{text}`: {error}");
+        }
+    }
+}
+
+fn message(phase: Phase, was_ready: bool, longest_stop: Duration) -> String {
+    match phase {
+        Phase::Starting if was_ready => "STATUS=an agent is started again".to_owned(),
+        Phase::Starting => "STATUS=the agents start".to_owned(),
+        Phase::Ready => "READY=1\nSTATUS=all agents are ready".to_owned(),
+        // Otherwise a manager with less patience than the agents' grace would cut them off.
+        Phase::Stopping => format!(
+            "STOPPING=1\nEXTEND_TIMEOUT_USEC={}\nSTATUS=the agents stop",
+            longest_stop.as_micros()
+        ),
+    }
+}
+
+/// How often the manager wants a sign of life from this process.
+fn watchdog(pid: Option<&str>, usec: Option<&str>, own_pid: &str) -> Option<Duration> {
+    if pid.is_some_and(|pid| pid != own_pid) {
+        return None;
+    }
+    let usec: u64 = usec?.parse().ok()?;
+    (usec > 0).then(|| Duration::from_micros(usec) / 2)
+}
+
+fn connect(address: &[u8]) -> io::Result<UnixDatagram> {
+    let socket = UnixDatagram::unbound()?;
+    socket.set_nonblocking(true)?;
+    match address {
+        [b'@', name @ ..] => connect_abstract(&socket, name)?,
+        path => socket.connect(std::ffi::OsStr::from_bytes(path))?,
+    }
+    Ok(socket)
+}
+
+#[cfg(target_os = "linux")]
+fn connect_abstract(socket: &UnixDatagram, name: &[u8]) -> io::Result<()> {
+    use std::os::{linux::net::SocketAddrExt, unix::net::SocketAddr};
+    socket.connect_addr(&SocketAddr::from_abstract_name(name)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn connect_abstract(_: &UnixDatagram, _: &[u8]) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_watchdog_is_for_the_process_that_it_names() {
+        let second = Some(Duration::from_secs(1));
+        assert_eq!(watchdog(Some("7"), Some("2000000"), "7"), second);
+        assert_eq!(watchdog(None, Some("2000000"), "7"), second);
+        assert_eq!(watchdog(Some("8"), Some("2000000"), "7"), None);
+        for wrong in [None, Some("0"), Some("x")] {
+            assert_eq!(watchdog(None, wrong, "7"), None);
+        }
+    }
+
+    #[test]
+    fn each_phase_is_told_once_and_life_when_it_is_due() {
+        let (socket, manager) = UnixDatagram::pair().unwrap();
+        manager.set_nonblocking(true).unwrap();
+        let start = Instant::now();
+        let every = Duration::from_secs(5);
+        let mut notifier = Notifier {
+            socket: Some(socket),
+            told: None,
+            was_ready: false,
+            watchdog: Some(Watchdog { every, due: start }),
+        };
+        let next = || {
+            let mut buffer = [0; 200];
+            let length = manager.recv(&mut buffer).ok()?;
+            Some(String::from_utf8_lossy(&buffer[..length]).into_owned())
+        };
+        for phase in [
+            Phase::Starting,
+            Phase::Ready,
+            Phase::Ready,
+            Phase::Starting,
+            Phase::Stopping,
+        ] {
+            notifier.tell(phase, Duration::from_millis(30_500));
+        }
+        assert_eq!(next().unwrap(), "STATUS=the agents start");
+        assert_eq!(next().unwrap(), "READY=1\nSTATUS=all agents are ready");
+        assert_eq!(next().unwrap(), "STATUS=an agent is started again");
+        let stopping = "STOPPING=1\nEXTEND_TIMEOUT_USEC=30500000\nSTATUS=the agents stop";
+        assert_eq!(next().unwrap(), stopping);
+        assert_eq!(notifier.due(), Some(start));
+        notifier.tick(start);
+        notifier.tick(start + Duration::from_secs(4));
+        assert_eq!((next(), next()), (Some("WATCHDOG=1".to_owned()), None));
+        assert_eq!(notifier.due(), Some(start + every));
+    }
+}
