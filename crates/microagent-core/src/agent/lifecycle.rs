@@ -61,6 +61,9 @@ pub(crate) async fn start<A: MicroAgent>(
     let mut blueprint = A::blueprint();
     let manifest = blueprint.manifest();
     check_connections(&manifest, &setup)?;
+    if setup.periodic_tasks {
+        timer::check(&blueprint, setup.broker.as_ref())?;
+    }
     let cx = context_of(manifest, &setup);
 
     let mut object = match object {

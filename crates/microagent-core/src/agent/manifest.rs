@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Blueprint, MicroAgent};
+use super::{Blueprint, MicroAgent, Once, Overlap};
 
 /// What an agent type declares.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -33,6 +33,12 @@ pub struct PeriodicManifest {
     pub timeout: f64,
     /// How long after the start the first run starts.
     pub start_after: f64,
+    /// What happens when the last run is still going.
+    #[serde(default)]
+    pub overlap: Overlap,
+    /// By how much a run may start later, at random.
+    #[serde(default)]
+    pub jitter: f64,
 }
 
 /// A cron task. Times are in seconds.
@@ -46,6 +52,15 @@ pub struct CronManifest {
     pub tz: String,
     /// How long one run may take.
     pub timeout: f64,
+    /// What happens when the last run is still going.
+    #[serde(default)]
+    pub overlap: Overlap,
+    /// By how much a run may start later, at random.
+    #[serde(default)]
+    pub jitter: f64,
+    /// How its replicas agree that one of them runs; none where all do.
+    #[serde(default)]
+    pub once: Option<Once>,
 }
 
 /// A receiver of one signal. Times are in seconds.
@@ -120,6 +135,8 @@ impl<A> From<&super::PeriodicEntry<A>> for PeriodicManifest {
             period: entry.options.period.as_secs_f64(),
             timeout: entry.options.timeout.as_secs_f64(),
             start_after: entry.options.start_after.as_secs_f64(),
+            overlap: entry.options.overlap,
+            jitter: entry.options.jitter.as_secs_f64(),
         }
     }
 }
@@ -131,6 +148,9 @@ impl<A> From<&super::CronEntry<A>> for CronManifest {
             cron: entry.options.spec.clone().into_owned(),
             tz: entry.options.tz.as_deref().unwrap_or("UTC").to_owned(),
             timeout: entry.options.timeout.as_secs_f64(),
+            overlap: entry.options.overlap,
+            jitter: entry.options.jitter.as_secs_f64(),
+            once: entry.options.once,
         }
     }
 }

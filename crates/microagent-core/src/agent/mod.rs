@@ -10,6 +10,7 @@ mod manifest;
 mod options;
 mod parameters;
 mod running;
+mod schedules;
 
 pub use agent_type::{AgentType, Wiring};
 pub use blueprint::{Blueprint, Handling, MicroAgent};
@@ -20,9 +21,7 @@ pub(crate) use lifecycle::Life;
 pub use manifest::{
     ConsumerManifest, CronManifest, HookManifest, Manifest, PeriodicManifest, ReceiverManifest,
 };
-pub use options::{
-    ConsumerOptions, CronOptions, DeadLetter, Overflow, Overlap, PeriodicOptions, ReceiverOptions,
-    RetryPolicy,
-};
+pub use options::{ConsumerOptions, DeadLetter, Overflow, ReceiverOptions, RetryPolicy};
 pub use parameters::{Answering, Heard, Sender, SignalName, Taken};
 pub use running::RunningAgent;
+pub use schedules::{CronOptions, Doubt, Once, Overlap, PeriodicOptions};

@@ -123,6 +123,22 @@ impl CronSchedule {
         }
         None
     }
+
+    /// The last instant up to `now` at which the schedule fires, where `known` is one of them.
+    pub(crate) fn last_until(&self, known: SystemTime, now: SystemTime) -> SystemTime {
+        let (mut last, mut none_after) = (known, now);
+        let fire_after = |after| self.next(after).filter(|fire| *fire <= now);
+        // Fires stand in minutes, so the last of them is soon between two instants of which one is next to the other.
+        while let Some(next) = fire_after(last) {
+            last = next;
+            let middle = last + none_after.duration_since(last).unwrap_or_default() / 2;
+            match fire_after(middle) {
+                Some(later) => last = later,
+                None => none_after = middle,
+            }
+        }
+        last
+    }
 }
 
 impl From<CronSpec> for CronSchedule {

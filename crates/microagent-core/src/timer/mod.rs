@@ -1,8 +1,11 @@
-//! Schedules: pure arithmetic of when they fire, and the loops that wait for it.
+//! Schedules: pure arithmetic of when they fire, the loops that wait for it, and what a fire does.
 
 mod cron;
+mod fires;
+mod follow;
+mod once;
 mod periodic;
 mod run;
 
 pub use cron::CronSchedule;
-pub(crate) use run::{run_cron, run_periodic};
+pub(crate) use run::{check, run_cron, run_periodic};

@@ -35,8 +35,14 @@ impl Grid {
         };
         let into_period = since.as_nanos() % self.period.as_nanos();
         let left = self.period.as_nanos() - into_period;
-        now + from_nanos(left)
+        later(now, from_nanos(left))
     }
+}
+
+/// So much later, or as much later as the clock can count.
+pub(crate) fn later(now: Instant, by: Duration) -> Instant {
+    const YEARS: Duration = Duration::from_secs(30 * 366 * 24 * 3600);
+    now.checked_add(by).unwrap_or_else(|| now + YEARS)
 }
 
 /// A duration of less than one period, which fits by construction.
@@ -74,5 +80,27 @@ mod tests {
     fn before_the_first_fire_comes_the_first_fire() {
         let first = Instant::now() + SECOND;
         assert_eq!(Grid::new(first, SECOND).next_after(Instant::now()), first);
+    }
+
+    #[test]
+    fn a_period_longer_than_the_clock_is_no_overflow() {
+        let now = Instant::now();
+        assert!(Grid::new(now, Duration::MAX).next_after(now) > now + SECOND);
+        assert!(later(now, Duration::MAX) > now + SECOND);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_next_fire_is_the_first_point_of_the_grid_after_now(
+            period in 1..5_000u64, since in 0..500_000u64,
+        ) {
+            let first = Instant::now();
+            let (grid, now) = (Grid::new(first, Duration::from_millis(period)), first + Duration::from_millis(since));
+            let mut point = first;
+            while point <= now {
+                point += Duration::from_millis(period);
+            }
+            proptest::prop_assert_eq!(grid.next_after(now), point);
+        }
     }
 }

@@ -1,23 +1,88 @@
-//! The loops that let schedules fire. When they fire is arithmetic, and stands in `periodic` and `cron`.
+//! From the entries of a blueprint to schedules that fire; what cannot be kept is refused.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime},
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{
+    cron::CronSchedule,
+    fires::{Fires, Rules},
+    follow,
+    once::OnceLease,
+    periodic::{Grid, later},
 };
-
-use tokio::time::{Instant, sleep, sleep_until};
-use tracing::warn;
-
-use super::{cron::CronSchedule, periodic::Grid};
 use crate::{
-    Clock, Context, CronOptions, Error, ErrorKind, MicroAgent, Overlap, Result,
-    agent::{CronEntry, Life, PeriodicEntry, Task},
-    dispatch::run::{Site, fenced, record},
-    stats::HandlerStats,
+    Broker, Clock, CronOptions, Error, ErrorKind, MicroAgent, Result,
+    agent::{Blueprint, CronEntry, Life, PeriodicEntry},
 };
 
-/// The wall clock may step; a cron loop looks at it at least this often.
-const LOOK_AT_CLOCK: Duration = Duration::from_secs(30);
+/// A run that starts a day later is another day's.
+const LONGEST_JITTER: Duration = Duration::from_secs(24 * 3600);
+
+/// Refuses schedules that cannot be kept, before anything of the agent has started.
+///
+/// # Errors
+/// [`ErrorKind::Configuration`] for a schedule, zone or jitter that is none, and for `once` without a broker;
+/// [`ErrorKind::Unsupported`] for `once` on a driver without leases.
+pub(crate) fn check<A: MicroAgent>(
+    blueprint: &Blueprint<A>,
+    broker: Option<&Broker>,
+) -> Result<()> {
+    for entry in &blueprint.periodic {
+        check_jitter(entry.name, entry.options.jitter, entry.options.period)?;
+    }
+    for entry in &blueprint.cron {
+        schedule_of(entry.name, &entry.options)?;
+        check_jitter(entry.name, entry.options.jitter, LONGEST_JITTER)?;
+        if entry.options.once.is_some() {
+            check_leases(entry.name, broker)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_jitter(handler: &str, jitter: Duration, period: Duration) -> Result<()> {
+    if jitter.is_zero() || jitter < period.min(LONGEST_JITTER) {
+        return Ok(());
+    }
+    Err(refused(
+        handler,
+        &format!(
+            "a jitter of {jitter:?}: less than {:?} is allowed here",
+            period.min(LONGEST_JITTER)
+        ),
+    ))
+}
+
+fn check_leases(handler: &str, broker: Option<&Broker>) -> Result<()> {
+    let Some(broker) = broker else {
+        let text = "`once` needs a broker, whose leases tell the replicas apart: start the agent with `.broker(…)`";
+        return Err(refused(handler, text));
+    };
+    if broker.driver().caps().leases {
+        return Ok(());
+    }
+    let text = format!(
+        "task `{handler}`: `once` needs leases, which the driver of `{broker}` does not offer: \
+         leave `once` out, or use a broker that has them, such as `redis://` or `local:`"
+    );
+    Err(Error::new(ErrorKind::Unsupported, text))
+}
+
+fn schedule_of(handler: &str, options: &CronOptions) -> Result<CronSchedule> {
+    let schedule = CronSchedule::new(&options.spec).and_then(|schedule| match &options.tz {
+        Some(zone) => schedule.in_zone(zone),
+        None => Ok(schedule),
+    });
+    schedule.map_err(|error| refused(handler, &error.to_string()))
+}
+
+fn refused(handler: &str, text: &str) -> Error {
+    Error::new(
+        ErrorKind::Configuration,
+        format!("task `{handler}`: {text}"),
+    )
+}
 
 /// Lets the agent's periodic tasks fire until it stops.
 pub(crate) fn run_periodic<A: MicroAgent>(
@@ -27,24 +92,25 @@ pub(crate) fn run_periodic<A: MicroAgent>(
 ) {
     for entry in entries {
         let options = entry.options;
-        let fires = Fires::new(
-            agent,
-            life,
-            entry.name,
-            entry.call,
-            Kind::Periodic,
-            options.timeout,
-            options.overlap,
-        );
-        let grid = Grid::new(Instant::now() + options.start_after, options.period);
-        life.tasks.spawn(fires.by_grid(grid));
+        let rules = Rules {
+            name: entry.name,
+            kind: "periodic",
+            source: String::new(),
+            timeout: options.timeout,
+            overlap: options.overlap,
+            jitter: options.jitter,
+            once: None,
+        };
+        let fires = Fires::new(agent, life, entry.call, rules);
+        let grid = Grid::new(later(Instant::now(), options.start_after), options.period);
+        life.tasks.spawn(follow::grid(fires, grid));
     }
 }
 
 /// Lets the agent's cron tasks fire until it stops.
 ///
 /// # Errors
-/// [`ErrorKind::Configuration`] for a schedule or zone that is none; nothing has been started then.
+/// As [`check`]; nothing has been started then.
 pub(crate) fn run_cron<A: MicroAgent>(
     agent: &Arc<A>,
     life: &Arc<Life>,
@@ -56,199 +122,39 @@ pub(crate) fn run_cron<A: MicroAgent>(
         .map(|entry| schedule_of(entry.name, &entry.options))
         .collect::<Result<_>>()?;
     for (entry, schedule) in entries.into_iter().zip(schedules) {
-        let kind = Kind::Cron(entry.options.spec.into_owned());
-        let fires = Fires::new(
-            agent,
-            life,
-            entry.name,
-            entry.call,
-            kind,
-            entry.options.timeout,
-            entry.options.overlap,
-        );
-        life.tasks
-            .spawn(fires.by_clock(schedule, Arc::clone(clock)));
+        let once = lease_of::<A>(&entry, &schedule, life, clock);
+        let options = entry.options;
+        let rules = Rules {
+            name: entry.name,
+            kind: "cron",
+            source: options.spec.into_owned(),
+            timeout: options.timeout,
+            overlap: options.overlap,
+            jitter: options.jitter,
+            once,
+        };
+        let fires = Fires::new(agent, life, entry.call, rules);
+        let clock = Arc::clone(clock);
+        life.tasks.spawn(follow::clock(fires, schedule, clock));
     }
     Ok(())
 }
 
-fn schedule_of(handler: &str, options: &CronOptions) -> Result<CronSchedule> {
-    let refused = |error: &dyn std::fmt::Display| {
-        Error::new(
-            ErrorKind::Configuration,
-            format!("cron task `{handler}`, \"{}\": {error}", options.spec),
-        )
-    };
-    let schedule = CronSchedule::new(&options.spec).map_err(|error| refused(&error))?;
-    match &options.tz {
-        Some(zone) => schedule.in_zone(zone).map_err(|error| refused(&error)),
-        None => Ok(schedule),
-    }
-}
-
-enum Kind {
-    Periodic,
-    Cron(String),
-}
-
-/// What fires, and what happens when it fires again too early.
-struct Fires {
-    name: &'static str,
-    kind: Kind,
-    cx: Context,
-    life: Arc<Life>,
-    start: Box<dyn Fn() -> futures_util::future::BoxFuture<'static, Result<()>> + Send + Sync>,
-    timeout: Duration,
-    overlap: Overlap,
-    stats: Arc<HandlerStats>,
-    running: Mutex<Running>,
-}
-
-#[derive(Default)]
-struct Running {
-    runs: usize,
-    waiting: bool,
-}
-
-impl Fires {
-    fn new<A: MicroAgent>(
-        agent: &Arc<A>,
-        life: &Arc<Life>,
-        name: &'static str,
-        call: Task<A>,
-        kind: Kind,
-        timeout: Duration,
-        overlap: Overlap,
-    ) -> Arc<Self> {
-        let (agent, cx) = (Arc::clone(agent), life.cx.clone());
-        Arc::new(Self {
-            name,
-            kind,
-            cx: life.cx.clone(),
-            life: Arc::clone(life),
-            start: Box::new(move || call(&agent, &cx)),
-            timeout,
-            overlap,
-            stats: life.cx.stats().handler(name),
-            running: Mutex::default(),
-        })
-    }
-
-    async fn by_grid(self: Arc<Self>, grid: Grid) {
-        let mut due = grid.first();
-        while self.life_goes_on(sleep_until(due)).await {
-            self.fire();
-            due = grid.next_after(Instant::now());
-        }
-    }
-
-    /// Follows the wall clock: an instant fires once, whatever the clock does, and instants that were slept through
-    /// fire once together.
-    async fn by_clock(self: Arc<Self>, schedule: CronSchedule, clock: Arc<dyn Clock>) {
-        let mut after = clock.now();
-        while let Some(due) = schedule.next(after) {
-            if !self.wait_for(due, &*clock).await {
-                return;
-            }
-            self.fire();
-            after = due.max(clock.now());
-        }
-        warn!(
-            agent = self.cx.name(),
-            handler = self.name,
-            "the schedule never fires again"
-        );
-    }
-
-    /// False when the agent stops first.
-    async fn wait_for(&self, due: SystemTime, clock: &dyn Clock) -> bool {
-        loop {
-            let Ok(left) = due.duration_since(clock.now()) else {
-                return true;
-            };
-            if left.is_zero() {
-                return true;
-            }
-            if !self.life_goes_on(sleep(left.min(LOOK_AT_CLOCK))).await {
-                return false;
-            }
-        }
-    }
-
-    async fn life_goes_on(&self, wait: impl Future<Output = ()>) -> bool {
-        tokio::select! {
-            biased;
-            () = self.cx.stopping().cancelled() => false,
-            () = wait => true,
-        }
-    }
-
-    fn fire(self: &Arc<Self>) {
-        if self.admit() {
-            let fires = Arc::clone(self);
-            self.life.tasks.spawn(async move { fires.run().await });
-        }
-    }
-
-    fn admit(&self) -> bool {
-        let mut running = self.running();
-        let free = running.runs == 0 || self.overlap == Overlap::Allow;
-        if free {
-            running.runs += 1;
-            return true;
-        }
-        if self.overlap == Overlap::Queue && !running.waiting {
-            running.waiting = true;
-            return false;
-        }
-        drop(running);
-        self.stats.dropped.count();
-        warn!(
-            agent = self.cx.name(),
-            handler = self.name,
-            "the last run is still going: this one is left out"
-        );
-        false
-    }
-
-    async fn run(&self) {
-        loop {
-            let began = Instant::now();
-            let end = match crate::dispatch::run::decoded(|| Ok((self.start)())) {
-                Ok(run) => fenced(run, self.timeout, &self.life.killed).await,
-                Err(end) => end.of(),
-            };
-            record(&end, &self.site(), &self.stats, began);
-            if !self.goes_on() {
-                return;
-            }
-        }
-    }
-
-    /// Whether a fire waited for this run to end.
-    fn goes_on(&self) -> bool {
-        let mut running = self.running();
-        let again = std::mem::take(&mut running.waiting) && !self.cx.stopping().is_cancelled();
-        if !again {
-            running.runs -= 1;
-        }
-        again
-    }
-
-    fn running(&self) -> std::sync::MutexGuard<'_, Running> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn site(&self) -> Site<'_> {
-        let (kind, source) = match &self.kind {
-            Kind::Periodic => ("periodic", ""),
-            Kind::Cron(spec) => ("cron", spec.as_str()),
-        };
-        Site {
-            agent: self.cx.name(),
-            handler: self.name,
-            kind,
-            source,
-        }
-    }
+fn lease_of<A: MicroAgent>(
+    entry: &CronEntry<A>,
+    schedule: &CronSchedule,
+    life: &Life,
+    clock: &Arc<dyn Clock>,
+) -> Option<OnceLease> {
+    let (policy, broker) = (entry.options.once?, life.broker.clone()?);
+    Some(OnceLease {
+        policy,
+        broker,
+        schedule: schedule.clone(),
+        clock: Arc::clone(clock),
+        key: format!("{}.{}", A::NAME, entry.name),
+        holder: format!("{:032x}", fastrand::u128(..)),
+        jitter: entry.options.jitter,
+        longest_run: entry.options.timeout.max(Duration::from_millis(1)),
+    })
 }

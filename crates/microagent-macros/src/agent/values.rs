@@ -67,6 +67,12 @@ impl Value {
         }
     }
 
+    /// The duration, where it is written down and right.
+    pub(super) fn known_duration(&self) -> Option<Duration> {
+        let text = self.duration_text().ok().flatten()?;
+        microagent_schema::parse_duration(&text).ok()
+    }
+
     /// The text of a duration that is written down; none for an expression.
     fn duration_text(&self) -> Result<Option<String>> {
         match &self.expression {

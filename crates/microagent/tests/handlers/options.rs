@@ -38,14 +38,23 @@ impl Optioned {
     #[periodic(15)]
     async fn short(&self) {}
 
-    #[periodic(period = "2m", timeout = 10, start_after = 3, overlap = skip)]
+    #[periodic(period = "2m", timeout = 10, start_after = 3, overlap = skip, jitter = 30)]
     async fn long(&self) {}
 
     #[cron("0 */4 * * *")]
     async fn utc(&self) {}
 
-    #[cron("@daily", timeout = 5, tz = "Europe/Berlin", overlap = queue)]
+    #[cron("@daily", timeout = 5, tz = "Europe/Berlin", overlap = queue, jitter = "90s")]
     async fn zoned(&self) {}
+
+    #[cron("@hourly", once)]
+    async fn one_of_all(&self) {}
+
+    #[cron("@hourly", once(crashed = run, unavailable = run))]
+    async fn one_at_least(&self) {}
+
+    #[cron("@hourly", once = false)]
+    async fn each_of_all(&self) {}
 }
 
 #[test]
@@ -69,15 +78,41 @@ fn options_are_in_the_manifest_with_their_defaults_where_none_is_given() {
     assert_eq!(
         manifest["periodic"],
         json!([
-            {"name": "short", "period": 15.0, "timeout": 1.0, "start_after": 0.0},
-            {"name": "long", "period": 120.0, "timeout": 10.0, "start_after": 3.0},
+            {"name": "short", "period": 15.0, "timeout": 1.0, "start_after": 0.0, "overlap": "allow", "jitter": 0.0},
+            {"name": "long", "period": 120.0, "timeout": 10.0, "start_after": 3.0, "overlap": "skip", "jitter": 30.0},
         ])
     );
     assert_eq!(
         manifest["cron"],
         json!([
-            {"name": "utc", "cron": "0 */4 * * *", "tz": "UTC", "timeout": 1.0},
-            {"name": "zoned", "cron": "@daily", "tz": "Europe/Berlin", "timeout": 5.0},
+            cron("utc", "0 */4 * * *", json!({})),
+            cron(
+                "zoned",
+                "@daily",
+                json!({"tz": "Europe/Berlin", "timeout": 5.0, "overlap": "queue", "jitter": 90.0})
+            ),
+            cron(
+                "one_of_all",
+                "@hourly",
+                json!({"once": {"crashed": "skip", "unavailable": "skip"}})
+            ),
+            cron(
+                "one_at_least",
+                "@hourly",
+                json!({"once": {"crashed": "run", "unavailable": "run"}})
+            ),
+            cron("each_of_all", "@hourly", json!({})),
         ])
     );
+}
+
+/// A cron task in the manifest, with its defaults but for what is said.
+fn cron(name: &str, spec: &str, said: Value) -> Value {
+    let mut task = json!({
+        "name": name, "cron": spec, "tz": "UTC", "timeout": 1.0, "overlap": "allow", "jitter": 0.0, "once": null,
+    });
+    for (option, value) in said.as_object().unwrap() {
+        task[option] = value.clone();
+    }
+    task
 }

@@ -15,7 +15,7 @@ impl UserAgent {
     #[consumer(MAILER, priority = 1, retry = 3)]
     async fn send(&self) {}
 
-    #[periodic(15, jitter = 2)]
+    #[periodic(15, delay = 2)]
     async fn tick(&self) {}
 
     #[cron("@daily", timezone = "UTC")]

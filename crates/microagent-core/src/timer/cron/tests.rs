@@ -254,6 +254,19 @@ fn a_day_that_a_zone_skipped_is_a_correction_of_the_clock() {
 }
 
 #[test]
+fn the_last_fire_before_now_is_found_over_a_lifetime() {
+    let schedule = schedule("* * * * *", "Europe/Berlin");
+    let (first, now) = (at("1970-01-01T00:01:00Z"), at("2038-01-19T03:14:07Z"));
+    let began = std::time::Instant::now();
+    assert_eq!(schedule.last_until(first, now), at("2038-01-19T03:14:00Z"));
+    assert!(
+        began.elapsed().as_secs() < 1,
+        "36 million fires were looked at"
+    );
+    assert_eq!(schedule.last_until(first, first), first);
+}
+
+#[test]
 fn a_schedule_whose_times_are_always_skipped_has_no_next_fire() {
     // The second Sunday in March, on which New York has no hour 2.
     let never = schedule("*/10 2 8-14 3 */7", "America/New_York");
@@ -395,6 +408,19 @@ proptest! {
         let end = start + SignedDuration::from_hours(71);
         let beyond = schedule.next(after.max(end).into());
         prop_assert!(beyond.is_none_or(|next| next > end.into()));
+    }
+
+    #[test]
+    fn the_last_fire_before_now_is_found_without_counting(
+        spec in frequent_spec(), (zone, start) in zone_and_start(), hours in 0..100i64, seconds in 0..3600i64,
+    ) {
+        if CronSpec::parse(&spec).is_err() { return Ok(()) }
+        let schedule = schedule(&spec, zone);
+        let now: SystemTime = (start + SignedDuration::from_hours(hours) + SignedDuration::from_secs(seconds)).into();
+        let Some(first) = schedule.next(start.into()).filter(|first| *first <= now) else { return Ok(()) };
+        let fires = std::iter::successors(Some(first), |fire| schedule.next(*fire));
+        let last = fires.take_while(|fire| *fire <= now).last().unwrap();
+        prop_assert_eq!(schedule.last_until(first, now), last);
     }
 
     #[test]

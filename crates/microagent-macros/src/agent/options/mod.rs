@@ -2,6 +2,7 @@
 
 mod consumer;
 mod hook;
+mod once;
 mod parts;
 mod receiver;
 mod schedule;

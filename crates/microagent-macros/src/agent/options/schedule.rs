@@ -1,5 +1,7 @@
-//! `#[periodic(period = 15, timeout = 1, start_after = 0, overlap = allow)]` and
-//! `#[cron("0 */4 * * *", timeout = 1, tz = "UTC", overlap = allow)]`.
+//! `#[periodic(period = 15, timeout = 1, start_after = 0, overlap = allow, jitter = 0)]` and
+//! `#[cron("0 */4 * * *", timeout = 1, tz = "UTC", overlap = allow, jitter = 0, once)]`.
+
+use std::time::Duration;
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -7,57 +9,93 @@ use syn::{Error, Expr, LitStr, Result, parse::ParseStream};
 
 use super::{
     Kind, Options, missing,
+    once::OnceOption,
     parts::{self, Part, unknown},
     receiver::with,
 };
 use crate::{agent::values::Value, problems::Problems};
 
+/// The options of `#[cron]`.
+const CRON: [&str; 5] = ["timeout", "tz", "overlap", "jitter", "once"];
+
+/// A run that starts a day later is another day's.
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
 /// Reads what stands in the parentheses of `#[periodic]`.
 pub(super) fn periodic(input: ParseStream<'_>, problems: &mut Problems) -> Result<Option<Kind>> {
-    const KNOWN: [&str; 4] = ["period", "timeout", "start_after", "overlap"];
+    const KNOWN: [&str; 5] = ["period", "timeout", "start_after", "overlap", "jitter"];
     let (start, before) = (input.span(), problems.count());
-    let (mut period, mut setters) = (None, TokenStream::new());
+    let (mut period, mut jitter, mut setters) = (None, None, TokenStream::new());
     parts::each(input, problems, |part| {
         match part {
+            Part::Positional(word) if OnceOption::is(&word) => return Err(once_of_grid(&word)),
             Part::Positional(expression) => set_period(&mut period, expression)?,
             Part::Set(name, value) => setters.extend(match name.to_string().as_str() {
                 "period" => return set_period(&mut period, value.expression()),
                 "timeout" => with(&name, &value.positive_duration()?),
                 "start_after" => with(&name, &value.duration()?),
                 "overlap" => overlap(&value)?,
+                "jitter" => {
+                    let setter = with(&name, &value.duration()?);
+                    jitter = Some(value);
+                    setter
+                }
                 _ => return Err(unknown(&name, "periodic", &KNOWN)),
             }),
             Part::Group(name, _) => return Err(unknown(&name, "periodic", &KNOWN)),
         }
         Ok(())
     })?;
-    if period.is_none() {
+    let Some(period) = period else {
         if problems.count() == before {
             problems.at_span(start, missing("periodic"));
         }
         return Ok(None);
-    }
+    };
+    let shortest = period.known_duration();
+    problems.keep(jitter.map_or(Ok(()), |jitter| check_jitter(&jitter, shortest)));
+    let period = Some(period.positive_duration()?);
     Ok(Some(Kind::Periodic(Options { period, setters })))
 }
 
-fn set_period(period: &mut Option<TokenStream>, expression: Expr) -> Result<()> {
+fn once_of_grid(word: &Expr) -> Error {
+    let message = "a periodic task counts from the start of its own process, so its replicas share no instants; \
+                   `once` is an option of `#[cron]`";
+    Error::new_spanned(word, message)
+}
+
+fn set_period(period: &mut Option<Value>, expression: Expr) -> Result<()> {
     let value = Value::from("period", expression);
-    match period {
-        Some(_) => Err(value.refused("it is given already")),
-        None => {
-            *period = Some(value.positive_duration()?);
-            Ok(())
-        }
+    if period.is_some() {
+        return Err(value.refused("it is given already"));
+    }
+    value.positive_duration()?;
+    *period = Some(value);
+    Ok(())
+}
+
+/// What is written down is compared here, what an expression says when the agent starts.
+fn check_jitter(jitter: &Value, period: Option<Duration>) -> Result<()> {
+    let (most, said) = match period.filter(|period| *period < DAY) {
+        Some(period) => (period, format!("the period, which is {period:?},")),
+        None => (DAY, "a day".to_owned()),
+    };
+    match jitter.known_duration() {
+        Some(duration) if !duration.is_zero() && duration >= most => Err(jitter.refused(format!(
+            "a run starts up to this much later; less than {said} is allowed"
+        ))),
+        _ => Ok(()),
     }
 }
 
 /// Reads what stands in the parentheses of `#[cron]`.
 pub(super) fn cron(input: ParseStream<'_>, problems: &mut Problems) -> Result<Option<Kind>> {
-    const KNOWN: [&str; 3] = ["timeout", "tz", "overlap"];
     let (start, before) = (input.span(), problems.count());
     let (mut schedule, mut setters) = (None, TokenStream::new());
+    let mut once = OnceOption::default();
     parts::each(input, problems, |part| {
         match part {
+            Part::Positional(word) if OnceOption::is(&word) => once.stands_there(&word)?,
             Part::Positional(expression) => set_schedule(&mut schedule, expression)?,
             Part::Set(name, value) => setters.extend(match name.to_string().as_str() {
                 "timeout" => with(&name, &value.positive_duration()?),
@@ -66,9 +104,15 @@ pub(super) fn cron(input: ParseStream<'_>, problems: &mut Problems) -> Result<Op
                     quote!(.tz(#zone))
                 }
                 "overlap" => overlap(&value)?,
-                _ => return Err(unknown(&name, "cron", &KNOWN)),
+                "jitter" => {
+                    check_jitter(&value, None)?;
+                    with(&name, &value.duration()?)
+                }
+                "once" => return once.set(&value),
+                _ => return Err(unknown(&name, "cron", &CRON)),
             }),
-            Part::Group(name, _) => return Err(unknown(&name, "cron", &KNOWN)),
+            Part::Group(name, inside) if name == "once" => once.group(inside)?,
+            Part::Group(name, _) => return Err(unknown(&name, "cron", &CRON)),
         }
         Ok(())
     })?;
@@ -78,6 +122,7 @@ pub(super) fn cron(input: ParseStream<'_>, problems: &mut Problems) -> Result<Op
         }
         return Ok(None);
     };
+    setters.extend(once.into_setter());
     let options = Options {
         period: None,
         setters,
@@ -86,6 +131,11 @@ pub(super) fn cron(input: ParseStream<'_>, problems: &mut Problems) -> Result<Op
 }
 
 fn set_schedule(schedule: &mut Option<LitStr>, expression: Expr) -> Result<()> {
+    if let Expr::Path(word) = &expression
+        && let Some(name) = word.path.get_ident()
+    {
+        return Err(unknown(name, "cron", &CRON));
+    }
     let value = Value::from("cron", expression);
     let text = value.text("a schedule of five fields, such as `0 */4 * * *`,")?;
     microagent_schema::CronSpec::parse(&text.value())

@@ -1,0 +1,233 @@
+//! What a schedule's fire does: it waits for its jitter, keeps the overlap policy, asks for its lease, and runs.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use futures_util::future::BoxFuture;
+use tokio::time::{Instant, sleep};
+use tracing::{debug, error, warn};
+
+use super::once::{Claim, OnceLease};
+use crate::{
+    Context, MicroAgent, Overlap, Result,
+    agent::{Life, Task},
+    dispatch::run::{self, Site, fenced, record},
+    stats::HandlerStats,
+};
+
+/// One fire of a schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fire {
+    /// At a point of a grid, which is this process's own.
+    OfGrid,
+    /// At an instant of the calendar, which is the same for all replicas.
+    At(SystemTime),
+}
+
+/// What a schedule's fires keep to.
+pub(super) struct Rules {
+    pub(super) name: &'static str,
+    pub(super) kind: &'static str,
+    /// The schedule as it was written, for the log.
+    pub(super) source: String,
+    pub(super) timeout: Duration,
+    pub(super) overlap: Overlap,
+    pub(super) jitter: Duration,
+    pub(super) once: Option<OnceLease>,
+}
+
+/// All fires of one schedule.
+pub(super) struct Fires {
+    rules: Rules,
+    cx: Context,
+    life: Arc<Life>,
+    start: Box<dyn Fn() -> BoxFuture<'static, Result<()>> + Send + Sync>,
+    stats: Arc<HandlerStats>,
+    running: Mutex<Running>,
+}
+
+#[derive(Default)]
+struct Running {
+    runs: usize,
+    waiting: Option<Fire>,
+}
+
+/// What the overlap policy says about a fire.
+enum Admission {
+    Runs,
+    Waits,
+    LeftOut,
+}
+
+impl Fires {
+    pub(super) fn new<A: MicroAgent>(
+        agent: &Arc<A>,
+        life: &Arc<Life>,
+        call: Task<A>,
+        rules: Rules,
+    ) -> Arc<Self> {
+        let (agent, cx) = (Arc::clone(agent), life.cx.clone());
+        Arc::new(Self {
+            cx: life.cx.clone(),
+            life: Arc::clone(life),
+            start: Box::new(move || call(&agent, &cx)),
+            stats: life.cx.stats().handler(rules.name),
+            running: Mutex::default(),
+            rules,
+        })
+    }
+
+    pub(super) fn agent(&self) -> &str {
+        self.cx.name()
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        self.rules.name
+    }
+
+    /// Waits; false when the agent stops first.
+    pub(super) async fn life_goes_on(&self, wait: impl Future<Output = ()>) -> bool {
+        tokio::select! {
+            biased;
+            () = self.cx.stopping().cancelled() => false,
+            () = wait => true,
+        }
+    }
+
+    /// Lets one fire have its run, beside whoever calls this.
+    pub(super) fn fire(self: &Arc<Self>, fire: Fire) {
+        self.fire_after(random_up_to(self.rules.jitter), fire);
+    }
+
+    fn fire_after(self: &Arc<Self>, delay: Duration, fire: Fire) {
+        let fires = Arc::clone(self);
+        self.life.tasks.spawn(async move {
+            if fires.life_goes_on(sleep(delay)).await && fires.admit(fire) {
+                fires.run(fire).await;
+            }
+        });
+    }
+
+    /// Whether it runs now.
+    fn admit(&self, fire: Fire) -> bool {
+        let admission = self.running().admit(fire, self.rules.overlap);
+        if matches!(admission, Admission::LeftOut) {
+            self.leave_out("the last run is still going: a fire is left out");
+        }
+        matches!(admission, Admission::Runs)
+    }
+
+    async fn run(self: &Arc<Self>, fire: Fire) {
+        let mut fire = fire;
+        loop {
+            if self.has_lease(fire).await {
+                self.run_once().await;
+                self.keep_lease(fire).await;
+            }
+            match self.running().next(self.cx.stopping().is_cancelled()) {
+                Some(waiting) => fire = waiting,
+                None => return,
+            }
+        }
+    }
+
+    /// Whether this replica is the one that runs.
+    async fn has_lease(self: &Arc<Self>, fire: Fire) -> bool {
+        let (Some(once), Fire::At(instant)) = (&self.rules.once, fire) else {
+            return true;
+        };
+        let (agent, handler) = (self.agent(), self.name());
+        match once.claim(instant).await {
+            Claim::Ours => return true,
+            Claim::Theirs { ask_again: None } => debug!(agent, handler, "another replica runs"),
+            Claim::Theirs {
+                ask_again: Some(left),
+            } => {
+                debug!(
+                    agent,
+                    handler,
+                    ?left,
+                    "another replica runs; whether it dies is seen later"
+                );
+                self.fire_after(left, fire);
+            }
+            Claim::Late => self.leave_out("too late for its lease: a fire is left out"),
+            Claim::Unknown { run: true, error } => {
+                error!(agent, handler, %error, "no lease can be had: it runs, perhaps on other replicas too");
+                return true;
+            }
+            Claim::Unknown { run: false, error } => {
+                error!(agent, handler, %error, "no lease can be had: a fire is left out");
+                self.stats.dropped.count();
+            }
+        }
+        false
+    }
+
+    async fn keep_lease(&self, fire: Fire) {
+        if let (Some(once), Fire::At(instant)) = (&self.rules.once, fire)
+            && let Err(error) = once.keep(instant).await
+        {
+            warn!(agent = self.agent(), handler = self.name(), %error, "the run is not on record: another replica may run too");
+        }
+    }
+
+    async fn run_once(&self) {
+        let began = Instant::now();
+        let end = match run::decoded(|| Ok((self.start)())) {
+            Ok(run) => fenced(run, self.rules.timeout, &self.life.killed).await,
+            Err(end) => end.of(),
+        };
+        record(&end, &self.site(), &self.stats, began);
+    }
+
+    fn leave_out(&self, why: &str) {
+        self.stats.dropped.count();
+        warn!(agent = self.agent(), handler = self.name(), "{why}");
+    }
+
+    fn running(&self) -> MutexGuard<'_, Running> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn site(&self) -> Site<'_> {
+        Site {
+            agent: self.agent(),
+            handler: self.name(),
+            kind: self.rules.kind,
+            source: &self.rules.source,
+        }
+    }
+}
+
+impl Running {
+    fn admit(&mut self, fire: Fire, overlap: Overlap) -> Admission {
+        if self.runs == 0 || overlap == Overlap::Allow {
+            self.runs += 1;
+            return Admission::Runs;
+        }
+        if overlap == Overlap::Skip {
+            return Admission::LeftOut;
+        }
+        // The newest waits: for a lease, an older one could be too late when its turn comes.
+        match self.waiting.replace(fire) {
+            Some(_) => Admission::LeftOut,
+            None => Admission::Waits,
+        }
+    }
+
+    /// A run ended: the fire that waited for it, unless the agent stops.
+    fn next(&mut self, stopping: bool) -> Option<Fire> {
+        let waiting = self.waiting.take().filter(|_| !stopping);
+        if waiting.is_none() {
+            self.runs -= 1;
+        }
+        waiting
+    }
+}
+
+fn random_up_to(most: Duration) -> Duration {
+    Duration::try_from_secs_f64(most.as_secs_f64() * fastrand::f64()).unwrap_or(most)
+}

@@ -1,0 +1,96 @@
+//! The loops that wait until a schedule fires: along a grid, or along the wall clock.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use tokio::time::{Instant, sleep, sleep_until};
+use tracing::{info, warn};
+
+use super::{
+    cron::CronSchedule,
+    fires::{Fire, Fires},
+    periodic::Grid,
+};
+use crate::Clock;
+
+/// The wall clock may step; a cron loop looks at it at least this often.
+const LOOK_AT_CLOCK: Duration = Duration::from_secs(30);
+
+/// A clock that goes back by more than this is a clock that was wrong before: the schedule follows it. Where it goes
+/// back by less, the instants that it shows again have fired already.
+const CORRECTION: Duration = Duration::from_secs(3 * 3600);
+
+/// Fires at each point of the grid until the agent stops. Points that were missed fire once together.
+pub(super) async fn grid(fires: Arc<Fires>, grid: Grid) {
+    let mut due = grid.first();
+    while fires.life_goes_on(sleep_until(due)).await {
+        fires.fire(Fire::OfGrid);
+        due = grid.next_after(Instant::now());
+    }
+}
+
+/// Fires at each instant of the schedule until the agent stops. An instant fires once, whatever the clock does;
+/// instants that were slept through fire once together, as the last of them.
+pub(super) async fn clock(fires: Arc<Fires>, schedule: CronSchedule, clock: Arc<dyn Clock>) {
+    let mut after = clock.now();
+    while let Some(due) = schedule.next(after) {
+        match wait(&fires, due, after, &*clock).await {
+            Waited::UntilDue(now) => {
+                let last = schedule.last_until(due, now);
+                if last != due {
+                    let behind = now.duration_since(due).unwrap_or_default();
+                    info!(
+                        agent = fires.agent(),
+                        handler = fires.name(),
+                        ?behind,
+                        "the clock went past several fires: they are one"
+                    );
+                }
+                fires.fire(Fire::At(last));
+                after = now;
+            }
+            Waited::ClockSetBack(now) => {
+                warn!(
+                    agent = fires.agent(),
+                    handler = fires.name(),
+                    "the clock was set back by hours: the schedule follows it"
+                );
+                after = now;
+            }
+            Waited::UntilStop => return,
+        }
+    }
+    warn!(
+        agent = fires.agent(),
+        handler = fires.name(),
+        "the schedule never fires again"
+    );
+}
+
+enum Waited {
+    /// It is due; the time now, which is not before it.
+    UntilDue(SystemTime),
+    ClockSetBack(SystemTime),
+    UntilStop,
+}
+
+async fn wait(fires: &Fires, due: SystemTime, after: SystemTime, clock: &dyn Clock) -> Waited {
+    loop {
+        let now = clock.now();
+        if now >= due {
+            return Waited::UntilDue(now);
+        }
+        if after
+            .duration_since(now)
+            .is_ok_and(|back| back > CORRECTION)
+        {
+            return Waited::ClockSetBack(now);
+        }
+        let left = due.duration_since(now).unwrap_or_default();
+        if !fires.life_goes_on(sleep(left.min(LOOK_AT_CLOCK))).await {
+            return Waited::UntilStop;
+        }
+    }
+}
