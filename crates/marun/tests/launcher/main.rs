@@ -11,3 +11,4 @@ mod group;
 mod lifecycle;
 mod output;
 mod settings;
+mod wired;

@@ -18,6 +18,7 @@ const WIRED: &str = "
     [agent.responder]
     backend = 'Responder'
     bus = 'main'
+    grace = 1
     [agent.worker]
     backend = 'Worker'
     broker = 'main'
@@ -26,7 +27,10 @@ const WIRED: &str = "
 /// Runs the words of a line on a group's settings, outside of its folder.
 fn run(group: &Group, line: &str) -> (Option<i32>, String, String) {
     let settings = group.folder.settings();
-    let words: Vec<_> = line.split_whitespace().chain(["--settings", &settings]).collect();
+    let words: Vec<_> = line
+        .split_whitespace()
+        .chain(["--settings", &settings])
+        .collect();
     output_of(marun(), &words)
 }
 
@@ -40,11 +44,18 @@ fn stop(mut group: Group) -> Folder {
 fn a_call_is_answered_refused_and_given_up() {
     let mut group = Group::start(WIRED);
     group.wait_until_ready();
-    let answer = (Some(0), "{\"Responder.answer\":8}\n".to_owned(), String::new());
+    let answer = (
+        Some(0),
+        "{\"Responder.answer\":8}\n".to_owned(),
+        String::new(),
+    );
     assert_eq!(run(&group, "signal call ask n:=7"), answer);
 
     let (code, out, message) = run(&group, "signal call ask n:=0");
-    assert_eq!((code, out.contains("$errors"), out.contains("zero")), (Some(1), true, true));
+    assert_eq!(
+        (code, out.contains("$errors"), out.contains("zero")),
+        (Some(1), true, true)
+    );
     assert!(message.contains("a receiver failed"), "{message}");
 
     let (code, out, message) = run(&group, "signal call ask n:=-1 --timeout 300ms");
@@ -64,8 +75,14 @@ fn messages_wait_without_a_group_and_are_handled_by_the_next() {
     for n in ["n:=1", "n:=2"] {
         assert_eq!(run(&["queue", "send", "jobs", n]).0, Some(0));
     }
-    assert_eq!(run(&["queue", "length", "jobs"]), (Some(0), "2\n".to_owned(), String::new()));
-    assert!(folder.path("data").is_dir(), "a relative folder starts at the settings file");
+    assert_eq!(
+        run(&["queue", "length", "jobs"]),
+        (Some(0), "2\n".to_owned(), String::new())
+    );
+    assert!(
+        folder.path("data").is_dir(),
+        "a relative folder starts at the settings file"
+    );
 
     let mut group = Group::run(marun(), folder, &[]);
     group.wait_for("job {\"n\":1}");
@@ -91,7 +108,9 @@ fn two_groups_share_a_folder() {
     let mut first = Group::start(WIRED);
     first.wait_until_ready();
     let data = first.folder.path("data").display().to_string();
-    let second = format!("[bus.main]\ndsn = 'local:{data}'\n[agent.other]\nbackend = 'Responder'\nbus = 'main'\n");
+    let second = format!(
+        "[bus.main]\ndsn = 'local:{data}'\n[agent.other]\nbackend = 'Responder'\nbus = 'main'\n"
+    );
     let mut second = Group::start(&second);
     second.wait_until_ready();
     assert_eq!(run(&second, "signal call ask n:=1").0, Some(0));
@@ -111,7 +130,10 @@ fn what_is_listened_to_is_printed_until_somebody_interrupts() {
     let mut next = || lines.next().unwrap().unwrap();
     assert_eq!(next(), r#"{"signal":"ask","sender":"web","args":{"n":5}}"#);
     let called: serde_json::Value = serde_json::from_str(&next()).unwrap();
-    assert_eq!((&called["sender"], &called["args"]["n"]), (&"marun".into(), &6.into()));
+    assert_eq!(
+        (&called["sender"], &called["args"]["n"]),
+        (&"marun".into(), &6.into())
+    );
     assert!(called["call"].is_string());
 
     kill_process(Pid::from_child(&listener), Signal::INT).unwrap();
@@ -133,10 +155,25 @@ fn a_listener_ends_when_nobody_reads_it() {
 /// A command that listens already.
 fn listen(group: &Group) -> Child {
     let mut command = marun();
-    command.args(["signal", "listen", "ask", "--settings", &group.folder.settings()]);
-    let mut listener = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    command.args([
+        "signal",
+        "listen",
+        "ask",
+        "--settings",
+        &group.folder.settings(),
+    ]);
+    let mut listener = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut told = String::new();
-    BufReader::new(listener.stderr.take().unwrap()).read_line(&mut told).unwrap();
-    assert!(told.starts_with("marun: listening to `ask` on local:"), "{told}");
+    BufReader::new(listener.stderr.take().unwrap())
+        .read_line(&mut told)
+        .unwrap();
+    assert!(
+        told.starts_with("marun: listening to `ask` on local:"),
+        "{told}"
+    );
     listener
 }
