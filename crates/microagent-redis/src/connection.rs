@@ -12,7 +12,7 @@ use microagent_core::{Error, ErrorKind, Result};
 use redis::aio::PubSub;
 use tokio::{
     sync::watch,
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
@@ -26,6 +26,9 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// How long after a loss commands still wait for the connection to come back, instead of failing at once.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often whoever waits for a connection asks one that did not answer.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 /// The way to one Redis. Clones share the connection for commands; it ends with the last of them.
 #[derive(Clone)]
@@ -58,16 +61,21 @@ impl Connector {
     /// What cannot heal: refused credentials, a database that does not exist, a cargo feature that is off.
     pub(crate) async fn connect(options: &RedisOptions) -> Result<Self> {
         let opener = Arc::new(Opener::new(options)?);
+        let away = |kind, text| State::Away {
+            since: Instant::now(),
+            kind,
+            text,
+        };
         match opener.commands(Some(RESPONSE_TIMEOUT)).await {
-            Ok(commands) => Ok(Self::keeping(opener, Some(commands), State::Closed)),
+            Ok(commands) => {
+                // Until the keeper has announced it.
+                let state = away(ErrorKind::Unavailable, "connecting".to_owned());
+                Ok(Self::keeping(opener, Some(commands), state))
+            }
             Err(error) if is_final(error.kind()) => Err(error),
             Err(error) => {
                 warn!(%error, "cannot connect; trying on");
-                let state = State::Away {
-                    since: Instant::now(),
-                    kind: error.kind(),
-                    text: error.to_string(),
-                };
+                let state = away(error.kind(), error.to_string());
                 Ok(Self::keeping(opener, None, state))
             }
         }
@@ -108,9 +116,7 @@ impl Connector {
             State::Away { since, .. } => *since + PATIENCE,
             State::Closed => return Err(closed()),
         };
-        let settled =
-            |state: &State| !matches!(state, State::Away { kind, .. } if !is_final(*kind));
-        let _ = timeout_at(until, states.wait_for(settled)).await;
+        let _ = timeout_at(until, states.wait_for(State::is_settled)).await;
         states.borrow().commands()
     }
 
@@ -133,17 +139,25 @@ impl Connector {
         self.shared.opener.pubsub().await
     }
 
-    /// Waits until the connection for commands is up.
+    /// Waits until the connection for commands is up, and answers.
     ///
     /// # Errors
     /// What waiting does not heal: [`ErrorKind::Refused`], [`ErrorKind::Configuration`], [`ErrorKind::Closed`].
     pub(crate) async fn ready(&self) -> Result<()> {
         let mut states = self.shared.state.subscribe();
-        let settled =
-            |state: &State| !matches!(state, State::Away { kind, .. } if !is_final(*kind));
-        let settled = states.wait_for(settled).await;
-        let state = settled.map_err(|_| closed())?;
-        state.commands().map(|_| ())
+        loop {
+            let settled = states.wait_for(State::is_settled).await;
+            let mut commands = settled.map_err(|_| closed())?.commands()?;
+            if redis::cmd("PING")
+                .query_async::<()>(&mut commands)
+                .await
+                .is_ok()
+            {
+                return Ok(());
+            }
+            // The keeper has heard of it, and either opens another or finds this one well.
+            let _ = timeout(ASK_AGAIN, states.changed()).await;
+        }
     }
 
     /// Has the shared connection asked at once whether it lives, for whoever saw another one to this server die.
@@ -171,6 +185,11 @@ impl Connector {
 }
 
 impl State {
+    /// True when waiting changes nothing.
+    fn is_settled(&self) -> bool {
+        !matches!(self, Self::Away { kind, .. } if !is_final(*kind))
+    }
+
     fn commands(&self) -> Result<Commands> {
         match self {
             Self::Up(commands) => Ok(commands.clone()),

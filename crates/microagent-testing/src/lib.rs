@@ -71,12 +71,16 @@
 //! - Names are unique in each clause, so a server may be shared, and may be dirty.
 //! - [`Caps`](microagent_core::Caps) choose what a clause asserts: that a promise is kept, or that what is not promised is refused.
 //! - What cannot be tested with a server (it cannot crash a connection, say) is told on stderr: `skipped: …`.
+//! - With the feature `servers` there are private instances of real servers, as `RedisServer`, which start on free ports and end
+//!   with the test. A server that `SKIP_SERVICES` names is skipped, visibly.
 //! - No clause sleeps to wait for an event; each event may take [`BusServer::PATIENCE`] or [`BrokerServer::PATIENCE`].
 
 pub mod broker_suite;
 pub mod bus_suite;
 mod clock;
 mod mock;
+#[cfg(feature = "servers")]
+mod server;
 #[doc(hidden)]
 pub mod suite;
 
@@ -84,3 +88,5 @@ pub use broker_suite::BrokerServer;
 pub use bus_suite::BusServer;
 pub use clock::VirtualClock;
 pub use mock::{BrokerMock, BusMock, Pushed, SentMessage, SentSignal, SettledMessage};
+#[cfg(feature = "servers")]
+pub use server::RedisServer;

@@ -44,6 +44,11 @@ impl QueueKeys {
     }
 }
 
+/// The key of a lease of a schedule. No queue has such a name.
+pub(super) fn lease(key: &str) -> String {
+    format!("microagent:lease:{key}")
+}
+
 /// One consumer as the server knows it: unique per start of a process, and renewed when its lease was lost, so that a late
 /// acknowledgement never meets somebody else's message.
 #[derive(Debug)]

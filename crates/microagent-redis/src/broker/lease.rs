@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use microagent_core::Result;
+use microagent_core::{ErrorKind, Result};
 use redis::aio::ConnectionLike;
 use tokio::time::sleep;
 use tracing::{debug, warn};
@@ -25,6 +25,8 @@ pub(super) async fn keep(consumer: Arc<Consumer>) {
         match beat(&consumer, stops).await {
             Ok(true) => return,
             Ok(false) => {}
+            // What it still has in flight waits for the end of the lease.
+            Err(error) if error.kind() == ErrorKind::Closed => return,
             Err(error) => debug!(queue = &*consumer.queue, %error, "no heartbeat"),
         }
         tokio::select! {

@@ -21,8 +21,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use microagent_core::{
-    Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Delivery, Error, ErrorKind, Queue, QueueBroker,
-    Result, Route, SendOptions,
+    Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Delivery, Error, ErrorKind, Lease, Queue,
+    QueueBroker, Result, Route, SendOptions,
 };
 use redis::AsyncCommands;
 use tokio::{
@@ -156,9 +156,15 @@ impl QueueBroker for RedisBroker {
         self.check_open().map(drop)
     }
 
+    async fn lease(&self, key: &str, holder: &str, ttl: Duration) -> Result<Lease> {
+        self.check_open()?;
+        let mut connection = self.connector.commands().await?;
+        scripts::hold(&mut connection, &keys::lease(key), holder, ttl).await
+    }
+
     fn caps(&self) -> Caps {
         let mut caps = Caps::default();
-        (caps.durable, caps.shared) = (true, true);
+        (caps.durable, caps.shared, caps.leases) = (true, true, true);
         caps.max_payload = DEFAULT_MAX_PAYLOAD;
         caps
     }
@@ -183,9 +189,9 @@ impl QueueBroker for RedisBroker {
                 "the server did not take the last settlements in time",
             )
         };
-        timeout(CLOSE, self.leave(settlements))
-            .await
-            .map_err(late)?
+        let left = timeout(CLOSE, self.leave(settlements)).await;
+        self.connector.close();
+        left.map_err(late)?
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{sync::LazyLock, time::Duration};
 
-use microagent_core::{Message, Result};
+use microagent_core::{Lease, Message, Result};
 use redis::{Script, Value, aio::ConnectionLike};
 
 use super::keys::{Identity, QueueKeys};
@@ -26,6 +26,7 @@ scripts! {
     EXPIRED = "expired.lua";
     RECOVER = "recover.lua";
     LENGTH = "length.lua";
+    HOLD = "hold.lua";
 }
 
 /// A message as it comes out of the server.
@@ -325,6 +326,27 @@ pub(super) async fn length(connection: &mut impl ConnectionLike, keys: &QueueKey
     let mut call = LENGTH.key(&keys.list);
     call.key(&keys.due).key(&keys.suspects);
     call.invoke_async(connection).await.map_err(error_of)
+}
+
+/// The longest lease of a key: a hundred years.
+const LONGEST_HOLD: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+/// Takes a key for a holder.
+pub(super) async fn hold(
+    connection: &mut impl ConnectionLike,
+    key: &str,
+    holder: &str,
+    ttl: Duration,
+) -> Result<Lease> {
+    let ttl = ttl.clamp(Duration::from_millis(1), LONGEST_HOLD);
+    let mut call = HOLD.key(key);
+    call.arg(holder).arg(millis(ttl));
+    let (granted, left): (bool, i64) = call.invoke_async(connection).await.map_err(error_of)?;
+    if granted {
+        return Ok(Lease::Granted);
+    }
+    let left = u64::try_from(left).map_or(Duration::MAX, Duration::from_millis);
+    Ok(Lease::Held { left })
 }
 
 fn millis(duration: Duration) -> u64 {

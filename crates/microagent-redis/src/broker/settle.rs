@@ -39,8 +39,20 @@ pub(super) enum Order {
     Flush(oneshot::Sender<()>),
 }
 
+/// A message's place among those that are in flight; whoever drops it makes room for another.
+struct Place(Arc<Consumer>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.credits.add_permits(1);
+        self.0.gate.landed();
+    }
+}
+
 /// One settlement on its way.
 pub(super) struct Settling {
+    /// Of one that keeps it until it is carried out.
+    _place: Option<Place>,
     identity: Arc<Identity>,
     id: u64,
     action: Action,
@@ -57,10 +69,12 @@ enum Action {
 impl Settle for Settler {
     fn settle(self: Box<Self>, message: &Message, settlement: Settlement) -> Settled {
         let (done, settled) = oneshot::channel();
-        self.consumer.credits.add_permits(1);
-        self.consumer.gate.landed();
         let action = Action::of(message, settlement);
+        // What goes back to the head of the queue comes next, so nothing else is taken before it is there.
+        let place = Place(Arc::clone(&self.consumer));
+        let place = matches!(action, Action::GiveBack).then_some(place);
         let settling = Settling {
+            _place: place,
             identity: self.identity,
             id: self.id,
             action,
@@ -133,6 +147,7 @@ async fn flush(batch: Vec<Settling>, connector: &Connector) {
                 left = unreached;
                 error
             }
+            Err(error) if error.kind() == ErrorKind::Closed => return tell_all(left, &error),
             Err(error) => Some(error),
         };
         let Some(error) = outage else { return };
@@ -157,9 +172,7 @@ where
                 unreached.extend(settlings);
                 outage = Some(error);
             }
-            Err(error) => settlings
-                .into_iter()
-                .for_each(|settling| settling.tell(Err(error.again()))),
+            Err(error) => tell_all(settlings, &error),
             Ok(Confirmed::All) => settlings
                 .into_iter()
                 .for_each(|settling| settling.tell(Ok(()))),
@@ -169,6 +182,12 @@ where
         }
     }
     (unreached, outage)
+}
+
+fn tell_all(settlings: Vec<Settling>, error: &Error) {
+    for settling in settlings {
+        settling.tell(Err(error.again()));
+    }
 }
 
 /// Settlements that go to the server in one call.

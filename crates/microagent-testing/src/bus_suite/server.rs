@@ -41,7 +41,8 @@ pub trait BusServer: Sized + Send + Sync + 'static {
     /// The server of one clause: a new one, or one that is shared, since names are unique.
     ///
     /// # Errors
-    /// Any; the clause fails with it.
+    /// Any; the clause fails with it. [`ErrorKind::Unsupported`](microagent_core::ErrorKind::Unsupported) says that there is
+    /// to be no server: the clause is skipped, and says so.
     fn start() -> impl Future<Output = Result<Self>> + Send;
 
     /// A connection as another process would have it.

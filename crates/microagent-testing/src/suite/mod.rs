@@ -12,7 +12,7 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use microagent_core::Result;
+use microagent_core::{ErrorKind, Result};
 use tokio::{
     runtime::{Builder, Runtime},
     time::timeout,
@@ -47,6 +47,10 @@ pub fn run<S, Starting, Clause>(
     let end = runtime.block_on(async {
         let server = match start().await {
             Ok(server) => server,
+            Err(error) if error.kind() == ErrorKind::Unsupported => {
+                skipped("a clause", &error.to_string());
+                return Ok(Ok(()));
+            }
             Err(error) => panic!("the server of the clause did not start: {error}"),
         };
         let clause = AssertUnwindSafe(timeout(limit, clause(server)));

@@ -1,0 +1,11 @@
+-- Takes a key for a holder, or prolongs what the holder has.
+-- KEYS  1 lease    string: the holder; it expires when the lease ends
+-- ARGV  1 holder
+--       2 how long the lease lasts, in ms
+-- Gives {1, 0} when the holder has it now, else {0, ms until the other's lease ends, or -1 for never}.
+local has = redis.call('GET', KEYS[1])
+if has and has ~= ARGV[1] then
+  return {0, redis.call('PTTL', KEYS[1])}
+end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return {1, 0}

@@ -1,0 +1,9 @@
+//! Disposable servers for tests: private processes on free ports in temporary folders, which end with the value.
+//!
+//! They touch no server that they did not start. A driver's tests start one for each clause, and do to it what happens to
+//! servers: kill it, freeze it, start it again.
+
+mod process;
+mod redis;
+
+pub use redis::RedisServer;

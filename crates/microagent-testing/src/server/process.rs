@@ -1,0 +1,105 @@
+//! A server's program as a child process: found, started, signalled and ended.
+//!
+//! What its arguments mean, and when it is ready, is its server's business.
+
+use std::{
+    env, fs,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use microagent_core::{Error, ErrorKind, Result};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// The names of the services that are to be gone without, separated by spaces.
+const SKIP: &str = "SKIP_SERVICES";
+
+/// A running program; it is killed when this is dropped.
+#[derive(Debug)]
+pub(super) struct Process(Child);
+
+impl Process {
+    /// Starts a program; what it prints goes to the file.
+    pub(super) fn start(program: &Path, arguments: &[String], log: &Path) -> Result<Self> {
+        let refused = |error: std::io::Error| {
+            let text = format!("{} cannot be started: {error}", program.display());
+            Error::new(ErrorKind::Driver, text)
+        };
+        let log = fs::File::create(log).map_err(refused)?;
+        let child = Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().map_err(refused)?)
+            .stderr(log)
+            .spawn();
+        child.map(Self).map_err(refused)
+    }
+
+    pub(super) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    pub(super) fn has_ended(&mut self) -> bool {
+        matches!(self.0.try_wait(), Ok(Some(_)))
+    }
+
+    /// Stops it where it stands, as `kill -STOP`.
+    pub(super) fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub(super) fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// Ends it at once, as `kill -9`, and waits for its end.
+    pub(super) fn kill(&mut self) {
+        // Both fail only where it has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw);
+        // The child is ours and not waited for, so the number is its own; a signal to one that has ended changes nothing.
+        let _ = pid.map(|pid| kill_process(pid, signal));
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Where the program of a service is.
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`] when `SKIP_SERVICES` names the service, which skips the clauses of a suite;
+/// [`ErrorKind::Configuration`] when the program is nowhere.
+pub(super) fn program_of(service: &str, program: &str) -> Result<PathBuf> {
+    let skipped = env::var(SKIP).unwrap_or_default();
+    if skipped.split_whitespace().any(|name| name == service) {
+        let text = format!("`{SKIP}` says to go without {service}");
+        return Err(Error::new(ErrorKind::Unsupported, text));
+    }
+    let path = env::var_os("PATH").unwrap_or_default();
+    // Debian puts servers where an ordinary user's path does not look.
+    let folders = env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/bin".into()]);
+    let mut candidates = folders.map(|folder: PathBuf| folder.join(program));
+    candidates.find(|candidate| candidate.is_file()).ok_or_else(|| {
+        let text = format!(
+            "there is no `{program}`: `scripts/services install {service}` installs it, and {SKIP}=\"{service}\" goes without"
+        );
+        Error::new(ErrorKind::Configuration, text)
+    })
+}
+
+/// A port that nobody listens on now.
+pub(super) fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind(("127.0.0.1", 0));
+    let port = listener.and_then(|listener| Ok(listener.local_addr()?.port()));
+    port.map_err(|error| Error::new(ErrorKind::Driver, format!("there is no free port: {error}")))
+}
