@@ -57,7 +57,8 @@ pub(super) async fn clock(fires: Arc<Fires>, schedule: CronSchedule, clock: Arc<
                     handler = fires.name(),
                     "the clock was set back by hours: the schedule follows it"
                 );
-                after = now;
+                // It may have been set as long ago as it was looked at last.
+                after = now - LOOK_AT_CLOCK;
             }
             Waited::UntilStop => return,
         }

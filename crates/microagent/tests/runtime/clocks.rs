@@ -1,0 +1,259 @@
+//! Schedules and a wall clock that steps, in virtual time.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use microagent::{Clock, prelude::*};
+use microagent_testing::VirtualClock;
+use tokio::time::{Instant, sleep};
+
+use super::{Diary, pass};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// A clock that goes as tokio's time does and can be stepped; clones are one clock.
+#[derive(Clone, Debug)]
+pub(crate) struct SteppedClock {
+    clock: VirtualClock,
+    milliseconds: Arc<AtomicI64>,
+}
+
+impl SteppedClock {
+    pub(crate) fn at(now: &str) -> Self {
+        Self {
+            clock: VirtualClock::at(now).unwrap(),
+            milliseconds: Arc::default(),
+        }
+    }
+
+    pub(crate) fn step(&self, milliseconds: i64) {
+        self.milliseconds.fetch_add(milliseconds, Ordering::Relaxed);
+    }
+}
+
+impl Clock for SteppedClock {
+    fn now(&self) -> SystemTime {
+        let step = self.milliseconds.load(Ordering::Relaxed);
+        let by = Duration::from_millis(step.unsigned_abs());
+        match step < 0 {
+            true => self.clock.now() - by,
+            false => self.clock.now() + by,
+        }
+    }
+}
+
+/// Writes down at what minute of its clock each run started.
+struct Minutely {
+    runs: Arc<Mutex<Vec<SystemTime>>>,
+    clock: SteppedClock,
+}
+
+impl Minutely {
+    fn new(clock: &SteppedClock) -> (Self, Arc<Mutex<Vec<SystemTime>>>) {
+        let runs = Arc::default();
+        let agent = Self {
+            runs: Arc::clone(&runs),
+            clock: clock.clone(),
+        };
+        (agent, runs)
+    }
+}
+
+#[agent]
+impl Minutely {
+    #[cron("* * * * *")]
+    async fn run(&self) {
+        self.runs.lock().unwrap().push(self.clock.now());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_minute_fires_twice_whatever_small_steps_the_clock_makes() {
+    for seed in 0..20 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let clock = SteppedClock::at("2026-03-01T11:59:30Z");
+        let (minutely, runs) = Minutely::new(&clock);
+        let agent = Agent::new(minutely)
+            .clock(clock.clone())
+            .start()
+            .await
+            .unwrap();
+        let began = clock.now();
+        // Steps around the full minutes too, for a time of no full seconds goes by between two.
+        for _ in 0..1000 {
+            sleep(Duration::from_millis(random.u64(1..3000))).await;
+            clock.step(random.i64(-2000..2000));
+        }
+        clock.step(2000);
+        sleep(SECOND).await;
+        let passed = clock.now().duration_since(began).unwrap() + 30 * SECOND;
+        agent.stop().await.unwrap();
+        let fired = runs.lock().unwrap().len() as u64;
+        // Each minute that the clock came to; two of them at a time where it stepped over one are one.
+        assert_eq!(fired, passed.as_secs() / 60, "seed {seed}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_back_of_two_seconds_right_after_a_fire_is_no_second_fire() {
+    let clock = SteppedClock::at("2026-03-01T11:59:59Z");
+    let (minutely, runs) = Minutely::new(&clock);
+    let agent = Agent::new(minutely)
+        .clock(clock.clone())
+        .start()
+        .await
+        .unwrap();
+    pass(SECOND).await;
+    assert_eq!(runs.lock().unwrap().len(), 1);
+    clock.step(-2000);
+    pass(30 * SECOND).await;
+    assert_eq!(runs.lock().unwrap().len(), 1);
+    pass(MINUTE).await;
+    assert_eq!(runs.lock().unwrap().len(), 2);
+    agent.stop().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_slept_through_fires_once() {
+    let clock = SteppedClock::at("2026-03-01T08:00:30Z");
+    let (minutely, runs) = Minutely::new(&clock);
+    let agent = Agent::new(minutely)
+        .clock(clock.clone())
+        .start()
+        .await
+        .unwrap();
+    clock.step(8 * 3_600_000);
+    pass(30 * SECOND).await;
+    assert_eq!(runs.lock().unwrap().len(), 1, "480 instants are one");
+    pass(2 * MINUTE).await;
+    assert_eq!(runs.lock().unwrap().len(), 3);
+    agent.stop().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_was_a_year_ahead_is_followed_when_it_is_set_right() {
+    let clock = SteppedClock::at("2027-03-01T08:00:30Z");
+    let (minutely, runs) = Minutely::new(&clock);
+    let agent = Agent::new(minutely)
+        .clock(clock.clone())
+        .start()
+        .await
+        .unwrap();
+    pass(MINUTE).await;
+    clock.step(-365 * 24 * 3_600_000);
+    pass(10 * MINUTE).await;
+    assert_eq!(runs.lock().unwrap().len(), 11);
+    agent.stop().await.unwrap();
+}
+
+struct Draining {
+    diary: Diary,
+}
+
+#[agent]
+impl Draining {
+    #[cron("0 * * * *", timeout = 3600)]
+    async fn long(&self) {
+        self.diary.write("long");
+        sleep(20 * MINUTE).await;
+        self.diary.write("long is done");
+    }
+
+    #[cron("* * * * *", jitter = 30)]
+    fn short(&self) {
+        self.diary.write("short");
+    }
+
+    #[periodic(60)]
+    fn tick(&self) {
+        self.diary.write("tick");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_fires_while_the_agent_drains() {
+    let diary = Diary::default();
+    let draining = Draining {
+        diary: diary.clone(),
+    };
+    let clock = VirtualClock::at("2026-03-01T07:59:00Z").unwrap();
+    let agent = Agent::new(draining).clock(clock).grace(HOUR);
+    let agent = agent.start().await.unwrap();
+    sleep(3 * MINUTE / 2).await;
+    let before = diary.len();
+    agent.stop().await.unwrap();
+    assert_eq!(diary.read()[before..], ["long is done"]);
+}
+
+struct Jittering {
+    starts: Arc<Mutex<Vec<u64>>>,
+    began: Instant,
+}
+
+#[agent]
+impl Jittering {
+    #[periodic(10, jitter = 4)]
+    fn run(&self) {
+        let since = self.began.elapsed().as_millis() as u64;
+        self.starts.lock().unwrap().push(since);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn jitter_moves_a_run_and_not_the_grid() {
+    let starts: Arc<Mutex<Vec<u64>>> = Arc::default();
+    let jittering = Jittering {
+        starts: Arc::clone(&starts),
+        began: Instant::now(),
+    };
+    let agent = Agent::new(jittering).start().await.unwrap();
+    sleep(1995 * SECOND).await;
+    agent.stop().await.unwrap();
+    let late: Vec<_> = starts
+        .lock()
+        .unwrap()
+        .iter()
+        .zip(0..)
+        .map(|(start, n)| start - 10_000 * n)
+        .collect();
+    assert_eq!(late.len(), 200);
+    assert!(late.iter().all(|late| *late <= 4001), "{late:?}");
+    // 200 fair draws miss a quarter of the range once in 10^25 times.
+    for quarter in 0..4 {
+        let within = quarter * 1000..(quarter + 1) * 1000;
+        assert!(late.iter().any(|late| within.contains(late)), "{late:?}");
+    }
+}
+
+struct TooLate;
+
+impl MicroAgent for TooLate {
+    const NAME: &'static str = "TooLate";
+
+    fn blueprint() -> microagent::Blueprint<Self> {
+        let options = microagent::PeriodicOptions::every(SECOND).jitter(SECOND);
+        microagent::Blueprint::new().periodic("tick", options, |_: &Arc<Self>, _: &Context| {
+            Box::pin(async { Ok(()) })
+        })
+    }
+
+    async fn create(_cx: &Context) -> Result<Self> {
+        Ok(Self)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_jitter_as_long_as_the_period_is_refused_at_start() {
+    let error = Agent::new(TooLate).start().await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "task `tick`: a jitter of 1s: less than 1s is allowed here"
+    );
+}
