@@ -13,7 +13,7 @@ use super::once::{Claim, OnceLease};
 use crate::{
     Context, MicroAgent, Overlap, Result,
     agent::{Life, Task},
-    dispatch::run::{self, Site, fenced, record},
+    dispatch::run::{self, End, Site, fenced, record},
     stats::HandlerStats,
 };
 
@@ -122,8 +122,7 @@ impl Fires {
     async fn run(self: &Arc<Self>, fire: Fire) {
         let mut fire = fire;
         loop {
-            if self.has_lease(fire).await {
-                self.run_once().await;
+            if self.has_lease(fire).await && self.run_to_end().await {
                 self.keep_lease(fire).await;
             }
             match self.running().next(self.cx.stopping().is_cancelled()) {
@@ -174,13 +173,15 @@ impl Fires {
         }
     }
 
-    async fn run_once(&self) {
+    /// False where the run was cut off because the agent ends.
+    async fn run_to_end(&self) -> bool {
         let began = Instant::now();
         let end = match run::decoded(|| Ok((self.start)())) {
             Ok(run) => fenced(run, self.rules.timeout, &self.life.killed).await,
             Err(end) => end.of(),
         };
         record(&end, &self.site(), &self.stats, began);
+        !matches!(end, End::Abandoned)
     }
 
     fn leave_out(&self, why: &str) {

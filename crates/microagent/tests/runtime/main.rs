@@ -5,6 +5,7 @@
 mod calls;
 mod clocks;
 mod life;
+mod once;
 mod queues;
 mod schedules;
 mod signals;
