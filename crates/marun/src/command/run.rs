@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal};
 
 use microagent_core::AgentType;
+use rustix::termios::tcgetwinsize;
 use tracing::level_filters::LevelFilter;
 
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
     logging::{self, LogFormat},
     plan::{Plan, Planned, What},
     process::control::{self, AgentAssignment, CommandAssignment},
-    supervise::{self, Format, Kind, Launch, Output, Rules},
+    supervise::{self, Format, Kind, Launch, Output, Rules, Size, Terminal},
 };
 
 pub(crate) fn run(files: &Files, log: Log, own: &[AgentType]) -> Result<(), Failure> {
@@ -21,7 +22,8 @@ pub(crate) fn run(files: &Files, log: Log, own: &[AgentType]) -> Result<(), Fail
         Log::Json => LogFormat::Json,
         Log::Text => LogFormat::Text { color: has_color() },
     };
-    let output = Output::start(format(log, &plan), io::stdout()).map_err(failed)?;
+    let output = Output::start(format(log, &plan), io::stdout(), terminal(log));
+    let output = output.map_err(failed)?;
     logging::install(log, LevelFilter::INFO, output.clone());
     let all_went_well = run_group(plan, log, &output);
     output.flush();
@@ -55,6 +57,28 @@ fn failed(error: io::Error) -> Failure {
 fn has_color() -> bool {
     let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     !refused && io::stdout().is_terminal()
+}
+
+/// A status table is for people at a terminal that can move its cursor.
+fn terminal(log: LogFormat) -> Option<Terminal> {
+    let LogFormat::Text { color } = log else {
+        return None;
+    };
+    let is_dumb = std::env::var_os("TERM").is_none_or(|name| name == "dumb");
+    (io::stdout().is_terminal() && !is_dumb).then_some(Terminal { size, color })
+}
+
+/// The size of the terminal; the usual one where it does not know.
+fn size() -> Size {
+    let told = tcgetwinsize(io::stdout()).ok();
+    let or = |told: Option<u16>, usual| match told {
+        None | Some(0) => usual,
+        Some(told) => usize::from(told),
+    };
+    Size {
+        columns: or(told.map(|size| size.ws_col), 80),
+        lines: or(told.map(|size| size.ws_row), 24),
+    }
 }
 
 fn format(log: LogFormat, plan: &Plan) -> Format {

@@ -1,8 +1,8 @@
 //! Runs a group of processes: starts them, watches them, ends them. It knows processes, not messages.
 //!
 //! `events.rs` is what happens, `group/` decides, `supervisor.rs` does. `spawn.rs` starts one member, `member.rs` listens to
-//! it, `reap.rs` collects the dead; `lines.rs` → `output.rs` → `render.rs` is the way of a log line, and `systemd.rs` tells
-//! the service manager.
+//! it, `reap.rs` collects the dead; `lines.rs` → `output.rs` → `render.rs` is the way of a log line, to a `screen.rs` with
+//! a `table.rs` where that is a terminal. `systemd.rs` tells the service manager.
 
 mod ending;
 mod events;
@@ -12,14 +12,18 @@ mod member;
 mod output;
 mod reap;
 mod render;
+mod screen;
 mod spawn;
 mod supervisor;
 mod systemd;
+mod table;
 
 pub(crate) use self::{
     group::Rules,
     output::{OWN_NAME, Output},
     render::Format,
+    screen::Terminal,
     spawn::{Kind, Launch},
     supervisor::supervise,
+    table::Size,
 };

@@ -14,7 +14,11 @@ use tokio::sync::{
 };
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::render::Format;
+use super::{
+    render::Format,
+    screen::{Screen, Terminal},
+    table::Row,
+};
 
 /// How many lines of agents may wait to be written. When they do, reading stops, and then the agents' own
 /// writing: the log is slow, but complete.
@@ -31,6 +35,7 @@ pub(crate) const OWN_NAME: &str = "marun";
 pub(crate) struct Output {
     sender: UnboundedSender<Item>,
     permits: Arc<Semaphore>,
+    has_table: bool,
 }
 
 #[derive(Debug)]
@@ -41,21 +46,40 @@ enum Item {
         text: String,
         _permit: Option<OwnedSemaphorePermit>,
     },
+    /// The status table from now on.
+    Table(Vec<Row>),
     /// Everything before is written when the other end hears of it.
     Flush(std_mpsc::Sender<()>),
 }
 
 impl Output {
-    /// Starts the thread that writes lines to `sink`.
-    pub(crate) fn start(format: Format, sink: impl Write + Send + 'static) -> io::Result<Self> {
+    /// Starts the thread that writes lines to `sink`, which may be a terminal.
+    pub(crate) fn start(
+        format: Format,
+        sink: impl Write + Send + 'static,
+        terminal: Option<Terminal>,
+    ) -> io::Result<Self> {
         let (sender, receiver) = mpsc::unbounded_channel();
+        let has_table = terminal.is_some();
+        let screen = Screen::new(BufWriter::new(sink), terminal);
         thread::Builder::new()
             .name("marun-log".to_owned())
-            .spawn(move || write_all(receiver, &format, BufWriter::new(sink)))?;
+            .spawn(move || write_all(receiver, &format, screen))?;
         Ok(Self {
             sender,
             permits: Arc::new(Semaphore::new(LINES_WAITING)),
+            has_table,
         })
+    }
+
+    /// Whether somebody sees a status table.
+    pub(crate) fn has_table(&self) -> bool {
+        self.has_table
+    }
+
+    /// What the status table shows from now on; nothing takes it away.
+    pub(crate) fn table(&self, rows: Vec<Row>) {
+        let _ = self.sender.send(Item::Table(rows));
     }
 
     /// A line of an agent; waits while too many do.
@@ -95,7 +119,7 @@ impl Output {
     }
 }
 
-fn write_all(mut items: UnboundedReceiver<Item>, format: &Format, mut sink: impl Write) {
+fn write_all(mut items: UnboundedReceiver<Item>, format: &Format, mut screen: Screen<impl Write>) {
     let mut broken = false;
     let mut next = items.blocking_recv();
     while let Some(item) = next {
@@ -103,12 +127,13 @@ fn write_all(mut items: UnboundedReceiver<Item>, format: &Format, mut sink: impl
             Item::Line {
                 index, name, text, ..
             } if !broken => {
-                broken = complain(sink.write_all(format.render(index, &name, &text).as_bytes()));
+                broken = complain(screen.write_line(&format.render(index, &name, &text)));
             }
+            Item::Table(rows) if !broken => broken = complain(screen.set_rows(rows)),
             // Nobody reads any more; the agents go on, as with any log that lost its reader.
-            Item::Line { .. } => {}
+            Item::Line { .. } | Item::Table(_) => {}
             Item::Flush(done) => {
-                broken = broken || complain(sink.flush());
+                broken = broken || complain(screen.flush());
                 let _ = done.send(());
             }
         }
@@ -116,7 +141,7 @@ fn write_all(mut items: UnboundedReceiver<Item>, format: &Format, mut sink: impl
             Ok(item) => Some(item),
             Err(TryRecvError::Disconnected) => None,
             Err(TryRecvError::Empty) => {
-                broken = broken || complain(sink.flush());
+                broken = broken || complain(screen.flush());
                 items.blocking_recv()
             }
         };
@@ -187,7 +212,7 @@ mod tests {
     #[tokio::test]
     async fn lines_keep_their_order_and_a_flush_waits_for_them() {
         let sink = Sink::default();
-        let output = Output::start(TEXT, sink.clone()).unwrap();
+        let output = Output::start(TEXT, sink.clone(), None).unwrap();
         output.line(1, &Arc::from("a"), "one".to_owned()).await;
         writeln!(output.make_writer(), "two").unwrap();
         output.flush();
@@ -211,7 +236,7 @@ mod tests {
     #[tokio::test]
     async fn agents_wait_for_a_reader_that_stands_still_and_go_on_without_one() {
         let (go_on, wait) = std_mpsc::channel();
-        let output = Output::start(TEXT, Stuck(wait)).unwrap();
+        let output = Output::start(TEXT, Stuck(wait), None).unwrap();
         let name = Arc::from("a");
         // The first is taken out and fills the buffer of the sink, so that the rest must wait.
         output.line(0, &name, "x".repeat(100_000)).await;

@@ -3,7 +3,7 @@
 use std::{
     io::{self, Write},
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
@@ -19,6 +19,7 @@ use super::{
     reap,
     spawn::{self, Kind, Launch},
     systemd::Notifier,
+    table::Row,
 };
 use crate::process::{control::Report, sentinel};
 
@@ -50,6 +51,8 @@ struct Supervisor {
     hear: UnboundedSender<(usize, Heard)>,
     output: Output,
     copies: JoinSet<()>,
+    /// The status table as it was shown last.
+    rows: Vec<Row>,
 }
 
 /// What the supervisor knows of a member's process. It is over when it has ended *and* all that it reported is
@@ -83,6 +86,7 @@ impl Supervisor {
             hear,
             output,
             copies: JoinSet::new(),
+            rows: Vec::new(),
         })
     }
 
@@ -152,6 +156,7 @@ impl Supervisor {
             self.perform(actions);
             self.notifier
                 .tell(self.group.phase(), self.group.longest_stop());
+            self.show_table();
         }
     }
 
@@ -251,6 +256,29 @@ impl Supervisor {
         }
     }
 
+    /// Shows what has changed, where somebody sees it.
+    fn show_table(&mut self) {
+        if !self.output.has_table() {
+            return;
+        }
+        let now = SystemTime::now();
+        let members = self.group.status().zip(&self.children).enumerate();
+        let rows = members.map(|(index, (status, child))| {
+            let known = self.rows.get(index);
+            let known = known.filter(|row| row.status.stage == status.stage);
+            Row {
+                since: known.map_or(now, |row| row.since),
+                pid: child.pid,
+                status,
+            }
+        });
+        let rows: Vec<_> = rows.collect();
+        if rows != self.rows {
+            self.output.table(rows.clone());
+            self.rows = rows;
+        }
+    }
+
     /// The last words of the last member, and the end of the sentinel.
     async fn finish_output(&mut self) {
         let all = async { while self.copies.join_next().await.is_some() {} };
@@ -263,6 +291,7 @@ impl Supervisor {
             drop(pipe);
             let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
         }
+        self.output.table(Vec::new());
         self.output.flush();
     }
 }

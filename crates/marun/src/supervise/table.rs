@@ -1,0 +1,210 @@
+//! The status table that stands below the log on a terminal: its lines. Where they go is `screen.rs`.
+
+use std::time::SystemTime;
+
+use humantime::format_rfc3339_seconds;
+use rustix::process::Pid;
+
+use super::group::Status;
+
+/// A member in the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) status: Status,
+    pub(crate) pid: Option<Pid>,
+    /// Since when it is in this stage.
+    pub(crate) since: SystemTime,
+}
+
+/// What fits on the terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Size {
+    pub(crate) columns: usize,
+    pub(crate) lines: usize,
+}
+
+const HEADER: [&str; 6] = [
+    "AGENT",
+    "STATE",
+    "PROCESS",
+    "RESTARTS",
+    "SINCE (UTC)",
+    "LAST END",
+];
+
+/// The table may take this part of the terminal's height, and at least so many lines.
+const SHARE_OF_HEIGHT: usize = 3;
+const FEWEST_LINES: usize = 4;
+
+/// The lines of the table; none is longer than the terminal is wide.
+///
+/// Where there are too many members, those come first that are not ready, and the rest is counted.
+pub(super) fn render(rows: &[Row], size: Size, color: bool) -> Vec<String> {
+    let room = (size.lines / SHARE_OF_HEIGHT).max(FEWEST_LINES) - 1;
+    let mut shown: Vec<&Row> = rows.iter().collect();
+    let hidden = match shown.len() > room {
+        true => shown.len() - (room - 1),
+        false => 0,
+    };
+    if hidden > 0 {
+        shown.sort_by_key(|row| row.status.stage == "ready");
+        shown.truncate(room - 1);
+    }
+    let cells: Vec<_> = shown.iter().map(|row| cells(row)).collect();
+    let widths = widths(&cells);
+    let header = HEADER.map(str::to_owned);
+    let mut lines = vec![paint(
+        &line(&header, &widths, size.columns),
+        color.then_some(BOLD),
+    )];
+    for (row, cells) in shown.iter().zip(&cells) {
+        let text = line(cells, &widths, size.columns);
+        lines.push(paint(&text, color.then(|| color_of(row.status.stage))));
+    }
+    if hidden > 0 {
+        lines.push(cut(&format!("… and {hidden} more"), size.columns));
+    }
+    lines
+}
+
+fn cells(row: &Row) -> [String; 6] {
+    let since = format_rfc3339_seconds(row.since).to_string();
+    [
+        row.status.name.clone(),
+        row.status.stage.to_owned(),
+        row.pid
+            .map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
+        row.status.restarts.to_string(),
+        // Of `2026-01-01T12:00:00Z` the time.
+        since.get(11..19).unwrap_or(&since).to_owned(),
+        row.status
+            .last_end
+            .map_or_else(String::new, |end| end.to_string()),
+    ]
+}
+
+fn widths(rows: &[[String; 6]]) -> [usize; 6] {
+    let mut widths = HEADER.map(str::len);
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    widths
+}
+
+fn line(cells: &[String; 6], widths: &[usize; 6], columns: usize) -> String {
+    let cells = cells.iter().zip(widths);
+    let cells: Vec<_> = cells
+        .map(|(cell, &width)| format!("{cell:<width$}"))
+        .collect();
+    cut(cells.join("  ").trim_end(), columns)
+}
+
+/// A line as wide as the terminal would wrap on some, and the table could not be erased by its height.
+fn cut(line: &str, columns: usize) -> String {
+    line.chars().take(columns.saturating_sub(1)).collect()
+}
+
+const BOLD: u8 = 1;
+const RED: u8 = 31;
+const GREEN: u8 = 32;
+const YELLOW: u8 = 33;
+const PLAIN: u8 = 0;
+
+fn color_of(stage: &str) -> u8 {
+    match stage {
+        "ready" => GREEN,
+        "waiting" | "starting" | "stopping" => YELLOW,
+        "gone" => PLAIN,
+        _ => RED,
+    }
+}
+
+fn paint(line: &str, color: Option<u8>) -> String {
+    match color {
+        Some(color) => format!("\x1b[{color}m{line}\x1b[0m"),
+        None => line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::supervise::ending::Ending;
+
+    const SIZE: Size = Size {
+        columns: 80,
+        lines: 24,
+    };
+
+    pub(crate) fn row(name: &str, stage: &'static str) -> Row {
+        Row {
+            status: Status {
+                name: name.to_owned(),
+                stage,
+                restarts: 0,
+                last_end: None,
+            },
+            pid: Pid::from_raw(7),
+            since: SystemTime::UNIX_EPOCH + Duration::from_secs(3_661),
+        }
+    }
+
+    #[test]
+    fn columns_are_aligned() {
+        let mut fallen = row("mail", "resting");
+        fallen.pid = None;
+        fallen.status.restarts = 2;
+        fallen.status.last_end = Some(Ending::Exited(1));
+        let lines = render(&[row("user_agent", "ready"), fallen], SIZE, false);
+        assert_eq!(
+            lines,
+            [
+                "AGENT       STATE    PROCESS  RESTARTS  SINCE (UTC)  LAST END",
+                "user_agent  ready    7        0         01:01:01",
+                "mail        resting  -        2         01:01:01     exited with code 1",
+            ]
+        );
+    }
+
+    #[test]
+    fn no_line_is_as_wide_as_the_terminal() {
+        let narrow = Size {
+            columns: 12,
+            ..SIZE
+        };
+        let lines = render(&[row("a", "ready")], narrow, false);
+        assert_eq!(lines, ["AGENT  STAT", "a      read"]);
+    }
+
+    #[test]
+    fn where_not_all_fit_those_come_first_that_are_not_ready() {
+        let mut rows: Vec<_> = (0..20).map(|n| row(&format!("a{n:02}"), "ready")).collect();
+        rows[17] = row("a17", "killed");
+        let lines = render(&rows, SIZE, false);
+        assert_eq!(lines.len(), SIZE.lines / SHARE_OF_HEIGHT);
+        assert!(
+            lines[1].starts_with("a17") && lines[2].starts_with("a00"),
+            "{lines:?}"
+        );
+        assert_eq!(lines.last().unwrap(), "… and 14 more");
+        let shown = lines.len() - 2;
+        assert_eq!(shown + 14, rows.len());
+    }
+
+    #[test]
+    fn colours_tell_the_stages() {
+        let rows = [row("a", "ready"), row("b", "failing"), row("c", "starting")];
+        let lines = render(&rows, SIZE, true);
+        let begins = ["\x1b[1mAGENT", "\x1b[32ma", "\x1b[31mb", "\x1b[33mc"];
+        for (line, begin) in lines.iter().zip(begins) {
+            assert!(
+                line.starts_with(begin) && line.ends_with("\x1b[0m"),
+                "{line:?}"
+            );
+        }
+    }
+}
