@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 const FIRST: Duration = Duration::from_millis(50);
-const LONGEST: Duration = Duration::from_secs(2);
+const LONGEST: Duration = Duration::from_secs(3);
 
 /// The waits between attempts that fail.
 #[derive(Debug)]
@@ -16,9 +16,10 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// The next wait: between half and all of what doubles with each failure, up to two seconds.
+    /// The next wait: between a third and all of what doubles with each failure, up to three seconds. Two hundred clients of a
+    /// server that comes back are spread over two seconds then.
     pub(crate) fn next(&mut self) -> Duration {
-        let wait = self.0.mul_f64(0.5 + fastrand::f64() / 2.0);
+        let wait = self.0.mul_f64((1.0 + 2.0 * fastrand::f64()) / 3.0);
         self.0 = (self.0 * 2).min(LONGEST);
         wait
     }
@@ -37,7 +38,7 @@ mod tests {
     fn waits_grow_to_a_limit_and_differ() {
         let mut backoff = Backoff::default();
         let waits: Vec<_> = (0..20).map(|_| backoff.next()).collect();
-        assert!(waits[0] <= FIRST && waits[19] >= LONGEST / 2 && waits[19] <= LONGEST);
+        assert!(waits[0] <= FIRST && waits[19] >= LONGEST / 3 && waits[19] <= LONGEST);
         assert_ne!(waits[18], waits[19]);
         backoff.reset();
         assert!(backoff.next() <= FIRST);

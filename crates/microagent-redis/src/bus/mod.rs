@@ -1,0 +1,184 @@
+//! The bus on Redis pub/sub: what is published reaches whoever listens now.
+//!
+//! Publishing goes over the connection that all commands share; what is heard comes over one connection for all
+//! subscriptions, which [`subscriber`] keeps alive. It knows channels and bytes, and reads no payload.
+
+mod pattern;
+mod subscriber;
+mod subscriptions;
+
+use std::{
+    fmt,
+    pin::Pin,
+    sync::{Arc, atomic::Ordering},
+    task::{Context, Poll},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{Stream, stream::BoxStream};
+use microagent_core::{
+    BusEvent, DEFAULT_MAX_PAYLOAD, Error, ErrorKind, Receivers, Result, SignalBus,
+};
+use redis::AsyncCommands;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use self::{
+    subscriber::{Command, Subscriber},
+    subscriptions::{Mailbox, Waiting, weight},
+};
+use crate::{RedisOptions, connection::Connector, error::error_of, options::Place};
+
+/// A bus on Redis.
+///
+/// A server counts who hears a message; a cluster does not, since each of its nodes knows only its own listeners, and
+/// [`publish`](SignalBus::publish) says [`Receivers::Unknown`] there.
+///
+/// ```no_run
+/// use futures_util::StreamExt;
+/// use microagent_core::{BusEvent, SignalBus};
+/// use microagent_redis::{RedisBus, RedisOptions};
+///
+/// # async fn example() -> microagent_core::Result<()> {
+/// let bus = RedisBus::connect(&RedisOptions::parse("redis://localhost/7")?).await?;
+/// let mut heard = bus.subscribe("PUBSUB:started:*").await?;
+/// bus.publish("PUBSUB:started:shell", "{}".into()).await?;
+/// assert!(matches!(heard.next().await, Some(BusEvent::Message(message)) if message.payload == "{}"));
+/// # Ok(()) }
+/// ```
+pub struct RedisBus {
+    connector: Connector,
+    commands: mpsc::UnboundedSender<Command>,
+    closed: CancellationToken,
+}
+
+impl RedisBus {
+    /// Connects.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Refused`] for refused credentials. A server that is away is no error: the bus keeps trying.
+    pub async fn connect(options: &RedisOptions) -> Result<Self> {
+        let connector = Connector::connect(options).await?;
+        let (commands, received) = mpsc::unbounded_channel();
+        let closed = CancellationToken::new();
+        let subscriber = Subscriber::new(connector.clone(), received);
+        let until = closed.clone();
+        tokio::spawn(async move { until.run_until_cancelled(subscriber.run()).await });
+        Ok(Self {
+            connector,
+            commands,
+            closed,
+        })
+    }
+
+    fn check_open(&self) -> Result<()> {
+        match self.closed.is_cancelled() {
+            true => Err(closed()),
+            false => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl SignalBus for RedisBus {
+    async fn publish(&self, channel: &str, payload: Bytes) -> Result<Receivers> {
+        self.check_open()?;
+        check_size(channel, &payload)?;
+        let mut connection = self.connector.commands().await?;
+        let heard: redis::RedisResult<u64> = connection.publish(channel, &payload[..]).await;
+        let heard = heard.map_err(error_of)?;
+        Ok(match self.connector.options().place {
+            Place::Cluster(_) => Receivers::Unknown,
+            _ => Receivers::Counted(heard),
+        })
+    }
+
+    async fn subscribe(&self, pattern: &str) -> Result<BoxStream<'static, BusEvent>> {
+        self.check_open()?;
+        let (sender, events) = mpsc::unbounded_channel();
+        let (live, lives) = oneshot::channel();
+        let waiting = Waiting::default();
+        let subscription = Subscription {
+            id: fastrand::u64(..),
+            pattern: pattern::to_glob(pattern).into(),
+            events,
+            waiting: waiting.clone(),
+            commands: self.commands.clone(),
+        };
+        let mailbox = Mailbox::new(subscription.id, sender, waiting, live);
+        let subscribe = Command::Subscribe(subscription.pattern.clone(), mailbox);
+        self.commands.send(subscribe).map_err(|_| closed())?;
+        lives.await.map_err(|_| closed())??;
+        Ok(Box::pin(subscription))
+    }
+
+    async fn ready(&self) -> Result<()> {
+        self.check_open()?;
+        self.connector.ready().await
+    }
+
+    fn address(&self) -> String {
+        self.connector.options().address()
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.closed.cancel();
+        self.connector.close();
+        Ok(())
+    }
+}
+
+impl fmt::Debug for RedisBus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisBus")
+            .field("address", &self.address())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The reading end of a subscription, which ends with it.
+#[derive(Debug)]
+struct Subscription {
+    id: u64,
+    pattern: Arc<str>,
+    events: mpsc::UnboundedReceiver<BusEvent>,
+    waiting: Waiting,
+    commands: mpsc::UnboundedSender<Command>,
+}
+
+impl Stream for Subscription {
+    type Item = BusEvent;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<BusEvent>> {
+        let event = self.events.poll_recv(cx);
+        if let Poll::Ready(Some(event)) = &event {
+            self.waiting.fetch_sub(weight(event), Ordering::Relaxed);
+        }
+        event
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        // A bus that was closed listens to nothing any more.
+        let _ = self
+            .commands
+            .send(Command::Unsubscribe(self.pattern.clone(), self.id));
+    }
+}
+
+fn check_size(channel: &str, payload: &Bytes) -> Result<()> {
+    if payload.len() <= DEFAULT_MAX_PAYLOAD {
+        return Ok(());
+    }
+    let text = format!(
+        "{} bytes on `{channel}`: at most {DEFAULT_MAX_PAYLOAD} are published",
+        payload.len()
+    );
+    Err(Error::new(ErrorKind::PayloadTooLarge, text))
+}
+
+fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "the bus was closed")
+}

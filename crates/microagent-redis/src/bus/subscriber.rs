@@ -1,0 +1,212 @@
+//! The connection of all subscriptions: opened for the first of them, asked whether it lives, and opened again for ever.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{StreamExt, future::join_all};
+use microagent_core::{Error, ErrorKind, Result};
+use redis::aio::{PubSub, PubSubSink};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, MissedTickBehavior, interval_at, sleep, timeout},
+};
+use tracing::{info, warn};
+
+use super::subscriptions::{Mailbox, Subscriptions};
+use crate::{backoff::Backoff, connection::Connector, error::error_of};
+
+/// How often the server is asked whether it lives, and whether it takes now what it refused.
+const PING_EVERY: Duration = Duration::from_secs(5);
+
+/// How long it may take to answer: a server that is silent for longer counts as gone.
+const ANSWER: Duration = Duration::from_secs(4);
+
+/// After this long a connection counts as good, and the next loss starts with the shortest pause.
+const PROVEN: Duration = Duration::from_secs(10);
+
+/// The most messages that are handed on in one go.
+const BATCH: usize = 256;
+
+/// What the bus wants to hear.
+#[derive(Debug)]
+pub(super) enum Command {
+    Subscribe(Arc<str>, Mailbox),
+    Unsubscribe(Arc<str>, u64),
+}
+
+/// Keeps the connection of all subscriptions of a bus.
+pub(super) struct Subscriber {
+    connector: Connector,
+    commands: mpsc::UnboundedReceiver<Command>,
+    subscriptions: Subscriptions,
+    backoff: Backoff,
+}
+
+/// Nobody subscribes any more.
+struct Unwanted;
+
+impl Subscriber {
+    pub(super) fn new(connector: Connector, commands: mpsc::UnboundedReceiver<Command>) -> Self {
+        Self {
+            connector,
+            commands,
+            subscriptions: Subscriptions::default(),
+            backoff: Backoff::default(),
+        }
+    }
+
+    /// Runs until the bus and all its streams are gone.
+    pub(super) async fn run(mut self) {
+        loop {
+            while self.subscriptions.is_empty() {
+                let Some(command) = self.commands.recv().await else {
+                    return;
+                };
+                self.apply(command);
+            }
+            let Ok(pubsub) = self.connect().await else {
+                return;
+            };
+            let since = Instant::now();
+            let Err(error) = self.listen(pubsub).await else {
+                return;
+            };
+            if since.elapsed() > PROVEN {
+                self.backoff.reset();
+            }
+            self.connector.doubt();
+            let address = self.connector.options().address();
+            warn!(%address, %error, "the connection for signals is lost");
+            self.subscriptions.lose(&error.to_string());
+            sleep(self.backoff.next()).await;
+        }
+    }
+
+    /// Tries for ever; what is asked for meanwhile waits.
+    async fn connect(&mut self) -> std::result::Result<PubSub, Unwanted> {
+        let mut told = None;
+        loop {
+            let error = match self.connector.pubsub().await {
+                Ok(pubsub) => return Ok(pubsub),
+                Err(error) if error.kind() == ErrorKind::Closed => return Err(Unwanted),
+                Err(error) => error,
+            };
+            if error.kind() != ErrorKind::Unavailable {
+                // Waiting may heal it, but not soon.
+                self.subscriptions.refuse_all(&error);
+            }
+            let text = error.to_string();
+            if told.as_ref() != Some(&text) {
+                warn!(%error, "cannot connect for signals; trying on");
+            }
+            told = Some(text);
+            sleep(self.backoff.next()).await;
+            self.apply_what_waits()?;
+        }
+    }
+
+    /// Hands on what is heard for as long as the connection lives, and gives what ended it; `Ok` when nobody listens any
+    /// more.
+    async fn listen(&mut self, pubsub: PubSub) -> Result<()> {
+        let (mut sink, messages) = pubsub.split();
+        let mut messages = messages.ready_chunks(BATCH);
+        let alive = ask_for_ever(sink.clone());
+        tokio::pin!(alive);
+        let mut again = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
+        again.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.update(&mut sink).await?;
+        info!(
+            address = self.connector.options().address(),
+            "listening for signals"
+        );
+        loop {
+            tokio::select! {
+                heard = messages.next() => match heard {
+                    Some(messages) => messages.iter().for_each(|message| self.subscriptions.hear(message)),
+                    None => return Err(gone("the server closed the connection")),
+                },
+                command = self.commands.recv() => {
+                    let Some(command) = command else { return Ok(()) };
+                    self.apply(command);
+                    if self.apply_what_waits().is_err() {
+                        return Ok(());
+                    }
+                    self.update(&mut sink).await?;
+                }
+                error = &mut alive => return Err(error),
+                _ = again.tick() => {
+                    self.subscriptions.catch_up();
+                    self.update(&mut sink).await?;
+                }
+            }
+        }
+    }
+
+    fn apply(&mut self, command: Command) {
+        match command {
+            Command::Subscribe(glob, mailbox) => self.subscriptions.insert(glob, mailbox),
+            Command::Unsubscribe(glob, id) => self.subscriptions.remove(&glob, id),
+        }
+    }
+
+    fn apply_what_waits(&mut self) -> std::result::Result<(), Unwanted> {
+        loop {
+            match self.commands.try_recv() {
+                Ok(command) => self.apply(command),
+                Err(mpsc::error::TryRecvError::Empty) => return Ok(()),
+                Err(mpsc::error::TryRecvError::Disconnected) => return Err(Unwanted),
+            }
+        }
+    }
+
+    /// Has the server know what is wanted: what nobody hears any more is given up, what is not live is asked for.
+    ///
+    /// # Errors
+    /// Of the connection. What the server refuses is told to whoever asked.
+    async fn update(&mut self, sink: &mut PubSubSink) -> Result<()> {
+        let unheard = self.subscriptions.extract_unheard();
+        if !unheard.is_empty() {
+            let globs: Vec<&str> = unheard.iter().map(|glob| &**glob).collect();
+            in_time(sink.punsubscribe(&globs)).await?;
+        }
+        // Each with an answer of its own: one that is refused is nothing to the others.
+        let asked = self.subscriptions.missing().into_iter().map(|glob| {
+            let mut sink = sink.clone();
+            async move { (in_time(sink.psubscribe(&*glob)).await, glob) }
+        });
+        for (confirmed, glob) in join_all(asked).await {
+            match confirmed {
+                Ok(()) => self.subscriptions.go_live(&glob),
+                Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
+                Err(error) => {
+                    let error = error.context(format!("subscribing to `{glob}`"));
+                    warn!(%error, "a channel is refused");
+                    self.subscriptions.refuse(&glob, &error);
+                }
+            }
+        }
+        // Those who were refused hear nothing, and their patterns are forgotten.
+        self.subscriptions.extract_unheard();
+        Ok(())
+    }
+}
+
+/// Asks the server whether it lives until it does not answer, and gives why.
+async fn ask_for_ever(mut sink: PubSubSink) -> Error {
+    loop {
+        sleep(PING_EVERY).await;
+        if let Err(error) = in_time(sink.ping::<redis::Value>()).await {
+            return error;
+        }
+    }
+}
+
+async fn in_time<T>(asking: impl Future<Output = redis::RedisResult<T>>) -> Result<T> {
+    match timeout(ANSWER, asking).await {
+        Ok(answer) => answer.map_err(error_of),
+        Err(_) => Err(gone("redis does not answer")),
+    }
+}
+
+fn gone(text: &str) -> Error {
+    Error::new(ErrorKind::Unavailable, text)
+}
