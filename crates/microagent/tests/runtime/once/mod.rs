@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use microagent::{Clock, ErrorKind, prelude::*};
+use microagent::{ErrorKind, prelude::*};
 use microagent_testing::{BrokerMock, VirtualClock};
 use tokio::time::{Instant, sleep};
 
