@@ -27,6 +27,9 @@ use crate::process::{control::Report, sentinel};
 /// can hold a pipe open longer.
 const LAST_OUTPUT: Duration = Duration::from_secs(1);
 
+/// Who speaks, in the launcher's own log lines.
+const LOG_TARGET: &str = "marun";
+
 /// Runs the members until the last one is gone; whether all went well.
 ///
 /// The thread that runs this must live as long as the supervisor, see `spawn`.
@@ -104,7 +107,7 @@ impl Supervisor {
         let name: Arc<str> = Arc::from(self.launches[index].rules.name.as_str());
         match self.spawn(index, &name) {
             Ok(pid) => {
-                tracing::info!("{name} is started as process {pid}");
+                tracing::info!(target: LOG_TARGET, "{name} is started as process {pid}");
                 Vec::new()
             }
             Err(error) => {
@@ -169,9 +172,9 @@ impl Supervisor {
                 }
                 Action::Terminate(index) => self.signal(index, kill_process, Signal::TERM),
                 Action::Kill(index) => self.signal(index, kill_process_group, Signal::KILL),
-                Action::Tell(Level::ERROR, text) => tracing::error!("{text}"),
-                Action::Tell(Level::WARN, text) => tracing::warn!("{text}"),
-                Action::Tell(_, text) => tracing::info!("{text}"),
+                Action::Tell(Level::ERROR, text) => tracing::error!(target: LOG_TARGET, "{text}"),
+                Action::Tell(Level::WARN, text) => tracing::warn!(target: LOG_TARGET, "{text}"),
+                Action::Tell(_, text) => tracing::info!(target: LOG_TARGET, "{text}"),
             }
         }
     }
@@ -187,7 +190,7 @@ impl Supervisor {
         };
         // A child that is not collected yet keeps its number, so this cannot meet a stranger.
         if let Err(error) = send(pid, signal) {
-            tracing::error!("process {pid} cannot be sent a signal: {error}");
+            tracing::error!(target: LOG_TARGET, "process {pid} cannot be sent a signal: {error}");
         }
     }
 
@@ -284,7 +287,7 @@ impl Supervisor {
         let all = async { while self.copies.join_next().await.is_some() {} };
         if timeout(LAST_OUTPUT, all).await.is_err() {
             tracing::warn!(
-                "something that an agent has started lives on outside of its process group"
+                target: LOG_TARGET, "something that an agent has started lives on outside of its process group"
             );
         }
         if let Some(Sentinel { pid, pipe }) = self.sentinel.take() {

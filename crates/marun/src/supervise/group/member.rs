@@ -25,6 +25,8 @@ pub(super) struct Member {
     pub(super) rules: Rules,
     pub(super) stage: Stage,
     pub(super) restarts: Restarts,
+    /// When it got its process.
+    pub(super) started: Option<Instant>,
     pub(super) last_end: Option<Ending>,
 }
 
@@ -54,6 +56,7 @@ impl Member {
             restarts: Restarts::new(rules.restart),
             rules,
             stage: Stage::Waiting,
+            started: None,
             last_end: None,
         }
     }

@@ -99,6 +99,7 @@ impl Group {
     /// Its process runs.
     pub(crate) fn started(&mut self, index: usize, now: Instant) {
         let member = &mut self.members[index];
+        member.started = Some(now);
         member.stage = Stage::Starting {
             deadline: now + member.rules.ready_timeout,
         };
@@ -238,9 +239,12 @@ impl Group {
     fn after_end(&mut self, index: usize, clean: bool, now: Instant) -> Vec<Action> {
         let member = &mut self.members[index];
         member.stage = Stage::Gone;
-        let next = match self.stopping {
-            true => Next::EndGroup,
-            false => member.restarts.after_end(clean, now, (self.chance)()),
+        let lived = |started| now.saturating_duration_since(started);
+        let lived = member.started.map_or(Duration::ZERO, lived);
+        let next = match (self.stopping, clean) {
+            (true, _) => Next::EndGroup,
+            (false, true) => member.restarts.after_clean_end(lived),
+            (false, false) => member.restarts.after_failure(now, (self.chance)()),
         };
         match next {
             Next::Restart { pause, count } => {
@@ -349,12 +353,14 @@ impl Group {
 fn tell_restart(member: &Member, pause: Duration, count: u32) -> String {
     let name = &member.rules.name;
     let below_millis = Duration::from_nanos(u64::from(pause.subsec_nanos() % 1_000_000));
-    let pause = format_duration(pause - below_millis);
+    let pause = pause - below_millis;
     let rule = member.restarts.rule();
     match count {
-        0 => format!("{name} is started again in {pause}"),
+        0 if pause.is_zero() => format!("{name} is started again"),
+        0 => format!("{name} is started again in {}", format_duration(pause)),
         _ => format!(
-            "{name} is started again in {pause}, restart {count} of at most {} within {}",
+            "{name} is started again in {}, restart {count} of at most {} within {}",
+            format_duration(pause),
             rule.max,
             format_duration(rule.within)
         ),

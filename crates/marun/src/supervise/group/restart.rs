@@ -62,20 +62,28 @@ impl Restarts {
         self.rule.policy != RestartPolicy::Never
     }
 
-    /// Decides. A clean end does not count: nothing is wrong with a member that is to run for ever and ends.
-    ///
-    /// `chance` is between 0 and 1.
-    pub(super) fn after_end(&mut self, clean: bool, now: Instant, chance: f64) -> Next {
-        match (self.rule.policy, clean) {
-            (RestartPolicy::Never, _) | (RestartPolicy::OnFailure, true) => Next::EndGroup,
-            (RestartPolicy::Always, true) => self.restart(0, chance),
-            (RestartPolicy::Always | RestartPolicy::OnFailure, false) => {
-                self.after_failure(now, chance)
+    /// Decides after a failure. `chance` is between 0 and 1.
+    pub(super) fn after_failure(&mut self, now: Instant, chance: f64) -> Next {
+        match self.rule.policy {
+            RestartPolicy::Never => Next::EndGroup,
+            RestartPolicy::Always | RestartPolicy::OnFailure => self.count_failure(now, chance),
+        }
+    }
+
+    /// Decides after an end without a failure of a member that was started so long ago. It does not count: somebody
+    /// asked for it, or nothing is wrong with a member that ends. It only starts no more than once a second.
+    pub(super) fn after_clean_end(&mut self, lived: Duration) -> Next {
+        match self.rule.policy {
+            RestartPolicy::Never | RestartPolicy::OnFailure => Next::EndGroup,
+            RestartPolicy::Always => {
+                self.total += 1;
+                let pause = FIRST_PAUSE.saturating_sub(lived);
+                Next::Restart { pause, count: 0 }
             }
         }
     }
 
-    fn after_failure(&mut self, now: Instant, chance: f64) -> Next {
+    fn count_failure(&mut self, now: Instant, chance: f64) -> Next {
         let within = self.rule.within;
         self.made
             .retain(|made| now.saturating_duration_since(*made) < within);
@@ -84,11 +92,8 @@ impl Restarts {
             return Next::GiveUp;
         }
         self.made.push_back(now);
-        self.restart(count + 1, chance)
-    }
-
-    fn restart(&mut self, count: u32, chance: f64) -> Next {
         self.total += 1;
+        let count = count + 1;
         let pause = pause(count).mul_f64(1.0 - JITTER * chance.clamp(0.0, 1.0));
         Next::Restart { pause, count }
     }
@@ -126,7 +131,11 @@ mod tests {
             (Always, false, true),
         ];
         for (policy, clean, restarted) in cases {
-            let next = restarts(policy, 3).after_end(clean, now, 0.0);
+            let mut restarts = restarts(policy, 3);
+            let next = match clean {
+                true => restarts.after_clean_end(Duration::ZERO),
+                false => restarts.after_failure(now, 0.0),
+            };
             let is_restart = matches!(next, Next::Restart { .. });
             assert_eq!(is_restart, restarted, "{policy:?} {clean}: {next:?}");
         }
@@ -138,10 +147,10 @@ mod tests {
         let now = Instant::now();
         for (count, seconds) in (1..).zip([1, 2, 4, 8, 16, 32, 60, 60, 60]) {
             let pause = Duration::from_secs(seconds);
-            let next = restarts.after_end(false, now, 0.0);
+            let next = restarts.after_failure(now, 0.0);
             assert_eq!(next, Next::Restart { pause, count });
         }
-        assert_eq!(restarts.after_end(false, now, 0.0), Next::GiveUp);
+        assert_eq!(restarts.after_failure(now, 0.0), Next::GiveUp);
         assert_eq!(restarts.total(), 9);
     }
 
@@ -149,7 +158,7 @@ mod tests {
     fn chance_only_shortens_a_pause() {
         for (chance, millis) in [(0.0, 1_000), (0.5, 875), (1.0, 750), (7.0, 750)] {
             let mut restarts = restarts(RestartPolicy::Always, 1);
-            let next = restarts.after_end(false, Instant::now(), chance);
+            let next = restarts.after_failure(Instant::now(), chance);
             let pause = Duration::from_millis(millis);
             assert_eq!(next, Next::Restart { pause, count: 1 });
         }
@@ -160,10 +169,10 @@ mod tests {
         let mut restarts = restarts(RestartPolicy::OnFailure, 2);
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        restarts.after_end(false, at(0), 0.0);
-        restarts.after_end(false, at(500), 0.0);
+        restarts.after_failure(at(0), 0.0);
+        restarts.after_failure(at(500), 0.0);
         let second = Duration::from_secs(2);
-        let next = restarts.after_end(false, at(600), 0.0);
+        let next = restarts.after_failure(at(600), 0.0);
         assert_eq!(
             next,
             Next::Restart {
@@ -172,22 +181,16 @@ mod tests {
             },
             "the first is forgotten"
         );
-        assert_eq!(restarts.after_end(false, at(601), 0.0), Next::GiveUp);
+        assert_eq!(restarts.after_failure(at(601), 0.0), Next::GiveUp);
     }
 
     #[test]
-    fn a_clean_end_is_never_given_up() {
+    fn a_clean_end_is_never_given_up_and_starts_no_more_than_once_a_second() {
         let mut restarts = restarts(RestartPolicy::Always, 1);
-        let now = Instant::now();
-        for _ in 0..100 {
-            let next = restarts.after_end(true, now, 0.0);
-            assert_eq!(
-                next,
-                Next::Restart {
-                    pause: FIRST_PAUSE,
-                    count: 0
-                }
-            );
+        for (lived, pause) in [(0, 1_000), (300, 700), (1_000, 0), (99_000, 0)] {
+            let next = restarts.after_clean_end(Duration::from_millis(lived));
+            let pause = Duration::from_millis(pause);
+            assert_eq!(next, Next::Restart { pause, count: 0 });
         }
     }
 }
