@@ -167,6 +167,10 @@ pub fn check_dsn(dsn: &str, role: Role) -> Result<()> {
         Kind::Local => microagent_local::LocalOptions::parse(dsn).map(drop),
         #[cfg(not(feature = "local"))]
         Kind::Local => Ok(()),
+        #[cfg(feature = "redis")]
+        Kind::Redis => microagent_redis::RedisOptions::parse(dsn).map(drop),
+        #[cfg(not(feature = "redis"))]
+        Kind::Redis => Ok(()),
     }
 }
 
@@ -184,6 +188,15 @@ async fn connect_bus(dsn: &str) -> Result<Arc<dyn SignalBus>> {
         }
         #[cfg(not(feature = "local"))]
         Kind::Local => Err(not_compiled_in(&LOCAL)),
+        #[cfg(feature = "redis")]
+        Kind::Redis => {
+            let options = microagent_redis::RedisOptions::parse(dsn)?;
+            Ok(Arc::new(
+                microagent_redis::RedisBus::connect(&options).await?,
+            ))
+        }
+        #[cfg(not(feature = "redis"))]
+        Kind::Redis => Err(not_compiled_in(&REDIS)),
     }
 }
 
@@ -201,6 +214,15 @@ async fn connect_broker(dsn: &str) -> Result<Arc<dyn QueueBroker>> {
         }
         #[cfg(not(feature = "local"))]
         Kind::Local => Err(not_compiled_in(&LOCAL)),
+        #[cfg(feature = "redis")]
+        Kind::Redis => {
+            let options = microagent_redis::RedisOptions::parse(dsn)?;
+            Ok(Arc::new(
+                microagent_redis::RedisBroker::connect(&options).await?,
+            ))
+        }
+        #[cfg(not(feature = "redis"))]
+        Kind::Redis => Err(not_compiled_in(&REDIS)),
     }
 }
 
@@ -220,6 +242,7 @@ struct Driver {
 enum Kind {
     Memory,
     Local,
+    Redis,
 }
 
 const MEMORY: Driver = Driver {
@@ -242,7 +265,23 @@ const LOCAL: Driver = Driver {
     broker: true,
 };
 
-const DRIVERS: &[Driver] = &[MEMORY, LOCAL];
+const REDIS: Driver = Driver {
+    kind: Kind::Redis,
+    schemes: &[
+        "redis",
+        "rediss",
+        "redis+unix",
+        "redis+sentinel",
+        "redis+cluster",
+    ],
+    shape: "redis://HOST",
+    feature: "redis",
+    compiled_in: cfg!(feature = "redis"),
+    bus: true,
+    broker: true,
+};
+
+const DRIVERS: &[Driver] = &[MEMORY, LOCAL, REDIS];
 
 fn driver_of(dsn: &str, role: Role) -> Result<&'static Driver> {
     let Some((scheme, _)) = dsn.split_once(':') else {
@@ -301,4 +340,38 @@ fn allowed(role: Role) -> String {
 
 fn refused(text: String) -> Error {
     Error::new(ErrorKind::Configuration, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redis_is_a_bus_and_a_broker_or_its_feature_is_named() {
+        let dsns = [
+            "redis://localhost/7",
+            "rediss://localhost",
+            "redis+unix:///run/redis.sock?db=7",
+            "redis+sentinel://one,two/main/7",
+            "redis+cluster://one,two",
+        ];
+        for (dsn, role) in dsns.map(|dsn| [(dsn, Role::Bus), (dsn, Role::Broker)]).concat() {
+            match check_dsn(dsn, role) {
+                Ok(()) => assert!(cfg!(feature = "redis"), "{dsn}"),
+                Err(error) => {
+                    assert!(!cfg!(feature = "redis"), "{error}");
+                    assert!(error.to_string().contains("the feature `redis`"), "{error}");
+                }
+            }
+        }
+    }
+
+    #[cfg(feature = "redis")]
+    #[tokio::test]
+    async fn what_a_dsn_asks_of_redis_in_vain_is_told_before_anything_is_sent() {
+        let refused = Bus::connect("redis://localhost/seven").await.map(drop);
+        let error = refused.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
+        assert!(error.to_string().contains("seven"), "{error}");
+    }
 }

@@ -35,7 +35,8 @@
 //! ```
 //!
 //! - What a handler may take and return: [`agent`](macro@agent) and the guide's page about handlers.
-//! - Connections: [`Connect`], by a DSN. Drivers are cargo features: `memory://` is always there, `local:PATH` is by default.
+//! - Connections: [`Connect`], by a DSN. Drivers are cargo features: `memory://` is always there, `local:PATH` and `redis://…` are by
+//!   default.
 //! - Declarations: [`declare!`], [`Signal`](macro@Signal), and at run time [`load_stuff`].
 //! - Without the macros: [`Blueprint`], on which they write.
 

@@ -32,6 +32,11 @@ impl Opener {
     /// [`ErrorKind::Configuration`] when a cargo feature is off.
     pub(super) fn new(options: &RedisOptions) -> Result<Self> {
         check_features(options)?;
+        #[cfg(feature = "tls")]
+        if options.tls {
+            // Without it, a program with two providers among its crates would be asked to choose. One that has chosen, has.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+        }
         Ok(Self {
             options: options.clone(),
         })
