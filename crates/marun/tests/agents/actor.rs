@@ -23,7 +23,7 @@ struct Script {
     complain: String,
     /// Whether it starts a process that ignores SIGTERM.
     child: bool,
-    /// On SIGUSR1: `end`, `fail`, `panic` or `exit`.
+    /// On SIGUSR1: `end`, `fail`, `panic`, `exit`, or `block` the runtime.
     act: String,
     /// When it stops: `slow` works until it is cut off, `deaf` never comes back.
     stop: String,
@@ -91,6 +91,7 @@ impl Actor {
             "fail" => Err("smtp said no".into()),
             "panic" => panic!("in its server"),
             "exit" => exit(7),
+            "block" => block_the_runtime(),
             _ => Ok(()),
         }
     }
@@ -99,11 +100,24 @@ impl Actor {
         println!("last words of {}", cx.name());
         match self.script.stop.as_str() {
             "slow" => pending().await,
-            "deaf" => loop {
-                thread::park();
-            },
+            "deaf" => sleep_for_ever(),
             _ => Ok(()),
         }
+    }
+}
+
+/// Takes every thread of the runtime, as handlers do that wait where they must not.
+fn block_the_runtime() -> ! {
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    for _ in 0..4 * threads {
+        tokio::spawn(async { sleep_for_ever() });
+    }
+    sleep_for_ever()
+}
+
+fn sleep_for_ever() -> ! {
+    loop {
+        thread::park();
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fs::{self, File},
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
@@ -15,7 +15,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::{
+    process::{Pid, Signal, kill_process},
+    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+    termios::{Winsize, tcsetwinsize},
+};
 
 /// More than anything takes that is not stuck.
 pub(crate) const LONG: Duration = Duration::from_secs(30);
@@ -105,20 +109,37 @@ impl Group {
 
     /// Runs the group of a folder's settings under this launcher.
     pub(crate) fn run(mut launcher: Command, folder: Folder, arguments: &[&str]) -> Self {
+        launcher.arg(folder.settings()).args(arguments);
+        launcher.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let (sender, incoming) = mpsc::channel();
+        let mut group = Self::spawn(launcher, folder, incoming);
+        forward(group.supervisor.stdout.take().unwrap(), sender.clone());
+        forward(group.supervisor.stderr.take().unwrap(), sender);
+        group
+    }
+
+    /// Runs the group of these tables in a terminal; what is written to the second is typed there.
+    pub(crate) fn in_terminal(agents: &str) -> (Self, File) {
+        let (terminal, device) = open_terminal();
+        let folder = Folder::of(agents);
+        let mut launcher = clean(Command::new("setsid"));
+        launcher.arg("--ctty").arg(marun().get_program());
+        launcher.arg(folder.settings());
+        launcher.env("TERM", "xterm").env("NO_COLOR", "1");
+        launcher.stdin(device.try_clone().unwrap());
+        launcher.stdout(device.try_clone().unwrap()).stderr(device);
+        let (sender, incoming) = mpsc::channel();
+        let group = Self::spawn(launcher, folder, incoming);
+        forward(terminal.try_clone().unwrap(), sender);
+        (group, terminal)
+    }
+
+    fn spawn(mut launcher: Command, folder: Folder, incoming: Receiver<String>) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let mark = format!("{}-{number}", std::process::id());
-        launcher
-            .arg(folder.settings())
-            .args(arguments)
-            .env(MARK, &mark);
-        launcher.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut supervisor = launcher.spawn().unwrap();
-        let (sender, incoming) = mpsc::channel();
-        forward(supervisor.stdout.take().unwrap(), sender.clone());
-        forward(supervisor.stderr.take().unwrap(), sender);
         Self {
-            supervisor,
+            supervisor: launcher.env(MARK, &mark).spawn().unwrap(),
             incoming,
             seen: Vec::new(),
             mark,
@@ -149,6 +170,21 @@ impl Group {
                 return rest;
             }
         }
+    }
+
+    /// Waits for the next line that holds this text; lines that have been read do not count. Gives what follows it.
+    pub(crate) fn wait_for_next(&mut self, text: &str) -> String {
+        loop {
+            let line = self.next_line();
+            if let Some((_, rest)) = line.split_once(text) {
+                return rest.to_owned();
+            }
+        }
+    }
+
+    /// How many lines hold this text.
+    pub(crate) fn count(&self, text: &str) -> usize {
+        self.seen.iter().filter(|line| line.contains(text)).count()
     }
 
     /// Waits until all agents are ready, and gives their processes by name.
@@ -261,6 +297,28 @@ fn is_marked(process: &Path, mark: &[u8]) -> bool {
     environment
         .split(|byte| *byte == 0)
         .any(|variable| variable == mark)
+}
+
+/// A terminal of the usual size: the end of who sits at it, and the device.
+fn open_terminal() -> (File, File) {
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let terminal = openpt(flags).unwrap();
+    grantpt(&terminal).unwrap();
+    unlockpt(&terminal).unwrap();
+    let device = ptsname(&terminal, Vec::new()).unwrap();
+    let device = File::options()
+        .read(true)
+        .write(true)
+        .open(device.to_str().unwrap())
+        .unwrap();
+    let size = Winsize {
+        ws_row: 24,
+        ws_col: 100,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    tcsetwinsize(&device, size).unwrap();
+    (File::from(terminal), device)
 }
 
 fn forward(stream: impl Read + Send + 'static, lines: Sender<String>) {

@@ -1,4 +1,5 @@
-//! Start and end of a group: whoever ends it, however it ends, no process is left.
+//! Start and end of a group: whoever ends it, however it ends, no process is left. A test that bears a line's number
+//! proves that line of the failure contract.
 
 use std::{
     io::{self, Write},
@@ -75,7 +76,7 @@ fn one_that_ends_by_itself_ends_the_group_without_a_failure() {
 }
 
 #[test]
-fn one_that_fails_ends_the_group_with_a_failure_that_names_it() {
+fn line_57_one_that_fails_ends_the_group_with_a_failure_that_names_it() {
     let cases = [
         ("fail", "smtp said no", "first exited with code 1"),
         ("panic", "in its server", "first exited with code 1"),
@@ -93,7 +94,7 @@ fn one_that_fails_ends_the_group_with_a_failure_that_names_it() {
 }
 
 #[test]
-fn the_kill_of_one_is_named_and_the_others_drain() {
+fn line_57_the_kill_of_one_is_named_and_the_others_drain() {
     let mut group = Group::start(TWO);
     let agents = group.wait_until_ready();
     kill_process(agents["second"], Signal::KILL).unwrap();
@@ -119,7 +120,7 @@ fn one_that_cannot_start_is_named_with_its_reason() {
 }
 
 #[test]
-fn one_that_is_never_ready_is_named_after_its_time() {
+fn line_61_one_that_is_never_ready_is_named_after_its_time() {
     let agents = format!("{}ready_timeout = '500ms'\n", one("{ start = 'hang' }"));
     let mut group = Group::start(&agents);
     assert_eq!(group.wait_for_end(), Some(1), "{}", group.log());
@@ -135,7 +136,7 @@ fn a_stop_during_the_start_is_no_failure() {
 }
 
 #[test]
-fn one_that_does_not_stop_is_killed_after_its_grace() {
+fn line_55_one_that_does_not_stop_is_killed_after_its_grace() {
     let grace = Duration::from_millis(500);
     let mut group = Group::start(&format!("{}grace = 0.5\n", one("{ stop = 'deaf' }")));
     group.wait_until_ready();
@@ -164,7 +165,7 @@ fn one_that_works_until_its_grace_is_over_ends_by_itself() {
 }
 
 #[test]
-fn a_second_ctrl_c_kills_at_once() {
+fn line_58_a_second_sigint_kills_at_once() {
     let mut group = Group::start(&one("{ stop = 'deaf' }"));
     group.wait_until_ready();
     let asked = Instant::now();
@@ -180,7 +181,7 @@ fn a_second_ctrl_c_kills_at_once() {
 }
 
 #[test]
-fn the_children_of_an_agent_end_with_it() {
+fn line_56_the_children_of_an_agent_end_with_it() {
     for signal in [Signal::KILL, Signal::TERM] {
         let mut group = Group::start(&one("{ child = true }"));
         let agents = group.wait_until_ready();
@@ -204,7 +205,7 @@ const UNDERTAKING: &str = "
 ";
 
 #[test]
-fn as_the_first_process_of_a_container_it_buries_orphans_and_hears_sigterm() {
+fn line_59_as_the_first_process_of_a_container_it_buries_orphans_and_hears_sigterm() {
     let container = ["--pid", "--fork", "--mount-proc", "--kill-child"];
     let allowed = Command::new("unshare").args(container).arg("true").output();
     if !allowed.is_ok_and(|output| output.status.success()) {
@@ -251,7 +252,7 @@ fn a_program_that_knows_no_sigterm_stops_cleanly() {
 }
 
 #[test]
-fn a_program_that_ignores_sigterm_is_killed_with_its_children() {
+fn lines_55_and_56_a_program_that_ignores_sigterm_is_killed_with_its_children() {
     let mut group = Group::start(FOREIGN);
     group.wait_until_ready();
     group.wait_for("child ");
@@ -270,7 +271,7 @@ fn a_group_without_its_sentinel_does_not_go_on() {
 }
 
 #[test]
-fn nothing_outlives_a_killed_supervisor() {
+fn line_54_nothing_outlives_a_killed_supervisor() {
     let agents = format!(
         "{}{FOREIGN}",
         with_second("{ child = true, stop = 'deaf' }")
@@ -285,7 +286,7 @@ fn nothing_outlives_a_killed_supervisor() {
 }
 
 #[test]
-fn nothing_outlives_a_supervisor_that_is_killed_while_it_starts() {
+fn line_54_nothing_outlives_a_supervisor_that_is_killed_while_it_starts() {
     let agents = format!("{TWO}[agent.third]\nbackend = 'Actor'\n{FOREIGN}");
     for lines in 0..12 {
         let mut group = Group::run(marun(), Folder::of(&agents), &[]);

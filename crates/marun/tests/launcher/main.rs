@@ -10,5 +10,8 @@ mod cron;
 mod group;
 mod lifecycle;
 mod output;
+mod restart;
+mod service;
 mod settings;
+mod terminal;
 mod wired;

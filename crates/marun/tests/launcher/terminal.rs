@@ -1,0 +1,78 @@
+//! A group in a real terminal: its status table, and Ctrl-C. A test that bears a line's number proves that line of the
+//! failure contract.
+
+use std::io::Write;
+
+use rustix::process::{Signal, kill_process};
+
+use crate::group::Group;
+
+const CTRL_C: &[u8] = b"\x03";
+
+/// A program that tells each signal and heeds none.
+const STUBBORN: &str = r#"
+    [agent.shell]
+    command = ['sh', '-c', '''
+        trap "echo heard TERM" TERM
+        trap "echo heard INT" INT
+        echo listening
+        while :; do sleep 600 & wait $!; done
+    ''']
+"#;
+
+#[test]
+fn line_58_each_member_is_asked_once_and_a_second_ctrl_c_forces() {
+    let (mut group, mut terminal) = Group::in_terminal(STUBBORN);
+    group.wait_for("listening");
+    terminal.write_all(CTRL_C).unwrap();
+    group.wait_for("heard TERM");
+    terminal.write_all(CTRL_C).unwrap();
+    assert_eq!(group.wait_for_end(), Some(1), "{}", group.log());
+    group.assert_has(&["SIGINT: the group stops; a second Ctrl-C kills it"]);
+    group.assert_has(&["SIGINT again: shell is killed"]);
+    assert_eq!(
+        (group.count("heard TERM"), group.count("heard INT")),
+        (1, 0)
+    );
+}
+
+#[test]
+fn the_table_stands_below_the_log_and_follows_the_members() {
+    let agents = "
+        [agent.first]
+        backend = 'Actor'
+        restart = { policy = 'on_failure' }
+        [agent.second]
+        backend = 'Actor'
+    ";
+    let (mut group, mut terminal) = Group::in_terminal(agents);
+    let pids = group.wait_until_ready();
+    group.wait_for_next("AGENT   STATE  PROCESS  RESTARTS");
+    group.wait_for_next(&format!("first   ready  {}", pids["first"]));
+    kill_process(pids["first"], Signal::KILL).unwrap();
+    let rest = group.wait_for_next("first   resting  -  ");
+    assert!(rest.trim_end().ends_with("was killed by SIGKILL"), "{rest}");
+    let rest = group.wait_for_next("first   ready  ");
+    assert!(
+        rest.trim_end().ends_with("was killed by SIGKILL"),
+        "the last end stays: {rest}"
+    );
+
+    terminal.write_all(CTRL_C).unwrap();
+    assert_eq!(group.wait_for_end(), Some(0), "{}", group.log());
+    let last = group.log().lines().last().unwrap().to_owned();
+    assert!(
+        !last.contains("AGENT"),
+        "the table goes with the group: {last}"
+    );
+}
+
+#[test]
+fn elsewhere_there_is_no_table() {
+    let mut group = Group::start("[agent.first]\nbackend = 'Actor'\n");
+    group.wait_until_ready();
+    group.signal(Signal::INT);
+    assert_eq!(group.wait_for_end(), Some(0), "{}", group.log());
+    assert_eq!(group.count("AGENT"), 0, "{}", group.log());
+    assert_eq!(group.count("\x1b"), 0, "{}", group.log());
+}
