@@ -24,7 +24,7 @@ pub(crate) struct Args {
 pub(crate) async fn handle_all(
     mut bodies: mpsc::UnboundedReceiver<Bytes>,
     concurrency: usize,
-    countdown: &Countdown,
+    countdown: Countdown,
 ) -> Result<()> {
     let places = Arc::new(Semaphore::new(concurrency));
     while let Some(body) = bodies.recv().await {

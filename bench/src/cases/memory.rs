@@ -39,7 +39,7 @@ pub(crate) async fn consume(rounds: u32) -> Result<Line> {
         agent.stop().await?;
         Ok(took)
     };
-    measure::rates(rounds, COUNT, ours, || raw(64)).await
+    measure::rates(rounds, COUNT, ours, by_hand_at_once).await
 }
 
 /// Signals that are published as fast as they are heard.
@@ -69,7 +69,7 @@ pub(crate) async fn signal(rounds: u32) -> Result<Line> {
         agent.stop().await?;
         Ok(took)
     };
-    measure::rates(rounds, COUNT, ours, || raw(1024)).await
+    measure::rates(rounds, COUNT, ours, by_hand_meanwhile).await
 }
 
 async fn starting(
@@ -82,7 +82,8 @@ async fn starting(
     Ok((agent, began.elapsed()))
 }
 
-async fn raw(concurrency: usize) -> Result<Duration> {
+/// What waits already, by hand.
+async fn by_hand_at_once() -> Result<Duration> {
     let (sender, bodies) = mpsc::unbounded_channel();
     let countdown = Countdown::from(COUNT);
     timed(async {
@@ -91,7 +92,23 @@ async fn raw(concurrency: usize) -> Result<Duration> {
             let _ = sender.send(Bytes::from_static(BODY.as_bytes()));
         }
         drop(sender);
-        by_hand::handle_all(bodies, concurrency, &countdown).await
+        by_hand::handle_all(bodies, 64, countdown).await
+    })
+    .await
+}
+
+/// What comes while it is handled, by hand: the loop is a task of its own, as a subscription's reader is.
+async fn by_hand_meanwhile() -> Result<Duration> {
+    let (sender, bodies) = mpsc::unbounded_channel();
+    let countdown = Countdown::from(COUNT);
+    timed(async {
+        let handling = tokio::spawn(by_hand::handle_all(bodies, 1024, countdown));
+        for _ in 0..COUNT {
+            // The receiver lives as long as the task.
+            let _ = sender.send(Bytes::from_static(BODY.as_bytes()));
+        }
+        drop(sender);
+        handling.await?
     })
     .await
 }

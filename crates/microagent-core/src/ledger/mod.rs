@@ -10,10 +10,11 @@ mod peer;
 mod tests;
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, VecDeque},
     sync::Arc,
 };
 
+use foldhash::HashMap;
 use tokio::time::Instant;
 
 use self::{line::Line, peer::Peer};
@@ -106,11 +107,11 @@ pub struct Handed {
 impl<T> Default for Ledger<T> {
     fn default() -> Self {
         Self {
-            lines: HashMap::new(),
-            entries: HashMap::new(),
+            lines: HashMap::default(),
+            entries: HashMap::default(),
             delayed: BTreeSet::new(),
-            consumers: HashMap::new(),
-            peers: HashMap::new(),
+            consumers: HashMap::default(),
+            peers: HashMap::default(),
             ripe: VecDeque::new(),
         }
     }

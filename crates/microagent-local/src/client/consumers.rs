@@ -1,8 +1,7 @@
 //! The connection's end of all consumers: where deliveries go.
 
-use std::collections::HashMap;
-
 use bytes::Bytes;
+use foldhash::HashMap;
 use microagent_core::{Error, Result, ledger::MessageId};
 use tokio::sync::{mpsc, oneshot};
 

@@ -1,10 +1,8 @@
 //! Requests that wait: for their answers, or for a connection.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    time::Duration,
-};
+use std::{collections::VecDeque, time::Duration};
 
+use foldhash::HashMap;
 use microagent_core::ErrorKind;
 use tokio::time::Instant;
 

@@ -6,6 +6,7 @@ use futures_util::{FutureExt, StreamExt};
 use microagent_core::{Result, ledger::MessageId};
 use tokio::{
     sync::oneshot,
+    task::yield_now,
     time::{Instant, MissedTickBehavior, interval},
 };
 use tracing::{debug, warn};
@@ -21,6 +22,9 @@ use crate::protocol::{ClientFrame, Failure, HubFrame, LocalId, PING, Requested, 
 
 /// How many commands, or frames, are taken in one go.
 const TURN: usize = 256;
+
+/// With so many commands a call of the system pays; waiting for more would only leave the hub idle.
+const ENOUGH: usize = 128;
 
 /// Why a connection is served no longer.
 pub(super) enum Ended {
@@ -43,7 +47,7 @@ impl Pump {
                 biased;
                 flushed = line.writer.flush(), if !line.writer.is_empty() => lost_by(flushed),
                 taken = self.commands.recv_many(&mut commands, TURN), if !line.writer.is_full() => {
-                    self.obey(taken, &mut commands, &mut line)
+                    self.obey_all(taken, &mut commands, &mut line).await
                 }
                 frame = line.reader.next() => {
                     heard = Instant::now();
@@ -71,7 +75,8 @@ impl Pump {
         }
     }
 
-    fn obey(
+    /// Takes the commands, and those of tasks that were about to run: one call of the system for all of them.
+    async fn obey_all(
         &mut self,
         taken: usize,
         commands: &mut Vec<Command>,
@@ -82,8 +87,20 @@ impl Pump {
             let (done, _) = oneshot::channel();
             return self.carry_out(Command::Goodbye(done), line);
         }
-        for command in commands.drain(..) {
-            self.carry_out(command, line)?;
+        let mut gathered = 0;
+        while !commands.is_empty() {
+            gathered += commands.len();
+            for command in commands.drain(..) {
+                self.carry_out(command, line)?;
+            }
+            if line.writer.is_full() || gathered >= ENOUGH {
+                break;
+            }
+            yield_now().await;
+            let more = self.commands.recv_many(commands, TURN).now_or_never();
+            if more.is_none_or(|more| more == 0) {
+                break;
+            }
         }
         Ok(())
     }

@@ -1,7 +1,6 @@
 //! The connection's end of all subscriptions: where events go, and what is told of gaps.
 
 use std::{
-    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -10,6 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use foldhash::HashMap;
 use microagent_core::{BusEvent, Gap, Published, Result};
 use tokio::{
     sync::{mpsc, oneshot},

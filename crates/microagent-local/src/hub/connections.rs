@@ -3,14 +3,12 @@
 //! What waits for a slow peer is bounded: answers by the requests that it may have under way, deliveries by its prefetch,
 //! and signals by [`MAX_WAITING`], beyond which they are missed.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
 };
 
+use foldhash::HashMap;
 use microagent_core::ledger::PeerId;
 use tokio::sync::{Semaphore, mpsc};
 

@@ -4,12 +4,13 @@
 //! A message enters the ledger when it is durable; a settled one leaves it before.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::VecDeque,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
+use foldhash::{HashMap, HashSet};
 use microagent_core::{
     ErrorKind,
     ledger::{ConsumerId, Entry, Ledger, MessageId, Place},
@@ -128,7 +129,7 @@ impl Queues {
                 connection,
                 id,
                 left: false,
-                in_flight: HashSet::new(),
+                in_flight: HashSet::default(),
                 outbox: VecDeque::new(),
             },
         );
