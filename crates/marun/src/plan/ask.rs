@@ -45,8 +45,12 @@ pub(crate) fn ask(program: &Path, inquiry: &Inquiry) -> Result<Introduction, Str
             spoken.protocol
         ));
     }
-    serde_json::from_str(&text)
-        .map_err(|error| format!("{} introduces itself wrongly: {error}", program.display()))
+    serde_json::from_str(&text).map_err(|error| {
+        format!(
+            "{} introduces itself otherwise than this launcher expects: build both from one release ({error})",
+            program.display()
+        )
+    })
 }
 
 /// What every version says.

@@ -1,12 +1,18 @@
 //! Agents that need a bus or a broker.
 
-use std::{future::pending, sync::LazyLock};
+use std::{
+    future::pending,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use microagent_core::{
     Answering, Blueprint, ConsumerOptions, Context, MicroAgent, Queue, ReceiverOptions, Result,
     Signal, SignalDeclaration,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::time::sleep;
 
 /// A question whose answer is one more; to a negative number there is none, and to zero an error.
 #[derive(Serialize, Deserialize)]
@@ -47,23 +53,54 @@ impl MicroAgent for Responder {
     }
 }
 
-pub(crate) struct Worker;
+/// Works on jobs: prints each when it is done with it.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Worker {
+    /// How long each takes, in seconds.
+    pause: f64,
+    /// Whether it sends a message when it stops.
+    farewell: bool,
+}
 
 impl MicroAgent for Worker {
     const NAME: &'static str = "Worker";
 
     fn blueprint() -> Blueprint<Self> {
         let jobs = Queue::new("jobs");
-        Blueprint::new().consumer("work", jobs, ConsumerOptions::default(), |_, taken| {
-            let text = String::from_utf8_lossy(taken.message.payload()).into_owned();
-            Ok(Box::pin(async move {
-                println!("job {text}");
-                Ok(())
-            }))
-        })
+        Blueprint::new()
+            .consumer(
+                "work",
+                jobs,
+                ConsumerOptions::default(),
+                |agent: &Arc<Self>, taken| {
+                    let text = String::from_utf8_lossy(taken.message.payload()).into_owned();
+                    let pause = Duration::from_secs_f64(agent.pause);
+                    Ok(Box::pin(async move {
+                        println!("began {text}");
+                        sleep(pause).await;
+                        println!("job {text}");
+                        Ok(())
+                    }))
+                },
+            )
+            .pre_stop("say_farewell", |agent: &Arc<Self>, cx| {
+                let (agent, cx) = (Arc::clone(agent), cx.clone());
+                Box::pin(async move { agent.say_farewell(&cx).await })
+            })
     }
 
-    async fn create(_cx: &Context) -> Result<Self> {
-        Ok(Self)
+    async fn create(cx: &Context) -> Result<Self> {
+        cx.settings()
+    }
+}
+
+impl Worker {
+    async fn say_farewell(&self, cx: &Context) -> Result<()> {
+        if self.farewell {
+            let from = json!({ "from": cx.name() });
+            cx.broker().send(Queue::new("farewells"), &from).await?;
+        }
+        Ok(())
     }
 }

@@ -119,12 +119,12 @@ impl Group {
     }
 
     /// Runs the group of these tables in a terminal; what is written to the second is typed there.
-    pub(crate) fn in_terminal(agents: &str) -> (Self, File) {
+    pub(crate) fn in_terminal(agents: &str, arguments: &[&str]) -> (Self, File) {
         let (terminal, device) = open_terminal();
         let folder = Folder::of(agents);
         let mut launcher = clean(Command::new("setsid"));
         launcher.arg("--ctty").arg(marun().get_program());
-        launcher.arg(folder.settings());
+        launcher.arg(folder.settings()).args(arguments);
         launcher.env("TERM", "xterm").env("NO_COLOR", "1");
         launcher.stdin(device.try_clone().unwrap());
         launcher.stdout(device.try_clone().unwrap()).stderr(device);
@@ -180,6 +180,12 @@ impl Group {
                 return rest.to_owned();
             }
         }
+    }
+
+    /// What follows this text in each line that holds it.
+    pub(crate) fn all_after(&self, text: &str) -> Vec<String> {
+        let after = |line: &String| Some(line.split_once(text)?.1.to_owned());
+        self.seen.iter().filter_map(after).collect()
     }
 
     /// How many lines hold this text.

@@ -9,7 +9,7 @@ use std::{
 
 use rustix::process::{Signal, kill_process};
 
-use crate::group::{Folder, Group, marun, pid_of, program};
+use crate::group::{Folder, Group, LONG, marun, pid_of, program};
 
 const TWO: &str = "
     [agent.first]
@@ -292,6 +292,19 @@ fn line_54_nothing_outlives_a_supervisor_that_is_killed_while_it_starts() {
         let mut group = Group::run(marun(), Folder::of(&agents), &[]);
         for _ in 0..lines {
             group.next_line();
+        }
+        group.kill_supervisor(Duration::from_secs(1));
+    }
+}
+
+#[test]
+fn line_54_nothing_outlives_a_supervisor_that_is_killed_right_after_a_fork() {
+    let agents = format!("{TWO}[agent.third]\nbackend = 'Actor'\n{FOREIGN}");
+    for processes in 2..=6 {
+        let mut group = Group::run(marun(), Folder::of(&agents), &[]);
+        let deadline = Instant::now() + LONG;
+        while group.living().len() < processes {
+            assert!(Instant::now() < deadline, "{}", group.log());
         }
         group.kill_supervisor(Duration::from_secs(1));
     }

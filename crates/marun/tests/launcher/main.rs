@@ -6,6 +6,7 @@
 )]
 
 mod commands;
+mod contract;
 mod cron;
 mod group;
 mod lifecycle;

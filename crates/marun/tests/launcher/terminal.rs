@@ -22,7 +22,7 @@ const STUBBORN: &str = r#"
 
 #[test]
 fn line_58_each_member_is_asked_once_and_a_second_ctrl_c_forces() {
-    let (mut group, mut terminal) = Group::in_terminal(STUBBORN);
+    let (mut group, mut terminal) = Group::in_terminal(STUBBORN, &[]);
     group.wait_for("listening");
     terminal.write_all(CTRL_C).unwrap();
     group.wait_for("heard TERM");
@@ -45,7 +45,7 @@ fn the_table_stands_below_the_log_and_follows_the_members() {
         [agent.second]
         backend = 'Actor'
     ";
-    let (mut group, mut terminal) = Group::in_terminal(agents);
+    let (mut group, mut terminal) = Group::in_terminal(agents, &[]);
     let pids = group.wait_until_ready();
     group.wait_for_next("AGENT   STATE  PROCESS  RESTARTS");
     group.wait_for_next(&format!("first   ready  {}", pids["first"]));
@@ -68,11 +68,14 @@ fn the_table_stands_below_the_log_and_follows_the_members() {
 }
 
 #[test]
-fn elsewhere_there_is_no_table() {
-    let mut group = Group::start("[agent.first]\nbackend = 'Actor'\n");
-    group.wait_until_ready();
-    group.signal(Signal::INT);
-    assert_eq!(group.wait_for_end(), Some(0), "{}", group.log());
-    assert_eq!(group.count("AGENT"), 0, "{}", group.log());
-    assert_eq!(group.count("\x1b"), 0, "{}", group.log());
+fn there_is_no_table_elsewhere_nor_for_machines() {
+    let agent = "[agent.first]\nbackend = 'Actor'\n";
+    let (in_terminal, _terminal) = Group::in_terminal(agent, &["--log", "json"]);
+    for mut group in [Group::start(agent), in_terminal] {
+        group.wait_for("all agents are ready");
+        group.signal(Signal::INT);
+        assert_eq!(group.wait_for_end(), Some(0), "{}", group.log());
+        assert_eq!(group.count("AGENT"), 0, "{}", group.log());
+        assert_eq!(group.count("\x1b"), 0, "{}", group.log());
+    }
 }

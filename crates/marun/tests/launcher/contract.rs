@@ -1,0 +1,230 @@
+//! The lines of the failure contract about stopping under load, each with a queue of `local:` that outlives the group: 62 to
+//! 65. What an agent has done is what it has printed; what is left is what the queue says.
+
+use std::{
+    io::Write,
+    process::{Child, Stdio},
+    sync::mpsc::{RecvTimeoutError, Sender, channel},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::group::{Folder, Group, LONG, marun, output_of, pid_of};
+
+fn worker(name: &str, settings: &str, lines: &str) -> String {
+    format!("[agent.{name}]\nbackend = 'Worker'\nbroker = 'main'\nsettings = {settings}\n{lines}\n")
+}
+
+fn folder(agents: &[String]) -> Folder {
+    Folder::of(&format!(
+        "[broker.main]\ndsn = 'local:data'\n{}",
+        agents.concat()
+    ))
+}
+
+/// Starts `queue send jobs -` on the folder's broker.
+fn sender(folder: &Folder) -> Child {
+    let mut command = marun();
+    command.args([
+        "queue",
+        "send",
+        "jobs",
+        "-",
+        "--settings",
+        &folder.settings(),
+    ]);
+    command
+        .stdin(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// Sends the jobs of these numbers, in a process of its own.
+fn send(folder: &Folder, numbers: std::ops::Range<usize>) {
+    let mut sender = sender(folder);
+    let lines: String = numbers.map(line).collect();
+    let mut pipe = sender.stdin.take().unwrap();
+    pipe.write_all(lines.as_bytes()).unwrap();
+    drop(pipe);
+    assert!(sender.wait().unwrap().success());
+}
+
+fn line(n: usize) -> String {
+    format!("{{\"n\":{n}}}\n")
+}
+
+fn length(folder: &Folder, queue: &str) -> usize {
+    let (code, out, message) = output_of(
+        marun(),
+        &["queue", "length", queue, "--settings", &folder.settings()],
+    );
+    assert_eq!(code, Some(0), "{message}");
+    out.trim().parse().unwrap()
+}
+
+/// The numbers of the jobs that were done, in order; one that was done twice is there twice.
+fn done(groups: &[&Group]) -> Vec<usize> {
+    let lines = groups.iter().flat_map(|group| group.all_after("| job "));
+    let numbers = lines.map(|line| {
+        let job: serde_json::Value = serde_json::from_str(&line).unwrap();
+        job["n"].as_u64().unwrap().try_into().unwrap()
+    });
+    let mut numbers: Vec<usize> = numbers.collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+#[test]
+fn line_62_a_stop_under_load_loses_nothing_and_does_nothing_twice() {
+    const JOBS: usize = 4_000;
+    let folder = folder(&[worker("worker", "{ pause = 0.005, farewell = true }", "")]);
+    send(&folder, 0..JOBS);
+    let mut first = Group::run(marun(), folder.clone(), &[]);
+    first.wait_for("job {\"n\":1000}");
+    first.signal(Signal::TERM);
+    assert_eq!(first.wait_for_end(), Some(0), "{}", first.log());
+    let did = done(&[&first]);
+    assert!(did.len() < JOBS, "it stopped in the middle");
+    assert_eq!(
+        first.count("| began "),
+        did.len(),
+        "what was begun was finished"
+    );
+    assert_eq!(length(&folder, "jobs"), JOBS - did.len());
+    assert_eq!(
+        length(&folder, "farewells"),
+        1,
+        "the broker was there in `pre_stop`"
+    );
+
+    let mut second = Group::run(marun(), folder, &[]);
+    for _ in did.len()..JOBS {
+        second.wait_for_next("| job ");
+    }
+    second.signal(Signal::TERM);
+    assert_eq!(second.wait_for_end(), Some(0), "{}", second.log());
+    assert_eq!(done(&[&first, &second]), Vec::from_iter(0..JOBS));
+}
+
+#[test]
+fn line_63_what_is_not_finished_within_the_grace_is_returned() {
+    let folder = folder(&[worker("worker", "{ pause = 600.0 }", "grace = 0.5")]);
+    send(&folder, 0..3);
+    let mut group = Group::run(marun(), folder.clone(), &[]);
+    for _ in 0..3 {
+        group.wait_for_next("| began ");
+    }
+    let asked = Instant::now();
+    group.signal(Signal::TERM);
+    group.wait_for_end();
+    let took = asked.elapsed();
+    assert!(took < Duration::from_millis(1_500), "{took:?}");
+    assert_eq!(done(&[&group]), [0; 0]);
+    assert_eq!(length(&folder, "jobs"), 3);
+}
+
+#[test]
+fn line_64_a_stop_while_the_broker_stands_still_is_over_by_the_deadline() {
+    let folder = folder(&[worker("host", "{}", "")]);
+    let mut host = Group::run(marun(), folder.clone(), &[]);
+    host.wait_until_ready();
+    let other = format!(
+        "[broker.main]\ndsn = 'local:{}'\n{}",
+        folder.path("data").display(),
+        worker("guest", "{ farewell = true }", "grace = 1")
+    );
+    let mut guest = Group::start(&other);
+    guest.wait_until_ready();
+    host.signal(Signal::STOP);
+    let asked = Instant::now();
+    guest.signal(Signal::TERM);
+    guest.wait_for_end();
+    let took = asked.elapsed();
+    host.signal(Signal::CONT);
+    assert!(took < Duration::from_secs(2), "{took:?}: {}", guest.log());
+    host.signal(Signal::TERM);
+    assert_eq!(host.wait_for_end(), Some(0), "{}", host.log());
+}
+
+/// Sends jobs until it is told to stop; how many there were.
+fn load(folder: &Folder) -> (JoinHandle<usize>, Sender<()>) {
+    let mut sender = sender(folder);
+    let (stop, stopped) = channel::<()>();
+    let load = thread::spawn(move || {
+        let mut pipe = sender.stdin.take().unwrap();
+        let mut count = 0;
+        // The pace of the load, about a thousand a second.
+        while stopped.recv_timeout(Duration::from_millis(10)) == Err(RecvTimeoutError::Timeout) {
+            let lines: String = (count..count + 10).map(line).collect();
+            pipe.write_all(lines.as_bytes()).unwrap();
+            count += 10;
+        }
+        drop(pipe);
+        assert!(sender.wait().unwrap().success());
+        count
+    });
+    (load, stop)
+}
+
+fn replicas(restart: &str) -> Folder {
+    let restart = format!("restart = {restart}");
+    folder(&["a", "b", "c"].map(|name| worker(name, "{ pause = 0.005 }", &restart)))
+}
+
+/// Ends one replica and waits until its successor is ready.
+fn replace(group: &mut Group, name: &str, pid: Pid, signal: Signal) -> Pid {
+    kill_process(pid, signal).unwrap();
+    let successor = group.wait_for_next(&format!("{name} is started as process "));
+    group.wait_for_next(&format!("{name} is ready"));
+    pid_of(&successor)
+}
+
+/// Stops the load, waits until nothing of it is left, and stops the group; how many jobs there were.
+fn finish(group: &mut Group, folder: &Folder, load: JoinHandle<usize>, stop: Sender<()>) -> usize {
+    drop(stop);
+    let jobs = load.join().unwrap();
+    let deadline = Instant::now() + LONG;
+    while length(folder, "jobs") > 0 {
+        assert!(Instant::now() < deadline, "jobs are left: {}", group.log());
+    }
+    group.signal(Signal::TERM);
+    assert_eq!(group.wait_for_end(), Some(0), "{}", group.log());
+    assert_eq!(length(folder, "jobs"), 0);
+    assert_eq!(length(folder, "jobs.dead"), 0);
+    jobs
+}
+
+#[test]
+fn line_65_a_rolling_restart_under_load_loses_nothing_and_does_nothing_twice() {
+    let folder = replicas("{ policy = 'always' }");
+    let mut group = Group::run(marun(), folder.clone(), &[]);
+    let mut pids = group.wait_until_ready();
+    let (load, stop) = load(&folder);
+    for _ in 0..10 {
+        for (name, pid) in &mut pids {
+            *pid = replace(&mut group, name, *pid, Signal::TERM);
+        }
+    }
+    let jobs = finish(&mut group, &folder, load, stop);
+    assert_eq!(done(&[&group]), Vec::from_iter(0..jobs));
+}
+
+#[test]
+fn replicas_that_are_killed_under_load_lose_nothing() {
+    let folder = replicas("{ policy = 'on_failure' }");
+    let mut group = Group::run(marun(), folder.clone(), &[]);
+    let mut pids = group.wait_until_ready();
+    let (load, stop) = load(&folder);
+    for _ in 0..2 {
+        for (name, pid) in &mut pids {
+            *pid = replace(&mut group, name, *pid, Signal::KILL);
+        }
+    }
+    let jobs = finish(&mut group, &folder, load, stop);
+    let mut done = done(&[&group]);
+    done.dedup();
+    assert_eq!(done, Vec::from_iter(0..jobs));
+}
