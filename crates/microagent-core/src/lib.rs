@@ -23,9 +23,10 @@ mod timer;
 
 pub use agent::{
     Agent, AgentType, Answering, Blueprint, ConsumerManifest, ConsumerOptions, Context,
-    CronManifest, CronOptions, DeadLetter, Doubt, Handling, Heard, HookManifest, Manifest,
-    MicroAgent, Once, Overflow, Overlap, PeriodicManifest, PeriodicOptions, ReceiverManifest,
-    ReceiverOptions, RetryPolicy, RunningAgent, Sender, Shutdown, SignalName, Taken, Wiring,
+    CronManifest, CronOptions, DeadLetter, Doubt, FailurePolicy, Handling, Heard, HookManifest,
+    Manifest, MicroAgent, OnFailure, Once, Overflow, Overlap, PeriodicManifest, PeriodicOptions,
+    ReceiverManifest, ReceiverOptions, RetryPolicy, RunningAgent, Sender, Shutdown, SignalName,
+    Taken, Wiring,
 };
 pub use broker::{
     Broker, BrokerOptions, Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Lease, NamedQueue,

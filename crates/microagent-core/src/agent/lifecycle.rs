@@ -19,7 +19,7 @@ use tracing::{debug, error, info, warn};
 
 use super::{
     Blueprint, Context, Manifest, MicroAgent, RunningAgent, bind, builder::Setup,
-    context::Surroundings,
+    context::Surroundings, failures,
 };
 use crate::{
     Broker, Bus, Error, ErrorKind, Result,
@@ -61,6 +61,7 @@ pub(crate) async fn start<A: MicroAgent>(
     let mut blueprint = A::blueprint();
     let manifest = blueprint.manifest();
     check_connections(&manifest, &setup)?;
+    failures::check(&blueprint)?;
     if setup.periodic_tasks {
         timer::check(&blueprint, setup.broker.as_ref())?;
     }

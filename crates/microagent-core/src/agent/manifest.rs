@@ -1,8 +1,10 @@
 //! An agent type as data: what `info()`, `check` and the launcher read, without a connection.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Blueprint, MicroAgent, Once, Overlap};
+use super::{Blueprint, FailurePolicy, MicroAgent, Once, Overlap, RetryPolicy};
 
 /// What an agent type declares.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -39,6 +41,12 @@ pub struct PeriodicManifest {
     /// By how much a run may start later, at random.
     #[serde(default)]
     pub jitter: f64,
+    /// After how long it is tried again, one after the other.
+    #[serde(default)]
+    pub retry: Vec<f64>,
+    /// What follows each kind of failure.
+    #[serde(flatten)]
+    pub failures: FailurePolicy,
 }
 
 /// A cron task. Times are in seconds.
@@ -61,6 +69,12 @@ pub struct CronManifest {
     /// How its replicas agree that one of them runs; none where all do.
     #[serde(default)]
     pub once: Option<Once>,
+    /// After how long it is tried again, one after the other.
+    #[serde(default)]
+    pub retry: Vec<f64>,
+    /// What follows each kind of failure.
+    #[serde(flatten)]
+    pub failures: FailurePolicy,
 }
 
 /// A receiver of one signal. Times are in seconds.
@@ -72,6 +86,12 @@ pub struct ReceiverManifest {
     pub signal: String,
     /// How long one run may take.
     pub timeout: f64,
+    /// After how long it is tried again, one after the other.
+    #[serde(default)]
+    pub retry: Vec<f64>,
+    /// What follows each kind of failure.
+    #[serde(flatten)]
+    pub failures: FailurePolicy,
 }
 
 /// A consumer. Times are in seconds.
@@ -85,6 +105,15 @@ pub struct ConsumerManifest {
     pub timeout: f64,
     /// How many runs there may be at a time.
     pub concurrency: usize,
+    /// After how long it is tried again, one after the other.
+    #[serde(default)]
+    pub retry: Vec<f64>,
+    /// What follows each kind of failure.
+    #[serde(flatten)]
+    pub failures: FailurePolicy,
+    /// Where a message goes that cannot be handled; none where it is dropped.
+    #[serde(default)]
+    pub dead_letter: Option<String>,
 }
 
 /// A hook or server.
@@ -137,6 +166,8 @@ impl<A> From<&super::PeriodicEntry<A>> for PeriodicManifest {
             start_after: entry.options.start_after.as_secs_f64(),
             overlap: entry.options.overlap,
             jitter: entry.options.jitter.as_secs_f64(),
+            retry: seconds(&entry.options.retry),
+            failures: entry.options.failures,
         }
     }
 }
@@ -151,6 +182,8 @@ impl<A> From<&super::CronEntry<A>> for CronManifest {
             overlap: entry.options.overlap,
             jitter: entry.options.jitter.as_secs_f64(),
             once: entry.options.once,
+            retry: seconds(&entry.options.retry),
+            failures: entry.options.failures,
         }
     }
 }
@@ -161,6 +194,8 @@ impl<A> From<&super::ReceiverEntry<A>> for ReceiverManifest {
             name: entry.name.to_owned(),
             signal: entry.signal.to_owned(),
             timeout: entry.options.timeout.as_secs_f64(),
+            retry: seconds(&entry.options.retry),
+            failures: entry.options.failures,
         }
     }
 }
@@ -172,6 +207,13 @@ impl<A> From<&super::ConsumerEntry<A>> for ConsumerManifest {
             queue: entry.queue.name().to_owned(),
             timeout: entry.options.timeout.as_secs_f64(),
             concurrency: entry.options.concurrency,
+            retry: seconds(&entry.options.retry),
+            failures: entry.options.failures,
+            dead_letter: entry.options.dead_letter.of(entry.queue.name()),
         }
     }
+}
+
+fn seconds(retry: &RetryPolicy) -> Vec<f64> {
+    retry.delays().iter().map(Duration::as_secs_f64).collect()
 }

@@ -5,6 +5,7 @@ mod bind;
 mod blueprint;
 mod builder;
 mod context;
+mod failures;
 mod lifecycle;
 mod manifest;
 mod options;
@@ -17,11 +18,12 @@ pub use blueprint::{Blueprint, Handling, MicroAgent};
 pub(crate) use blueprint::{ConsumerEntry, CronEntry, PeriodicEntry, ReceiverEntry, Task};
 pub use builder::Agent;
 pub use context::{Context, Shutdown};
+pub use failures::{DeadLetter, FailurePolicy, OnFailure, RetryPolicy};
 pub(crate) use lifecycle::Life;
 pub use manifest::{
     ConsumerManifest, CronManifest, HookManifest, Manifest, PeriodicManifest, ReceiverManifest,
 };
-pub use options::{ConsumerOptions, DeadLetter, Overflow, ReceiverOptions, RetryPolicy};
+pub use options::{ConsumerOptions, Overflow, ReceiverOptions};
 pub use parameters::{Answering, Heard, Sender, SignalName, Taken};
 pub use running::RunningAgent;
 pub use schedules::{CronOptions, Doubt, Once, Overlap, PeriodicOptions};

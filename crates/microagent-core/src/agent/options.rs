@@ -1,6 +1,8 @@
-//! The options of the attributes, with the defaults that the documentation of MicroAgent gives.
+//! The options of receivers and consumers, with the defaults that the documentation of MicroAgent gives.
 
-use std::{borrow::Cow, collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
+
+use super::failures::{DeadLetter, FailurePolicy, OnFailure, RetryPolicy, failure_options};
 
 /// What a receiver does with a signal for which its buffer has no room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,6 +34,11 @@ pub struct ReceiverOptions {
     pub buffer: usize,
     /// What happens to a signal beyond that.
     pub overflow: Overflow,
+    /// After which failures the handler runs again [none of them lets it, for there are no retries]. A call is
+    /// answered when the last run has ended.
+    pub failures: FailurePolicy,
+    /// When it runs again [never].
+    pub retry: RetryPolicy,
 }
 
 impl Default for ReceiverOptions {
@@ -41,6 +48,8 @@ impl Default for ReceiverOptions {
             concurrency: 256,
             buffer: 1024,
             overflow: Overflow::default(),
+            failures: FailurePolicy::RUNS,
+            retry: RetryPolicy::never(),
         }
     }
 }
@@ -75,65 +84,6 @@ impl ReceiverOptions {
     }
 }
 
-/// How often and when a failed message is tried again.
-///
-/// ```
-/// use std::time::Duration;
-/// use microagent_core::RetryPolicy;
-///
-/// let policy = RetryPolicy::default();
-/// assert_eq!(policy.delay_after(1), Some(Duration::from_secs(1)));
-/// assert_eq!(policy.delay_after(3), Some(Duration::from_secs(9)));
-/// assert_eq!(policy.delay_after(4), None); // four handlings, then dead letter
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RetryPolicy {
-    delays: Cow<'static, [Duration]>,
-}
-
-impl RetryPolicy {
-    /// Retries after these delays, one after the other; when they are used up the message becomes a dead letter.
-    #[must_use]
-    pub fn after(delays: impl Into<Vec<Duration>>) -> Self {
-        Self {
-            delays: Cow::Owned(delays.into()),
-        }
-    }
-
-    /// How long to wait after this attempt, counted from 1; `None` when it was the last.
-    #[must_use]
-    pub fn delay_after(&self, attempt: u32) -> Option<Duration> {
-        let index = usize::try_from(attempt).ok()?.checked_sub(1)?;
-        self.delays.get(index).copied()
-    }
-}
-
-impl Default for RetryPolicy {
-    fn default() -> Self {
-        const DELAYS: [Duration; 3] = [
-            Duration::from_secs(1),
-            Duration::from_secs(4),
-            Duration::from_secs(9),
-        ];
-        Self {
-            delays: Cow::Borrowed(&DELAYS),
-        }
-    }
-}
-
-/// Where a message goes that cannot be handled.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum DeadLetter {
-    /// To `{queue}.dead`.
-    #[default]
-    OwnQueue,
-    /// To the queue of this name.
-    Queue(Cow<'static, str>),
-    /// Nowhere: it is dropped with an error in the log, as Python MicroAgent does.
-    None,
-}
-
 /// The options of a consumer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConsumerOptions {
@@ -146,7 +96,9 @@ pub struct ConsumerOptions {
     /// Whether the handler's result settles the message [true]; otherwise the handler takes the
     /// [`Delivery`](crate::Delivery) and settles it.
     pub autoack: bool,
-    /// What happens after a failure.
+    /// What follows each kind of failure [retry, and a dead letter at once for what cannot be decoded].
+    pub failures: FailurePolicy,
+    /// When a message is delivered again that is to be retried [after 1, 4 and 9 s].
     pub retry: RetryPolicy,
     /// Where a message goes that cannot be handled.
     pub dead_letter: DeadLetter,
@@ -163,6 +115,7 @@ impl Default for ConsumerOptions {
             concurrency: 16,
             prefetch: None,
             autoack: true,
+            failures: FailurePolicy::MESSAGES,
             retry: RetryPolicy::default(),
             dead_letter: DeadLetter::default(),
             max_crashes: 3,
@@ -200,10 +153,10 @@ impl ConsumerOptions {
         self
     }
 
-    /// Sets [`retry`](Self::retry).
+    /// Sets what follows a payload that is not what the handler asks for.
     #[must_use]
-    pub fn retry(mut self, retry: RetryPolicy) -> Self {
-        self.retry = retry;
+    pub fn on_undecodable(mut self, follows: OnFailure) -> Self {
+        self.failures.undecodable = follows;
         self
     }
 
@@ -236,3 +189,5 @@ impl ConsumerOptions {
             .max(self.concurrency)
     }
 }
+
+failure_options!(ReceiverOptions, ConsumerOptions);

@@ -4,6 +4,8 @@ use std::{borrow::Cow, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use super::failures::{FailurePolicy, OnFailure, RetryPolicy, failure_options};
+
 /// What happens when a schedule fires while its last run is still going.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -81,6 +83,11 @@ pub struct PeriodicOptions {
     /// Each run starts up to this much later, at random [0 s]; less than the period and than a day. The grid
     /// stays where it is.
     pub jitter: Duration,
+    /// After which failures it runs again [none of them lets it, for there are no retries]. With its retries it is one
+    /// run to the overlap policy.
+    pub failures: FailurePolicy,
+    /// When it runs again [never].
+    pub retry: RetryPolicy,
 }
 
 impl PeriodicOptions {
@@ -93,6 +100,8 @@ impl PeriodicOptions {
             start_after: Duration::ZERO,
             overlap: Overlap::default(),
             jitter: Duration::ZERO,
+            failures: FailurePolicy::RUNS,
+            retry: RetryPolicy::never(),
         }
     }
 
@@ -141,6 +150,11 @@ pub struct CronOptions {
     pub jitter: Duration,
     /// Whether one of the agent's replicas runs at each instant [all do], and how they agree on it.
     pub once: Option<Once>,
+    /// After which failures it runs again [none of them lets it, for there are no retries]. With its retries it is one
+    /// run to the overlap policy.
+    pub failures: FailurePolicy,
+    /// When it runs again [never].
+    pub retry: RetryPolicy,
 }
 
 impl CronOptions {
@@ -153,6 +167,8 @@ impl CronOptions {
             tz: None,
             overlap: Overlap::default(),
             jitter: Duration::ZERO,
+            failures: FailurePolicy::RUNS,
+            retry: RetryPolicy::never(),
             once: None,
         }
     }
@@ -192,3 +208,5 @@ impl CronOptions {
         self
     }
 }
+
+failure_options!(PeriodicOptions, CronOptions);

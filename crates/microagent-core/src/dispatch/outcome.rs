@@ -1,35 +1,73 @@
 //! The one place that decides what happens to a message after its handler, for all drivers.
 
+use std::time::Duration;
+
 use tracing::error;
 
 use super::run::End;
-use crate::{Advice, ConsumerOptions, DeadLetter, DeadReason, Message, delivery::Settlement};
+use crate::{
+    Advice, ConsumerOptions, DeadReason, FailurePolicy, Message, OnFailure, RetryPolicy,
+    delivery::Settlement,
+};
+
+/// What follows an end, whatever handler it was.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    Done,
+    /// Another run after this long.
+    Again(Duration),
+    /// No other run; a message is kept as a dead letter.
+    Over(DeadReason),
+    /// No other run, and a message is not kept.
+    Dropped(DeadReason),
+    /// It was no failure of its own: as if it had not run.
+    Undone,
+}
+
+fn verdict<T>(end: &End<T>, attempt: u32, retry: &RetryPolicy, of: &FailurePolicy) -> Verdict {
+    let (reason, follows, advice) = match end {
+        End::Done(_) => return Verdict::Done,
+        End::Abandoned => return Verdict::Undone,
+        End::Failed(error) => (DeadReason::Failed, of.error, error.advice()),
+        End::Undecodable(_) => (DeadReason::Undecodable, of.undecodable, Advice::Retry),
+        End::TimedOut(_) => (DeadReason::Timeout, of.timeout, Advice::Retry),
+        End::Panicked(_) => (DeadReason::Panic, of.panic, Advice::Retry),
+    };
+    match (advice, follows, retry.delay_after(attempt)) {
+        (Advice::Terminal, _, _) => Verdict::Over(DeadReason::Terminal),
+        (Advice::RetryAfter(asked), _, Some(_)) => Verdict::Again(asked),
+        (Advice::RetryAfter(_), _, None) => Verdict::Over(reason),
+        (Advice::Retry, OnFailure::Retry, Some(delay)) => Verdict::Again(delay),
+        (Advice::Retry, OnFailure::Drop, _) => Verdict::Dropped(reason),
+        (Advice::Retry, _, _) => Verdict::Over(reason),
+    }
+}
+
+/// After how long a run without a message, the n-th of its kind, is followed by another.
+pub(crate) fn again_after<T>(
+    end: &End<T>,
+    attempt: u32,
+    retry: &RetryPolicy,
+    of: &FailurePolicy,
+) -> Option<Duration> {
+    match verdict(end, attempt, retry, of) {
+        Verdict::Again(delay) => Some(delay),
+        _ => None,
+    }
+}
 
 /// What a run's end makes of its message.
 pub(crate) fn of_run<T>(end: &End<T>, message: &Message, options: &ConsumerOptions) -> Settlement {
-    let (reason, advice) = match end {
-        End::Done(_) => return Settlement::Ack,
-        End::Abandoned => return abandoned(),
-        End::Undecodable(_) => (DeadReason::Undecodable, Advice::Terminal),
-        End::Failed(error) if error.advice() == Advice::Terminal => {
-            (DeadReason::Terminal, Advice::Terminal)
-        }
-        End::Failed(error) => (DeadReason::Failed, error.advice()),
-        End::TimedOut(_) => (DeadReason::Timeout, Advice::Retry),
-        End::Panicked(_) => (DeadReason::Panic, Advice::Retry),
-    };
     let detail = end.failure().unwrap_or_default();
-    let by_policy = options.retry.delay_after(message.attempt());
-    let after = match (advice, by_policy) {
-        (Advice::Terminal, _) | (_, None) => {
-            return buried(message, options, reason, detail);
-        }
-        (Advice::RetryAfter(asked), Some(_)) => asked,
-        (Advice::Retry, Some(delay)) => delay,
-    };
-    Settlement::Retry {
-        after,
-        reason: detail,
+    match verdict(end, message.attempt(), &options.retry, &options.failures) {
+        Verdict::Done => Settlement::Ack,
+        Verdict::Undone => abandoned(),
+        Verdict::Again(after) => Settlement::Retry {
+            after,
+            reason: detail,
+        },
+        Verdict::Over(reason) => buried(message, options, reason, detail),
+        Verdict::Dropped(reason) => dropped(message, reason, &detail),
     }
 }
 
@@ -60,29 +98,25 @@ fn buried(
             reason,
             detail,
         },
-        None => {
-            let body = super::excerpt(message.payload());
-            error!(queue = message.queue(), %reason, detail, body, "message dropped: the consumer has no dead letters");
-            Settlement::Ack
-        }
+        None => dropped(message, reason, &detail),
     }
+}
+
+fn dropped(message: &Message, reason: DeadReason, detail: &str) -> Settlement {
+    let body = super::excerpt(message.payload());
+    error!(queue = message.queue(), %reason, detail, body, "message dropped: its consumer keeps no dead letter of it");
+    Settlement::Ack
 }
 
 /// The queue that keeps a message which cannot be handled.
 pub(crate) fn dead_letter_queue(message: &Message, options: &ConsumerOptions) -> Option<String> {
-    match &options.dead_letter {
-        DeadLetter::OwnQueue => Some(format!("{}{}", message.queue(), crate::DEAD_LETTER_SUFFIX)),
-        DeadLetter::Queue(name) => Some(name.clone().into_owned()),
-        DeadLetter::None => None,
-    }
+    options.dead_letter.of(message.queue())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::Error;
+    use crate::{DeadLetter, Error};
 
     fn failed(error: Error) -> End<()> {
         End::Failed(error)
@@ -174,5 +208,90 @@ mod tests {
             of_run(&End::<()>::Abandoned, &attempt(2), &options),
             Settlement::Return
         );
+    }
+
+    const KINDS: [(&str, DeadReason); 4] = [
+        ("error", DeadReason::Failed),
+        ("timeout", DeadReason::Timeout),
+        ("panic", DeadReason::Panic),
+        ("undecodable", DeadReason::Undecodable),
+    ];
+
+    /// An end of this kind, and a policy that says this of it and the opposite of all others.
+    fn end_and_policy(kind: &str, follows: OnFailure) -> (End<()>, FailurePolicy) {
+        let other = match follows {
+            OnFailure::Drop => OnFailure::DeadLetter,
+            _ => OnFailure::Drop,
+        };
+        let of = |this| if kind == this { follows } else { other };
+        let policy = FailurePolicy {
+            error: of("error"),
+            timeout: of("timeout"),
+            panic: of("panic"),
+            undecodable: of("undecodable"),
+        };
+        let end = match kind {
+            "error" => failed("no".into()),
+            "timeout" => End::TimedOut(Duration::from_secs(1)),
+            "panic" => End::Panicked("no".into()),
+            _ => End::Undecodable("no".into()),
+        };
+        (end, policy)
+    }
+
+    #[test]
+    fn each_kind_of_failure_has_its_choice() {
+        let retry = RetryPolicy::after([Duration::from_secs(7)]);
+        for (kind, reason) in KINDS {
+            let expected = [
+                (OnFailure::Retry, 1, Verdict::Again(Duration::from_secs(7))),
+                (OnFailure::Retry, 2, Verdict::Over(reason)),
+                (OnFailure::DeadLetter, 1, Verdict::Over(reason)),
+                (OnFailure::Drop, 1, Verdict::Dropped(reason)),
+            ];
+            for (follows, attempt, expected) in expected {
+                let (end, policy) = end_and_policy(kind, follows);
+                let found = verdict(&end, attempt, &retry, &policy);
+                assert_eq!(found, expected, "{kind}, {follows:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_that_says_what_it_wants_is_heeded() {
+        let retry = RetryPolicy::after([Duration::from_secs(7)]);
+        let asked = Duration::from_secs(60);
+        for follows in [OnFailure::Retry, OnFailure::DeadLetter, OnFailure::Drop] {
+            let (_, policy) = end_and_policy("error", follows);
+            let terminal = verdict(&failed(Error::terminal("no")), 1, &retry, &policy);
+            assert_eq!(terminal, Verdict::Over(DeadReason::Terminal));
+            let later = Error::from("busy").with_advice(Advice::RetryAfter(asked));
+            assert_eq!(
+                verdict(&failed(later.again()), 1, &retry, &policy),
+                Verdict::Again(asked)
+            );
+            assert_eq!(
+                verdict(&failed(later), 2, &retry, &policy),
+                Verdict::Over(DeadReason::Failed)
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_dropped_is_no_dead_letter() {
+        let options = ConsumerOptions::default().on_error(OnFailure::Drop);
+        assert_eq!(
+            of_run(&failed("no".into()), &attempt(1), &options),
+            Settlement::Ack
+        );
+    }
+
+    #[test]
+    fn without_retries_nothing_runs_again() {
+        let never = RetryPolicy::never();
+        for (kind, _) in KINDS {
+            let (end, _) = end_and_policy(kind, OnFailure::Retry);
+            assert_eq!(again_after(&end, 1, &never, &FailurePolicy::RUNS), None);
+        }
     }
 }

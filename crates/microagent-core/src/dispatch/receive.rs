@@ -5,13 +5,17 @@ use std::{future::Future, sync::Arc};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use microagent_schema::SignalDeclaration;
-use tokio::{sync::oneshot, time::Instant};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, sleep},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::warn;
 
 use super::{
     excerpt,
     flow::{Admission, Flow, Job},
+    outcome,
     run::{self, End, Site},
 };
 use crate::{
@@ -63,43 +67,65 @@ pub(crate) fn hear(
             .map(|()| fields)
     });
     let sender = Sender::from(channel.sender);
-    let runs: Vec<_> = receivers
+    let run = |receiver: &Arc<BoundReceiver>| match &decoded {
+        Ok(fields) => receiver.decode(hearing, &sender, &published.payload, fields),
+        Err(error) => {
+            Err(receiver.undecodable(hearing, error.to_string().into(), &published.payload))
+        }
+    };
+    let received = |receiver: &Arc<BoundReceiver>| Received {
+        signal: hearing.name.clone(),
+        again: receiver
+            .retries()
+            .then(|| (sender.clone(), published.payload.clone())),
+    };
+    let Some(id) = channel.id else {
+        for receiver in receivers {
+            if let Ok(run) = run(receiver) {
+                receiver.start(received(receiver), run, |_| {});
+            }
+        }
+        return;
+    };
+    let runs = receivers
         .iter()
-        .map(|receiver| match &decoded {
-            Ok(fields) => receiver.decode(hearing, &sender, &published.payload, fields),
-            Err(error) => {
-                Err(receiver.undecodable(hearing, error.to_string().into(), &published.payload))
-            }
-        })
-        .collect();
-    match channel.id {
-        None => receivers.iter().zip(runs).for_each(|(receiver, run)| {
-            if let Ok(run) = run {
-                receiver.start(&hearing.name, run, |_| {});
-            }
-        }),
-        Some(id) => answer(bus, channel.prefix, id, hearing, receivers, runs),
-    }
+        .map(|receiver| (receiver, run(receiver).map(|run| (received(receiver), run))));
+    answer(bus, channel.prefix, id, runs);
 }
 
 type Run = std::pin::Pin<Box<dyn Future<Output = Result<Answering>> + Send>>;
+
+/// What is left of a signal beside its run.
+struct Received {
+    signal: SignalName,
+    /// What it is decoded from again, where its receiver runs again after failures.
+    again: Option<(Sender, Bytes)>,
+}
+
 type Told = std::result::Result<Answering, String>;
 
 /// Runs all receivers of a call and publishes what they said in one message.
-fn answer(
+fn answer<'a>(
     bus: &Bus,
     prefix: &str,
     id: &str,
-    hearing: &Hearing,
-    receivers: &[Arc<BoundReceiver>],
-    runs: Vec<std::result::Result<Run, String>>,
+    runs: impl Iterator<
+        Item = (
+            &'a Arc<BoundReceiver>,
+            std::result::Result<(Received, Run), String>,
+        ),
+    >,
 ) {
-    let told = receivers.iter().zip(runs).map(|(receiver, run)| {
+    let mut tasks = None;
+    let told = runs.map(|(receiver, run)| {
         let (tell, told) = oneshot::channel();
         match run {
-            Ok(run) => receiver.start(&hearing.name, run, |end| drop(tell.send(said(end)))),
+            Ok((received, run)) => {
+                receiver.start(received, run, |end| drop(tell.send(said(end))));
+            }
             Err(failure) => drop(tell.send(Err(failure))),
         }
+        tasks = Some(&receiver.tasks);
         let key = receiver.key.clone();
         async move {
             let told = told
@@ -109,11 +135,11 @@ fn answer(
         }
     });
     let told: Vec<_> = told.collect();
-    let Some(first) = receivers.first() else {
+    let Some(tasks) = tasks else {
         return;
     };
     let (bus, prefix, id) = (bus.clone(), prefix.to_owned(), id.to_owned());
-    first.tasks.spawn(async move {
+    tasks.spawn(async move {
         let answers: Vec<(String, Told)> = join_all(told).await;
         if let Err(error) = bus
             .publish_answer(&prefix, &id, AnswerBody::of(&answers))
@@ -167,13 +193,13 @@ impl BoundReceiver {
     /// run had to go.
     fn start(
         self: &Arc<Self>,
-        signal: &SignalName,
+        received: Received,
         run: Run,
         tell: impl FnOnce(End<Answering>) + Send + 'static,
     ) {
         let receiver = Arc::clone(self);
-        let name = signal.clone();
-        let mut work = Some(async move { receiver.run(&name, run, tell).await });
+        let signal = received.signal.clone();
+        let mut work = Some(async move { tell(receiver.run(&received, run).await) });
         let admission = self.flow.admit(|| -> Job {
             match work.take() {
                 Some(work) => Box::pin(work),
@@ -193,15 +219,70 @@ impl BoundReceiver {
             admission,
             Admission::Refused | Admission::WaitsInsteadOfOldest
         ) {
-            self.overflowed(signal, &admission);
+            self.overflowed(&signal, &admission);
         }
     }
 
-    async fn run(&self, signal: &str, run: Run, tell: impl FnOnce(End<Answering>)) {
+    /// Runs, and runs again after failures as its options say. It keeps its place meanwhile.
+    async fn run(&self, received: &Received, run: Run) -> End<Answering> {
+        let options = &self.options;
+        let mut end = self.run_once(received, run).await;
+        for attempt in 1.. {
+            let again = outcome::again_after(&end, attempt, &options.retry, &options.failures);
+            let Some(delay) = again else {
+                break;
+            };
+            warn!(
+                agent = self.cx.name(),
+                handler = self.name,
+                attempt,
+                ?delay,
+                "it runs again"
+            );
+            tokio::select! {
+                biased;
+                () = self.cx.stopping().cancelled() => break,
+                () = sleep(delay) => {}
+            }
+            end = match self.decode_again(received) {
+                Some(Ok(run)) => self.run_once(received, run).await,
+                Some(Err(end)) => end,
+                None => break,
+            };
+        }
+        end
+    }
+
+    async fn run_once(&self, received: &Received, run: Run) -> End<Answering> {
         let began = Instant::now();
         let end = run::fenced(run, self.options.timeout, &self.killed).await;
-        run::record(&end, &self.site(signal), &self.stats, began);
-        tell(end);
+        run::record(&end, &self.site(&received.signal), &self.stats, began);
+        end
+    }
+
+    /// Whether a run may be followed by another.
+    fn retries(&self) -> bool {
+        !self.options.retry.delays().is_empty()
+    }
+
+    fn decode_again(
+        &self,
+        received: &Received,
+    ) -> Option<std::result::Result<Run, End<Answering>>> {
+        let (sender, body) = received.again.as_ref()?;
+        let decoded = Fields::of(body)
+            .map_err(End::Undecodable)
+            .and_then(|fields| {
+                let heard = Heard {
+                    cx: &self.cx,
+                    signal: &received.signal,
+                    sender,
+                    body,
+                    fields: &fields,
+                };
+                run::decoded(|| (self.call)(&heard)).map_err(End::of)
+            });
+        Some(decoded)
     }
 
     /// Counts every signal that had to go; logs the first of each thousand, since they come in bursts.

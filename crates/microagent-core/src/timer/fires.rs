@@ -11,9 +11,12 @@ use tracing::{debug, error, warn};
 
 use super::once::{Claim, OnceLease};
 use crate::{
-    Context, MicroAgent, Overlap, Result,
+    Context, FailurePolicy, MicroAgent, Overlap, Result, RetryPolicy,
     agent::{Life, Task},
-    dispatch::run::{self, End, Site, fenced, record},
+    dispatch::{
+        outcome,
+        run::{self, End, Site, fenced, record},
+    },
     stats::HandlerStats,
 };
 
@@ -35,6 +38,8 @@ pub(super) struct Rules {
     pub(super) timeout: Duration,
     pub(super) overlap: Overlap,
     pub(super) jitter: Duration,
+    pub(super) failures: FailurePolicy,
+    pub(super) retry: RetryPolicy,
     pub(super) once: Option<OnceLease>,
 }
 
@@ -122,7 +127,7 @@ impl Fires {
     async fn run(self: &Arc<Self>, fire: Fire) {
         let mut fire = fire;
         loop {
-            if self.has_lease(fire).await && self.run_to_end().await {
+            if self.run_with_retries(fire).await {
                 self.keep_lease(fire).await;
             }
             match self.running().next(self.cx.stopping().is_cancelled()) {
@@ -130,6 +135,33 @@ impl Fires {
                 None => return,
             }
         }
+    }
+
+    /// False where it was not this replica's, or not to its end.
+    async fn run_with_retries(self: &Arc<Self>, fire: Fire) -> bool {
+        let rules = &self.rules;
+        for attempt in 1.. {
+            // Asked for before each run: between two of them the lease may have gone to another replica.
+            if !self.has_lease(fire).await {
+                return false;
+            }
+            let end = self.run_once().await;
+            let again = outcome::again_after(&end, attempt, &rules.retry, &rules.failures);
+            let Some(delay) = again else {
+                return !matches!(end, End::Abandoned);
+            };
+            warn!(
+                agent = self.agent(),
+                handler = self.name(),
+                attempt,
+                ?delay,
+                "it runs again"
+            );
+            if !self.life_goes_on(sleep(delay)).await {
+                return false;
+            }
+        }
+        false
     }
 
     /// Whether this replica is the one that runs.
@@ -173,15 +205,14 @@ impl Fires {
         }
     }
 
-    /// False where the run was cut off because the agent ends.
-    async fn run_to_end(&self) -> bool {
+    async fn run_once(&self) -> End<()> {
         let began = Instant::now();
         let end = match run::decoded(|| Ok((self.start)())) {
             Ok(run) => fenced(run, self.rules.timeout, &self.life.killed).await,
             Err(end) => end.of(),
         };
         record(&end, &self.site(), &self.stats, began);
-        !matches!(end, End::Abandoned)
+        end
     }
 
     fn leave_out(&self, why: &str) {

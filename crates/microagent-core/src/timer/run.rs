@@ -99,6 +99,8 @@ pub(crate) fn run_periodic<A: MicroAgent>(
             timeout: options.timeout,
             overlap: options.overlap,
             jitter: options.jitter,
+            failures: options.failures,
+            retry: options.retry,
             once: None,
         };
         let fires = Fires::new(agent, life, entry.call, rules);
@@ -131,6 +133,8 @@ pub(crate) fn run_cron<A: MicroAgent>(
             timeout: options.timeout,
             overlap: options.overlap,
             jitter: options.jitter,
+            failures: options.failures,
+            retry: options.retry,
             once,
         };
         let fires = Fires::new(agent, life, entry.call, rules);

@@ -7,6 +7,7 @@ use microagent::prelude::*;
 use super::{MAILER, UserCreated, UserDeleted};
 
 const PUSHER: Queue = Queue::new("pusher");
+const KEEPER: Queue = Queue::new("keeper");
 const LIMIT: Duration = Duration::from_secs(90);
 const WORKERS: usize = 3;
 
@@ -14,7 +15,7 @@ struct Optioned;
 
 #[agent]
 impl Optioned {
-    #[receiver(UserCreated, UserDeleted, timeout = 0.5, concurrency = 2, buffer = 0, overflow = drop_newest)]
+    #[receiver(UserCreated, UserDeleted, timeout = 0.5, concurrency = 2, buffer = 0, overflow = drop_newest, retry(1), on_error = drop)]
     async fn heard(&self) {}
 
     #[receiver(UserCreated, timeout = LIMIT)]
@@ -28,23 +29,30 @@ impl Optioned {
         autoack = true,
         retry("500ms", 1.5, 10),
         dead_letter = "lost_mails",
-        max_crashes = 9
+        max_crashes = 9,
+        on_error = retry,
+        on_timeout = dead_letter,
+        on_panic = drop,
+        on_undecodable = drop
     )]
     async fn taken(&self) {}
 
     #[consumer(PUSHER, concurrency = WORKERS, dead_letter = "none", retry())]
     async fn pushed(&self) {}
 
+    #[consumer(KEEPER)]
+    async fn kept(&self) {}
+
     #[periodic(15)]
     async fn short(&self) {}
 
-    #[periodic(period = "2m", timeout = 10, start_after = 3, overlap = skip, jitter = 30)]
+    #[periodic(period = "2m", timeout = 10, start_after = 3, overlap = skip, jitter = 30, retry(2, "3s"), on_panic = drop)]
     async fn long(&self) {}
 
     #[cron("0 */4 * * *")]
     async fn utc(&self) {}
 
-    #[cron("@daily", timeout = 5, tz = "Europe/Berlin", overlap = queue, jitter = "90s")]
+    #[cron("@daily", timeout = 5, tz = "Europe/Berlin", overlap = queue, jitter = "90s", retry(60), on_timeout = drop)]
     async fn zoned(&self) {}
 
     #[cron("@hourly", once)]
@@ -60,28 +68,38 @@ impl Optioned {
 #[test]
 fn options_are_in_the_manifest_with_their_defaults_where_none_is_given() {
     let manifest = serde_json::to_value(Optioned::blueprint().manifest()).unwrap();
-    assert_eq!(
-        manifest["receivers"],
-        json!([
-            {"name": "heard", "signal": "user_created", "timeout": 0.5},
-            {"name": "heard", "signal": "user_deleted", "timeout": 0.5},
-            {"name": "heard_longer", "signal": "user_created", "timeout": 90.0},
-        ])
-    );
+    let heard = |signal| json!({"name": "heard", "signal": signal, "timeout": 0.5, "retry": [1.0], "on_error": "drop"});
+    let longer = json!({"name": "heard_longer", "signal": "user_created", "timeout": 90.0});
+    let receivers = [heard("user_created"), heard("user_deleted"), longer];
+    assert_eq!(manifest["receivers"], json!(receivers.map(run)));
     assert_eq!(
         manifest["consumers"],
         json!([
-            {"name": "taken", "queue": "mailer", "timeout": 1.5, "concurrency": 4},
-            {"name": "pushed", "queue": "pusher", "timeout": 60.0, "concurrency": 3},
+            {
+                "name": "taken", "queue": "mailer", "timeout": 1.5, "concurrency": 4, "retry": [0.5, 1.5, 10.0],
+                "on_error": "retry", "on_timeout": "dead_letter", "on_panic": "drop", "on_undecodable": "drop",
+                "dead_letter": "lost_mails",
+            },
+            {
+                "name": "pushed", "queue": "pusher", "timeout": 60.0, "concurrency": 3, "retry": [],
+                "on_error": "retry", "on_timeout": "retry", "on_panic": "retry", "on_undecodable": "dead_letter",
+                "dead_letter": null,
+            },
+            {
+                "name": "kept", "queue": "keeper", "timeout": 60.0, "concurrency": 16, "retry": [1.0, 4.0, 9.0],
+                "on_error": "retry", "on_timeout": "retry", "on_panic": "retry", "on_undecodable": "dead_letter",
+                "dead_letter": "keeper.dead",
+            },
         ])
     );
-    assert_eq!(
-        manifest["periodic"],
-        json!([
-            {"name": "short", "period": 15.0, "timeout": 1.0, "start_after": 0.0, "overlap": "allow", "jitter": 0.0},
-            {"name": "long", "period": 120.0, "timeout": 10.0, "start_after": 3.0, "overlap": "skip", "jitter": 30.0},
-        ])
-    );
+    let short = json!({
+        "name": "short", "period": 15.0, "timeout": 1.0, "start_after": 0.0, "overlap": "allow", "jitter": 0.0,
+    });
+    let long = json!({
+        "name": "long", "period": 120.0, "timeout": 10.0, "start_after": 3.0, "overlap": "skip", "jitter": 30.0,
+        "retry": [2.0, 3.0], "on_panic": "drop",
+    });
+    assert_eq!(manifest["periodic"], json!([short, long].map(run)));
     assert_eq!(
         manifest["cron"],
         json!([
@@ -89,7 +107,7 @@ fn options_are_in_the_manifest_with_their_defaults_where_none_is_given() {
             cron(
                 "zoned",
                 "@daily",
-                json!({"tz": "Europe/Berlin", "timeout": 5.0, "overlap": "queue", "jitter": 90.0})
+                json!({"tz": "Europe/Berlin", "timeout": 5.0, "overlap": "queue", "jitter": 90.0, "retry": [60.0], "on_timeout": "drop"})
             ),
             cron(
                 "one_of_all",
@@ -108,11 +126,23 @@ fn options_are_in_the_manifest_with_their_defaults_where_none_is_given() {
 
 /// A cron task in the manifest, with its defaults but for what is said.
 fn cron(name: &str, spec: &str, said: Value) -> Value {
-    let mut task = json!({
+    let task = json!({
         "name": name, "cron": spec, "tz": "UTC", "timeout": 1.0, "overlap": "allow", "jitter": 0.0, "once": null,
     });
+    run(with(task, said))
+}
+
+/// A handler in the manifest that is no consumer, with what follows its failures by default but for what is said.
+fn run(said: Value) -> Value {
+    let failures = json!({
+        "retry": [], "on_error": "retry", "on_timeout": "retry", "on_panic": "retry", "on_undecodable": "drop",
+    });
+    with(failures, said)
+}
+
+fn with(mut defaults: Value, said: Value) -> Value {
     for (option, value) in said.as_object().unwrap() {
-        task[option] = value.clone();
+        defaults[option] = value.clone();
     }
-    task
+    defaults
 }

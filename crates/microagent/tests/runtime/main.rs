@@ -4,6 +4,7 @@
 
 mod calls;
 mod clocks;
+mod failures;
 mod life;
 mod once;
 mod queues;

@@ -1,15 +1,15 @@
 //! `#[consumer(QUEUE, timeout = 60, concurrency = 16, prefetch = 32, autoack = true, retry(1, 4, 9), dead_letter = "…",
-//! max_crashes = 3, driver(name = value))]`.
+//! max_crashes = 3, on_error = retry, on_timeout = retry, on_panic = retry, on_undecodable = dead_letter,
+//! driver(name = value))]`.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 use syn::{
     Error, Expr, ExprLit, Lit, Result, Token, ext::IdentExt, parse::ParseStream, parse::Parser,
-    punctuated::Punctuated,
 };
 
 use super::{
-    Consumer, Kind, Options, missing,
+    Consumer, Kind, Options, failures, missing,
     parts::{self, Part, unknown},
     receiver::with,
 };
@@ -18,12 +18,16 @@ use crate::{
     problems::{Problems, shown},
 };
 
-const KNOWN: [&str; 8] = [
+const KNOWN: [&str; 12] = [
     "timeout",
     "concurrency",
     "prefetch",
     "autoack",
     "retry(…)",
+    "on_error",
+    "on_timeout",
+    "on_panic",
+    "on_undecodable",
     "dead_letter",
     "max_crashes",
     "driver(…)",
@@ -118,9 +122,10 @@ impl Reading {
             }
             "max_crashes" => with(name, &value.count(1)?.tokens),
             "dead_letter" => dead_letter(&value)?,
-            "retry" => {
-                return Err(value.refused("write `retry(1, 4, 9)`: the delays before each retry"));
+            "on_error" | "on_timeout" | "on_panic" | "on_undecodable" => {
+                failures::follows(name, &value, failures::OF_MESSAGES)?
             }
+            "retry" => return Err(failures::retry_by_number(&value)),
             "driver" => return Err(value.refused("write `driver(name = \"value\")`")),
             _ => return Err(unknown(name, "consumer", &KNOWN)),
         };
@@ -130,7 +135,7 @@ impl Reading {
 
     fn group(&mut self, name: &Ident, inside: TokenStream) -> Result<()> {
         let setters = match name.to_string().as_str() {
-            "retry" => retry(name, inside)?,
+            "retry" => failures::retry(name, inside)?,
             "driver" => driver.parse2(inside)?,
             _ => return Err(unknown(name, "consumer", &KNOWN)),
         };
@@ -160,15 +165,6 @@ fn dead_letter(value: &Value) -> Result<TokenStream> {
     let declared = given.strip_suffix(".dead").unwrap_or(&given);
     microagent_schema::names::check_queue(declared).map_err(|error| value.refused(error))?;
     Ok(quote!(.dead_letter(::microagent::__private::DeadLetter::Queue(#name.into()))))
-}
-
-fn retry(name: &Ident, inside: TokenStream) -> Result<TokenStream> {
-    let delays = Punctuated::<Expr, Token![,]>::parse_terminated.parse2(inside)?;
-    let delays: Vec<_> = delays
-        .into_iter()
-        .map(|delay| Value::from(name, delay).duration())
-        .collect::<Result<_>>()?;
-    Ok(quote!(.retry(::microagent::__private::RetryPolicy::after([#(#delays),*]))))
 }
 
 fn driver(inside: ParseStream<'_>) -> Result<TokenStream> {

@@ -1,6 +1,7 @@
 //! What stands in a handler's attribute: what it listens to, and its options.
 
 mod consumer;
+mod failures;
 mod hook;
 mod once;
 mod parts;

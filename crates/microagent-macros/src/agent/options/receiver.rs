@@ -1,11 +1,12 @@
-//! `#[receiver(Signal, …, timeout = 60, concurrency = 256, buffer = 1024, overflow = drop_oldest)]`.
+//! `#[receiver(Signal, …, timeout = 60, concurrency = 256, buffer = 1024, overflow = drop_oldest, retry(),
+//! on_error = retry, on_timeout = retry, on_panic = retry)]`.
 
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{Error, Expr, Path, Result, parse::ParseStream};
 
 use super::{
-    Kind, Options, Receiver, missing,
+    Kind, Options, Receiver, failures, missing,
     parts::{self, Part, unknown},
 };
 use crate::{
@@ -13,7 +14,16 @@ use crate::{
     problems::{Problems, shown},
 };
 
-const KNOWN: [&str; 4] = ["timeout", "concurrency", "buffer", "overflow"];
+const KNOWN: [&str; 8] = [
+    "timeout",
+    "concurrency",
+    "buffer",
+    "overflow",
+    "retry(…)",
+    "on_error",
+    "on_timeout",
+    "on_panic",
+];
 
 /// Reads what stands in the parentheses.
 pub(super) fn read(input: ParseStream<'_>, problems: &mut Problems) -> Result<Option<Kind>> {
@@ -27,8 +37,15 @@ pub(super) fn read(input: ParseStream<'_>, problems: &mut Problems) -> Result<Op
                 "concurrency" => with(&name, &value.count(1)?.tokens),
                 "buffer" => with(&name, &value.count(0)?.tokens),
                 "overflow" => overflow(&value)?,
+                "on_error" | "on_timeout" | "on_panic" => {
+                    failures::follows(&name, &value, failures::OF_RUNS)?
+                }
+                "retry" => return Err(failures::retry_by_number(&value)),
                 _ => return Err(unknown(&name, "receiver", &KNOWN)),
             }),
+            Part::Group(name, inside) if name == "retry" => {
+                setters.extend(failures::retry(&name, inside)?);
+            }
             Part::Group(name, _) => return Err(unknown(&name, "receiver", &KNOWN)),
         }
         Ok(())

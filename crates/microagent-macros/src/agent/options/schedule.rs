@@ -1,5 +1,6 @@
 //! `#[periodic(period = 15, timeout = 1, start_after = 0, overlap = allow, jitter = 0)]` and
-//! `#[cron("0 */4 * * *", timeout = 1, tz = "UTC", overlap = allow, jitter = 0, once)]`.
+//! `#[cron("0 */4 * * *", timeout = 1, tz = "UTC", overlap = allow, jitter = 0, once)]`, both with `retry()`,
+//! `on_error = retry`, `on_timeout = retry`, `on_panic = retry`.
 
 use std::time::Duration;
 
@@ -8,22 +9,44 @@ use quote::quote;
 use syn::{Error, Expr, LitStr, Result, parse::ParseStream};
 
 use super::{
-    Kind, Options, missing,
+    Kind, Options, failures, missing,
     once::OnceOption,
     parts::{self, Part, unknown},
     receiver::with,
 };
 use crate::{agent::values::Value, problems::Problems};
 
+/// The options of `#[periodic]`.
+const PERIODIC: [&str; 9] = [
+    "period",
+    "timeout",
+    "start_after",
+    "overlap",
+    "jitter",
+    "retry(…)",
+    "on_error",
+    "on_timeout",
+    "on_panic",
+];
+
 /// The options of `#[cron]`.
-const CRON: [&str; 5] = ["timeout", "tz", "overlap", "jitter", "once"];
+const CRON: [&str; 9] = [
+    "timeout",
+    "tz",
+    "overlap",
+    "jitter",
+    "once",
+    "retry(…)",
+    "on_error",
+    "on_timeout",
+    "on_panic",
+];
 
 /// A run that starts a day later is another day's.
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Reads what stands in the parentheses of `#[periodic]`.
 pub(super) fn periodic(input: ParseStream<'_>, problems: &mut Problems) -> Result<Option<Kind>> {
-    const KNOWN: [&str; 5] = ["period", "timeout", "start_after", "overlap", "jitter"];
     let (start, before) = (input.span(), problems.count());
     let (mut period, mut jitter, mut setters) = (None, None, TokenStream::new());
     parts::each(input, problems, |part| {
@@ -35,14 +58,21 @@ pub(super) fn periodic(input: ParseStream<'_>, problems: &mut Problems) -> Resul
                 "timeout" => with(&name, &value.positive_duration()?),
                 "start_after" => with(&name, &value.duration()?),
                 "overlap" => overlap(&value)?,
+                "on_error" | "on_timeout" | "on_panic" => {
+                    failures::follows(&name, &value, failures::OF_RUNS)?
+                }
+                "retry" => return Err(failures::retry_by_number(&value)),
                 "jitter" => {
                     let setter = with(&name, &value.duration()?);
                     jitter = Some(value);
                     setter
                 }
-                _ => return Err(unknown(&name, "periodic", &KNOWN)),
+                _ => return Err(unknown(&name, "periodic", &PERIODIC)),
             }),
-            Part::Group(name, _) => return Err(unknown(&name, "periodic", &KNOWN)),
+            Part::Group(name, inside) if name == "retry" => {
+                setters.extend(failures::retry(&name, inside)?);
+            }
+            Part::Group(name, _) => return Err(unknown(&name, "periodic", &PERIODIC)),
         }
         Ok(())
     })?;
@@ -104,6 +134,10 @@ pub(super) fn cron(input: ParseStream<'_>, problems: &mut Problems) -> Result<Op
                     quote!(.tz(#zone))
                 }
                 "overlap" => overlap(&value)?,
+                "on_error" | "on_timeout" | "on_panic" => {
+                    failures::follows(&name, &value, failures::OF_RUNS)?
+                }
+                "retry" => return Err(failures::retry_by_number(&value)),
                 "jitter" => {
                     check_jitter(&value, None)?;
                     with(&name, &value.duration()?)
@@ -112,6 +146,9 @@ pub(super) fn cron(input: ParseStream<'_>, problems: &mut Problems) -> Result<Op
                 _ => return Err(unknown(&name, "cron", &CRON)),
             }),
             Part::Group(name, inside) if name == "once" => once.group(inside)?,
+            Part::Group(name, inside) if name == "retry" => {
+                setters.extend(failures::retry(&name, inside)?);
+            }
             Part::Group(name, _) => return Err(unknown(&name, "cron", &CRON)),
         }
         Ok(())

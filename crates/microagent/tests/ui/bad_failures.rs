@@ -1,0 +1,25 @@
+use microagent::prelude::*;
+
+#[derive(Serialize, Deserialize, Signal)]
+struct Started {}
+
+const MAILER: Queue = Queue::new("mailer");
+
+struct UserAgent;
+
+#[agent]
+impl UserAgent {
+    #[receiver(Started, on_error = dead_letter)]
+    async fn a_signal_is_no_message(&self) {}
+
+    #[receiver(Started, on_undecodable = retry)]
+    async fn it_stays_undecodable(&self) {}
+
+    #[consumer(MAILER, on_error = ignore, on_crash = drop)]
+    async fn no_such_choice(&self) {}
+
+    #[periodic(15, retry = 3)]
+    async fn it_does_not_say_when(&self) {}
+}
+
+fn main() {}
