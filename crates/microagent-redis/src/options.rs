@@ -82,6 +82,10 @@ impl RedisOptions {
     pub fn address(&self) -> String {
         self.to_string()
     }
+
+    pub(crate) fn is_cluster(&self) -> bool {
+        matches!(self.place, Place::Cluster(_))
+    }
 }
 
 impl fmt::Display for RedisOptions {

@@ -6,20 +6,22 @@ use microagent_core::Result;
 use microagent_redis::{RedisBroker, RedisOptions};
 use microagent_testing::{BrokerServer, RedisServer, broker_suite};
 
+const LEASE: Duration = Duration::from_secs(2);
+
 struct Redis(RedisServer);
 
 impl BrokerServer for Redis {
     type Broker = RedisBroker;
 
-    /// A lease and two sweeps, several times.
-    const PATIENCE: Duration = Duration::from_secs(40);
+    const PATIENCE: Duration = Duration::from_secs(20);
 
     async fn start() -> Result<Self> {
         RedisServer::start().await.map(Self)
     }
 
     async fn connect(&self) -> Result<RedisBroker> {
-        RedisBroker::connect(&RedisOptions::parse(&self.0.dsn())?).await
+        let options = RedisOptions::parse(&self.0.dsn())?;
+        RedisBroker::connect_with_lease(&options, LEASE).await
     }
 
     async fn crash(&self, connection: &RedisBroker) -> bool {

@@ -23,7 +23,6 @@ use tracing::{debug, warn};
 use super::{
     gate::Gate,
     keys::{Identity, QueueKeys},
-    lease::LEASE,
     scripts::{self, Found, Suspect, TakenMessage},
     settle::{Order, Settler},
 };
@@ -44,6 +43,8 @@ pub(super) struct Consumer {
     pub(super) keys: Arc<QueueKeys>,
     pub(super) connector: Connector,
     pub(super) gate: Arc<Gate>,
+    /// How long it counts as alive after it has last said so.
+    pub(super) lease: Duration,
     /// One per message that may still be taken.
     pub(super) credits: Semaphore,
     pub(super) settlements: mpsc::UnboundedSender<Order>,
@@ -61,6 +62,7 @@ pub(super) struct Setup {
     pub(super) gate: Arc<Gate>,
     pub(super) settlements: mpsc::UnboundedSender<Order>,
     pub(super) prefetch: usize,
+    pub(super) lease: Duration,
     pub(super) stopping: CancellationToken,
 }
 
@@ -73,6 +75,7 @@ impl Consumer {
             keys,
             connector: setup.connector,
             gate: setup.gate,
+            lease: setup.lease,
             credits: Semaphore::new(setup.prefetch.clamp(1, Semaphore::MAX_PERMITS)),
             settlements: setup.settlements,
             stopping: setup.stopping,
@@ -127,11 +130,11 @@ impl Consumer {
 
     /// Makes sure that the consumer has a lease; where it was lost, under a new identity.
     async fn join(&self, connection: &mut impl ConnectionLike) -> Result<()> {
-        if scripts::lease(connection, &self.identity(), LEASE, false).await? {
+        if scripts::lease(connection, &self.identity(), self.lease, false).await? {
             return Ok(());
         }
         let identity = Arc::new(Identity::new(&self.keys));
-        scripts::lease(connection, &identity, LEASE, true).await?;
+        scripts::lease(connection, &identity, self.lease, true).await?;
         debug!(
             queue = &*self.queue,
             consumer = identity.consumer,

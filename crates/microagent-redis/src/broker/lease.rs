@@ -12,14 +12,19 @@ use super::{consumer::Consumer, scripts};
 /// How long a consumer counts as alive after it has last said so.
 pub(super) const LEASE: Duration = Duration::from_secs(10);
 
-/// How often it says so.
-const HEARTBEAT: Duration = Duration::from_millis(2500);
+/// How often a consumer says that it lives.
+fn heartbeat(lease: Duration) -> Duration {
+    lease / 4
+}
 
-/// How often a consumer looks for dead ones, plus up to a third of that.
-const SWEEP: Duration = Duration::from_secs(3);
+/// How long until a consumer looks for dead ones again: within 3 and 4 s for a lease of 10 s.
+fn until_sweep(lease: Duration) -> Duration {
+    lease.mul_f64(0.3 + fastrand::f64() / 10.0)
+}
 
 /// Keeps a consumer's lease until it has stopped and has nothing in flight any more, and ends it then.
 pub(super) async fn keep(consumer: Arc<Consumer>) {
+    let heartbeat = heartbeat(consumer.lease);
     loop {
         let stops = consumer.ended.is_cancelled();
         match beat(&consumer, stops).await {
@@ -30,7 +35,7 @@ pub(super) async fn keep(consumer: Arc<Consumer>) {
             Err(error) => debug!(queue = &*consumer.queue, %error, "no heartbeat"),
         }
         tokio::select! {
-            () = sleep(if stops { HEARTBEAT / 10 } else { HEARTBEAT }) => {}
+            () = sleep(if stops { heartbeat / 10 } else { heartbeat }) => {}
             () = consumer.ended.cancelled(), if !stops => {}
         }
     }
@@ -43,7 +48,7 @@ async fn beat(consumer: &Consumer, stops: bool) -> Result<bool> {
         return Ok(true);
     }
     // A lease that is gone is the loop's to renew, under another name.
-    scripts::lease(&mut connection, &identity, LEASE, false).await?;
+    scripts::lease(&mut connection, &identity, consumer.lease, false).await?;
     Ok(false)
 }
 
@@ -51,10 +56,9 @@ async fn beat(consumer: &Consumer, stops: bool) -> Result<bool> {
 pub(super) async fn sweep(consumer: Arc<Consumer>) {
     let mut suspected = HashMap::new();
     loop {
-        let jitter = SWEEP.mul_f64(fastrand::f64() / 3.0);
         tokio::select! {
             () = consumer.stopping.cancelled() => return,
-            () = sleep(SWEEP + jitter) => {}
+            () = sleep(until_sweep(consumer.lease)) => {}
         }
         suspected = match sweep_once(&consumer, &suspected).await {
             Ok(expired) => expired,

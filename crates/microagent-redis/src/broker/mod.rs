@@ -51,6 +51,7 @@ const CLOSE: Duration = Duration::from_secs(5);
 pub struct RedisBroker {
     connector: Connector,
     gate: Arc<Gate>,
+    lease: Duration,
     stopping: CancellationToken,
     settlements: Mutex<Option<mpsc::UnboundedSender<Order>>>,
     consumers: Mutex<Vec<Weak<Consumer>>>,
@@ -64,6 +65,15 @@ impl RedisBroker {
     /// [`ErrorKind::Refused`](microagent_core::ErrorKind::Refused) for refused credentials. A server that is away is no
     /// error: the broker keeps trying.
     pub async fn connect(options: &RedisOptions) -> Result<Self> {
+        Self::connect_with_lease(options, lease::LEASE).await
+    }
+
+    /// Connects; consumers that die are found out after this long instead of 10 s. For tests of what happens then.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    #[doc(hidden)]
+    pub async fn connect_with_lease(options: &RedisOptions, lease: Duration) -> Result<Self> {
         let connector = Connector::connect(options).await?;
         let (settlements, received) = mpsc::unbounded_channel();
         let tasks = [
@@ -74,6 +84,7 @@ impl RedisBroker {
             tasks: Mutex::new(tasks.into()),
             connector,
             gate: Arc::default(),
+            lease,
             stopping: CancellationToken::new(),
             settlements: Mutex::new(Some(settlements)),
             consumers: Mutex::default(),
@@ -137,6 +148,7 @@ impl QueueBroker for RedisBroker {
             connector: self.connector.clone(),
             gate: Arc::clone(&self.gate),
             settlements,
+            lease: self.lease,
             prefetch: options.prefetch,
             stopping: self.stopping.child_token(),
         });

@@ -22,6 +22,7 @@ scripts! {
     RETRY = "retry.lua";
     GIVE_BACK = "give_back.lua";
     BURY = "bury.lua";
+    PARK = "park.lua";
     LEAVE = "leave.lua";
     EXPIRED = "expired.lua";
     RECOVER = "recover.lua";
@@ -269,6 +270,26 @@ pub(super) async fn bury(
         .arg(id)
         .arg(why);
     call.invoke_async(connection).await.map_err(error_of)
+}
+
+/// As [`bury`], where the two queues may be on different nodes: in two steps, of which the first may be repeated.
+pub(super) async fn bury_apart(
+    connection: &mut impl ConnectionLike,
+    who: &Identity,
+    id: u64,
+    dead: &QueueKeys,
+    why: &str,
+) -> Result<bool> {
+    let mut look = redis::cmd("HGET");
+    let body = look.arg(&who.taken).arg(id).query_async(connection);
+    let body: Option<Vec<u8>> = body.await.map_err(error_of)?;
+    let Some(body) = body else {
+        return Ok(false);
+    };
+    let mut call = PARK.key(&dead.list);
+    call.key(&dead.why).arg(body).arg(why);
+    let () = call.invoke_async(connection).await.map_err(error_of)?;
+    Ok(ack(connection, who, &[id]).await? == 1)
 }
 
 /// Ends a consumer; what it has in flight goes back. With `unless_busy`, false when it has something in flight.

@@ -20,10 +20,16 @@ use super::{
     keys::{Identity, QueueKeys},
     scripts::{self, Meta},
 };
-use crate::{backoff::Backoff, connection::Connector};
+use crate::{
+    backoff::Backoff,
+    connection::{Commands, Connector},
+};
 
 /// The most settlements that go to the server in one go.
 const BATCH: usize = 512;
+
+/// How long a message waits whose settlement the server refused.
+const REFUSED: Duration = Duration::from_secs(5);
 
 /// Settles one delivery.
 pub(super) struct Settler {
@@ -143,7 +149,7 @@ async fn flush(batch: Vec<Settling>, connector: &Connector) {
     while !left.is_empty() {
         let outage = match connector.commands().await {
             Ok(connection) => {
-                let (unreached, error) = try_to_flush(left, &connection).await;
+                let (unreached, error) = try_to_flush(left, &connection, connector).await;
                 left = unreached;
                 error
             }
@@ -158,13 +164,15 @@ async fn flush(batch: Vec<Settling>, connector: &Connector) {
 }
 
 /// What did not reach the server, and why.
-async fn try_to_flush<C>(batch: Vec<Settling>, connection: &C) -> (Vec<Settling>, Option<Error>)
-where
-    C: ConnectionLike + Clone,
-{
+async fn try_to_flush(
+    batch: Vec<Settling>,
+    connection: &Commands,
+    connector: &Connector,
+) -> (Vec<Settling>, Option<Error>) {
+    let apart = connector.options().is_cluster();
     let groups = grouped(batch)
         .into_iter()
-        .map(|group| group.flush(connection.clone()));
+        .map(|group| group.flush(connection.clone(), apart));
     let (mut unreached, mut outage) = (Vec::new(), None);
     for (settlings, result) in join_all(groups).await {
         match result {
@@ -172,7 +180,10 @@ where
                 unreached.extend(settlings);
                 outage = Some(error);
             }
-            Err(error) => tell_all(settlings, &error),
+            Err(error) => {
+                put_back_later(&settlings, connector, &error);
+                tell_all(settlings, &error);
+            }
             Ok(Confirmed::All) => settlings
                 .into_iter()
                 .for_each(|settling| settling.tell(Ok(()))),
@@ -182,6 +193,28 @@ where
         }
     }
     (unreached, outage)
+}
+
+/// Gives back what the server refused to settle: it is delivered again, after a pause and whenever the server takes that.
+fn put_back_later(settlings: &[Settling], connector: &Connector, error: &Error) {
+    warn!(settlements = settlings.len(), %error, "the server refuses settlements; their messages will be delivered again");
+    let (who, ids) = of_one_consumer(settlings);
+    let connector = connector.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(REFUSED).await;
+            let given = match connector.commands().await {
+                Ok(mut connection) => scripts::give_back(&mut connection, &who, &ids).await,
+                Err(error) => Err(error),
+            };
+            match given {
+                Err(error) if error.kind() != ErrorKind::Closed => {
+                    warn!(messages = ids.len(), %error, "messages cannot be given back; trying on");
+                }
+                _ => return,
+            }
+        }
+    });
 }
 
 fn tell_all(settlings: Vec<Settling>, error: &Error) {
@@ -227,6 +260,7 @@ impl Group {
     async fn flush(
         self,
         mut connection: impl ConnectionLike,
+        apart: bool,
     ) -> (Vec<Settling>, Result<Confirmed>) {
         let confirmed = |all: bool| {
             if all {
@@ -237,7 +271,10 @@ impl Group {
         };
         match self {
             Self::One(settling) => {
-                let result = settling.carry_out(&mut connection).await.map(confirmed);
+                let result = settling
+                    .carry_out(&mut connection, apart)
+                    .await
+                    .map(confirmed);
                 (vec![settling], result)
             }
             Self::Ack(settlings) => {
@@ -264,10 +301,14 @@ fn of_one_consumer(settlings: &[Settling]) -> (Arc<Identity>, Vec<u64>) {
 }
 
 impl Settling {
-    async fn carry_out(&self, connection: &mut impl ConnectionLike) -> Result<bool> {
+    /// `apart` when two queues may be on different nodes.
+    async fn carry_out(&self, connection: &mut impl ConnectionLike, apart: bool) -> Result<bool> {
         match &self.action {
             Action::Retry { after, next } => {
                 scripts::retry(connection, &self.identity, self.id, *after, *next).await
+            }
+            Action::Bury { dead, why } if apart => {
+                scripts::bury_apart(connection, &self.identity, self.id, dead, why).await
             }
             Action::Bury { dead, why } => {
                 scripts::bury(connection, &self.identity, self.id, dead, why).await

@@ -28,7 +28,7 @@ use self::{
     subscriber::{Command, Subscriber},
     subscriptions::{Mailbox, Waiting, weight},
 };
-use crate::{RedisOptions, connection::Connector, error::error_of, options::Place};
+use crate::{RedisOptions, connection::Connector, error::error_of};
 
 /// A bus on Redis.
 ///
@@ -88,9 +88,9 @@ impl SignalBus for RedisBus {
         let mut connection = self.connector.commands().await?;
         let heard: redis::RedisResult<u64> = connection.publish(channel, &payload[..]).await;
         let heard = heard.map_err(error_of)?;
-        Ok(match self.connector.options().place {
-            Place::Cluster(_) => Receivers::Unknown,
-            _ => Receivers::Counted(heard),
+        Ok(match self.connector.options().is_cluster() {
+            true => Receivers::Unknown,
+            false => Receivers::Counted(heard),
         })
     }
 

@@ -21,6 +21,10 @@ use crate::{
 /// How long one attempt may take, from the name look-up to the first answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 
+/// Longer than any command blocks.
+#[cfg(feature = "cluster")]
+const UNBOUNDED: Duration = Duration::from_secs(3600);
+
 /// Opens connections of the kind that the options ask for.
 #[derive(Debug)]
 pub(super) struct Opener {
@@ -98,12 +102,11 @@ impl Opener {
     async fn cluster(&self, nodes: &[Host], response: Option<Duration>) -> RedisResult<Link> {
         let nodes = nodes.iter().map(|node| self.info(node));
         let nodes = nodes.collect::<RedisResult<Vec<_>>>()?;
-        let mut builder = redis::cluster::ClusterClientBuilder::new(nodes)
+        let builder = redis::cluster::ClusterClientBuilder::new(nodes)
             .tcp_settings(tcp_settings())
-            .connection_timeout(CONNECT_TIMEOUT);
-        if let Some(response) = response {
-            builder = builder.response_timeout(response);
-        }
+            .connection_timeout(CONNECT_TIMEOUT)
+            // Without one of ours, the client has one that is shorter than our blocking moves.
+            .response_timeout(response.unwrap_or(UNBOUNDED));
         let connection = builder.build()?.get_async_connection().await?;
         Ok(Link::Cluster(connection))
     }

@@ -88,6 +88,31 @@ impl RedisServer {
         }
     }
 
+    /// Starts the only node of a cluster, which has all slots and is ready.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_cluster() -> Result<Self> {
+        let server = Self::start_with(&["--cluster-enabled", "yes"]).await?;
+        let slots = ["CLUSTER", "ADDSLOTSRANGE", "0", "16383"];
+        server.command(&slots).await?;
+        let deadline = Instant::now() + START;
+        while !server
+            .command(&["CLUSTER", "INFO"])
+            .await?
+            .contains("cluster_state:ok")
+        {
+            if Instant::now() > deadline {
+                return Err(Error::new(
+                    ErrorKind::Timeout,
+                    "the cluster does not come up",
+                ));
+            }
+            sleep(ASK_AGAIN).await;
+        }
+        Ok(server)
+    }
+
     /// `redis://127.0.0.1:PORT/7`.
     #[must_use]
     pub fn dsn(&self) -> String {

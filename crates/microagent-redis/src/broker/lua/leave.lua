@@ -15,6 +15,9 @@ if ARGV[2] == 'unless_busy' and redis.call('HLEN', KEYS[3]) > 0 then
 end
 local ids = redis.call('HKEYS', KEYS[3])
 table.sort(ids, function(a, b) return tonumber(a) > tonumber(b) end)
+-- A write that changes nothing and is allowed when the memory is full. After it the others are too: what moves needs no more
+-- memory, and what waits must be handled for there to be less of it.
+redis.call('HDEL', KEYS[6], '')
 while redis.call('LMOVE', KEYS[2], KEYS[1], 'RIGHT', 'LEFT') do
 end
 for _, id in ipairs(ids) do

@@ -15,6 +15,9 @@ if not seen or tonumber(seen) ~= tonumber(ARGV[2]) then
 end
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+-- A write that changes nothing and is allowed when the memory is full. After it the others are too: what moves needs no more
+-- memory, and what waits must be handled for there to be less of it.
+redis.call('HDEL', KEYS[5], '')
 while redis.call('LMOVE', KEYS[2], KEYS[1], 'RIGHT', 'LEFT') do
 end
 local ids = redis.call('HKEYS', KEYS[3])

@@ -13,8 +13,11 @@ if not body then
 end
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-redis.call('HDEL', KEYS[1], ARGV[1])
+-- A write that changes nothing and is allowed when the memory is full. After it the others are too: what moves needs no more
+-- memory, and what waits must be handled for there to be less of it.
+redis.call('HDEL', KEYS[4], '')
 redis.call('HSET', KEYS[3], ARGV[1], body)
 redis.call('HSET', KEYS[4], ARGV[1], ARGV[3])
 redis.call('ZADD', KEYS[2], now + ARGV[2], ARGV[1])
+redis.call('HDEL', KEYS[1], ARGV[1])
 return 1

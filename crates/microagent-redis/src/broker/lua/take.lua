@@ -18,6 +18,11 @@ local consumer, room = ARGV[1], tonumber(ARGV[2])
 if not redis.call('ZSCORE', KEYS[8], consumer) then
   return {'lost'}
 end
+-- Nothing may fail from here on, or what was popped would be lost.
+local kind = redis.call('TYPE', KEYS[1]).ok
+if kind ~= 'list' and kind ~= 'none' then
+  return redis.error_reply('WRONGTYPE the key of the queue holds a ' .. kind .. ' and no list')
+end
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 

@@ -1,0 +1,12 @@
+-- Puts a body into a queue of dead letters, with the reason beside it: the half of bury.lua that a cluster allows, whose scripts
+-- stay within the keys of one queue. It comes first, so that a crash between the halves makes two of a message and not none.
+-- KEYS  1 dead     list of bodies, a queue like any other
+--       2 why      hash: SHA-1 of a body → why it is a dead letter, as JSON; equal bodies share the latest reason
+-- ARGV  1 the body
+--       2 the reason, as JSON
+if redis.call('LLEN', KEYS[1]) == 0 then
+  -- The reasons that are left are of letters that somebody took.
+  redis.call('DEL', KEYS[2])
+end
+redis.call('RPUSH', KEYS[1], ARGV[1])
+redis.call('HSET', KEYS[2], redis.sha1hex(ARGV[1]), ARGV[2])
