@@ -59,19 +59,38 @@ async fn live(
         started = start(name, assignment, agents) => started,
         () = stop.asked() => return Ok(()),
     };
-    let living = started.inspect_err(|error| {
-        // Where the supervisor is gone, nobody wants to know.
-        let _ = control.report(&Report::Failed(error.to_string()));
-    })?;
-    control.report(&Report::Ready)?;
-    if let Some(watchdog) = watchdog {
-        pulse::start(control.try_clone()?, watchdog)?;
+    let living = started.inspect_err(|error| report_failure(control, error))?;
+    tokio::select! {
+        ready = living.ready() => match ready {
+            Ok(()) => tell_life(control, watchdog)?,
+            Err(error) => {
+                report_failure(control, &error);
+                living.stop(grace).await?;
+                return Err(error);
+            }
+        },
+        _ = living.agent.stopped() => {}
+        () = stop.asked() => return living.stop(grace).await,
     }
     tokio::select! {
         _ = living.agent.stopped() => {}
         () = stop.asked() => {}
     }
     living.stop(grace).await
+}
+
+fn report_failure(control: &Control, error: &Error) {
+    // Where the supervisor is gone, nobody wants to know.
+    let _ = control.report(&Report::Failed(error.to_string()));
+}
+
+/// From now on it is ready, and watched.
+fn tell_life(control: &Control, watchdog: Option<Duration>) -> io::Result<()> {
+    control.report(&Report::Ready)?;
+    match watchdog {
+        Some(watchdog) => pulse::start(control.try_clone()?, watchdog),
+        None => Ok(()),
+    }
 }
 
 /// An agent and the connections that are its own, because its process is.
@@ -104,6 +123,17 @@ async fn start(name: &str, assignment: AgentAssignment, agents: &[AgentType]) ->
 }
 
 impl Living {
+    /// Waits until its servers are reached: an agent that cannot hear and take anything is not ready.
+    async fn ready(&self) -> Result<()> {
+        if let Some(bus) = &self.bus {
+            bus.ready().await?;
+        }
+        if let Some(broker) = &self.broker {
+            broker.ready().await?;
+        }
+        Ok(())
+    }
+
     /// Drains the agent, then closes its connections; unreachable servers cannot make it late.
     async fn stop(self, grace: Duration) -> Result<()> {
         let deadline = Instant::now() + grace + CLOSE_MARGIN;

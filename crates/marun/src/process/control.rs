@@ -59,7 +59,7 @@ pub(crate) struct CommandAssignment {
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Report {
-    /// It receives and consumes.
+    /// It receives and consumes, and has reached its servers.
     Ready,
     /// It cannot start, because.
     Failed(String),

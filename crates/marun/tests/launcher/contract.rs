@@ -3,6 +3,7 @@
 
 use std::{
     io::Write,
+    net::{SocketAddr, TcpListener},
     process::{Child, Stdio},
     sync::mpsc::{RecvTimeoutError, Sender, channel},
     thread::{self, JoinHandle},
@@ -147,6 +148,51 @@ fn line_64_a_stop_while_the_broker_stands_still_is_over_by_the_deadline() {
     assert!(took < Duration::from_secs(2), "{took:?}: {}", guest.log());
     host.signal(Signal::TERM);
     assert_eq!(host.wait_for_end(), Some(0), "{}", host.log());
+}
+
+/// A worker whose Redis is at this address.
+fn worker_of_redis(address: SocketAddr, lines: &str) -> String {
+    let worker = worker("worker", "{ farewell = true }", lines);
+    format!("[broker.main]\ndsn = 'redis://{address}/0'\n{worker}")
+}
+
+#[test]
+fn line_64_a_stop_while_nobody_answers_is_over_by_the_deadline() {
+    // It takes connections and says nothing.
+    let silence = TcpListener::bind("127.0.0.1:0").unwrap();
+    let agents = worker_of_redis(silence.local_addr().unwrap(), "grace = 1");
+    let mut group = Group::start(&agents);
+    let _connected = silence.accept().unwrap();
+    let asked = Instant::now();
+    group.signal(Signal::TERM);
+    group.wait_for_end();
+    let took = asked.elapsed();
+    assert!(took < Duration::from_secs(2), "{took:?}: {}", group.log());
+}
+
+/// An address where nobody listens.
+fn nobody() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap()
+}
+
+#[test]
+fn line_64_a_stop_while_reconnecting_is_over_by_the_deadline() {
+    let mut group = Group::start(&worker_of_redis(nobody(), "grace = 1"));
+    group.wait_for("cannot connect");
+    let asked = Instant::now();
+    group.signal(Signal::TERM);
+    group.wait_for_end();
+    let took = asked.elapsed();
+    assert!(took < Duration::from_secs(2), "{took:?}: {}", group.log());
+}
+
+#[test]
+fn line_61_one_that_does_not_reach_its_broker_is_not_ready() {
+    let mut group = Group::start(&worker_of_redis(nobody(), "ready_timeout = 1\ngrace = 1"));
+    assert_eq!(group.wait_for_end(), Some(1), "{}", group.log());
+    group.assert_has(&["marun", "ERROR", "worker was not ready within 1s"]);
+    assert!(!group.has(&["worker is ready"]), "{}", group.log());
 }
 
 /// Sends jobs until it is told to stop; how many there were.
