@@ -14,6 +14,7 @@ mod dispatch;
 mod error;
 pub mod ledger;
 mod memory;
+mod message;
 mod payload;
 mod queue;
 mod rpc;
@@ -35,9 +36,10 @@ pub use broker::{
 pub use bus::{Bus, BusEvent, BusOptions, Gap, NamedSignal, Published, Receivers, SignalBus};
 pub use channel::{Channel, DEFAULT_PREFIX, pattern_matches};
 pub use clock::{Clock, SystemClock};
-pub use delivery::{DeadReason, Delivery, Message, Settle, Settled, Settlement};
+pub use delivery::{DeadReason, Delivery, Settle, Settled, Settlement};
 pub use error::{Advice, BoxError, Error, ErrorKind, Result, ResultExt, ServerInterrupt};
 pub use memory::{MemoryBroker, MemoryBus, MemoryOptions};
+pub use message::Message;
 pub use microagent_schema::{
     ArgumentDeclaration, DeclarationError, Declarations, JsonType, QueueDeclaration,
     SignalDeclaration, Violation,

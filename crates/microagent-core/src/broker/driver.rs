@@ -11,61 +11,6 @@ use futures_util::stream::BoxStream;
 use super::Lease;
 use crate::{Delivery, Error, ErrorKind, Queue, Result};
 
-/// Headers that travel with a dead letter, where the driver has headers.
-pub mod header {
-    use std::time::{SystemTime, UNIX_EPOCH};
-
-    use crate::{DeadReason, Message};
-
-    /// The [`DeadReason`](crate::DeadReason) as a word.
-    pub const DEAD_REASON: &str = "x-microagent-dead-reason";
-    /// The error's own words.
-    pub const DEAD_DETAIL: &str = "x-microagent-dead-detail";
-    /// The queue in which the message was.
-    pub const DEAD_QUEUE: &str = "x-microagent-dead-queue";
-    /// How many handlings it had, in decimal digits.
-    pub const DEAD_ATTEMPTS: &str = "x-microagent-dead-attempts";
-    /// When it became a dead letter, in milliseconds since the Unix epoch.
-    pub const DEAD_AT: &str = "x-microagent-dead-at";
-
-    /// The headers of a message that becomes a dead letter now: its own, and why it did.
-    ///
-    /// ```
-    /// use std::time::SystemTime;
-    /// use microagent_core::{DeadReason, Message, header};
-    ///
-    /// let message = Message::new("mailer", "{}").with_attempt(4).with_header("trace", "t1");
-    /// let headers = header::of_dead_letter(&message, DeadReason::Failed, "smtp said no", SystemTime::UNIX_EPOCH);
-    /// assert_eq!(headers[0], ("trace".to_owned(), "t1".to_owned()));
-    /// assert!(headers.contains(&(header::DEAD_ATTEMPTS.to_owned(), "4".to_owned())));
-    /// ```
-    #[must_use]
-    pub fn of_dead_letter(
-        message: &Message,
-        reason: DeadReason,
-        detail: &str,
-        now: SystemTime,
-    ) -> Vec<(String, String)> {
-        let millis = now
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_millis();
-        let dead = [
-            (DEAD_REASON, reason.as_str().to_owned()),
-            (DEAD_DETAIL, detail.to_owned()),
-            (DEAD_QUEUE, message.queue().to_owned()),
-            (DEAD_ATTEMPTS, message.attempt().to_string()),
-            (DEAD_AT, millis.to_string()),
-        ];
-        let own = message
-            .headers()
-            .filter(|(name, _)| dead.iter().all(|(dead, _)| dead != name));
-        own.map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .chain(dead.clone().map(|(name, value)| (name.to_owned(), value)))
-            .collect()
-    }
-}
-
 /// A queue server, seen from one process.
 ///
 /// # Contract

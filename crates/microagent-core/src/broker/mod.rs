@@ -3,13 +3,12 @@
 mod absent;
 mod driver;
 mod handle;
+pub mod header;
 mod lease;
 mod send;
 
 pub(crate) use absent::AbsentBroker;
-pub use driver::{
-    Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, QueueBroker, Route, SendOptions, header,
-};
+pub use driver::{Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, QueueBroker, Route, SendOptions};
 pub use handle::{Broker, BrokerOptions, NamedQueue};
 pub use lease::Lease;
 pub use send::Sending;

@@ -309,8 +309,7 @@ impl Queues {
             Settlement::Ack => {}
             Settlement::Return => state.ledger.put_back(id, entry, Place::Head),
             Settlement::Retry { after, .. } => {
-                let attempt = entry.item.attempt() + 1;
-                entry.item = entry.item.with_attempt(attempt);
+                entry.item = failed(entry.item);
                 state
                     .ledger
                     .put_back(id, entry, Place::Delayed(Instant::now() + after));
@@ -343,6 +342,14 @@ impl Queues {
         self.hand_out(state);
         next
     }
+}
+
+/// The message as its next handling.
+fn failed(message: Message) -> Message {
+    let (attempt, first) = (message.attempt() + 1, message.first_failure());
+    message
+        .with_attempt(attempt)
+        .with_first_failure(first.unwrap_or_else(SystemTime::now))
 }
 
 /// The reading end of a consumer; the consumer ends with it.

@@ -9,6 +9,7 @@ use super::{
     BrokerServer,
     post::{Post, ack, bodies_of, body_of, new_queue, retry, settle},
 };
+use crate::suite::skipped;
 
 const SHORTLY: Duration = Duration::from_millis(80);
 
@@ -200,10 +201,19 @@ fn has_its_reason(letter: &Message, queue: &Queue) {
     for (name, value) in expected {
         assert_eq!(letter.header(name), Some(value), "the header {name}");
     }
-    let at = letter
-        .header(header::DEAD_AT)
-        .and_then(|at| at.parse::<u64>().ok());
+    let time = |name| letter.header(name).and_then(|at| at.parse::<u64>().ok());
+    let at = time(header::DEAD_AT);
     assert!(at.is_some_and(|at| at > 0), "the time of death is {at:?}");
+    match time(header::DEAD_FIRST_AT) {
+        None => skipped(
+            "the time of the first failure",
+            "the driver does not keep it",
+        ),
+        first => assert!(
+            first > Some(0) && first <= at,
+            "{first:?}, and death at {at:?}"
+        ),
+    }
 }
 
 fn parked(queue: &str) -> Settlement {

@@ -1,8 +1,13 @@
 //! What follows a failure, for each kind of handler and each kind of failure.
 
-use std::{collections::HashMap, sync::Mutex, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::Mutex,
+    time::{Duration, SystemTime},
+};
 
-use microagent::{ErrorKind, OnFailure, prelude::*};
+use futures_util::StreamExt;
+use microagent::{ErrorKind, OnFailure, header, prelude::*};
 use microagent_testing::VirtualClock;
 use tokio::time::{Instant, sleep};
 
@@ -120,6 +125,30 @@ async fn what_cannot_be_decoded_is_tried_again_where_the_attribute_says_so() {
     let (runs, parked, stats) = of_queue(&RETRIED).await;
     assert_eq!((runs, parked), (runs_of("retried", 2), 4));
     assert_eq!(stats["undecodable"], 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_letter_says_why_how_often_and_when_first_and_last() {
+    let (broker, real) = (broker().await, SystemTime::now());
+    let agent = Agent::new(Failing::default()).broker(broker.clone());
+    let agent = agent.start().await.unwrap();
+    let told = json!({"how": "error"});
+    broker.send(BY_DEFAULT, &told).await.unwrap();
+    pass(60 * SECOND).await;
+    agent.stop().await.unwrap();
+    let dead = Queue::named("by_default.dead").unwrap();
+    let options = microagent::ConsumeOptions::default();
+    let mut letters = broker.driver().consume(&dead, options).await.unwrap();
+    let letter = letters.next().await.unwrap();
+    let says = |name| letter.message().header(name).unwrap_or_default();
+    assert_eq!(says(header::DEAD_REASON), "failed");
+    assert_eq!(says(header::DEAD_DETAIL), "no");
+    assert_eq!(says(header::DEAD_ATTEMPTS), "4");
+    assert_eq!(says(header::DEAD_QUEUE), "by_default");
+    let time = |name| SystemTime::UNIX_EPOCH + Duration::from_millis(says(name).parse().unwrap());
+    let (first, last) = (time(header::DEAD_FIRST_AT), time(header::DEAD_AT));
+    assert!(real - SECOND < first && first <= last && last < real + 60 * SECOND);
+    letter.ack().await.unwrap();
 }
 
 /// Writes down when each run began, and fails all but the third.

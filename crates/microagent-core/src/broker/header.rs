@@ -1,0 +1,103 @@
+//! Headers that travel with a dead letter, where the driver has headers. They say what happened; they decide nothing.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::{DeadReason, Message};
+
+/// The [`DeadReason`](crate::DeadReason) as a word.
+pub const DEAD_REASON: &str = "x-microagent-dead-reason";
+/// The error's own words.
+pub const DEAD_DETAIL: &str = "x-microagent-dead-detail";
+/// The queue in which the message was.
+pub const DEAD_QUEUE: &str = "x-microagent-dead-queue";
+/// How many handlings it had, in decimal digits.
+pub const DEAD_ATTEMPTS: &str = "x-microagent-dead-attempts";
+/// When a handling of it failed first, in milliseconds since the Unix epoch; missing where the driver does not keep it
+/// over retries.
+pub const DEAD_FIRST_AT: &str = "x-microagent-dead-first-at";
+/// When it became a dead letter, which is when it failed last, in milliseconds since the Unix epoch.
+pub const DEAD_AT: &str = "x-microagent-dead-at";
+
+/// Whether a header tells of a dead letter: it goes when the message goes back to work.
+///
+/// ```
+/// use microagent_core::header;
+///
+/// assert!(header::is_of_dead_letter(header::DEAD_REASON) && !header::is_of_dead_letter("trace"));
+/// ```
+#[must_use]
+pub fn is_of_dead_letter(name: &str) -> bool {
+    name.starts_with("x-microagent-dead-")
+}
+
+/// The headers of a message that becomes a dead letter now: its own, and why it did.
+///
+/// ```
+/// use std::time::SystemTime;
+/// use microagent_core::{DeadReason, Message, header};
+///
+/// let message = Message::new("mailer", "{}").with_attempt(4).with_header("trace", "t1");
+/// let headers = header::of_dead_letter(&message, DeadReason::Failed, "smtp said no", SystemTime::UNIX_EPOCH);
+/// assert_eq!(headers[0], ("trace".to_owned(), "t1".to_owned()));
+/// assert!(headers.contains(&(header::DEAD_ATTEMPTS.to_owned(), "4".to_owned())));
+/// ```
+#[must_use]
+pub fn of_dead_letter(
+    message: &Message,
+    reason: DeadReason,
+    detail: &str,
+    now: SystemTime,
+) -> Vec<(String, String)> {
+    let first = message
+        .first_failure()
+        .or_else(|| (message.attempt() == 1).then_some(now));
+    let known = [
+        (DEAD_REASON, Some(reason.as_str().to_owned())),
+        (DEAD_DETAIL, Some(detail.to_owned())),
+        (DEAD_QUEUE, Some(message.queue().to_owned())),
+        (DEAD_ATTEMPTS, Some(message.attempt().to_string())),
+        (DEAD_FIRST_AT, first.map(millis)),
+        (DEAD_AT, Some(millis(now))),
+    ];
+    let own = message
+        .headers()
+        .filter(|(name, _)| known.iter().all(|(dead, _)| dead != name))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let dead = known
+        .iter()
+        .filter_map(|(name, value)| Some(((*name).to_owned(), value.clone()?)));
+    own.chain(dead).collect()
+}
+
+fn millis(at: SystemTime) -> String {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_millis().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn first_of(message: &Message) -> Option<String> {
+        let now = UNIX_EPOCH + Duration::from_secs(9);
+        let headers = of_dead_letter(message, DeadReason::Failed, "no", now);
+        let mut first = headers
+            .into_iter()
+            .filter(|(name, _)| name == DEAD_FIRST_AT);
+        let (_, value) = first.next()?;
+        assert_eq!(first.next(), None, "it stands there once");
+        Some(value)
+    }
+
+    #[test]
+    fn the_first_failure_is_said_where_it_is_known() {
+        let message = Message::new("mailer", "{}");
+        assert_eq!(first_of(&message), Some("9000".into()), "it is this one");
+        let again = message.with_attempt(2).with_header(DEAD_FIRST_AT, "1");
+        assert_eq!(first_of(&again), None, "of another life");
+        let known = again.with_first_failure(UNIX_EPOCH + Duration::from_secs(3));
+        assert_eq!(first_of(&known), Some("3000".into()));
+    }
+}

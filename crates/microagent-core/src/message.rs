@@ -1,0 +1,162 @@
+//! A queue message as its handler may read it. What becomes of it is the business of its
+//! [`Delivery`](crate::Delivery).
+
+use std::{any::Any, fmt, sync::Arc, time::SystemTime};
+
+use bytes::Bytes;
+
+/// A queue message as its handler may read it.
+///
+/// Cloning is cheap: clones share one allocation.
+#[derive(Clone)]
+pub struct Message(Arc<Parts>);
+
+#[derive(Clone)]
+struct Parts {
+    queue: Arc<str>,
+    payload: Bytes,
+    id: Option<String>,
+    headers: Vec<(String, String)>,
+    attempt: u32,
+    crashes: u32,
+    first_failure: Option<SystemTime>,
+    native: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+impl Message {
+    /// A message as it came out of a queue: first attempt, no headers.
+    ///
+    /// ```
+    /// use microagent_core::Message;
+    ///
+    /// let message = Message::new("mailer", r#"{"text":"hi"}"#).with_attempt(2).with_header("trace", "t1");
+    /// assert_eq!((message.queue(), message.attempt(), message.header("trace")), ("mailer", 2, Some("t1")));
+    /// ```
+    pub fn new(queue: impl Into<Arc<str>>, payload: impl Into<Bytes>) -> Self {
+        Self(Arc::new(Parts {
+            queue: queue.into(),
+            payload: payload.into(),
+            id: None,
+            headers: Vec::new(),
+            attempt: 1,
+            crashes: 0,
+            first_failure: None,
+            native: None,
+        }))
+    }
+
+    /// The same message with the id that the driver knows it by.
+    #[must_use]
+    pub fn with_id(mut self, id: impl Into<String>) -> Self {
+        Arc::make_mut(&mut self.0).id = Some(id.into());
+        self
+    }
+
+    /// The same message with one more header.
+    #[must_use]
+    pub fn with_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        Arc::make_mut(&mut self.0)
+            .headers
+            .push((name.into(), value.into()));
+        self
+    }
+
+    /// The same message as its n-th handling, counted from 1.
+    #[must_use]
+    pub fn with_attempt(mut self, attempt: u32) -> Self {
+        Arc::make_mut(&mut self.0).attempt = attempt;
+        self
+    }
+
+    /// The same message with the number of times its consumer died while it was in flight.
+    #[must_use]
+    pub fn with_crashes(mut self, crashes: u32) -> Self {
+        Arc::make_mut(&mut self.0).crashes = crashes;
+        self
+    }
+
+    /// The same message with the time at which a handling of it failed first.
+    #[must_use]
+    pub fn with_first_failure(mut self, at: SystemTime) -> Self {
+        Arc::make_mut(&mut self.0).first_failure = Some(at);
+        self
+    }
+
+    /// The same message with the client library's own message, for [`native`](Self::native).
+    #[must_use]
+    pub fn with_native(mut self, native: Arc<dyn Any + Send + Sync>) -> Self {
+        Arc::make_mut(&mut self.0).native = Some(native);
+        self
+    }
+
+    /// The queue it came from.
+    #[must_use]
+    pub fn queue(&self) -> &str {
+        &self.0.queue
+    }
+
+    /// The body, as it was sent.
+    #[must_use]
+    pub fn payload(&self) -> &Bytes {
+        &self.0.payload
+    }
+
+    /// The driver's id of the message, where it has one.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        self.0.id.as_deref()
+    }
+
+    /// A header by name; the last one wins.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers()
+            .filter(|(key, _)| *key == name)
+            .last()
+            .map(|(_, value)| value)
+    }
+
+    /// All headers, in the order in which they were sent.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// Which handling this is, counted from 1.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.0.attempt
+    }
+
+    /// How often a consumer died while this message was in flight.
+    #[must_use]
+    pub fn crashes(&self) -> u32 {
+        self.0.crashes
+    }
+
+    /// When a handling of it failed first, where the driver keeps that over retries.
+    #[must_use]
+    pub fn first_failure(&self) -> Option<SystemTime> {
+        self.0.first_failure
+    }
+
+    /// The client library's own message, where the driver offers it and `T` is its type.
+    #[must_use]
+    pub fn native<T: Any + Send + Sync>(&self) -> Option<&T> {
+        self.0.native.as_deref()?.downcast_ref()
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("queue", &self.0.queue)
+            .field("id", &self.0.id)
+            .field("bytes", &self.0.payload.len())
+            .field("attempt", &self.0.attempt)
+            .field("crashes", &self.0.crashes)
+            .finish_non_exhaustive()
+    }
+}
