@@ -1,13 +1,13 @@
 //! The broker of an agent that was given none: every operation says so.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
-use super::{Caps, ConsumeOptions, QueueBroker, Route, SendOptions};
-use crate::{Delivery, Error, ErrorKind, Queue, Result};
+use super::{Caps, ConsumeOptions, Lease, QueueBroker, Route, SendOptions};
+use crate::{Delivery, Error, ErrorKind, Message, Queue, Result};
 
 /// A broker that is not there, and for whom.
 #[derive(Debug)]
@@ -44,6 +44,22 @@ impl QueueBroker for AbsentBroker {
     }
 
     async fn declare(&self, _queue: &Queue) -> Result<()> {
+        Err(self.error())
+    }
+
+    async fn peek(&self, _queue: &Queue, _limit: usize) -> Result<Vec<Message>> {
+        Err(self.error())
+    }
+
+    async fn requeue(&self, _from: &Queue, _to: &Queue, _limit: u64) -> Result<u64> {
+        Err(self.error())
+    }
+
+    async fn purge(&self, _queue: &Queue) -> Result<u64> {
+        Err(self.error())
+    }
+
+    async fn lease(&self, _key: &str, _holder: &str, _ttl: Duration) -> Result<Lease> {
         Err(self.error())
     }
 

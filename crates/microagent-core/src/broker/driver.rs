@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
 use super::Lease;
-use crate::{Delivery, Error, ErrorKind, Queue, Result};
+use crate::{Delivery, Error, ErrorKind, Message, Queue, Result};
 
 /// A queue server, seen from one process.
 ///
@@ -57,6 +57,35 @@ pub trait QueueBroker: Send + Sync + fmt::Debug + 'static {
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable), [`Refused`](crate::ErrorKind::Refused), [`Closed`](crate::ErrorKind::Closed).
     async fn declare(&self, queue: &Queue) -> Result<()>;
+
+    /// The messages that wait, from the head on, at most `limit` of them, without taking them. A dead letter has its reason in
+    /// its [headers](crate::header), also where the driver has no others.
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::ErrorKind::Unavailable), [`Closed`](crate::ErrorKind::Closed);
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) without [`Caps::browse`].
+    async fn peek(&self, queue: &Queue, limit: usize) -> Result<Vec<Message>> {
+        let _ = limit;
+        Err(no_browsing(&self.address(), queue))
+    }
+
+    /// Moves waiting messages, at most `limit` from the head of one queue, to the tail of another: as new ones, without
+    /// attempts, crashes and the headers of a dead letter. Says how many; each is in one of both queues at any time.
+    ///
+    /// # Errors
+    /// As [`peek`](Self::peek); what was moved before the error stays moved.
+    async fn requeue(&self, from: &Queue, to: &Queue, limit: u64) -> Result<u64> {
+        let _ = (to, limit);
+        Err(no_browsing(&self.address(), from))
+    }
+
+    /// Removes the messages that wait, and says how many. Those in flight or waiting for a retry stay.
+    ///
+    /// # Errors
+    /// As [`peek`](Self::peek); what was removed before the error is gone.
+    async fn purge(&self, queue: &Queue) -> Result<u64> {
+        Err(no_browsing(&self.address(), queue))
+    }
 
     /// Takes a key for a holder, or prolongs what the holder has: until `ttl` from now, by the server's clock. All
     /// processes that share the server compete for it; of those that ask at once one gets it. It ends by itself, and
@@ -203,6 +232,9 @@ pub struct Caps {
     pub shared: bool,
     /// Keys can be [leased](QueueBroker::lease), which schedules that run `once` need.
     pub leases: bool,
+    /// Waiting messages can be [looked at](QueueBroker::peek), [moved](QueueBroker::requeue) and
+    /// [removed](QueueBroker::purge) without being consumed.
+    pub browse: bool,
     /// The largest body in bytes.
     pub max_payload: usize,
 }
@@ -251,6 +283,13 @@ impl Caps {
         }
         Ok(())
     }
+}
+
+fn no_browsing(address: &str, queue: &Queue) -> Error {
+    let text = format!(
+        "the driver of `{address}` cannot look into `{queue}`: its messages can only be consumed"
+    );
+    Error::new(ErrorKind::Unsupported, text)
 }
 
 fn unsupported(driver: &str, what: &str) -> Error {

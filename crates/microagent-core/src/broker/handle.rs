@@ -12,7 +12,7 @@ use microagent_schema::Declarations;
 use serde::Serialize;
 
 use super::{ConsumeOptions, QueueBroker, Sending};
-use crate::{Delivery, Error, ErrorKind, Queue, Result};
+use crate::{Delivery, Error, ErrorKind, Message, Queue, Result};
 
 /// A queue broker: messages are kept until one consumer has handled them. Usable with and without an agent; cloning
 /// is cheap, and all clones are one broker.
@@ -86,6 +86,74 @@ impl Broker {
         let queue = queue.borrow();
         queue.check_name()?;
         self.0.driver.length(queue).await
+    }
+
+    /// The messages that wait in a queue, from the head on, at most `limit` of them; they stay there.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use microagent_core::{Broker, MemoryBroker, Queue};
+    ///
+    /// const MAILER: Queue = Queue::new("mailer");
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// let broker = Broker::new(Arc::new(MemoryBroker::new()));
+    /// broker.send(MAILER, &serde_json::json!({"text": "hi"})).await?;
+    /// let waiting = broker.peek(MAILER, 10).await?;
+    /// assert_eq!(waiting[0].payload(), r#"{"text":"hi"}"#);
+    /// assert_eq!(broker.length(MAILER).await?, 1);
+    /// # Ok::<(), microagent_core::Error>(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] without [`Caps::browse`](crate::Caps::browse), [`ErrorKind::Unavailable`],
+    /// [`ErrorKind::Closed`], [`ErrorKind::InvalidName`].
+    pub async fn peek(&self, queue: impl Borrow<Queue>, limit: usize) -> Result<Vec<Message>> {
+        let queue = queue.borrow();
+        queue.check_name()?;
+        self.0.driver.peek(queue, limit).await
+    }
+
+    /// Moves waiting messages, at most `limit` from the head of one queue, to the tail of another, where they are new. Says how
+    /// many.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use microagent_core::{Broker, MemoryBroker, Queue};
+    ///
+    /// const MAILER: Queue = Queue::new("mailer");
+    /// const DEAD: Queue = Queue::new("mailer.dead");
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// let broker = Broker::new(Arc::new(MemoryBroker::new()));
+    /// broker.send(DEAD, &serde_json::json!({"text": "hi"})).await?;
+    /// assert_eq!(broker.requeue(DEAD, MAILER, u64::MAX).await?, 1);
+    /// assert_eq!(broker.length(MAILER).await?, 1);
+    /// # Ok::<(), microagent_core::Error>(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// As [`peek`](Self::peek); what was moved before the error stays moved.
+    pub async fn requeue(
+        &self,
+        from: impl Borrow<Queue>,
+        to: impl Borrow<Queue>,
+        limit: u64,
+    ) -> Result<u64> {
+        let (from, to) = (from.borrow(), to.borrow());
+        from.check_name()?;
+        to.check_name()?;
+        self.0.driver.requeue(from, to, limit).await
+    }
+
+    /// Removes the messages that wait in a queue, and says how many.
+    ///
+    /// # Errors
+    /// As [`peek`](Self::peek); what was removed before the error is gone.
+    pub async fn purge(&self, queue: impl Borrow<Queue>) -> Result<u64> {
+        let queue = queue.borrow();
+        queue.check_name()?;
+        self.0.driver.purge(queue).await
     }
 
     /// Creates a queue where it does not exist.

@@ -97,9 +97,13 @@ pub(crate) fn record<T>(end: &End<T>, site: &Site<'_>, stats: &HandlerStats, beg
         kind,
         source,
     } = *site;
+    if let End::Done(_) = end {
+        stats.done.count();
+        return;
+    }
     let took = began.elapsed();
     match end {
-        End::Done(_) => stats.done.count(),
+        End::Done(_) => {}
         End::Failed(error) => {
             stats.failed.count();
             error!(agent, handler, kind, source, ?took, %error, "handler failed");

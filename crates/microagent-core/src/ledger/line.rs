@@ -26,6 +26,17 @@ impl Line {
         self.returned.pop_first().or_else(|| self.ready.pop_front())
     }
 
+    /// Everything that waits, suspects last.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = MessageId> {
+        let returned = self.returned.iter();
+        returned.chain(&self.ready).chain(&self.suspects).copied()
+    }
+
+    /// Takes the first that waits, suspects last.
+    pub(super) fn withdraw(&mut self) -> Option<MessageId> {
+        self.next().or_else(|| self.suspects.pop_first())
+    }
+
     pub(super) fn len(&self) -> usize {
         self.ready.len() + self.returned.len() + self.suspects.len()
     }

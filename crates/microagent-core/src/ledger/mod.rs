@@ -271,6 +271,22 @@ impl<T> Ledger<T> {
         self.lines.get(queue).map_or(0, Line::len)
     }
 
+    /// The messages that wait in a queue, in the order in which they would be handed out, suspects last.
+    pub fn waiting(&self, queue: &str) -> impl Iterator<Item = MessageId> {
+        self.lines.get(queue).into_iter().flat_map(Line::waiting)
+    }
+
+    /// Takes the first messages out that wait in a queue, at most so many: they are nobody's until they are
+    /// [put back](Self::put_back).
+    pub fn withdraw(&mut self, queue: &str, limit: usize) -> Vec<(MessageId, Entry<T>)> {
+        let Some(line) = self.lines.get_mut(queue) else {
+            return Vec::new();
+        };
+        let ids: Vec<_> = std::iter::from_fn(|| line.withdraw()).take(limit).collect();
+        let entry = |id| Some((id, self.entries.remove(&id)?));
+        ids.into_iter().filter_map(entry).collect()
+    }
+
     /// Makes sure that a queue exists, and gives the name that its messages share.
     pub fn line(&mut self, queue: &str) -> Arc<str> {
         if let Some((name, _)) = self.lines.get_key_value(queue) {

@@ -1,5 +1,7 @@
 //! The broker of `memory://`: the ledger's queues behind one lock, and a mailbox for each consumer.
 
+mod browse;
+
 use std::{
     collections::HashMap,
     fmt,
@@ -37,6 +39,7 @@ const CAPS: Caps = Caps {
     durable: false,
     shared: false,
     leases: true,
+    browse: true,
     max_payload: DEFAULT_MAX_PAYLOAD,
 };
 
@@ -192,6 +195,21 @@ impl QueueBroker for MemoryBroker {
         self.check_open()?;
         self.queues.state().ledger.line(queue.name());
         Ok(())
+    }
+
+    async fn peek(&self, queue: &Queue, limit: usize) -> Result<Vec<Message>> {
+        self.check_open()?;
+        Ok(self.queues.peek(queue, limit))
+    }
+
+    async fn requeue(&self, from: &Queue, to: &Queue, limit: u64) -> Result<u64> {
+        self.check_open()?;
+        Ok(self.queues.requeue(from, to, limit))
+    }
+
+    async fn purge(&self, queue: &Queue) -> Result<u64> {
+        self.check_open()?;
+        Ok(self.queues.purge(queue))
     }
 
     async fn lease(&self, key: &str, holder: &str, ttl: Duration) -> Result<Lease> {

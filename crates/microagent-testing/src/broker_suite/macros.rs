@@ -93,6 +93,13 @@ macro_rules! broker_suite {
                 closing_one_leaves_the_others,
                 messages_outlive_all_connections,
             ]);
+            $crate::__clauses!(broker_suite::browsing, BrokerServer, $time, BrokerSuiteServer, $attributes, [
+                browsing_is_refused_without_the_capability,
+                peeking_takes_nothing,
+                a_dead_letter_can_be_read,
+                a_requeued_dead_letter_is_a_new_message,
+                purging_removes_what_waits,
+            ]);
             $crate::__clauses!(broker_suite::leases, BrokerServer, $time, BrokerSuiteServer, $attributes, [
                 a_lease_is_with_one_holder,
                 a_holder_prolongs_its_lease,

@@ -13,6 +13,7 @@ mod macros;
 mod post;
 mod server;
 
+pub mod browsing;
 pub mod closing;
 pub mod consuming;
 pub mod crashing;

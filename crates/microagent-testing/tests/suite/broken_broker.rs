@@ -34,6 +34,9 @@ pub(crate) enum Fault {
     LeasesToAll,
     LeasesForEver,
     LeasesUnprolonged,
+    TakesWhatItShows,
+    KeepsReasons,
+    PurgesNothing,
 }
 
 pub(crate) struct BrokenServer {
@@ -133,6 +136,36 @@ impl QueueBroker for BrokenBroker {
         self.inner.declare(queue).await
     }
 
+    async fn peek(&self, queue: &Queue, limit: usize) -> Result<Vec<Message>> {
+        let seen = self.inner.peek(queue, limit).await?;
+        if self.fault == Fault::TakesWhatItShows {
+            self.inner.purge(queue).await?;
+        }
+        Ok(seen)
+    }
+
+    async fn requeue(&self, from: &Queue, to: &Queue, limit: u64) -> Result<u64> {
+        if self.fault != Fault::KeepsReasons {
+            return self.inner.requeue(from, to, limit).await;
+        }
+        let seen = self.inner.peek(from, 1).await?;
+        for message in &seen {
+            let mut options = SendOptions::default();
+            options.headers = owned(message.headers());
+            let body = message.payload().clone();
+            self.inner.send(&to.clone().into(), body, options).await?;
+        }
+        self.inner.purge(from).await?;
+        Ok(seen.len() as u64)
+    }
+
+    async fn purge(&self, queue: &Queue) -> Result<u64> {
+        match self.fault {
+            Fault::PurgesNothing => self.inner.length(queue).await,
+            _ => self.inner.purge(queue).await,
+        }
+    }
+
     async fn lease(&self, key: &str, holder: &str, ttl: Duration) -> Result<Lease> {
         match self.fault {
             Fault::LeasesToAll => Ok(Lease::Granted),
@@ -212,4 +245,10 @@ impl Settle for Settler {
         };
         inner.settle(settlement)
     }
+}
+
+fn owned<'a>(headers: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(String, String)> {
+    headers
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
 }

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use microagent_testing::broker_suite::{
-    closing, consuming, crashing, leases, load, options, settling,
+    browsing, closing, consuming, crashing, leases, load, options, settling,
 };
 
 use crate::{
@@ -134,6 +134,17 @@ fn leases_that_are_none() {
         leases::a_holder_prolongs_its_lease,
     );
     noticed(Fault::LeasesForEver, leases::a_lease_ends_by_itself);
+}
+
+#[test]
+fn looks_that_do_more_or_less() {
+    noticed(Fault::TakesWhatItShows, browsing::peeking_takes_nothing);
+    noticed(
+        Fault::KeepsReasons,
+        browsing::a_requeued_dead_letter_is_a_new_message,
+    );
+    noticed(Fault::PurgesNothing, browsing::purging_removes_what_waits);
+    noticed(Fault::BuriesNothing, browsing::a_dead_letter_can_be_read);
 }
 
 #[test]

@@ -28,6 +28,7 @@ fn clauses_of_buses() {
 #[test]
 fn clauses_of_brokers() {
     let list = include_str!("../../src/broker_suite/macros.rs");
+    is_listed(list, include_str!("../../src/broker_suite/browsing.rs"));
     is_listed(list, include_str!("../../src/broker_suite/closing.rs"));
     is_listed(list, include_str!("../../src/broker_suite/consuming.rs"));
     is_listed(list, include_str!("../../src/broker_suite/crashing.rs"));

@@ -1,0 +1,46 @@
+//! Looking at what waits in a `memory://` server, and moving or removing it by hand.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::Queues;
+use crate::{Message, Queue, header, ledger::Place};
+
+impl Queues {
+    pub(super) fn peek(&self, queue: &Queue, limit: usize) -> Vec<Message> {
+        let mut state = self.state();
+        state.ledger.wake(Instant::now());
+        let ids = state.ledger.waiting(queue.name()).take(limit);
+        ids.filter_map(|id| Some(state.ledger.get(id)?.item.clone()))
+            .collect()
+    }
+
+    pub(super) fn requeue(self: &Arc<Self>, from: &Queue, to: &Queue, limit: u64) -> u64 {
+        let mut state = self.state();
+        state.ledger.wake(Instant::now());
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let moved = state.ledger.withdraw(from.name(), limit);
+        let count = moved.len() as u64;
+        let name = state.ledger.line(to.name());
+        for (_, entry) in moved {
+            let id = state.new_id();
+            let mut message = Message::new(name.clone(), entry.item.payload().clone());
+            message = message.with_id(id.to_string());
+            for (header, value) in entry.item.headers() {
+                if !header::is_of_dead_letter(header) {
+                    message = message.with_header(header, value);
+                }
+            }
+            state.ledger.put(id, to.name(), message, Place::Tail);
+        }
+        self.hand_out(state);
+        count
+    }
+
+    pub(super) fn purge(&self, queue: &Queue) -> u64 {
+        let mut state = self.state();
+        state.ledger.wake(Instant::now());
+        state.ledger.withdraw(queue.name(), usize::MAX).len() as u64
+    }
+}
