@@ -153,8 +153,12 @@ fn what_the_settings_do_not_have_is_said_with_what_they_have() {
 }
 
 /// Runs `queue send jobs -` with this standard input; its exit code and messages.
-fn send_lines(mut command: Command, input: &[u8]) -> (Option<i32>, String) {
-    command.args(["queue", "send", "jobs", "-", "--broker", "memory://"]);
+fn send_lines(command: Command, input: &[u8]) -> (Option<i32>, String) {
+    send_lines_to("memory://", command, input)
+}
+
+fn send_lines_to(broker: &str, mut command: Command, input: &[u8]) -> (Option<i32>, String) {
+    command.args(["queue", "send", "jobs", "-", "--broker", broker]);
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -185,6 +189,17 @@ fn each_line_of_standard_input_is_a_message() {
     assert_eq!(send_lines(marun(), b"{\"a\": 1}\n\n  {}  \n{}"), sent(3));
     let many: String = (0..10_000).map(|n| format!("{{\"n\":{n}}}\n")).collect();
     assert_eq!(send_lines(marun(), many.as_bytes()), sent(10_000));
+}
+
+#[test]
+fn what_one_command_sends_the_next_one_counts() {
+    let folder = Folder::with("");
+    let dsn = format!("local:{}", folder.path("data").display());
+    let (code, _) = send_lines_to(&dsn, marun(), b"{\"text\":\"a\"}\n{\"text\":\"b\"}\n");
+    assert_eq!(code, Some(0));
+    let length = run(&format!("queue length jobs --broker {dsn}"));
+    assert_eq!(length, (Some(0), "2\n".to_owned(), String::new()));
+    assert_eq!(run(&format!("signal call ask n=1 --bus {dsn}")).0, Some(3));
 }
 
 #[test]
