@@ -29,6 +29,10 @@ pub struct Wiring {
     pub broker: Option<Broker>,
     /// Its settings, an object.
     pub settings: Value,
+    /// Options of its handlers, as [`Agent::handlers`] takes them.
+    pub handlers: Value,
+    /// The zone of its cron tasks, as [`Agent::zone`] takes it.
+    pub zone: Option<String>,
     /// How long it may finish its work when it stops.
     pub grace: Duration,
 }
@@ -42,6 +46,8 @@ impl Wiring {
             bus: None,
             broker: None,
             settings: Value::Object(serde_json::Map::new()),
+            handlers: Value::Null,
+            zone: None,
             grace: DEFAULT_GRACE,
         }
     }
@@ -83,7 +89,9 @@ async fn start<A: MicroAgent>(wiring: Wiring) -> Result<RunningAgent<dyn Any + S
     let mut agent = Agent::<A>::create()
         .name(wiring.name)
         .settings(wiring.settings)
+        .handlers(wiring.handlers)
         .grace(wiring.grace);
+    agent.setup.zone = wiring.zone;
     agent.setup.bus = wiring.bus;
     agent.setup.broker = wiring.broker;
     Ok(agent.start().await?.erase())

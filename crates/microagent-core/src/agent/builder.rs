@@ -40,6 +40,9 @@ pub(crate) struct Setup {
     pub(crate) bus: Option<Bus>,
     pub(crate) broker: Option<Broker>,
     pub(crate) settings: Value,
+    /// Options by handler.
+    pub(crate) handlers: Value,
+    pub(crate) zone: Option<String>,
     pub(crate) grace: Duration,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) periodic_tasks: bool,
@@ -55,6 +58,8 @@ impl Default for Setup {
             bus: None,
             broker: None,
             settings: Value::Object(serde_json::Map::new()),
+            handlers: Value::Null,
+            zone: None,
             grace: DEFAULT_GRACE,
             clock: Arc::new(SystemClock),
             periodic_tasks: true,
@@ -104,6 +109,20 @@ impl<A: MicroAgent> Agent<A> {
     /// as JSON counts as `null`.
     pub fn settings(mut self, settings: impl Serialize) -> Self {
         self.setup.settings = serde_json::to_value(settings).unwrap_or(Value::Null);
+        self
+    }
+
+    /// Options of handlers by their names, over those of the attributes: `{"send_email": {"timeout": 30}}`. All options but
+    /// `autoack` can be given, by the names that they have in the attribute, and `cron` for the schedule. The start is
+    /// refused where they do not fit, or cannot be written as JSON.
+    pub fn handlers(mut self, options: impl Serialize) -> Self {
+        self.setup.handlers = serde_json::to_value(options).unwrap_or(Value::Bool(false));
+        self
+    }
+
+    /// The zone whose clock cron tasks follow that name none [UTC].
+    pub fn zone(mut self, name: impl Into<String>) -> Self {
+        self.setup.zone = Some(name.into());
         self
     }
 

@@ -19,7 +19,7 @@ use tracing::{debug, error, info, warn};
 
 use super::{
     Blueprint, Context, Manifest, MicroAgent, RunningAgent, bind, builder::Setup,
-    context::Surroundings, failures,
+    context::Surroundings, failures, overrides,
 };
 use crate::{
     Broker, Bus, Error, ErrorKind, Result,
@@ -59,6 +59,9 @@ pub(crate) async fn start<A: MicroAgent>(
     setup: Setup,
 ) -> Result<RunningAgent<A>> {
     let mut blueprint = A::blueprint();
+    let declared = blueprint.manifest();
+    overrides::apply(&mut blueprint, &declared, &setup.handlers)?;
+    set_zone(&mut blueprint, setup.zone.as_deref());
     let manifest = blueprint.manifest();
     check_connections(&manifest, &setup)?;
     failures::check(&blueprint)?;
@@ -232,6 +235,15 @@ fn hook_result(name: &str, kind: &str, end: End<()>) -> Result<()> {
                 failed.failure().unwrap_or_default()
             ),
         )),
+    }
+}
+
+fn set_zone<A>(blueprint: &mut Blueprint<A>, zone: Option<&str>) {
+    for entry in &mut blueprint.cron {
+        let tz = &mut entry.options.tz;
+        *tz = tz
+            .take()
+            .or_else(|| zone.map(|zone| zone.to_owned().into()));
     }
 }
 

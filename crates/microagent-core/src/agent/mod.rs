@@ -9,6 +9,7 @@ mod failures;
 mod lifecycle;
 mod manifest;
 mod options;
+mod overrides;
 mod parameters;
 mod running;
 mod schedules;

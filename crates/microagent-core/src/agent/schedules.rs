@@ -44,6 +44,7 @@ pub enum Doubt {
 /// assert_eq!(options.once.map(|once| once.unavailable), Some(Doubt::Skip));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Once {
     /// The replica that has the instant dies before its run has ended [skip]: nobody runs, or another does when the
     /// first cannot run any more, which is a bit more than the timeout after its start.

@@ -74,12 +74,7 @@ impl CronSchedule {
     /// # Ok::<(), microagent_core::Error>(())
     /// ```
     pub fn in_zone(self, name: &str) -> Result<Self> {
-        let zone = TimeZone::get(name).map_err(|error| {
-            let message = format!(
-                "`{name}` is no time zone: IANA names such as `UTC` or `Europe/Berlin` are allowed"
-            );
-            Error::new(ErrorKind::Configuration, message).with_source(error)
-        })?;
+        let zone = zone_of(name)?;
         Ok(Self { zone, ..self })
     }
 
@@ -139,6 +134,20 @@ impl CronSchedule {
         }
         last
     }
+}
+
+/// Whether there is a time zone of this name.
+pub(crate) fn check_zone(name: &str) -> Result<()> {
+    zone_of(name).map(drop)
+}
+
+fn zone_of(name: &str) -> Result<TimeZone> {
+    TimeZone::get(name).map_err(|error| {
+        let message = format!(
+            "`{name}` is no time zone: IANA names such as `UTC` or `Europe/Berlin` are allowed"
+        );
+        Error::new(ErrorKind::Configuration, message).with_source(error)
+    })
 }
 
 impl From<CronSpec> for CronSchedule {

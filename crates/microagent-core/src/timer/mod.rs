@@ -8,4 +8,5 @@ mod periodic;
 mod run;
 
 pub use cron::CronSchedule;
+pub(crate) use cron::check_zone;
 pub(crate) use run::{check, run_cron, run_periodic};

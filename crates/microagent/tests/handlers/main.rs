@@ -5,6 +5,7 @@
 mod building;
 mod hooks;
 mod options;
+mod overrides;
 mod parameters;
 mod returns;
 mod whole;
