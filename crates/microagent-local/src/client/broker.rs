@@ -1,22 +1,23 @@
 //! The broker of `local:`.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use microagent_core::{
-    Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Delivery, Error, ErrorKind, Queue, QueueBroker,
-    Result, Route, SendOptions,
+    Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Delivery, Error, ErrorKind, Lease, Message, Queue,
+    QueueBroker, Result, Route, SendOptions,
 };
 
 use super::{
+    consumers::message_of,
     deliveries::Deliveries,
     session::{Session, text},
 };
 use crate::{
     LocalOptions,
-    protocol::{MAX_HEADERS, Requested},
+    protocol::{ByHand, MAX_HEADERS, Requested},
 };
 
 /// The durable queues of a folder.
@@ -79,6 +80,19 @@ impl LocalBroker {
         self.session.crash();
     }
 
+    /// Lets the hub work in parts until the limit is reached or nothing is left.
+    async fn in_parts(&self, limit: u64, part: impl Fn(u32) -> ByHand) -> Result<u64> {
+        let mut done = 0;
+        while done < limit {
+            let left = u32::try_from(limit - done).unwrap_or(u32::MAX);
+            match self.session.count(Requested::ByHand(part(left))).await? {
+                0 => break,
+                count => done += count,
+            }
+        }
+        Ok(done)
+    }
+
     fn of(session: Arc<Session>, options: &LocalOptions) -> Self {
         Self {
             session,
@@ -109,7 +123,7 @@ impl QueueBroker for LocalBroker {
     ) -> Result<BoxStream<'static, Delivery>> {
         options.refuse_native("local")?;
         let queue = text("a queue's name", queue.name())?;
-        let prefetch = u32::try_from(options.prefetch).unwrap_or(u32::MAX);
+        let prefetch = few(options.prefetch);
         let deliveries = Deliveries::open(self.session.clone(), queue, prefetch).await?;
         Ok(Box::pin(deliveries))
     }
@@ -124,12 +138,74 @@ impl QueueBroker for LocalBroker {
         self.session.done(Requested::Declare { queue }).await
     }
 
+    async fn peek(&self, queue: &Queue, limit: usize) -> Result<Vec<Message>> {
+        let (name, line) = (
+            text("a queue's name", queue.name())?,
+            Arc::from(queue.name()),
+        );
+        let mut seen = Vec::new();
+        while seen.len() < limit {
+            let part = self
+                .session
+                .look(ByHand::Peek {
+                    queue: name.clone(),
+                    skip: few(seen.len()),
+                    limit: few(limit - seen.len()),
+                })
+                .await?;
+            if part.is_empty() {
+                break;
+            }
+            let letters = part.into_iter();
+            seen.extend(letters.map(|letter| message_of(letter, Arc::clone(&line))));
+        }
+        Ok(seen)
+    }
+
+    async fn requeue(&self, from: &Queue, to: &Queue, limit: u64) -> Result<u64> {
+        // No more than wait now: both may be one queue.
+        let limit = limit.min(self.length(from).await?);
+        let from = text("a queue's name", from.name())?;
+        let to = text("a queue's name", to.name())?;
+        self.in_parts(limit, |limit| ByHand::Requeue {
+            from: from.clone(),
+            to: to.clone(),
+            limit,
+        })
+        .await
+    }
+
+    async fn purge(&self, queue: &Queue) -> Result<u64> {
+        let queue = text("a queue's name", queue.name())?;
+        self.in_parts(u64::MAX, |limit| ByHand::Purge {
+            queue: queue.clone(),
+            limit,
+        })
+        .await
+    }
+
+    async fn lease(&self, key: &str, holder: &str, ttl: Duration) -> Result<Lease> {
+        let lease = Requested::Lease {
+            key: text("a key", key)?,
+            holder: text("a holder's name", holder)?,
+            ttl,
+        };
+        Ok(match self.session.count(lease).await? {
+            0 => Lease::Granted,
+            left => Lease::Held {
+                left: Duration::from_millis(left),
+            },
+        })
+    }
+
     fn caps(&self) -> Caps {
         let mut caps = Caps::default();
         caps.headers = true;
         caps.delay = true;
         caps.durable = true;
         caps.shared = true;
+        caps.leases = true;
+        caps.browse = true;
         caps.max_payload = DEFAULT_MAX_PAYLOAD;
         caps
     }
@@ -145,6 +221,11 @@ impl QueueBroker for LocalBroker {
     async fn close(&self) -> Result<()> {
         self.session.close().await
     }
+}
+
+/// A number as the protocol has it; the hub does less at a time anyway.
+fn few(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 fn check_headers(options: &SendOptions) -> Result<()> {

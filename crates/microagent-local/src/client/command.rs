@@ -4,7 +4,7 @@ use microagent_core::{BusEvent, Error, ErrorKind, Result, ledger::MessageId};
 use tokio::sync::oneshot;
 
 use super::{consumers::Consumer, subscriptions::Mailbox};
-use crate::protocol::{Failure, LocalId, Requested, Settled, Text};
+use crate::protocol::{Failure, Letter, LocalId, Requested, Settled, Text};
 
 /// A handle, numbered in its connection.
 pub(super) type SessionId = u32;
@@ -48,6 +48,8 @@ pub(super) enum Command {
 pub(super) enum Reply {
     Done(oneshot::Sender<Result<()>>),
     Count(oneshot::Sender<Result<u64>>),
+    /// What was shown so far.
+    Shown(Vec<Letter>, oneshot::Sender<Result<Vec<Letter>>>),
     /// Whoever asked only wants it done.
     Nobody,
 }
@@ -57,6 +59,9 @@ impl Reply {
         match self {
             Self::Done(done) => drop(done.send(result.map(drop).map_err(Error::from))),
             Self::Count(count) => drop(count.send(result.map_err(Error::from))),
+            Self::Shown(seen, shown) => {
+                drop(shown.send(result.map(|_| seen).map_err(Error::from)));
+            }
             Self::Nobody => {}
         }
     }
@@ -66,6 +71,7 @@ impl Reply {
         match self {
             Self::Done(done) => done.is_closed(),
             Self::Count(count) => count.is_closed(),
+            Self::Shown(_, shown) => shown.is_closed(),
             Self::Nobody => false,
         }
     }

@@ -1,25 +1,34 @@
 //! The connection's end of all consumers: where deliveries go.
 
-use bytes::Bytes;
+use std::sync::Arc;
+
 use foldhash::HashMap;
-use microagent_core::{Error, Result, ledger::MessageId};
+use microagent_core::{Error, Message, Result};
 use tokio::sync::{mpsc, oneshot};
 
 use super::command::{Epoch, SessionId};
-use crate::{
-    protocol::{Failure, LocalId, Requested, Text},
-    store::Headers,
-};
+use crate::protocol::{Failure, Letter, LocalId, Requested, Text};
 
 /// A delivery as it came in.
 #[derive(Debug)]
 pub(super) struct Incoming {
     pub(super) epoch: Epoch,
-    pub(super) message: MessageId,
-    pub(super) attempt: u32,
-    pub(super) crashes: u32,
-    pub(super) headers: Headers,
-    pub(super) payload: Bytes,
+    pub(super) letter: Letter,
+}
+
+/// The message that a letter holds.
+pub(super) fn message_of(letter: Letter, queue: Arc<str>) -> Message {
+    let mut message = Message::new(queue, letter.payload)
+        .with_id(letter.message.to_string())
+        .with_attempt(letter.attempt)
+        .with_crashes(letter.crashes);
+    if let Some(at) = letter.first_failure {
+        message = message.with_first_failure(at);
+    }
+    for (name, value) in letter.headers {
+        message = message.with_header(name, value);
+    }
+    message
 }
 
 /// The way to one stream. What waits in it is bounded by its prefetch.

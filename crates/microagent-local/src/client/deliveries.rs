@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     command::{Command, Epoch},
     connection::ended,
-    consumers::{Consumer, Incoming},
+    consumers::{Consumer, Incoming, message_of},
     session::Session,
 };
 use crate::{
@@ -61,19 +61,13 @@ impl Deliveries {
     }
 
     fn delivery(&self, incoming: Incoming) -> Delivery {
-        let mut message = Message::new(self.queue.clone(), incoming.payload)
-            .with_id(incoming.message.to_string())
-            .with_attempt(incoming.attempt)
-            .with_crashes(incoming.crashes);
-        for (name, value) in incoming.headers {
-            message = message.with_header(name, value);
-        }
         let settle = Settler {
             session: self.session.clone(),
             epoch: incoming.epoch,
             consumer: self.consumer,
-            message: incoming.message,
+            message: incoming.letter.message,
         };
+        let message = message_of(incoming.letter, self.queue.clone());
         Delivery::new(message, Box::new(settle))
     }
 }
@@ -105,7 +99,7 @@ impl Drop for Deliveries {
         self.incoming.close();
         let mut unread = Vec::new();
         while let Ok(incoming) = self.incoming.try_recv() {
-            unread.push((incoming.epoch, incoming.message));
+            unread.push((incoming.epoch, incoming.letter.message));
         }
         let consumer = self.consumer;
         self.session

@@ -7,7 +7,7 @@ use microagent_core::ErrorKind;
 use tokio::time::Instant;
 
 use super::command::Reply;
-use crate::protocol::{Failure, LocalId, RequestId, Requested};
+use crate::protocol::{Failure, Letter, LocalId, RequestId, Requested};
 
 /// How long a request waits for a connection before it fails.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
@@ -41,6 +41,13 @@ impl Pending {
 
     pub(super) fn take(&mut self, id: RequestId) -> Option<Asked> {
         self.asked.remove(&id)
+    }
+
+    /// One of the messages that somebody looks at.
+    pub(super) fn show(&mut self, id: RequestId, seen: Letter) {
+        if let Some(Asked::Request(Reply::Shown(all, _))) = self.asked.get_mut(&id) {
+            all.push(seen);
+        }
     }
 
     /// What could not even be put into a frame.

@@ -18,7 +18,9 @@ use super::{
     pending::Asked,
     pump::Pump,
 };
-use crate::protocol::{ClientFrame, Failure, HubFrame, LocalId, PING, Requested, SILENCE, Settled};
+use crate::protocol::{
+    ClientFrame, Failure, HubFrame, Letter, LocalId, PING, Requested, SILENCE, Settled,
+};
 
 /// How many commands, or frames, are taken in one go.
 const TURN: usize = 256;
@@ -267,32 +269,21 @@ impl Pump {
             HubFrame::Missed { sub, count, lasted } => {
                 self.subscriptions.missed(sub, count, lasted);
             }
-            HubFrame::Delivery {
-                consumer,
-                message,
-                attempt,
-                crashes,
-                headers,
-                payload,
-            } => {
-                let incoming = Incoming {
-                    epoch: self.epoch,
-                    message,
-                    attempt,
-                    crashes,
-                    headers,
-                    payload,
-                };
-                if !self.consumers.deliver(consumer, incoming) {
-                    self.give_back(consumer, message, line);
-                }
-            }
+            HubFrame::Delivery { consumer, letter } => self.pass_on(consumer, letter, line),
+            HubFrame::Shown { request, letter } => self.pending.show(request, letter),
             HubFrame::Pong => {}
             HubFrame::Welcome { .. } => {
                 return Err(Ended::Lost("the hub greeted twice".to_owned()));
             }
         }
         Ok(())
+    }
+
+    fn pass_on(&mut self, consumer: LocalId, letter: Letter, line: &mut Line) {
+        let (epoch, message) = (self.epoch, letter.message);
+        if !self.consumers.deliver(consumer, Incoming { epoch, letter }) {
+            self.give_back(consumer, message, line);
+        }
     }
 
     fn answered(&mut self, asked: Asked, result: Result<u64, Failure>) -> Result<(), Ended> {

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     LocalOptions,
     host::Folder,
-    protocol::{MAX_TEXT, Requested, Text},
+    protocol::{ByHand, Letter, MAX_TEXT, Requested, Text},
 };
 
 /// One bus or one broker.
@@ -77,6 +77,14 @@ impl Session {
     pub(super) async fn count(&self, requested: Requested) -> Result<u64> {
         let (count, answer) = oneshot::channel();
         self.tell(Command::Request(requested, Reply::Count(count)))?;
+        self.wait(answer).await
+    }
+
+    /// Asks for messages to look at.
+    pub(super) async fn look(&self, by_hand: ByHand) -> Result<Vec<Letter>> {
+        let (shown, answer) = oneshot::channel();
+        let reply = Reply::Shown(Vec::new(), shown);
+        self.tell(Command::Request(Requested::ByHand(by_hand), reply))?;
         self.wait(answer).await
     }
 

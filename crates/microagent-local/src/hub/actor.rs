@@ -11,6 +11,7 @@ use tokio::{
 use tracing::error;
 
 use super::{
+    by_hand::Looks,
     confirm::Commits,
     connection::weight,
     connections::{Asked, Connection, ConnectionId, Connections, Outgoing},
@@ -19,7 +20,7 @@ use super::{
     signals::Signals,
 };
 use crate::{
-    protocol::{Hello, RequestId, Requested, Token},
+    protocol::{ByHand, Hello, RequestId, Requested, Token},
     store::{Snapshot, Writer},
 };
 
@@ -56,6 +57,7 @@ pub(super) struct Actor {
     queues: Queues,
     commits: Commits,
     reads: Reads,
+    looks: Looks,
     second_look: Option<Instant>,
     closing: Option<oneshot::Sender<Result<()>>>,
     broken: bool,
@@ -71,6 +73,7 @@ impl Actor {
             queues: Queues::load(snapshot),
             commits: Commits::new(),
             reads: Reads::new(),
+            looks: Looks::new(),
             second_look: None,
             closing: None,
             broken: false,
@@ -96,6 +99,7 @@ impl Actor {
                 Some(confirmation) = self.commits.next() => {
                     self.broken |= !self.queues.confirm(confirmation, &self.connections);
                 }
+                Some(look) = self.looks.next() => self.connections.show(look),
                 Some(found) = self.reads.next() => self.queues.found(found, &self.connections),
                 () = sleep_until(wakeup.unwrap_or_else(Instant::now)), if wakeup.is_some() => self.look_again(),
             }
@@ -212,11 +216,7 @@ impl Actor {
                 consumer,
                 queue,
                 prefetch,
-            } => {
-                if let Err(failure) = queues.consume(asked, consumer, &queue, prefetch) {
-                    connections.done(asked, Err(failure));
-                }
-            }
+            } => queues.consume(asked, (consumer, prefetch), &queue, connections),
             Requested::Cancel {
                 consumer,
                 give_back,
@@ -230,8 +230,23 @@ impl Actor {
                 connections.count(asked, queues.ledger.length(&queue) as u64);
             }
             Requested::Declare { queue } => queues.declare(asked, &queue),
+            Requested::Lease { key, holder, ttl } => {
+                queues.lease(asked, &key, &holder, ttl, connections);
+            }
+            Requested::ByHand(by_hand) => self.by_hand(asked, by_hand),
             Requested::Flush => queues.answer_in_turn(asked),
             Requested::Goodbye => self.say_goodbye(asked),
+        }
+    }
+
+    fn by_hand(&mut self, asked: Asked, by_hand: ByHand) {
+        match by_hand {
+            ByHand::Peek { queue, skip, limit } => {
+                let look = self.queues.peek(asked, &queue, (skip, limit), &self.writer);
+                self.looks.push(look);
+            }
+            ByHand::Requeue { from, to, limit } => self.queues.requeue(asked, &from, &to, limit),
+            ByHand::Purge { queue, limit } => self.queues.purge(asked, &queue, limit),
         }
     }
 

@@ -3,7 +3,7 @@
 //! Nothing waits for a commit: the changes of a turn go out together with what is to be done once they are durable, and
 //! come back here.
 
-use std::{pin::Pin, sync::Arc};
+use std::{pin::Pin, sync::Arc, time::SystemTime};
 
 use futures_util::stream::FuturesOrdered;
 use microagent_core::{
@@ -16,6 +16,7 @@ use tracing::warn;
 use super::{
     connections::{Asked, Connections},
     item::{Item, released},
+    leases::Held,
     queues::Queues,
 };
 use crate::{
@@ -59,6 +60,14 @@ pub(super) enum After {
     Taken { id: MessageId, holder: ConsumerId },
     /// A queue exists.
     Declared { asked: Asked, queue: Arc<str> },
+    /// Somebody has a key; else it is with whom it was before.
+    Leased {
+        asked: Asked,
+        key: String,
+        before: Option<Held>,
+    },
+    /// Somebody wants to know how many messages were settled by hand.
+    Counted { asked: Asked, count: u64 },
     /// Somebody waits until what came before it is through, whatever became of it.
     Answer { asked: Asked },
 }
@@ -68,8 +77,8 @@ pub(super) enum After {
 pub(super) enum Then {
     /// It was handled, and is no more.
     Gone,
-    /// It waits for its next attempt.
-    Delayed(Instant),
+    /// It waits for its next attempt until then, after a failure.
+    Delayed(Instant, SystemTime),
     /// It is a dead letter, under another id.
     Moved { to: MessageId, queue: Arc<str> },
 }
@@ -173,6 +182,17 @@ impl Queues {
                 }
                 answer(asked);
             }
+            After::Leased { asked, key, before } => match failure {
+                None => connections.count(asked, 0),
+                Some(failure) => {
+                    self.leases.restore(key, before);
+                    connections.done(asked, Err(failure.clone()));
+                }
+            },
+            After::Counted { asked, count } => match failure {
+                None => connections.count(asked, count),
+                Some(failure) => connections.done(asked, Err(failure.clone())),
+            },
             After::PutBack { id, entry, place } => self.put_back(id, entry, place),
             After::Taken { id, holder } => self.recorded(id, holder, connections),
             After::Answer { asked } => connections.done(asked, Ok(())),
@@ -182,8 +202,9 @@ impl Queues {
     fn settled(&mut self, id: MessageId, mut entry: Entry<Item>, then: Then) {
         match then {
             Then::Gone => self.cache.evict(&mut entry.item),
-            Then::Delayed(due) => {
+            Then::Delayed(due, failed) => {
                 entry.item.attempt += 1;
+                entry.item.first_failure.get_or_insert(failed);
                 self.put_back(id, entry, Place::Delayed(due));
             }
             Then::Moved { to, queue } => {

@@ -3,7 +3,7 @@
 //! A body that is not in memory is read first, and for the host's own process the handing out is recorded first, because
 //! nobody would notice its death. A consumer's deliveries keep their order meanwhile.
 
-use std::pin::Pin;
+use std::{pin::Pin, time::SystemTime};
 
 use futures_util::stream::FuturesUnordered;
 use microagent_core::{
@@ -19,7 +19,7 @@ use super::{
     queues::{Consumer, Queues},
 };
 use crate::{
-    protocol::HubFrame,
+    protocol::{HubFrame, Letter},
     store::{Body, Change, Writer},
 };
 
@@ -139,8 +139,8 @@ impl Queues {
             let Some(body) = Cache::lend(&mut entry.item) else {
                 continue;
             };
-            let (attempt, crashes) = (entry.item.attempt, entry.crashes);
-            deliver(consumer, connections, message, (attempt, crashes), body);
+            let state = (entry.item.attempt, entry.crashes, entry.item.first_failure);
+            deliver(consumer, connections, message, state, body);
         }
     }
 }
@@ -149,17 +149,21 @@ fn deliver(
     consumer: &Consumer,
     connections: &Connections,
     message: MessageId,
-    (attempt, crashes): (u32, u32),
+    (attempt, crashes, first_failure): (u32, u32, Option<SystemTime>),
     body: Body,
 ) {
     if let Some(connection) = connections.get(consumer.connection) {
-        connection.outgoing.send(HubFrame::Delivery {
-            consumer: consumer.id,
+        let letter = Letter {
             message,
             attempt,
             crashes,
+            first_failure,
             headers: body.headers,
             payload: body.payload,
-        });
+        };
+        let consumer = consumer.id;
+        connection
+            .outgoing
+            .send(HubFrame::Delivery { consumer, letter });
     }
 }

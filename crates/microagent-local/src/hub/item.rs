@@ -1,5 +1,7 @@
 //! What the hub keeps of a message beside its place in the ledger: above all its body, while there is room.
 
+use std::time::SystemTime;
+
 use microagent_core::ledger::{ConsumerId, Entry};
 
 use crate::store::Body;
@@ -16,6 +18,8 @@ const BODY: usize = 64;
 pub(super) struct Item {
     /// Which handling comes next, or is under way; counted from 1.
     pub(super) attempt: u32,
+    /// When a handling of it failed first.
+    pub(super) first_failure: Option<SystemTime>,
     pub(super) body: Option<Body>,
     /// Its body counts in the cache.
     pub(super) cached: bool,
@@ -30,6 +34,7 @@ impl Item {
     pub(super) fn stored(attempt: u32) -> Self {
         Self {
             attempt,
+            first_failure: None,
             body: None,
             cached: false,
             holder: None,

@@ -20,6 +20,7 @@ impl Queues {
             let queue = queues.ledger.line(queue);
             queues.declared.insert(queue);
         }
+        queues.leases.load(snapshot.leases);
         for message in snapshot.messages {
             queues.restore(message);
         }
@@ -40,7 +41,8 @@ impl Queues {
             None if crashes > 0 => Place::Suspect(crashes),
             None => Place::Tail,
         };
-        let item = Item::stored(message.attempt);
+        let mut item = Item::stored(message.attempt);
+        item.first_failure = message.first_failure;
         self.ledger.put(message.id, &message.queue, item, place);
         if let Some(entry) = self.ledger.get_mut(message.id) {
             entry.crashes = crashes;
@@ -49,7 +51,7 @@ impl Queues {
 }
 
 /// When this instant of the wall clock is; none when it has passed.
-fn remaining(due: SystemTime) -> Option<Instant> {
+pub(super) fn remaining(due: SystemTime) -> Option<Instant> {
     let left = due.duration_since(SystemTime::now()).ok()?;
     Instant::now().checked_add(left)
 }

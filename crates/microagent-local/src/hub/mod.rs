@@ -6,11 +6,13 @@
 //! [store](crate::store) is behind its writer.
 
 mod actor;
+mod by_hand;
 mod confirm;
 mod connection;
 mod connections;
 mod hand_out;
 mod item;
+mod leases;
 mod load;
 mod queues;
 mod signals;

@@ -21,10 +21,11 @@ use super::{
     confirm::{After, Batch, Then},
     connections::{Asked, ConnectionId, Connections},
     item::{Cache, Item},
+    leases::Leases,
 };
 use crate::{
     protocol::{Failure, LocalId, Settled, Text},
-    store::{Body, Change, Headers},
+    store::{Body, Change, Headers, Rewrite},
 };
 
 /// The most deliveries that one consumer may ask for at a time.
@@ -41,6 +42,7 @@ pub(super) struct Queues {
     /// Queues that the store knows, or will before anyone hears of them.
     pub(super) declared: HashSet<Arc<str>>,
     pub(super) next_id: MessageId,
+    pub(super) leases: Leases,
     pub(super) cache: Cache,
     /// New messages, apart from the rest: a disk without room for them still lets others be handled.
     pub(super) arrivals: Batch,
@@ -112,15 +114,16 @@ impl Queues {
     pub(super) fn consume(
         &mut self,
         asked: Asked,
-        id: LocalId,
+        (id, prefetch): (LocalId, u32),
         queue: &str,
-        prefetch: u32,
-    ) -> Result<(), Failure> {
+        connections: &Connections,
+    ) {
         let connection = asked.connection;
         let consumer = consumer_id(connection, id);
         if self.consumers.contains_key(&consumer) {
             let text = format!("consumer {id} exists already on this connection");
-            return Err(Failure::new(ErrorKind::Refused, text));
+            connections.done(asked, Err(Failure::new(ErrorKind::Refused, text)));
+            return;
         }
         self.declare(asked, queue);
         self.consumers.insert(
@@ -135,7 +138,6 @@ impl Queues {
         );
         let credit = prefetch.clamp(1, MAX_PREFETCH) as usize;
         self.ledger.join(consumer, connection.peer(), queue, credit);
-        Ok(())
     }
 
     /// Answers when the queue exists durably.
@@ -186,9 +188,14 @@ impl Queues {
 
     fn delay(&mut self, id: MessageId, attempt: u32, after: Duration) -> Then {
         let after = after.min(LONGEST_DELAY);
-        let due = SystemTime::now() + after;
-        self.settlements.change(Change::Delay { id, attempt, due });
-        Then::Delayed(Instant::now() + after)
+        let failed = SystemTime::now();
+        self.settlements.change(Change::Delay {
+            id,
+            attempt,
+            due: failed + after,
+            failed,
+        });
+        Then::Delayed(Instant::now() + after, failed)
     }
 
     fn bury(&mut self, id: MessageId, queue: &str, headers: Headers) -> Then {
@@ -199,8 +206,7 @@ impl Queues {
             id,
             to,
             queue: queue.clone(),
-            headers,
-            attempt: 1,
+            headers: Rewrite::Add(headers),
         });
         Then::Moved { to, queue }
     }
@@ -294,7 +300,7 @@ impl Queues {
         }
     }
 
-    fn new_id(&mut self) -> MessageId {
+    pub(super) fn new_id(&mut self) -> MessageId {
         let id = self.next_id;
         self.next_id += 1;
         id

@@ -20,12 +20,13 @@ use tokio_util::codec::FramedRead;
 use super::Hub;
 use crate::{
     protocol::{
-        ClientCodec, ClientFrame, Failure, Hello, HubFrame, LocalId, RequestId, Requested,
-        SendBuffer, Settled, Token, VERSION,
+        ByHand, ClientCodec, ClientFrame, Failure, Hello, HubFrame, Letter, LocalId, RequestId,
+        Requested, SendBuffer, Settled, Token, VERSION,
     },
     store::{Body, Change, Headers, MemoryStore, MessageId, Snapshot, Store, Writer},
 };
 
+mod by_hand;
 mod death;
 mod greeting;
 mod queues;
@@ -197,20 +198,13 @@ impl Peer {
 
     async fn delivery(&mut self) -> Got {
         match self.next().await {
-            HubFrame::Delivery {
+            HubFrame::Delivery { consumer, letter } => Got {
                 consumer,
-                message,
-                attempt,
-                crashes,
-                headers,
-                payload,
-            } => Got {
-                consumer,
-                id: message,
-                attempt,
-                crashes,
-                payload: String::from_utf8(payload.to_vec()).unwrap(),
-                headers,
+                id: letter.message,
+                attempt: letter.attempt,
+                crashes: letter.crashes,
+                payload: text_of(&letter),
+                headers: letter.headers,
             },
             other => panic!("expected a delivery, got {other:?}"),
         }
@@ -234,6 +228,10 @@ impl Peer {
         let next = timeout(Duration::from_secs(seconds), self.reader.next()).await;
         assert!(next.is_err(), "unexpected: {next:?}");
     }
+}
+
+fn text_of(letter: &Letter) -> String {
+    String::from_utf8(letter.payload.to_vec()).unwrap()
 }
 
 fn send(queue: &str, payload: &str, delay: Option<u64>) -> Requested {

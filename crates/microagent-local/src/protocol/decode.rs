@@ -5,7 +5,7 @@ use std::io;
 use bytes::Bytes;
 
 use super::{
-    ClientFrame, Failure, Hello, HubFrame, Requested, Settled,
+    ByHand, ClientFrame, Failure, Hello, HubFrame, Letter, Requested, Settled,
     encode::MAGIC,
     wire::{Fields, malformed},
 };
@@ -48,11 +48,11 @@ pub(super) fn hub_frame(frame: Bytes) -> io::Result<HubFrame> {
         },
         8 => HubFrame::Delivery {
             consumer: fields.u32()?,
-            message: fields.u64()?,
-            attempt: fields.u32()?,
-            crashes: fields.u32()?,
-            headers: fields.headers()?,
-            payload: fields.bytes()?,
+            letter: letter(&mut fields)?,
+        },
+        9 => HubFrame::Shown {
+            request: fields.u64()?,
+            letter: letter(&mut fields)?,
         },
         other => return Err(unknown("frame", other)),
     };
@@ -125,7 +125,44 @@ fn request(fields: &mut Fields) -> io::Result<Requested> {
         },
         10 => Requested::Goodbye,
         11 => Requested::Flush,
+        12 => Requested::Lease {
+            key: fields.text()?,
+            holder: fields.text()?,
+            ttl: fields.duration()?,
+        },
+        kind @ 13..=15 => Requested::ByHand(by_hand(kind, fields)?),
         other => return Err(unknown("request", other)),
+    })
+}
+
+fn by_hand(kind: u8, fields: &mut Fields) -> io::Result<ByHand> {
+    let name = fields.text()?;
+    Ok(match kind {
+        13 => ByHand::Peek {
+            queue: name,
+            skip: fields.u32()?,
+            limit: fields.u32()?,
+        },
+        14 => ByHand::Requeue {
+            from: name,
+            to: fields.text()?,
+            limit: fields.u32()?,
+        },
+        _ => ByHand::Purge {
+            queue: name,
+            limit: fields.u32()?,
+        },
+    })
+}
+
+fn letter(fields: &mut Fields) -> io::Result<Letter> {
+    Ok(Letter {
+        message: fields.u64()?,
+        attempt: fields.u32()?,
+        crashes: fields.u32()?,
+        first_failure: fields.instant()?,
+        headers: fields.headers()?,
+        payload: fields.bytes()?,
     })
 }
 

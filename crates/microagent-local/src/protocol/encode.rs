@@ -1,10 +1,12 @@
 //! Frames to bytes. The kinds are numbered here and in `decode`; a number is never used for something else.
 
+use std::time::Duration;
+
 use bytes::{BufMut, BytesMut};
 
 use super::{
-    ClientFrame, Failure, Hello, HubFrame, Requested, Settled,
-    wire::{put_bytes, put_duration, put_headers},
+    ByHand, ClientFrame, Failure, Hello, HubFrame, Letter, Requested, Settled,
+    wire::{put_bytes, put_duration, put_headers, put_instant},
 };
 
 /// What a greeting begins with, in both directions.
@@ -52,23 +54,26 @@ pub(super) fn hub_frame(out: &mut BytesMut, frame: &HubFrame) {
             out.put_u64_le(*count);
             put_duration(out, *lasted);
         }
-        HubFrame::Delivery {
-            consumer,
-            message,
-            attempt,
-            crashes,
-            headers,
-            payload,
-        } => {
+        HubFrame::Delivery { consumer, letter } => {
             out.put_u8(8);
             out.put_u32_le(*consumer);
-            out.put_u64_le(*message);
-            out.put_u32_le(*attempt);
-            out.put_u32_le(*crashes);
-            put_headers(out, headers);
-            put_bytes(out, payload);
+            put_letter(out, letter);
+        }
+        HubFrame::Shown { request, letter } => {
+            out.put_u8(9);
+            out.put_u64_le(*request);
+            put_letter(out, letter);
         }
     }
+}
+
+fn put_letter(out: &mut BytesMut, letter: &Letter) {
+    out.put_u64_le(letter.message);
+    out.put_u32_le(letter.attempt);
+    out.put_u32_le(letter.crashes);
+    put_instant(out, letter.first_failure);
+    put_headers(out, &letter.headers);
+    put_bytes(out, &letter.payload);
 }
 
 fn put_hello(out: &mut BytesMut, hello: &Hello) {
@@ -134,6 +139,8 @@ fn put_request(out: &mut BytesMut, request: &Requested) {
         }
         Requested::Length { queue } => put_named(out, 8, queue),
         Requested::Declare { queue } => put_named(out, 9, queue),
+        Requested::Lease { key, holder, ttl } => put_lease(out, key, holder, *ttl),
+        Requested::ByHand(by_hand) => put_by_hand(out, by_hand),
         Requested::Goodbye => out.put_u8(10),
         Requested::Flush => out.put_u8(11),
     }
@@ -147,6 +154,31 @@ fn put_named(out: &mut BytesMut, kind: u8, name: &str) {
 fn put_numbered(out: &mut BytesMut, kind: u8, number: u32) {
     out.put_u8(kind);
     out.put_u32_le(number);
+}
+
+fn put_lease(out: &mut BytesMut, key: &str, holder: &str, ttl: Duration) {
+    put_named(out, 12, key);
+    put_bytes(out, holder.as_bytes());
+    put_duration(out, ttl);
+}
+
+fn put_by_hand(out: &mut BytesMut, by_hand: &ByHand) {
+    match by_hand {
+        ByHand::Peek { queue, skip, limit } => {
+            put_named(out, 13, queue);
+            out.put_u32_le(*skip);
+            out.put_u32_le(*limit);
+        }
+        ByHand::Requeue { from, to, limit } => {
+            put_named(out, 14, from);
+            put_bytes(out, to.as_bytes());
+            out.put_u32_le(*limit);
+        }
+        ByHand::Purge { queue, limit } => {
+            put_named(out, 15, queue);
+            out.put_u32_le(*limit);
+        }
+    }
 }
 
 fn put_settlement(out: &mut BytesMut, settlement: &Settled) {

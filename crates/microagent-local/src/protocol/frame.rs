@@ -1,6 +1,6 @@
 //! The frames: everything that a client and the hub can say to each other.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
@@ -76,10 +76,28 @@ pub(crate) enum Requested {
     Declare {
         queue: Text,
     },
+    /// Answered with zero when the holder has the key now, else with the milliseconds for which another has it yet.
+    Lease {
+        key: Text,
+        holder: Text,
+        ttl: Duration,
+    },
+    ByHand(ByHand),
     /// Answered when everything that was asked for before is through, whatever became of it.
     Flush,
     /// The process leaves in peace. Everything unsettled goes back; answered as a flush.
     Goodbye,
+}
+
+/// What people do with waiting messages. The hub may do less at a time than it was asked to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ByHand {
+    /// Answered with a [`HubFrame::Shown`] for each of at most `limit` messages behind the first `skip`, and then done.
+    Peek { queue: Text, skip: u32, limit: u32 },
+    /// Answered with the number of those that were moved.
+    Requeue { from: Text, to: Text, limit: u32 },
+    /// Answered with the number of those that were removed.
+    Purge { queue: Text, limit: u32 },
 }
 
 /// A settlement on the wire.
@@ -119,11 +137,24 @@ pub(crate) enum HubFrame {
     },
     Delivery {
         consumer: LocalId,
-        message: MessageId,
-        attempt: u32,
-        crashes: u32,
-        headers: Headers,
-        payload: Bytes,
+        letter: Letter,
+    },
+    /// A waiting message that somebody wants to look at.
+    Shown {
+        request: RequestId,
+        letter: Letter,
     },
     Pong,
+}
+
+/// A message on its way to a client.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Letter {
+    pub(crate) message: MessageId,
+    pub(crate) attempt: u32,
+    pub(crate) crashes: u32,
+    /// When a handling of it failed first.
+    pub(crate) first_failure: Option<SystemTime>,
+    pub(crate) headers: Headers,
+    pub(crate) payload: Bytes,
 }

@@ -20,7 +20,7 @@ use std::time::Duration;
 pub(crate) use codec::{ClientCodec, HubCodec};
 pub(crate) use failure::Failure;
 pub(crate) use frame::{
-    ClientFrame, Hello, HubFrame, LocalId, RequestId, Requested, Settled, Token,
+    ByHand, ClientFrame, Hello, HubFrame, Letter, LocalId, RequestId, Requested, Settled, Token,
 };
 pub(crate) use send_buffer::SendBuffer;
 pub(crate) use text::Text;

@@ -1,6 +1,6 @@
 //! Frames survive the way there and back, and nothing that arrives does harm.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use microagent_core::ErrorKind;
@@ -8,8 +8,8 @@ use proptest::{collection::vec, option, prelude::*};
 use tokio_util::codec::{Decoder, Encoder};
 
 use super::{
-    ClientCodec, ClientFrame, Failure, Hello, HubCodec, HubFrame, MAX_FRAME, Requested, Settled,
-    Text, VERSION,
+    ByHand, ClientCodec, ClientFrame, Failure, Hello, HubCodec, HubFrame, Letter, MAX_FRAME,
+    Requested, Settled, Text, VERSION,
 };
 use crate::store::Headers;
 
@@ -71,8 +71,30 @@ fn request() -> impl Strategy<Value = Requested> {
         }),
         text().prop_map(|queue| Requested::Length { queue }),
         text().prop_map(|queue| Requested::Declare { queue }),
+        by_hand().prop_map(Requested::ByHand),
+        (text(), text(), delay()).prop_map(|(key, holder, ttl)| Requested::Lease {
+            key,
+            holder,
+            ttl
+        }),
         Just(Requested::Goodbye),
         Just(Requested::Flush),
+    ]
+}
+
+fn by_hand() -> impl Strategy<Value = ByHand> {
+    prop_oneof![
+        (text(), any::<(u32, u32)>()).prop_map(|(queue, (skip, limit))| ByHand::Peek {
+            queue,
+            skip,
+            limit
+        }),
+        (text(), text(), any::<u32>()).prop_map(|(from, to, limit)| ByHand::Requeue {
+            from,
+            to,
+            limit
+        }),
+        (text(), any::<u32>()).prop_map(|(queue, limit)| ByHand::Purge { queue, limit }),
     ]
 }
 
@@ -86,6 +108,20 @@ fn client_frame() -> impl Strategy<Value = ClientFrame> {
         Just(ClientFrame::Ping),
         (any::<u64>(), request()).prop_map(|(id, request)| ClientFrame::Request(id, request)),
     ]
+}
+
+fn letter() -> impl Strategy<Value = Letter> {
+    let state = any::<(u64, u32, u32)>();
+    (state, option::of(delay()), headers(), payload()).prop_map(
+        |((message, attempt, crashes), first, headers, payload)| Letter {
+            message,
+            attempt,
+            crashes,
+            first_failure: first.map(|since| SystemTime::UNIX_EPOCH + since),
+            headers,
+            payload,
+        },
+    )
 }
 
 fn hub_frame() -> impl Strategy<Value = HubFrame> {
@@ -106,16 +142,9 @@ fn hub_frame() -> impl Strategy<Value = HubFrame> {
             count,
             lasted
         }),
-        (any::<(u32, u64, u32, u32)>(), headers(), payload()).prop_map(
-            |((consumer, message, attempt, crashes), headers, payload)| HubFrame::Delivery {
-                consumer,
-                message,
-                attempt,
-                crashes,
-                headers,
-                payload
-            }
-        ),
+        (any::<u32>(), letter())
+            .prop_map(|(consumer, letter)| HubFrame::Delivery { consumer, letter }),
+        (any::<u64>(), letter()).prop_map(|(request, letter)| HubFrame::Shown { request, letter }),
     ]
 }
 

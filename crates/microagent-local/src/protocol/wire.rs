@@ -1,6 +1,9 @@
 //! Fields: numbers in little endian, and byte strings with their length in front.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    time::{Duration, SystemTime},
+};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
@@ -25,6 +28,12 @@ pub(super) fn put_headers(out: &mut BytesMut, headers: &Headers) {
 pub(super) fn put_duration(out: &mut BytesMut, duration: Duration) {
     let millis = duration.as_nanos().div_ceil(1_000_000);
     out.put_u64_le(u64::try_from(millis).unwrap_or(u64::MAX));
+}
+
+/// In milliseconds since the Unix epoch; zero is none.
+pub(super) fn put_instant(out: &mut BytesMut, instant: Option<SystemTime>) {
+    let since = instant.and_then(|instant| instant.duration_since(SystemTime::UNIX_EPOCH).ok());
+    put_duration(out, since.unwrap_or_default());
 }
 
 /// Takes fields off the front of a frame; every lack and every excess is an error.
@@ -76,6 +85,11 @@ impl Fields {
 
     pub(super) fn duration(&mut self) -> io::Result<Duration> {
         Ok(Duration::from_millis(self.u64()?))
+    }
+
+    pub(super) fn instant(&mut self) -> io::Result<Option<SystemTime>> {
+        let since = Some(self.duration()?).filter(|since| !since.is_zero());
+        Ok(since.and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since)))
     }
 
     pub(super) fn headers(&mut self) -> io::Result<Headers> {

@@ -3,13 +3,13 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::SystemTime,
 };
 
 use microagent_core::{Error, Result};
 
 use super::{
-    Body, Change, Headers, MessageId, Snapshot, Store, Stored, duplicate, grown, payload_size,
+    Body, Change, Leased, MessageId, Rewrite, Snapshot, Store, Stored, duplicate, payload_size,
+    rewritten,
 };
 
 /// Keeps messages in the memory of the process.
@@ -17,6 +17,7 @@ use super::{
 pub(crate) struct MemoryStore {
     queues: BTreeSet<Arc<str>>,
     messages: BTreeMap<MessageId, (Stored, Body)>,
+    leases: BTreeMap<String, Leased>,
     last_id: MessageId,
 }
 
@@ -25,6 +26,7 @@ pub(crate) struct MemoryStore {
 struct Undo {
     messages: Vec<(MessageId, Option<(Stored, Body)>)>,
     queues: Vec<Arc<str>>,
+    leases: Vec<(String, Option<Leased>)>,
     last_id: MessageId,
 }
 
@@ -33,6 +35,7 @@ impl Store for MemoryStore {
         Ok(Snapshot {
             queues: self.queues.iter().cloned().collect(),
             messages: self.messages.values().map(|(row, _)| row.clone()).collect(),
+            leases: self.leases.values().cloned().collect(),
             next_id: self.last_id + 1,
         })
     }
@@ -74,21 +77,32 @@ impl MemoryStore {
                     attempt: *attempt,
                     crashes: *crashes,
                     due: due.map(super::whole_millis),
+                    first_failure: None,
                     taken: false,
                     bytes: payload_size(body),
                 };
                 self.insert(row, body.clone(), undo)?;
             }
             Change::Remove { id } => self.remove(*id, undo),
-            Change::Delay { id, attempt, due } => self.delay(*id, *attempt, *due, undo),
+            Change::Delay {
+                id,
+                attempt,
+                due,
+                failed,
+            } => self.update(*id, undo, |row| {
+                row.attempt = *attempt;
+                row.due = Some(super::whole_millis(*due));
+                row.first_failure
+                    .get_or_insert(super::whole_millis(*failed));
+                row.taken = false;
+            }),
             Change::Move {
                 id,
                 to,
                 queue,
                 headers,
-                attempt,
             } => {
-                self.relocate((*id, *to), queue, headers, *attempt, undo)?;
+                self.relocate((*id, *to), queue, headers, undo)?;
             }
             Change::Suspect { id, crashes } => self.update(*id, undo, |row| {
                 row.crashes = *crashes;
@@ -97,8 +111,22 @@ impl MemoryStore {
             Change::Take { id } => self.update(*id, undo, |row| row.taken = true),
             Change::Untake { id } => self.update(*id, undo, |row| row.taken = false),
             Change::Declare { queue } => drop(self.declare(queue, undo)),
+            Change::Lease(leased) => self.lease(leased, undo),
+            Change::Release { key } => {
+                undo.leases.push((key.clone(), self.leases.remove(key)));
+            }
         }
         Ok(())
+    }
+
+    fn lease(&mut self, leased: &Leased, undo: &mut Undo) {
+        let leased = Leased {
+            until: super::whole_millis(leased.until),
+            ..leased.clone()
+        };
+        let key = leased.key.clone();
+        undo.leases
+            .push((key.clone(), self.leases.insert(key, leased)));
     }
 
     /// The one name that all messages of the queue share.
@@ -127,20 +155,11 @@ impl MemoryStore {
         }
     }
 
-    fn delay(&mut self, id: MessageId, attempt: u32, due: SystemTime, undo: &mut Undo) {
-        self.update(id, undo, |row| {
-            row.attempt = attempt;
-            row.due = Some(super::whole_millis(due));
-            row.taken = false;
-        });
-    }
-
     fn relocate(
         &mut self,
         (id, to): (MessageId, MessageId),
         queue: &Arc<str>,
-        headers: &Headers,
-        attempt: u32,
+        headers: &Rewrite,
         undo: &mut Undo,
     ) -> Result<()> {
         let Some((old, body)) = self.messages.get(&id).cloned() else {
@@ -149,13 +168,14 @@ impl MemoryStore {
         let row = Stored {
             id: to,
             queue: self.declare(queue, undo),
-            attempt,
+            attempt: 1,
             crashes: 0,
             due: None,
+            first_failure: None,
             taken: false,
             bytes: old.bytes,
         };
-        let headers = grown(body.headers, headers);
+        let headers = rewritten(body.headers, headers);
         self.insert(row, Body { headers, ..body }, undo)?;
         self.remove(id, undo);
         Ok(())
@@ -173,6 +193,12 @@ impl MemoryStore {
             match before {
                 Some(message) => self.messages.insert(id, message),
                 None => self.messages.remove(&id),
+            };
+        }
+        for (key, before) in undo.leases.into_iter().rev() {
+            match before {
+                Some(leased) => self.leases.insert(key, leased),
+                None => self.leases.remove(&key),
             };
         }
         for queue in undo.queues {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use microagent_core::{Error, ErrorKind, Result};
+use microagent_core::{Error, ErrorKind, Result, header};
 
 #[cfg(test)]
 mod memory;
@@ -38,6 +38,8 @@ pub(crate) struct Stored {
     pub(crate) crashes: u32,
     /// Not to be delivered before this; it may have passed.
     pub(crate) due: Option<SystemTime>,
+    /// When a handling of it failed first.
+    pub(crate) first_failure: Option<SystemTime>,
     /// It was in flight in the host's own process, and nothing has come of it.
     pub(crate) taken: bool,
     /// The size of the payload.
@@ -61,8 +63,27 @@ pub(crate) struct Snapshot {
     pub(crate) queues: Vec<Arc<str>>,
     /// Every message, sorted by id.
     pub(crate) messages: Vec<Stored>,
+    /// Every lease, those that have ended included, sorted by key.
+    pub(crate) leases: Vec<Leased>,
     /// Greater than every id that was ever stored, those that are gone included.
     pub(crate) next_id: MessageId,
+}
+
+/// A key, who has it, and until when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Leased {
+    pub(crate) key: String,
+    pub(crate) holder: String,
+    pub(crate) until: SystemTime,
+}
+
+/// What becomes of a message's headers when it moves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Rewrite {
+    /// They grow by these; one of the same name is replaced.
+    Add(Headers),
+    /// Those that tell of a dead letter go.
+    Revive,
 }
 
 /// One step from a state of the store to the next. A step on a message that is not stored changes nothing: its first
@@ -85,15 +106,16 @@ pub(crate) enum Change {
         id: MessageId,
         attempt: u32,
         due: SystemTime,
+        /// Kept where it failed for the first time.
+        failed: SystemTime,
     },
-    /// It changes to another queue, where it is the newest and therefore gets a new id. It waits there, not in flight, without
-    /// a delay or crashes. Its headers grow by these; one of the same name is replaced.
+    /// It changes to another queue, where it is the newest and therefore gets a new id. It waits there for its first attempt,
+    /// not in flight, without a delay, crashes or failures.
     Move {
         id: MessageId,
         to: MessageId,
         queue: Arc<str>,
-        headers: Headers,
-        attempt: u32,
+        headers: Rewrite,
     },
     /// Its consumer died; it is no longer in flight.
     Suspect { id: MessageId, crashes: u32 },
@@ -103,6 +125,10 @@ pub(crate) enum Change {
     Untake { id: MessageId },
     /// A queue exists, be it empty.
     Declare { queue: Arc<str> },
+    /// Somebody has a key, and nobody else.
+    Lease(Leased),
+    /// Nobody has the key.
+    Release { key: String },
 }
 
 /// Where the messages are kept.
@@ -127,10 +153,15 @@ pub(crate) trait Store: Send + 'static {
     fn bodies(&mut self, ids: &[MessageId]) -> Result<Vec<(MessageId, Body)>>;
 }
 
-/// A body's headers after a move added some.
-fn grown(mut headers: Headers, more: &Headers) -> Headers {
-    headers.retain(|(name, _)| !more.iter().any(|(newer, _)| newer == name));
-    headers.extend(more.iter().cloned());
+/// A body's headers after a move.
+fn rewritten(mut headers: Headers, how: &Rewrite) -> Headers {
+    match how {
+        Rewrite::Add(more) => {
+            headers.retain(|(name, _)| !more.iter().any(|(newer, _)| newer == name));
+            headers.extend(more.iter().cloned());
+        }
+        Rewrite::Revive => headers.retain(|(name, _)| !header::is_of_dead_letter(name)),
+    }
     headers
 }
 

@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use tempfile::TempDir;
 
-use super::{Body, Change, Headers, MemoryStore, MessageId, SqliteStore, Store};
+use super::{Body, Change, Headers, Leased, MemoryStore, MessageId, Rewrite, SqliteStore, Store};
 
 mod behaviour;
 mod crash;

@@ -23,8 +23,8 @@ async fn a_new_hub_goes_on_where_the_old_one_was() {
         peer.say(ClientFrame::Ping).await;
         match peer.next().await {
             HubFrame::Pong => peer.reader.get_ref(),
-            HubFrame::Delivery { payload, .. } => {
-                assert_eq!(payload, "late");
+            HubFrame::Delivery { letter, .. } => {
+                assert_eq!(letter.payload, "late");
                 return;
             }
             other => panic!("unexpected: {other:?}"),

@@ -8,7 +8,7 @@ use super::{
     failure::{Failure, Result},
     schema,
 };
-use crate::store::{Change, Headers, MessageId, grown, millis_of};
+use crate::store::{Change, Headers, MessageId, Rewrite, millis_of, rewritten};
 
 /// What is remembered of the file between two transactions.
 #[derive(Debug)]
@@ -87,22 +87,32 @@ impl Transaction<'_> {
                 self.arrived(*id, inserted)
             }
             Change::Remove { id } => self.remove(*id),
-            Change::Delay { id, attempt, due } => {
-                self.execute(schema::DELAY, (id.cast_signed(), attempt, millis_of(*due)))
+            Change::Delay {
+                id,
+                attempt,
+                due,
+                failed,
+            } => {
+                let (due, failed) = (millis_of(*due), millis_of(*failed));
+                self.execute(schema::DELAY, (id.cast_signed(), attempt, due, failed))
             }
             Change::Move {
                 id,
                 to,
                 queue,
                 headers,
-                attempt,
-            } => self.relocate((*id, *to), queue, headers, *attempt),
+            } => self.relocate((*id, *to), queue, headers),
             Change::Suspect { id, crashes } => {
                 self.execute(schema::SUSPECT, (id.cast_signed(), crashes))
             }
             Change::Take { id } => self.execute(schema::SET_TAKEN, (id.cast_signed(), true)),
             Change::Untake { id } => self.execute(schema::SET_TAKEN, (id.cast_signed(), false)),
             Change::Declare { queue } => self.declare(queue).map(drop),
+            Change::Lease(leased) => {
+                let until = millis_of(leased.until);
+                self.execute(schema::LEASE, (&leased.key, &leased.holder, until))
+            }
+            Change::Release { key } => self.execute(schema::RELEASE, [key]),
         }
     }
 
@@ -137,18 +147,16 @@ impl Transaction<'_> {
         &mut self,
         (id, to): (MessageId, MessageId),
         queue: &Arc<str>,
-        more: &Headers,
-        attempt: u32,
+        how: &Rewrite,
     ) -> Result<()> {
         let Some(old) = self.headers(id)? else {
             return Ok(());
         };
-        let headers = column(&grown(old, more));
+        let headers = column(&rewritten(old, how));
         let row = params![
             id.cast_signed(),
             to.cast_signed(),
             self.declare(queue)?,
-            attempt,
             headers
         ];
         let copied = self.connection.prepare_cached(schema::COPY)?.execute(row);

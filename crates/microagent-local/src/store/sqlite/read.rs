@@ -10,7 +10,7 @@ use super::{
     failure::{Failure, Result},
     schema,
 };
-use crate::store::{Body, MessageId, Snapshot, Stored, instant_at};
+use crate::store::{Body, Leased, MessageId, Snapshot, Stored, instant_at};
 
 pub(super) fn known(connection: &Connection) -> Result<Known> {
     let mut statement = connection.prepare_cached(schema::QUEUES)?;
@@ -41,8 +41,21 @@ pub(super) fn snapshot(connection: &Connection, known: &Known) -> Result<Snapsho
     Ok(Snapshot {
         queues,
         messages,
+        leases: leases(connection)?,
         next_id: known.last_id + 1,
     })
+}
+
+fn leases(connection: &Connection) -> Result<Vec<Leased>> {
+    let mut statement = connection.prepare_cached(schema::LEASES)?;
+    let leases = statement.query_map([], |row| {
+        Ok(Leased {
+            key: row.get(0)?,
+            holder: row.get(1)?,
+            until: instant_at(row.get(2)?),
+        })
+    })?;
+    Ok(leases.collect::<rusqlite::Result<_>>()?)
 }
 
 fn stored(row: &Row<'_>, names: &HashMap<i64, &Arc<str>>) -> Result<Stored> {
@@ -60,6 +73,7 @@ fn stored(row: &Row<'_>, names: &HashMap<i64, &Arc<str>>) -> Result<Stored> {
         due: row.get::<_, Option<i64>>(4)?.map(instant_at),
         taken: row.get(5)?,
         bytes: row.get(6)?,
+        first_failure: row.get::<_, Option<i64>>(7)?.map(instant_at),
     })
 }
 

@@ -24,10 +24,16 @@ CREATE TABLE message (
     attempt INTEGER NOT NULL,
     crashes INTEGER NOT NULL,
     due INTEGER,            -- milliseconds since 1970-01-01 UTC
+    first_failure INTEGER,  -- the same
     taken INTEGER NOT NULL, -- 1: in flight in the host's own process
     headers TEXT,           -- [[name, value], ...]
     payload BLOB NOT NULL
 ) STRICT;
+CREATE TABLE lease (
+    key TEXT PRIMARY KEY,
+    holder TEXT NOT NULL,
+    until INTEGER NOT NULL  -- milliseconds since 1970-01-01 UTC
+) STRICT, WITHOUT ROWID;
 CREATE TABLE arrival (
     last_id INTEGER NOT NULL -- the greatest id ever given, so that none is given twice
 ) STRICT;
@@ -58,8 +64,7 @@ pub(super) const RECYCLE_LOG: &str = "PRAGMA wal_checkpoint(RESTART)";
 
 pub(super) const QUEUES: &str = "SELECT id, name FROM queue ORDER BY name";
 pub(super) const LAST_ID: &str = "SELECT last_id FROM arrival";
-pub(super) const MESSAGES: &str =
-    "SELECT id, queue, attempt, crashes, due, taken, length(payload) FROM message ORDER BY id";
+pub(super) const MESSAGES: &str = "SELECT id, queue, attempt, crashes, due, taken, length(payload), first_failure FROM message ORDER BY id";
 pub(super) const BODY: &str = "SELECT headers, payload FROM message WHERE id = ?1";
 pub(super) const HEADERS: &str = "SELECT headers FROM message WHERE id = ?1";
 
@@ -70,11 +75,16 @@ pub(super) const INSERT: &str =
     VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7)";
 pub(super) const COPY: &str =
     "INSERT INTO message (id, queue, attempt, crashes, due, taken, headers, payload)
-    SELECT ?2, ?3, ?4, 0, NULL, 0, ?5, payload FROM message WHERE id = ?1";
+    SELECT ?2, ?3, 1, 0, NULL, 0, ?4, payload FROM message WHERE id = ?1";
 pub(super) const REMOVE: &str = "DELETE FROM message WHERE id = ?1";
-pub(super) const DELAY: &str = "UPDATE message SET attempt = ?2, due = ?3, taken = 0 WHERE id = ?1";
+pub(super) const DELAY: &str = "UPDATE message SET attempt = ?2, due = ?3, taken = 0,
+    first_failure = coalesce(first_failure, ?4) WHERE id = ?1";
 pub(super) const SUSPECT: &str = "UPDATE message SET crashes = ?2, taken = 0 WHERE id = ?1";
 pub(super) const SET_TAKEN: &str = "UPDATE message SET taken = ?2 WHERE id = ?1";
+pub(super) const LEASES: &str = "SELECT key, holder, until FROM lease ORDER BY key";
+pub(super) const LEASE: &str =
+    "INSERT OR REPLACE INTO lease (key, holder, until) VALUES (?1, ?2, ?3)";
+pub(super) const RELEASE: &str = "DELETE FROM lease WHERE key = ?1";
 
 /// Makes the connection ready for use: an empty file gets the tables, any other must be ours and not newer.
 pub(super) fn prepare(connection: &mut Connection) -> Result<()> {

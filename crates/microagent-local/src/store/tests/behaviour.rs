@@ -1,5 +1,7 @@
 //! One suite for both stores. Every check is made before and, where there is one, after the file was closed and opened again.
 
+use microagent_core::header;
+
 use super::*;
 use crate::store::{Snapshot, Stored};
 
@@ -87,6 +89,7 @@ fn a_message_keeps_everything_it_came_with() {
             attempt: 3,
             crashes: 2,
             due: Some(at(1000)),
+            first_failure: None,
             taken: false,
             bytes: 11,
         };
@@ -187,10 +190,19 @@ fn a_retry_waits_with_its_attempt_and_is_no_longer_in_flight() {
                 id: 1,
                 attempt: 2,
                 due: at(60),
+                failed: at(59),
             },
         ]);
         assert_eq!((row.attempt, row.due, row.taken), (2, Some(at(60)), false));
+        assert_eq!(row.first_failure, Some(at(59)));
         assert_eq!(bed.body(1), body("1"));
+        let row = bed.only(&[Change::Delay {
+            id: 1,
+            attempt: 3,
+            due: at(70),
+            failed: at(61),
+        }]);
+        assert_eq!(row.first_failure, Some(at(59)), "the first one stays");
     }
 }
 
@@ -204,6 +216,7 @@ fn a_delay_is_never_shortened_by_the_resolution_of_the_store() {
                 id: 1,
                 attempt: 2,
                 due,
+                failed: at(1),
             },
         ]);
         assert_eq!(row.due, Some(at(60) + Duration::from_millis(1)));
@@ -230,8 +243,7 @@ fn a_dead_letter_is_the_newest_of_its_queue_with_the_old_body_and_more_headers()
             id: 1,
             to: 3,
             queue: "q.dead".into(),
-            headers: headers(&[("why", "new")]),
-            attempt: 4,
+            headers: Rewrite::Add(headers(&[("why", "new")])),
         };
         let rows = bed.after(&[dead]).messages;
         let listed: Vec<_> = rows.iter().map(|row| (row.id, &*row.queue)).collect();
@@ -239,7 +251,7 @@ fn a_dead_letter_is_the_newest_of_its_queue_with_the_old_body_and_more_headers()
         let moved = &rows[1];
         assert_eq!(
             (moved.attempt, moved.crashes, moved.due, moved.taken),
-            (4, 0, None, false)
+            (1, 0, None, false)
         );
         let expected = Body {
             headers: headers(&[("trace", "t1"), ("why", "new")]),
@@ -247,6 +259,59 @@ fn a_dead_letter_is_the_newest_of_its_queue_with_the_old_body_and_more_headers()
         };
         assert_eq!(bed.body(3), expected);
         assert_eq!(bed.store().bodies(&[1]).unwrap(), []);
+    }
+}
+
+#[test]
+fn a_dead_letter_that_goes_back_to_work_forgets_its_death() {
+    for mut bed in Bed::both() {
+        let sent = Body {
+            headers: headers(&[("trace", "t1"), (header::DEAD_REASON, "failed")]),
+            ..body("1")
+        };
+        let dead = Change::Insert {
+            id: 1,
+            queue: "q.dead".into(),
+            body: sent,
+            due: None,
+            attempt: 1,
+            crashes: 0,
+        };
+        let back = Change::Move {
+            id: 1,
+            to: 2,
+            queue: "q".into(),
+            headers: Rewrite::Revive,
+        };
+        assert_eq!(&*bed.only(&[dead, back]).queue, "q");
+        assert_eq!(bed.body(2).headers, headers(&[("trace", "t1")]));
+    }
+}
+
+#[test]
+fn a_lease_is_kept_until_it_is_released_or_given_to_another() {
+    for mut bed in Bed::both() {
+        let leased = |holder: &str, until| Leased {
+            key: "nightly".into(),
+            holder: holder.into(),
+            until: at(until),
+        };
+        let after = bed.after(&[
+            Change::Lease(leased("one", 5)),
+            Change::Lease(leased("two", 9)),
+        ]);
+        assert_eq!(after.leases, [leased("two", 9)]);
+        let failing = [
+            Change::Release {
+                key: "nightly".into(),
+            },
+            insert(1, "q"),
+            insert(1, "q"),
+        ];
+        bed.store().commit(&failing).unwrap_err();
+        assert_eq!(bed.store().load().unwrap().leases, [leased("two", 9)]);
+        let key = "nightly".into();
+        assert_eq!(bed.after(&[Change::Release { key }]).leases, []);
     }
 }
 
@@ -273,6 +338,7 @@ fn a_step_on_a_message_that_is_gone_changes_nothing() {
                 id,
                 attempt: 2,
                 due: at(1),
+                failed: at(0),
             },
             Change::Suspect { id, crashes: 1 },
             Change::Take { id },
@@ -281,8 +347,7 @@ fn a_step_on_a_message_that_is_gone_changes_nothing() {
                 id,
                 to: 10,
                 queue: queue.into(),
-                headers: vec![],
-                attempt: 1,
+                headers: Rewrite::Revive,
             },
         ]);
         assert_eq!(
@@ -304,8 +369,7 @@ fn a_commit_that_fails_half_way_leaves_nothing_behind() {
                 id: 3,
                 to: 4,
                 queue: "newer".into(),
-                headers: vec![],
-                attempt: 1,
+                headers: Rewrite::Revive,
             },
             insert(2, "q"),
         ];

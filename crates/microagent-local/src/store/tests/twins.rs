@@ -15,15 +15,20 @@ fn change() -> impl Strategy<Value = Change> {
     let pairs = || prop::collection::vec(("[abc]", "\\PC{0,4}"), 0..3);
     let payload = || prop::collection::vec(any::<u8>(), 0..40).prop_map(Bytes::from);
     let body = (payload(), pairs()).prop_map(|(payload, headers)| Body { payload, headers });
+    let rewrite = prop_oneof![pairs().prop_map(Rewrite::Add), Just(Rewrite::Revive)];
     prop_oneof![
         4 => (id(), queue(), body, prop::option::of(due()), 1..5u32, 0..5u32).prop_map(
             |(id, queue, body, due, attempt, crashes)| Change::Insert { id, queue, body, due, attempt, crashes }
         ),
         2 => id().prop_map(|id| Change::Remove { id }),
-        1 => (id(), 1..9u32, due()).prop_map(|(id, attempt, due)| Change::Delay { id, attempt, due }),
-        1 => (id(), id(), queue(), pairs(), 1..9u32).prop_map(
-            |(id, to, queue, headers, attempt)| Change::Move { id, to, queue, headers, attempt }
+        1 => (id(), 1..9u32, due(), due())
+            .prop_map(|(id, attempt, due, failed)| Change::Delay { id, attempt, due, failed }),
+        1 => (id(), id(), queue(), rewrite).prop_map(
+            |(id, to, queue, headers)| Change::Move { id, to, queue, headers }
         ),
+        1 => ("[ab]", "[xy]", due())
+            .prop_map(|(key, holder, until)| Change::Lease(Leased { key, holder, until })),
+        1 => "[ab]".prop_map(|key| Change::Release { key }),
         1 => (id(), 0..9u32).prop_map(|(id, crashes)| Change::Suspect { id, crashes }),
         1 => id().prop_map(|id| Change::Take { id }),
         1 => id().prop_map(|id| Change::Untake { id }),

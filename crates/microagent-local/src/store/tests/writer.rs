@@ -156,8 +156,7 @@ async fn batches_are_carried_out_in_the_order_of_the_calls() {
         id: 2,
         to: 3,
         queue: "p".into(),
-        headers: vec![],
-        attempt: 1,
+        headers: Rewrite::Revive,
     };
     drop(busy.writer.commit(vec![moved]));
     drop(busy.writer.commit(vec![]));

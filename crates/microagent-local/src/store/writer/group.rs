@@ -3,7 +3,7 @@
 use microagent_core::Result;
 use tokio::sync::oneshot;
 
-use crate::store::{Change, Store};
+use crate::store::{Change, Rewrite, Store};
 
 /// How much one commit carries: enough to make the sync to the disk cheap, little enough that the first does not wait long
 /// for the last.
@@ -89,7 +89,10 @@ fn size(change: &Change) -> usize {
     };
     match change {
         Change::Insert { body, .. } => body.payload.len() + headers(&body.headers),
-        Change::Move { headers: more, .. } => headers(more),
+        Change::Move {
+            headers: Rewrite::Add(more),
+            ..
+        } => headers(more),
         _ => 0,
     }
 }

@@ -1,0 +1,92 @@
+//! Who has which key, until when; durable, because the replicas that compete for it outlive the hub.
+
+use std::time::{Duration, SystemTime};
+
+use foldhash::HashMap;
+use tokio::time::Instant;
+
+use super::{
+    confirm::After,
+    connections::{Asked, Connections},
+    load::remaining,
+    queues::Queues,
+};
+use crate::store::{Change, Leased};
+
+/// The longest lease, in the arithmetic of clocks.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// Somebody's claim on a key.
+#[derive(Clone, Debug)]
+pub(super) struct Held {
+    holder: String,
+    until: Instant,
+}
+
+/// All claims by their keys; those that have ended are removed when somebody asks for any.
+#[derive(Debug, Default)]
+pub(super) struct Leases(HashMap<String, Held>);
+
+impl Leases {
+    pub(super) fn load(&mut self, leases: Vec<Leased>) {
+        for Leased { key, holder, until } in leases {
+            // One that has ended is kept until it is removed from the store as well.
+            let until = remaining(until).unwrap_or_else(Instant::now);
+            self.0.insert(key, Held { holder, until });
+        }
+    }
+
+    /// A claim could not be written down.
+    pub(super) fn restore(&mut self, key: String, before: Option<Held>) {
+        match before {
+            Some(held) => self.0.insert(key, held),
+            None => self.0.remove(&key),
+        };
+    }
+
+    /// For how long another one has the key yet.
+    fn left(&self, key: &str, holder: &str, now: Instant) -> Option<Duration> {
+        let held = self.0.get(key).filter(|held| held.holder != holder)?;
+        Some(held.until.duration_since(now)).filter(|left| !left.is_zero())
+    }
+
+    fn take_ended(&mut self, now: Instant) -> Vec<String> {
+        let ended = self.0.extract_if(|_, held| held.until <= now);
+        ended.map(|(key, _)| key).collect()
+    }
+}
+
+impl Queues {
+    /// Gives a key to who asks, unless another one has it.
+    pub(super) fn lease(
+        &mut self,
+        asked: Asked,
+        key: &str,
+        holder: &str,
+        ttl: Duration,
+        connections: &Connections,
+    ) {
+        let now = Instant::now();
+        if let Some(left) = self.leases.left(key, holder, now) {
+            // Never zero, which would mean that it is granted.
+            let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+            connections.count(asked, millis.max(1));
+            return;
+        }
+        for key in self.leases.take_ended(now) {
+            self.settlements.change(Change::Release { key });
+        }
+        let (key, holder, ttl) = (key.to_owned(), holder.to_owned(), ttl.min(LONGEST));
+        let held = Held {
+            holder: holder.clone(),
+            until: now + ttl,
+        };
+        let before = self.leases.0.insert(key.clone(), held);
+        self.settlements.change(Change::Lease(Leased {
+            key: key.clone(),
+            holder,
+            until: SystemTime::now() + ttl,
+        }));
+        self.settlements.after(After::Leased { asked, key, before });
+    }
+}
