@@ -149,6 +149,58 @@ pub(crate) enum Queue {
         #[command(flatten)]
         broker: BrokerArgs,
     },
+    /// Show the messages that wait, the next one first; they stay where they are
+    Peek {
+        /// The queue
+        name: String,
+        #[command(flatten)]
+        look: Look,
+    },
+    /// Show the dead letters of a queue, each with the reason
+    Dead {
+        /// The queue
+        name: String,
+        /// The queue where the dead letters are, where it is another [default: NAME.dead]
+        #[arg(long, value_name = "QUEUE")]
+        from: Option<String>,
+        #[command(flatten)]
+        look: Look,
+    },
+    /// Move dead letters back to work, the oldest first, and print how many
+    Requeue {
+        /// The queue
+        name: String,
+        /// The queue where the dead letters are, where it is another [default: NAME.dead]
+        #[arg(long, value_name = "QUEUE")]
+        from: Option<String>,
+        /// At most so many [default: those that are there now]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+        limit: Option<u64>,
+        #[command(flatten)]
+        broker: BrokerArgs,
+    },
+    /// Remove the messages that wait, for ever, and print how many
+    Purge {
+        /// The queue; NAME.dead are the dead letters of NAME
+        name: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        broker: BrokerArgs,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Look {
+    /// At most so many
+    #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: u32,
+    /// One JSON object per line, with the whole message
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) broker: BrokerArgs,
 }
 
 #[derive(Debug, Args)]
@@ -287,6 +339,9 @@ mod tests {
             "signal send started --settings y --prefix z",
             "queue length",
             "queue send mailer --broker x --name y",
+            "queue peek mailer --broker x --limit 0",
+            "queue requeue mailer --broker x --limit -1",
+            "queue purge --broker x",
             "a.toml --log yaml",
         ];
         for line in lines {

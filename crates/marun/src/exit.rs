@@ -67,8 +67,7 @@ impl From<Error> for Failure {
             | ErrorKind::QueueNotFound
             | ErrorKind::InvalidName
             | ErrorKind::InvalidPayload
-            | ErrorKind::PayloadTooLarge
-            | ErrorKind::Unsupported => USAGE,
+            | ErrorKind::PayloadTooLarge => USAGE,
             _ => FAILED,
         };
         Self {
@@ -90,6 +89,7 @@ mod tests {
             (ErrorKind::SignalNotFound, 2),
             (ErrorKind::Refused, 1),
             (ErrorKind::Unavailable, 1),
+            (ErrorKind::Unsupported, 1),
         ];
         for (kind, code) in codes {
             let failure = Failure::from(Error::new(kind, "why"));

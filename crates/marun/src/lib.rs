@@ -29,10 +29,12 @@
 //! hub.rs          the hubs of `local:` that the group needs
 //! supervise/      the supervisor's side: group/ decides, mod.rs does, spawn, reap, output
 //! process/        a member's side: lifeline, assignment, agent | exec; the sentinel
+//! columns.rs      tables for people
 //! connect.rs      the one door to drivers and declarations
 //! ```
 
 mod cli;
+mod columns;
 mod command;
 mod connect;
 pub mod exit;

@@ -1,11 +1,12 @@
 //! The status table that stands below the log on a terminal: its lines. Where they go is `screen.rs`.
 
-use std::time::SystemTime;
+use std::{iter, time::SystemTime};
 
 use humantime::format_rfc3339_seconds;
 use rustix::process::Pid;
 
 use super::group::Status;
+use crate::columns::aligned;
 
 /// A member in the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,16 +52,13 @@ pub(super) fn render(rows: &[Row], size: Size, color: bool) -> Vec<String> {
         shown.truncate(room - 1);
     }
     let cells: Vec<_> = shown.iter().map(|row| cells(row)).collect();
-    let widths = widths(&cells);
-    let header = HEADER.map(str::to_owned);
-    let mut lines = vec![paint(
-        &line(&header, &widths, size.columns),
-        color.then_some(BOLD),
-    )];
-    for (row, cells) in shown.iter().zip(&cells) {
-        let text = line(cells, &widths, size.columns);
-        lines.push(paint(&text, color.then(|| color_of(row.status.stage))));
-    }
+    let aligned = aligned(HEADER, &cells);
+    let colors = shown.iter().map(|row| color_of(row.status.stage));
+    let mut lines: Vec<_> = aligned
+        .iter()
+        .zip(iter::once(BOLD).chain(colors))
+        .map(|(line, paint_in)| paint(&cut(line, size.columns), color.then_some(paint_in)))
+        .collect();
     if hidden > 0 {
         lines.push(cut(&format!("… and {hidden} more"), size.columns));
     }
@@ -81,24 +79,6 @@ fn cells(row: &Row) -> [String; 6] {
             .last_end
             .map_or_else(String::new, |end| end.to_string()),
     ]
-}
-
-fn widths(rows: &[[String; 6]]) -> [usize; 6] {
-    let mut widths = HEADER.map(str::len);
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    widths
-}
-
-fn line(cells: &[String; 6], widths: &[usize; 6], columns: usize) -> String {
-    let cells = cells.iter().zip(widths);
-    let cells: Vec<_> = cells
-        .map(|(cell, &width)| format!("{cell:<width$}"))
-        .collect();
-    cut(cells.join("  ").trim_end(), columns)
 }
 
 /// A line as wide as the terminal would wrap on some, and the table could not be erased by its height.

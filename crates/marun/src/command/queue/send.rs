@@ -1,35 +1,27 @@
-//! `queue send` and `length`: a broker by hand.
+//! `queue send`: one message, or one for each line of standard input.
 
 use std::cell::Cell;
 
 use futures_util::{StreamExt, stream};
-use microagent_core::{Broker, DEAD_LETTER_SUFFIX, Queue as QueueName, Result as CoreResult};
+use microagent_core::{Broker, Queue};
 use serde_json::value::RawValue;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines, Stdin};
 
-use super::{fields, print, run_to_end, say, source};
+use super::named;
 use crate::{
-    cli::{BrokerArgs, Queue},
+    cli::BrokerArgs,
+    command::{fields, say, source},
     exit::Failure,
 };
 
 /// How many messages from standard input may be on their way at a time.
 const UNDER_WAY: usize = 256;
 
-pub(crate) fn run(command: Queue) -> Result<(), Failure> {
-    run_to_end(async {
-        match command {
-            Queue::Send {
-                name,
-                fields,
-                broker,
-            } => match fields.as_slice() {
-                [dash] if dash == "-" => send_lines(&name, &broker).await,
-                fields => send_one(&name, fields, &broker).await,
-            },
-            Queue::Length { name, broker } => length(&name, &broker).await,
-        }
-    })
+pub(super) async fn send(name: &str, fields: &[String], args: &BrokerArgs) -> Result<(), Failure> {
+    match fields {
+        [dash] if dash == "-" => send_lines(name, args).await,
+        fields => send_one(name, fields, args).await,
+    }
 }
 
 async fn send_one(name: &str, fields: &[String], args: &BrokerArgs) -> Result<(), Failure> {
@@ -37,24 +29,6 @@ async fn send_one(name: &str, fields: &[String], args: &BrokerArgs) -> Result<()
     let broker = source::broker(args).await?;
     broker.send(named(&broker, name)?, &fields).await?;
     Ok(broker.close().await?)
-}
-
-async fn length(name: &str, args: &BrokerArgs) -> Result<(), Failure> {
-    let broker = source::broker(args).await?;
-    let length = broker.length(named(&broker, name)?).await?;
-    print(&length)?;
-    Ok(broker.close().await?)
-}
-
-/// A declared queue where there are declarations, or its dead letters; any other where there are none.
-fn named(broker: &Broker, name: &str) -> CoreResult<QueueName> {
-    if let Some(declarations) = broker.declarations() {
-        if let Some(declared) = declarations.queue(name) {
-            return Ok(declared.into());
-        }
-        broker.queue(name.strip_suffix(DEAD_LETTER_SUFFIX).unwrap_or(name))?;
-    }
-    QueueName::named(name)
 }
 
 /// Sends a message for each line. It ends at the first line that cannot be sent; those before it are sent.
@@ -70,7 +44,7 @@ async fn send_lines(name: &str, args: &BrokerArgs) -> Result<(), Failure> {
     sent
 }
 
-async fn send_all(broker: &Broker, queue: &QueueName, messages: Messages) -> Result<(), Failure> {
+async fn send_all(broker: &Broker, queue: &Queue, messages: Messages) -> Result<(), Failure> {
     let stopped = Cell::new(false);
     let messages = stream::unfold(Some(messages), async |messages| match stopped.get() {
         true => None,

@@ -1,0 +1,102 @@
+//! `queue peek` and `dead`: what a queue holds, without taking it.
+
+use std::io::{self, IsTerminal, Write};
+
+use microagent_core::{Broker, Message, Queue};
+use rustix::termios::tcgetwinsize;
+use serde::Serialize;
+
+use super::{
+    named,
+    row::{DeadLetter, Waiting},
+    with_dead,
+};
+use crate::{
+    cli::Look,
+    columns::aligned,
+    command::{say, source},
+    exit::Failure,
+};
+
+pub(super) async fn peek(name: &str, look: &Look) -> Result<(), Failure> {
+    let broker = source::broker(&look.broker).await?;
+    let queue = named(&broker, name)?;
+    show(&broker, &queue, look, Waiting::HEADER, Waiting::of).await?;
+    Ok(broker.close().await?)
+}
+
+pub(super) async fn dead(name: &str, from: Option<&str>, look: &Look) -> Result<(), Failure> {
+    let broker = source::broker(&look.broker).await?;
+    let (_, dead) = with_dead(&broker, name, from)?;
+    show(&broker, &dead, look, DeadLetter::HEADER, DeadLetter::of).await?;
+    Ok(broker.close().await?)
+}
+
+/// Prints what `read` finds in each message: as a line of JSON, or below the header.
+async fn show<'a, R, const N: usize>(
+    broker: &Broker,
+    queue: &Queue,
+    look: &Look,
+    header: [&str; N],
+    read: impl Fn(&Message) -> R,
+) -> Result<(), Failure>
+where
+    R: Serialize,
+    [String; N]: for<'r> From<&'r R>,
+{
+    let messages = broker.peek(queue, look.limit as usize).await?;
+    let rows: Vec<R> = messages.iter().map(read).collect();
+    let lines = match look.json {
+        true => rows.iter().map(to_json).collect::<Result<_, _>>()?,
+        false if rows.is_empty() => Vec::new(),
+        false => {
+            let cells: Vec<_> = rows.iter().map(<[String; N]>::from).collect();
+            fitting(aligned(header, &cells))
+        }
+    };
+    write_lines(&lines)?;
+    tell_of_the_rest(broker, queue, messages.len() as u64).await
+}
+
+fn to_json(row: &impl Serialize) -> Result<String, Failure> {
+    serde_json::to_string(row).map_err(|error| Failure::failed(error.to_string()))
+}
+
+/// On a terminal a line is a line; elsewhere whoever reads it decides.
+fn fitting(lines: Vec<String>) -> Vec<String> {
+    let size = tcgetwinsize(io::stdout()).ok();
+    let columns = size.map_or(0, |size| usize::from(size.ws_col));
+    if columns == 0 || !io::stdout().is_terminal() {
+        return lines;
+    }
+    let fit = |line: String| match line.chars().count() > columns {
+        true => line.chars().take(columns - 1).chain(['…']).collect(),
+        false => line,
+    };
+    lines.into_iter().map(fit).collect()
+}
+
+fn write_lines(lines: &[String]) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    for line in lines {
+        match writeln!(out, "{line}") {
+            Ok(()) => {}
+            // Whoever reads has seen enough, as `head` does.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+            Err(error) => return Err(Failure::failed(format!("standard output: {error}"))),
+        }
+    }
+    Ok(())
+}
+
+async fn tell_of_the_rest(broker: &Broker, queue: &Queue, shown: u64) -> Result<(), Failure> {
+    let there = broker.length(queue).await?;
+    if shown == 0 && there == 0 {
+        say(format!("`{queue}` is empty"));
+    } else if shown < there {
+        say(format!(
+            "{shown} of {there} messages of `{queue}`; --limit N shows more"
+        ));
+    }
+    Ok(())
+}

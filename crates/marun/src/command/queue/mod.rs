@@ -1,0 +1,73 @@
+//! `queue …`: a broker by hand. What a queue holds goes to standard output.
+
+mod look;
+mod row;
+mod send;
+mod tidy;
+
+use microagent_core::{Broker, DEAD_LETTER_SUFFIX, Error, ErrorKind, Queue as QueueName, Result};
+
+use super::{print, run_to_end, source};
+use crate::{
+    cli::{BrokerArgs, Queue},
+    exit::Failure,
+};
+
+pub(crate) fn run(command: Queue) -> std::result::Result<(), Failure> {
+    run_to_end(async {
+        match command {
+            Queue::Send {
+                name,
+                fields,
+                broker,
+            } => send::send(&name, &fields, &broker).await,
+            Queue::Length { name, broker } => length(&name, &broker).await,
+            Queue::Peek { name, look } => look::peek(&name, &look).await,
+            Queue::Dead { name, from, look } => look::dead(&name, from.as_deref(), &look).await,
+            Queue::Requeue {
+                name,
+                from,
+                limit,
+                broker,
+            } => tidy::requeue(&name, from.as_deref(), limit, &broker).await,
+            Queue::Purge { name, yes, broker } => tidy::purge(&name, yes, &broker).await,
+        }
+    })
+}
+
+async fn length(name: &str, args: &BrokerArgs) -> std::result::Result<(), Failure> {
+    let broker = source::broker(args).await?;
+    let length = broker.length(named(&broker, name)?).await?;
+    print(&length)?;
+    Ok(broker.close().await?)
+}
+
+/// A declared queue where there are declarations, or its dead letters; any other where there are none.
+fn named(broker: &Broker, name: &str) -> Result<QueueName> {
+    if let Some(declarations) = broker.declarations() {
+        if let Some(declared) = declarations.queue(name) {
+            return Ok(declared.into());
+        }
+        broker.queue(name.strip_suffix(DEAD_LETTER_SUFFIX).unwrap_or(name))?;
+    }
+    QueueName::named(name)
+}
+
+/// A queue that works, and the one where its dead letters are; `from` need not be declared.
+fn with_dead(broker: &Broker, name: &str, from: Option<&str>) -> Result<(QueueName, QueueName)> {
+    let refused = |text: String| Err(Error::new(ErrorKind::InvalidName, text));
+    if let Some(queue) = name.strip_suffix(DEAD_LETTER_SUFFIX) {
+        return refused(format!(
+            "`{name}` holds the dead letters of `{queue}`: name the queue itself, `{queue}`"
+        ));
+    }
+    if from == Some(name) {
+        return refused(format!("`{name}` is not where its own dead letters are"));
+    }
+    let queue = named(broker, name)?;
+    let dead = match from {
+        Some(from) => QueueName::named(from)?,
+        None => QueueName::named(queue.dead_letter())?,
+    };
+    Ok((queue, dead))
+}

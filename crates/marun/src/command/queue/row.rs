@@ -1,0 +1,299 @@
+//! A message as people and scripts read it.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write,
+    time::{Duration, UNIX_EPOCH},
+};
+
+use humantime::format_rfc3339_millis;
+use microagent_core::{Message, header};
+use serde::Serialize;
+use serde_json::{Value, value::RawValue};
+
+/// A message that waits.
+#[derive(Debug, Serialize)]
+pub(super) struct Waiting {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    attempt: u32,
+    #[serde(skip_serializing_if = "is_zero")]
+    crashes: u32,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    headers: BTreeMap<String, String>,
+    #[serde(flatten)]
+    body: Body,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature is serde's"
+)]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+impl Waiting {
+    pub(super) const HEADER: [&str; 3] = ["ID", "ATTEMPT", "MESSAGE"];
+
+    pub(super) fn of(message: &Message) -> Self {
+        Self {
+            id: message.id().map(str::to_owned),
+            attempt: message.attempt(),
+            crashes: message.crashes(),
+            headers: headers(message),
+            body: Body::of(message),
+        }
+    }
+}
+
+impl From<&Waiting> for [String; 3] {
+    fn from(row: &Waiting) -> Self {
+        [
+            cell(row.id.as_deref()),
+            row.attempt.to_string(),
+            row.body.cell(),
+        ]
+    }
+}
+
+/// A dead letter, with what its headers tell of its end.
+#[derive(Debug, Serialize)]
+pub(super) struct DeadLetter {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    /// Nothing says why where somebody else has put it there.
+    reason: Option<String>,
+    detail: Option<String>,
+    queue: Option<String>,
+    attempts: Option<u64>,
+    /// RFC 3339, UTC.
+    first_at: Option<String>,
+    at: Option<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    headers: BTreeMap<String, String>,
+    #[serde(flatten)]
+    body: Body,
+}
+
+/// More of an error's text than this has no room in a table.
+const DETAIL: usize = 60;
+
+impl DeadLetter {
+    pub(super) const HEADER: [&str; 5] = ["DIED (UTC)", "REASON", "ATTEMPTS", "DETAIL", "MESSAGE"];
+
+    pub(super) fn of(message: &Message) -> Self {
+        let said = |name| message.header(name).map(str::to_owned);
+        let at = |name| message.header(name).and_then(instant);
+        let attempts = message.header(header::DEAD_ATTEMPTS);
+        Self {
+            id: message.id().map(str::to_owned),
+            reason: said(header::DEAD_REASON),
+            detail: said(header::DEAD_DETAIL),
+            queue: said(header::DEAD_QUEUE),
+            attempts: attempts.and_then(|digits| digits.parse().ok()),
+            first_at: at(header::DEAD_FIRST_AT),
+            at: at(header::DEAD_AT),
+            headers: headers(message),
+            body: Body::of(message),
+        }
+    }
+}
+
+impl From<&DeadLetter> for [String; 5] {
+    fn from(row: &DeadLetter) -> Self {
+        let detail = cell(row.detail.as_deref());
+        let detail = match detail.chars().count() > DETAIL {
+            true => detail.chars().take(DETAIL - 1).chain(['…']).collect(),
+            false => detail,
+        };
+        // Of `2026-01-01T12:00:00.000Z` up to the seconds, as people read it.
+        let at = row.at.as_deref().and_then(|at| at.get(..19));
+        let attempts = row.attempts.map(|attempts| attempts.to_string());
+        [
+            cell(at.map(|at| at.replace('T', " ")).as_deref()),
+            cell(row.reason.as_deref()),
+            cell(attempts.as_deref()),
+            detail,
+            row.body.cell(),
+        ]
+    }
+}
+
+/// A body, in the first of these forms that says it without a loss.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Body {
+    /// JSON, as it is but for white space.
+    Payload(Box<RawValue>),
+    /// UTF-8 that is no JSON.
+    Text(String),
+    /// Two digits a byte.
+    Hex(String),
+}
+
+impl Body {
+    fn of(message: &Message) -> Self {
+        let bytes = message.payload();
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            return Self::Hex(hex(bytes));
+        };
+        match single_line(text) {
+            Ok(json) => Self::Payload(json),
+            Err(_) => Self::Text(text.to_owned()),
+        }
+    }
+
+    fn cell(&self) -> String {
+        match self {
+            Self::Payload(json) => printable(json.get()),
+            Self::Text(text) => printable(text),
+            Self::Hex(digits) => format!("0x{digits}"),
+        }
+    }
+}
+
+/// A newline is allowed in JSON, and not in a line of it.
+fn single_line(text: &str) -> serde_json::Result<Box<RawValue>> {
+    let json: Box<RawValue> = serde_json::from_str(text)?;
+    match json.get().contains(['\n', '\r']) {
+        true => serde_json::value::to_raw_value(&serde_json::from_str::<Value>(text)?),
+        false => Ok(json),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut digits = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        // Writing to a string does not fail.
+        let _ = write!(digits, "{byte:02x}");
+    }
+    digits
+}
+
+/// All but those that the row tells in columns of their own.
+fn headers(message: &Message) -> BTreeMap<String, String> {
+    message
+        .headers()
+        .filter(|(name, _)| !header::is_of_dead_letter(name))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+/// Milliseconds since the epoch, until the end of the calendar.
+fn instant(millis: &str) -> Option<String> {
+    let since = Duration::from_millis(millis.parse().ok()?);
+    let at = UNIX_EPOCH.checked_add(since)?;
+    let end = UNIX_EPOCH + Duration::from_secs(253_402_300_799);
+    (at < end).then(|| format_rfc3339_millis(at).to_string())
+}
+
+fn cell(text: Option<&str>) -> String {
+    text.map_or_else(|| "-".to_owned(), printable)
+}
+
+/// Nothing that a terminal would obey, and no second line.
+fn printable(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c.is_control() {
+            true => printable.extend(c.escape_default()),
+            false => printable.push(c),
+        }
+    }
+    printable
+}
+
+#[cfg(test)]
+mod tests {
+    use microagent_core::DeadReason;
+
+    use super::*;
+
+    fn json(row: &impl Serialize) -> String {
+        serde_json::to_string(row).unwrap()
+    }
+
+    fn body(bytes: &'static [u8]) -> (String, String) {
+        let body = Body::of(&Message::new("jobs", bytes));
+        (json(&body), body.cell())
+    }
+
+    #[test]
+    fn a_body_is_shown_without_a_loss_and_in_one_line() {
+        let cases: [(&[u8], &str, &str); 5] = [
+            (
+                br#"{"b": 1.0}"#,
+                r#"{"payload":{"b": 1.0}}"#,
+                r#"{"b": 1.0}"#,
+            ),
+            (b"[1,\r\n2]", r#"{"payload":[1,2]}"#, "[1,2]"),
+            (b"{\n", r#"{"text":"{\n"}"#, r"{\n"),
+            (b"\x1b[31m", r#"{"text":"\u001b[31m"}"#, r"\u{1b}[31m"),
+            (b"\xff\x00", r#"{"hex":"ff00"}"#, "0xff00"),
+        ];
+        for (bytes, line, cell) in cases {
+            assert_eq!(body(bytes), (line.to_owned(), cell.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_message_has_what_the_driver_knows() {
+        let message = Message::new("jobs", "{}");
+        assert_eq!(
+            json(&Waiting::of(&message)),
+            r#"{"attempt":1,"payload":{}}"#
+        );
+        let message = message.with_id("7").with_crashes(1).with_header("a", "b");
+        let row = Waiting::of(&message);
+        assert_eq!(
+            json(&row),
+            r#"{"id":"7","attempt":1,"crashes":1,"headers":{"a":"b"},"payload":{}}"#
+        );
+        assert_eq!(<[String; 3]>::from(&row), ["7", "1", "{}"]);
+    }
+
+    fn letter(detail: &str) -> DeadLetter {
+        let message = Message::new("jobs", "{}")
+            .with_attempt(4)
+            .with_header("trace", "t")
+            .with_first_failure(UNIX_EPOCH + Duration::from_millis(1));
+        let now = UNIX_EPOCH + Duration::from_secs(61);
+        let headers = header::of_dead_letter(&message, DeadReason::Failed, detail, now);
+        let dead = headers
+            .into_iter()
+            .fold(Message::new("jobs.dead", "{}"), |message, (name, value)| {
+                message.with_header(name, value)
+            });
+        DeadLetter::of(&dead)
+    }
+
+    #[test]
+    fn a_dead_letter_tells_why_and_when() {
+        let row = letter("smtp:\nno");
+        assert_eq!(
+            json(&row),
+            concat!(
+                r#"{"reason":"failed","detail":"smtp:\nno","queue":"jobs","attempts":4,"#,
+                r#""first_at":"1970-01-01T00:00:00.001Z","at":"1970-01-01T00:01:01.000Z","#,
+                r#""headers":{"trace":"t"},"payload":{}}"#
+            )
+        );
+        assert_eq!(
+            <[String; 5]>::from(&row),
+            ["1970-01-01 00:01:01", "failed", "4", r"smtp:\nno", "{}"]
+        );
+        let [_, _, _, detail, _] = <[String; 5]>::from(&letter(&"x".repeat(100)));
+        assert_eq!(detail.chars().count(), DETAIL);
+    }
+
+    #[test]
+    fn what_nobody_said_stays_open() {
+        let foreign = DeadLetter::of(&Message::new("jobs.dead", "x"));
+        assert_eq!(<[String; 5]>::from(&foreign), ["-", "-", "-", "-", "x"]);
+        assert!(json(&foreign).starts_with(r#"{"reason":null,"#));
+        for wrong in ["", "x", "-1", "18446744073709551615"] {
+            assert_eq!(instant(wrong), None);
+        }
+    }
+}
