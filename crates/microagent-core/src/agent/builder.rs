@@ -120,7 +120,7 @@ impl<A: MicroAgent> Agent<A> {
         self
     }
 
-    /// The zone whose clock cron tasks follow that name none [UTC].
+    /// The zone whose clock cron tasks follow that name none \[UTC\].
     pub fn zone(mut self, name: impl Into<String>) -> Self {
         self.setup.zone = Some(name.into());
         self

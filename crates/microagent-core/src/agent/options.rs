@@ -31,9 +31,9 @@ pub enum Overflow {
 pub struct ReceiverOptions {
     /// How long one run of the handler may take [60 s].
     pub timeout: Duration,
-    /// How many runs there may be at a time [256].
+    /// How many runs there may be at a time \[256\].
     pub concurrency: usize,
-    /// How many signals may wait for a run [1024].
+    /// How many signals may wait for a run \[1024\].
     pub buffer: usize,
     /// What happens to a signal beyond that.
     pub overflow: Overflow,
@@ -92,7 +92,7 @@ impl ReceiverOptions {
 pub struct ConsumerOptions {
     /// How long one run of the handler may take [60 s].
     pub timeout: Duration,
-    /// How many runs there may be at a time [16].
+    /// How many runs there may be at a time \[16\].
     pub concurrency: usize,
     /// How many messages may be out of the queue, running ones included [2 × concurrency].
     pub prefetch: Option<usize>,
@@ -105,7 +105,7 @@ pub struct ConsumerOptions {
     pub retry: RetryPolicy,
     /// Where a message goes that cannot be handled.
     pub dead_letter: DeadLetter,
-    /// After how many deaths of its consumers a message is parked [3].
+    /// After how many deaths of its consumers a message is parked \[3\].
     pub max_crashes: u32,
     /// Options of the driver, by name.
     pub native: BTreeMap<String, String>,

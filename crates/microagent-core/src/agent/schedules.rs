@@ -46,10 +46,10 @@ pub enum Doubt {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Once {
-    /// The replica that has the instant dies before its run has ended [skip]: nobody runs, or another does when the
+    /// The replica that has the instant dies before its run has ended \[skip\]: nobody runs, or another does when the
     /// first cannot run any more, which is a bit more than the timeout after its start.
     pub crashed: Doubt,
-    /// The broker cannot be asked [skip]: nobody runs, or every replica that cannot ask does.
+    /// The broker cannot be asked \[skip\]: nobody runs, or every replica that cannot ask does.
     pub unavailable: Doubt,
 }
 
