@@ -1,0 +1,238 @@
+//! What all the tests stand on: a server, drivers connected to it, and a look from outside.
+
+use std::{
+    collections::BTreeMap,
+    io::Write,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use microagent_core::{Broker, Bus, ErrorKind, Queue, QueueBroker, Result, Route, SendOptions};
+use microagent_redis::{RedisBroker, RedisBus, RedisOptions};
+use microagent_testing::RedisServer;
+use redis::{AsyncCommands, aio::MultiplexedConnection};
+use serde_json::{Value, json};
+
+pub(crate) const JOBS: Queue = Queue::new("jobs");
+pub(crate) const DEAD: Queue = Queue::new("jobs.dead");
+
+/// Short, so that the tests are: with the default of 10 s everything takes five times as long.
+pub(crate) const LEASE: Duration = Duration::from_secs(2);
+
+/// How long recovery may take: a lease and two sweeps, and as much again for a busy machine.
+pub(crate) const RECOVERY: Duration = Duration::from_secs(15);
+
+/// A server, and a look at it.
+pub(crate) struct Bench {
+    pub(crate) server: RedisServer,
+    pub(crate) look: MultiplexedConnection,
+}
+
+/// A bench with a server of its own; `None`, said aloud, when `SKIP_SERVICES` says so.
+pub(crate) async fn bench(test: &str) -> Option<Bench> {
+    bench_with(test, &[]).await
+}
+
+pub(crate) async fn bench_with(test: &str, arguments: &[&str]) -> Option<Bench> {
+    log();
+    match RedisServer::start_with(arguments).await {
+        Ok(server) => {
+            let look = look_at(&server).await;
+            Some(Bench { server, look })
+        }
+        Err(error) if error.kind() == ErrorKind::Unsupported => {
+            let line = format!("\nskipped: {test}: {error}\n");
+            drop(std::io::stderr().write_all(line.as_bytes()));
+            None
+        }
+        Err(error) => panic!("no server: {error}"),
+    }
+}
+
+async fn look_at(server: &RedisServer) -> MultiplexedConnection {
+    let client = redis::Client::open(server.dsn()).unwrap();
+    let config = redis::AsyncConnectionConfig::new().set_response_timeout(None);
+    let look = client.get_multiplexed_async_connection_with_config(&config);
+    look.await.expect("a connection to look with")
+}
+
+impl Bench {
+    pub(crate) fn options(&self) -> RedisOptions {
+        RedisOptions::parse(&self.server.dsn()).unwrap()
+    }
+
+    /// A broker with the short lease.
+    pub(crate) async fn driver(&self) -> RedisBroker {
+        let broker = RedisBroker::connect_with_lease(&self.options(), LEASE).await;
+        broker.expect("a broker")
+    }
+
+    pub(crate) async fn broker(&self) -> Broker {
+        Broker::new(Arc::new(self.driver().await))
+    }
+
+    pub(crate) async fn bus_driver(&self) -> RedisBus {
+        RedisBus::connect(&self.options()).await.expect("a bus")
+    }
+
+    pub(crate) async fn bus(&self) -> Bus {
+        Bus::new(Arc::new(self.bus_driver().await))
+    }
+
+    /// Kills the server, and starts it again after this long.
+    pub(crate) async fn outage(&mut self, lasts: Duration) {
+        self.server.kill();
+        tokio::time::sleep(lasts).await;
+        self.server.restart().await.expect("a server again");
+        self.look = look_at(&self.server).await;
+    }
+
+    pub(crate) async fn set(&mut self, setting: &str, value: &str) {
+        let mut set = redis::cmd("CONFIG");
+        let set = set.arg("SET").arg(setting).arg(value);
+        let () = set.query_async(&mut self.look).await.unwrap();
+    }
+
+    /// Puts these jobs into the queue as any producer does.
+    pub(crate) async fn push(&mut self, jobs: impl IntoIterator<Item = Value>) {
+        let jobs: Vec<String> = jobs.into_iter().map(|job| job.to_string()).collect();
+        for jobs in jobs.chunks(1000) {
+            let () = self.look.rpush("jobs", jobs).await.unwrap();
+        }
+    }
+
+    pub(crate) async fn length(&mut self, list: &str) -> usize {
+        self.look.llen(list).await.unwrap()
+    }
+
+    /// How often each job was handled to its end.
+    pub(crate) async fn handled(&mut self) -> BTreeMap<u64, u32> {
+        self.look.hgetall("handled").await.unwrap()
+    }
+
+    /// The jobs whose handling has begun, in this order.
+    pub(crate) async fn started(&mut self) -> Vec<u64> {
+        self.look.lrange("started", 0, -1).await.unwrap()
+    }
+
+    pub(crate) async fn wait_for_started(&mut self, jobs: usize) {
+        let mut look = self.look.clone();
+        until("jobs to be started", RECOVERY, async || {
+            look.llen::<_, usize>("started").await.unwrap() >= jobs
+        })
+        .await;
+    }
+
+    /// Waits until this many jobs were handled to their end.
+    pub(crate) async fn wait_for_handled(&mut self, jobs: usize, at_most: Duration) {
+        let mut look = self.look.clone();
+        until("jobs to be handled", at_most, async || {
+            look.hlen::<_, usize>("handled").await.unwrap() >= jobs
+        })
+        .await;
+    }
+
+    /// Nothing of the queue is left anywhere: not in it, not in flight, not aside.
+    pub(crate) async fn assert_nothing_is_left(&mut self) {
+        let mut look = self.look.clone();
+        until("the queue to be empty", RECOVERY, async || {
+            let mut keys: Vec<String> = look.keys("{jobs}:*").await.unwrap();
+            keys.retain(|key| !key.ends_with(":ids") && !key.ends_with(":leases"));
+            keys.is_empty() && look.llen::<_, usize>("jobs").await.unwrap() == 0
+        })
+        .await;
+    }
+
+    /// The headers of the only dead letter.
+    pub(crate) async fn dead_letter(&self) -> BTreeMap<String, String> {
+        use futures_util::StreamExt;
+        use microagent_core::ConsumeOptions;
+
+        let broker = self.driver().await;
+        let mut dead = broker
+            .consume(&DEAD, ConsumeOptions::default())
+            .await
+            .unwrap();
+        let letter = tokio::time::timeout(RECOVERY, dead.next()).await;
+        let letter = letter.expect("a dead letter").unwrap();
+        let headers = letter.message().headers();
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let headers = headers.collect();
+        letter.ack().await.unwrap();
+        headers
+    }
+}
+
+/// The log of a test is shown when it fails.
+pub(crate) fn log() {
+    let log = tracing_subscriber::fmt().with_test_writer();
+    // Another test of the process may have done it.
+    let _ = log.with_max_level(tracing::Level::INFO).try_init();
+}
+
+/// What is logged in a test of one thread.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// Records until the guard is dropped.
+    pub(crate) fn record(&self) -> tracing::subscriber::DefaultGuard {
+        let log = self.clone();
+        let log = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_writer(move || log.clone());
+        tracing::subscriber::set_default(log.finish())
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(line)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A job that is counted and does nothing else.
+pub(crate) fn job(n: u64) -> Value {
+    json!({ "n": n })
+}
+
+/// A job that takes this long.
+pub(crate) fn slow_job(n: u64, takes: Duration) -> Value {
+    json!({ "n": n, "ms": takes.as_millis() as u64 })
+}
+
+/// Asks until it is so.
+pub(crate) async fn until(what: &str, at_most: Duration, mut is: impl AsyncFnMut() -> bool) {
+    let start = Instant::now();
+    while !is().await {
+        assert!(start.elapsed() < at_most, "waited {at_most:?} for {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Ends with the value of a future that must be there in time.
+pub(crate) async fn within<T>(at_most: Duration, what: &str, event: impl Future<Output = T>) -> T {
+    let event = tokio::time::timeout(at_most, event).await;
+    event.unwrap_or_else(|_| panic!("{what}: not within {at_most:?}"))
+}
+
+/// Sends a job.
+pub(crate) async fn send(broker: &RedisBroker, job: Value) -> Result<()> {
+    let (to, options) = (Route::from(JOBS), SendOptions::default());
+    broker.send(&to, job.to_string().into(), options).await
+}
+
+pub(crate) fn kind_of<T>(result: Result<T>) -> ErrorKind {
+    match result {
+        Ok(_) => panic!("an error was to come"),
+        Err(error) => error.kind(),
+    }
+}

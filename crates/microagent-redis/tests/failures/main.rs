@@ -1,0 +1,17 @@
+//! The failure contract on Redis: one test for each numbered line of it, with the fault made for real on a real server.
+//!
+//! What needs a process that dies is done by [`worker`], which is this test program once more.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+
+mod bench;
+mod calls;
+mod outages;
+mod proxy;
+mod queues;
+mod signals;
+mod worker;

@@ -1,0 +1,369 @@
+//! Lines 11 to 16: what the broker makes of a server that goes, refuses, is full or is another.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use microagent_core::{ConsumeOptions, ErrorKind, QueueBroker, SignalBus};
+use microagent_redis::{RedisBroker, RedisBus, RedisOptions};
+use microagent_testing::RedisServer;
+use redis::AsyncCommands;
+use serde_json::json;
+
+use crate::{
+    bench::{JOBS, LEASE, Log, RECOVERY, bench, bench_with, job, kind_of, send, until, within},
+    proxy::Proxy,
+    worker::{Options, Worker},
+};
+
+const SOON: Duration = Duration::from_secs(5);
+
+/// 11. The server is killed and comes back: consuming again within 5 s, in the same process.
+#[tokio::test]
+async fn f11_consuming_goes_on_after_a_restart() {
+    let Some(mut bench) = bench("f11").await else {
+        return;
+    };
+    let broker = bench.driver().await;
+    let mut jobs = broker
+        .consume(&JOBS, ConsumeOptions::with_prefetch(4))
+        .await
+        .unwrap();
+    bench.push([job(0)]).await;
+    let held = within(RECOVERY, "a job", jobs.next()).await.unwrap();
+    bench.push([job(1)]).await;
+    let before = within(RECOVERY, "a job", jobs.next()).await.unwrap();
+
+    // Long enough for the pauses between the attempts to have grown to their longest.
+    bench.outage(Duration::from_secs(8)).await;
+    bench.push([job(2)]).await;
+    let after = within(SOON, "a job after the restart", jobs.next())
+        .await
+        .unwrap();
+    assert_eq!(&after.message().payload()[..], br#"{"n":2}"#);
+    for delivery in [held, before, after] {
+        delivery
+            .ack()
+            .await
+            .expect("what was taken before can be settled after");
+    }
+    bench.assert_nothing_is_left().await;
+}
+
+/// 11. What was confirmed before a `kill -9` of the server is there after it.
+#[tokio::test]
+async fn f11_no_confirmed_send_is_lost() {
+    let Some(mut bench) = bench("f11").await else {
+        return;
+    };
+    let broker = bench.broker().await;
+    let sending = tokio::spawn({
+        let broker = broker.clone();
+        async move {
+            let mut confirmed = Vec::new();
+            for n in 0_u64.. {
+                match broker.send(JOBS, &json!({"n": n})).await {
+                    Ok(()) => confirmed.push(n),
+                    Err(error) => {
+                        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+                        return confirmed;
+                    }
+                }
+            }
+            confirmed
+        }
+    });
+    let mut look = bench.look.clone();
+    until("a thousand to be sent", RECOVERY, async || {
+        look.llen::<_, usize>("jobs").await.unwrap() > 1000
+    })
+    .await;
+    bench.outage(Duration::from_secs(2)).await;
+    let confirmed = within(SOON, "an error for the sender", sending)
+        .await
+        .unwrap();
+    let there: Vec<String> = bench.look.lrange("jobs", 0, -1).await.unwrap();
+    for n in confirmed {
+        assert!(there.contains(&job(n).to_string()), "{n} was confirmed");
+    }
+    // And sending goes on.
+    broker.ready().await.unwrap();
+    broker.send(JOBS, &json!({"n": 0})).await.unwrap();
+}
+
+/// 12. The server is absent at the start: no error, not ready, and all of it works when it comes.
+#[tokio::test]
+async fn f12_a_server_that_is_absent_at_the_start_is_waited_for() {
+    let Some(bench) = bench("f12").await else {
+        return;
+    };
+    bench.server.kill();
+    let broker = bench.driver().await;
+    let bus = bench.bus_driver().await;
+    let ready = tokio::time::timeout(Duration::from_secs(1), broker.ready()).await;
+    assert!(ready.is_err(), "there is nobody to be ready for");
+    let sent = send(&broker, json!({}));
+    assert_eq!(kind_of(sent.await), ErrorKind::Unavailable);
+    let mut jobs = broker
+        .consume(&JOBS, ConsumeOptions::default())
+        .await
+        .unwrap();
+
+    let (subscribed, restarted) = tokio::join!(bus.subscribe("P:s:*"), bench.server.restart());
+    let (mut heard, ()) = (subscribed.unwrap(), restarted.unwrap());
+    within(SOON, "the broker", broker.ready()).await.unwrap();
+    bus.publish("P:s:a", "{}".into()).await.unwrap();
+    within(SOON, "the signal", heard.next()).await.unwrap();
+    let sent = send(&broker, json!({}));
+    sent.await.unwrap();
+    within(SOON, "the job", jobs.next())
+        .await
+        .unwrap()
+        .ack()
+        .await
+        .unwrap();
+}
+
+/// 12. What waiting does not heal is an error at once.
+#[tokio::test]
+async fn f12_bad_credentials_and_a_bad_database_are_errors_at_once() {
+    let Some(mut bench) = bench("f12").await else {
+        return;
+    };
+    bench.set("requirepass", "s3cret").await;
+    let address = bench.server.address();
+    let cases = [
+        (format!("redis://{address}/7"), ErrorKind::Refused),
+        (format!("redis://:wrong@{address}/7"), ErrorKind::Refused),
+        (
+            format!("redis://nobody:s3cret@{address}/7"),
+            ErrorKind::Refused,
+        ),
+        (
+            format!("redis://:s3cret@{address}/99"),
+            ErrorKind::Configuration,
+        ),
+    ];
+    for (dsn, kind) in cases {
+        let options = RedisOptions::parse(&dsn).unwrap();
+        let broker = within(SOON, "an error", RedisBroker::connect(&options))
+            .await
+            .unwrap_err();
+        let bus = within(SOON, "an error", RedisBus::connect(&options))
+            .await
+            .unwrap_err();
+        for error in [broker, bus] {
+            assert_eq!(error.kind(), kind, "{dsn}: {error}");
+            let text = format!("{error} {error:?}");
+            assert!(
+                !text.contains("s3cret") && !text.contains("wrong"),
+                "{text}"
+            );
+        }
+    }
+    let right = RedisOptions::parse(&format!("redis://:s3cret@{address}/7")).unwrap();
+    RedisBroker::connect(&right)
+        .await
+        .unwrap()
+        .ready()
+        .await
+        .unwrap();
+}
+
+/// 13. Memory is full and nothing may be evicted: sending fails, what waits can still be handled, and nothing is lost.
+#[tokio::test]
+async fn f13_a_full_memory_refuses_sends_and_loses_nothing() {
+    let Some(mut bench) = bench("f13").await else {
+        return;
+    };
+    bench.push((0..10).map(job)).await;
+    let broker = bench.driver().await;
+    let mut jobs = broker
+        .consume(&JOBS, ConsumeOptions::with_prefetch(3))
+        .await
+        .unwrap();
+    let mut next = async || within(RECOVERY, "a job", jobs.next()).await.unwrap();
+    let (acked, retried, buried) = (next().await, next().await, next().await);
+    bench.set("maxmemory", "1").await;
+
+    let sent = send(&broker, json!({})).await;
+    let error = sent.unwrap_err();
+    assert!(error.to_string().contains("OOM"), "{error}");
+    acked.ack().await.unwrap();
+    retried.retry(Duration::ZERO).await.unwrap();
+    buried.dead_letter("no").await.unwrap();
+    // Past the lease: its heartbeat is taken, or what it has in flight would be another's.
+    tokio::time::sleep(LEASE * 2).await;
+    let mut left = 0;
+    while left < 8 {
+        let job = next().await;
+        assert_eq!(job.message().crashes(), 0);
+        job.ack().await.unwrap();
+        left += 1;
+    }
+    assert_eq!(bench.length("jobs.dead").await, 1);
+    bench.set("maxmemory", "0").await;
+    bench.assert_nothing_is_left().await;
+}
+
+/// 13. A settlement that the server refuses leads to redelivery, not to loss.
+#[tokio::test]
+async fn f13_a_refused_settlement_leads_to_redelivery() {
+    let Some(mut bench) = bench("f13").await else {
+        return;
+    };
+    bench.push([job(0)]).await;
+    let () = bench.look.set("jobs.dead", "no list").await.unwrap();
+    let broker = bench.driver().await;
+    let mut jobs = broker
+        .consume(&JOBS, ConsumeOptions::with_prefetch(3))
+        .await
+        .unwrap();
+    let first = within(RECOVERY, "a job", jobs.next()).await.unwrap();
+    let error = first.dead_letter("no").await.unwrap_err();
+    assert!(error.to_string().contains("WRONGTYPE"), "{error}");
+    let again = within(RECOVERY, "the job again", jobs.next())
+        .await
+        .unwrap();
+    again.ack().await.unwrap();
+    bench.assert_nothing_is_left().await;
+}
+
+/// 13. A server that may evict queues is warned of at the start.
+#[tokio::test]
+async fn f13_an_evicting_server_is_warned_of() {
+    for (policy, warned) in [("allkeys-lru", true), ("noeviction", false)] {
+        let Some(bench) = bench_with("f13", &["--maxmemory-policy", policy]).await else {
+            return;
+        };
+        let log = Log::default();
+        let _recorded = log.record();
+        let broker = bench.driver().await;
+        broker.ready().await.unwrap();
+        if warned {
+            until("the warning", SOON, async || {
+                log.text().contains("maxmemory-policy noeviction")
+            })
+            .await;
+        } else {
+            // The look was sent before this.
+            broker.length(&JOBS).await.unwrap();
+            assert!(!log.text().contains("evict"), "{}", log.text());
+        }
+    }
+}
+
+/// 14. The server becomes a replica, and the address leads to another: consuming and sending go on there.
+#[tokio::test]
+async fn f14_a_fail_over_leaves_no_consumer_stuck() {
+    let Some(mut bench) = bench("f14").await else {
+        return;
+    };
+    let next = RedisServer::start().await.unwrap();
+    let proxy = Proxy::to(bench.server.address()).await;
+    let options = RedisOptions::parse(&proxy.dsn()).unwrap();
+    let broker = RedisBroker::connect_with_lease(&options, LEASE)
+        .await
+        .unwrap();
+    let mut jobs = broker
+        .consume(&JOBS, ConsumeOptions::with_prefetch(3))
+        .await
+        .unwrap();
+    bench.push([job(0)]).await;
+    within(RECOVERY, "a job", jobs.next())
+        .await
+        .unwrap()
+        .ack()
+        .await
+        .unwrap();
+
+    proxy.lead_to(next.address());
+    let port = next.address().split(':').next_back().unwrap().to_owned();
+    bench
+        .server
+        .command(&["REPLICAOF", "127.0.0.1", &port])
+        .await
+        .unwrap();
+    until("sending to the new primary", 2 * SOON, async || {
+        let sent = send(&broker, job(1));
+        sent.await.is_ok()
+    })
+    .await;
+    let job = within(2 * SOON, "the job of the new primary", jobs.next())
+        .await
+        .unwrap();
+    job.ack().await.unwrap();
+}
+
+/// 15. A backlog of a million: at most `prefetch` are out of the list, and the memory of the process is flat.
+#[tokio::test]
+async fn f15_a_million_that_wait_take_no_memory() {
+    const BACKLOG: usize = 1_000_000;
+    let Some(mut bench) = bench("f15").await else {
+        return;
+    };
+    let fill = "for n = 1, ARGV[1] do redis.call('RPUSH', KEYS[1], '{\"n\":' .. n .. ',\"ms\":60000}') end";
+    let fill = redis::Script::new(fill);
+    let () = fill
+        .key("jobs")
+        .arg(BACKLOG)
+        .invoke_async(&mut bench.look)
+        .await
+        .unwrap();
+    let options = Options {
+        concurrency: 8,
+        prefetch: 16,
+        ..Options::default()
+    };
+    let worker = Worker::start(&bench, options);
+    bench.wait_for_started(8).await;
+    let mut look = bench.look.clone();
+    until("the rest of the prefetch", RECOVERY, async || {
+        look.llen::<_, usize>("jobs").await.unwrap() == BACKLOG - 16
+    })
+    .await;
+    tokio::time::sleep(2 * LEASE).await;
+    assert_eq!(bench.length("jobs").await, BACKLOG - 16);
+    assert_eq!(bench.started().await.len(), 8);
+    let status = std::fs::read_to_string(format!("/proc/{}/status", worker.id())).unwrap();
+    let rss = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .unwrap();
+    let rss: usize = rss.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(rss < 64 * 1024, "{rss} kB");
+}
+
+/// 16. A peer that knows lists and nothing else. With the real Python package: `tests/interop`.
+#[tokio::test]
+async fn f16_a_list_is_all_that_a_peer_must_know() {
+    let Some(mut bench) = bench("f16").await else {
+        return;
+    };
+    let broker = bench.broker().await;
+    broker
+        .send(JOBS, &json!({"text": "Comment"}))
+        .await
+        .unwrap();
+    let popped: Option<(String, String)> = bench.look.blpop("jobs", 1.0).await.unwrap();
+    assert_eq!(
+        popped,
+        Some(("jobs".to_owned(), r#"{"text":"Comment"}"#.to_owned()))
+    );
+
+    let () = bench
+        .look
+        .rpush("jobs", r#"{"text": "\u00e9"}"#)
+        .await
+        .unwrap();
+    let driver = bench.driver().await;
+    let mut jobs = driver
+        .consume(&JOBS, ConsumeOptions::default())
+        .await
+        .unwrap();
+    let job = within(RECOVERY, "the peer's message", jobs.next())
+        .await
+        .unwrap();
+    assert_eq!(&job.message().payload()[..], br#"{"text": "\u00e9"}"#);
+    job.ack().await.unwrap();
+    bench.assert_nothing_is_left().await;
+}

@@ -1,0 +1,169 @@
+//! A process that handles jobs, and can be killed: this test program, asked to be one.
+
+use std::{
+    env,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::Arc,
+    time::Duration,
+};
+
+use microagent_core::{
+    Agent, Blueprint, Broker, ConsumerOptions, Context, Error, Fields, Handling, MicroAgent,
+    Result, Taken,
+};
+use microagent_redis::{RedisBroker, RedisOptions};
+use redis::{AsyncCommands, aio::MultiplexedConnection};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::bench::{Bench, JOBS, LEASE};
+
+const DSN: &str = "MICROAGENT_TEST_WORKER_DSN";
+const OPTIONS: &str = "MICROAGENT_TEST_WORKER_OPTIONS";
+
+/// A running worker; it is killed when this is dropped.
+pub(crate) struct Worker(Child);
+
+/// How a worker works.
+#[derive(Clone, Copy)]
+pub(crate) struct Options {
+    pub(crate) lease: Duration,
+    pub(crate) concurrency: usize,
+    pub(crate) prefetch: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            lease: LEASE,
+            concurrency: 8,
+            prefetch: 8,
+        }
+    }
+}
+
+impl Worker {
+    pub(crate) fn start(bench: &Bench, options: Options) -> Self {
+        let Options {
+            lease,
+            concurrency,
+            prefetch,
+        } = options;
+        let child = Command::new(env::current_exe().unwrap())
+            .args(["--exact", "worker::process", "--ignored", "--nocapture"])
+            .env(DSN, bench.server.dsn())
+            .env(
+                OPTIONS,
+                format!("{} {concurrency} {prefetch}", lease.as_millis()),
+            )
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn();
+        Self(child.unwrap())
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// `kill -9`.
+    pub(crate) fn kill(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.0.id()).unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn ended(mut self) -> ExitStatus {
+        let waiting = tokio::task::spawn_blocking(move || self.0.wait());
+        waiting.await.unwrap().unwrap()
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Not a test: what the process of a [`Worker`] does.
+#[test]
+#[ignore = "it is the process that the tests start"]
+fn process() {
+    let Ok(dsn) = env::var(DSN) else { return };
+    crate::bench::log();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(work(&dsn)).unwrap();
+}
+
+async fn work(dsn: &str) -> Result<()> {
+    let options = env::var(OPTIONS).unwrap();
+    let mut options = options.split(' ').map(|number| number.parse().unwrap());
+    let lease = Duration::from_millis(options.next().unwrap());
+    let (concurrency, prefetch) = (options.next().unwrap(), options.next().unwrap());
+    CONSUMER
+        .set((concurrency as usize, prefetch as usize))
+        .unwrap();
+
+    let driver = RedisBroker::connect_with_lease(&RedisOptions::parse(dsn)?, lease).await?;
+    let broker = Broker::new(Arc::new(driver));
+    let mut stop = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    let jobber = Jobber::connect(dsn).await;
+    let agent = Agent::new(jobber).broker(broker.clone()).start().await?;
+    stop.recv().await;
+    agent.stop().await?;
+    broker.close().await
+}
+
+static CONSUMER: std::sync::OnceLock<(usize, usize)> = std::sync::OnceLock::new();
+
+/// The agent: a job says what to do.
+pub(crate) struct Jobber(MultiplexedConnection);
+
+impl Jobber {
+    pub(crate) async fn connect(dsn: &str) -> Self {
+        let client = redis::Client::open(dsn).unwrap();
+        Self(client.get_multiplexed_async_connection().await.unwrap())
+    }
+}
+
+impl MicroAgent for Jobber {
+    const NAME: &'static str = "Jobber";
+
+    fn blueprint() -> Blueprint<Self> {
+        let (concurrency, prefetch) = CONSUMER.get().copied().unwrap_or((8, 8));
+        let options = ConsumerOptions::default()
+            .concurrency(concurrency)
+            .prefetch(prefetch)
+            .timeout(Duration::from_secs(600));
+        Blueprint::new().consumer("handle", JOBS, options, handle)
+    }
+
+    async fn create(_cx: &Context) -> Result<Self> {
+        Err(Error::from("a jobber is made with a connection"))
+    }
+}
+
+fn handle(jobber: &Arc<Jobber>, taken: &mut Taken<'_>) -> Handling<()> {
+    let job = Fields::of(taken.message.payload())?;
+    let (n, takes): (u64, Option<u64>) = (job.get("n")?, job.get_optional("ms")?);
+    let (aborts, fails): (Option<bool>, Option<bool>) =
+        (job.get_optional("aborts")?, job.get_optional("fails")?);
+    let (attempt, mut redis) = (taken.message.attempt(), jobber.0.clone());
+    Ok(Box::pin(async move {
+        let failed = |error: redis::RedisError| Error::from(error.to_string());
+        let () = redis.rpush("started", n).await.map_err(failed)?;
+        if aborts == Some(true) {
+            std::process::abort();
+        }
+        if fails == Some(true) && attempt == 1 {
+            return Err(Error::from("it fails the first time"));
+        }
+        tokio::time::sleep(Duration::from_millis(takes.unwrap_or(1))).await;
+        redis.hincr("handled", n, 1).await.map_err(failed)
+    }))
+}
