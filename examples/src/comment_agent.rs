@@ -17,7 +17,7 @@ pub struct CommentAgent {
 impl CommentAgent {
     #[on(pre_start)]
     async fn setup(&mut self, cx: &Context) {
-        info!("Run ...\n {:#}", cx.info());
+        info!("Run ... {}", cx.info());
         self.comments.clear();
     }
 

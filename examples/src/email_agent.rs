@@ -12,7 +12,7 @@ pub struct EmailAgent;
 impl EmailAgent {
     #[on(pre_start)]
     async fn setup(&self, cx: &Context) {
-        info!("Run ...\n {:#}", cx.info());
+        info!("Run ... {}", cx.info());
     }
 
     #[consumer(queues::MAILER)]

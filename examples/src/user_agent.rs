@@ -12,7 +12,7 @@ pub struct UserAgent;
 impl UserAgent {
     #[on(pre_start)]
     fn setup(&self, cx: &Context) {
-        info!("Run ...\n {:#}", cx.info());
+        info!("Run ... {}", cx.info());
     }
 
     #[cron("* * * * *", timeout = 5)]
