@@ -61,6 +61,12 @@
 //! # Ok::<(), Error>(()) }).unwrap();
 //! ```
 //!
+//! # Testing a group
+//!
+//! A [`Simulation`] runs a whole [`Group`] in one test, in virtual time: agents that find each other over bus and broker, and [`Faults`]
+//! that a seed decides: crashes and restarts, messages that come twice, late or in another order, clocks that differ. A
+//! failure names its seed, and the seed replays it.
+//!
 //! # Testing a driver
 //!
 //! A driver joins the suites with a file in its `tests/`: an implementation of [`BusServer`] or [`BrokerServer`], which start
@@ -81,6 +87,7 @@ mod clock;
 mod mock;
 #[cfg(feature = "servers")]
 mod server;
+mod simulation;
 #[doc(hidden)]
 pub mod suite;
 
@@ -90,3 +97,4 @@ pub use clock::VirtualClock;
 pub use mock::{BrokerMock, BusMock, Pushed, SentMessage, SentSignal, SettledMessage};
 #[cfg(feature = "servers")]
 pub use server::RedisServer;
+pub use simulation::{Faults, Group, Simulation};

@@ -1,0 +1,183 @@
+//! The connections of one member: `memory://`, with faults on the way.
+
+use std::{fmt, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{
+    FutureExt,
+    stream::{BoxStream, StreamExt},
+};
+use microagent_core::{
+    BusEvent, Caps, ConsumeOptions, Delivery, Error, ErrorKind, Lease, MemoryBroker, MemoryBus,
+    MemoryOptions, Message, Queue, QueueBroker, Receivers, Result, Route, SendOptions, Settle,
+    Settled, Settlement, SignalBus,
+};
+
+use super::{disturbed::Disturbed, world::Shared};
+
+/// A member's connection to the bus.
+#[derive(Debug)]
+pub(super) struct WildBus {
+    world: Shared,
+    inner: MemoryBus,
+}
+
+impl WildBus {
+    pub(super) fn open(world: &Shared, server: &MemoryOptions) -> Self {
+        Self {
+            world: Shared::clone(world),
+            inner: MemoryBus::open(server),
+        }
+    }
+
+    /// Ends it as the end of its process would.
+    pub(super) fn crash(&self) {
+        // The driver in memory waits for nothing.
+        let closed = self.inner.close().now_or_never();
+        debug_assert!(matches!(closed, Some(Ok(()))), "{closed:?}");
+    }
+}
+
+#[async_trait]
+impl SignalBus for WildBus {
+    async fn publish(&self, channel: &str, payload: Bytes) -> Result<Receivers> {
+        self.inner.publish(channel, payload).await
+    }
+
+    async fn subscribe(&self, pattern: &str) -> Result<BoxStream<'static, BusEvent>> {
+        let events = self.inner.subscribe(pattern).await?;
+        Ok(Disturbed::new(&self.world, events).boxed())
+    }
+
+    async fn ready(&self) -> Result<()> {
+        self.inner.ready().await
+    }
+
+    fn address(&self) -> String {
+        self.inner.address()
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.inner.close().await
+    }
+}
+
+/// A member's connection to the broker.
+#[derive(Debug)]
+pub(super) struct WildBroker {
+    world: Shared,
+    inner: MemoryBroker,
+}
+
+impl WildBroker {
+    pub(super) fn open(world: &Shared, server: &MemoryOptions) -> Self {
+        Self {
+            world: Shared::clone(world),
+            inner: MemoryBroker::open(server),
+        }
+    }
+
+    /// Ends it as the end of its process would.
+    pub(super) fn crash(&self) {
+        self.inner.crash();
+    }
+}
+
+#[async_trait]
+impl QueueBroker for WildBroker {
+    async fn send(&self, to: &Route, payload: Bytes, options: SendOptions) -> Result<()> {
+        self.inner.send(to, payload, options).await
+    }
+
+    async fn consume(
+        &self,
+        queue: &Queue,
+        options: ConsumeOptions,
+    ) -> Result<BoxStream<'static, Delivery>> {
+        let deliveries = self.inner.consume(queue, options).await?;
+        let world = Shared::clone(&self.world);
+        let deliveries = Disturbed::new(&self.world, deliveries);
+        Ok(deliveries
+            .map(move |delivery| given(&world, delivery))
+            .boxed())
+    }
+
+    async fn length(&self, queue: &Queue) -> Result<u64> {
+        self.inner.length(queue).await
+    }
+
+    async fn declare(&self, queue: &Queue) -> Result<()> {
+        self.inner.declare(queue).await
+    }
+
+    async fn peek(&self, queue: &Queue, limit: usize) -> Result<Vec<Message>> {
+        self.inner.peek(queue, limit).await
+    }
+
+    async fn requeue(&self, from: &Queue, to: &Queue, limit: u64) -> Result<u64> {
+        self.inner.requeue(from, to, limit).await
+    }
+
+    async fn purge(&self, queue: &Queue) -> Result<u64> {
+        self.inner.purge(queue).await
+    }
+
+    async fn lease(&self, key: &str, holder: &str, ttl: Duration) -> Result<Lease> {
+        self.inner.lease(key, holder, ttl).await
+    }
+
+    fn caps(&self) -> Caps {
+        self.inner.caps()
+    }
+
+    async fn ready(&self) -> Result<()> {
+        self.inner.ready().await
+    }
+
+    fn address(&self) -> String {
+        self.inner.address()
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.inner.close().await
+    }
+}
+
+fn given(world: &Shared, delivery: Delivery) -> Delivery {
+    let message = delivery.message().clone();
+    let settler = Settler {
+        world: Shared::clone(world),
+        inner: delivery,
+    };
+    Delivery::new(message, Box::new(settler))
+}
+
+/// Settles a delivery, unless its acknowledgement gets lost.
+struct Settler {
+    world: Shared,
+    inner: Delivery,
+}
+
+impl Settle for Settler {
+    fn settle(self: Box<Self>, message: &Message, settlement: Settlement) -> Settled {
+        if settlement != Settlement::Ack || !self.world.happens(|faults| faults.duplicate) {
+            return self.inner.settle(settlement);
+        }
+        self.world.note(format_args!(
+            "an acknowledgement of `{}` is lost",
+            message.queue()
+        ));
+        drop(self.inner.settle(Settlement::Return));
+        let text = "the connection ended before the settlement was confirmed";
+        Settled::done(Err(Error::new(ErrorKind::Unavailable, text)))
+    }
+}
+
+impl fmt::Debug for Settler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settler")
+            .field("inner", &self.inner)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,264 @@
+//! The group in a simulation, as the test sees it.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
+};
+
+use microagent_core::{
+    Agent, Broker, Bus, Error, ErrorKind, MemoryBroker, MemoryBus, MicroAgent, Result,
+};
+use serde_json::Value;
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep},
+};
+
+use super::{
+    member::{Deployment, Living, Member},
+    world::{Shared, World},
+};
+use crate::VirtualClock;
+
+/// How often a condition is looked at that no event tells.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// Agents on one bus and one broker, each as if in a process of its own. Clones are one group.
+#[derive(Clone)]
+pub struct Group(Arc<Parts>);
+
+struct Parts {
+    world: Shared,
+    deployment: Deployment,
+    bus: Bus,
+    broker: Broker,
+    members: Mutex<Vec<Member>>,
+    /// How many members are killed and not back.
+    away: watch::Sender<usize>,
+    /// Why a member did not come back.
+    failure: watch::Sender<Option<String>>,
+}
+
+impl Group {
+    pub(super) fn new(world: &Shared, deployment: &Deployment) -> Result<Self> {
+        let (bus, broker) = (
+            MemoryBus::open(&deployment.server),
+            MemoryBroker::open(&deployment.server),
+        );
+        let parts = Arc::new(Parts {
+            world: Shared::clone(world),
+            deployment: deployment.clone(),
+            bus: Bus::with_options(Arc::new(bus), deployment.bus.clone())?,
+            broker: Broker::with_options(Arc::new(broker), deployment.broker.clone()),
+            members: Mutex::default(),
+            away: watch::Sender::new(0),
+            failure: watch::Sender::new(None),
+        });
+        tokio::spawn(crash_now_and_then(
+            Arc::downgrade(&parts),
+            Shared::clone(world),
+        ));
+        Ok(Self(parts))
+    }
+
+    /// Starts a member. `make` builds its agent, again after each crash; the group gives it its name, its bus, its broker and
+    /// its clock. What has to outlive a crash is the test's to hold, in an `Arc` that `make` clones.
+    ///
+    /// # Errors
+    /// What the agent's start says, and [`ErrorKind::Configuration`] for a name that is taken.
+    pub async fn start<A: MicroAgent>(
+        &self,
+        name: &str,
+        make: impl Fn() -> Agent<A> + Send + Sync + 'static,
+    ) -> Result<()> {
+        if self.0.members().iter().any(|member| member.name == name) {
+            let text = format!("the group has a member `{name}` already");
+            return Err(Error::new(ErrorKind::Configuration, text));
+        }
+        let mut member = Member::new(&self.0.world, &self.0.deployment, name, make);
+        member.living = Some((member.start)().await?);
+        self.0.world.note(format_args!("{name} is live"));
+        self.0.members().push(member);
+        Ok(())
+    }
+
+    /// Stops a member in an orderly way: it drains. False when there is none of the name that lives.
+    ///
+    /// # Errors
+    /// What a server of the agent had failed with.
+    pub async fn stop(&self, name: &str) -> Result<bool> {
+        let Some(living) = self.0.take(name) else {
+            return Ok(false);
+        };
+        self.0.world.note(format_args!("{name} stops"));
+        living.agent.stop().await?;
+        Ok(true)
+    }
+
+    /// Kills a member, which comes back in a while. False when there is none of the name that lives.
+    pub fn crash(&self, name: &str) -> bool {
+        crash(&self.0, name)
+    }
+
+    /// Ends the faults, and waits until all members are back.
+    ///
+    /// # Panics
+    /// When one of them does not start again.
+    pub async fn calm(&self) {
+        self.0.world.calm();
+        let mut away = self.0.away.subscribe();
+        let mut failure = self.0.failure.subscribe();
+        tokio::select! {
+            biased;
+            failed = failure.wait_for(Option::is_some) => {
+                let failed = failed.ok().and_then(|failed| (*failed).clone());
+                panic!("{}", failed.unwrap_or_default());
+            }
+            // The sender is this group's own, so it is not gone.
+            _ = away.wait_for(|away| *away == 0) => {}
+        }
+    }
+
+    /// Waits until something has become true.
+    ///
+    /// # Panics
+    /// When it has not within the time.
+    pub async fn eventually(&self, what: &str, within: Duration, holds: impl Fn() -> bool) {
+        let deadline = Instant::now() + within;
+        while !holds() {
+            assert!(Instant::now() < deadline, "{what}: not within {within:?}");
+            sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// A bus without faults, for the test itself.
+    #[must_use]
+    pub fn bus(&self) -> &Bus {
+        &self.0.bus
+    }
+
+    /// A broker without faults, for the test itself.
+    #[must_use]
+    pub fn broker(&self) -> &Broker {
+        &self.0.broker
+    }
+
+    /// The wall clock that goes right.
+    #[must_use]
+    pub fn clock(&self) -> VirtualClock {
+        self.0.world.clock
+    }
+
+    /// The seed of this run.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.0.world.seed
+    }
+
+    /// What [`RunningAgent::info`](microagent_core::RunningAgent::info) says of a member that lives.
+    #[must_use]
+    pub fn info(&self, name: &str) -> Option<Value> {
+        let members = self.0.members();
+        let member = members.iter().find(|member| member.name == name)?;
+        Some(member.living.as_ref()?.agent.info())
+    }
+
+    /// Adds a line to the record, which a failure shows.
+    pub fn note(&self, what: impl fmt::Display) {
+        self.0.world.note(what);
+    }
+
+    /// What was done to the group and what was noted, each line with the seconds since the start.
+    #[must_use]
+    pub fn record(&self) -> Vec<String> {
+        self.0.world.record()
+    }
+}
+
+impl Parts {
+    fn members(&self) -> MutexGuard<'_, Vec<Member>> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self, name: &str) -> Option<Living> {
+        let mut members = self.members();
+        let member = members.iter_mut().find(|member| member.name == name)?;
+        member.living.take()
+    }
+
+    fn living(&self) -> Vec<String> {
+        let members = self.members();
+        let living = members.iter().filter(|member| member.living.is_some());
+        living.map(|member| member.name.clone()).collect()
+    }
+}
+
+fn crash(group: &Arc<Parts>, name: &str) -> bool {
+    let Some(living) = group.take(name) else {
+        return false;
+    };
+    living.crash();
+    group.away.send_modify(|away| *away += 1);
+    let longest = group.world.faults().map(|faults| faults.restart_within);
+    let back = group.world.up_to(longest.unwrap_or_default());
+    group.world.note(format_args!("{name} is killed"));
+    tokio::spawn(come_back(Arc::downgrade(group), name.to_owned(), back));
+    true
+}
+
+async fn come_back(group: Weak<Parts>, name: String, after: Duration) {
+    sleep(after).await;
+    let start = group.upgrade().and_then(|group| {
+        let members = group.members();
+        let member = members.iter().find(|member| member.name == name)?;
+        Some(Arc::clone(&member.start))
+    });
+    let Some(start) = start else {
+        return;
+    };
+    let started = start().await;
+    let Some(group) = group.upgrade() else {
+        return;
+    };
+    match started {
+        Ok(living) => {
+            let mut members = group.members();
+            if let Some(member) = members.iter_mut().find(|member| member.name == name) {
+                member.living = Some(living);
+            }
+            group.world.note(format_args!("{name} is back"));
+        }
+        Err(error) => {
+            let text = format!("{name} did not start again after a crash: {error}");
+            group.world.note(&text);
+            group.failure.send_replace(Some(text));
+        }
+    }
+    group.away.send_modify(|away| *away -= 1);
+}
+
+async fn crash_now_and_then(group: Weak<Parts>, world: Arc<World>) {
+    loop {
+        let Some(average) = world.faults().and_then(|faults| faults.crash_every) else {
+            return;
+        };
+        sleep(world.up_to(2 * average).max(Duration::from_millis(1))).await;
+        let Some(group) = group.upgrade().filter(|_| world.faults().is_some()) else {
+            return;
+        };
+        let living = group.living();
+        if !living.is_empty() {
+            crash(&group, &living[world.one_of(living.len())]);
+        }
+    }
+}
+
+impl fmt::Debug for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Group")
+            .field("world", &self.0.world)
+            .field("living", &self.0.living())
+            .finish_non_exhaustive()
+    }
+}

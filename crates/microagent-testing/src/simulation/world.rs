@@ -1,0 +1,123 @@
+//! What all parts of a simulation share: its dice, its clock, and the record of what it did.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use fastrand::Rng;
+use microagent_core::Clock;
+use tokio::time::Instant;
+
+use super::Faults;
+use crate::VirtualClock;
+
+/// One run of a simulation.
+pub(super) struct World {
+    pub(super) seed: u64,
+    pub(super) clock: VirtualClock,
+    faults: Faults,
+    calm: AtomicBool,
+    dice: Mutex<Rng>,
+    began: Instant,
+    record: Mutex<Vec<String>>,
+}
+
+impl World {
+    pub(super) fn new(seed: u64, faults: Faults, now: SystemTime) -> Self {
+        Self {
+            seed,
+            clock: VirtualClock::new(now),
+            faults,
+            calm: AtomicBool::new(false),
+            dice: Mutex::new(Rng::with_seed(seed)),
+            began: Instant::now(),
+            record: Mutex::default(),
+        }
+    }
+
+    /// The faults that are injected now.
+    pub(super) fn faults(&self) -> Option<&Faults> {
+        (!self.calm.load(Ordering::Relaxed)).then_some(&self.faults)
+    }
+
+    pub(super) fn calm(&self) {
+        self.calm.store(true, Ordering::Relaxed);
+        self.note("calm: no more faults");
+    }
+
+    /// Whether something happens that has this share.
+    pub(super) fn happens(&self, share: impl Fn(&Faults) -> f64) -> bool {
+        let share = self.faults().map_or(0.0, share);
+        share > 0.0 && self.dice().f64() < share
+    }
+
+    /// A time up to this one.
+    pub(super) fn up_to(&self, longest: Duration) -> Duration {
+        longest.mul_f64(self.dice().f64())
+    }
+
+    /// One of so many.
+    pub(super) fn one_of(&self, count: usize) -> usize {
+        self.dice().usize(..count)
+    }
+
+    /// A member's clock, which may be wrong.
+    pub(super) fn skewed_clock(&self) -> SkewedClock {
+        let most = self.faults().map_or(Duration::ZERO, |faults| faults.skew);
+        SkewedClock {
+            clock: self.clock,
+            by: self.up_to(most),
+            ahead: self.dice().bool(),
+        }
+    }
+
+    /// Writes down what happened.
+    pub(super) fn note(&self, what: impl fmt::Display) {
+        let at = self.began.elapsed().as_secs_f64();
+        let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
+        record.push(format!("{at:.3} {what}"));
+    }
+
+    pub(super) fn record(&self) -> Vec<String> {
+        let record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
+        record.clone()
+    }
+
+    fn dice(&self) -> MutexGuard<'_, Rng> {
+        self.dice.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("World")
+            .field("seed", &self.seed)
+            .field("faults", &self.faults)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A clock that goes right and shows the wrong time.
+#[derive(Clone, Debug)]
+pub(super) struct SkewedClock {
+    clock: VirtualClock,
+    by: Duration,
+    ahead: bool,
+}
+
+impl Clock for SkewedClock {
+    fn now(&self) -> SystemTime {
+        match self.ahead {
+            true => self.clock.now() + self.by,
+            false => self.clock.now() - self.by,
+        }
+    }
+}
+
+/// A world of which parts outlive the test that made it.
+pub(super) type Shared = Arc<World>;
