@@ -136,7 +136,7 @@ impl Simulation {
         self
     }
 
-    /// The faults to inject [none].
+    /// The faults to inject; without this there are none.
     pub fn faults(mut self, faults: Faults) -> Self {
         self.faults = faults;
         self
