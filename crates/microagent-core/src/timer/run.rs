@@ -29,11 +29,11 @@ pub(crate) fn check<A: MicroAgent>(
     broker: Option<&Broker>,
 ) -> Result<()> {
     for entry in &blueprint.periodic {
-        check_jitter(entry.name, entry.options.jitter, entry.options.period)?;
+        check_jitter(entry.name, entry.options.jitter, Some(entry.options.period))?;
     }
     for entry in &blueprint.cron {
         schedule_of(entry.name, &entry.options)?;
-        check_jitter(entry.name, entry.options.jitter, LONGEST_JITTER)?;
+        check_jitter(entry.name, entry.options.jitter, None)?;
         if entry.options.once.is_some() {
             check_leases(entry.name, broker)?;
         }
@@ -41,16 +41,19 @@ pub(crate) fn check<A: MicroAgent>(
     Ok(())
 }
 
-fn check_jitter(handler: &str, jitter: Duration, period: Duration) -> Result<()> {
-    if jitter.is_zero() || jitter < period.min(LONGEST_JITTER) {
+/// Refuses a jitter that is not less than the period, where there is one, and than a day.
+pub(crate) fn check_jitter(
+    handler: &str,
+    jitter: Duration,
+    period: Option<Duration>,
+) -> Result<()> {
+    let limit = period.unwrap_or(LONGEST_JITTER).min(LONGEST_JITTER);
+    if jitter.is_zero() || jitter < limit {
         return Ok(());
     }
     Err(refused(
         handler,
-        &format!(
-            "a jitter of {jitter:?}: less than {:?} is allowed here",
-            period.min(LONGEST_JITTER)
-        ),
+        &format!("a jitter of {jitter:?}: less than {limit:?} is allowed here"),
     ))
 }
 

@@ -50,6 +50,12 @@ async fn they_replace_those_of_the_attributes_and_are_seen_in_the_info() {
         "report": {"cron": "0 5 * * mon-fri", "jitter": 30},
         "tick": {"period": 1.5},
     });
+    let manifest = Configured::blueprint().manifest();
+    let configured = serde_json::to_value(manifest.configured(&handlers).unwrap()).unwrap();
+    let info = start(handlers.clone(), None).await.unwrap();
+    for kind in ["receivers", "consumers", "periodic", "cron"] {
+        assert_eq!(info[kind], configured[kind], "it is known before the start");
+    }
     let info = start(handlers, Some("Europe/Berlin")).await.unwrap();
     let timeouts = [
         &info["receivers"][0]["timeout"],
@@ -93,12 +99,14 @@ async fn what_does_not_fit_is_refused_at_start() {
         ),
         (
             json!({"heard": {"on_error": "dead_letter"}}),
-            "handler `heard`: a failure is to become a dead letter",
+            "handler `heard`: `on_error`: unknown variant `dead_letter`, expected `retry` or `drop`",
         ),
         (json!([]), "the options of handlers are a table"),
     ];
     for (handlers, expected) in cases {
+        let found = Configured::blueprint().manifest().configured(&handlers);
         let error = start(handlers, None).await.unwrap_err();
+        assert_eq!(error.to_string(), found.unwrap_err().to_string());
         assert_eq!(error.kind(), ErrorKind::Configuration);
         assert!(error.to_string().starts_with(expected), "{error}");
     }

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::values::{Count, Delays, OnceOrNot, Positive, Span, Spec, Time, Undertaker, Zone};
+use super::{
+    refused,
+    values::{Count, Delays, OnRun, OnceOrNot, Positive, Span, Spec, Time, Undertaker, Zone},
+};
 use crate::{
-    ConsumerOptions, CronOptions, Error, ErrorKind, OnFailure, Overflow, Overlap, PeriodicOptions,
-    ReceiverOptions, Result,
+    ConsumerOptions, CronOptions, OnFailure, Overflow, Overlap, PeriodicOptions, ReceiverOptions,
+    Result,
 };
 
 /// Replaces what is said.
@@ -27,9 +30,9 @@ macro_rules! replace_failures {
             $options.retry = retry.into();
         }
         let failures = &mut $options.failures;
-        failures.error = $said.on_error.unwrap_or(failures.error);
-        failures.timeout = $said.on_timeout.unwrap_or(failures.timeout);
-        failures.panic = $said.on_panic.unwrap_or(failures.panic);
+        failures.error = $said.on_error.map_or(failures.error, Into::into);
+        failures.timeout = $said.on_timeout.map_or(failures.timeout, Into::into);
+        failures.panic = $said.on_panic.map_or(failures.panic, Into::into);
     };
 }
 
@@ -41,9 +44,9 @@ pub(super) struct ForReceiver {
     buffer: Option<Count>,
     overflow: Option<Overflow>,
     retry: Option<Delays>,
-    on_error: Option<OnFailure>,
-    on_timeout: Option<OnFailure>,
-    on_panic: Option<OnFailure>,
+    on_error: Option<OnRun>,
+    on_timeout: Option<OnRun>,
+    on_panic: Option<OnRun>,
 }
 
 impl ForReceiver {
@@ -70,7 +73,7 @@ pub(super) struct ForConsumer {
 }
 
 impl ForConsumer {
-    pub(super) fn apply(self, options: &mut ConsumerOptions) -> Result<()> {
+    pub(super) fn apply(self, handler: &str, options: &mut ConsumerOptions) -> Result<()> {
         let crashes = self
             .max_crashes
             .map(|crashes| u32::try_from(crashes.0).unwrap_or(u32::MAX));
@@ -88,7 +91,7 @@ impl ForConsumer {
                      out of the queue",
                     options.concurrency
                 );
-                Err(Error::new(ErrorKind::Configuration, text))
+                Err(refused(handler, text))
             }
             _ => Ok(()),
         }
@@ -104,9 +107,9 @@ pub(super) struct ForPeriodic {
     overlap: Option<Overlap>,
     jitter: Option<Span>,
     retry: Option<Delays>,
-    on_error: Option<OnFailure>,
-    on_timeout: Option<OnFailure>,
-    on_panic: Option<OnFailure>,
+    on_error: Option<OnRun>,
+    on_timeout: Option<OnRun>,
+    on_panic: Option<OnRun>,
 }
 
 impl ForPeriodic {
@@ -127,9 +130,9 @@ pub(super) struct ForCron {
     jitter: Option<Span>,
     once: Option<OnceOrNot>,
     retry: Option<Delays>,
-    on_error: Option<OnFailure>,
-    on_timeout: Option<OnFailure>,
-    on_panic: Option<OnFailure>,
+    on_error: Option<OnRun>,
+    on_timeout: Option<OnRun>,
+    on_panic: Option<OnRun>,
 }
 
 impl ForCron {

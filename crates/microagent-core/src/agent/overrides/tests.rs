@@ -46,7 +46,7 @@ fn every_option_of_a_consumer_arrives() {
     });
     let mut options = ConsumerOptions::default().native("lag", "1");
     let read: ForConsumer = read("taken", &said).unwrap();
-    read.apply(&mut options).unwrap();
+    read.apply("taken", &mut options).unwrap();
     let expected = ConsumerOptions::default()
         .native("lag", "1")
         .timeout(3 * SECOND / 2)
@@ -126,7 +126,7 @@ fn what_is_not_said_stays() {
     let before = options.clone();
     read::<ForConsumer>("taken", &json!({}))
         .unwrap()
-        .apply(&mut options)
+        .apply("taken", &mut options)
         .unwrap();
     assert_eq!(options, before);
 }
@@ -183,10 +183,12 @@ fn a_bad_option_is_named_with_what_is_allowed() {
 #[test]
 fn a_prefetch_below_the_concurrency_is_refused() {
     let read: ForConsumer = read("taken", &json!({"prefetch": 4})).unwrap();
-    let error = read.apply(&mut ConsumerOptions::default()).unwrap_err();
+    let error = read
+        .apply("taken", &mut ConsumerOptions::default())
+        .unwrap_err();
     assert!(
         error
             .to_string()
-            .starts_with("`prefetch` is 4, which is less than `concurrency`, 16")
+            .starts_with("handler `taken`: `prefetch` is 4, which is less than `concurrency`, 16")
     );
 }

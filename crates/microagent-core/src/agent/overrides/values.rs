@@ -7,7 +7,7 @@ use microagent_schema::{CronSpec, parse_duration};
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::Value;
 
-use crate::{DeadLetter, Once, RetryPolicy};
+use crate::{DeadLetter, OnFailure, Once, RetryPolicy};
 
 /// A duration.
 #[derive(Debug)]
@@ -37,6 +37,23 @@ impl<'de> Deserialize<'de> for Time {
         match Span::deserialize(input)?.0 {
             Duration::ZERO => Err(D::Error::custom("it must be longer than 0")),
             time => Ok(Self(time)),
+        }
+    }
+}
+
+/// What may follow the failure of what is no message.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum OnRun {
+    Retry,
+    Drop,
+}
+
+impl From<OnRun> for OnFailure {
+    fn from(follows: OnRun) -> Self {
+        match follows {
+            OnRun::Retry => Self::Retry,
+            OnRun::Drop => Self::Drop,
         }
     }
 }
