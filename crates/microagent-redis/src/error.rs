@@ -17,7 +17,9 @@ pub(crate) fn refused_database(error: &RedisError, database: u32) -> Option<Erro
         return None;
     }
     let detail = error.detail().unwrap_or("no reason given");
-    let kind = match detail.contains("permissions") {
+    // The client keeps the words of the server, and not the code before them.
+    let login = detail.contains("permissions") || detail.contains("Authentication required");
+    let kind = match login {
         true => ErrorKind::Refused,
         false => ErrorKind::Configuration,
     };

@@ -111,6 +111,7 @@ async fn f12_a_server_that_is_absent_at_the_start_is_waited_for() {
     let (subscribed, restarted) = tokio::join!(bus.subscribe("P:s:*"), bench.server.restart());
     let (mut heard, ()) = (subscribed.unwrap(), restarted.unwrap());
     within(SOON, "the broker", broker.ready()).await.unwrap();
+    within(SOON, "the bus", bus.ready()).await.unwrap();
     bus.publish("P:s:a", "{}".into()).await.unwrap();
     within(SOON, "the signal", heard.next()).await.unwrap();
     let sent = send(&broker, json!({}));

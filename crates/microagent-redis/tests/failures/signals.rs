@@ -1,1 +1,265 @@
-//! x
+//! Lines 17 to 23: what the bus makes of connections that break, of signals that are none, and of receivers that cannot
+//! keep up.
+
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use futures_util::{StreamExt, future::join_all, stream::BoxStream};
+use microagent_core::{Agent, BusEvent, ErrorKind, SignalBus};
+use microagent_redis::{RedisBus, RedisOptions};
+use serde_json::json;
+
+use crate::{
+    agents::{AtTick, Listener, Tick, Tock},
+    bench::{bench, kind_of, until, within},
+};
+
+const SOON: Duration = Duration::from_secs(5);
+
+/// The next event is a loss, and then comes a gap.
+async fn gap(events: &mut BoxStream<'static, BusEvent>, at_most: Duration) {
+    let lost = within(at_most, "the loss", events.next()).await;
+    assert!(matches!(lost, Some(BusEvent::Lost(_))), "{lost:?}");
+    let gap = within(at_most, "the gap", events.next()).await;
+    assert!(matches!(gap, Some(BusEvent::Gap(_))), "{gap:?}");
+}
+
+/// 17. `CLIENT KILL TYPE pubsub`: every channel is live again within 2 s, and the gap is told.
+#[tokio::test]
+async fn f17_killed_subscriptions_are_live_again() {
+    let Some(bench) = bench("f17").await else {
+        return;
+    };
+    let bus = bench.bus_driver().await;
+    let patterns = (0..50).map(|n| format!("P:s{n}:*"));
+    let mut all = join_all(patterns.map(|pattern| {
+        let bus = &bus;
+        async move { bus.subscribe(&pattern).await.unwrap() }
+    }))
+    .await;
+    let killed = Instant::now();
+    bench
+        .server
+        .command(&["CLIENT", "KILL", "TYPE", "pubsub"])
+        .await
+        .unwrap();
+    for events in &mut all {
+        gap(
+            events,
+            Duration::from_secs(2).saturating_sub(killed.elapsed()),
+        )
+        .await;
+    }
+    for (n, events) in all.iter_mut().enumerate() {
+        bus.publish(&format!("P:s{n}:a"), "{}".into())
+            .await
+            .unwrap();
+        let heard = within(SOON, "a signal", events.next()).await;
+        assert!(matches!(heard, Some(BusEvent::Message(_))), "{heard:?}");
+    }
+}
+
+/// 17. The agent hears of the gap, and counts it.
+#[tokio::test]
+async fn f17_the_agent_counts_the_gap() {
+    let Some(bench) = bench("f17").await else {
+        return;
+    };
+    let agent = Agent::new(Listener::new(AtTick::Answers)).bus(bench.bus().await);
+    let agent = agent.start().await.unwrap();
+    bench
+        .server
+        .command(&["CLIENT", "KILL", "TYPE", "pubsub"])
+        .await
+        .unwrap();
+    until("the gap to be counted", SOON, async || {
+        agent.info().to_string().contains(r#""gaps":1"#)
+    })
+    .await;
+    agent.stop().await.unwrap();
+}
+
+/// 18. The server neither answers nor resets: noticed within two ping periods.
+#[tokio::test]
+async fn f18_a_half_open_connection_is_noticed() {
+    let Some(bench) = bench("f18").await else {
+        return;
+    };
+    let bus = bench.bus_driver().await;
+    let mut events = bus.subscribe("P:s:*").await.unwrap();
+    bench.server.freeze();
+    let lost = within(Duration::from_secs(20), "the loss", events.next()).await;
+    assert!(matches!(lost, Some(BusEvent::Lost(_))), "{lost:?}");
+    let published = bus.publish("P:s:a", "{}".into());
+    let error = within(SOON, "an error instead of a hanging call", published).await;
+    assert_eq!(kind_of(error), ErrorKind::Unavailable);
+    bench.server.thaw();
+    let gap = within(2 * SOON, "the gap", events.next()).await;
+    assert!(matches!(gap, Some(BusEvent::Gap(_))), "{gap:?}");
+}
+
+/// 19. A sender with `:` or `#` is refused on sending; on receiving, such a channel and each payload that is no object is
+/// counted and logged, and the subscription lives.
+#[tokio::test]
+async fn f19_what_is_no_signal_is_counted_and_disturbs_nobody() {
+    let Some(mut bench) = bench("f19").await else {
+        return;
+    };
+    let bus = bench.bus().await;
+    for sender in ["a:b", "a#b"] {
+        let refused = bus.send(sender, Tick { n: 1 }).await;
+        assert_eq!(kind_of(refused), ErrorKind::InvalidName);
+    }
+    let agent = Agent::new(Listener::new(AtTick::Answers)).bus(bus.clone());
+    let agent = agent.start().await.unwrap();
+    let big = json!({"n": "x".repeat(10 * 1024 * 1024)}).to_string();
+    let bodies: [&[u8]; 5] = [
+        b"{",
+        b"[1,2]",
+        b"{\"n\":\"\xff\"}",
+        b"\xff\xfe",
+        big.as_bytes(),
+    ];
+    for channel in ["PUBSUB:tock:a", "PUBSUB:tock:a:b", "PUBSUB:tock:#"] {
+        for body in bodies {
+            let mut publish = redis::cmd("PUBLISH");
+            let publish = publish.arg(channel).arg(body);
+            let heard: u64 = publish.query_async(&mut bench.look).await.unwrap();
+            assert_eq!(heard, 1);
+        }
+    }
+    bus.send("a", Tock { n: 1 }).await.unwrap();
+    until("the signal after them", SOON, async || {
+        agent.agent().tocks.load(Ordering::Relaxed) == 1
+    })
+    .await;
+    let info = agent.info().to_string();
+    assert!(info.contains(r#""undecodable":"#), "{info}");
+    agent.stop().await.unwrap();
+}
+
+/// 20. A receiver that cannot keep up: its signals are dropped by its policy and counted, and the others are heard.
+#[tokio::test]
+async fn f20_a_slow_receiver_drops_its_own() {
+    let Some(bench) = bench("f20").await else {
+        return;
+    };
+    let bus = bench.bus().await;
+    let sleeps = Listener::new(AtTick::Sleeps(Duration::from_secs(3600)));
+    let agent = Agent::new(sleeps).bus(bus.clone()).start().await.unwrap();
+    let publisher = bench.bus_driver().await;
+    let body = Bytes::from(json!({"n": 1, "rest": "x".repeat(1000)}).to_string());
+    let publishing = (0..20_000).map(|_| publisher.publish("PUBSUB:tick:a", body.clone()));
+    for heard in join_all(publishing).await {
+        heard.unwrap();
+    }
+    bus.send("a", Tock { n: 1 }).await.unwrap();
+    until("the other signal", SOON, async || {
+        agent.agent().tocks.load(Ordering::Relaxed) == 1
+    })
+    .await;
+    let expected = format!(r#""dropped":{}"#, 20_000 - 1 - 4);
+    until("all the drops to be counted", SOON, async || {
+        agent.info().to_string().contains(&expected)
+    })
+    .await;
+}
+
+/// 21. A receiver panics: the other receivers, and its own next signals, are unaffected.
+#[tokio::test]
+async fn f21_a_panic_stays_with_its_handler() {
+    let Some(bench) = bench("f21").await else {
+        return;
+    };
+    let bus = bench.bus().await;
+    let agent = Agent::new(Listener::new(AtTick::Panics)).bus(bus.clone());
+    let agent = agent.start().await.unwrap();
+    for n in 0..3 {
+        bus.send("a", Tick { n }).await.unwrap();
+        let answer = bus.call("a", Tock { n }).timeout(SOON).await.unwrap();
+        assert_eq!(answer.one::<u64>().unwrap(), n);
+    }
+    until("all panics", SOON, async || {
+        agent.info().to_string().contains(r#""panicked":3"#)
+    })
+    .await;
+}
+
+/// 22. An ACL that refuses the channel: the start fails, and names it.
+#[tokio::test]
+async fn f22_a_refused_channel_is_named_at_the_start() {
+    let Some(bench) = bench("f22").await else {
+        return;
+    };
+    let rules = [
+        "ACL",
+        "SETUSER",
+        "shop",
+        "on",
+        ">s3cret",
+        "~*",
+        "+@all",
+        "resetchannels",
+        "&PUBSUB:tock:*",
+    ];
+    bench.server.command(&rules).await.unwrap();
+    let dsn = format!("redis://shop:s3cret@{}/7", bench.server.address());
+    let bus = RedisBus::connect(&RedisOptions::parse(&dsn).unwrap())
+        .await
+        .unwrap();
+    let _allowed = within(
+        SOON,
+        "a channel that is allowed",
+        bus.subscribe("PUBSUB:tock:*"),
+    )
+    .await
+    .unwrap();
+    let refused = within(SOON, "a refusal", bus.subscribe("PUBSUB:tick:*")).await;
+    let error = refused.map(drop).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
+    assert!(error.to_string().contains("PUBSUB:tick:*"), "{error}");
+
+    let bus = microagent_core::Bus::new(std::sync::Arc::new(bus));
+    let start = Agent::new(Listener::new(AtTick::Answers)).bus(bus).start();
+    let error = within(SOON, "a start that fails", start)
+        .await
+        .map(drop)
+        .unwrap_err();
+    assert!(error.to_string().contains("PUBSUB:tick:*"), "{error}");
+}
+
+/// 23. The server comes back for 200 clients: no 100 ms see more than a tenth of them return.
+#[tokio::test(flavor = "multi_thread")]
+async fn f23_clients_do_not_come_back_all_at_once() {
+    const CLIENTS: usize = 200;
+    let Some(mut bench) = bench("f23").await else {
+        return;
+    };
+    let clients = join_all((0..CLIENTS).map(|_| bench.bus_driver())).await;
+    let streams = clients.iter().map(|bus| bus.subscribe("P:s:*"));
+    let streams: Vec<_> = join_all(streams)
+        .await
+        .into_iter()
+        .map(Result::unwrap)
+        .collect();
+    let start = Instant::now();
+    let returning = streams.into_iter().map(|mut events| {
+        tokio::spawn(async move {
+            gap(&mut events, Duration::from_secs(30)).await;
+            start.elapsed()
+        })
+    });
+    let returning: Vec<_> = returning.collect();
+    bench.outage(Duration::from_secs(10)).await;
+    let mut buckets = std::collections::BTreeMap::<u128, usize>::new();
+    for returned in join_all(returning).await {
+        *buckets
+            .entry(returned.unwrap().as_millis() / 100)
+            .or_default() += 1;
+    }
+    let most = buckets.values().max().unwrap();
+    assert!(*most <= CLIENTS / 10, "{buckets:?}");
+}
