@@ -108,6 +108,7 @@ fn launch(planned: Planned, log: LogFormat) -> serde_json::Result<Launch> {
                 broker: agent.broker,
                 declarations: agent.declarations,
                 settings: agent.settings,
+                handlers: agent.handlers,
                 grace: planned.grace,
                 watchdog: planned.watchdog,
                 log,

@@ -74,11 +74,14 @@ pub(crate) struct PlannedAgent {
     pub(crate) broker: Option<BrokerLink>,
     /// The URL of its declarations.
     pub(crate) declarations: Option<String>,
-    /// Its manifest, as its program gave it.
+    /// Its manifest, as its program gave it and its settings changed it.
     pub(crate) manifest: Manifest,
     /// They may hold secrets, so nobody is shown them.
     #[serde(skip)]
     pub(crate) settings: serde_json::Value,
+    /// Options of its handlers; the manifest shows them.
+    #[serde(skip)]
+    pub(crate) handlers: serde_json::Value,
 }
 
 impl Plan {
@@ -168,7 +171,8 @@ fn plan_member(
             broker,
         } => {
             let (program, manifest) = programs.find(backend)?;
-            agents::check_needs(agent, manifest, settings)?;
+            let (manifest, handlers) = agents::configured(agent, manifest)?;
+            agents::check_needs(agent, &manifest, settings)?;
             Ok(What::Agent(Box::new(PlannedAgent {
                 backend: backend.value.clone(),
                 program: program.to_owned(),
@@ -179,8 +183,9 @@ fn plan_member(
                     .as_ref()
                     .and_then(|name| broker_link(settings, &name.value)),
                 declarations: declarations.map(str::to_owned),
-                manifest: manifest.clone(),
+                manifest,
                 settings: agent.settings.clone(),
+                handlers,
             })))
         }
     }

@@ -110,6 +110,7 @@ async fn start(name: &str, assignment: AgentAssignment, agents: &[AgentType]) ->
     let declarations = connect::declarations(assignment.declarations.as_deref()).await?;
     let mut wiring = Wiring::named(name);
     wiring.settings = assignment.settings;
+    wiring.handlers = assignment.handlers;
     wiring.grace = assignment.grace;
     if let Some(link) = &assignment.bus {
         wiring.bus = Some(connect::bus(link, declarations.as_ref()).await?);

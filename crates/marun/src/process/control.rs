@@ -26,6 +26,8 @@ pub(crate) struct AgentAssignment {
     pub(crate) declarations: Option<String>,
     /// What it reads with `cx.settings()`.
     pub(crate) settings: serde_json::Value,
+    /// Options of its handlers, by their names.
+    pub(crate) handlers: serde_json::Value,
     /// How long it may drain.
     pub(crate) grace: Duration,
     /// After how long without a sign of life it is killed.

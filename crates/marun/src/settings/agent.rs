@@ -24,6 +24,7 @@ pub(super) const KEYS: &[&str] = &[
     "bus",
     "broker",
     "settings",
+    "handlers",
     "grace",
     "ready_timeout",
     "watchdog",
@@ -47,6 +48,8 @@ pub struct AgentSettings {
     pub restart: Restart,
     /// What the agent reads with `cx.settings()`: a JSON object.
     pub settings: serde_json::Value,
+    /// Options of its handlers by their names, over those of the attributes: a JSON object.
+    pub handlers: Option<Located<serde_json::Value>>,
 }
 
 /// What a member of the group is.
@@ -66,7 +69,14 @@ pub enum Member {
 }
 
 /// Keys that mean nothing to a program of another kind, which would not see them.
-const AGENT_ONLY: [&str; 5] = ["bus", "broker", "settings", "ready_timeout", "watchdog"];
+const AGENT_ONLY: [&str; 6] = [
+    "bus",
+    "broker",
+    "settings",
+    "handlers",
+    "ready_timeout",
+    "watchdog",
+];
 
 impl AgentSettings {
     pub(super) fn from_node(node: Node) -> Result<Self, SettingsError> {
@@ -105,6 +115,10 @@ impl AgentSettings {
             watchdog,
             restart: restart(&mut section)?,
             settings: settings(&mut section)?,
+            handlers: section.take("handlers").map(|node| Located {
+                place: node.place.clone(),
+                value: node.into_json(),
+            }),
         })
     }
 }

@@ -7,8 +7,8 @@ use std::{
 };
 
 use microagent_core::{
-    Answering, Blueprint, ConsumerOptions, Context, MicroAgent, Queue, ReceiverOptions, Result,
-    Signal, SignalDeclaration,
+    Answering, Blueprint, ConsumerOptions, Context, Error, Fields, MicroAgent, Queue,
+    ReceiverOptions, Result, Signal, SignalDeclaration,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -53,7 +53,8 @@ impl MicroAgent for Responder {
     }
 }
 
-/// Works on jobs: prints each when it is done with it.
+/// Works on jobs: prints each when it is done with it. A job with `refuse` is refused for good with this reason, one with
+/// `fail` fails with it.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Worker {
@@ -75,11 +76,18 @@ impl MicroAgent for Worker {
                 ConsumerOptions::default(),
                 |agent: &Arc<Self>, taken| {
                     let text = String::from_utf8_lossy(taken.message.payload()).into_owned();
+                    let fields = Fields::of(taken.message.payload())?;
+                    let refuse: Option<String> = fields.get_optional("refuse")?;
+                    let fail: Option<String> = fields.get_optional("fail")?;
                     let pause = Duration::from_secs_f64(agent.pause);
                     Ok(Box::pin(async move {
                         println!("began {text}");
                         sleep(pause).await;
-                        println!("job {text}");
+                        match (refuse, fail) {
+                            (Some(reason), _) => return Err(Error::terminal(reason)),
+                            (_, Some(reason)) => return Err(reason.into()),
+                            (None, None) => println!("job {text}"),
+                        }
                         Ok(())
                     }))
                 },

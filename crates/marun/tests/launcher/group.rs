@@ -54,6 +54,18 @@ pub(crate) fn program_path() -> PathBuf {
     path
 }
 
+/// The launcher with these arguments, in a terminal of its own; what is written to the second is typed there.
+pub(crate) fn in_terminal(arguments: &[&str]) -> (Command, File) {
+    let (terminal, device) = open_terminal();
+    let mut launcher = clean(Command::new("setsid"));
+    launcher.arg("--ctty").arg(marun().get_program());
+    launcher.args(arguments);
+    launcher.env("TERM", "xterm").env("NO_COLOR", "1");
+    launcher.stdin(device.try_clone().unwrap());
+    launcher.stdout(device.try_clone().unwrap()).stderr(device);
+    (launcher, terminal)
+}
+
 /// Runs a command to its end.
 pub(crate) fn output_of(mut command: Command, arguments: &[&str]) -> (Option<i32>, String, String) {
     let Output {
@@ -120,14 +132,9 @@ impl Group {
 
     /// Runs the group of these tables in a terminal; what is written to the second is typed there.
     pub(crate) fn in_terminal(agents: &str, arguments: &[&str]) -> (Self, File) {
-        let (terminal, device) = open_terminal();
         let folder = Folder::of(agents);
-        let mut launcher = clean(Command::new("setsid"));
-        launcher.arg("--ctty").arg(marun().get_program());
-        launcher.arg(folder.settings()).args(arguments);
-        launcher.env("TERM", "xterm").env("NO_COLOR", "1");
-        launcher.stdin(device.try_clone().unwrap());
-        launcher.stdout(device.try_clone().unwrap()).stderr(device);
+        let settings = folder.settings();
+        let (launcher, terminal) = in_terminal(&[&[settings.as_str()], arguments].concat());
         let (sender, incoming) = mpsc::channel();
         let group = Self::spawn(launcher, folder, incoming);
         forward(terminal.try_clone().unwrap(), sender);
@@ -149,12 +156,17 @@ impl Group {
 
     /// The next line of the log.
     pub(crate) fn next_line(&mut self) -> String {
-        match self.incoming.recv_timeout(LONG) {
+        self.line_until(Instant::now() + LONG)
+    }
+
+    fn line_until(&mut self, deadline: Instant) -> String {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match self.incoming.recv_timeout(left) {
             Ok(line) => {
                 self.seen.push(line.clone());
                 line
             }
-            Err(RecvTimeoutError::Timeout) => panic!("no line within {LONG:?}: {}", self.log()),
+            Err(RecvTimeoutError::Timeout) => panic!("not within {LONG:?}: {}", self.tail()),
             Err(RecvTimeoutError::Disconnected) => panic!("the group has ended: {}", self.log()),
         }
     }
@@ -165,8 +177,9 @@ impl Group {
         if let Some(rest) = self.seen.iter().find_map(|line| after(line)) {
             return rest;
         }
+        let deadline = Instant::now() + LONG;
         loop {
-            if let Some(rest) = after(&self.next_line()) {
+            if let Some(rest) = after(&self.line_until(deadline)) {
                 return rest;
             }
         }
@@ -174,8 +187,9 @@ impl Group {
 
     /// Waits for the next line that holds this text; lines that have been read do not count. Gives what follows it.
     pub(crate) fn wait_for_next(&mut self, text: &str) -> String {
+        let deadline = Instant::now() + LONG;
         loop {
-            let line = self.next_line();
+            let line = self.line_until(deadline);
             if let Some((_, rest)) = line.split_once(text) {
                 return rest.to_owned();
             }
@@ -270,6 +284,11 @@ impl Group {
     /// Asserts that a line holds all these texts.
     pub(crate) fn assert_has(&self, texts: &[&str]) {
         assert!(self.has(texts), "no line has {texts:?}: {}", self.log());
+    }
+
+    /// The last lines so far, to read where there may be very many.
+    fn tail(&self) -> String {
+        self.seen[self.seen.len().saturating_sub(200)..].join("\n")
     }
 
     /// Every line so far, to read.

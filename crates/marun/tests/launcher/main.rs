@@ -11,6 +11,7 @@ mod cron;
 mod group;
 mod lifecycle;
 mod output;
+mod queue;
 mod restart;
 mod service;
 mod settings;

@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead, BufReader},
     process::{Child, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -62,8 +62,10 @@ fn a_call_is_answered_refused_and_given_up() {
     assert_eq!((code, out.as_str()), (Some(4), ""), "{message}");
     assert!(message.contains("no answer to `ask`"), "{message}");
 
-    let (code, _, message) = run(&group, "signal call other");
+    let called = Instant::now();
+    let (code, _, message) = run(&group, "signal call other --timeout 60");
     assert_eq!(code, Some(3), "{message}");
+    assert!(called.elapsed() < Duration::from_secs(20), "not at once");
     stop(group);
 }
 

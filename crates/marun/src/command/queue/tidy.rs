@@ -30,7 +30,8 @@ pub(super) async fn requeue(
 }
 
 pub(super) async fn purge(name: &str, yes: bool, args: &BrokerArgs) -> Result<(), Failure> {
-    if !yes && !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+    let can_ask = io::stdin().is_terminal() && io::stderr().is_terminal();
+    if !yes && !can_ask {
         return Err(Failure::usage(
             "purge removes messages for ever; where it cannot ask, `--yes` is needed",
         ));

@@ -1,0 +1,226 @@
+//! `queue peek`, `dead`, `requeue` and `purge`: what waits is seen, goes back to work or goes away, on `local:`.
+
+use std::io::{Read, Write};
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::group::{Folder, Group, in_terminal, marun, output_of};
+
+const WORKER: &str = "
+    [broker.main]
+    dsn = 'local:data'
+    [agent.worker]
+    backend = 'Worker'
+    broker = 'main'
+";
+
+/// A folder of messages without a group.
+struct Queues(Folder);
+
+impl Queues {
+    fn empty() -> Self {
+        Self(Folder::of(WORKER))
+    }
+
+    /// `count` messages `{"n":"1"}` and so on wait in this queue.
+    fn with(queue: &str, count: u32) -> Self {
+        let queues = Self::empty();
+        for n in 1..=count {
+            queues.done(&format!("send {queue} n={n}"));
+        }
+        queues
+    }
+
+    /// Runs the words of a line after `queue`.
+    fn run(&self, line: &str) -> (Option<i32>, String, String) {
+        let settings = self.0.settings();
+        let words = ["queue"].into_iter().chain(line.split_whitespace());
+        let words: Vec<_> = words.chain(["--settings", &settings]).collect();
+        output_of(marun(), &words)
+    }
+
+    /// Runs what must succeed without a message; what it prints.
+    fn done(&self, line: &str) -> String {
+        let (code, out, message) = self.run(line);
+        assert_eq!((code, message.as_str()), (Some(0), ""), "{line}: {out}");
+        out
+    }
+
+    fn rows(&self, line: &str) -> Vec<Value> {
+        let (code, out, message) = self.run(&format!("{line} --json"));
+        assert_eq!(code, Some(0), "{line}: {message}");
+        let rows = out.lines().map(|row| serde_json::from_str(row).unwrap());
+        rows.collect()
+    }
+}
+
+fn payloads(rows: &[Value]) -> Vec<&str> {
+    rows.iter()
+        .map(|row| row["payload"]["n"].as_str().unwrap())
+        .collect()
+}
+
+#[test]
+fn a_look_takes_nothing() {
+    let queues = Queues::with("jobs", 3);
+    for _ in 0..2 {
+        let rows = queues.rows("peek jobs");
+        assert_eq!(payloads(&rows), ["1", "2", "3"]);
+        assert_eq!(rows[0]["attempt"], 1);
+    }
+    assert_eq!(queues.done("length jobs"), "3\n");
+
+    let table = queues.done("peek jobs");
+    let lines: Vec<_> = table.lines().collect();
+    assert!(
+        lines[0].starts_with("ID ") && lines[0].ends_with("  ATTEMPT  MESSAGE"),
+        "{table}"
+    );
+    assert!(lines[1].ends_with(r#"  1        {"n":"1"}"#), "{table}");
+    assert_eq!(lines.len(), 4);
+}
+
+#[test]
+fn what_is_not_shown_is_told() {
+    let queues = Queues::with("jobs", 3);
+    let (code, out, message) = queues.run("peek jobs --limit 2 --json");
+    assert_eq!((code, out.lines().count()), (Some(0), 2));
+    assert_eq!(
+        message,
+        "marun: 2 of 3 messages of `jobs`; --limit N shows more\n"
+    );
+    let empty = |queue: &str| {
+        (
+            Some(0),
+            String::new(),
+            format!("marun: `{queue}` is empty\n"),
+        )
+    };
+    assert_eq!(queues.run("peek other"), empty("other"));
+    assert_eq!(queues.run("dead jobs --json"), empty("jobs.dead"));
+}
+
+#[test]
+fn dead_letters_tell_why_and_go_back_to_work() {
+    let queues = Queues::empty();
+    queues.done("send jobs n=1 refuse=unknown_customer");
+    let mut group = Group::run(marun(), queues.0.clone(), &[]);
+    group.wait_for("unknown_customer");
+    group.signal(Signal::INT);
+    assert_eq!(group.wait_for_end(), Some(0), "{}", group.log());
+
+    let rows = queues.rows("dead jobs");
+    let row = &rows[0];
+    assert_eq!(rows.len(), 1);
+    for (key, expected) in [
+        ("reason", json!("terminal")),
+        ("queue", json!("jobs")),
+        ("attempts", json!(1)),
+        ("first_at", row["at"].clone()),
+        ("payload", json!({"n": "1", "refuse": "unknown_customer"})),
+    ] {
+        assert_eq!(row[key], expected, "{key} of {row}");
+    }
+    assert!(
+        row["detail"].as_str().unwrap().contains("unknown_customer"),
+        "{row}"
+    );
+    assert!(row["at"].as_str().unwrap().ends_with('Z'), "{row}");
+    let table = queues.done("dead jobs");
+    assert!(
+        table.starts_with("DIED (UTC)           REASON    ATTEMPTS  DETAIL"),
+        "{table}"
+    );
+    assert!(table.contains("  terminal  1         "), "{table}");
+
+    assert_eq!(queues.done("requeue jobs"), "1\n");
+    assert_eq!(queues.done("length jobs.dead"), "0\n");
+    let rows = queues.rows("peek jobs");
+    assert_eq!(
+        (&rows[0]["attempt"], &rows[0]["headers"]),
+        (&json!(1), &Value::Null)
+    );
+}
+
+#[test]
+fn the_oldest_dead_letters_go_back_first() {
+    let queues = Queues::with("jobs.dead", 3);
+    queues.done("send jobs n=0");
+    assert_eq!(queues.done("requeue jobs --limit 2"), "2\n");
+    assert_eq!(payloads(&queues.rows("peek jobs")), ["0", "1", "2"]);
+    assert_eq!(payloads(&queues.rows("dead jobs")), ["3"]);
+    assert_eq!(
+        queues.rows("dead jobs")[0]["reason"],
+        Value::Null,
+        "nobody said why"
+    );
+    assert_eq!(queues.done("requeue jobs"), "1\n");
+    assert_eq!(queues.done("requeue jobs"), "0\n");
+}
+
+#[test]
+fn dead_letters_may_be_elsewhere() {
+    let queues = Queues::with("parked", 1);
+    assert_eq!(payloads(&queues.rows("dead jobs --from parked")), ["1"]);
+    assert_eq!(queues.done("requeue jobs --from parked"), "1\n");
+    assert_eq!(payloads(&queues.rows("peek jobs")), ["1"]);
+}
+
+#[test]
+fn only_what_was_meant_is_removed() {
+    let queues = Queues::with("jobs", 2);
+    queues.done("send jobs.dead n=3");
+    let (code, out, message) = queues.run("purge jobs");
+    assert_eq!((code, out.as_str()), (Some(2), ""));
+    assert!(message.contains("`--yes` is needed"), "{message}");
+    assert_eq!(queues.done("length jobs"), "2\n");
+    assert_eq!(queues.done("purge jobs --yes"), "2\n");
+    assert_eq!(queues.done("length jobs"), "0\n");
+    assert_eq!(queues.done("purge jobs.dead --yes"), "1\n");
+}
+
+#[test]
+fn on_a_terminal_purge_asks() {
+    let queues = Queues::with("jobs", 2);
+    for (answer, code, left) in [("\n", 1, "2\n"), ("no\n", 1, "2\n"), ("y\n", 0, "0\n")] {
+        let settings = queues.0.settings();
+        let purge = ["queue", "purge", "jobs", "--settings", &settings];
+        let (mut command, mut terminal) = in_terminal(&purge);
+        let mut child = command.spawn().unwrap();
+        drop(command);
+        let mut asked = String::new();
+        while !asked.contains("[y/N] ") {
+            let mut some = [0; 256];
+            let read = terminal.read(&mut some).unwrap();
+            asked.push_str(&String::from_utf8_lossy(&some[..read]));
+        }
+        assert!(
+            asked.contains("remove the 2 message(s) that wait in `jobs` on local:"),
+            "{asked}"
+        );
+        terminal.write_all(answer.as_bytes()).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{answer:?}");
+        assert_eq!(queues.done("length jobs"), left);
+    }
+}
+
+#[test]
+fn wrong_names_say_what_is_right() {
+    let queues = Queues::empty();
+    for (line, expected) in [
+        ("dead jobs.dead", "name the queue itself, `jobs`"),
+        ("requeue jobs.dead", "name the queue itself, `jobs`"),
+        (
+            "requeue jobs --from jobs",
+            "is not where its own dead letters are",
+        ),
+        ("peek Jobs", "Jobs"),
+        ("purge a.b --yes", "a.b"),
+    ] {
+        let (code, out, message) = queues.run(line);
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{line}: {message}");
+        assert!(message.contains(expected), "{line}: {message}");
+        assert_eq!(message.lines().count(), 1, "{message}");
+    }
+}
