@@ -240,33 +240,9 @@ impl Bus {
         self.0.strays.count();
     }
 
-    /// Warns of a heard payload that breaks its declaration.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidPayload`] on a strict bus.
-    pub(crate) fn check_heard(
-        &self,
-        declared: &SignalDeclaration,
-        fields: &Fields<'_>,
-        channel: &Channel<'_>,
-    ) -> Result<()> {
-        let Some(misfit) = check::misfit(declared, fields) else {
-            return Ok(());
-        };
-        let text = format!(
-            "signal `{}` from `{}`: {misfit}",
-            channel.signal, channel.sender
-        );
-        if self.0.options.strict {
-            return Err(Error::new(ErrorKind::InvalidPayload, text));
-        }
-        warn!(
-            signal = channel.signal,
-            sender = channel.sender,
-            misfit,
-            "signal heard that breaks its declaration"
-        );
-        Ok(())
+    /// Whether what breaks its declaration is refused.
+    pub(crate) fn is_strict(&self) -> bool {
+        self.0.options.strict
     }
 
     pub(crate) async fn publish_answer(
@@ -332,7 +308,7 @@ impl Bus {
             return Ok(());
         };
         let name = &declared.name;
-        if self.0.options.strict {
+        if self.is_strict() {
             return Err(Error::new(
                 ErrorKind::InvalidPayload,
                 format!("signal `{name}`: {misfit}"),

@@ -80,10 +80,11 @@ impl Listening {
         }
         let events = bus.driver().subscribe(&pattern).await?;
         let receivers: Receivers = Arc::new(RwLock::new(Arc::new([binding.receiver])));
-        let hearing = Hearing {
+        let hearing = Arc::new(Hearing {
             name: binding.signal.into(),
             declaration: binding.declaration,
-        };
+            strict: bus.is_strict(),
+        });
         let reader = tokio::spawn(read(bus.weak(), events, hearing, Arc::clone(&receivers)));
         channels.insert(pattern, HeardChannel { receivers, reader });
         Ok(())
@@ -162,7 +163,7 @@ async fn end(channels: Vec<HeardChannel>) {
 async fn read(
     bus: WeakBus,
     mut events: BoxStream<'static, BusEvent>,
-    hearing: Hearing,
+    hearing: Arc<Hearing>,
     receivers: Receivers,
 ) {
     while let Some(event) = events.next().await {

@@ -1,7 +1,7 @@
 //! The signal bus: the driver's contract, and the handle that users hold.
 
 mod absent;
-mod check;
+pub(crate) mod check;
 mod driver;
 mod handle;
 mod listening;

@@ -19,8 +19,8 @@ use super::{
     run::{self, End, Site},
 };
 use crate::{
-    Answering, BoxError, Bus, Channel, Context, Fields, Handling, Heard, Published,
-    ReceiverOptions, Result, Sender, SignalName, rpc::AnswerBody, stats::HandlerStats,
+    Answering, Bus, Channel, Context, Error, ErrorKind, Fields, Handling, Heard, Published,
+    ReceiverOptions, Result, Sender, SignalName, bus::check, rpc::AnswerBody, stats::HandlerStats,
 };
 
 type Call = Box<dyn Fn(&Heard<'_>) -> Handling<Answering> + Send + Sync>;
@@ -45,12 +45,14 @@ pub(crate) struct BoundReceiver {
 pub(crate) struct Hearing {
     pub(crate) name: SignalName,
     pub(crate) declaration: &'static SignalDeclaration,
+    /// What breaks the declaration is refused, not only warned of.
+    pub(crate) strict: bool,
 }
 
 /// Hands one published message to these receivers; answers when it is a call.
 pub(crate) fn hear(
     bus: &Bus,
-    hearing: &Hearing,
+    hearing: &Arc<Hearing>,
     receivers: &[Arc<BoundReceiver>],
     published: &Published,
 ) {
@@ -62,44 +64,60 @@ pub(crate) fn hear(
         );
         return;
     };
-    let decoded = Fields::of(&published.payload).and_then(|fields| {
-        bus.check_heard(hearing.declaration, &fields, &channel)
-            .map(|()| fields)
-    });
     let sender = Sender::from(channel.sender);
-    let run = |receiver: &Arc<BoundReceiver>| match &decoded {
-        Ok(fields) => receiver.decode(hearing, &sender, &published.payload, fields),
-        Err(error) => {
-            Err(receiver.undecodable(hearing, error.to_string().into(), &published.payload))
-        }
+    let received = |warns| Received {
+        hearing: Arc::clone(hearing),
+        sender: sender.clone(),
+        body: published.payload.clone(),
+        warns,
     };
-    let received = |receiver: &Arc<BoundReceiver>| Received {
-        signal: hearing.name.clone(),
-        again: receiver
-            .retries()
-            .then(|| (sender.clone(), published.payload.clone())),
-    };
-    let Some(id) = channel.id else {
-        for receiver in receivers {
-            if let Ok(run) = run(receiver) {
-                receiver.start(received(receiver), run, |_| {});
-            }
-        }
-        return;
-    };
-    let runs = receivers
-        .iter()
-        .map(|receiver| (receiver, run(receiver).map(|run| (received(receiver), run))));
-    answer(bus, channel.prefix, id, runs);
+    let one_warns = std::iter::once(true).chain(std::iter::repeat(false));
+    let receivers = receivers.iter().zip(one_warns.map(received));
+    match channel.id {
+        None => receivers.for_each(|(receiver, received)| receiver.start(received, drop)),
+        Some(id) => answer(bus, channel.prefix, id, receivers),
+    }
 }
 
 type Run = std::pin::Pin<Box<dyn Future<Output = Result<Answering>> + Send>>;
 
-/// What is left of a signal beside its run.
+/// A signal, to be decoded where it runs: so that decoding keeps no other signal waiting, and can be done again.
 struct Received {
-    signal: SignalName,
-    /// What it is decoded from again, where its receiver runs again after failures.
-    again: Option<(Sender, Bytes)>,
+    hearing: Arc<Hearing>,
+    sender: Sender,
+    body: Bytes,
+    /// One of its receivers warns of what breaks the declaration.
+    warns: bool,
+}
+
+impl Received {
+    /// The body's fields, if it keeps to its declaration as far as the bus asks for that.
+    fn fields(&self) -> std::result::Result<Fields<'_>, End<Answering>> {
+        Fields::of(&self.body)
+            .and_then(|fields| self.check(&fields).map(|()| fields))
+            .map_err(|error| {
+                let text = format!("{error}; it starts with `{}`", excerpt(&self.body));
+                End::Undecodable(Error::new(error.kind(), text))
+            })
+    }
+
+    fn check(&self, fields: &Fields<'_>) -> Result<()> {
+        let Some(misfit) = check::misfit(self.hearing.declaration, fields) else {
+            return Ok(());
+        };
+        let (signal, sender) = (&*self.hearing.name, &*self.sender);
+        if self.hearing.strict {
+            let text = format!("signal `{signal}` from `{sender}`: {misfit}");
+            return Err(Error::new(ErrorKind::InvalidPayload, text));
+        }
+        if self.warns {
+            warn!(
+                signal,
+                sender, misfit, "signal heard that breaks its declaration"
+            );
+        }
+        Ok(())
+    }
 }
 
 type Told = std::result::Result<Answering, String>;
@@ -109,22 +127,12 @@ fn answer<'a>(
     bus: &Bus,
     prefix: &str,
     id: &str,
-    runs: impl Iterator<
-        Item = (
-            &'a Arc<BoundReceiver>,
-            std::result::Result<(Received, Run), String>,
-        ),
-    >,
+    receivers: impl Iterator<Item = (&'a Arc<BoundReceiver>, Received)>,
 ) {
     let mut tasks = None;
-    let told = runs.map(|(receiver, run)| {
+    let told = receivers.map(|(receiver, received)| {
         let (tell, told) = oneshot::channel();
-        match run {
-            Ok((received, run)) => {
-                receiver.start(received, run, |end| drop(tell.send(said(end))));
-            }
-            Err(failure) => drop(tell.send(Err(failure))),
-        }
+        receiver.start(received, |end| drop(tell.send(said(end))));
         tasks = Some(&receiver.tasks);
         let key = receiver.key.clone();
         async move {
@@ -159,47 +167,16 @@ fn said(end: End<Answering>) -> Told {
 }
 
 impl BoundReceiver {
-    /// The decoded run, or the failure in words.
-    fn decode(
-        &self,
-        hearing: &Hearing,
-        sender: &Sender,
-        body: &Bytes,
-        fields: &Fields<'_>,
-    ) -> std::result::Result<Run, String> {
-        let heard = Heard {
-            cx: &self.cx,
-            signal: &hearing.name,
-            sender,
-            body,
-            fields,
-        };
-        run::decoded(|| (self.call)(&heard)).map_err(|end| {
-            let failure = end.failure().unwrap_or_default();
-            run::record(&end, &self.site(&hearing.name), &self.stats, Instant::now());
-            failure
-        })
-    }
-
-    fn undecodable(&self, hearing: &Hearing, error: BoxError, body: &Bytes) -> String {
-        let text = error.to_string();
-        let end: End<()> =
-            End::Undecodable(format!("{text}; it starts with `{}`", excerpt(body)).into());
-        run::record(&end, &self.site(&hearing.name), &self.stats, Instant::now());
-        text
-    }
-
     /// Starts the run when there is a place for it. `tell` learns how it ended, and is dropped unused when the
     /// run had to go.
     fn start(
         self: &Arc<Self>,
         received: Received,
-        run: Run,
         tell: impl FnOnce(End<Answering>) + Send + 'static,
     ) {
         let receiver = Arc::clone(self);
-        let signal = received.signal.clone();
-        let mut work = Some(async move { tell(receiver.run(&received, run).await) });
+        let signal = received.hearing.name.clone();
+        let mut work = Some(async move { tell(receiver.run(&received).await) });
         let admission = self.flow.admit(|| -> Job {
             match work.take() {
                 Some(work) => Box::pin(work),
@@ -224,9 +201,9 @@ impl BoundReceiver {
     }
 
     /// Runs, and runs again after failures as its options say. It keeps its place meanwhile.
-    async fn run(&self, received: &Received, run: Run) -> End<Answering> {
+    async fn run(&self, received: &Received) -> End<Answering> {
         let options = &self.options;
-        let mut end = self.run_once(received, run).await;
+        let mut end = self.run_once(received).await;
         for attempt in 1.. {
             let again = outcome::again_after(&end, attempt, &options.retry, &options.failures);
             let Some(delay) = again else {
@@ -244,45 +221,31 @@ impl BoundReceiver {
                 () = self.cx.stopping().cancelled() => break,
                 () = sleep(delay) => {}
             }
-            end = match self.decode_again(received) {
-                Some(Ok(run)) => self.run_once(received, run).await,
-                Some(Err(end)) => end,
-                None => break,
-            };
+            end = self.run_once(received).await;
         }
         end
     }
 
-    async fn run_once(&self, received: &Received, run: Run) -> End<Answering> {
+    async fn run_once(&self, received: &Received) -> End<Answering> {
         let began = Instant::now();
-        let end = run::fenced(run, self.options.timeout, &self.killed).await;
-        run::record(&end, &self.site(&received.signal), &self.stats, began);
+        let end = match self.decode(received) {
+            Ok(run) => run::fenced(run, self.options.timeout, &self.killed).await,
+            Err(end) => end,
+        };
+        run::record(&end, &self.site(&received.hearing.name), &self.stats, began);
         end
     }
 
-    /// Whether a run may be followed by another.
-    fn retries(&self) -> bool {
-        !self.options.retry.delays().is_empty()
-    }
-
-    fn decode_again(
-        &self,
-        received: &Received,
-    ) -> Option<std::result::Result<Run, End<Answering>>> {
-        let (sender, body) = received.again.as_ref()?;
-        let decoded = Fields::of(body)
-            .map_err(End::Undecodable)
-            .and_then(|fields| {
-                let heard = Heard {
-                    cx: &self.cx,
-                    signal: &received.signal,
-                    sender,
-                    body,
-                    fields: &fields,
-                };
-                run::decoded(|| (self.call)(&heard)).map_err(End::of)
-            });
-        Some(decoded)
+    fn decode(&self, received: &Received) -> std::result::Result<Run, End<Answering>> {
+        let fields = received.fields()?;
+        let heard = Heard {
+            cx: &self.cx,
+            signal: &received.hearing.name,
+            sender: &received.sender,
+            body: &received.body,
+            fields: &fields,
+        };
+        run::decoded(|| (self.call)(&heard)).map_err(End::of)
     }
 
     /// Counts every signal that had to go; logs the first of each thousand, since they come in bursts.
