@@ -126,19 +126,6 @@ pub(super) fn used(settings: &Settings) -> (BTreeMap<&str, usize>, BTreeMap<&str
     (buses, brokers)
 }
 
-/// The manifest with the options that the settings give its handlers, and these options.
-pub(super) fn configured(
-    agent: &AgentSettings,
-    manifest: &Manifest,
-) -> Result<(Manifest, serde_json::Value), SettingsError> {
-    let Some(handlers) = &agent.handlers else {
-        return Ok((manifest.clone(), serde_json::Value::Null));
-    };
-    let configured = manifest.configured(&handlers.value);
-    let configured = configured.map_err(|error| handlers.place.error(error.to_string()))?;
-    Ok((configured, handlers.value.clone()))
-}
-
 /// An agent that receives needs a bus, and one that consumes a broker: a documented refusal, made before the start.
 pub(super) fn check_needs(
     agent: &AgentSettings,

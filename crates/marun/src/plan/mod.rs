@@ -2,11 +2,12 @@
 //! this nothing of the configuration can fail. Nothing is started, and no bus or broker is connected.
 //!
 //! `program.rs` finds a program, `ask.rs` asks it; `agents.rs` decides which program runs an agent and whether it gets
-//! what it needs.
+//! what it needs, `handlers.rs` what the settings make of its handlers.
 
 mod agents;
 mod ask;
 mod dsn;
+mod handlers;
 mod program;
 
 use std::{
@@ -171,7 +172,8 @@ fn plan_member(
             broker,
         } => {
             let (program, manifest) = programs.find(backend)?;
-            let (manifest, handlers) = agents::configured(agent, manifest)?;
+            let (manifest, handlers) =
+                handlers::configured(manifest, &agent.handlers, &agent.place)?;
             agents::check_needs(agent, &manifest, settings)?;
             Ok(What::Agent(Box::new(PlannedAgent {
                 backend: backend.value.clone(),

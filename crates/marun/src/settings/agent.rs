@@ -1,8 +1,9 @@
 //! `[agent.NAME]`: a member of the group, an agent of a program or a program of another kind. It looks for neither.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
+    handler::HandlerSettings,
     node::Node,
     place::{Place, SettingsError},
     restart::Restart,
@@ -48,8 +49,8 @@ pub struct AgentSettings {
     pub restart: Restart,
     /// What the agent reads with `cx.settings()`: a JSON object.
     pub settings: serde_json::Value,
-    /// Options of its handlers by their names, over those of the attributes: a JSON object.
-    pub handlers: Option<Located<serde_json::Value>>,
+    /// Options of its handlers by their names, over those of the attributes.
+    pub handlers: BTreeMap<String, HandlerSettings>,
 }
 
 /// What a member of the group is.
@@ -115,10 +116,7 @@ impl AgentSettings {
             watchdog,
             restart: restart(&mut section)?,
             settings: settings(&mut section)?,
-            handlers: section.take("handlers").map(|node| Located {
-                place: node.place.clone(),
-                value: node.into_json(),
-            }),
+            handlers: HandlerSettings::all(&mut section)?,
         })
     }
 }

@@ -70,6 +70,44 @@ fn a_wrong_key_or_value() {
 }
 
 #[test]
+fn an_option_that_a_handler_has_not() {
+    let worker = |lines: &str| {
+        Folder::of(&format!(
+            "[broker.b]\ndsn = 'local:data'\n[agent.w]\nbackend = 'Worker'\nbroker = 'b'\n{lines}\n"
+        ))
+    };
+    let cases = [
+        (
+            "[agent.w.handlers.wrok]\ntimeout = 1",
+            ":7: agent.w.handlers.wrok: Worker has no handler `wrok`; those with options are `work`",
+        ),
+        (
+            "[agent.w.handlers.say_farewell]",
+            ":7: agent.w.handlers.say_farewell: a hook of kind `pre_stop` has no options",
+        ),
+        (
+            "[agent.w.handlers.work]\non_error = 'drop'\ntimout = 1",
+            ":9: agent.w.handlers.work.timout: unknown option `timout`, expected one of `timeout`, ",
+        ),
+        (
+            "handlers.work = { timeout = 'soon' }",
+            ":7: agent.w.handlers.work.timeout: \"soon\" is no duration",
+        ),
+        (
+            "handlers.work.on_error = 'ignore'",
+            ":7: agent.w.handlers.work.on_error: unknown variant `ignore`, expected one of `retry`, ",
+        ),
+        (
+            "[agent.w.handlers.work]\nconcurrency = 8\nprefetch = 4",
+            ":7: agent.w.handlers.work: `prefetch` is 4, which is less than `concurrency`, 8",
+        ),
+    ];
+    for (lines, expected) in cases {
+        refused(&worker(lines), &[expected]);
+    }
+}
+
+#[test]
 fn a_program_that_is_none() {
     let agent = "[agent.a]\nbackend = 'Actor'\n";
     refused(
@@ -323,4 +361,50 @@ fn script(folder: &Folder, name: &str, body: &str) -> PathBuf {
     fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
     fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
     path
+}
+
+/// A worker on a broker, and these lines about its handlers.
+fn worker(handlers: &str) -> Folder {
+    let lines = format!(
+        "[broker.main]\ndsn = 'memory://'\n[agent.worker]\nbackend = 'Worker'\nbroker = 'main'\n{handlers}"
+    );
+    Folder::of(&lines)
+}
+
+#[test]
+fn the_options_of_handlers_that_do_not_fit() {
+    refused(
+        &worker("[agent.worker.handlers.works]\ntimeout = 5\n"),
+        &[
+            "agent.worker.handlers: Worker has no handler `works`",
+            "`work`",
+        ],
+    );
+    refused(
+        &worker("handlers = { work = { timeout = 'soon' } }\n"),
+        &["agent.worker.handlers: handler `work`: `timeout`: \"soon\" is no duration"],
+    );
+    refused(
+        &worker("handlers = { work = { patience = 5 } }\n"),
+        &[
+            "agent.worker.handlers: handler `work`: unknown option `patience`",
+            "`timeout`",
+        ],
+    );
+    refused(
+        &Folder::of("[agent.a]\ncommand = ['true']\nhandlers = {}\n"),
+        &["agent.a.handlers: not allowed beside `command`"],
+    );
+}
+
+#[test]
+fn the_options_of_handlers_are_shown_as_the_settings_make_them() {
+    let folder = worker("handlers = { work = { timeout = 5, retry = ['2m'], concurrency = 3 } }\n");
+    let (code, out, message) = output_of(marun(), &["info", "--json", &folder.settings()]);
+    assert_eq!(code, Some(0), "{message}");
+    let told: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let told = told.to_string();
+    for option in ["\"timeout\":5.0", "\"retry\":[120.0]", "\"concurrency\":3"] {
+        assert!(told.contains(option), "{option} is missing: {told}");
+    }
 }
