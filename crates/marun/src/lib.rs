@@ -50,7 +50,8 @@ mod supervise;
 pub use launcher::Launcher;
 pub use settings::{
     AgentSettings, BrokerSettings, BusSettings, DEFAULT_GRACE, DEFAULT_READY_TIMEOUT,
-    DEFAULT_WATCHDOG, Located, Member, Place, Restart, RestartPolicy, Settings, SettingsError,
+    DEFAULT_WATCHDOG, HandlerSettings, Located, Member, Place, Restart, RestartPolicy, Settings,
+    SettingsError,
 };
 
 /// The whole `main` of a program with these agents: its command line is that of `marun`.

@@ -6,6 +6,7 @@
 
 mod agent;
 mod expand;
+mod handler;
 mod json;
 mod node;
 mod place;
@@ -20,6 +21,7 @@ use self::node::Node;
 use self::section::Section;
 pub use self::{
     agent::{AgentSettings, DEFAULT_GRACE, DEFAULT_READY_TIMEOUT, DEFAULT_WATCHDOG, Member},
+    handler::HandlerSettings,
     place::{Place, SettingsError},
     restart::{Restart, RestartPolicy},
     section::Located,

@@ -153,7 +153,7 @@ impl Section {
     }
 }
 
-fn into_table(node: Node) -> Result<(Place, Vec<(String, Node)>), SettingsError> {
+pub(super) fn into_table(node: Node) -> Result<(Place, Vec<(String, Node)>), SettingsError> {
     match node.value {
         Value::Table(entries) => Ok((node.place, entries)),
         _ => {
