@@ -1,0 +1,92 @@
+//! The Python package as a process that is told what to do.
+
+use std::{
+    env,
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Command as Program, Stdio},
+    time::Duration,
+};
+
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
+    process::{Child, ChildStdin, ChildStdout, Command},
+    sync::OnceCell,
+    time::timeout,
+};
+
+/// How long Python may take for one thing.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running peer; it is killed when this is dropped.
+pub(crate) struct Peer {
+    _child: Child,
+    commands: ChildStdin,
+    answers: Lines<BufReader<ChildStdout>>,
+}
+
+impl Peer {
+    /// Starts a peer that hears signals (`receive`), takes messages (`consume`), or both.
+    pub(crate) async fn start(python: &Path, dsn: &str, roles: &str) -> Self {
+        let mut child = Command::new(python)
+            .arg(here("peer.py"))
+            .args([dsn, here("signals.json").to_str().unwrap(), roles])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut peer = Self {
+            commands: child.stdin.take().unwrap(),
+            answers: BufReader::new(child.stdout.take().unwrap()).lines(),
+            _child: child,
+        };
+        assert_eq!(peer.answer().await, "ready");
+        peer
+    }
+
+    /// Has it do something, and gives what came of that.
+    pub(crate) async fn ask(&mut self, command: Value) -> Value {
+        let line = format!("{command}\n");
+        self.commands.write_all(line.as_bytes()).await.unwrap();
+        self.answer().await
+    }
+
+    async fn answer(&mut self) -> Value {
+        let line = timeout(PATIENCE, self.answers.next_line()).await;
+        let line = line.expect("python does not answer").unwrap();
+        serde_json::from_str(&line.expect("python has ended")).unwrap()
+    }
+}
+
+pub(crate) fn here(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/interop")
+        .join(file)
+}
+
+/// The interpreter that has the package, installed where it is missing; `None`, said aloud, when `SKIP_SERVICES` names
+/// `python`.
+pub(crate) async fn python(test: &str) -> Option<PathBuf> {
+    static INSTALLED: OnceCell<PathBuf> = OnceCell::const_new();
+    let skipped = env::var("SKIP_SERVICES").unwrap_or_default();
+    if skipped.split_whitespace().any(|name| name == "python") {
+        let line = format!("\nskipped: {test}: `SKIP_SERVICES` says to go without python\n");
+        drop(std::io::stderr().write_all(line.as_bytes()));
+        return None;
+    }
+    let installed = INSTALLED.get_or_init(async || {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/services");
+        let installing = Program::new(script).args(["install", "python"]).output();
+        let installed = installing.expect("scripts/services");
+        let told = String::from_utf8_lossy(&installed.stderr);
+        assert!(installed.status.success(), "{told}");
+        let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+        let home = || PathBuf::from(env::var_os("HOME").unwrap()).join(".cache");
+        cache
+            .unwrap_or_else(home)
+            .join("microagent/python-1.9.0/bin/python")
+    });
+    Some(installed.await.clone())
+}

@@ -1,0 +1,118 @@
+//! The Rust side: an agent with the same handlers as the Python one.
+
+use std::{
+    sync::{Arc, LazyLock, Mutex},
+    time::Duration,
+};
+
+use microagent_core::{
+    Answering, Blueprint, ConsumerOptions, Context, Declarations, Handling, Heard, MicroAgent,
+    Queue, ReceiverOptions, Result, RetryPolicy, Signal, SignalDeclaration, Taken,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub(crate) const TO_PYTHON: Queue = Queue::new("to_python");
+pub(crate) const TO_RUST: Queue = Queue::new("to_rust");
+pub(crate) const TWICE: Queue = Queue::new("twice");
+
+/// The file that both sides read.
+pub(crate) static DECLARATIONS: LazyLock<Declarations> =
+    LazyLock::new(|| Declarations::parse(include_str!("signals.json")).unwrap());
+
+macro_rules! signals {
+    ($($signal:ident = $name:literal;)*) => {$(
+        #[derive(Serialize, Deserialize)]
+        pub(crate) struct $signal {}
+
+        impl Signal for $signal {
+            const NAME: &'static str = $name;
+
+            fn declaration() -> &'static SignalDeclaration {
+                DECLARATIONS.signal($name).unwrap()
+            }
+        }
+    )*};
+}
+
+signals! {
+    Note = "note";
+    Double = "double";
+    Nothing = "nothing";
+    Fail = "fail";
+    Sleep = "sleep";
+}
+
+#[derive(Default)]
+pub(crate) struct RustAgent {
+    /// Senders and arguments of the notes.
+    pub(crate) heard: Mutex<Vec<(String, Value)>>,
+    /// Bodies of messages, and their attempts.
+    pub(crate) taken: Mutex<Vec<(Value, u32)>>,
+}
+
+/// The agent that hears signals and takes messages.
+impl MicroAgent for RustAgent {
+    const NAME: &'static str = "RustAgent";
+
+    fn blueprint() -> Blueprint<Self> {
+        let options = ReceiverOptions::default;
+        let brief = options().timeout(Duration::from_secs(1));
+        let again = ConsumerOptions {
+            retry: RetryPolicy::after([Duration::from_millis(100)]),
+            ..ConsumerOptions::default()
+        };
+        Blueprint::new()
+            .receiver::<Note>("note", options(), note)
+            .receiver::<Double>("double", options(), double)
+            .receiver::<Nothing>("nothing", options(), |_, _| {
+                Ok(Box::pin(async { Ok(Answering::default()) }))
+            })
+            .receiver::<Fail>("fail", options(), |_, _| {
+                Ok(Box::pin(async { Err("no luck".into()) }))
+            })
+            .receiver::<Sleep>("sleep", brief, |_, _| Ok(Box::pin(std::future::pending())))
+            .consumer("to_rust", TO_RUST, ConsumerOptions::default(), take)
+            .consumer("twice", TWICE, again, take_twice)
+    }
+
+    async fn create(_cx: &Context) -> Result<Self> {
+        Ok(Self::default())
+    }
+}
+
+fn note(agent: &Arc<RustAgent>, heard: &Heard<'_>) -> Handling<Answering> {
+    let note = serde_json::from_slice(heard.body)?;
+    agent
+        .heard
+        .lock()
+        .unwrap()
+        .push((heard.sender.to_string(), note));
+    Ok(Box::pin(async { Ok(Answering::default()) }))
+}
+
+fn double(_: &Arc<RustAgent>, heard: &Heard<'_>) -> Handling<Answering> {
+    let n: i64 = heard.fields.get("n")?;
+    Ok(Box::pin(async move { Answering::of(&(n * 2)) }))
+}
+
+fn take(agent: &Arc<RustAgent>, taken: &mut Taken<'_>) -> Handling<()> {
+    let body = serde_json::from_slice(taken.message.payload())?;
+    agent
+        .taken
+        .lock()
+        .unwrap()
+        .push((body, taken.message.attempt()));
+    Ok(Box::pin(async { Ok(()) }))
+}
+
+fn take_twice(agent: &Arc<RustAgent>, taken: &mut Taken<'_>) -> Handling<()> {
+    let attempt = taken.message.attempt();
+    let took = take(agent, taken)?;
+    Ok(Box::pin(async move {
+        match attempt {
+            1 => Err("the first time".into()),
+            _ => took.await,
+        }
+    }))
+}
