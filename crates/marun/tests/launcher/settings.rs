@@ -71,35 +71,34 @@ fn a_wrong_key_or_value() {
 
 #[test]
 fn an_option_that_a_handler_has_not() {
-    let worker = |lines: &str| {
-        Folder::of(&format!(
-            "[broker.b]\ndsn = 'local:data'\n[agent.w]\nbackend = 'Worker'\nbroker = 'b'\n{lines}\n"
-        ))
-    };
     let cases = [
         (
-            "[agent.w.handlers.wrok]\ntimeout = 1",
-            ":7: agent.w.handlers.wrok: Worker has no handler `wrok`; those with options are `work`",
+            "[agent.worker.handlers.wrok]\ntimeout = 1",
+            ":7: agent.worker.handlers.wrok: Worker has no handler `wrok`; those with options are `work`",
         ),
         (
-            "[agent.w.handlers.say_farewell]",
-            ":7: agent.w.handlers.say_farewell: a hook of kind `pre_stop` has no options",
+            "handlers = 5",
+            ":7: agent.worker.handlers: must be a table, not a number",
         ),
         (
-            "[agent.w.handlers.work]\non_error = 'drop'\ntimout = 1",
-            ":9: agent.w.handlers.work.timout: unknown option `timout`, expected one of `timeout`, ",
+            "[agent.worker.handlers.say_farewell]",
+            ":7: agent.worker.handlers.say_farewell: a hook of kind `pre_stop` has no options",
+        ),
+        (
+            "[agent.worker.handlers.work]\non_error = 'drop'\ntimout = 1",
+            ":9: agent.worker.handlers.work.timout: unknown option `timout`, expected one of `timeout`, ",
         ),
         (
             "handlers.work = { timeout = 'soon' }",
-            ":7: agent.w.handlers.work.timeout: \"soon\" is no duration",
+            ":7: agent.worker.handlers.work.timeout: \"soon\" is no duration",
         ),
         (
             "handlers.work.on_error = 'ignore'",
-            ":7: agent.w.handlers.work.on_error: unknown variant `ignore`, expected one of `retry`, ",
+            ":7: agent.worker.handlers.work.on_error: unknown variant `ignore`, expected one of `retry`, ",
         ),
         (
-            "[agent.w.handlers.work]\nconcurrency = 8\nprefetch = 4",
-            ":7: agent.w.handlers.work: `prefetch` is 4, which is less than `concurrency`, 8",
+            "[agent.worker.handlers.work]\nconcurrency = 8\nprefetch = 4",
+            ":7: agent.worker.handlers.work: `prefetch` is 4, which is less than `concurrency`, 8",
         ),
     ];
     for (lines, expected) in cases {
@@ -369,32 +368,6 @@ fn worker(handlers: &str) -> Folder {
         "[broker.main]\ndsn = 'memory://'\n[agent.worker]\nbackend = 'Worker'\nbroker = 'main'\n{handlers}"
     );
     Folder::of(&lines)
-}
-
-#[test]
-fn the_options_of_handlers_that_do_not_fit() {
-    refused(
-        &worker("[agent.worker.handlers.works]\ntimeout = 5\n"),
-        &[
-            "agent.worker.handlers: Worker has no handler `works`",
-            "`work`",
-        ],
-    );
-    refused(
-        &worker("handlers = { work = { timeout = 'soon' } }\n"),
-        &["agent.worker.handlers: handler `work`: `timeout`: \"soon\" is no duration"],
-    );
-    refused(
-        &worker("handlers = { work = { patience = 5 } }\n"),
-        &[
-            "agent.worker.handlers: handler `work`: unknown option `patience`",
-            "`timeout`",
-        ],
-    );
-    refused(
-        &Folder::of("[agent.a]\ncommand = ['true']\nhandlers = {}\n"),
-        &["agent.a.handlers: not allowed beside `command`"],
-    );
 }
 
 #[test]
