@@ -144,6 +144,23 @@ fn dead_letters_tell_why_and_go_back_to_work() {
 }
 
 #[test]
+fn what_follows_a_failure_is_said_by_the_settings() {
+    let strict = "[agent.worker.handlers.work]\non_error = 'dead_letter'\ndead_letter = 'parked'\n";
+    let queues = Queues(Folder::of(&format!("{WORKER}{strict}")));
+    queues.done("send jobs n=1 fail=smtp_said_no");
+    let mut group = Group::run(marun(), queues.0.clone(), &[]);
+    group.wait_for("smtp_said_no");
+    group.signal(Signal::INT);
+    assert_eq!(group.wait_for_end(), Some(0), "{}", group.log());
+    let rows = queues.rows("dead jobs --from parked");
+    assert_eq!(
+        (&rows[0]["reason"], &rows[0]["attempts"]),
+        (&json!("failed"), &json!(1)),
+        "without the settings it would wait for a retry"
+    );
+}
+
+#[test]
 fn the_oldest_dead_letters_go_back_first() {
     let queues = Queues::with("jobs.dead", 3);
     queues.done("send jobs n=0");
