@@ -1,4 +1,5 @@
-//! Schedules and a wall clock that steps, in virtual time.
+//! Schedules and a wall clock that steps, in virtual time. A test whose name begins with a line's number proves that line of
+//! the failure contract.
 
 use std::{
     sync::{
@@ -75,7 +76,7 @@ impl Minutely {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_minute_fires_twice_whatever_small_steps_the_clock_makes() {
+async fn line_49_no_minute_fires_twice_whatever_small_steps_the_clock_makes() {
     for seed in 0..20 {
         let mut random = fastrand::Rng::with_seed(seed);
         let clock = SteppedClock::at("2026-03-01T11:59:30Z");
@@ -102,7 +103,7 @@ async fn no_minute_fires_twice_whatever_small_steps_the_clock_makes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_step_back_of_two_seconds_right_after_a_fire_is_no_second_fire() {
+async fn line_49_a_step_back_of_two_seconds_right_after_a_fire_is_no_second_fire() {
     let clock = SteppedClock::at("2026-03-01T11:59:59Z");
     let (minutely, runs) = Minutely::new(&clock);
     let agent = Agent::new(minutely)
@@ -121,7 +122,26 @@ async fn a_step_back_of_two_seconds_right_after_a_fire_is_no_second_fire() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_slept_through_fires_once() {
+async fn line_49_a_timer_that_wakes_early_waits_for_the_instant() {
+    let clock = SteppedClock::at("2026-03-01T11:59:59Z");
+    let (minutely, runs) = Minutely::new(&clock);
+    let agent = Agent::new(minutely)
+        .clock(clock.clone())
+        .start()
+        .await
+        .unwrap();
+    // The timer was set before; when it goes off the clock shows 5 ms less.
+    clock.step(-5);
+    pass(SECOND * 30).await;
+    let runs = runs.lock().unwrap().clone();
+    let noon = VirtualClock::at("2026-03-01T12:00:00Z").unwrap().now();
+    assert_eq!(runs.len(), 1);
+    assert!(runs[0] >= noon, "{:?} early", noon.duration_since(runs[0]));
+    agent.stop().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn line_50_what_was_slept_through_fires_once() {
     let clock = SteppedClock::at("2026-03-01T08:00:30Z");
     let (minutely, runs) = Minutely::new(&clock);
     let agent = Agent::new(minutely)
@@ -178,7 +198,7 @@ impl Draining {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_fires_while_the_agent_drains() {
+async fn line_53_nothing_fires_while_the_agent_drains() {
     let diary = Diary::default();
     let draining = Draining {
         diary: diary.clone(),

@@ -91,10 +91,14 @@ impl Overlapping {
 }
 
 #[tokio::test(start_paused = true)]
-async fn overlap_is_allowed_skipped_or_queued() {
+async fn line_51_overlap_is_allowed_skipped_or_queued() {
     let diary = Diary::default();
     let agent = Agent::new(Overlapping::new(&diary)).start().await.unwrap();
     sleep(Duration::from_millis(6900)).await;
+    let dropped = |handler: &str| agent.info()["stats"][handler]["dropped"].clone();
+    assert_eq!(dropped("allowed"), Value::Null);
+    assert_eq!(dropped("skipped"), 4, "at 1, 2, 4 and 5");
+    assert_eq!(dropped("queued"), 3, "1, 3 and 4 gave way to newer ones");
     agent.stop().await.unwrap();
     let of = |what: &str| -> Vec<String> {
         let lines = diary.read().into_iter();
@@ -124,7 +128,7 @@ impl Hanging {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_task_that_hangs_or_panics_fires_again() {
+async fn line_52_a_task_that_hangs_or_panics_fires_again() {
     let agent = Agent::new(Hanging).start().await.unwrap();
     pass(Duration::from_secs(25)).await;
     assert_eq!(agent.info()["stats"]["hangs"]["timed_out"], 3);

@@ -1,4 +1,5 @@
-//! Replicas of one schedule: leases of the broker tell who runs.
+//! Replicas of one schedule: leases of the broker tell who runs. A test whose name begins with a line's number proves that line
+//! of the failure contract.
 
 mod driver;
 
@@ -82,7 +83,7 @@ fn skewed(now: &str, milliseconds: i64) -> SteppedClock {
 const START: &str = "2026-03-01T00:00:30Z";
 
 #[tokio::test(start_paused = true)]
-async fn three_replicas_with_skewed_clocks_run_once_per_instant() {
+async fn line_46_three_replicas_with_skewed_clocks_run_once_per_instant() {
     for seed in 0..5 {
         let mut random = fastrand::Rng::with_seed(seed);
         let (runs, began) = (Runs::default(), Instant::now());
@@ -200,7 +201,7 @@ async fn killed_mid_run<A: MicroAgent>(name: &str, replica: impl Fn(usize) -> A,
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_run_of_a_killed_replica_is_nobody_s_by_default() {
+async fn line_47_the_run_of_a_killed_replica_is_nobody_s_by_default() {
     let runs = Runs::default();
     let replica = |replica| Nightly {
         runs: runs.clone(),
@@ -211,7 +212,7 @@ async fn the_run_of_a_killed_replica_is_nobody_s_by_default() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_run_of_a_killed_replica_is_another_s_when_it_must_have_ended() {
+async fn line_47_the_run_of_a_killed_replica_is_another_s_when_it_must_have_ended() {
     let runs = Runs::default();
     let replica = |replica| AtLeast {
         runs: runs.clone(),
@@ -266,7 +267,7 @@ impl Doubting {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_broker_that_is_away_at_the_instant_leaves_it_to_the_policy() {
+async fn line_48_a_broker_that_is_away_at_the_instant_leaves_it_to_the_policy() {
     let (runs, driver) = (Runs::default(), Leasing::default());
     let clock = VirtualClock::at("2026-03-01T00:59:59Z").unwrap();
     let agent = Doubting { runs: runs.clone() };
