@@ -28,7 +28,7 @@ fn with_second(settings: &str) -> String {
 
 #[test]
 fn ctrl_c_drains_everyone_and_is_no_failure() {
-    for signal in [Signal::INT, Signal::TERM] {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let mut group = Group::start(TWO);
         group.wait_until_ready();
         group.signal(signal);
@@ -38,6 +38,19 @@ fn ctrl_c_drains_everyone_and_is_no_failure() {
             group.assert_has(&[&format!("{name} stopped")]);
         }
     }
+}
+
+#[test]
+fn under_nohup_a_group_survives_its_terminal() {
+    let mut launcher = Command::new("nohup");
+    launcher.arg(marun().get_program()).env_remove("RUST_LOG");
+    let mut group = Group::run(launcher, Folder::of(TWO), &[]);
+    group.wait_until_ready();
+    group.signal(Signal::HUP);
+    group.signal(Signal::TERM);
+    assert_eq!(group.wait_for_end(), Some(0), "{}", group.log());
+    group.assert_has(&["SIGTERM: the group stops"]);
+    assert_eq!(group.count("SIGHUP"), 0, "{}", group.log());
 }
 
 #[test]

@@ -50,6 +50,8 @@ pub(crate) enum StopSignal {
     Interrupt,
     /// SIGTERM.
     Terminate,
+    /// SIGHUP, the end of a terminal.
+    HangUp,
 }
 
 /// Where the group as a whole is.
@@ -161,9 +163,11 @@ impl Group {
         let again = std::mem::replace(&mut self.stop_asked, true);
         let text = match (again, asked) {
             (true, StopSignal::Interrupt) => return self.force(),
-            (true, StopSignal::Terminate) => "SIGTERM again: the group stops already",
+            (true, StopSignal::Terminate) => "SIGTERM: the group stops already",
+            (true, StopSignal::HangUp) => "SIGHUP: the group stops already",
             (false, StopSignal::Interrupt) => "SIGINT: the group stops; a second Ctrl-C kills it",
             (false, StopSignal::Terminate) => "SIGTERM: the group stops",
+            (false, StopSignal::HangUp) => "SIGHUP: the group stops",
         };
         let mut actions = vec![info(text.to_owned())];
         actions.extend(self.drain_all(now));
