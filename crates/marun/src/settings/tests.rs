@@ -190,21 +190,6 @@ fn a_wrong_agent_is_refused() {
         ),
         (
             "x.toml",
-            "[agent.a]\nbackend = 'A'\nhandlers = [1]",
-            "x.toml:3: agent.a.handlers: must be a table, not an array",
-        ),
-        (
-            "x.toml",
-            "[agent.a]\nbackend = 'A'\nhandlers.tick = 5",
-            "x.toml:3: agent.a.handlers.tick: must be a table, not a number",
-        ),
-        (
-            "x.toml",
-            "[agent.a]\ncommand = ['a']\nhandlers.tick.timeout = 5",
-            "x.toml:3: agent.a.handlers: not allowed beside `command`",
-        ),
-        (
-            "x.toml",
             "[agent.a]\nbackend = 'A'\ngrace = 'x'",
             "x.toml:3: agent.a.grace: \"x\" is no duration",
         ),
@@ -217,6 +202,27 @@ fn a_wrong_agent_is_refused() {
             "x.toml",
             "[agent.'a b']\nbackend = 'A'",
             "x.toml:1: agent.a b: this is no name for an agent",
+        ),
+    ]);
+}
+
+#[test]
+fn wrong_handlers_are_refused() {
+    assert_refused(&[
+        (
+            "x.toml",
+            "[agent.a]\nbackend = 'A'\nhandlers = [1]",
+            "x.toml:3: agent.a.handlers: must be a table, not an array",
+        ),
+        (
+            "x.toml",
+            "[agent.a]\nbackend = 'A'\nhandlers.tick = 5",
+            "x.toml:3: agent.a.handlers.tick: must be a table, not a number",
+        ),
+        (
+            "x.toml",
+            "[agent.a]\ncommand = ['a']\nhandlers.tick.timeout = 5",
+            "x.toml:3: agent.a.handlers: not allowed beside `command`",
         ),
     ]);
 }
