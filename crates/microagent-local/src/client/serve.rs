@@ -256,6 +256,15 @@ impl Pump {
                     return self.answered(asked, result.map(|()| 0));
                 }
             }
+            HubFrame::AllDone(first, last) => {
+                for id in first..=last {
+                    let Some(asked) = self.pending.take(id) else {
+                        // A peer that counts wrongly must not keep this one busy.
+                        break;
+                    };
+                    self.answered(asked, Ok(0))?;
+                }
+            }
             HubFrame::Count(id, count) => {
                 if let Some(asked) = self.pending.take(id) {
                     return self.answered(asked, Ok(count));

@@ -14,13 +14,13 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::{
-    connections::{Asked, Connections},
+    connections::{Asked, ConnectionId, Connections},
     item::{Item, released},
     leases::Held,
     queues::Queues,
 };
 use crate::{
-    protocol::Failure,
+    protocol::{Failure, RequestId},
     store::{Change, Writer},
 };
 
@@ -97,6 +97,33 @@ impl Batch {
     }
 }
 
+/// Messages of one peer that were sent in a row: they are confirmed together.
+#[derive(Default)]
+struct Row(Option<(ConnectionId, RequestId, RequestId)>);
+
+impl Row {
+    /// One more is durable.
+    fn add(&mut self, asked: Asked, connections: &Connections) {
+        match &mut self.0 {
+            Some((connection, _, last))
+                if *connection == asked.connection && *last + 1 == asked.request =>
+            {
+                *last = asked.request;
+            }
+            _ => {
+                self.answer(connections);
+                self.0 = Some((asked.connection, asked.request, asked.request));
+            }
+        }
+    }
+
+    fn answer(&mut self, connections: &Connections) {
+        if let Some((connection, first, last)) = self.0.take() {
+            connections.all_done(connection, first, last);
+        }
+    }
+}
+
 type Confirmation = (Result<()>, Vec<After>);
 type Commit = Pin<Box<dyn Future<Output = Confirmation> + Send>>;
 
@@ -135,9 +162,20 @@ impl Queues {
         if let Some(failure) = &failure {
             warn!(error = %failure, "the store refused what the hub wanted to write");
         }
+        let mut row = Row::default();
         for after in after {
-            self.conclude(after, failure.as_ref(), connections);
+            match after {
+                After::Inserted { asked, .. } if failure.is_none() => {
+                    row.add(asked, connections);
+                    self.conclude(after, None, connections);
+                }
+                after => {
+                    row.answer(connections);
+                    self.conclude(after, failure.as_ref(), connections);
+                }
+            }
         }
+        row.answer(connections);
         failure.is_none_or(|failure| failure.kind != ErrorKind::Closed)
     }
 
@@ -162,7 +200,9 @@ impl Queues {
                 if let Some(connection) = connections.get(asked.connection) {
                     connection.window.add_permits(weight as usize);
                 }
-                answer(asked);
+                if failure.is_some() {
+                    answer(asked);
+                }
             }
             After::Settled {
                 asked,

@@ -161,6 +161,13 @@ impl Connections {
         self.answer(asked, |request| HubFrame::Done(request, result));
     }
 
+    /// All requests of this connection from the one to the other are done.
+    pub(super) fn all_done(&self, connection: ConnectionId, first: RequestId, last: RequestId) {
+        if let Some(connection) = self.get(connection) {
+            connection.outgoing.send(HubFrame::AllDone(first, last));
+        }
+    }
+
     pub(super) fn count(&self, asked: Asked, count: u64) {
         self.answer(asked, |request| HubFrame::Count(request, count));
     }

@@ -162,6 +162,7 @@ impl Peer {
         loop {
             match self.read().await.expect("the hub is silent or gone") {
                 HubFrame::Done(id, result) if id == asked => return result,
+                HubFrame::AllDone(first, last) if (first..=last).contains(&asked) => return Ok(()),
                 other => self.kept.push_back(other),
             }
         }

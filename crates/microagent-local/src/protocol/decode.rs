@@ -54,6 +54,7 @@ pub(super) fn hub_frame(frame: Bytes) -> io::Result<HubFrame> {
             request: fields.u64()?,
             letter: letter(&mut fields)?,
         },
+        10 => HubFrame::AllDone(fields.u64()?, fields.u64()?),
         other => return Err(unknown("frame", other)),
     };
     fields.end()?;

@@ -33,6 +33,11 @@ pub(super) fn hub_frame(out: &mut BytesMut, frame: &HubFrame) {
         }
         HubFrame::Pong => out.put_u8(2),
         HubFrame::Done(id, result) => put_done(out, *id, result.as_ref().err()),
+        HubFrame::AllDone(first, last) => {
+            out.put_u8(10);
+            out.put_u64_le(*first);
+            out.put_u64_le(*last);
+        }
         HubFrame::Count(id, count) => {
             out.put_u8(5);
             out.put_u64_le(*id);

@@ -123,6 +123,8 @@ pub(crate) enum HubFrame {
         version: u16,
     },
     Done(RequestId, Result<(), Failure>),
+    /// All of these are done, the last one included: one frame for what was sent in a row.
+    AllDone(RequestId, RequestId),
     Count(RequestId, u64),
     Event {
         sub: LocalId,

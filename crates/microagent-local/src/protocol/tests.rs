@@ -131,7 +131,8 @@ fn hub_frame() -> impl Strategy<Value = HubFrame> {
         Just(HubFrame::Pong),
         (any::<u64>(), option::of(failure))
             .prop_map(|(id, failure)| HubFrame::Done(id, failure.map_or(Ok(()), Err))),
-        (any::<u64>(), any::<u64>()).prop_map(|(id, count)| HubFrame::Count(id, count)),
+        any::<(u64, u64)>().prop_map(|(first, last)| HubFrame::AllDone(first, last)),
+        any::<(u64, u64)>().prop_map(|(id, count)| HubFrame::Count(id, count)),
         (any::<u32>(), text(), payload()).prop_map(|(sub, channel, payload)| HubFrame::Event {
             sub,
             channel,

@@ -1,6 +1,6 @@
 //! What becomes of messages whose process died with them, and of connections that were cut.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use futures_util::future::join;
 use microagent_core::{Delivery, QueueBroker, Settlement};
@@ -176,13 +176,13 @@ pub async fn a_cut_connection_is_healed<S: BrokerServer>(server: S) {
     let (one, other) = post.patience.wait("the connections", ready).await;
     one.and(other).expect("connections that are healed");
     drop(held);
-    there.send(&queue, "2").await;
-    let mut bodies = Vec::new();
+    there.send_until_accepted(&queue, "2").await;
+    let mut bodies = BTreeSet::new();
     while bodies.len() < 2 {
         let delivery = consumer.next().await;
         bodies.extend(bodies_of(std::slice::from_ref(&delivery)));
-        ack(delivery).await;
+        // One whose connection was lost comes again.
+        let _ = delivery.ack().await;
     }
-    bodies.sort();
-    assert_eq!(bodies, ["1", "2"]);
+    assert!(bodies.iter().eq(["1", "2"]), "{bodies:?}");
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
 use microagent_core::{
-    ConsumeOptions, Delivery, Message, Queue, QueueBroker, SendOptions, Settlement,
+    ConsumeOptions, Delivery, ErrorKind, Message, Queue, QueueBroker, SendOptions, Settlement,
 };
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::BrokerServer;
 use crate::suite::{Patience, QUIET, eventually, unique};
@@ -72,6 +72,24 @@ impl<B: QueueBroker> Office<B> {
         let route = queue.clone().into();
         let sending = self.driver.send(&route, body.into(), options);
         let sent = self.patience.wait("sending", sending).await;
+        sent.expect("a message that is accepted");
+    }
+
+    /// Sends until it is accepted: while a connection heals, nobody may know whether it was, and it may arrive twice.
+    pub(crate) async fn send_until_accepted(&self, queue: &Queue, body: &'static str) {
+        let route = queue.clone().into();
+        let accepted = async {
+            loop {
+                let sending = self
+                    .driver
+                    .send(&route, body.into(), SendOptions::default());
+                match sending.await {
+                    Err(error) if error.kind() == ErrorKind::Unavailable => sleep(QUIET).await,
+                    sent => return sent,
+                }
+            }
+        };
+        let sent = self.patience.wait("sending", accepted).await;
         sent.expect("a message that is accepted");
     }
 

@@ -54,7 +54,7 @@ async fn a_hub_that_closes_answers_first() {
     let asked = peer.ask(send("mailer", "{}", None)).await;
     tokio::task::yield_now().await;
     hub.close().await.unwrap();
-    assert_eq!(peer.next().await, HubFrame::Done(asked, Ok(())));
+    assert_eq!(peer.next().await, HubFrame::AllDone(asked, asked));
     assert_eq!(peer.try_next().await, None);
     assert_eq!(store.snapshot().messages.len(), 1);
     assert_eq!(hub.close().await.unwrap_err().kind(), ErrorKind::Closed);
