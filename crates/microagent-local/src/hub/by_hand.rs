@@ -1,6 +1,6 @@
 //! What people do with waiting messages: look at them, put dead letters back to work, throw them away.
 
-use std::{pin::Pin, time::SystemTime};
+use std::pin::Pin;
 
 use futures_util::stream::FuturesUnordered;
 use microagent_core::{Result, ledger::MessageId};
@@ -8,6 +8,7 @@ use microagent_core::{Result, ledger::MessageId};
 use super::{
     confirm::{After, Then},
     connections::{Asked, Connections},
+    item::{filled, letter_of},
     queues::Queues,
 };
 use crate::{
@@ -21,14 +22,11 @@ const MOST: u32 = 1000;
 /// The most bodies that are read for one request: each may have many megabytes.
 const MOST_SHOWN: u32 = 16;
 
-/// A message, its attempt, its crashes, and when it failed first.
-type State = (MessageId, u32, u32, Option<SystemTime>);
-
-/// What is known of messages that somebody looks at, and their bodies as far as they are still there.
+/// Messages that somebody looks at, and what is in them as far as they are still there.
 #[derive(Debug)]
 pub(super) struct Look {
     asked: Asked,
-    states: Vec<State>,
+    letters: Vec<Letter>,
     bodies: Result<Vec<(MessageId, Body)>>,
 }
 
@@ -45,17 +43,13 @@ impl Queues {
     ) -> Pin<Box<dyn Future<Output = Look> + Send>> {
         let waiting = self.ledger.waiting(queue).skip(skip as usize);
         let ids = waiting.take(limit.min(MOST_SHOWN) as usize);
-        let state = |id| {
-            let entry = self.ledger.get(id)?;
-            let item = &entry.item;
-            Some((id, item.attempt, entry.crashes, item.first_failure))
-        };
-        let states: Vec<_> = ids.filter_map(state).collect();
-        let bodies = writer.bodies(states.iter().map(|(id, ..)| *id).collect());
+        let letter = |id| Some(letter_of(id, self.ledger.get(id)?));
+        let letters: Vec<_> = ids.filter_map(letter).collect();
+        let bodies = writer.bodies(letters.iter().map(|letter| letter.message).collect());
         Box::pin(async move {
             Look {
                 asked,
-                states,
+                letters,
                 bodies: bodies.await,
             }
         })
@@ -115,30 +109,21 @@ impl Connections {
     pub(super) fn show(&self, look: Look) {
         let Look {
             asked,
-            states,
+            letters,
             bodies,
         } = look;
         let bodies = match bodies {
             Ok(bodies) => bodies,
             Err(error) => return self.done(asked, Err(Failure::from(&error))),
         };
-        let mut states = states.into_iter();
+        let mut letters = letters.into_iter();
         for (message, body) in bodies {
             // Those without a body have gone meanwhile.
-            let state = states.by_ref().find(|(id, ..)| *id == message);
-            let (Some((_, attempt, crashes, first_failure)), Some(connection)) =
-                (state, self.get(asked.connection))
-            else {
+            let letter = letters.by_ref().find(|letter| letter.message == message);
+            let (Some(letter), Some(connection)) = (letter, self.get(asked.connection)) else {
                 break;
             };
-            let letter = Letter {
-                message,
-                attempt,
-                crashes,
-                first_failure,
-                headers: body.headers,
-                payload: body.payload,
-            };
+            let letter = filled(letter, body);
             let request = asked.request;
             connection
                 .outgoing

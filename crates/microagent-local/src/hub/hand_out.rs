@@ -3,7 +3,7 @@
 //! A body that is not in memory is read first, and for the host's own process the handing out is recorded first, because
 //! nobody would notice its death. A consumer's deliveries keep their order meanwhile.
 
-use std::{pin::Pin, time::SystemTime};
+use std::pin::Pin;
 
 use futures_util::stream::FuturesUnordered;
 use microagent_core::{
@@ -15,7 +15,7 @@ use tracing::{error, warn};
 use super::{
     confirm::After,
     connections::Connections,
-    item::Cache,
+    item::{Cache, filled, letter_of},
     queues::{Consumer, Queues},
 };
 use crate::{
@@ -139,28 +139,17 @@ impl Queues {
             let Some(body) = Cache::lend(&mut entry.item) else {
                 continue;
             };
-            let state = (entry.item.attempt, entry.crashes, entry.item.first_failure);
-            deliver(consumer, connections, message, state, body);
+            deliver(
+                consumer,
+                connections,
+                filled(letter_of(message, entry), body),
+            );
         }
     }
 }
 
-fn deliver(
-    consumer: &Consumer,
-    connections: &Connections,
-    message: MessageId,
-    (attempt, crashes, first_failure): (u32, u32, Option<SystemTime>),
-    body: Body,
-) {
+fn deliver(consumer: &Consumer, connections: &Connections, letter: Letter) {
     if let Some(connection) = connections.get(consumer.connection) {
-        let letter = Letter {
-            message,
-            attempt,
-            crashes,
-            first_failure,
-            headers: body.headers,
-            payload: body.payload,
-        };
         let consumer = consumer.id;
         connection
             .outgoing

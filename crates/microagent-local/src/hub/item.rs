@@ -2,9 +2,13 @@
 
 use std::time::SystemTime;
 
-use microagent_core::ledger::{ConsumerId, Entry};
+use bytes::Bytes;
+use microagent_core::ledger::{ConsumerId, Entry, MessageId};
 
-use crate::store::Body;
+use crate::{
+    protocol::Letter,
+    store::{Body, Headers},
+};
 
 /// The most bytes of bodies that are kept in memory for the case that they are wanted soon; the others are read again from
 /// the store when they are delivered.
@@ -80,6 +84,27 @@ impl Cache {
         } else {
             item.body.take()
         }
+    }
+}
+
+/// A message without its body, as a peer is told of it.
+pub(super) fn letter_of(message: MessageId, entry: &Entry<Item>) -> Letter {
+    Letter {
+        message,
+        attempt: entry.item.attempt,
+        crashes: entry.crashes,
+        first_failure: entry.item.first_failure,
+        headers: Headers::new(),
+        payload: Bytes::new(),
+    }
+}
+
+/// The letter with what is in it.
+pub(super) fn filled(letter: Letter, body: Body) -> Letter {
+    Letter {
+        headers: body.headers,
+        payload: body.payload,
+        ..letter
     }
 }
 
