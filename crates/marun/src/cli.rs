@@ -41,7 +41,7 @@ pub(crate) enum Command {
     /// Send, call or hear signals
     #[command(subcommand)]
     Signal(Signal),
-    /// Send to queues, or look at them
+    /// Send to queues, look into them, and tidy them up
     #[command(subcommand)]
     Queue(Queue),
     /// Ask when a schedule fires
@@ -103,7 +103,7 @@ pub(crate) struct SignalSend {
 pub(crate) struct BusArgs {
     #[command(flatten)]
     pub(crate) source: BusSource,
-    /// The first part of every channel, with --bus
+    /// The first part of every channel, with --bus [default: that of the declarations, else PUBSUB]
     #[arg(long, conflicts_with = "settings")]
     pub(crate) prefix: Option<String>,
     /// Path or URL of signals.json, with --bus
@@ -122,7 +122,7 @@ pub(crate) struct BusArgs {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct BusSource {
-    /// The DSN of the bus
+    /// The DSN of the bus, such as local:data or redis://localhost/7
     #[arg(long, value_name = "DSN")]
     pub(crate) bus: Option<String>,
     /// A settings file that has the bus
@@ -223,7 +223,7 @@ pub(crate) struct BrokerArgs {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct BrokerSource {
-    /// The DSN of the broker
+    /// The DSN of the broker, such as local:data or redis://localhost/7
     #[arg(long, value_name = "DSN")]
     pub(crate) broker: Option<String>,
     /// A settings file that has the broker

@@ -10,7 +10,8 @@ pub const DONE: u8 = 0;
 /// Something failed while it ran: an agent, a server, a message.
 pub const FAILED: u8 = 1;
 
-/// The command line, a settings file or what it names is wrong; nothing was started or sent.
+/// The command line, a settings file or what it names is wrong; nothing was started or sent, but for the lines before a
+/// bad one of `queue send NAME -`.
 pub const USAGE: u8 = 2;
 
 /// Nobody listens to the signal that was called.

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use futures_util::StreamExt;
-use microagent_core::{Bus, BusEvent, Channel, NamedSignal, Published};
+use microagent_core::{Bus, BusEvent, Channel, Error, ErrorKind, NamedSignal, Published};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::signal::unix::{SignalKind, signal};
@@ -37,7 +37,8 @@ async fn call(args: SignalSend, timeout: &str) -> Result<(), Failure> {
     let fields = fields::parse(&args.fields)?;
     let bus = source::bus(&args.bus).await?;
     let call = named(&bus, &args.name)?.call(&args.sender, &fields);
-    let answer = call.timeout(timeout).await?;
+    let answer = call.timeout(timeout).await;
+    let answer = answer.map_err(|error| not_answered(error, &bus, &args.bus))?;
     print(&answer)?;
     bus.close().await?;
     match answer.has_errors() {
@@ -46,6 +47,19 @@ async fn call(args: SignalSend, timeout: &str) -> Result<(), Failure> {
         )),
         false => Ok(()),
     }
+}
+
+/// Most often nobody listens because the listeners have another prefix.
+fn not_answered(error: Error, bus: &Bus, args: &BusArgs) -> Failure {
+    let nobody = error.kind() == ErrorKind::NoResponders;
+    let mut failure = Failure::from(error);
+    if nobody {
+        failure.message += &format!(" under the prefix `{}`", bus.prefix());
+        if args.source.bus.is_some() && args.prefix.is_none() {
+            failure.message += "; `--prefix` chooses another";
+        }
+    }
+    failure
 }
 
 /// A declared signal where there are declarations; any other where there are none.

@@ -3,8 +3,10 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use microagent_core::{Broker, Bus, Declarations, Result};
+use microagent_local::LocalOptions;
 use tokio::time::timeout;
 
+use super::say;
 use crate::{
     cli::{BrokerArgs, BusArgs},
     connect,
@@ -31,6 +33,7 @@ pub(super) async fn bus(args: &BusArgs) -> Result<Bus, Failure> {
         (None, Some(file)) => bus_of(file, args.bus_name.as_deref())?,
         (None, None) => return Err(Failure::usage("one of --bus and --settings is needed")),
     };
+    tell_if_new(&link.dsn);
     let declarations = load(declarations).await?;
     let bus = connect::bus(&link, declarations.as_ref()).await?;
     reached(&bus.driver().address(), bus.ready()).await?;
@@ -47,10 +50,22 @@ pub(super) async fn broker(args: &BrokerArgs) -> Result<Broker, Failure> {
         (None, Some(file)) => broker_of(file, args.broker_name.as_deref())?,
         (None, None) => return Err(Failure::usage("one of --broker and --settings is needed")),
     };
+    tell_if_new(&link.dsn);
     let declarations = load(declarations).await?;
     let broker = connect::broker(&link, declarations.as_ref()).await?;
     reached(&broker.driver().address(), broker.ready()).await?;
     Ok(broker)
+}
+
+/// A mistyped folder of `local:` is as good as any other, and would look empty.
+fn tell_if_new(dsn: &str) {
+    if plan::is_local(dsn)
+        && let Ok(options) = LocalOptions::parse(dsn)
+        && !options.folder().exists()
+    {
+        let folder = options.folder().display();
+        say(format!("`local:{folder}` is new: there was no such folder"));
+    }
 }
 
 fn bus_of(file: &Path, name: Option<&str>) -> Result<(BusLink, Option<String>), Failure> {

@@ -19,7 +19,7 @@ use std::{
 use microagent_core::{AgentType, Manifest};
 use serde::Serialize;
 
-pub(crate) use self::dsn::{absolute, redacted};
+pub(crate) use self::dsn::{absolute, is_local, redacted};
 use self::program::Search;
 use crate::{
     connect,

@@ -47,7 +47,16 @@ fn sending_says_nothing_and_calling_nobody_has_its_own_code() {
     );
     let (code, out, message) = run("signal call ask n:=1 --bus memory:// --timeout 60");
     assert_eq!((code, out.as_str()), (Some(3), ""));
-    assert_eq!(message, "marun: nobody listens to `ask`\n");
+    assert_eq!(
+        message,
+        "marun: nobody listens to `ask` under the prefix `PUBSUB`; `--prefix` chooses another\n"
+    );
+    let (code, _, message) = run("signal call ask n:=1 --bus memory:// --prefix SHOP");
+    assert_eq!(code, Some(3));
+    assert_eq!(
+        message,
+        "marun: nobody listens to `ask` under the prefix `SHOP`\n"
+    );
 }
 
 #[test]
@@ -195,8 +204,14 @@ fn each_line_of_standard_input_is_a_message() {
 fn what_one_command_sends_the_next_one_counts() {
     let folder = Folder::with("");
     let dsn = format!("local:{}", folder.path("data").display());
-    let (code, _) = send_lines_to(&dsn, marun(), b"{\"text\":\"a\"}\n{\"text\":\"b\"}\n");
+    let lines = b"{\"text\":\"a\"}\n{\"text\":\"b\"}\n";
+    let (code, messages) = send_lines_to(&dsn, marun(), lines);
     assert_eq!(code, Some(0));
+    let new = format!("marun: `{dsn}` is new: there was no such folder\n");
+    assert_eq!(
+        messages,
+        format!("{new}marun: sent 2 message(s) to `jobs`\n")
+    );
     let length = run(&format!("queue length jobs --broker {dsn}"));
     assert_eq!(length, (Some(0), "2\n".to_owned(), String::new()));
     assert_eq!(run(&format!("signal call ask n=1 --bus {dsn}")).0, Some(3));

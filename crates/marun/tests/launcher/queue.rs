@@ -1,6 +1,9 @@
 //! `queue peek`, `dead`, `requeue` and `purge`: what waits is seen, goes back to work or goes away, on `local:`.
 
-use std::io::{Read, Write};
+use std::{
+    fs,
+    io::{Read, Write},
+};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -20,7 +23,14 @@ struct Queues(Folder);
 
 impl Queues {
     fn empty() -> Self {
-        Self(Folder::of(WORKER))
+        Self::of(WORKER)
+    }
+
+    fn of(settings: &str) -> Self {
+        let folder = Folder::of(settings);
+        // Without it the first command would say that it is new.
+        fs::create_dir(folder.path("data")).unwrap();
+        Self(folder)
     }
 
     /// `count` messages `{"n":"1"}` and so on wait in this queue.
@@ -94,7 +104,7 @@ fn what_is_not_shown_is_told() {
         (
             Some(0),
             String::new(),
-            format!("marun: `{queue}` is empty\n"),
+            format!("marun: no message waits in `{queue}`\n"),
         )
     };
     assert_eq!(queues.run("peek other"), empty("other"));
@@ -146,7 +156,7 @@ fn dead_letters_tell_why_and_go_back_to_work() {
 #[test]
 fn what_follows_a_failure_is_said_by_the_settings() {
     let strict = "[agent.worker.handlers.work]\non_error = 'dead_letter'\ndead_letter = 'parked'\n";
-    let queues = Queues(Folder::of(&format!("{WORKER}{strict}")));
+    let queues = Queues::of(&format!("{WORKER}{strict}"));
     queues.done("send jobs n=1 fail=smtp_said_no");
     let mut group = Group::run(marun(), queues.0.clone(), &[]);
     group.wait_for("smtp_said_no");

@@ -92,7 +92,7 @@ fn write_lines(lines: &[String]) -> Result<(), Failure> {
 async fn tell_of_the_rest(broker: &Broker, queue: &Queue, shown: u64) -> Result<(), Failure> {
     let there = broker.length(queue).await?;
     if shown == 0 && there == 0 {
-        say(format!("`{queue}` is empty"));
+        say(format!("no message waits in `{queue}`"));
     } else if shown < there {
         say(format!(
             "{shown} of {there} messages of `{queue}`; --limit N shows more"
