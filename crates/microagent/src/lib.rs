@@ -34,6 +34,9 @@
 //! # }).unwrap();
 //! ```
 //!
+//! A program needs this crate, `tokio` with `macros` and `rt-multi-thread`, and `serde` with `derive`: the derives `Serialize` and
+//! `Deserialize` of the [`prelude`] are serde's own, and what they write names the crate `serde`.
+//!
 //! - What a handler may take and return: [`agent`](macro@agent) and the guide's page about handlers.
 //! - Connections: [`Connect`], by a DSN. Drivers are cargo features: `memory://` is always there, `local:PATH` and `redis://…` are by
 //!   default.
