@@ -4,6 +4,7 @@ mod agents;
 mod by_hand;
 mod local;
 mod memory;
+mod redis;
 mod sqlite;
 
 use std::{future::Future, pin::Pin};
@@ -43,5 +44,29 @@ pub(crate) const ALL: &[Case] = &[
     Case {
         name: "local.signal",
         run: |rounds| Box::pin(local::signal(rounds)),
+    },
+    Case {
+        name: "redis.send",
+        run: |rounds| Box::pin(redis::send(rounds)),
+    },
+    Case {
+        name: "redis.send.64",
+        run: |rounds| Box::pin(redis::send_from_many(rounds)),
+    },
+    Case {
+        name: "redis.consume",
+        run: |rounds| Box::pin(redis::consume(rounds)),
+    },
+    Case {
+        name: "redis.signal",
+        run: |rounds| Box::pin(redis::signal(rounds)),
+    },
+    Case {
+        name: "redis.rpc",
+        run: |rounds| Box::pin(redis::rpc(rounds)),
+    },
+    Case {
+        name: "redis.rpc.50",
+        run: |rounds| Box::pin(redis::rpc_of_many(rounds)),
     },
 ];

@@ -1,0 +1,94 @@
+//! Consuming at least once what waits already.
+
+use std::time::{Duration, Instant};
+
+use microagent::prelude::*;
+use redis::{AsyncCommands, aio::MultiplexedConnection};
+
+use super::{
+    super::{
+        agents::{BODY, Countdown, Counting},
+        by_hand::Args,
+    },
+    Bench, failed,
+};
+use crate::measure::{self, Line};
+
+const COUNT: u32 = 100_000;
+
+/// Moves up to a hundred messages aside, and gives them.
+const MOVE: &str = "
+    local bodies = redis.call('LPOP', KEYS[1], 100)
+    if not bodies then return {} end
+    redis.call('RPUSH', KEYS[2], unpack(bodies))
+    return bodies";
+
+/// An agent's consumer with named arguments, beside a loop that moves a hundred at a time by a script, decodes them, and
+/// removes them by pipelined `LREM`s.
+pub(crate) async fn consume(rounds: u32) -> Result<Line> {
+    let bench = Bench::start().await?;
+    let ours = || consume_ours(&bench);
+    let raw = || consume_raw(&bench);
+    measure::rates(rounds, COUNT, ours, raw).await
+}
+
+async fn consume_ours(bench: &Bench) -> Result<Duration> {
+    fill(bench, "mailer").await?;
+    let countdown = Countdown::from(COUNT);
+    let agent = Counting {
+        countdown: countdown.clone(),
+    };
+    let broker = bench.broker().await?;
+    let agent = Agent::new(agent)
+        .bus(Bus::connect("memory://").await?)
+        .broker(broker.clone());
+    let began = Instant::now();
+    let agent = agent.start().await?;
+    countdown.done().await;
+    agent.stop().await?;
+    // Closing flushes the last acknowledgements, so it belongs to the work.
+    broker.close().await?;
+    Ok(began.elapsed())
+}
+
+async fn consume_raw(bench: &Bench) -> Result<Duration> {
+    fill(bench, "raw").await?;
+    let mut connection = bench.connection().await?;
+    let (countdown, script) = (Countdown::from(COUNT), redis::Script::new(MOVE));
+    let began = Instant::now();
+    loop {
+        let mut call = script.key("raw");
+        let call = call.key("raw:processing");
+        let bodies: Vec<Vec<u8>> = call.invoke_async(&mut connection).await.map_err(failed)?;
+        if bodies.is_empty() {
+            return Ok(began.elapsed());
+        }
+        handle(&mut connection, &countdown, bodies).await?;
+    }
+}
+
+async fn handle(
+    connection: &mut MultiplexedConnection,
+    countdown: &Countdown,
+    bodies: Vec<Vec<u8>>,
+) -> Result<()> {
+    let mut acks = redis::pipe();
+    for body in bodies {
+        let args: Args = serde_json::from_slice(&body)?;
+        countdown.count(args.user_id, &args.text, &args.email);
+        acks.lrem("raw:processing", 1, body).ignore();
+    }
+    acks.query_async(connection).await.map_err(failed)
+}
+
+async fn fill(bench: &Bench, list: &str) -> Result<()> {
+    let mut connection = bench.connection().await?;
+    let flushed = redis::cmd("FLUSHALL").query_async(&mut connection).await;
+    let () = flushed.map_err(failed)?;
+    let bodies = vec![BODY; 1000];
+    for _ in 0..COUNT / 1000 {
+        let pushed = connection.rpush(list, &bodies).await;
+        let () = pushed.map_err(failed)?;
+    }
+    Ok(())
+}

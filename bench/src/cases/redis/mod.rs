@@ -1,0 +1,77 @@
+//! Redis: a private server, the drivers on it, and the bare client on the same one.
+
+mod consume;
+mod rpc;
+mod send;
+mod signal;
+
+use std::time::Duration;
+
+use microagent::prelude::*;
+use microagent_testing::RedisServer;
+use redis::aio::MultiplexedConnection;
+
+pub(crate) use self::{
+    consume::consume,
+    rpc::{rpc, rpc_of_many},
+    send::{send, send_from_many},
+    signal::signal,
+};
+
+/// A server and a bare connection to it.
+struct Bench {
+    server: RedisServer,
+    raw: MultiplexedConnection,
+}
+
+impl Bench {
+    async fn start() -> Result<Self> {
+        let server = RedisServer::start().await?;
+        let raw = connection(&server).await?;
+        Ok(Self { server, raw })
+    }
+
+    async fn bus(&self) -> Result<Bus> {
+        let bus = Bus::connect(&self.server.dsn()).await?;
+        bus.ready().await?;
+        Ok(bus)
+    }
+
+    async fn broker(&self) -> Result<Broker> {
+        let broker = Broker::connect(&self.server.dsn()).await?;
+        broker.ready().await?;
+        Ok(broker)
+    }
+
+    async fn connection(&self) -> Result<MultiplexedConnection> {
+        connection(&self.server).await
+    }
+
+    async fn pubsub(&self, pattern: &str) -> Result<redis::aio::PubSub> {
+        let mut pubsub = client(&self.server)?
+            .get_async_pubsub()
+            .await
+            .map_err(failed)?;
+        pubsub.psubscribe(pattern).await.map_err(failed)?;
+        Ok(pubsub)
+    }
+}
+
+/// The bare client's errors, in this project's words.
+fn failed(error: impl std::error::Error) -> Error {
+    Error::from(error.to_string())
+}
+
+async fn connection(server: &RedisServer) -> Result<MultiplexedConnection> {
+    let config =
+        redis::AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(10)));
+    let client = client(server)?;
+    let connection = client.get_multiplexed_async_connection_with_config(&config);
+    connection.await.map_err(failed)
+}
+
+fn client(server: &RedisServer) -> Result<redis::Client> {
+    let settings = redis::io::tcp::TcpSettings::default().set_nodelay(true);
+    let info = redis::IntoConnectionInfo::into_connection_info(server.dsn()).map_err(failed)?;
+    redis::Client::open(info.set_tcp_settings(settings)).map_err(failed)
+}
