@@ -1,0 +1,146 @@
+//! What all the tests stand on: a folder, the process that hosts it, and drivers connected to it.
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use futures_util::{StreamExt, future::try_join_all};
+use microagent_core::{ConsumeOptions, Delivery, Queue, QueueBroker, Result, Route, SendOptions};
+use microagent_local::{LocalBroker, LocalOptions};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{journal::Journal, process::Process};
+
+pub(crate) const JOBS: Queue = Queue::new("jobs");
+pub(crate) const DEAD: Queue = Queue::new("jobs.dead");
+
+/// How long anything may take that takes milliseconds when the machine has nothing else to do.
+pub(crate) const SOON: Duration = Duration::from_secs(15);
+
+/// A folder, and what its processes say.
+pub(crate) struct Bench {
+    folder: TempDir,
+    pub(crate) journal: Journal,
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            journal: Journal::default(),
+        }
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn options(&self) -> LocalOptions {
+        LocalOptions::parse(&format!("local:{}", self.folder().display())).unwrap()
+    }
+
+    pub(crate) fn start(&self, part: &str) -> Process {
+        Process::start(part, self.folder(), &self.journal)
+    }
+
+    /// A process that hosts and does nothing else; it hosts when this returns.
+    pub(crate) async fn host(&self) -> Process {
+        let before = self.journal.look(|told| told.hosts.len());
+        let host = self.start("host");
+        self.journal.hosts(before + 1).await;
+        host
+    }
+
+    /// A process that handles jobs.
+    pub(crate) fn worker(&self, concurrency: usize, prefetch: usize) -> Process {
+        self.start(&format!("worker {concurrency} {prefetch}"))
+    }
+
+    /// A connection of its own, from this process.
+    pub(crate) async fn broker(&self) -> LocalBroker {
+        LocalBroker::connect_apart(&self.options()).await.unwrap()
+    }
+
+    /// Puts these jobs into the queue, and leaves the folder.
+    pub(crate) async fn push(&self, jobs: impl IntoIterator<Item = Value>) {
+        let broker = self.broker().await;
+        let jobs: Vec<Value> = jobs.into_iter().collect();
+        for jobs in jobs.chunks(4096) {
+            let sends = jobs.iter().map(|job| send(&broker, job.to_string()));
+            try_join_all(sends).await.unwrap();
+        }
+        broker.close().await.unwrap();
+    }
+
+    /// How many messages wait.
+    pub(crate) async fn length(&self, queue: &Queue) -> u64 {
+        let broker = self.broker().await;
+        let length = broker.length(queue).await.unwrap();
+        broker.close().await.unwrap();
+        length
+    }
+
+    /// What the file keeps, waiting or in flight or aside, when no process has it any more.
+    pub(crate) fn stored(&self) -> i64 {
+        let file = self.folder().join("queues.sqlite");
+        let file = rusqlite::Connection::open(file).unwrap();
+        let count = file.query_row("SELECT count(*) FROM message", [], |row| row.get(0));
+        count.unwrap()
+    }
+
+    /// The headers of the only dead letter.
+    pub(crate) async fn dead_letter(&self) -> BTreeMap<String, String> {
+        let broker = self.broker().await;
+        let letters = broker.peek(&DEAD, 2).await.unwrap();
+        broker.close().await.unwrap();
+        assert_eq!(letters.len(), 1);
+        let headers = letters[0].headers();
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        headers.collect()
+    }
+}
+
+/// The next delivery of a stream.
+pub(crate) async fn next(
+    deliveries: &mut (impl futures_util::Stream<Item = Delivery> + Unpin),
+) -> Delivery {
+    within(SOON, "a delivery", deliveries.next()).await.unwrap()
+}
+
+/// A job that does nothing but to be told.
+pub(crate) fn job(n: u64) -> Value {
+    json!({ "n": n })
+}
+
+/// A job that does this.
+pub(crate) fn job_that(does: &str, n: u64) -> Value {
+    json!({ "n": n, "does": does })
+}
+
+/// Sends a job, or what is none.
+pub(crate) async fn send(broker: &LocalBroker, job: impl Into<bytes::Bytes>) -> Result<()> {
+    let (to, options) = (Route::from(JOBS), SendOptions::default());
+    broker.send(&to, job.into(), options).await
+}
+
+pub(crate) fn one_by_one() -> ConsumeOptions {
+    ConsumeOptions::with_prefetch(1)
+}
+
+/// Asks until it is so.
+pub(crate) async fn until(what: &str, at_most: Duration, mut is: impl AsyncFnMut() -> bool) {
+    let start = Instant::now();
+    while !is().await {
+        assert!(start.elapsed() < at_most, "waited {at_most:?} for {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Ends with the value of a future that must be there in time.
+pub(crate) async fn within<T>(at_most: Duration, what: &str, event: impl Future<Output = T>) -> T {
+    let event = tokio::time::timeout(at_most, event).await;
+    event.unwrap_or_else(|_| panic!("{what}: not within {at_most:?}"))
+}

@@ -1,0 +1,12 @@
+//! The failure contract on `local:`: one test for each numbered line of it, with the fault made for real on real processes,
+//! and the outcomes of a hub's own faults.
+//!
+//! What needs a process that dies is done by [`process`], which is this test program once more.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod bench;
+mod journal;
+mod process;
+mod queues;
+mod worker;
