@@ -7,7 +7,7 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, UNIX_EPOCH},
 };
 
 use futures_util::Stream;
@@ -243,7 +243,8 @@ impl Consumer {
         if let Ok(permit) = self.credits.try_acquire() {
             permit.forget();
         }
-        let id = taken.id;
+        // Whatever was taken has got one.
+        let id = taken.id.unwrap_or_default();
         let settler = Settler {
             consumer: Arc::clone(self),
             identity: Arc::clone(identity),
@@ -285,13 +286,19 @@ enum Look {
     Empty { next_due: Option<Duration> },
 }
 
-fn message_of(queue: &Arc<str>, taken: TakenMessage) -> Message {
-    let mut message = Message::new(Arc::clone(queue), taken.body).with_id(taken.id.to_string());
+pub(super) fn message_of(queue: &Arc<str>, taken: TakenMessage) -> Message {
+    let mut message = Message::new(Arc::clone(queue), taken.body);
+    if let Some(id) = taken.id {
+        message = message.with_id(id.to_string());
+    }
     if taken.meta.attempt > 1 {
         message = message.with_attempt(taken.meta.attempt);
     }
     if taken.meta.crashes > 0 {
         message = message.with_crashes(taken.meta.crashes);
+    }
+    if let Some(first) = taken.meta.first_failure {
+        message = message.with_first_failure(UNIX_EPOCH + Duration::from_millis(first));
     }
     let why: Option<Vec<(String, String)>> =
         taken.why.and_then(|why| serde_json::from_str(&why).ok());

@@ -4,6 +4,7 @@
 //! from there to where its settlement says; a consumer that dies is recovered by the others. The steps are the scripts
 //! in `lua/`.
 
+mod by_hand;
 mod consumer;
 mod gate;
 mod keys;
@@ -21,7 +22,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use microagent_core::{
-    Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Delivery, Error, ErrorKind, Lease, Queue,
+    Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Delivery, Error, ErrorKind, Lease, Message, Queue,
     QueueBroker, Result, Route, SendOptions,
 };
 use redis::AsyncCommands;
@@ -168,6 +169,25 @@ impl QueueBroker for RedisBroker {
         self.check_open().map(drop)
     }
 
+    async fn peek(&self, queue: &Queue, limit: usize) -> Result<Vec<Message>> {
+        self.check_open()?;
+        let mut connection = self.connector.commands().await?;
+        by_hand::peek(&mut connection, queue, limit).await
+    }
+
+    async fn requeue(&self, from: &Queue, to: &Queue, limit: u64) -> Result<u64> {
+        self.check_open()?;
+        let mut connection = self.connector.commands().await?;
+        let apart = self.connector.options().is_cluster();
+        by_hand::requeue(&mut connection, (from, to), limit, apart).await
+    }
+
+    async fn purge(&self, queue: &Queue) -> Result<u64> {
+        self.check_open()?;
+        let mut connection = self.connector.commands().await?;
+        by_hand::purge(&mut connection, queue).await
+    }
+
     async fn lease(&self, key: &str, holder: &str, ttl: Duration) -> Result<Lease> {
         self.check_open()?;
         let mut connection = self.connector.commands().await?;
@@ -177,6 +197,7 @@ impl QueueBroker for RedisBroker {
     fn caps(&self) -> Caps {
         let mut caps = Caps::default();
         (caps.durable, caps.shared, caps.leases) = (true, true, true);
+        caps.browse = true;
         caps.max_payload = DEFAULT_MAX_PAYLOAD;
         caps
     }

@@ -1,6 +1,9 @@
 //! The scripts by which messages move, each in one atomic step. Their keys and arguments are explained in `lua/`.
 
-use std::{sync::LazyLock, time::Duration};
+use std::{
+    sync::LazyLock,
+    time::{Duration, SystemTime},
+};
 
 use microagent_core::{Lease, Message, Result};
 use redis::{Script, Value, aio::ConnectionLike};
@@ -10,7 +13,7 @@ use crate::error::error_of;
 
 macro_rules! scripts {
     ($($name:ident = $file:literal;)*) => {
-        $(static $name: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!(concat!("lua/", $file))));)*
+        $(pub(super) static $name: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!(concat!("lua/", $file))));)*
     };
 }
 
@@ -28,12 +31,16 @@ scripts! {
     RECOVER = "recover.lua";
     LENGTH = "length.lua";
     HOLD = "hold.lua";
+    PEEK = "peek.lua";
+    REQUEUE = "requeue.lua";
+    PURGE = "purge.lua";
 }
 
 /// A message as it comes out of the server.
 #[derive(Debug, PartialEq)]
 pub(super) struct TakenMessage {
-    pub(super) id: u64,
+    /// None while it waits in the list, where nothing accompanies a body.
+    pub(super) id: Option<u64>,
     pub(super) meta: Meta,
     pub(super) body: Vec<u8>,
     /// Why it is a dead letter, as JSON.
@@ -45,33 +52,56 @@ pub(super) struct TakenMessage {
 pub(super) struct Meta {
     pub(super) attempt: u32,
     pub(super) crashes: u32,
+    /// When a handling of it failed first, in ms since the Unix epoch.
+    pub(super) first_failure: Option<u64>,
 }
 
 impl Meta {
-    const FIRST: Self = Self {
+    pub(super) const FIRST: Self = Self {
         attempt: 1,
         crashes: 0,
+        first_failure: None,
     };
 
     pub(super) fn of(message: &Message) -> Self {
         Self {
             attempt: message.attempt(),
             crashes: message.crashes(),
+            first_failure: message.first_failure().map(since_epoch),
         }
     }
 
-    fn parse(text: &str) -> Self {
-        let known = text.split_once(' ').and_then(|(attempt, crashes)| {
+    /// What it is when the handling that goes on now has failed.
+    pub(super) fn failed(self, now: SystemTime) -> Self {
+        Self {
+            attempt: self.attempt + 1,
+            first_failure: self.first_failure.or(Some(since_epoch(now))),
+            ..self
+        }
+    }
+
+    pub(super) fn parse(text: &str) -> Self {
+        let mut numbers = text.split(' ').map(|number| number.parse::<u64>().ok());
+        let mut number = || numbers.next().flatten();
+        let (attempt, crashes, first_failure) = (number(), number(), number());
+        let known = attempt.zip(crashes).and_then(|(attempt, crashes)| {
             Some(Self {
-                attempt: attempt.parse().ok()?,
-                crashes: crashes.parse().ok()?,
+                attempt: attempt.try_into().ok()?,
+                crashes: crashes.try_into().ok()?,
+                first_failure,
             })
         });
         known.unwrap_or(Self::FIRST)
     }
 
     fn to_text(self) -> String {
-        format!("{} {}", self.attempt, self.crashes)
+        let first = self.first_failure.map(|first| format!(" {first}"));
+        format!(
+            "{} {}{}",
+            self.attempt,
+            self.crashes,
+            first.unwrap_or_default()
+        )
     }
 }
 
@@ -127,12 +157,7 @@ pub(super) async fn take(
         .key(&keys.leases)
         .key(&keys.suspects)
         .key(&keys.why);
-    let kind = if keys.list.ends_with(microagent_core::DEAD_LETTER_SUFFIX) {
-        "dead"
-    } else {
-        ""
-    };
-    call.arg(&who.consumer).arg(limit.min(1000)).arg(kind);
+    call.arg(&who.consumer).arg(limit.min(1000));
     let reply: Vec<Value> = call.invoke_async(connection).await.map_err(error_of)?;
     if reply.len() < 7 {
         return Ok(Found::LeaseLost);
@@ -144,14 +169,14 @@ fn found(reply: Vec<Value>) -> std::result::Result<Found, redis::ParsingError> {
     let (_, due, suspects, again, first, bodies, reasons): Taken =
         redis::from_redis_value(Value::Array(reply))?;
     let again = again.into_iter().map(|(id, meta, body)| TakenMessage {
-        id,
+        id: Some(id),
         meta: Meta::parse(&meta),
         body,
         why: None,
     });
     let mut reasons = reasons.into_iter();
     let fresh = (first..).zip(bodies).map(|(id, body)| TakenMessage {
-        id,
+        id: Some(id),
         meta: Meta::FIRST,
         body,
         why: reasons.next().filter(|why| !why.is_empty()),
@@ -194,7 +219,7 @@ pub(super) async fn take_suspect(
                 .map_err(|error| error_of(error.into()))?;
             let (_, id, meta, body): (String, u64, String, Vec<u8>) = reply;
             Ok(Suspect::Message(TakenMessage {
-                id,
+                id: Some(id),
                 meta: Meta::parse(&meta),
                 body,
                 why: None,
@@ -368,6 +393,14 @@ pub(super) async fn hold(
     }
     let left = u64::try_from(left).map_or(Duration::MAX, Duration::from_millis);
     Ok(Lease::Held { left })
+}
+
+/// In ms since the Unix epoch.
+fn since_epoch(at: SystemTime) -> u64 {
+    millis(
+        at.duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default(),
+    )
 }
 
 fn millis(duration: Duration) -> u64 {

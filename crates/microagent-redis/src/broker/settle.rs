@@ -98,14 +98,8 @@ impl Action {
             Settlement::Ack => Self::Ack,
             Settlement::Return => Self::GiveBack,
             Settlement::Retry { after, .. } => {
-                let now = Meta::of(message);
-                Self::Retry {
-                    after,
-                    next: Meta {
-                        attempt: now.attempt + 1,
-                        ..now
-                    },
-                }
+                let next = Meta::of(message).failed(SystemTime::now());
+                Self::Retry { after, next }
             }
             Settlement::DeadLetter {
                 queue,

@@ -1,6 +1,6 @@
 -- Moves a message to the queue of dead letters, with the reason beside it.
 -- KEYS  1 taken    hash: id → body, what the consumer has in flight
---       2 meta     hash: id → "attempt crashes"
+--       2 meta     hash: id → "attempt crashes first"
 --       3 dead     list of bodies, a queue like any other
 --       4 why      hash: SHA-1 of a body → why it is a dead letter, as JSON; equal bodies share the latest reason
 -- ARGV  1 id

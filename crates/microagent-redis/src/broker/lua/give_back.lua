@@ -4,7 +4,7 @@
 --       2 taken    hash: id → body, what the consumer has in flight
 --       3 due      sorted set: id → when it is delivered again
 --       4 later    hash: id → body, of everything in `due` and `suspects`
---       5 meta     hash: id → "attempt crashes"
+--       5 meta     hash: id → "attempt crashes first"
 --       6 suspects sorted set: id → when its consumer was found dead
 -- ARGV  the ids, those that go to the head first last
 -- Gives how many were still in flight.
@@ -21,7 +21,7 @@ for _, id in ipairs(ARGV) do
       redis.call('LPUSH', KEYS[1], body)
     else
       redis.call('HSET', KEYS[4], id, body)
-      local suspected = string.match(meta, '^%d+ 0$') == nil
+      local suspected = string.match(meta .. ' ', '^%d+ 0 ') == nil
       redis.call('ZADD', suspected and KEYS[6] or KEYS[3], 0, id)
     end
     redis.call('HDEL', KEYS[2], id)

@@ -4,7 +4,7 @@
 --       3 taken    hash: id → body, what this consumer has in flight
 --       4 due      sorted set: id → when it is delivered again
 --       5 later    hash: id → body, of everything in `due` and `suspects`
---       6 meta     hash: id → "attempt crashes"
+--       6 meta     hash: id → "attempt crashes first"
 --       7 leases   sorted set: consumer → when its lease ends
 --       8 suspects sorted set: id → when its consumer was found dead
 -- ARGV  1 consumer
@@ -27,7 +27,7 @@ for _, id in ipairs(ids) do
     redis.call('LPUSH', KEYS[1], body)
   else
     redis.call('HSET', KEYS[5], id, body)
-    local suspected = string.match(meta, '^%d+ 0$') == nil
+    local suspected = string.match(meta .. ' ', '^%d+ 0 ') == nil
     redis.call('ZADD', suspected and KEYS[8] or KEYS[4], 0, id)
   end
 end

@@ -3,7 +3,7 @@
 --       2 inbox    list: bodies that a blocking move has put aside for the dead consumer
 --       3 taken    hash: id → body, what the dead consumer had in flight
 --       4 later    hash: id → body, of everything in `due` and `suspects`
---       5 meta     hash: id → "attempt crashes"
+--       5 meta     hash: id → "attempt crashes first"
 --       6 leases   sorted set: consumer → when its lease ends, in ms of the server's clock
 --       7 suspects sorted set: id → when its consumer was found dead
 -- ARGV  1 consumer
@@ -22,9 +22,9 @@ while redis.call('LMOVE', KEYS[2], KEYS[1], 'RIGHT', 'LEFT') do
 end
 local ids = redis.call('HKEYS', KEYS[3])
 for _, id in ipairs(ids) do
-  local attempt, crashes = string.match(redis.call('HGET', KEYS[5], id) or '1 0', '^(%d+) (%d+)$')
+  local attempt, crashes, rest = string.match(redis.call('HGET', KEYS[5], id) or '1 0', '^(%d+) (%d+)(.*)$')
   redis.call('HSET', KEYS[4], id, redis.call('HGET', KEYS[3], id))
-  redis.call('HSET', KEYS[5], id, attempt .. ' ' .. (crashes + 1))
+  redis.call('HSET', KEYS[5], id, attempt .. ' ' .. (crashes + 1) .. rest)
   redis.call('ZADD', KEYS[7], now, id)
 end
 redis.call('DEL', KEYS[3])

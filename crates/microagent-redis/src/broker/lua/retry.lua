@@ -2,7 +2,7 @@
 -- KEYS  1 taken    hash: id → body, what the consumer has in flight
 --       2 due      sorted set: id → when it is delivered again, in ms of the server's clock
 --       3 later    hash: id → body, of everything in `due` and `suspects`
---       4 meta     hash: id → "attempt crashes"
+--       4 meta     hash: id → "attempt crashes first"
 -- ARGV  1 id
 --       2 how long to wait, in ms
 --       3 its meta from now on

@@ -1,7 +1,7 @@
 -- Takes the suspect that has waited longest: a message whose consumer died while it was in flight.
 -- KEYS  1 taken    hash: id → body, what this consumer has in flight
 --       2 later    hash: id → body, of everything in `due` and `suspects`
---       3 meta     hash: id → "attempt crashes"
+--       3 meta     hash: id → "attempt crashes first"
 --       4 leases   sorted set: consumer → when its lease ends
 --       5 suspects sorted set: id → when its consumer was found dead
 -- ARGV  1 consumer

@@ -5,13 +5,12 @@
 --       4 ids      counter of ids
 --       5 due      sorted set: id → when it is delivered again, in ms of the server's clock
 --       6 later    hash: id → body, of everything in `due` and `suspects`
---       7 meta     hash: id → "attempt crashes", of messages that were handled before
+--       7 meta     hash: id → "attempt crashes first", of messages that were handled before
 --       8 leases   sorted set: consumer → when its lease ends
 --       9 suspects sorted set of the ids whose consumer died; they are taken by suspect.lua
 --      10 why      hash: SHA-1 of a dead letter's body → why it is one
 -- ARGV  1 consumer
 --       2 how many, at most 1000
---       3 `dead` where the queue holds dead letters
 -- Gives {'lost'} when the consumer's lease is gone, else
 --   {'ok', ms until the next retry is due or -1, how many suspects wait, {id, meta, body, …}, first id, {body, …}, {why, …}}
 local consumer, room = ARGV[1], tonumber(ARGV[2])
@@ -57,7 +56,7 @@ if #bodies > 0 then
   end
   redis.call('HSET', KEYS[3], unpack(fields))
 end
-if ARGV[3] == 'dead' then
+if #bodies > 0 and redis.call('EXISTS', KEYS[10]) == 1 then
   for i, body in ipairs(bodies) do
     reasons[i] = redis.call('HGET', KEYS[10], redis.sha1hex(body)) or ''
   end

@@ -1,0 +1,158 @@
+//! Looking at what waits, and moving or removing it by hand.
+
+use std::sync::Arc;
+
+use microagent_core::{Message, Queue, Result};
+use redis::{ScriptInvocation, aio::ConnectionLike};
+
+use super::{
+    consumer::message_of,
+    keys::QueueKeys,
+    scripts::{Meta, PEEK, PURGE, REQUEUE, TakenMessage},
+};
+use crate::error::error_of;
+
+/// How much is done by one script, which nobody else can interrupt.
+const MOST: usize = 1000;
+
+/// How many messages are shown at a time: each may have many megabytes.
+const MOST_SHOWN: usize = 16;
+
+/// The messages that wait, at most so many.
+pub(super) async fn peek(
+    connection: &mut impl ConnectionLike,
+    queue: &Queue,
+    limit: usize,
+) -> Result<Vec<Message>> {
+    let (keys, name) = (QueueKeys::of(queue.name()), Arc::from(queue.name()));
+    let mut seen = Vec::new();
+    while seen.len() < limit {
+        let room = MOST_SHOWN.min(limit - seen.len());
+        let part = look(connection, &keys, (seen.len(), room)).await?;
+        if part.is_empty() {
+            break;
+        }
+        seen.extend(part.into_iter().map(|taken| message_of(&name, taken)));
+    }
+    Ok(seen)
+}
+
+type Aside = Vec<(String, String, Vec<u8>)>;
+
+async fn look(
+    connection: &mut impl ConnectionLike,
+    keys: &QueueKeys,
+    (skip, limit): (usize, usize),
+) -> Result<Vec<TakenMessage>> {
+    let mut call = PEEK.key(&keys.list);
+    beside(&mut call, keys).key(&keys.why).arg(skip).arg(limit);
+    let reply = call.invoke_async(connection).await.map_err(error_of)?;
+    let (due, bodies, reasons, suspects): (Aside, Vec<Vec<u8>>, Vec<String>, Aside) = reply;
+    let aside = |(id, meta, body): (String, String, Vec<u8>)| TakenMessage {
+        id: id.parse().ok(),
+        meta: Meta::parse(&meta),
+        body,
+        why: None,
+    };
+    let mut reasons = reasons.into_iter();
+    let listed = bodies.into_iter().map(|body| TakenMessage {
+        id: None,
+        meta: Meta::FIRST,
+        body,
+        why: reasons.next().filter(|why| !why.is_empty()),
+    });
+    Ok(due
+        .into_iter()
+        .map(aside)
+        .chain(listed)
+        .chain(suspects.into_iter().map(aside))
+        .collect())
+}
+
+/// Moves what waits to the tail of another queue, at most so many, and says how many.
+pub(super) async fn requeue(
+    connection: &mut impl ConnectionLike,
+    (from, to): (&Queue, &Queue),
+    limit: u64,
+    apart: bool,
+) -> Result<u64> {
+    let (from, to) = (QueueKeys::of(from.name()), QueueKeys::of(to.name()));
+    // No more than wait now: both may be one queue.
+    let waiting = super::scripts::length(connection, &from).await?;
+    let (limit, mut moved) = (limit.min(waiting), 0);
+    while moved < limit {
+        let room = usize::try_from(limit - moved).unwrap_or(MOST).min(MOST);
+        let count = match apart {
+            false => requeue_some(connection, &from, &to, room).await?,
+            true => u64::from(requeue_apart(connection, &from, &to).await?),
+        };
+        if count == 0 {
+            break;
+        }
+        moved += count;
+    }
+    Ok(moved)
+}
+
+async fn requeue_some(
+    connection: &mut impl ConnectionLike,
+    from: &QueueKeys,
+    to: &QueueKeys,
+    limit: usize,
+) -> Result<u64> {
+    let mut call = REQUEUE.key(&from.list);
+    beside(&mut call, from).key(&to.list).arg(limit);
+    call.invoke_async(connection).await.map_err(error_of)
+}
+
+/// As [`requeue_some`], where the two queues may be on different nodes: one message of the list, in two steps. It is sent before
+/// it is removed, so that a crash between the steps makes two of it and not none.
+async fn requeue_apart(
+    connection: &mut impl ConnectionLike,
+    from: &QueueKeys,
+    to: &QueueKeys,
+) -> Result<bool> {
+    let mut look = redis::cmd("LINDEX");
+    let first = look.arg(&from.list).arg(0).query_async(connection).await;
+    let first: Option<Vec<u8>> = first.map_err(error_of)?;
+    let Some(body) = first else {
+        return Ok(false);
+    };
+    let mut send = redis::cmd("RPUSH");
+    let sent = send.arg(&to.list).arg(&body).query_async(connection).await;
+    let () = sent.map_err(error_of)?;
+    let mut remove = redis::cmd("LREM");
+    let removed = remove
+        .arg(&from.list)
+        .arg(1)
+        .arg(body)
+        .query_async(connection)
+        .await;
+    removed.map_err(error_of)
+}
+
+/// Removes what waits, and says how many.
+pub(super) async fn purge(connection: &mut impl ConnectionLike, queue: &Queue) -> Result<u64> {
+    let keys = QueueKeys::of(queue.name());
+    let mut removed = 0;
+    loop {
+        let mut call = PURGE.key(&keys.list);
+        beside(&mut call, &keys).key(&keys.why).arg(MOST);
+        let count: u64 = call.invoke_async(connection).await.map_err(error_of)?;
+        removed += count;
+        if count == 0 {
+            return Ok(removed);
+        }
+    }
+}
+
+/// The keys of what waits outside of the list.
+fn beside<'a, 'b>(
+    call: &'b mut ScriptInvocation<'a>,
+    keys: &QueueKeys,
+) -> &'b mut ScriptInvocation<'a> {
+    call.key(&keys.due)
+        .key(&keys.suspects)
+        .key(&keys.later)
+        .key(&keys.meta)
+}
