@@ -1,6 +1,6 @@
 //! The one task of a connection: dials, serves, and dials again, until the last handle is gone.
 
-use std::{pin::pin, sync::Arc};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use microagent_core::{Error, Result};
 use tokio::{
@@ -20,6 +20,9 @@ use super::{
     subscriptions::Subscriptions,
 };
 use crate::host::Candidate;
+
+/// A connection that lasted for so long was a good one.
+const LASTING: Duration = Duration::from_secs(1);
 
 /// Everything that a connection keeps over its interruptions.
 #[derive(Debug)]
@@ -70,11 +73,15 @@ impl Pump {
             };
             match dialled {
                 Ok(line) => {
-                    backoff.reset();
                     self.up();
+                    let since = Instant::now();
                     match self.serve(line).await {
                         Ended::Lost(reason) => self.lost(&reason),
                         Ended::Over => break,
+                    }
+                    // A hub that lets everybody go at once must not be asked again and again.
+                    if since.elapsed() >= LASTING {
+                        backoff.reset();
                     }
                 }
                 Err(error) => self.down(error),
