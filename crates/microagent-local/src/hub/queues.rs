@@ -71,6 +71,16 @@ fn consumer_id(connection: ConnectionId, id: LocalId) -> ConsumerId {
     ConsumerId(u64::from(connection.0) << 32 | u64::from(id))
 }
 
+/// Now, in the resolution of the wire and of the store, which would round up to what has not been yet.
+fn this_millisecond() -> SystemTime {
+    let now = SystemTime::now();
+    let since = now
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    let beyond = Duration::from_nanos(u64::from(since.subsec_nanos()) % 1_000_000);
+    now.checked_sub(beyond).unwrap_or(now)
+}
+
 /// A message as it was sent.
 pub(super) struct Arrival {
     pub(super) queue: Text,
@@ -188,7 +198,7 @@ impl Queues {
 
     fn delay(&mut self, id: MessageId, attempt: u32, after: Duration) -> Then {
         let after = after.min(LONGEST_DELAY);
-        let failed = SystemTime::now();
+        let failed = this_millisecond();
         self.settlements.change(Change::Delay {
             id,
             attempt,
