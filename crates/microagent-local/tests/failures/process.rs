@@ -63,6 +63,14 @@ impl Process {
         self.go.write_all(b"go\n").unwrap();
     }
 
+    /// The most memory that it had at a time.
+    pub(crate) fn peak_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = peak.unwrap().trim().trim_end_matches(" kB");
+        kib.parse().unwrap()
+    }
+
     /// Waits for its end.
     pub(crate) async fn ended(mut self) -> ExitStatus {
         let waiting = tokio::task::spawn_blocking(move || self.child.wait());

@@ -5,11 +5,23 @@ use std::{collections::BTreeMap, time::Duration};
 
 use microagent_core::{ConsumeOptions, QueueBroker, header};
 use rustix::process::Signal;
+use serde_json::json;
 
 use crate::{
     bench::{Bench, DEAD, JOBS, SOON, job, job_that, next, one_by_one, send, until, within},
     journal::Told,
+    worker::QUIET,
 };
+
+/// A million where the build is a fast one.
+const BACKLOG: u64 = if cfg!(debug_assertions) {
+    100_000
+} else {
+    1_000_000
+};
+
+/// What a process may grow by while it handles them; their bodies are a multiple of that.
+const FLAT_KIB: u64 = 8 * 1024;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -332,4 +344,40 @@ async fn f10_equal_messages_have_attempts_of_their_own() {
     assert_eq!(next(&mut jobs).await.message().attempt(), 2);
     third.dead_letter("enough").await.unwrap();
     assert_eq!(bench.length(&DEAD).await, 1);
+}
+
+/// 15. A large backlog: no more than the prefetch is out of the queue, and the consumer's memory stays flat.
+#[tokio::test(flavor = "multi_thread")]
+async fn f15_a_backlog_stays_in_the_queue() {
+    let bench = Bench::new();
+    let _host = bench.host().await;
+    let text = "x".repeat(400);
+    let count = |n| json!({"n": n, "does": "count", "text": text});
+    bench.push((0..8).map(|n| job_that("wait", n))).await;
+    bench.push((8..BACKLOG).map(count)).await;
+    let mut worker = bench.worker(8, 16);
+    bench.journal.started(8, SOON).await;
+    until("the prefetch to be used", SOON, async || {
+        bench.length(&JOBS).await == BACKLOG - 16
+    })
+    .await;
+
+    worker.go_on();
+    bench
+        .journal
+        .until("a tenth", MINUTE, counted(BACKLOG / 10))
+        .await;
+    let early = worker.peak_kib();
+    bench
+        .journal
+        .until("the last", MINUTE, counted(BACKLOG - QUIET))
+        .await;
+    let late = worker.peak_kib();
+    assert!(late - early < FLAT_KIB, "{early} KiB, and then {late} KiB");
+}
+
+/// Whether so many of the jobs that are only counted were handled.
+fn counted(jobs: u64) -> impl FnMut(&Told) -> bool {
+    let counts = format!("counts {}", jobs / QUIET * QUIET);
+    move |told| told.says(&counts) == 1
 }

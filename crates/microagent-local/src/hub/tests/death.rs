@@ -66,6 +66,27 @@ async fn a_process_that_is_silent_for_too_long_is_dead() {
     assert_eq!(stopped.try_next().await, None, "and its connection is over");
 }
 
+/// Line 5 of the failure contract: a handler may take as long as it likes, while its process lives.
+#[tokio::test(start_paused = true)]
+async fn f05_what_a_living_process_handles_for_hours_is_delivered_once() {
+    let hub = hub().await;
+    let (mut busy, mut other) = (Peer::join(&hub, OTHER).await, Peer::join(&hub, 3).await);
+    busy.consume(1, "mailer", 1).await;
+    other.send("mailer", "a").await;
+    let held = busy.delivery().await;
+    other.consume(1, "mailer", 8).await;
+
+    let start = tokio::time::Instant::now();
+    while start.elapsed() < 3600 * Duration::from_secs(1) {
+        for peer in [&mut busy, &mut other] {
+            peer.say(ClientFrame::Ping).await;
+            assert_eq!(peer.next().await, HubFrame::Pong);
+        }
+        other.hears_nothing_for(5).await;
+    }
+    busy.settle(&held, Settled::Ack).await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_the_hosts_own_process_has_is_on_record_until_it_is_settled() {
     let store = SharedStore::default();
