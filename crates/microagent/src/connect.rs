@@ -295,7 +295,8 @@ fn driver_of(dsn: &str, role: Role) -> Result<&'static Driver> {
         .find(|driver| driver.schemes.contains(&scheme))
     else {
         return Err(refused(format!(
-            "`{scheme}://` is no driver; {}",
+            "`{scheme}{}` is no driver; {}",
+            if dsn.contains("://") { "://" } else { ":" },
             allowed(role)
         )));
     };

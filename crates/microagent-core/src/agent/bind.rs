@@ -29,13 +29,17 @@ pub(super) async fn receivers<A: MicroAgent>(
     bus.listening().enter(A::NAME, on_gap(agent, life, gaps))?;
     life.listens.store(true, Ordering::Release);
     for entry in entries {
+        let name = entry.name;
         let binding = Binding {
             signal: entry.signal,
             prefix: entry.prefix,
             declaration: entry.declaration,
             receiver: Arc::new(bound_receiver(agent, life, entry)),
         };
-        bus.listening().bind(bus, binding).await?;
+        bus.listening()
+            .bind(bus, binding)
+            .await
+            .map_err(|error| error.context(format!("receiver `{name}` of {}", A::NAME)))?;
     }
     Ok(())
 }
@@ -52,7 +56,10 @@ pub(super) async fn consumers<A: MicroAgent>(
     for entry in entries {
         let mut options = ConsumeOptions::with_prefetch(entry.options.effective_prefetch());
         options.native = entry.options.native.clone();
-        let deliveries = broker.consume(&entry.queue, options).await?;
+        let deliveries = broker
+            .consume(&entry.queue, options)
+            .await
+            .map_err(|error| error.context(format!("consumer `{}` of {}", entry.name, A::NAME)))?;
         life.queues
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -90,7 +90,7 @@ pub(crate) async fn start<A: MicroAgent>(
             Ok(RunningAgent::new(agent, life))
         }
         Err(error) => {
-            life.stop().await;
+            life.wind_down().await;
             Err(error)
         }
     }
@@ -139,6 +139,11 @@ impl Life {
     /// Stops: nothing new is taken, `pre_stop` runs, and what runs may finish within the grace. What does not is cut
     /// off and its message goes back to its queue.
     pub(crate) async fn stop(&self) {
+        self.wind_down().await;
+        info!(agent = self.cx.name(), "agent has stopped");
+    }
+
+    async fn wind_down(&self) {
         self.cx.stopping().cancel();
         debug!(agent = self.cx.name(), "stopping");
         let drained = timeout(self.grace, async {
@@ -156,9 +161,7 @@ impl Life {
             drop(timeout(Duration::from_secs(1), self.tasks.wait()).await);
         }
         self.release_queues();
-        self.ending
-            .send_if_modified(|ending| ending.is_none() && ending.replace(Ok(())).is_none());
-        info!(agent = self.cx.name(), "agent has stopped");
+        self.end(Ok(()));
     }
 
     /// Ends everything at once, where nobody waits for it.
@@ -248,20 +251,18 @@ fn set_zone<A>(blueprint: &mut Blueprint<A>, zone: Option<&str>) {
 }
 
 fn check_connections(manifest: &Manifest, setup: &Setup) -> Result<()> {
-    let refused = |what: &str, handlers: usize, missing: &str| {
-        Err(Error::new(
-            ErrorKind::Configuration,
-            format!(
-                "{} has {handlers} {what} and no {missing}: start it with `.{missing}(…)`",
-                manifest.name
-            ),
-        ))
+    let refused = |what: &str, handler: &str, missing: &str| {
+        let text = format!(
+            "{} has the {what} `{handler}` and no {missing}: give it one with `.{missing}(…)` or `{missing} = …` in its settings",
+            manifest.name
+        );
+        Err(Error::new(ErrorKind::Configuration, text))
     };
-    if setup.bus.is_none() && !manifest.receivers.is_empty() {
-        return refused("receiver(s)", manifest.receivers.len(), "bus");
+    if let (None, Some(receiver)) = (&setup.bus, manifest.receivers.first()) {
+        return refused("receiver", &receiver.name, "bus");
     }
-    if setup.broker.is_none() && !manifest.consumers.is_empty() {
-        return refused("consumer(s)", manifest.consumers.len(), "broker");
+    if let (None, Some(consumer)) = (&setup.broker, manifest.consumers.first()) {
+        return refused("consumer", &consumer.name, "broker");
     }
     Ok(())
 }

@@ -184,7 +184,7 @@ impl Broker {
             .map(|queue| format!("`{}`", queue.name))
             .collect();
         let hint = match known.is_empty() {
-            true => "this broker was given no declarations".to_owned(),
+            true => "this broker was given none, by `.declarations(…)`".to_owned(),
             false => format!("known are {}", known.join(", ")),
         };
         Err(Error::new(

@@ -149,7 +149,7 @@ impl Bus {
             .map(|signal| format!("`{}`", signal.name))
             .collect();
         let hint = match known.is_empty() {
-            true => "this bus was given no declarations".to_owned(),
+            true => "this bus was given none, by `.declarations(…)`".to_owned(),
             false => format!("known are {}", known.join(", ")),
         };
         Err(Error::new(

@@ -1,9 +1,8 @@
-//! The life of one agent: hooks, switches, servers, the stop.
+//! The life of one agent: its hooks and switches, what makes a start fail, what it knows of itself.
 
 use std::time::Duration;
 
 use microagent::{ErrorKind, prelude::*};
-use tokio::sync::Notify;
 
 use super::{Diary, MAILER, UserCreated, broker, bus, pass};
 
@@ -129,7 +128,7 @@ async fn an_agent_without_its_connections_is_refused() {
     assert_eq!(error.kind(), ErrorKind::Configuration);
     assert_eq!(
         error.to_string(),
-        "Everything has 1 receiver(s) and no bus: start it with `.bus(…)`"
+        "Everything has the receiver `heard` and no bus: give it one with `.bus(…)` or `bus = …` in its settings"
     );
 
     let error = Agent::new(Everything::new(&diary))
@@ -139,7 +138,7 @@ async fn an_agent_without_its_connections_is_refused() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "Everything has 1 consumer(s) and no broker: start it with `.broker(…)`"
+        "Everything has the consumer `taken` and no broker: give it one with `.broker(…)` or `broker = …` in its settings"
     );
     assert!(diary.read().is_empty(), "{diary:?}");
 }
@@ -191,168 +190,6 @@ async fn what_is_not_used_by_handlers_fails_with_a_sentence() {
     assert!(error.to_string().contains("`Lonely`"), "{error}");
 }
 
-struct Slow {
-    diary: Diary,
-}
-
-#[agent]
-impl Slow {
-    #[consumer(MAILER, concurrency = 1, prefetch = 4)]
-    async fn taken(&self, seconds: u64) {
-        self.diary.write(format!("begins {seconds}"));
-        tokio::time::sleep(Duration::from_secs(seconds)).await;
-        self.diary.write(format!("ends {seconds}"));
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_stop_lets_what_runs_finish_and_returns_what_waits() {
-    let (diary, broker) = (Diary::default(), broker().await);
-    for seconds in [10, 11, 12] {
-        broker
-            .send(MAILER, &json!({"seconds": seconds}))
-            .await
-            .unwrap();
-    }
-    let agent = Agent::new(Slow {
-        diary: diary.clone(),
-    })
-    .broker(broker.clone())
-    .start()
-    .await
-    .unwrap();
-    pass(Duration::from_secs(1)).await;
-    assert_eq!(
-        broker.length(MAILER).await.unwrap(),
-        0,
-        "all are prefetched"
-    );
-
-    agent.stop().await.unwrap();
-    assert_eq!(diary.read(), ["begins 10", "ends 10"]);
-    assert_eq!(broker.length(MAILER).await.unwrap(), 2);
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_outlasts_the_grace_is_cut_off_and_goes_back() {
-    let (diary, broker) = (Diary::default(), broker().await);
-    broker.send(MAILER, &json!({"seconds": 50})).await.unwrap();
-    let agent = Agent::new(Slow {
-        diary: diary.clone(),
-    })
-    .broker(broker.clone())
-    .grace(Duration::from_secs(5))
-    .start()
-    .await
-    .unwrap();
-    pass(Duration::from_secs(1)).await;
-
-    let began = tokio::time::Instant::now();
-    agent.stop().await.unwrap();
-    assert_eq!(super::seconds_since(began), 5);
-    assert_eq!(diary.read(), ["begins 50"]);
-    assert_eq!(broker.length(MAILER).await.unwrap(), 1);
-
-    let again = Agent::new(Slow {
-        diary: diary.clone(),
-    })
-    .broker(broker.clone())
-    .start()
-    .await
-    .unwrap();
-    pass(Duration::from_secs(51)).await;
-    again.stop().await.unwrap();
-    assert_eq!(diary.read(), ["begins 50", "begins 50", "ends 50"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn dropping_a_running_agent_ends_it() {
-    let (diary, broker) = (Diary::default(), broker().await);
-    let agent = Agent::new(Slow {
-        diary: diary.clone(),
-    })
-    .broker(broker.clone())
-    .start()
-    .await
-    .unwrap();
-    drop(agent);
-    broker.send(MAILER, &json!({"seconds": 1})).await.unwrap();
-    pass(Duration::from_secs(5)).await;
-    assert!(diary.read().is_empty());
-    assert_eq!(broker.length(MAILER).await.unwrap(), 1);
-}
-
-struct Serving {
-    end: fn() -> Result<()>,
-    ended: Notify,
-}
-
-impl Serving {
-    fn new(end: fn() -> Result<()>) -> Self {
-        Self {
-            end,
-            ended: Notify::new(),
-        }
-    }
-}
-
-#[agent]
-impl Serving {
-    #[on(server)]
-    async fn serve(&self) -> Result<()> {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        self.ended.notify_one();
-        (self.end)()
-    }
-
-    #[on(server)]
-    async fn other(&self, cx: &Context) {
-        cx.shutdown().await;
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_server_that_is_done_ends_only_itself() {
-    let agent = Agent::new(Serving::new(|| Ok(()))).start().await.unwrap();
-    agent.agent().ended.notified().await;
-    let goes_on = tokio::time::timeout(Duration::from_secs(60), agent.stopped()).await;
-    assert!(goes_on.is_err());
-    agent.stop().await.unwrap();
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_server_interrupt_is_a_graceful_end() {
-    let agent = Agent::new(Serving::new(|| Err(ServerInterrupt.into())))
-        .start()
-        .await
-        .unwrap();
-    agent.stopped().await.unwrap();
-    agent.stop().await.unwrap();
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_failed_or_panicked_server_is_the_agents_failure() {
-    let agent = Agent::new(Serving::new(|| Err("port is taken".into())))
-        .start()
-        .await
-        .unwrap();
-    assert_eq!(
-        agent.stopped().await.unwrap_err().to_string(),
-        "server hook `serve`: port is taken"
-    );
-    assert!(agent.stop().await.is_err());
-
-    let agent = Agent::new(Serving::new(|| panic!("no socket")))
-        .start()
-        .await
-        .unwrap();
-    let error = agent.stopped().await.unwrap_err();
-    assert_eq!(
-        (error.kind(), error.to_string().as_str()),
-        (ErrorKind::Panic, "server hook `serve` panicked: no socket")
-    );
-}
-
 #[tokio::test(start_paused = true)]
 async fn settings_are_read_as_the_type_that_is_asked_for() {
     #[derive(Debug, Deserialize)]
@@ -360,7 +197,12 @@ async fn settings_are_read_as_the_type_that_is_asked_for() {
         secret: String,
     }
 
-    let agent = Agent::new(Serving::new(|| Ok(())))
+    struct Plain;
+
+    #[agent]
+    impl Plain {}
+
+    let agent = Agent::new(Plain)
         .settings(json!({"secret": "x"}))
         .start()
         .await
@@ -368,7 +210,7 @@ async fn settings_are_read_as_the_type_that_is_asked_for() {
     assert_eq!(agent.context().settings::<Wanted>().unwrap().secret, "x");
     agent.stop().await.unwrap();
 
-    let agent = Agent::new(Serving::new(|| Ok(())))
+    let agent = Agent::new(Plain)
         .name("front")
         .settings(json!({"secret": 7}))
         .start()

@@ -9,7 +9,11 @@ mod life;
 mod once;
 mod queues;
 mod schedules;
+mod sending;
+mod servers;
+mod settling;
 mod signals;
+mod stopping;
 mod together;
 
 use std::{

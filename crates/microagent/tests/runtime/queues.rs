@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::{Diary, MAILER, MAILER_DEAD, broker, pass};
 
 /// The dead letters that are there: reason, detail, attempts and body.
-async fn dead_letters(broker: &Broker) -> Vec<(String, String, String, String)> {
+pub(super) async fn dead_letters(broker: &Broker) -> Vec<(String, String, String, String)> {
     let waiting = broker.length(MAILER_DEAD).await.unwrap();
     let mut parked = broker
         .driver()
@@ -108,14 +108,8 @@ async fn an_error_is_retried_after_1_4_and_9_seconds_and_then_parked() {
             "fail 4 at 14s"
         ]
     );
-    let parked = ("failed", "smtp said no", "4", r#"{"order":"fail"}"#);
-    let parked = (
-        parked.0.to_owned(),
-        parked.1.to_owned(),
-        parked.2.to_owned(),
-        parked.3.to_owned(),
-    );
-    assert_eq!(dead_letters(&broker).await, [parked]);
+    let parked = ["failed", "smtp said no", "4", r#"{"order":"fail"}"#].map(str::to_owned);
+    assert_eq!(dead_letters(&broker).await, [parked.into()]);
     assert!(
         real.elapsed() < Duration::from_secs(10),
         "the time was virtual"
@@ -251,82 +245,6 @@ async fn at_most_concurrency_handlers_run_and_prefetch_messages_are_out() {
     agent.stop().await.unwrap();
 }
 
-struct ByHand {
-    diary: Diary,
-}
-
-#[agent]
-impl ByHand {
-    #[consumer(MAILER, autoack = false, retry(2))]
-    async fn taken(&self, delivery: Delivery, order: String) -> Result<()> {
-        self.diary
-            .write(format!("{order} {}", delivery.message().attempt()));
-        match order.as_str() {
-            "ack" => delivery.ack().await,
-            "retry" if delivery.message().attempt() < 5 => {
-                delivery.retry(Duration::from_secs(3)).await
-            }
-            "retry" => delivery.ack().await,
-            "reject" => delivery.dead_letter("not for us").await,
-            _ => Ok(()),
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_handler_may_settle_by_hand() {
-    let (diary, broker) = (Diary::default(), broker().await);
-    let agent = Agent::new(ByHand {
-        diary: diary.clone(),
-    })
-    .broker(broker.clone())
-    .start()
-    .await
-    .unwrap();
-    for order in ["ack", "retry", "reject"] {
-        broker.send(MAILER, &json!({"order": order})).await.unwrap();
-    }
-    pass(Duration::from_secs(60)).await;
-    agent.stop().await.unwrap();
-
-    assert_eq!(
-        diary.read(),
-        [
-            "ack 1", "retry 1", "reject 1", "retry 2", "retry 3", "retry 4", "retry 5"
-        ]
-    );
-    assert_eq!(broker.length(MAILER).await.unwrap(), 0);
-    let parked = dead_letters(&broker).await;
-    assert_eq!(
-        (parked.len(), parked[0].0.as_str(), parked[0].1.as_str()),
-        (1, "rejected", "not for us")
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_delivery_that_is_forgotten_is_a_failure_and_no_endless_loop() {
-    let (diary, broker) = (Diary::default(), broker().await);
-    let agent = Agent::new(ByHand {
-        diary: diary.clone(),
-    })
-    .broker(broker.clone())
-    .start()
-    .await
-    .unwrap();
-    broker
-        .send(MAILER, &json!({"order": "forget"}))
-        .await
-        .unwrap();
-    pass(Duration::from_secs(60)).await;
-    agent.stop().await.unwrap();
-
-    assert_eq!(diary.read(), ["forget 1", "forget 2"]);
-    assert_eq!(
-        dead_letters(&broker).await[0].1,
-        "the handler ended without settling its delivery"
-    );
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_message_that_kills_its_consumers_is_parked_and_its_bystanders_are_not() {
     let options = MemoryOptions::parse("memory://killer").unwrap();
@@ -360,48 +278,6 @@ async fn a_message_that_kills_its_consumers_is_parked_and_its_bystanders_are_not
     let parked = dead_letters(&broker).await;
     assert_eq!((parked.len(), parked[0].0.as_str()), (1, "crash"));
     assert_eq!(parked[0].1, "its consumer died 3 times while handling it");
-}
-
-struct Keeping {
-    diary: Diary,
-}
-
-#[agent]
-impl Keeping {
-    #[consumer(MAILER, autoack = false)]
-    async fn taken(&self, delivery: Delivery) {
-        self.diary
-            .write(format!("attempt {}", delivery.message().attempt()));
-        if self.diary.len() > 1 {
-            tokio::spawn(delivery.ack());
-            return;
-        }
-        tokio::spawn(async move {
-            tokio::time::sleep(Duration::from_secs(5)).await;
-            drop(delivery);
-        });
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_delivery_that_outlives_its_handler_is_settled_by_whoever_has_it() {
-    let (diary, broker) = (Diary::default(), broker().await);
-    let agent = Agent::new(Keeping {
-        diary: diary.clone(),
-    })
-    .broker(broker.clone());
-    let agent = agent.start().await.unwrap();
-    broker.send(MAILER, &json!({})).await.unwrap();
-    pass(Duration::from_secs(4)).await;
-    assert_eq!(diary.read(), ["attempt 1"], "it is kept");
-    pass(Duration::from_secs(2)).await;
-    assert_eq!(
-        diary.read(),
-        ["attempt 1", "attempt 1"],
-        "dropped, it goes back uncounted"
-    );
-    agent.stop().await.unwrap();
-    assert_eq!(broker.length(MAILER).await.unwrap(), 0);
 }
 
 struct Careless;
@@ -447,7 +323,7 @@ async fn one_consumer_per_queue_and_broker_handle() {
     assert!(
         error
             .to_string()
-            .contains("`mailer` has a consumer on this broker handle already"),
+            .contains("consumer `taken` of Obedient: queue `mailer` has a consumer on this broker handle already"),
         "{error}"
     );
 
@@ -462,57 +338,4 @@ async fn one_consumer_per_queue_and_broker_handle() {
         .await
         .unwrap();
     third.stop().await.unwrap();
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_is_no_object_or_has_a_bad_name_is_refused_on_sending() {
-    let broker = broker().await;
-    let error = broker.send(MAILER, &json!([1, 2])).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::InvalidPayload);
-    assert!(
-        error
-            .to_string()
-            .contains("must be a JSON object, but is `[1,2]`"),
-        "{error}"
-    );
-
-    let error = broker
-        .send(Queue::new("Mailer!"), &json!({}))
-        .await
-        .unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::InvalidName);
-    let error = broker.queue("mailer").unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::QueueNotFound);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_delayed_message_waits_and_headers_travel() {
-    let (diary, broker) = (Diary::default(), broker().await);
-
-    struct Reader(Diary);
-
-    #[agent]
-    impl Reader {
-        #[consumer(MAILER)]
-        async fn taken(&self, message: &Message) {
-            self.0.write(message.header("trace").unwrap_or("none"));
-        }
-    }
-
-    let agent = Agent::new(Reader(diary.clone()))
-        .broker(broker.clone())
-        .start()
-        .await
-        .unwrap();
-    broker
-        .send(MAILER, &json!({}))
-        .header("trace", "t1")
-        .delay(Duration::from_secs(600))
-        .await
-        .unwrap();
-    pass(Duration::from_secs(599)).await;
-    assert!(diary.read().is_empty());
-    pass(Duration::from_secs(1)).await;
-    assert_eq!(diary.read(), ["t1"]);
-    agent.stop().await.unwrap();
 }
