@@ -3,12 +3,15 @@
 use std::{
     collections::BTreeMap,
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use futures_util::{StreamExt, future::try_join_all};
-use microagent_core::{ConsumeOptions, Delivery, Queue, QueueBroker, Result, Route, SendOptions};
-use microagent_local::{LocalBroker, LocalOptions};
+use microagent_core::{
+    Bus, ConsumeOptions, Delivery, ErrorKind, Queue, QueueBroker, Result, Route, SendOptions,
+};
+use microagent_local::{LocalBroker, LocalBus, LocalOptions};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -62,6 +65,15 @@ impl Bench {
     /// A connection of its own, from this process.
     pub(crate) async fn broker(&self) -> LocalBroker {
         LocalBroker::connect_apart(&self.options()).await.unwrap()
+    }
+
+    /// A bus on a connection of its own.
+    pub(crate) async fn bus_driver(&self) -> LocalBus {
+        LocalBus::connect_apart(&self.options()).await.unwrap()
+    }
+
+    pub(crate) async fn bus(&self) -> Bus {
+        Bus::new(Arc::new(self.bus_driver().await))
     }
 
     /// Puts these jobs into the queue, and leaves the folder.
@@ -143,4 +155,8 @@ pub(crate) async fn until(what: &str, at_most: Duration, mut is: impl AsyncFnMut
 pub(crate) async fn within<T>(at_most: Duration, what: &str, event: impl Future<Output = T>) -> T {
     let event = tokio::time::timeout(at_most, event).await;
     event.unwrap_or_else(|_| panic!("{what}: not within {at_most:?}"))
+}
+
+pub(crate) fn kind_of<T>(result: Result<T>) -> ErrorKind {
+    result.map(drop).unwrap_err().kind()
 }

@@ -5,8 +5,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod agents;
 mod bench;
+mod calls;
+mod hearer;
 mod journal;
 mod process;
 mod queues;
+mod signals;
 mod worker;

@@ -13,7 +13,7 @@ use microagent_local::{Host, LocalOptions};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::watch;
 
-use crate::{journal::Journal, worker};
+use crate::{hearer, journal::Journal, worker};
 
 const PART: &str = "MICROAGENT_TEST_PART";
 const FOLDER: &str = "MICROAGENT_TEST_FOLDER";
@@ -108,6 +108,7 @@ async fn play(part: &[&str], folder: &OsStr) -> Result<()> {
             let limits = (concurrency.parse().unwrap(), prefetch.parse().unwrap());
             worker::work(&options, limits).await
         }
+        ["hearer"] => hearer::hear(&options).await,
         ["retrier"] => worker::retry(&options).await,
         part => panic!("there is no part {part:?}"),
     }

@@ -1,0 +1,107 @@
+//! Agents that hear, written by hand: they answer, cannot keep up, fail or panic.
+
+use std::{
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use microagent_core::{
+    Answering, Blueprint, Context, Handling, Heard, MicroAgent, ReceiverOptions, Result, Signal,
+    SignalDeclaration,
+};
+use serde::{Deserialize, Serialize};
+
+/// A signal with a number.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Tick {
+    pub(crate) n: u64,
+}
+
+impl Signal for Tick {
+    const NAME: &'static str = "tick";
+
+    fn declaration() -> &'static SignalDeclaration {
+        static DECLARED: LazyLock<SignalDeclaration> =
+            LazyLock::new(|| SignalDeclaration::untyped("tick", ["n"]));
+        &DECLARED
+    }
+}
+
+/// Another, that nothing disturbs.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Tock {
+    pub(crate) n: u64,
+}
+
+impl Signal for Tock {
+    const NAME: &'static str = "tock";
+
+    fn declaration() -> &'static SignalDeclaration {
+        static DECLARED: LazyLock<SignalDeclaration> =
+            LazyLock::new(|| SignalDeclaration::untyped("tock", ["n"]));
+        &DECLARED
+    }
+}
+
+/// Hears both: at a tick it does what it was made for, a tock it counts and answers.
+pub(crate) struct Listener {
+    pub(crate) at_tick: AtTick,
+    pub(crate) tocks: AtomicU64,
+    pub(crate) ticks: AtomicU64,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum AtTick {
+    Answers,
+    Panics,
+    Fails,
+    Sleeps(Duration),
+}
+
+impl Listener {
+    pub(crate) fn new(at_tick: AtTick) -> Self {
+        Self {
+            at_tick,
+            tocks: AtomicU64::default(),
+            ticks: AtomicU64::default(),
+        }
+    }
+}
+
+impl MicroAgent for Listener {
+    const NAME: &'static str = "Listener";
+
+    fn blueprint() -> Blueprint<Self> {
+        let slow = ReceiverOptions::default().concurrency(1).buffer(4);
+        Blueprint::new()
+            .receiver::<Tick>("tick", slow, tick)
+            .receiver::<Tock>("tock", ReceiverOptions::default(), tock)
+    }
+
+    async fn create(_cx: &Context) -> Result<Self> {
+        Ok(Self::new(AtTick::Answers))
+    }
+}
+
+fn tick(listener: &Arc<Listener>, heard: &Heard<'_>) -> Handling<Answering> {
+    let (n, at_tick): (u64, _) = (heard.fields.get("n")?, listener.at_tick);
+    listener.ticks.fetch_add(1, Ordering::Relaxed);
+    Ok(Box::pin(async move {
+        match at_tick {
+            AtTick::Answers => {}
+            AtTick::Panics => panic!("at a tick"),
+            AtTick::Fails => return Err("no ticks today".into()),
+            AtTick::Sleeps(long) => tokio::time::sleep(long).await,
+        }
+        Answering::of(&n)
+    }))
+}
+
+fn tock(listener: &Arc<Listener>, heard: &Heard<'_>) -> Handling<Answering> {
+    let n: u64 = heard.fields.get("n")?;
+    listener.tocks.fetch_add(1, Ordering::Relaxed);
+    Ok(Box::pin(async move { Answering::of(&n) }))
+}
