@@ -76,6 +76,7 @@ macro_rules! broker_suite {
             ]);
             $crate::__clauses!(broker_suite::options, BrokerServer, $time, BrokerSuiteServer, $attributes, [
                 a_delay_is_kept_or_refused,
+                a_delayed_message_reaches_who_waits_already,
                 headers_travel_or_are_refused,
                 keys_keep_order_or_are_refused,
                 exchanges_are_refused_where_there_are_none,

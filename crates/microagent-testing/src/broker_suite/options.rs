@@ -4,6 +4,7 @@ mod exchanges;
 
 use std::time::Duration;
 
+use futures_util::future::join;
 use microagent_core::{ConsumeOptions, ErrorKind, Queue, QueueBroker, Result, Route, SendOptions};
 use tokio::time::Instant;
 
@@ -41,6 +42,31 @@ pub async fn a_delay_is_kept_or_refused<S: BrokerServer>(server: S) {
     );
     assert_eq!(later.message().attempt(), 1);
     ack(later).await;
+}
+
+/// A delayed message finds a consumer that has been waiting since before it was sent; a delay without an end is as good as any.
+pub async fn a_delayed_message_reaches_who_waits_already<S: BrokerServer>(server: S) {
+    let post = Post::of(server);
+    let (here, queue) = (post.connect().await, new_queue());
+    if !here.driver.caps().delay {
+        let why = "this driver has no delays; that they are refused is told by a clause of its own";
+        return skipped("a_delayed_message_reaches_who_waits_already", why);
+    }
+    let delayed = |delay| {
+        let mut options = SendOptions::default();
+        options.delay = Some(delay);
+        options
+    };
+    let mut consumer = here.consume(&queue, 1).await;
+    let sending = async {
+        here.send_with(&queue, "never", delayed(Duration::MAX))
+            .await;
+        here.send_with(&queue, "later", delayed(SHORTLY)).await;
+    };
+    // The first is polled first: it waits when the others are sent.
+    let (later, ()) = join(consumer.takes("later"), sending).await;
+    ack(later).await;
+    here.length_is(&queue, 0).await;
 }
 
 /// Headers travel beside the body, whatever their text; without the capability they are refused.

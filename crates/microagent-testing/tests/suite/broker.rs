@@ -106,6 +106,10 @@ fn crashes_that_are_overlooked() {
 fn options_that_are_ignored() {
     noticed(Fault::IgnoresDelays, options::a_delay_is_kept_or_refused);
     noticed(
+        Fault::IgnoresDelays,
+        options::a_delayed_message_reaches_who_waits_already,
+    );
+    noticed(
         Fault::IgnoresOptions,
         options::headers_travel_or_are_refused,
     );

@@ -46,6 +46,7 @@ async fn a_delayed_message_waits_and_headers_travel() {
         .start()
         .await
         .unwrap();
+    pass(Duration::from_secs(1)).await; // the consumer waits, and for nothing
     broker
         .send(MAILER, &json!({}))
         .header("trace", "t1")

@@ -1,0 +1,61 @@
+//! Where a consumer of a `memory://` server finds its deliveries.
+
+use std::sync::Arc;
+
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep_until},
+};
+
+use super::Queues;
+use crate::{Delivery, ledger::ConsumerId};
+
+/// The reading end of a consumer; the consumer ends with it.
+pub(super) struct Mailbox {
+    queues: Arc<Queues>,
+    consumer: ConsumerId,
+    deliveries: mpsc::UnboundedReceiver<Delivery>,
+}
+
+impl Mailbox {
+    pub(super) fn new(
+        queues: Arc<Queues>,
+        consumer: ConsumerId,
+        deliveries: mpsc::UnboundedReceiver<Delivery>,
+    ) -> Self {
+        Self {
+            queues,
+            consumer,
+            deliveries,
+        }
+    }
+
+    /// The next delivery, when there is one; none when the broker was closed.
+    pub(super) async fn next(&mut self) -> Option<Delivery> {
+        loop {
+            // Registered before the ledger is looked at, so that no delay is overlooked.
+            let rescheduled = self.queues.rescheduled.notified();
+            if let Ok(delivery) = self.deliveries.try_recv() {
+                return Some(delivery);
+            }
+            let due = self.queues.wake();
+            tokio::select! {
+                biased;
+                delivery = self.deliveries.recv() => return delivery,
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
+                () = rescheduled => {}
+            }
+        }
+    }
+}
+
+impl Drop for Mailbox {
+    fn drop(&mut self) {
+        let mut state = self.queues.state();
+        state.ledger.leave(self.consumer);
+        let slot = state.mailboxes.remove(&self.consumer);
+        self.queues.hand_out(state);
+        drop(slot);
+        // What was not read goes back when the channel is dropped.
+    }
+}
