@@ -43,7 +43,7 @@ impl Folder {
     /// [`Configuration`](ErrorKind::Configuration) for a folder in which nothing can be created,
     /// [`Driver`](ErrorKind::Driver) for a file system without locks.
     pub(super) fn lock(&self) -> Result<Option<Lock>> {
-        let path = self.0.join("lock");
+        let path = self.lock_file();
         let opened = OpenOptions::new()
             .read(true)
             .write(true)
@@ -60,6 +60,10 @@ impl Folder {
                 Err(Error::new(ErrorKind::Driver, text).with_source(error))
             }
         }
+    }
+
+    pub(super) fn lock_file(&self) -> PathBuf {
+        self.0.join("lock")
     }
 
     pub(super) fn database(&self) -> PathBuf {

@@ -6,7 +6,9 @@
 mod candidate;
 mod folder;
 mod office;
+mod reception;
 mod socket;
+mod watch;
 
 pub(crate) use candidate::{Candidate, process};
 pub(crate) use folder::Folder;

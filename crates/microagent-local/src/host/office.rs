@@ -6,21 +6,16 @@ use std::{io, thread};
 
 use microagent_core::{Error, ErrorKind, Result};
 use tokio::{
-    net::UnixListener,
     runtime::{Builder, Runtime},
     sync::oneshot,
-    time::{Duration, sleep},
 };
-use tracing::{info, warn};
+use tracing::info;
 
-use super::{Folder, candidate::process, folder::Lock, socket::Socket};
+use super::{Folder, candidate::process, folder::Lock, reception::Reception};
 use crate::{
     hub::Hub,
     store::{SqliteStore, Store, Writer},
 };
-
-/// How long it is waited when no connection can be accepted, for files to become free.
-const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
 /// A hub that runs in this process. Dropped it ends all the same, and nobody waits for that.
 #[derive(Debug)]
@@ -83,39 +78,24 @@ fn host(folder: &Folder, stopped: oneshot::Receiver<()>, ready: oneshot::Sender<
         .map_err(|error| failed("no runtime for the hub", error))?;
     let mut store = SqliteStore::open(&folder.database())?;
     let snapshot = store.load()?;
-    let unusable = |error| failed(&format!("{}: no socket", folder.path().display()), error);
-    let mut socket = Socket::bind(folder).map_err(unusable)?;
-    let listener = socket.listener().map_err(unusable)?;
-    info!(folder = %folder.path().display(), messages = snapshot.messages.len(), "this process hosts the hub");
+    let messages = snapshot.messages.len();
     let hosted = runtime.block_on(async {
+        let mut reception = Reception::open(folder)?;
         let hub = Hub::start(Writer::spawn(store)?, snapshot, process());
-        let listener = UnixListener::from_std(listener).map_err(unusable)?;
+        info!(folder = %folder.path().display(), messages, "this process hosts the hub");
         let _ = ready.send(());
         tokio::select! {
-            () = accept(&listener, &hub) => {}
+            () = reception.receive(&hub) => {}
             () = hub.ended() => {}
             // An error means that the candidate is gone.
             _ = stopped => {}
         }
-        drop(listener);
+        drop(reception);
         hub.close().await
     });
     end(runtime);
-    drop(socket);
     info!(folder = %folder.path().display(), "this process hosts the hub no more");
     hosted
-}
-
-async fn accept(listener: &UnixListener, hub: &Hub) {
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => hub.attach(stream),
-            Err(error) => {
-                warn!(%error, "the hub cannot accept a connection");
-                sleep(ACCEPT_AGAIN).await;
-            }
-        }
-    }
 }
 
 /// Connections that did not end in time end here.

@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::Folder;
+use super::{Folder, watch::Identity};
 
 /// The longest path of a socket, without the zero at its end.
 const LONGEST: usize = 107;
@@ -23,11 +23,11 @@ const READY: &str = "hub.sock";
 /// The file that says where the socket is, when it is not in the folder.
 const ELSEWHERE: &str = "socket";
 
-/// A socket that listens; its file goes with it.
+/// The file of a socket that listens; it goes with this.
 #[derive(Debug)]
 pub(super) struct Socket {
     path: PathBuf,
-    listener: Option<UnixListener>,
+    file: Identity,
 }
 
 impl Folder {
@@ -42,7 +42,7 @@ impl Folder {
 
 impl Socket {
     /// Listens for the owner of the folder, in place of a socket that a dead host left. Only the holder of the lock may.
-    pub(super) fn bind(folder: &Folder) -> io::Result<Self> {
+    pub(super) fn bind(folder: &Folder) -> io::Result<(Self, UnixListener)> {
         let elsewhere = folder.path().join(ELSEWHERE);
         let place = place(folder)?;
         let unready = place.join(UNREADY);
@@ -60,23 +60,22 @@ impl Socket {
             fs::write(&unready, path.as_os_str().as_bytes())?;
             fs::rename(&unready, &elsewhere)?;
         }
-        Ok(Self {
-            path,
-            listener: Some(listener),
-        })
+        let file = Identity::of(&path)?;
+        Ok((Self { path, file }, listener))
     }
 
-    /// The listener, to be served; the file stays until the socket is dropped.
-    pub(super) fn listener(&mut self) -> io::Result<UnixListener> {
-        let taken = self.listener.take();
-        taken.ok_or_else(|| io::Error::other("the socket is served already"))
+    /// Whether those who look for the hub of the folder find it.
+    pub(super) fn is_found_in(&self, folder: &Folder) -> bool {
+        folder.socket() == self.path && self.file.is_at(&self.path)
     }
 }
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        // A file that stays behind is removed by the next host.
-        let _ = fs::remove_file(&self.path);
+        // Another's is not ours to remove; ours, if it stays behind, is removed by the next host.
+        if self.file.is_at(&self.path) {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -151,12 +150,12 @@ mod tests {
     fn a_socket_is_private_and_replaces_that_of_a_dead_host() {
         let temp = tempfile::tempdir().unwrap();
         let folder = folder_of(temp.path());
-        let mut dead = Socket::bind(&folder).unwrap();
-        dead.listener().unwrap();
+        let (dead, listener) = Socket::bind(&folder).unwrap();
         std::mem::forget(dead);
+        drop(listener);
         assert!(UnixStream::connect(folder.socket()).is_err());
 
-        let socket = Socket::bind(&folder).unwrap();
+        let (socket, _listener) = Socket::bind(&folder).unwrap();
         assert!(UnixStream::connect(folder.socket()).is_ok());
         let mode = fs::metadata(folder.socket()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
@@ -168,18 +167,35 @@ mod tests {
     fn a_long_folder_has_its_socket_elsewhere() {
         let temp = tempfile::tempdir().unwrap();
         let folder = folder_of(&temp.path().join("long".repeat(30)));
-        let socket = Socket::bind(&folder).unwrap();
+        let (socket, _listener) = Socket::bind(&folder).unwrap();
         assert!(!folder.socket().starts_with(temp.path()));
         assert!(UnixStream::connect(folder.socket()).is_ok());
 
         let other = folder_of(&temp.path().join("lang".repeat(30)));
-        let another = Socket::bind(&other).unwrap();
+        let (another, _other_listener) = Socket::bind(&other).unwrap();
         assert_ne!(folder.socket(), other.socket());
         let places = [folder.socket(), other.socket()];
         drop((socket, another));
         for place in places {
             fs::remove_dir(place.parent().unwrap()).unwrap();
         }
+    }
+
+    #[test]
+    fn a_socket_that_was_removed_is_missed_and_that_of_another_is_left_alone() {
+        let temp = tempfile::tempdir().unwrap();
+        let folder = folder_of(temp.path());
+        let (socket, _listener) = Socket::bind(&folder).unwrap();
+        assert!(socket.is_found_in(&folder));
+        fs::remove_file(folder.socket()).unwrap();
+        assert!(!socket.is_found_in(&folder));
+
+        let (next, _next_listener) = Socket::bind(&folder).unwrap();
+        assert!(next.is_found_in(&folder) && !socket.is_found_in(&folder));
+        drop(socket);
+        assert!(UnixStream::connect(folder.socket()).is_ok());
+        fs::write(folder.path().join(ELSEWHERE), "/elsewhere").unwrap();
+        assert!(!next.is_found_in(&folder));
     }
 
     #[test]

@@ -36,8 +36,12 @@ type Reader<S> = FramedRead<ReadHalf<S>, HubCodec>;
 type Writer<S> = SendBuffer<WriteHalf<S>, HubCodec>;
 
 /// Serves a peer until it goes, is silent for too long, or the hub lets it go.
-pub(super) async fn serve<S>(stream: S, id: ConnectionId, inbox: mpsc::Sender<Inbox>)
-where
+pub(super) async fn serve<S>(
+    stream: S,
+    pid: Option<i32>,
+    id: ConnectionId,
+    inbox: mpsc::Sender<Inbox>,
+) where
     S: AsyncRead + AsyncWrite,
 {
     let (reader, writer) = split(stream);
@@ -46,7 +50,7 @@ where
     let hello = match greet(&mut reader, &mut writer).await {
         Ok(hello) => hello,
         Err(error) => {
-            warn!(%error, "a connection to the hub failed before it began");
+            warn!(pid, %error, "a connection to the hub failed before it began");
             return;
         }
     };
@@ -86,7 +90,8 @@ where
     within(writer.flush()).await??;
     if hello.version != VERSION {
         return Err(invalid(format!(
-            "the peer speaks version {} of the protocol, this hub speaks {VERSION}",
+            "the peer speaks version {} of the protocol, this hub speaks {VERSION}: all programs of one folder must be \
+             built with the same one",
             hello.version
         )));
     }

@@ -62,10 +62,14 @@ impl Hub {
         }
     }
 
-    /// Serves a peer until one of both goes.
-    pub(crate) fn attach(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
+    /// Serves a peer until one of both goes; the number of its process is for people who read the log.
+    pub(crate) fn attach(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        pid: Option<i32>,
+    ) {
         let id = ConnectionId(self.last_connection.fetch_add(1, Ordering::Relaxed));
-        tokio::spawn(connection::serve(stream, id, self.inbox.clone()));
+        tokio::spawn(connection::serve(stream, pid, id, self.inbox.clone()));
     }
 
     /// Returns when the hub has ended, by itself or because it was told to.

@@ -109,7 +109,7 @@ impl Peer {
 
     fn open(hub: &Hub) -> Self {
         let (ours, theirs) = duplex(4096);
-        hub.attach(theirs);
+        hub.attach(theirs, None);
         let (reader, writer) = split(ours);
         Self {
             reader: FramedRead::new(reader, ClientCodec),

@@ -9,7 +9,7 @@ use std::{
 
 use futures_util::{StreamExt, future::try_join_all};
 use microagent_core::{
-    Bus, ConsumeOptions, Delivery, ErrorKind, Queue, QueueBroker, Result, Route, SendOptions,
+    Bus, ConsumeOptions, Delivery, Error, ErrorKind, Queue, QueueBroker, Result, Route, SendOptions,
 };
 use microagent_local::{LocalBroker, LocalBus, LocalOptions};
 use serde_json::{Value, json};
@@ -157,6 +157,10 @@ pub(crate) async fn within<T>(at_most: Duration, what: &str, event: impl Future<
     event.unwrap_or_else(|_| panic!("{what}: not within {at_most:?}"))
 }
 
+pub(crate) fn error_of<T>(result: Result<T>) -> Error {
+    result.map(drop).unwrap_err()
+}
+
 pub(crate) fn kind_of<T>(result: Result<T>) -> ErrorKind {
-    result.map(drop).unwrap_err().kind()
+    error_of(result).kind()
 }

@@ -55,6 +55,11 @@ impl Told {
     pub(crate) fn says(&self, word: &str) -> usize {
         self.said.iter().filter(|said| *said == word).count()
     }
+
+    /// Whether a process has logged this.
+    pub(crate) fn logs(&self, words: &str) -> bool {
+        self.log.iter().any(|line| line.contains(words))
+    }
 }
 
 impl Journal {

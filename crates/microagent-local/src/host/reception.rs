@@ -1,0 +1,109 @@
+//! Where peers come in, and what a host looks at so that they can: its socket, and the files that make it the host.
+
+use std::{io, path::Path};
+
+use microagent_core::{Error, ErrorKind, Result};
+use tokio::{
+    net::UnixListener,
+    time::{Duration, MissedTickBehavior, interval, sleep},
+};
+use tracing::{error, warn};
+
+use super::{Folder, socket::Socket, watch::Watch};
+use crate::hub::Hub;
+
+/// How long it is waited when no connection can be accepted, for files to become free.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
+/// How often the files are looked at.
+const LOOK_AROUND: Duration = Duration::from_millis(500);
+
+/// The socket of a folder's host.
+#[derive(Debug)]
+pub(super) struct Reception {
+    folder: Folder,
+    files: Watch,
+    socket: Socket,
+    listener: UnixListener,
+}
+
+impl Reception {
+    /// Peers can connect when this returns. Only the holder of the folder's lock may, with the database open.
+    ///
+    /// # Errors
+    /// [`Driver`](ErrorKind::Driver) when there can be no socket.
+    pub(super) fn open(folder: &Folder) -> Result<Self> {
+        let files = Watch::over([folder.lock_file(), folder.database()]);
+        let (socket, listener) = listen(folder).map_err(|error| unusable(folder, error))?;
+        Ok(Self {
+            folder: folder.clone(),
+            files: files.map_err(|error| unusable(folder, error))?,
+            socket,
+            listener,
+        })
+    }
+
+    /// Lets peers in, until the folder is not this host's any more.
+    pub(super) async fn receive(&mut self, hub: &Hub) {
+        let mut look = interval(LOOK_AROUND);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, _)) => {
+                        let peer = stream.peer_cred().ok().and_then(|peer| peer.pid());
+                        hub.attach(stream, peer);
+                    }
+                    Err(error) => {
+                        warn!(%error, "the hub cannot accept a connection");
+                        sleep(ACCEPT_AGAIN).await;
+                    }
+                },
+                _ = look.tick() => {
+                    if let Some(missing) = self.files.missing() {
+                        self.give_up(missing);
+                        return;
+                    }
+                    self.stay_reachable();
+                }
+            }
+        }
+    }
+
+    /// To go on would be to confirm what nobody finds again, or to be one of two hosts.
+    fn give_up(&self, missing: &Path) {
+        error!(
+            folder = %self.folder.path().display(),
+            file = %missing.display(),
+            "a file of the hub was removed or replaced while it was in use; this hub ends, and whoever gets the lock that is \
+             there now hosts the next one"
+        );
+    }
+
+    /// Makes the socket again when somebody has removed it: those who are connected did not notice, but nobody else gets in.
+    fn stay_reachable(&mut self) {
+        if self.socket.is_found_in(&self.folder) {
+            return;
+        }
+        let folder = self.folder.path().display();
+        match listen(&self.folder) {
+            Ok((socket, listener)) => {
+                warn!(%folder, "the hub's socket was removed or replaced; it is there again");
+                (self.socket, self.listener) = (socket, listener);
+            }
+            Err(error) => {
+                warn!(%folder, %error, "the hub's socket was removed and cannot be made again yet");
+            }
+        }
+    }
+}
+
+fn listen(folder: &Folder) -> io::Result<(Socket, UnixListener)> {
+    let (socket, listener) = Socket::bind(folder)?;
+    Ok((socket, UnixListener::from_std(listener)?))
+}
+
+fn unusable(folder: &Folder, error: io::Error) -> Error {
+    let text = format!("{}: no socket: {error}", folder.path().display());
+    Error::new(ErrorKind::Driver, text).with_source(error)
+}
