@@ -4,6 +4,7 @@
 //! that is given up on would still move the next message.
 
 use std::{
+    convert::Infallible,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
@@ -33,6 +34,9 @@ const LOOK: usize = 128;
 
 /// How long one blocking move waits: the longest that a retry can be late, or a stop has to wait.
 const BLOCK: Duration = Duration::from_secs(1);
+
+/// How often the server is asked to end a wait that a stop cuts short.
+const UNBLOCK: Duration = Duration::from_millis(20);
 
 /// How much later than asked for the server may answer before its connection counts as lost.
 const SILENCE: Duration = Duration::from_secs(4);
@@ -115,6 +119,7 @@ impl Consumer {
     ) -> Result<()> {
         let mut connection = self.connector.dedicated().await?;
         self.join(&mut connection).await?;
+        let blocked = scripts::client_id(&mut connection).await;
         backoff.reset();
         while let Some(limit) = self.credit().await {
             let wait = match self.take(&mut connection, limit, deliveries).await? {
@@ -123,7 +128,7 @@ impl Consumer {
                     .clamp(Duration::from_millis(1), BLOCK),
                 Look::Found => continue,
             };
-            self.wait_for_one(&mut connection, wait).await?;
+            self.wait_for_one(&mut connection, wait, blocked).await?;
         }
         Ok(())
     }
@@ -255,11 +260,13 @@ impl Consumer {
         let _ = deliveries.send(delivery);
     }
 
-    /// Waits until a message is in the queue, and puts it aside for this consumer.
+    /// Waits until a message is in the queue, and puts it aside for this consumer. It is never given up on, but when the
+    /// consumer stops the server is asked to let go of `blocked`, the connection, where it is known.
     async fn wait_for_one(
         &self,
         connection: &mut impl ConnectionLike,
         at_most: Duration,
+        blocked: Option<u64>,
     ) -> Result<()> {
         let mut wait = redis::cmd("BLMOVE");
         wait.arg(&self.keys.list)
@@ -271,12 +278,32 @@ impl Consumer {
             at_most + SILENCE,
             wait.query_async::<Option<Vec<u8>>>(connection),
         );
-        match waited.await {
+        tokio::pin!(waited);
+        let waited = tokio::select! {
+            biased;
+            waited = &mut waited => waited,
+            () = self.stopping.cancelled() => tokio::select! {
+                waited = waited => waited,
+                never = self.unblock(blocked) => match never {},
+            },
+        };
+        match waited {
             Ok(moved) => moved.map(drop).map_err(error_of),
             Err(_) => {
                 self.connector.doubt();
                 Err(Error::new(ErrorKind::Unavailable, "redis does not answer"))
             }
+        }
+    }
+
+    /// Asks again and again, for the first time may have come before the wait had begun.
+    async fn unblock(&self, blocked: Option<u64>) -> Infallible {
+        loop {
+            if let (Some(blocked), Ok(mut connection)) = (blocked, self.connector.commands().await)
+            {
+                scripts::unblock(&mut connection, blocked).await;
+            }
+            tokio::time::sleep(UNBLOCK).await;
         }
     }
 }

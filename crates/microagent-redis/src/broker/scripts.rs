@@ -9,7 +9,7 @@ use microagent_core::{Lease, Message, Result};
 use redis::{Script, Value, aio::ConnectionLike};
 
 use super::keys::{Identity, QueueKeys};
-use crate::error::error_of;
+use crate::{connection::Commands, error::error_of};
 
 macro_rules! scripts {
     ($($name:ident = $file:literal;)*) => {
@@ -401,6 +401,23 @@ fn since_epoch(at: SystemTime) -> u64 {
         at.duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default(),
     )
+}
+
+/// The server's number of a connection; none in a cluster, whose nodes count apart, and where the user may not ask.
+pub(super) async fn client_id(connection: &mut Commands) -> Option<u64> {
+    if connection.is_cluster() {
+        return None;
+    }
+    let id = redis::cmd("CLIENT").arg("ID").query_async(connection).await;
+    id.ok()
+}
+
+/// Has a blocking command of another connection end as if its time were over.
+pub(super) async fn unblock(connection: &mut Commands, client: u64) {
+    let mut unblock = redis::cmd("CLIENT");
+    let unblock = unblock.arg("UNBLOCK").arg(client);
+    // It may not be blocked any more.
+    let _: redis::RedisResult<u64> = unblock.query_async(connection).await;
 }
 
 fn millis(duration: Duration) -> u64 {

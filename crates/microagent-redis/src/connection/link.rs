@@ -64,6 +64,14 @@ impl Commands {
         Self { watched, ..self }
     }
 
+    pub(crate) fn is_cluster(&self) -> bool {
+        match &self.link {
+            Link::Single(_) => false,
+            #[cfg(feature = "cluster")]
+            Link::Cluster(_) => true,
+        }
+    }
+
     fn inner(&mut self) -> &mut (dyn ConnectionLike + Send) {
         match &mut self.link {
             Link::Single(connection) => connection,
