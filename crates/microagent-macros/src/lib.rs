@@ -38,34 +38,185 @@ pub fn agent(options: TokenStream, item: TokenStream) -> TokenStream {
     agent::expand(options.into(), item.into()).into()
 }
 
-/// A handler of signals, inside [`#[agent]`](macro@agent): `#[receiver(Signal, …, timeout = 60, concurrency = 256, buffer = 1024,
-/// overflow = drop_oldest)]`.
+/// A handler of signals, inside [`#[agent]`](macro@agent): `#[receiver(Signal, …)]`.
+///
+/// It may take `&Context`, `Sender`, `SignalName`, the listed signal, its fields by their names, `Payload<T>` and `Kwargs`. What it
+/// returns is the answer to a call.
+///
+/// | option | default | meaning |
+/// |---|---|---|
+/// | `timeout` | `60` | how long one run may take |
+/// | `concurrency` | `256` | how many runs there may be at a time |
+/// | `buffer` | `1024` | how many signals may wait for a run |
+/// | `overflow` | `drop_oldest` | which signal is dropped beyond that; or `drop_newest` |
+/// | `retry(…)` | `retry()` | after which times it runs again; none |
+/// | `on_error`, `on_timeout`, `on_panic` | `retry` | what follows a failure; or `drop` |
+///
+/// Times are seconds (`30`, `0.5`), text with a unit (`"1500ms"`, `"2m"`) or an expression of type `Duration`.
+///
+/// ```
+/// use microagent::prelude::*;
+///
+/// #[derive(Serialize, Deserialize, Signal)]
+/// struct UserCreated {
+///     user_id: u64,
+/// }
+///
+/// struct Greeter;
+///
+/// #[agent]
+/// impl Greeter {
+///     #[receiver(UserCreated, timeout = "1500ms", concurrency = 8)]
+///     async fn greet(&self, sender: Sender, user_id: u64) -> String {
+///         format!("hello {user_id}, says {sender}")
+///     }
+/// }
+/// ```
 #[proc_macro_attribute]
 pub fn receiver(_options: TokenStream, item: TokenStream) -> TokenStream {
     agent::outside("receiver", item.into()).into()
 }
 
-/// The handler of a queue, inside [`#[agent]`](macro@agent): `#[consumer(QUEUE, timeout = 60, concurrency = 16, prefetch = 32, autoack = true,
-/// retry(1, 4, 9), dead_letter = "mailer.dead", max_crashes = 3, driver(name = "value"))]`.
+/// The handler of a queue, inside [`#[agent]`](macro@agent): `#[consumer(QUEUE, …)]`. An agent has one for each queue.
+///
+/// It may take `&Context`, `&Message`, the payload's fields by their names, `Payload<T>`, `Kwargs`, and with `autoack = false` the
+/// `Delivery`. It returns `()` or a `Result` of it: `Ok` acknowledges.
+///
+/// | option | default | meaning |
+/// |---|---|---|
+/// | `timeout` | `60` | how long one run may take |
+/// | `concurrency` | `16` | how many runs there may be at a time |
+/// | `prefetch` | 2 × `concurrency` | how many messages may be out of the queue |
+/// | `autoack` | `true` | the result settles the message; with `false` the handler takes the `Delivery` and does |
+/// | `retry(…)` | `retry(1, 4, 9)` | after which times a failed message comes again |
+/// | `on_error`, `on_timeout`, `on_panic` | `retry` | what follows a failure; or `dead_letter`, or `drop` |
+/// | `on_undecodable` | `dead_letter` | what follows a payload that does not fit; or `retry`, or `drop` |
+/// | `dead_letter` | `"{queue}.dead"` | where dead letters go; `"none"` drops them |
+/// | `max_crashes` | `3` | after how many deaths of its consumers a message is a dead letter |
+/// | `driver(name = value)` | none | options of the driver, which refuses those that it does not know |
+///
+/// ```
+/// use microagent::prelude::*;
+///
+/// const MAILER: Queue = Queue::new("mailer");
+///
+/// struct Mailer;
+///
+/// #[agent]
+/// impl Mailer {
+///     #[consumer(MAILER, retry("500ms", 10), on_timeout = dead_letter)]
+///     async fn send(&self, message: &Message, text: String) -> Result<()> {
+///         info!("attempt {}: {text}", message.attempt());
+///         Ok(())
+///     }
+/// }
+/// ```
 #[proc_macro_attribute]
 pub fn consumer(_options: TokenStream, item: TokenStream) -> TokenStream {
     agent::outside("consumer", item.into()).into()
 }
 
-/// A task that runs again and again, inside [`#[agent]`](macro@agent): `#[periodic(15, timeout = 1, start_after = 0,
-/// overlap = allow)]`.
+/// A task that runs again and again, inside [`#[agent]`](macro@agent): `#[periodic(15)]`. It may take `&Context`.
+///
+/// | option | default | meaning |
+/// |---|---|---|
+/// | `period` | required | the time between two starts; also without its name |
+/// | `timeout` | `1` | how long one run may take |
+/// | `start_after` | `0` | how long after the agent's start the first run starts |
+/// | `overlap` | `allow` | when the last run is still going: both run; `skip` leaves the new one out, `queue` runs it afterwards |
+/// | `jitter` | `0` | each run starts up to this much later, at random |
+/// | `retry(…)` | `retry()` | after which times a failed run is repeated; none |
+/// | `on_error`, `on_timeout`, `on_panic` | `retry` | what follows a failure; or `drop` |
+///
+/// ```
+/// use microagent::prelude::*;
+///
+/// struct Clock;
+///
+/// #[agent]
+/// impl Clock {
+///     #[periodic(period = 15, timeout = 10, overlap = skip)]
+///     async fn tick(&self) {
+///         info!("tick");
+///     }
+/// }
+/// ```
 #[proc_macro_attribute]
 pub fn periodic(_options: TokenStream, item: TokenStream) -> TokenStream {
     agent::outside("periodic", item.into()).into()
 }
 
-/// A task that runs by a schedule, inside [`#[agent]`](macro@agent): `#[cron("0 */4 * * *", timeout = 1, tz = "UTC", overlap = allow)]`.
+/// A task that runs by a schedule, inside [`#[agent]`](macro@agent): `#[cron("0 */4 * * *")]`. It may take `&Context`.
+///
+/// The schedule has five fields (minute, hour, day of month, month, day of week) and is read as cronie reads it, or is a nickname such as
+/// `@daily`. A bad one does not compile.
+///
+/// | option | default | meaning |
+/// |---|---|---|
+/// | `timeout` | `1` | how long one run may take |
+/// | `tz` | that of the agent, else `"UTC"` | the IANA name of the zone whose clock the schedule follows; checked when the agent starts |
+/// | `overlap` | `allow` | when the last run is still going: both run; `skip` leaves the new one out, `queue` runs it afterwards |
+/// | `jitter` | `0` | each run starts up to this much later, at random |
+/// | `once` | not | one of all replicas runs at each instant; `once(crashed = run, unavailable = run)` where two runs are better than none |
+/// | `retry(…)` | `retry()` | after which times a failed run is repeated; none |
+/// | `on_error`, `on_timeout`, `on_panic` | `retry` | what follows a failure; or `drop` |
+///
+/// ```
+/// use microagent::prelude::*;
+///
+/// struct Reporter;
+///
+/// #[agent]
+/// impl Reporter {
+///     #[cron("0 3 * * mon-fri", tz = "Europe/Berlin", timeout = "10m", once, retry(60))]
+///     async fn report(&self) -> Result<()> {
+///         Ok(())
+///     }
+/// }
+/// ```
 #[proc_macro_attribute]
 pub fn cron(_options: TokenStream, item: TokenStream) -> TokenStream {
     agent::outside("cron", item.into()).into()
 }
 
-/// A hook in the agent's life, inside [`#[agent]`](macro@agent): `#[on(create)]`, `pre_start`, `post_start`, `pre_stop`, `server`, `gap`.
+/// A hook in the agent's life, inside [`#[agent]`](macro@agent): `#[on(pre_start)]`. It may take `&Context`.
+///
+/// | hook | when | an `Err` |
+/// |---|---|---|
+/// | `create` | builds the agent, where nobody gives one to the start: a function without `self` that returns it | the agent does not start |
+/// | `pre_start` | before anything is received; the only handler that may take `&mut self` | the agent does not start |
+/// | `post_start` | everything is bound | the agent does not start |
+/// | `server` | from then on, beside the handlers, until it returns | the agent stops; gracefully where it is a `ServerInterrupt` |
+/// | `gap` | the bus was deaf for a time; takes a `&Gap` | is logged |
+/// | `pre_stop` | nothing new is taken any more | is logged |
+///
+/// ```
+/// use microagent::prelude::*;
+///
+/// #[derive(Deserialize)]
+/// struct Settings {
+///     greeting: String,
+/// }
+///
+/// struct Greeter {
+///     greeting: String,
+/// }
+///
+/// #[agent]
+/// impl Greeter {
+///     #[on(create)]
+///     async fn new(cx: &Context) -> Result<Self> {
+///         let Settings { greeting } = cx.settings()?;
+///         Ok(Self { greeting })
+///     }
+///
+///     #[on(server)]
+///     async fn serve(&self, cx: &Context) {
+///         cx.shutdown().await;
+///         info!("{}, and goodbye", self.greeting);
+///     }
+/// }
+/// ```
 #[proc_macro_attribute]
 pub fn on(_options: TokenStream, item: TokenStream) -> TokenStream {
     agent::outside("on", item.into()).into()
@@ -75,6 +226,10 @@ pub fn on(_options: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// It generates `mod signals` with a struct per signal and `mod queues` with a constant per queue. The file is a build
 /// input: a change of it compiles the crate anew.
+///
+/// Of `{"name": "user_created", "providing_args": {"user_id": "number", "name": ["string", "null"]}}` it makes
+/// `signals::UserCreated { user_id: Number, name: Option<String> }`; an argument without a type is a `Value`. Of `{"name": "mailer"}` it makes
+/// `queues::MAILER`.
 #[proc_macro]
 pub fn declare(input: TokenStream) -> TokenStream {
     declare::expand(input.into()).into()
