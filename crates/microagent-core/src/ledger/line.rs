@@ -26,6 +26,13 @@ impl Line {
         self.returned.pop_first().or_else(|| self.ready.pop_front())
     }
 
+    /// The consumer whose turn it is; the next turn is another's.
+    pub(super) fn whose_turn(&mut self) -> Option<ConsumerId> {
+        let consumer = self.consumers.pop_front()?;
+        self.consumers.push_back(consumer);
+        Some(consumer)
+    }
+
     /// Everything that waits, suspects last.
     pub(super) fn waiting(&self) -> impl Iterator<Item = MessageId> {
         let returned = self.returned.iter();

@@ -4,6 +4,8 @@
 //! what it needs to find them; the promises of [`QueueBroker`](crate::QueueBroker) about order, prefetch and suspects hold
 //! for both, because they are kept here.
 
+mod entry;
+mod hand_out;
 mod line;
 mod peer;
 #[cfg(test)]
@@ -17,18 +19,8 @@ use std::{
 use foldhash::HashMap;
 use tokio::time::Instant;
 
-use self::{line::Line, peer::Peer};
-
-/// A message. Growing: the order of ids is the order of arrival.
-pub type MessageId = u64;
-
-/// One `consume` of one peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ConsumerId(pub u64);
-
-/// A process that consumes, and that can die with what it has in flight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PeerId(pub u64);
+pub use self::entry::{ConsumerId, Entry, Handed, MessageId, PeerId, Place};
+use self::{entry::State, line::Line, peer::Peer};
 
 /// The messages of all queues, each in one place: waiting, delayed, or in flight at one consumer.
 ///
@@ -56,52 +48,11 @@ pub struct Ledger<T> {
     ripe: VecDeque<Arc<str>>,
 }
 
-/// A message in the ledger.
-#[derive(Debug)]
-pub struct Entry<T> {
-    /// Its queue.
-    pub queue: Arc<str>,
-    /// How often a consumer died while it was in flight.
-    pub crashes: u32,
-    /// What the driver keeps of it.
-    pub item: T,
-    state: State,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum State {
-    Waiting,
-    Delayed,
-    InFlight(ConsumerId, PeerId),
-}
-
 #[derive(Debug)]
 struct Consumer {
     queue: Arc<str>,
     peer: PeerId,
     credit: usize,
-}
-
-/// Where a message goes in its queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// Behind everything that waits.
-    Tail,
-    /// Before everything that has not been handed out yet; those that came back keep the order of their arrival.
-    Head,
-    /// Outside of the waiting ones until then, and behind them from then on.
-    Delayed(Instant),
-    /// Its consumer died this often: it is handed out alone, to a peer that has nothing else in flight.
-    Suspect(u32),
-}
-
-/// A message that has been given to a consumer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Handed {
-    /// The message.
-    pub id: MessageId,
-    /// Who has it now.
-    pub consumer: ConsumerId,
 }
 
 impl<T> Default for Ledger<T> {
@@ -233,20 +184,6 @@ impl<T> Ledger<T> {
             .collect()
     }
 
-    /// Gives one waiting message to one consumer with credit; none when nothing can be given.
-    pub fn hand_out(&mut self) -> Option<Handed> {
-        while let Some(queue) = self.ripe.front().cloned() {
-            if let Some(handed) = self.hand_out_of(&queue) {
-                return Some(handed);
-            }
-            self.ripe.pop_front();
-            if let Some(line) = self.lines.get_mut(&queue) {
-                line.ripe = false;
-            }
-        }
-        None
-    }
-
     /// Moves what was delayed until `now` behind the waiting ones.
     pub fn wake(&mut self, now: Instant) {
         while let Some((due, id)) = self.delayed.first().copied().filter(|(due, _)| *due <= now) {
@@ -327,72 +264,6 @@ impl<T> Ledger<T> {
             }
         }
         self.ripen(queue);
-    }
-
-    fn hand_out_of(&mut self, queue: &Arc<str>) -> Option<Handed> {
-        self.court(queue);
-        let line = self.lines.get_mut(queue)?;
-        for _ in 0..line.consumers.len() {
-            line.consumers.rotate_left(1);
-            let Some(id) = line.consumers.back().copied() else {
-                break;
-            };
-            let Some(consumer) = self.consumers.get_mut(&id) else {
-                continue;
-            };
-            let Some(peer) = self.peers.get_mut(&consumer.peer) else {
-                continue;
-            };
-            if consumer.credit == 0 || !peer.may_take(queue) {
-                continue;
-            }
-            let courted = line
-                .courting
-                .take_if(|courted| *courted == consumer.peer)
-                .is_some();
-            let next = if courted {
-                line.suspects.pop_first()
-            } else {
-                line.next()
-            };
-            if courted {
-                peer.keep_promise(next.is_some());
-            }
-            let Some(message) = next else { continue };
-            consumer.credit -= 1;
-            peer.in_flight += 1;
-            if let Some(entry) = self.entries.get_mut(&message) {
-                entry.state = State::InFlight(id, consumer.peer);
-            }
-            return Some(Handed {
-                id: message,
-                consumer: id,
-            });
-        }
-        None
-    }
-
-    /// Where a suspect waits, chooses the least busy peer that consumes its queue: it takes nothing more until it
-    /// has nothing in flight, and gets the suspect then.
-    fn court(&mut self, queue: &Arc<str>) {
-        let Some(line) = self.lines.get_mut(queue) else {
-            return;
-        };
-        if line.suspects.is_empty() || line.courting.is_some() {
-            return;
-        }
-        let candidates = line
-            .consumers
-            .iter()
-            .filter_map(|id| self.consumers.get(id))
-            .map(|consumer| consumer.peer);
-        let free = candidates.filter(|id| self.peers.get(id).is_some_and(Peer::is_free));
-        let chosen =
-            free.min_by_key(|id| self.peers.get(id).map_or(usize::MAX, |peer| peer.in_flight));
-        if let Some(peer) = chosen.and_then(|id| self.peers.get_mut(&id)) {
-            line.courting = chosen;
-            peer.promise(queue);
-        }
     }
 
     /// A message of this consumer is not in flight any more.
