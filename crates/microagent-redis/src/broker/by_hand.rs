@@ -6,9 +6,9 @@ use microagent_core::{Message, Queue, Result};
 use redis::{ScriptInvocation, aio::ConnectionLike};
 
 use super::{
-    consumer::message_of,
     keys::QueueKeys,
-    scripts::{Meta, PEEK, PURGE, REQUEUE, TakenMessage},
+    scripts::{PEEK, PURGE, REQUEUE},
+    taken::{Meta, TakenMessage},
 };
 use crate::error::error_of;
 
@@ -32,7 +32,7 @@ pub(super) async fn peek(
         if part.is_empty() {
             break;
         }
-        seen.extend(part.into_iter().map(|taken| message_of(&name, taken)));
+        seen.extend(part.into_iter().map(|taken| taken.into_message(&name)));
     }
     Ok(seen)
 }

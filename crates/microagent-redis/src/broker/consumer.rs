@@ -8,11 +8,11 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
-    time::{Duration, UNIX_EPOCH},
+    time::Duration,
 };
 
 use futures_util::Stream;
-use microagent_core::{Delivery, Error, ErrorKind, Message, Result};
+use microagent_core::{Delivery, Error, ErrorKind, Result};
 use redis::aio::ConnectionLike;
 use tokio::{
     sync::{Semaphore, mpsc},
@@ -24,8 +24,9 @@ use tracing::{debug, warn};
 use super::{
     gate::Gate,
     keys::{Identity, QueueKeys},
-    scripts::{self, Found, Suspect, TakenMessage},
+    scripts::{self, Found, Suspect},
     settle::{Order, Settler},
+    taken::TakenMessage,
 };
 use crate::{backoff::Backoff, connection::Connector, error::error_of};
 
@@ -255,7 +256,7 @@ impl Consumer {
             identity: Arc::clone(identity),
             id,
         };
-        let delivery = Delivery::new(message_of(&self.queue, taken), Box::new(settler));
+        let delivery = Delivery::new(taken.into_message(&self.queue), Box::new(settler));
         // A stream that is being dropped: the delivery goes back when it is dropped here.
         let _ = deliveries.send(delivery);
     }
@@ -311,28 +312,6 @@ impl Consumer {
 enum Look {
     Found,
     Empty { next_due: Option<Duration> },
-}
-
-pub(super) fn message_of(queue: &Arc<str>, taken: TakenMessage) -> Message {
-    let mut message = Message::new(Arc::clone(queue), taken.body);
-    if let Some(id) = taken.id {
-        message = message.with_id(id.to_string());
-    }
-    if taken.meta.attempt > 1 {
-        message = message.with_attempt(taken.meta.attempt);
-    }
-    if taken.meta.crashes > 0 {
-        message = message.with_crashes(taken.meta.crashes);
-    }
-    if let Some(first) = taken.meta.first_failure {
-        message = message.with_first_failure(UNIX_EPOCH + Duration::from_millis(first));
-    }
-    let why: Option<Vec<(String, String)>> =
-        taken.why.and_then(|why| serde_json::from_str(&why).ok());
-    for (name, value) in why.into_iter().flatten() {
-        message = message.with_header(name, value);
-    }
-    message
 }
 
 /// The deliveries of one consumer, which stops when this is dropped.

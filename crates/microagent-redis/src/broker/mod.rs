@@ -11,6 +11,7 @@ mod keys;
 mod lease;
 mod scripts;
 mod settle;
+mod taken;
 
 use std::{
     fmt,
@@ -63,7 +64,7 @@ impl RedisBroker {
     /// Connects.
     ///
     /// # Errors
-    /// [`ErrorKind::Refused`](microagent_core::ErrorKind::Refused) for refused credentials. A server that is away is no
+    /// [`ErrorKind::Refused`] for refused credentials. A server that is away is no
     /// error: the broker keeps trying.
     pub async fn connect(options: &RedisOptions) -> Result<Self> {
         Self::connect_with_lease(options, lease::LEASE).await

@@ -1,14 +1,14 @@
 //! The scripts by which messages move, each in one atomic step. Their keys and arguments are explained in `lua/`.
 
-use std::{
-    sync::LazyLock,
-    time::{Duration, SystemTime},
-};
+use std::{sync::LazyLock, time::Duration};
 
-use microagent_core::{Lease, Message, Result};
+use microagent_core::{Lease, Result};
 use redis::{Script, Value, aio::ConnectionLike};
 
-use super::keys::{Identity, QueueKeys};
+use super::{
+    keys::{Identity, QueueKeys},
+    taken::{Meta, TakenMessage},
+};
 use crate::{connection::Commands, error::error_of};
 
 macro_rules! scripts {
@@ -34,75 +34,6 @@ scripts! {
     PEEK = "peek.lua";
     REQUEUE = "requeue.lua";
     PURGE = "purge.lua";
-}
-
-/// A message as it comes out of the server.
-#[derive(Debug, PartialEq)]
-pub(super) struct TakenMessage {
-    /// None while it waits in the list, where nothing accompanies a body.
-    pub(super) id: Option<u64>,
-    pub(super) meta: Meta,
-    pub(super) body: Vec<u8>,
-    /// Why it is a dead letter, as JSON.
-    pub(super) why: Option<String>,
-}
-
-/// What is known of a message that was handled before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Meta {
-    pub(super) attempt: u32,
-    pub(super) crashes: u32,
-    /// When a handling of it failed first, in ms since the Unix epoch.
-    pub(super) first_failure: Option<u64>,
-}
-
-impl Meta {
-    pub(super) const FIRST: Self = Self {
-        attempt: 1,
-        crashes: 0,
-        first_failure: None,
-    };
-
-    pub(super) fn of(message: &Message) -> Self {
-        Self {
-            attempt: message.attempt(),
-            crashes: message.crashes(),
-            first_failure: message.first_failure().map(since_epoch),
-        }
-    }
-
-    /// What it is when the handling that goes on now has failed.
-    pub(super) fn failed(self, now: SystemTime) -> Self {
-        Self {
-            attempt: self.attempt + 1,
-            first_failure: self.first_failure.or(Some(since_epoch(now))),
-            ..self
-        }
-    }
-
-    pub(super) fn parse(text: &str) -> Self {
-        let mut numbers = text.split(' ').map(|number| number.parse::<u64>().ok());
-        let mut number = || numbers.next().flatten();
-        let (attempt, crashes, first_failure) = (number(), number(), number());
-        let known = attempt.zip(crashes).and_then(|(attempt, crashes)| {
-            Some(Self {
-                attempt: attempt.try_into().ok()?,
-                crashes: crashes.try_into().ok()?,
-                first_failure,
-            })
-        });
-        known.unwrap_or(Self::FIRST)
-    }
-
-    fn to_text(self) -> String {
-        let first = self.first_failure.map(|first| format!(" {first}"));
-        format!(
-            "{} {}{}",
-            self.attempt,
-            self.crashes,
-            first.unwrap_or_default()
-        )
-    }
 }
 
 /// What a look into the queue found.
@@ -393,14 +324,6 @@ pub(super) async fn hold(
     }
     let left = u64::try_from(left).map_or(Duration::MAX, Duration::from_millis);
     Ok(Lease::Held { left })
-}
-
-/// In ms since the Unix epoch.
-fn since_epoch(at: SystemTime) -> u64 {
-    millis(
-        at.duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default(),
-    )
 }
 
 /// The server's number of a connection; none in a cluster, whose nodes count apart, and where the user may not ask.

@@ -18,7 +18,8 @@ use tracing::warn;
 use super::{
     consumer::Consumer,
     keys::{Identity, QueueKeys},
-    scripts::{self, Meta},
+    scripts,
+    taken::Meta,
 };
 use crate::{
     backoff::Backoff,
