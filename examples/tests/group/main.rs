@@ -2,9 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../shared/running.rs"]
 mod running;
 
-use std::{collections::HashSet, fs, time::Duration};
+use std::{collections::HashSet, fs, path::Path, time::Duration};
 
 use microagent::prelude::*;
 use running::{Group, Launcher};
@@ -22,9 +23,15 @@ const SENTENCES: [&str; 4] = [
     "Catch emailer {\"text\":\"Comment\"",
 ];
 
+/// Starts the group on `local:` in this folder.
+fn start(launcher: Launcher, folder: &Path) -> Group {
+    let dsn = format!("local:{}", folder.display());
+    Group::start(launcher.group(Path::new(running::SETTINGS), &dsn))
+}
+
 fn runs_and_ends_with_ctrl_c(launcher: Launcher) {
     let folder = tempfile::tempdir().unwrap();
-    let mut group = Group::start(launcher, folder.path());
+    let mut group = start(launcher, folder.path());
     for sentence in SENTENCES {
         group.wait_for_line(sentence, START);
     }
@@ -55,8 +62,8 @@ fn the_marun_binary_runs_the_same_group() {
 #[test]
 fn the_death_of_one_agent_stops_the_group_and_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    let mut group = Group::start(Launcher::Examples, folder.path());
-    group.wait_for_line("Catch emailer", START);
+    let mut group = start(Launcher::Examples, folder.path());
+    group.wait_for("email_agent", "Catch emailer", START);
     let agents = group.agents();
 
     running::kill(agents["email_agent"], Signal::KILL);
@@ -78,7 +85,7 @@ fn the_death_of_one_agent_stops_the_group_and_is_named() {
 #[test]
 fn no_agent_outlives_its_supervisor() {
     let folder = tempfile::tempdir().unwrap();
-    let mut group = Group::start(Launcher::Examples, folder.path());
+    let mut group = start(Launcher::Examples, folder.path());
     group.wait_for_line("Run periodic task", START);
     let agents = group.agents();
     assert_eq!(agents.len(), 3);
@@ -97,7 +104,7 @@ fn ten_thousand_mails_survive_the_death_of_their_consumer() {
     let folder = tempfile::tempdir().unwrap();
     send_mails(folder.path());
 
-    let mut killed = Group::start(Launcher::Examples, folder.path());
+    let mut killed = start(Launcher::Examples, folder.path());
     let mut first = HashSet::new();
     while first.len() < MAILS / 3 {
         first.extend(mail_in(&killed.next_line(START)).map(str::to_owned));
@@ -111,7 +118,7 @@ fn ten_thousand_mails_survive_the_death_of_their_consumer() {
         .collect();
     assert!(all.len() < MAILS, "it was to be killed in the middle");
 
-    let mut restarted = Group::start(Launcher::Examples, folder.path());
+    let mut restarted = start(Launcher::Examples, folder.path());
     while all.len() < MAILS {
         all.extend(mail_in(&restarted.next_line(Duration::from_secs(60))).map(str::to_owned));
     }
@@ -132,7 +139,7 @@ fn ten_thousand_mails_survive_the_death_of_their_consumer() {
     assert!(twice <= IN_FLIGHT, "{twice} mails were handled twice");
 }
 
-fn send_mails(folder: &std::path::Path) {
+fn send_mails(folder: &Path) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let broker = Broker::connect(&format!("local:{}", folder.display()))
@@ -177,7 +184,7 @@ fn bad_settings_start_nothing() {
     let settings = folder.path().join("settings.toml");
     fs::write(&settings, "[agent.user_agent]\nbackend = \"UserAgnet\"\n").unwrap();
     for command in ["run", "check"] {
-        let (code, message) = running::output_of(&[command, settings.to_str().unwrap()]);
+        let (code, message) = output_of(&[command, settings.to_str().unwrap()]);
         assert_eq!(code, Some(2), "{message}");
         for part in [
             "settings.toml",
@@ -189,5 +196,16 @@ fn bad_settings_start_nothing() {
             assert!(message.contains(part), "`{part}` is missing: {message}");
         }
     }
-    assert_eq!(running::output_of(&["check", running::SETTINGS]).0, Some(0));
+    assert_eq!(output_of(&["check", running::SETTINGS]).0, Some(0));
+}
+
+/// The exit code of one command of the examples' binary, and what it said.
+fn output_of(arguments: &[&str]) -> (Option<i32>, String) {
+    let output = Launcher::Examples
+        .command()
+        .args(arguments)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.code(), said)
 }

@@ -26,7 +26,18 @@ pub(crate) enum Launcher {
 }
 
 impl Launcher {
-    fn command(self) -> Command {
+    /// The group of these settings, on this bus and broker.
+    pub(crate) fn group(self, settings: &Path, dsn: &str) -> Command {
+        let mut command = self.command();
+        command
+            .arg(settings)
+            .env("EXAMPLE_BUS", dsn)
+            .env("EXAMPLE_BROKER", dsn)
+            .env_remove("RUST_LOG");
+        command
+    }
+
+    pub(crate) fn command(self) -> Command {
         let examples = Path::new(env!("CARGO_BIN_EXE_agents"));
         match self {
             Self::Examples => Command::new(examples),
@@ -45,7 +56,7 @@ impl Launcher {
     }
 }
 
-/// A group of the documentation's settings. What is left of it is killed when it is dropped.
+/// A group of agents. What is left of it is killed when it is dropped.
 pub(crate) struct Group {
     supervisor: Child,
     incoming: Receiver<String>,
@@ -54,15 +65,8 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    /// Starts the group on `local:` in this folder.
-    pub(crate) fn start(launcher: Launcher, folder: &Path) -> Self {
-        let dsn = format!("local:{}", folder.display());
-        let mut command = launcher.command();
-        command
-            .arg(SETTINGS)
-            .env("EXAMPLE_BUS", &dsn)
-            .env("EXAMPLE_BROKER", &dsn)
-            .env_remove("RUST_LOG");
+    /// Starts what [`Launcher::group`] made.
+    pub(crate) fn start(mut command: Command) -> Self {
         let mut supervisor = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -95,14 +99,13 @@ impl Group {
 
     /// Waits until a line holds this text; lines that have been read count.
     pub(crate) fn wait_for_line(&mut self, text: &str, within: Duration) {
-        let deadline = Instant::now() + within;
-        if self.seen.iter().any(|line| line.contains(text)) {
-            return;
-        }
-        while !self
-            .next_line(deadline.saturating_duration_since(Instant::now()))
-            .contains(text)
-        {}
+        self.wait_until(|line| line.contains(text), text, within);
+    }
+
+    /// Waits until this agent has said this.
+    pub(crate) fn wait_for(&mut self, agent: &str, text: &str, within: Duration) {
+        let said = |line: &str| line.starts_with(agent) && line.contains(text);
+        self.wait_until(said, text, within);
     }
 
     /// The processes of the agents, by name.
@@ -139,8 +142,25 @@ impl Group {
         }
     }
 
+    fn wait_until(&mut self, is: impl Fn(&str) -> bool, what: &str, within: Duration) {
+        let deadline = Instant::now() + within;
+        if self.lines().any(&is) {
+            return;
+        }
+        while let Ok(line) = self
+            .incoming
+            .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+        {
+            self.seen.push(line);
+            if self.lines().next_back().is_some_and(&is) {
+                return;
+            }
+        }
+        panic!("no `{what}` within {within:?}: {}", self.log());
+    }
+
     /// Every line so far.
-    pub(crate) fn lines(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn lines(&self) -> impl DoubleEndedIterator<Item = &str> {
         self.seen.iter().map(String::as_str)
     }
 
@@ -188,17 +208,6 @@ pub(crate) fn assert_gone(pids: impl IntoIterator<Item = Pid>, within: Duration)
     }
 }
 
-/// The exit code of one command of the examples' binary, and what it said.
-pub(crate) fn output_of(arguments: &[&str]) -> (Option<i32>, String) {
-    let output = Launcher::Examples
-        .command()
-        .args(arguments)
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    (output.status.code(), said)
-}
-
 fn forward(stream: impl Read + Send + 'static, lines: Sender<String>) {
     thread::spawn(move || {
         for line in BufReader::new(stream).lines().map_while(Result::ok) {
@@ -209,7 +218,7 @@ fn forward(stream: impl Read + Send + 'static, lines: Sender<String>) {
     });
 }
 
-/// The agents among a process's children: those that were started as `PROGRAM __agent NAME`.
+/// The agents among a process's children: those that were started as `PROGRAM __agent NAME`, and those in Python.
 fn children_of(parent: u32) -> HashMap<String, Pid> {
     let processes = fs::read_dir("/proc")
         .unwrap()
@@ -225,7 +234,9 @@ fn agent_in(process: &Path, parent: u32) -> Option<(String, Pid)> {
         return None;
     }
     let command = fs::read_to_string(process.join("cmdline")).ok()?;
-    let mut words = command.split('\0').skip_while(|word| *word != "__agent");
+    let mut words = command
+        .split('\0')
+        .skip_while(|word| *word != "__agent" && !word.ends_with("member.py"));
     Some((words.nth(1)?.to_owned(), pid))
 }
 

@@ -1,0 +1,106 @@
+//! EmailAgent dies by `kill -9` again and again while it drains what Python has sent.
+
+use std::{collections::HashSet, io::Write, path::Path, process::Command, time::Duration};
+
+use examples::queues;
+use rustix::process::{Pid, Signal};
+
+use crate::{
+    end,
+    python::python,
+    running::{self, Group},
+    scene::{Scene, mail_in, scene},
+};
+
+const MAILS: usize = 10_000;
+const KILLS: usize = 5;
+/// How many new mails each life of EmailAgent handles before it is killed: their backlog must last for all.
+const EACH: usize = 1_000;
+/// EmailAgent's consumer has the default concurrency of 16: at most 32 messages are handled or wait for it, and some more were
+/// handled and their settlement is on its way to the server.
+const IN_FLIGHT: usize = 2 * 32;
+/// The pauses between the restarts are up to 16 s, and what was in flight at a death is another's after a lease of 10 s.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[test]
+fn five_deaths_lose_nothing_and_repeat_no_more_than_was_in_flight() {
+    let Some(scene) = scene("five deaths") else {
+        return;
+    };
+    let Some(python) = python("five deaths") else {
+        return;
+    };
+    push(&scene, &python.join("python"));
+    let section = "backend = \"EmailAgent\"\nbroker = \"main\"\nrestart = { policy = \"on_failure\", max = 10 }";
+    let mut group = scene.start(&scene.settings_with("email_agent", section));
+
+    let mut handled = HashSet::new();
+    let mut in_flight = 0;
+    for _ in 0..KILLS {
+        let until = handled.len() + EACH;
+        read(&mut group, &mut handled, until);
+        in_flight += kill(&scene, &mut group);
+    }
+    while handled.len() + scene.dead().len() < MAILS {
+        let until = handled.len() + 1;
+        read(&mut group, &mut handled, until);
+    }
+    scene.wait_until_drained(PATIENCE);
+    end(&mut group, ["comment_agent", "email_agent", "user_agent"]);
+    account(&scene, &group, in_flight);
+}
+
+fn push(scene: &Scene, python: &Path) {
+    let here = env!("CARGO_MANIFEST_DIR");
+    let pushed = Command::new(python)
+        .arg(format!("{here}/tests/redis/push.py"))
+        .arg(scene.server.dsn())
+        .arg(format!("{here}/signals.json"))
+        .arg(MAILS.to_string())
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&pushed.stderr);
+    assert!(pushed.status.success(), "{told}");
+    assert_eq!(scene.waiting(queues::MAILER.name()), MAILS);
+}
+
+/// Kills EmailAgent, and tells how many messages it had in flight.
+fn kill(scene: &Scene, group: &mut Group) -> usize {
+    let email_agent: Pid = group.agents()["email_agent"];
+    running::kill(email_agent, Signal::KILL);
+    running::assert_gone([email_agent], Duration::from_secs(5));
+    let waiting = scene.waiting(queues::MAILER.name());
+    assert!(waiting > 0, "it was to be killed in the middle");
+    let in_flight = scene.taken_by(email_agent);
+    assert!(in_flight <= IN_FLIGHT, "{in_flight} were in flight");
+    in_flight
+}
+
+/// Reads the log until EmailAgent has handled so many different mails.
+fn read(group: &mut Group, handled: &mut HashSet<String>, until: usize) {
+    while handled.len() < until {
+        let line = group.next_line(PATIENCE);
+        handled.extend(mail_in(&line).map(str::to_owned));
+    }
+}
+
+fn account(scene: &Scene, group: &Group, in_flight: usize) {
+    let handlings: Vec<_> = group.lines().filter_map(mail_in).collect();
+    let handled: HashSet<_> = handlings.iter().copied().map(str::to_owned).collect();
+    let parked: HashSet<_> = scene.dead().into_iter().collect();
+    let lost = (0..MAILS)
+        .map(|n| format!("mail {n}"))
+        .filter(|mail| !handled.contains(mail) && !parked.contains(mail));
+    assert_eq!(lost.collect::<Vec<_>>(), [""; 0], "lost");
+    let twice = handlings.len() - handled.len();
+    let line = format!(
+        "\n{KILLS} deaths with {in_flight} in flight: {} handled, {} parked, {twice} twice\n",
+        handled.len(),
+        parked.len()
+    );
+    drop(std::io::stderr().write_all(line.as_bytes()));
+    assert!(
+        twice <= in_flight,
+        "{twice} were handled twice, and {in_flight} were in flight"
+    );
+}

@@ -1,0 +1,128 @@
+//! One of the three agents in Python: signals, calls and mail cross languages both ways, and the group ends as one.
+
+use std::{path::Path, process::Command};
+
+use examples::{queues, signals};
+use microagent::prelude::*;
+
+use crate::{
+    START, end,
+    python::{activated, python},
+    running::{Group, Launcher},
+    scene::{Scene, scene},
+};
+
+const ALL: [&str; 3] = ["comment_agent", "email_agent", "user_agent"];
+
+/// The group with this agent in Python, or nothing where there is no Redis or no Python.
+fn mixed(agent: &str) -> Option<(Scene, Group)> {
+    let scene = scene(agent)?;
+    let folder = python(agent)?;
+    let member = concat!(env!("CARGO_MANIFEST_DIR"), "/python/member.py");
+    let command = format!("command = [{member:?}, {agent:?}]");
+    let settings = scene.settings_with(agent, &command);
+    let command = Launcher::Marun.group(&settings, &scene.server.dsn());
+    let group = start(command, folder);
+    Some((scene, group))
+}
+
+fn start(mut command: Command, python: &Path) -> Group {
+    command.env("PATH", activated(python));
+    Group::start(command)
+}
+
+/// A signal and a call from Python to Rust; a signal from Rust to Python and mail from there to Rust.
+#[test]
+fn the_user_agent_may_be_in_python() {
+    let Some((scene, mut group)) = mixed("user_agent") else {
+        return;
+    };
+    group.wait_for("user_agent", "Run periodic task", START);
+    group.wait_for("comment_agent", "Catch signal", START);
+    group.wait_for(
+        "user_agent",
+        "Get value = {'CommentAgent.example_rpc_handler': 1}",
+        START,
+    );
+    group.wait_for("email_agent", "Catch emailer {\"text\":\"Comment\"", START);
+
+    let created = signals::UserCreated { user_id: 7.into() };
+    let bus = scene.bus();
+    scene.runtime.block_on(bus.send("shop", created)).unwrap();
+    let heard = "Catch signal user_created from shop with {'user_id': 7}";
+    group.wait_for("user_agent", heard, START);
+    group.wait_for(
+        "email_agent",
+        "Catch emailer {\"text\":\"Welcome text\"",
+        START,
+    );
+    end(&mut group, ALL);
+}
+
+/// A signal and a call from Rust to Python; mail from Python to Rust.
+#[test]
+fn the_comment_agent_may_be_in_python() {
+    let Some((scene, mut group)) = mixed("comment_agent") else {
+        return;
+    };
+    group.wait_for("user_agent", "Run periodic task", START);
+    group.wait_for("comment_agent", "Catch signal", START);
+    group.wait_for(
+        "user_agent",
+        "Get value = {\"CommentAgent.example_rpc_handler\":1}",
+        START,
+    );
+    group.wait_for("email_agent", "Catch emailer {\"text\":\"Comment\"", START);
+
+    let bus = scene.bus();
+    let question = || signals::RpcCommentsCount { user_id: 1.into() };
+    let told = scene.runtime.block_on(async {
+        let answer = bus.call("shop", question()).await.unwrap();
+        answer.one::<u64>().unwrap()
+    });
+    assert!(told >= 1, "{told} comments");
+    end(&mut group, ALL);
+}
+
+/// Mail from Rust to Python.
+#[test]
+fn the_email_agent_may_be_in_python() {
+    let Some((scene, mut group)) = mixed("email_agent") else {
+        return;
+    };
+    group.wait_for(
+        "email_agent",
+        "Catch emailer {'text': 'Comment', 'email': 'user@lwr.pw'}",
+        START,
+    );
+    let broker = scene.broker();
+    let mail = json!({"text": "é \" \\ 😀", "n": [1, 2.5, null, true]});
+    let sent = async { broker.send(queues::MAILER, &mail).await };
+    scene.runtime.block_on(sent).unwrap();
+    let heard = "Catch emailer {'text': 'é \" \\\\ 😀', 'n': [1, 2.5, None, True]}";
+    group.wait_for("email_agent", heard, START);
+    end(&mut group, ALL);
+}
+
+/// The settings that a reader finds beside the others.
+#[test]
+fn the_mixed_settings_run_as_they_stand() {
+    let Some(scene) = scene("mixed.toml") else {
+        return;
+    };
+    let Some(folder) = python("mixed.toml") else {
+        return;
+    };
+    let settings = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/mixed.toml"));
+    let mut group = start(
+        Launcher::Examples.group(settings, &scene.server.dsn()),
+        folder,
+    );
+    group.wait_for(
+        "user_agent",
+        "Get value = {\"CommentAgent.example_rpc_handler\":1}",
+        START,
+    );
+    group.wait_for("email_agent", "Catch emailer {\"text\":\"Comment\"", START);
+    end(&mut group, ALL);
+}
