@@ -3,7 +3,11 @@
 //! Nothing waits for a commit: the changes of a turn go out together with what is to be done once they are durable, and
 //! come back here.
 
-use std::{pin::Pin, sync::Arc, time::SystemTime};
+use std::{
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use futures_util::stream::FuturesOrdered;
 use microagent_core::{
@@ -23,6 +27,10 @@ use crate::{
     protocol::{Failure, RequestId},
     store::{Change, Writer},
 };
+
+/// When a message comes again whose settlement could not be written. What was handled is handled once more then, so not at
+/// once: the next settlement would fail as well.
+const UNRECORDED: Duration = Duration::from_secs(10);
 
 /// Changes that are committed together, all or none.
 #[derive(Debug, Default)]
@@ -94,6 +102,15 @@ impl Batch {
 
     fn is_empty(&self) -> bool {
         self.changes.is_empty() && self.after.is_empty()
+    }
+}
+
+/// Where a message goes whose settlement could not be written.
+fn again_at(entry: &Entry<Item>) -> Place {
+    match entry.item.holder {
+        Some(_) => Place::Delayed(Instant::now() + UNRECORDED),
+        // It was settled by hand, where it waited.
+        None => Place::Head,
     }
 }
 
@@ -212,7 +229,10 @@ impl Queues {
             } => {
                 match failure {
                     None => self.settled(id, entry, then),
-                    Some(_) => self.put_back(id, entry, Place::Head),
+                    Some(_) => {
+                        let again = again_at(&entry);
+                        self.put_back(id, entry, again);
+                    }
                 }
                 answer(asked);
             }

@@ -19,10 +19,12 @@ use super::{Body, Change, MessageId, Snapshot, Store};
 mod commit;
 mod failure;
 mod read;
+mod room;
 mod schema;
 
 use commit::Known;
 use failure::Failure;
+use room::Room;
 
 #[cfg(test)]
 mod tests;
@@ -35,6 +37,7 @@ const PREDECESSOR: Duration = Duration::from_secs(5);
 pub(crate) struct SqliteStore {
     path: PathBuf,
     connection: Connection,
+    room: Room,
     /// Nothing after a commit that failed: the file says what holds then.
     known: Option<Known>,
 }
@@ -52,14 +55,17 @@ impl SqliteStore {
     fn open_within(path: &Path, patience: Duration) -> Result<Self> {
         create_private(path)?;
         let connection = connect(path, patience).map_err(|failure| failure.told(path))?;
+        let room = Room::of(path, &connection).map_err(|failure| failure.told(path))?;
         Ok(Self {
             path: path.to_owned(),
             connection,
+            room,
             known: None,
         })
     }
 
     fn transact(&mut self, changes: &[Change]) -> std::result::Result<(), Failure> {
+        self.room.secure(&self.connection, changes)?;
         let known = match self.known.take() {
             Some(known) => known,
             None => read::known(&self.connection)?,

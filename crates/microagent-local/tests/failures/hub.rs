@@ -156,16 +156,11 @@ async fn a_folder_that_is_removed_is_told_and_used_when_it_is_back() {
     let broker = bench.broker().await;
     send(&broker, job(0).to_string()).await.unwrap();
     fs::remove_dir_all(bench.folder()).unwrap();
-    let mut told = String::new();
-    until("an error", SOON, async || match send(&broker, "{}").await {
-        Ok(()) => false,
-        Err(error) => {
-            told = error.to_string();
-            true
-        }
+    until("an error that names the folder", SOON, async || {
+        let refused = send(&broker, "{}").await;
+        refused.is_err_and(|error| error.to_string().contains("lock: cannot be opened"))
     })
     .await;
-    assert!(told.contains("lock: cannot be opened"), "{told}");
 
     fs::create_dir(bench.folder()).unwrap();
     until("a hub", SOON, async || broker.length(&JOBS).await.is_ok()).await;

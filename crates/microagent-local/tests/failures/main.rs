@@ -14,5 +14,6 @@ mod journal;
 mod process;
 mod queues;
 mod signals;
+mod storage;
 mod versions;
 mod worker;

@@ -13,7 +13,7 @@ use microagent_local::{Host, LocalOptions};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::watch;
 
-use crate::{hearer, journal::Journal, worker};
+use crate::{hearer, journal::Journal, storage, worker};
 
 const PART: &str = "MICROAGENT_TEST_PART";
 const FOLDER: &str = "MICROAGENT_TEST_FOLDER";
@@ -28,7 +28,15 @@ pub(crate) struct Process {
 impl Process {
     /// This program again, in a part; what it says goes to the journal.
     pub(crate) fn start(part: &str, folder: &Path, journal: &Journal) -> Self {
-        let mut child = Command::new(env::current_exe().unwrap())
+        Self::start_in(&[], part, folder, journal)
+    }
+
+    /// The same, started by these words in front of it.
+    pub(crate) fn start_in(wrapper: &[&str], part: &str, folder: &Path, journal: &Journal) -> Self {
+        let program = env::current_exe().unwrap();
+        let mut words = wrapper.iter().map(OsStr::new).chain([program.as_os_str()]);
+        let mut child = Command::new(words.next().unwrap())
+            .args(words)
             .args(["--exact", "process::part", "--ignored", "--nocapture"])
             .env(PART, part)
             .env(FOLDER, folder)
@@ -109,6 +117,7 @@ async fn play(part: &[&str], folder: &OsStr) -> Result<()> {
             worker::work(&options, limits).await
         }
         ["hearer"] => hearer::hear(&options).await,
+        ["small-disk"] => storage::on_small_disk(&options).await,
         ["retrier"] => worker::retry(&options).await,
         part => panic!("there is no part {part:?}"),
     }

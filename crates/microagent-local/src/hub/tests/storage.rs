@@ -76,6 +76,7 @@ async fn what_cannot_be_written_is_refused_and_what_was_not_removed_comes_again(
         },
     ] {
         peer.settle(&got, settlement).await.unwrap_err();
+        peer.hears_nothing_for(9).await;
         let again = peer.delivery().await;
         assert_eq!((again.id, again.attempt), (got.id, 1));
     }

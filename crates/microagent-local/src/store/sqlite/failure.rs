@@ -1,6 +1,6 @@
 //! What a failure of SQLite means to the person who has to do something about it.
 
-use std::path::Path;
+use std::{io, path::Path};
 
 use microagent_core::{Error, ErrorKind};
 use rusqlite::ErrorCode;
@@ -14,6 +14,10 @@ pub(super) type Result<T> = std::result::Result<T, Failure>;
 pub(super) enum Failure {
     /// The library or the disk said no.
     Sqlite(rusqlite::Error),
+    /// The disk has no room for new messages.
+    Full,
+    /// Nobody knows whether it has.
+    Room(io::Error),
     /// A message of that id is stored already.
     Duplicate(MessageId),
     /// There is a row that no version of this program wrote.
@@ -45,6 +49,11 @@ impl Failure {
                 let text = format!("{}: {what}", path.display());
                 Error::new(ErrorKind::Configuration, text)
             }
+            Self::Full => Error::new(ErrorKind::Driver, format!("{}: {FULL}", path.display())),
+            Self::Room(error) => {
+                let text = format!("{}: the storage failed ({error})", path.display());
+                Error::new(ErrorKind::Driver, text).with_source(error)
+            }
             Self::Sqlite(error) => {
                 let (kind, what) = meaning(&error);
                 let text = format!("{}: {what} ({error})", path.display());
@@ -57,6 +66,8 @@ impl Failure {
 const DAMAGED: &str = "damaged; move it away together with its -wal file and a new one is created: \
     `sqlite3 FILE .recover` saves what can be read of the old one";
 
+const FULL: &str = "the disk is full; free some space: what is stored is safe, and what was not confirmed is not stored";
+
 fn meaning(error: &rusqlite::Error) -> (ErrorKind, &'static str) {
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => (
@@ -64,10 +75,7 @@ fn meaning(error: &rusqlite::Error) -> (ErrorKind, &'static str) {
             "not a database of MicroAgent; it was left as it is: give the hub another folder, or move the file away",
         ),
         Some(ErrorCode::DatabaseCorrupt) => (ErrorKind::Driver, DAMAGED),
-        Some(ErrorCode::DiskFull) => (
-            ErrorKind::Driver,
-            "the disk is full; free some space: what is stored is safe, and what was not confirmed is not stored",
-        ),
+        Some(ErrorCode::DiskFull) => (ErrorKind::Driver, FULL),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => (
             ErrorKind::Driver,
             "held by another process; one process hosts a folder, so end the other or choose another folder",

@@ -1,0 +1,138 @@
+//! Room in the database file for what the log holds, taken before the log gets it.
+//!
+//! The log is written back into the database now and then, and begins anew after that. On a full disk that must still be
+//! possible, or no message could be removed any more: so nothing that grows the database is put into the log before the disk
+//! has given the database room for it. It writes nothing: the rest of the file is SQLite's.
+
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+};
+
+use rusqlite::Connection;
+use rustix::fs::{FallocateFlags, fallocate};
+use tracing::warn;
+
+use super::failure::{Failure, Result};
+use crate::store::{Change, Headers, Rewrite};
+
+/// As much as is taken at a time, where the disk has it.
+const CHUNK: u64 = 1024 * 1024;
+
+/// The least room of the log itself, in which messages can be removed.
+const LOG: u64 = 256 * 1024;
+
+/// Pages that arrivals leave to settlements, some of which need one.
+const SETTLEMENTS: u64 = 32;
+
+/// The database file beside the connection.
+#[derive(Debug)]
+pub(super) struct Room {
+    /// Dropped after the connection: closing any handle of a file ends all of a process's locks on it.
+    file: File,
+    page: u64,
+}
+
+/// What a disk says.
+enum Given {
+    Yes,
+    Full,
+    /// The file system gives nothing ahead.
+    Unknown,
+}
+
+impl Room {
+    /// For a database that is open, so that its owner is known.
+    pub(super) fn of(path: &Path, connection: &Connection) -> Result<Self> {
+        let file = File::options().read(true).write(true).open(path);
+        let room = Self {
+            file: file.map_err(Failure::Room)?,
+            page: number(connection, "PRAGMA page_size")?,
+        };
+        let log = File::options().write(true).open(log_of(path));
+        // A disk that is full already is told to those who send.
+        drop(log.and_then(|log| take(&log, LOG)));
+        Ok(room)
+    }
+
+    /// Takes the room that these changes may need.
+    ///
+    /// # Errors
+    /// When new messages have none. Others may still succeed without.
+    pub(super) fn secure(&self, connection: &Connection, changes: &[Change]) -> Result<()> {
+        let arrives = changes.iter().any(|c| matches!(c, Change::Insert { .. }));
+        let needed: u64 = changes.iter().map(|change| self.pages(change)).sum();
+        if needed == 0 {
+            return Ok(());
+        }
+        let spare = if arrives { SETTLEMENTS } else { 0 };
+        let free = number(connection, "PRAGMA freelist_count")?;
+        let pages = number(connection, "PRAGMA page_count")?;
+        let bytes = (pages + (needed + spare).saturating_sub(free)) * self.page;
+        match self.take(bytes).map_err(Failure::Room)? {
+            Given::Full if arrives => Err(Failure::Full),
+            Given::Yes | Given::Full | Given::Unknown => Ok(()),
+        }
+    }
+
+    /// Makes the file at least so large. When the log has been written back it is shorter again.
+    fn take(&self, bytes: u64) -> io::Result<Given> {
+        if self.file.metadata()?.len() >= bytes {
+            return Ok(Given::Yes);
+        }
+        match take(&self.file, bytes.next_multiple_of(CHUNK))? {
+            Given::Full => take(&self.file, bytes),
+            given => Ok(given),
+        }
+    }
+
+    /// How many pages a change may add: those of its text and of the tree around it.
+    fn pages(&self, change: &Change) -> u64 {
+        let bytes = match change {
+            Change::Insert { body, .. } => body.payload.len() + length(&body.headers),
+            Change::Move {
+                headers: Rewrite::Add(headers),
+                ..
+            } => length(headers),
+            _ => return 0,
+        };
+        // A page carries a little less than its size.
+        (bytes as u64).div_ceil(self.page - 64) + 1
+    }
+}
+
+fn log_of(database: &Path) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
+}
+
+fn take(file: &File, bytes: u64) -> io::Result<Given> {
+    let length = file.metadata()?.len();
+    if length >= bytes {
+        return Ok(Given::Yes);
+    }
+    match fallocate(file, FallocateFlags::empty(), length, bytes - length) {
+        Ok(()) => Ok(Given::Yes),
+        Err(rustix::io::Errno::NOSPC | rustix::io::Errno::DQUOT) => Ok(Given::Full),
+        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS | rustix::io::Errno::INVAL) => {
+            Ok(Given::Unknown)
+        }
+        Err(error) => {
+            warn!(%error, "no room could be taken on the disk ahead");
+            Ok(Given::Unknown)
+        }
+    }
+}
+
+fn length(headers: &Headers) -> usize {
+    let lengths = headers.iter().map(|(name, value)| name.len() + value.len());
+    lengths.sum()
+}
+
+fn number(connection: &Connection, sql: &str) -> Result<u64> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let number: i64 = statement.query_row([], |row| row.get(0))?;
+    Ok(number.cast_unsigned())
+}
