@@ -10,7 +10,9 @@
 mod running;
 
 mod crashes;
+mod load;
 mod mixed;
+mod outage;
 mod python;
 mod scene;
 

@@ -97,6 +97,11 @@ impl Group {
         }
     }
 
+    /// Reads the lines that are there, and waits for no other.
+    pub(crate) fn read_what_is_there(&mut self) {
+        self.seen.extend(self.incoming.try_iter());
+    }
+
     /// Waits until a line holds this text; lines that have been read count.
     pub(crate) fn wait_for_line(&mut self, text: &str, within: Duration) {
         self.wait_until(|line| line.contains(text), text, within);
@@ -144,6 +149,7 @@ impl Group {
 
     fn wait_until(&mut self, is: impl Fn(&str) -> bool, what: &str, within: Duration) {
         let deadline = Instant::now() + within;
+        self.read_what_is_there();
         if self.lines().any(&is) {
             return;
         }
