@@ -135,6 +135,27 @@ impl Future for Settled {
 /// One message out of a queue, to be settled exactly once. Every settling method takes it by value, so a
 /// second one does not compile; dropped unsettled it goes back to its queue (while its handler runs: it is
 /// settled by the handler's result, like any other).
+///
+/// ```
+/// use std::time::Duration;
+/// use futures_util::StreamExt;
+/// use microagent_core::{ConsumeOptions, MemoryBroker, Queue, QueueBroker};
+///
+/// const MAILER: Queue = Queue::new("mailer");
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let broker = MemoryBroker::new();
+/// broker.send(&MAILER.into(), "{}".into(), Default::default()).await?;
+/// let mut mails = broker.consume(&MAILER, ConsumeOptions::default()).await?;
+///
+/// let first = mails.next().await.expect("the broker is open");
+/// first.retry(Duration::ZERO).await?;
+/// let second = mails.next().await.expect("the broker is open");
+/// assert_eq!(second.message().attempt(), 2);
+/// second.dead_letter("nobody wants it").await?;
+/// assert_eq!(broker.length(&Queue::new("mailer.dead")).await?, 1);
+/// # Ok::<(), microagent_core::Error>(()) }).unwrap();
+/// ```
 pub struct Delivery {
     message: Message,
     settle: Option<Box<dyn Settle>>,

@@ -8,6 +8,28 @@ use super::{Agent, Manifest, MicroAgent, RunningAgent, builder::DEFAULT_GRACE};
 use crate::{Broker, Bus, Result};
 
 /// A type that can be started by its name.
+///
+/// ```
+/// use microagent_core::{AgentType, Blueprint, Context, MicroAgent, Result, Wiring};
+///
+/// # struct Ticker;
+/// # impl MicroAgent for Ticker {
+/// #     const NAME: &'static str = "Ticker";
+/// #     fn blueprint() -> Blueprint<Self> { Blueprint::new() }
+/// #     async fn create(_cx: &Context) -> Result<Self> { Ok(Self) }
+/// # }
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let known = [AgentType::of::<Ticker>()];
+/// let ticker = known.iter().find(|known| known.name() == "Ticker").expect("it stands in the list");
+/// assert!(ticker.manifest().consumers.is_empty());
+///
+/// let mut wiring = Wiring::named("front");
+/// wiring.settings = serde_json::json!({"secret": "x"});
+/// let agent = ticker.start(wiring).await?;
+/// assert_eq!(agent.context().name(), "front");
+/// agent.stop().await
+/// # }).unwrap();
+/// ```
 #[derive(Clone)]
 pub struct AgentType {
     name: &'static str,

@@ -39,7 +39,8 @@ pub(crate) struct Setup {
     pub(crate) name: Option<String>,
     pub(crate) bus: Option<Bus>,
     pub(crate) broker: Option<Broker>,
-    pub(crate) settings: Value,
+    /// Or why they are no JSON.
+    pub(crate) settings: std::result::Result<Value, String>,
     /// Options by handler.
     pub(crate) handlers: Value,
     pub(crate) zone: Option<String>,
@@ -57,7 +58,7 @@ impl Default for Setup {
             name: None,
             bus: None,
             broker: None,
-            settings: Value::Object(serde_json::Map::new()),
+            settings: Ok(Value::Null),
             handlers: Value::Null,
             zone: None,
             grace: DEFAULT_GRACE,
@@ -105,10 +106,10 @@ impl<A: MicroAgent> Agent<A> {
         self
     }
 
-    /// The settings that [`Context::settings`](super::Context::settings) gives to handlers. What cannot be written
-    /// as JSON counts as `null`.
+    /// The settings that [`Context::settings`](super::Context::settings) gives to handlers \[`{}`\]. The start is refused
+    /// where they cannot be written as JSON.
     pub fn settings(mut self, settings: impl Serialize) -> Self {
-        self.setup.settings = serde_json::to_value(settings).unwrap_or(Value::Null);
+        self.setup.settings = serde_json::to_value(settings).map_err(|error| error.to_string());
         self
     }
 

@@ -16,6 +16,34 @@ use super::Manifest;
 use crate::{Broker, Bus, Error, ErrorKind, Result, stats::AgentStats};
 
 /// The surroundings of an agent, the same for all its handlers. Cloning is cheap.
+///
+/// ```
+/// use microagent_core::{Agent, Blueprint, Context, ErrorKind, MicroAgent, Result};
+///
+/// #[derive(serde::Deserialize)]
+/// struct Settings {
+///     secret: String,
+/// }
+///
+/// # struct Ticker;
+/// # impl MicroAgent for Ticker {
+/// #     const NAME: &'static str = "Ticker";
+/// #     fn blueprint() -> Blueprint<Self> { Blueprint::new() }
+/// #     async fn create(_cx: &Context) -> Result<Self> { Ok(Self) }
+/// # }
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let agent = Agent::new(Ticker).settings(serde_json::json!({"secret": "x"})).start().await?;
+/// let cx = agent.context(); // handlers take it as `cx: &Context`
+///
+/// let Settings { secret } = cx.settings()?;
+/// assert_eq!((cx.name(), secret.as_str()), ("Ticker", "x"));
+/// assert_eq!(cx.bus().ready().await.unwrap_err().kind(), ErrorKind::Configuration); // it was given none
+///
+/// let shutdown = cx.shutdown();
+/// agent.stop().await?;
+/// shutdown.await;
+/// # Ok::<(), microagent_core::Error>(()) }).unwrap();
+/// ```
 #[derive(Clone)]
 pub struct Context(Arc<Surroundings>);
 

@@ -68,7 +68,7 @@ pub(crate) async fn start<A: MicroAgent>(
     if setup.periodic_tasks {
         timer::check(&blueprint, setup.broker.as_ref())?;
     }
-    let cx = context_of(manifest, &setup);
+    let cx = context_of(manifest, &setup)?;
 
     let mut object = match object {
         Some(object) => object,
@@ -267,22 +267,27 @@ fn check_connections(manifest: &Manifest, setup: &Setup) -> Result<()> {
     Ok(())
 }
 
-fn context_of(manifest: Manifest, setup: &Setup) -> Context {
+fn context_of(manifest: Manifest, setup: &Setup) -> Result<Context> {
     let name: Arc<str> = setup.name.as_deref().unwrap_or(&manifest.name).into();
-    Context::new(Surroundings {
+    let settings = match &setup.settings {
+        Ok(Value::Null) => Value::Object(serde_json::Map::new()),
+        Ok(settings) => settings.clone(),
+        Err(error) => {
+            let text = format!("the settings of agent `{name}` cannot be written as JSON: {error}");
+            return Err(Error::new(ErrorKind::Configuration, text));
+        }
+    };
+    Ok(Context::new(Surroundings {
         absent_bus: Bus::new(Arc::new(AbsentBus(Arc::clone(&name)))),
         absent_broker: Broker::new(Arc::new(AbsentBroker(Arc::clone(&name)))),
         bus: setup.bus.clone(),
         broker: setup.broker.clone(),
-        settings: match &setup.settings {
-            Value::Null => Value::Object(serde_json::Map::new()),
-            settings => settings.clone(),
-        },
+        settings,
         manifest,
         stats: AgentStats::default(),
         stopping: CancellationToken::new(),
         name,
-    })
+    }))
 }
 
 fn life_of<A: MicroAgent>(

@@ -8,6 +8,31 @@ use super::{Context, lifecycle::Life};
 use crate::Result;
 
 /// An agent that lives. Dropping the handle ends it at once, without a drain; [`stop`](Self::stop) does it properly.
+///
+/// ```
+/// use microagent_core::{Agent, Blueprint, Context, MicroAgent, Result, ServerInterrupt};
+///
+/// struct Ticker;
+///
+/// impl MicroAgent for Ticker {
+///     const NAME: &'static str = "Ticker";
+///
+///     fn blueprint() -> Blueprint<Self> {
+///         Blueprint::new().server("once", |_agent, _cx| Box::pin(async { Err(ServerInterrupt.into()) }))
+///     }
+///
+///     async fn create(_cx: &Context) -> Result<Self> {
+///         Ok(Self)
+///     }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let agent = Agent::new(Ticker).start().await?;
+/// assert_eq!(agent.info()["hooks"][0]["name"], "once");
+/// agent.stopped().await?; // its server has asked for it
+/// agent.stop().await
+/// # }).unwrap();
+/// ```
 #[must_use = "the agent ends at once when this is dropped; keep it, and stop it when it is no longer wanted"]
 pub struct RunningAgent<A: ?Sized> {
     leash: Leash,

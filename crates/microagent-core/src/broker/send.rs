@@ -13,7 +13,32 @@ use serde::Serialize;
 use super::{Broker, Route, SendOptions};
 use crate::{Queue, Result, payload::encode_object};
 
-/// A message that is sent when it is awaited. An option that the driver does not offer is an error then.
+/// A message that is sent when it is awaited; accepted by the server as durably as it promises when that is `Ok`.
+///
+/// # Errors
+/// [`InvalidName`](crate::ErrorKind::InvalidName) for the queue, [`InvalidPayload`](crate::ErrorKind::InvalidPayload) for what is
+/// no object, [`Unsupported`](crate::ErrorKind::Unsupported) for an option that the driver's [`Caps`](crate::Caps) do not offer,
+/// [`PayloadTooLarge`](crate::ErrorKind::PayloadTooLarge), [`Unavailable`](crate::ErrorKind::Unavailable) (it may or may not have
+/// arrived), [`Closed`](crate::ErrorKind::Closed).
+///
+/// ```
+/// use std::{sync::Arc, time::Duration};
+/// use microagent_core::{Broker, ErrorKind, MemoryBroker, Queue};
+/// use serde_json::json;
+///
+/// const MAILER: Queue = Queue::new("mailer");
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let broker = Broker::new(Arc::new(MemoryBroker::new()));
+/// broker.send(MAILER, &json!({"text": "hi"})).header("trace", "t1").delay(Duration::from_secs(60)).await?;
+/// assert_eq!(broker.length(MAILER).await?, 0); // it is not due yet
+///
+/// let refused = broker.send(MAILER, &json!({})).exchange("events").await.unwrap_err();
+/// assert_eq!(refused.kind(), ErrorKind::Unsupported);
+/// let refused = broker.send(MAILER, "no object").await.unwrap_err();
+/// assert_eq!(refused.kind(), ErrorKind::InvalidPayload);
+/// # Ok::<(), microagent_core::Error>(()) }).unwrap();
+/// ```
 #[must_use = "a message is sent when it is awaited"]
 pub struct Sending {
     broker: Broker,

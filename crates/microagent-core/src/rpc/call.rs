@@ -20,7 +20,48 @@ use crate::{Bus, Channel, Error, ErrorKind, Receivers, Result};
 /// How long a call waits unless it is told otherwise.
 pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A call that is sent when it is awaited.
+/// A call that is sent when it is awaited; that ends with the first answer.
+///
+/// # Errors
+/// Each end without an answer is another: [`NoResponders`](ErrorKind::NoResponders) at once where nobody listens,
+/// [`Timeout`](ErrorKind::Timeout), [`Unavailable`](ErrorKind::Unavailable) where the connection was lost; and as
+/// [`Bus::send`]. A receiver that failed is an error of [`Answer::get`] and [`Answer::one`].
+///
+/// ```
+/// use std::{sync::Arc, time::Duration};
+/// use microagent_core::{Bus, ErrorKind, MemoryBus};
+/// # use microagent_core::{Agent, Answering, Blueprint, Context, MicroAgent, ReceiverOptions, Result, Signal, SignalDeclaration};
+/// # #[derive(serde::Serialize, serde::Deserialize)]
+/// # struct CommentsCount {}
+/// # impl Signal for CommentsCount {
+/// #     const NAME: &'static str = "comments_count";
+/// #     fn declaration() -> &'static SignalDeclaration {
+/// #         static DECLARED: std::sync::LazyLock<SignalDeclaration> =
+/// #             std::sync::LazyLock::new(|| SignalDeclaration::untyped("comments_count", [""; 0]));
+/// #         &DECLARED
+/// #     }
+/// # }
+/// # struct Comments;
+/// # impl MicroAgent for Comments {
+/// #     const NAME: &'static str = "Comments";
+/// #     fn blueprint() -> Blueprint<Self> {
+/// #         Blueprint::new().receiver::<CommentsCount>("count", ReceiverOptions::default(), |_, _| {
+/// #             Ok(Box::pin(async { Answering::of(&3) }))
+/// #         })
+/// #     }
+/// #     async fn create(_cx: &Context) -> Result<Self> { Ok(Self) }
+/// # }
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let bus = Bus::new(Arc::new(MemoryBus::new()));
+/// let nobody = bus.call("web", CommentsCount {}).await.unwrap_err();
+/// assert_eq!(nobody.kind(), ErrorKind::NoResponders);
+///
+/// let agent = Agent::new(Comments).bus(bus.clone()).start().await?; // its receiver `count` answers 3
+/// let answer = bus.call("web", CommentsCount {}).timeout(Duration::from_secs(5)).await?;
+/// assert_eq!(answer.get::<u64>("Comments.count")?, 3);
+/// agent.stop().await
+/// # }).unwrap();
+/// ```
 #[must_use = "a call is sent when it is awaited"]
 pub struct Call(Request);
 

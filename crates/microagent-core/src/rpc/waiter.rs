@@ -20,6 +20,9 @@ use super::{
 use crate::{Bus, Receivers, Result};
 
 /// A call for several answers that is sent when it is awaited.
+///
+/// # Errors
+/// As [`Call`](crate::Call), but for the timeout, which is an [end](WaiterEnd::Deadline) of the answers.
 #[must_use = "a call is sent when it is awaited"]
 pub struct Wait(Request);
 
@@ -68,7 +71,44 @@ impl fmt::Debug for Wait {
     }
 }
 
-/// The answers to one call, one per answering process.
+/// The answers to one call, one per answering process; also a [`Stream`].
+///
+/// ```
+/// use std::sync::Arc;
+/// use microagent_core::{Bus, MemoryBus, WaiterEnd};
+/// # use microagent_core::{Agent, Answering, Blueprint, Context, MicroAgent, ReceiverOptions, Result, Signal, SignalDeclaration};
+/// # #[derive(serde::Serialize, serde::Deserialize)]
+/// # struct CommentsCount {}
+/// # impl Signal for CommentsCount {
+/// #     const NAME: &'static str = "comments_count";
+/// #     fn declaration() -> &'static SignalDeclaration {
+/// #         static DECLARED: std::sync::LazyLock<SignalDeclaration> =
+/// #             std::sync::LazyLock::new(|| SignalDeclaration::untyped("comments_count", [""; 0]));
+/// #         &DECLARED
+/// #     }
+/// # }
+/// # struct Comments;
+/// # impl MicroAgent for Comments {
+/// #     const NAME: &'static str = "Comments";
+/// #     fn blueprint() -> Blueprint<Self> {
+/// #         Blueprint::new().receiver::<CommentsCount>("count", ReceiverOptions::default(), |_, _| {
+/// #             Ok(Box::pin(async { Answering::of(&3) }))
+/// #         })
+/// #     }
+/// #     async fn create(_cx: &Context) -> Result<Self> { Ok(Self) }
+/// # }
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let bus = Bus::new(Arc::new(MemoryBus::new()));
+/// let agent = Agent::new(Comments).bus(bus.clone()).start().await?; // its receiver `count` answers 3
+///
+/// let mut answers = bus.waiter("web", CommentsCount {}).await?;
+/// while let Some(answer) = answers.next().await {
+///     assert_eq!(answer.one::<u64>()?, 3);
+/// }
+/// assert_eq!((answers.answered(), answers.end()), (1, Some(&WaiterEnd::Complete)));
+/// agent.stop().await
+/// # }).unwrap();
+/// ```
 pub struct Waiter {
     /// Answers are heard as long as the bus lives.
     _bus: Bus,

@@ -228,6 +228,21 @@ async fn settings_are_read_as_the_type_that_is_asked_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn settings_that_are_no_json_are_refused() {
+    struct Plain;
+
+    #[agent]
+    impl Plain {}
+
+    let keyed_by_pairs = std::collections::HashMap::from([((1, 2), "x")]);
+    let refused = Agent::new(Plain).settings(keyed_by_pairs).start().await;
+    assert_eq!(
+        refused.unwrap_err().to_string(),
+        "the settings of agent `Plain` cannot be written as JSON: key must be a string"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn info_tells_what_the_agent_is_and_did() {
     let diary = Diary::default();
     let bus = Bus::builder("memory://")
