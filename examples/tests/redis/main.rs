@@ -15,6 +15,7 @@ mod mixed;
 mod outage;
 mod python;
 mod scene;
+mod strange;
 
 use std::time::Duration;
 
