@@ -12,6 +12,7 @@ use microagent_core::{Agent, BusEvent, ErrorKind, Receivers, RunningAgent, Signa
 use crate::{
     agents::{AtTick, Listener, Tick, Tock},
     bench::{Bench, SOON, kind_of, until, within},
+    journal::Told,
 };
 
 const LONG: Duration = Duration::from_secs(60);
@@ -146,7 +147,7 @@ async fn f28_a_waiter_says_how_many_are_missing() {
     let caller = bench.bus().await;
     let _responders = [respond(&bench).await, respond(&bench).await];
     let dying = bench.start("hearer");
-    let says = |word| move |told: &crate::journal::Told| told.says(word) == 1;
+    let says = |word| move |told: &Told| told.says(word) == 1;
     bench.journal.until("a hearer", SOON, says("listens")).await;
     let waiter = caller.waiter("a", Tick { n: 7 });
     let mut answers = waiter.timeout(Duration::from_secs(3)).await.unwrap();

@@ -12,6 +12,7 @@ use crate::{
     agents::{AtTick, Listener, Tick, Tock},
     bench::{Bench, SOON, until, within},
     hearer::{LAST, PATTERN},
+    journal::Told,
 };
 
 /// 20. A receiver that cannot keep up: its signals are dropped by its policy and counted, and the others are heard.
@@ -50,7 +51,7 @@ async fn f20_a_stopped_process_keeps_no_signal_from_the_others() {
     let bench = Bench::new();
     let _host = bench.host().await;
     let stopped = bench.start("hearer");
-    let listens = |told: &crate::journal::Told| told.says("listens") == 1;
+    let listens = |told: &Told| told.says("listens") == 1;
     bench.journal.until("a hearer", SOON, listens).await;
     let (bus, beside) = (bench.bus_driver().await, bench.bus_driver().await);
     let mut events = beside.subscribe(PATTERN).await.unwrap();

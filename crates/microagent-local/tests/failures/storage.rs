@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::{
     bench::{Bench, JOBS, SOON, error_of, job, next, one_by_one, send, until, within},
-    journal::tell,
+    journal::{Told, tell},
     process::Process,
 };
 
@@ -42,9 +42,10 @@ async fn on_a_full_disk_only_sending_fails() {
     };
     let wrapper = ["unshare", space[0], space[1], "sh", "-c", SMALL_DISK];
     let process = Process::start_in(&wrapper, "small-disk", bench.folder(), &bench.journal);
-    let passed = |told: &crate::journal::Told| told.says("passed") == 1;
-    bench.journal.until("the end", 3 * SOON, passed).await;
-    assert!(process.ended().await.success());
+    let ended = within(3 * SOON, "the end", process.ended()).await;
+    let passed = |told: &Told| told.says("passed") == 1;
+    bench.journal.until("the last word", SOON, passed).await;
+    assert!(ended.success());
 }
 
 /// The part of a process whose folder is a disk of 24 MiB.
