@@ -58,6 +58,10 @@ pub(crate) const ALL: &[Case] = &[
         run: |rounds| Box::pin(redis::consume(rounds)),
     },
     Case {
+        name: "redis.consume.python",
+        run: |rounds| Box::pin(redis::consume_beside_python(rounds)),
+    },
+    Case {
         name: "redis.signal",
         run: |rounds| Box::pin(redis::signal(rounds)),
     },

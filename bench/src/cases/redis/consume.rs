@@ -10,7 +10,7 @@ use super::{
         agents::{BODY, Countdown, Counting},
         by_hand::Args,
     },
-    Bench, failed,
+    Bench, failed, python,
 };
 use crate::measure::{self, Line};
 
@@ -27,14 +27,25 @@ const MOVE: &str = "
 /// removes them by pipelined `LREM`s.
 pub(crate) async fn consume(rounds: u32) -> Result<Line> {
     let bench = Bench::start().await?;
-    let ours = || consume_ours(&bench);
+    let ours = || consume_ours(&bench, COUNT);
     let raw = || consume_raw(&bench);
     measure::rates(rounds, COUNT, ours, raw).await
 }
 
-async fn consume_ours(bench: &Bench) -> Result<Duration> {
-    fill(bench, "mailer").await?;
-    let countdown = Countdown::from(COUNT);
+/// The same beside the Python package, which takes messages at most once.
+pub(crate) async fn consume_beside_python(rounds: u32) -> Result<Line> {
+    let bench = Bench::start().await?;
+    let ours = || consume_ours(&bench, python::COUNT);
+    let theirs = || async {
+        fill(&bench, "mailer", python::COUNT).await?;
+        python::consume(&bench).await
+    };
+    measure::rates(rounds.min(2), python::COUNT, ours, theirs).await
+}
+
+async fn consume_ours(bench: &Bench, count: u32) -> Result<Duration> {
+    fill(bench, "mailer", count).await?;
+    let countdown = Countdown::from(count);
     let agent = Counting {
         countdown: countdown.clone(),
     };
@@ -52,7 +63,7 @@ async fn consume_ours(bench: &Bench) -> Result<Duration> {
 }
 
 async fn consume_raw(bench: &Bench) -> Result<Duration> {
-    fill(bench, "raw").await?;
+    fill(bench, "raw", COUNT).await?;
     let mut connection = bench.connection().await?;
     let (countdown, script) = (Countdown::from(COUNT), redis::Script::new(MOVE));
     let began = Instant::now();
@@ -81,12 +92,12 @@ async fn handle(
     acks.query_async(connection).await.map_err(failed)
 }
 
-async fn fill(bench: &Bench, list: &str) -> Result<()> {
+async fn fill(bench: &Bench, list: &str, count: u32) -> Result<()> {
     let mut connection = bench.connection().await?;
     let flushed = redis::cmd("FLUSHALL").query_async(&mut connection).await;
     let () = flushed.map_err(failed)?;
     let bodies = vec![BODY; 1000];
-    for _ in 0..COUNT / 1000 {
+    for _ in 0..count / 1000 {
         let pushed = connection.rpush(list, &bodies).await;
         let () = pushed.map_err(failed)?;
     }

@@ -1,6 +1,7 @@
 //! Redis: a private server, the drivers on it, and the bare client on the same one.
 
 mod consume;
+mod python;
 mod rpc;
 mod send;
 mod signal;
@@ -12,7 +13,7 @@ use microagent_testing::RedisServer;
 use redis::aio::MultiplexedConnection;
 
 pub(crate) use self::{
-    consume::consume,
+    consume::{consume, consume_beside_python},
     rpc::{rpc, rpc_of_many},
     send::{send, send_from_many},
     signal::signal,

@@ -6,7 +6,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures_util::{StreamExt, future::try_join_all};
@@ -37,24 +37,17 @@ impl Echoing {
     }
 }
 
-/// One at a time.
+/// One at a time, by turns, so that both see the same machine.
 pub(crate) async fn rpc(_rounds: u32) -> Result<Line> {
     let bench = Bench::start().await?;
     let (agent, caller) = (respond(&bench).await?, bench.bus().await?);
-    let mut ours = Vec::new();
+    let pinging = Pinging::start(&bench).await?;
+    let (mut ours, mut raw) = (Vec::new(), Vec::new());
     for n in 0..TRIPS {
-        let began = Instant::now();
-        call(&caller, n).await?;
-        ours.push(began.elapsed());
+        ours.push(timed(call(&caller, n)).await?);
+        raw.push(timed(pinging.ping()).await?);
     }
     agent.stop().await?;
-    let pinging = Pinging::start(&bench).await?;
-    let mut raw = Vec::new();
-    for _ in 0..TRIPS {
-        let began = Instant::now();
-        pinging.ping().await?;
-        raw.push(began.elapsed());
-    }
     Ok(measure::latencies(ours, raw))
 }
 

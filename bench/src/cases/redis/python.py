@@ -1,0 +1,44 @@
+'''
+The Python package at the same work: an agent's consumer with named arguments. It prints how many seconds it took.
+'''
+import asyncio
+import json
+import logging
+import sys
+import tempfile
+import time
+
+from microagent import MicroAgent, Queue, configure, consumer
+
+dsn, count = sys.argv[1], int(sys.argv[2])
+
+with tempfile.NamedTemporaryFile('w', suffix='.json') as declarations:
+    json.dump({'version': 2, 'signals': [], 'queues': [{'name': 'mailer'}]}, declarations)
+    declarations.flush()
+    configure(f'file://{declarations.name}')
+
+from microagent.tools.redis import RedisBroker  # noqa: E402: the declarations come first
+
+
+class Counting(MicroAgent):
+    left = count
+
+    @consumer(Queue.mailer)
+    async def taken(self, user_id, text, email):
+        assert user_id == 12345 and text and email
+        self.left -= 1
+        if not self.left:
+            self.done.set()
+
+
+async def main():
+    agent = Counting(broker=RedisBroker(dsn))
+    agent.done = asyncio.Event()
+    began = time.perf_counter()
+    await agent.start(enable_receiving_signals=False)
+    await agent.done.wait()
+    print(time.perf_counter() - began, flush=True)
+
+
+logging.basicConfig(level=logging.ERROR)
+asyncio.run(main())
