@@ -40,6 +40,8 @@ async fn interpreter() -> Result<PathBuf> {
     }
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache"));
-    let cache = cache.or_else(home).ok_or("neither XDG_CACHE_HOME nor HOME is set")?;
+    let cache = cache
+        .or_else(home)
+        .ok_or("neither XDG_CACHE_HOME nor HOME is set")?;
     Ok(cache.join("microagent/python-1.9.0/bin/python"))
 }
