@@ -45,7 +45,7 @@ pub use microagent_schema::{
     SignalDeclaration, Violation,
 };
 pub use payload::{Fields, Kwargs, Payload};
-pub use queue::{DEAD_LETTER_SUFFIX, Queue};
+pub use queue::{AsQueue, DEAD_LETTER_SUFFIX, Queue};
 pub use rpc::{Answer, Call, Wait, Waiter, WaiterEnd};
 pub use signal::Signal;
 pub use timer::CronSchedule;

@@ -25,6 +25,30 @@ pub struct Queue {
     topics: Cow<'static, [Cow<'static, str>]>,
 }
 
+/// A [`Queue`] or a reference to one: what the methods of a [`Broker`](crate::Broker) take.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no queue",
+    label = "a `Queue` or `&Queue` is expected",
+    note = "queues are constants: `const MAILER: Queue = Queue::new(\"mailer\");`, or `queues::MAILER` of `declare!`; by a name \
+            that is known only at run time: `broker.queue(name)?.send(…)`, or `Queue::named(name)?`"
+)]
+pub trait AsQueue {
+    /// The queue.
+    fn as_queue(&self) -> &Queue;
+}
+
+impl AsQueue for Queue {
+    fn as_queue(&self) -> &Queue {
+        self
+    }
+}
+
+impl AsQueue for &Queue {
+    fn as_queue(&self) -> &Queue {
+        self
+    }
+}
+
 impl Queue {
     /// A queue of this name. The name is checked where a broker first meets it.
     #[must_use]

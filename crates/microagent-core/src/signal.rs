@@ -28,6 +28,12 @@ use microagent_schema::SignalDeclaration;
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no signal",
+    label = "a declared signal is expected",
+    note = "signals are types: `#[derive(Serialize, Deserialize, Signal)]` on a struct with named fields, or `signals::UserCreated` of \
+            `declare!`; by a name that is known only at run time: `bus.signal(name)?.send(sender, &json!({{…}}))`"
+)]
 pub trait Signal: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The name on the wire, `[a-z_][a-z0-9_]*`.
     const NAME: &'static str;

@@ -1,7 +1,6 @@
 //! The handle that users hold: send, count, and look queues up by name.
 
 use std::{
-    borrow::Borrow,
     collections::HashSet,
     fmt,
     sync::{Arc, Mutex, PoisonError},
@@ -12,7 +11,7 @@ use microagent_schema::Declarations;
 use serde::Serialize;
 
 use super::{ConsumeOptions, QueueBroker, Sending};
-use crate::{Delivery, Error, ErrorKind, Message, Queue, Result};
+use crate::{AsQueue, Delivery, Error, ErrorKind, Message, Queue, Result};
 
 /// A queue broker: messages are kept until one consumer has handled them. Usable with and without an agent; cloning
 /// is cheap, and all clones are one broker.
@@ -74,16 +73,16 @@ impl Broker {
     }
 
     /// Sends a value, which must become a JSON object, to a queue; await the returned [`Sending`], which takes options.
-    pub fn send<T: Serialize + ?Sized>(&self, queue: impl Borrow<Queue>, value: &T) -> Sending {
-        Sending::new(self.clone(), queue.borrow().clone(), value)
+    pub fn send<T: Serialize + ?Sized>(&self, queue: impl AsQueue, value: &T) -> Sending {
+        Sending::new(self.clone(), queue.as_queue().clone(), value)
     }
 
     /// How many messages wait in a queue.
     ///
     /// # Errors
     /// [`ErrorKind::Unavailable`], [`ErrorKind::Closed`], [`ErrorKind::InvalidName`].
-    pub async fn length(&self, queue: impl Borrow<Queue>) -> Result<u64> {
-        let queue = queue.borrow();
+    pub async fn length(&self, queue: impl AsQueue) -> Result<u64> {
+        let queue = queue.as_queue();
         queue.check_name()?;
         self.0.driver.length(queue).await
     }
@@ -108,8 +107,8 @@ impl Broker {
     /// # Errors
     /// [`ErrorKind::Unsupported`] without [`Caps::browse`](crate::Caps::browse), [`ErrorKind::Unavailable`],
     /// [`ErrorKind::Closed`], [`ErrorKind::InvalidName`].
-    pub async fn peek(&self, queue: impl Borrow<Queue>, limit: usize) -> Result<Vec<Message>> {
-        let queue = queue.borrow();
+    pub async fn peek(&self, queue: impl AsQueue, limit: usize) -> Result<Vec<Message>> {
+        let queue = queue.as_queue();
         queue.check_name()?;
         self.0.driver.peek(queue, limit).await
     }
@@ -134,13 +133,8 @@ impl Broker {
     ///
     /// # Errors
     /// As [`peek`](Self::peek); what was moved before the error stays moved.
-    pub async fn requeue(
-        &self,
-        from: impl Borrow<Queue>,
-        to: impl Borrow<Queue>,
-        limit: u64,
-    ) -> Result<u64> {
-        let (from, to) = (from.borrow(), to.borrow());
+    pub async fn requeue(&self, from: impl AsQueue, to: impl AsQueue, limit: u64) -> Result<u64> {
+        let (from, to) = (from.as_queue(), to.as_queue());
         from.check_name()?;
         to.check_name()?;
         self.0.driver.requeue(from, to, limit).await
@@ -150,8 +144,8 @@ impl Broker {
     ///
     /// # Errors
     /// As [`peek`](Self::peek); what was removed before the error is gone.
-    pub async fn purge(&self, queue: impl Borrow<Queue>) -> Result<u64> {
-        let queue = queue.borrow();
+    pub async fn purge(&self, queue: impl AsQueue) -> Result<u64> {
+        let queue = queue.as_queue();
         queue.check_name()?;
         self.0.driver.purge(queue).await
     }
@@ -160,8 +154,8 @@ impl Broker {
     ///
     /// # Errors
     /// [`ErrorKind::Unavailable`], [`ErrorKind::Refused`], [`ErrorKind::Closed`], [`ErrorKind::InvalidName`].
-    pub async fn declare(&self, queue: impl Borrow<Queue>) -> Result<()> {
-        let queue = queue.borrow();
+    pub async fn declare(&self, queue: impl AsQueue) -> Result<()> {
+        let queue = queue.as_queue();
         queue.check_name()?;
         self.0.driver.declare(queue).await
     }
