@@ -10,7 +10,7 @@ use std::{
 
 use microagent_core::Result;
 use microagent_local::{Host, LocalOptions};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use tokio::sync::watch;
 
 use crate::{hearer, journal::Journal, storage, worker};
@@ -62,8 +62,18 @@ impl Process {
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        let pid = Pid::from_raw(i32::try_from(self.id()).unwrap()).unwrap();
-        kill_process(pid, signal).unwrap();
+        kill_process(self.pid(), signal).unwrap();
+    }
+
+    /// SIGSTOP; none of its threads runs any more when this returns.
+    pub(crate) fn stop(&self) {
+        self.signal(Signal::STOP);
+        let stopped = waitpid(Some(self.pid()), WaitOptions::UNTRACED).unwrap();
+        assert!(stopped.unwrap().1.stopped());
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.id()).unwrap()).unwrap()
     }
 
     /// Lets those go on that wait in it.

@@ -199,7 +199,7 @@ async fn f06_a_late_ack_cannot_remove_what_another_has() {
     bench.push([job_that("wait", 0)]).await;
     let mut stopped = bench.worker(1, 1);
     bench.journal.started(1, SOON).await;
-    stopped.signal(Signal::STOP);
+    stopped.stop();
 
     let second = bench.broker().await;
     let mut taken = second.consume(&JOBS, one_by_one()).await.unwrap();

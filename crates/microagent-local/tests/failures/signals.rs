@@ -56,7 +56,7 @@ async fn f20_a_stopped_process_keeps_no_signal_from_the_others() {
     let (bus, beside) = (bench.bus_driver().await, bench.bus_driver().await);
     let mut events = beside.subscribe(PATTERN).await.unwrap();
 
-    stopped.signal(Signal::STOP);
+    stopped.stop();
     let body = Bytes::from("x".repeat(100 * 1024));
     for _ in 0..SENT {
         let published = bus.publish("PUBSUB:tick:a", body.clone());
