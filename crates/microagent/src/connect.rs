@@ -32,7 +32,7 @@ pub trait Connect: Sized {
     /// Connects with default options.
     ///
     /// # Errors
-    /// [`ErrorKind::Configuration`] for a DSN that cannot be used, [`ErrorKind::Refused`] for refused credentials. A
+    /// [`ErrorKind::Configuration`](microagent_core::ErrorKind::Configuration) for a DSN that cannot be used, [`ErrorKind::Refused`](microagent_core::ErrorKind::Refused) for refused credentials. A
     /// server that is away is no error: the connection keeps trying, and `ready()` waits for it.
     fn connect(dsn: &str) -> impl Future<Output = Result<Self>> + Send;
 }

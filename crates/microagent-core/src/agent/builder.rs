@@ -166,6 +166,8 @@ impl<A: MicroAgent> Agent<A> {
     /// Starts the agent and returns when it is live: hooks ran, signals are heard, messages are consumed. Several
     /// agents can live in one process.
     ///
+    /// Dropping the future ends what was started.
+    ///
     /// # Errors
     /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) when it has receivers and no bus, or consumers
     /// and no broker, and what a hook or a driver says. Nothing of it is left running then.

@@ -53,7 +53,7 @@ pub(crate) struct Life {
 
 type Hook = Box<dyn Fn() -> BoxFuture<'static, Result<()>> + Send + Sync>;
 
-/// Starts an agent; on an error all that was started is stopped again.
+/// Starts an agent; on an error, and when the future is dropped, all that was started is stopped again.
 pub(crate) async fn start<A: MicroAgent>(
     object: Option<A>,
     setup: Setup,
@@ -84,10 +84,12 @@ pub(crate) async fn start<A: MicroAgent>(
 
     let agent = Arc::new(object);
     let life = Arc::new(life_of(&agent, &cx, &setup, &mut blueprint));
+    // Where nobody waits for the start any more, what was started ends with it.
+    let running = RunningAgent::new(Arc::clone(&agent), Arc::clone(&life));
     match go_live(&agent, &life, blueprint, &setup).await {
         Ok(()) => {
             info!(agent = cx.name(), "agent is live");
-            Ok(RunningAgent::new(agent, life))
+            Ok(running)
         }
         Err(error) => {
             life.wind_down().await;

@@ -173,6 +173,43 @@ async fn a_failed_start_says_why_and_leaves_nothing_running() {
     assert_eq!(nobody.kind(), ErrorKind::NoResponders);
 }
 
+struct Hanging;
+
+#[agent]
+impl Hanging {
+    #[receiver(UserCreated)]
+    async fn heard(&self) {}
+
+    #[consumer(MAILER)]
+    async fn taken(&self) {}
+
+    #[on(post_start)]
+    async fn live(&self) {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_nobody_waits_for_any_more_leaves_nothing_running() {
+    let (bus, broker) = (bus().await, broker().await);
+    let start = || {
+        Agent::new(Hanging)
+            .bus(bus.clone())
+            .broker(broker.clone())
+            .start()
+    };
+    for _ in 0..2 {
+        let patience = Duration::from_secs(5);
+        let started = tokio::time::timeout(patience, start()).await;
+        assert!(started.is_err(), "it hangs, and is refused by nobody");
+        pass(Duration::from_secs(1)).await;
+    }
+    broker.send(MAILER, &json!({})).await.unwrap();
+    let call = bus.call("test", UserCreated { user_id: 1 });
+    assert_eq!(call.await.unwrap_err().kind(), ErrorKind::NoResponders);
+    assert_eq!(broker.length(MAILER).await.unwrap(), 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_not_used_by_handlers_fails_with_a_sentence() {
     struct Lonely;
