@@ -4,7 +4,7 @@
 
 mod driver;
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use microagent_core::{Broker, BrokerOptions, Bus, BusOptions, Declarations, Result};
 
@@ -42,7 +42,7 @@ impl Connect for Bus {
 
     fn builder(dsn: &str) -> BusBuilder {
         BusBuilder {
-            dsn: dsn.to_owned(),
+            dsn: Dsn(dsn.to_owned()),
             options: BusOptions::default(),
         }
     }
@@ -57,7 +57,7 @@ impl Connect for Broker {
 
     fn builder(dsn: &str) -> BrokerBuilder {
         BrokerBuilder {
-            dsn: dsn.to_owned(),
+            dsn: Dsn(dsn.to_owned()),
             options: BrokerOptions::default(),
         }
     }
@@ -71,7 +71,7 @@ impl Connect for Broker {
 #[derive(Clone, Debug)]
 #[must_use = "a bus is connected by `connect()`"]
 pub struct BusBuilder {
-    dsn: String,
+    dsn: Dsn,
     options: BusOptions,
 }
 
@@ -99,7 +99,7 @@ impl BusBuilder {
     /// # Errors
     /// As [`Connect::connect`].
     pub async fn connect(self) -> Result<Bus> {
-        let driver = Target::of(&self.dsn, Role::Bus)?.bus().await?;
+        let driver = Target::of(&self.dsn.0, Role::Bus)?.bus().await?;
         Bus::with_options(driver, self.options)
     }
 }
@@ -108,7 +108,7 @@ impl BusBuilder {
 #[derive(Clone, Debug)]
 #[must_use = "a broker is connected by `connect()`"]
 pub struct BrokerBuilder {
-    dsn: String,
+    dsn: Dsn,
     options: BrokerOptions,
 }
 
@@ -124,7 +124,33 @@ impl BrokerBuilder {
     /// # Errors
     /// As [`Connect::connect`].
     pub async fn connect(self) -> Result<Broker> {
-        let driver = Target::of(&self.dsn, Role::Broker)?.broker().await?;
+        let driver = Target::of(&self.dsn.0, Role::Broker)?.broker().await?;
         Ok(Broker::with_options(driver, self.options))
+    }
+}
+
+/// A DSN, which may hold a password: what is shown of it is its scheme.
+#[derive(Clone)]
+struct Dsn(String);
+
+impl fmt::Debug for Dsn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = self.0.split_once(':').map_or("", |(scheme, _)| scheme);
+        write!(f, "{scheme}:…")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_password_of_a_dsn_is_not_shown() {
+        let dsn = "redis://shop:s3cret@db.example/7";
+        let shown = format!("{:?} {:?}", Bus::builder(dsn), Broker::builder(dsn));
+        assert!(
+            shown.contains("redis:…") && !shown.contains("s3cret"),
+            "{shown}"
+        );
     }
 }

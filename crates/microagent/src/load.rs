@@ -17,9 +17,10 @@ use microagent_core::{Declarations, Error, ErrorKind, Queue, Result, SignalDecla
 /// # Ok::<(), microagent::Error>(()) }).unwrap();
 /// ```
 pub async fn load_stuff(source: &str) -> Result<Declarations> {
-    let text = match source.split_once("://") {
+    let (url, source) = (source, shown(source));
+    let text = match url.split_once("://") {
         Some(("file", path)) => read_file(path).await?,
-        Some(("http" | "https", _)) => fetch(source).await?,
+        Some(("http" | "https", _)) => fetch(url, &source).await?,
         _ => {
             return Err(Error::new(
                 ErrorKind::Configuration,
@@ -58,6 +59,21 @@ pub async fn load_queues(source: &str) -> Result<Vec<Queue>> {
         .collect())
 }
 
+/// The source as logs and errors may show it: a URL without who asks and without its query, which may hold a key.
+fn shown(source: &str) -> String {
+    match source.split_once("://") {
+        None | Some(("file", _)) => source.to_owned(),
+        Some((scheme, rest)) => {
+            let (address, query) = rest
+                .split_once('?')
+                .map_or((rest, ""), |(at, _)| (at, "?…"));
+            let (host, path) = address.split_at(address.find('/').unwrap_or(address.len()));
+            let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+            format!("{scheme}://{host}{path}{query}")
+        }
+    }
+}
+
 async fn read_file(path: &str) -> Result<String> {
     tokio::fs::read_to_string(path)
         .await
@@ -65,9 +81,9 @@ async fn read_file(path: &str) -> Result<String> {
 }
 
 #[cfg(feature = "http")]
-async fn fetch(url: &str) -> Result<String> {
+async fn fetch(url: &str, shown: &str) -> Result<String> {
     let unreachable = |error: &dyn std::fmt::Display| {
-        Error::new(ErrorKind::Unavailable, format!("{url}: {error}"))
+        Error::new(ErrorKind::Unavailable, format!("{shown}: {error}"))
     };
     let owned = url.to_owned();
     let fetched = tokio::task::spawn_blocking(move || {
@@ -81,11 +97,11 @@ async fn fetch(url: &str) -> Result<String> {
 }
 
 #[cfg(not(feature = "http"))]
-async fn fetch(url: &str) -> Result<String> {
+async fn fetch(_url: &str, shown: &str) -> Result<String> {
     Err(Error::new(
         ErrorKind::Configuration,
         format!(
-            "{url}: loading over HTTP is not compiled in: switch on the feature `http` of the crate `microagent`"
+            "{shown}: loading over HTTP is not compiled in: switch on the feature `http` of the crate `microagent`"
         ),
     ))
 }

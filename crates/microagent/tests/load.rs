@@ -59,6 +59,19 @@ async fn files_are_read_and_their_faults_are_named() {
     );
 }
 
+#[tokio::test]
+async fn credentials_of_a_source_are_in_no_error() {
+    let url = "http://who:s3cret@127.0.0.1:1/a@b/signals.json?key=s3cret";
+    for source in [url.to_owned(), url.replace("http", "ftp")] {
+        let error = load_stuff(&source).await.unwrap_err().to_string();
+        assert!(!error.contains("s3cret"), "{error}");
+        assert!(
+            error.contains("://127.0.0.1:1/a@b/signals.json?…"),
+            "{error}"
+        );
+    }
+}
+
 #[cfg(feature = "http")]
 #[tokio::test]
 async fn declarations_come_over_http() {
