@@ -1,10 +1,13 @@
 //! An agent type as data: what `info()`, `check` and the launcher read, without a connection.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Blueprint, FailurePolicy, MicroAgent, Once, Overlap, RetryPolicy};
+use super::{
+    Blueprint, ConsumerOptions, FailurePolicy, MicroAgent, Once, Overflow, Overlap,
+    ReceiverOptions, RetryPolicy,
+};
 
 /// What an agent type declares.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -86,6 +89,15 @@ pub struct ReceiverManifest {
     pub signal: String,
     /// How long one run may take.
     pub timeout: f64,
+    /// How many runs there may be at a time.
+    #[serde(default = "receiver_concurrency")]
+    pub concurrency: usize,
+    /// How many signals may wait for a run.
+    #[serde(default = "receiver_buffer")]
+    pub buffer: usize,
+    /// What happens to a signal beyond that.
+    #[serde(default)]
+    pub overflow: Overflow,
     /// After how long it is tried again, one after the other.
     #[serde(default)]
     pub retry: Vec<f64>,
@@ -105,6 +117,18 @@ pub struct ConsumerManifest {
     pub timeout: f64,
     /// How many runs there may be at a time.
     pub concurrency: usize,
+    /// How many messages may be out of the queue; none is 2 × `concurrency`.
+    #[serde(default)]
+    pub prefetch: Option<usize>,
+    /// Whether the handler's result settles the message.
+    #[serde(default = "consumer_autoack")]
+    pub autoack: bool,
+    /// After how many deaths of its consumers a message is parked.
+    #[serde(default = "consumer_max_crashes")]
+    pub max_crashes: u32,
+    /// Options of the driver, by name.
+    #[serde(default)]
+    pub driver: BTreeMap<String, String>,
     /// After how long it is tried again, one after the other.
     #[serde(default)]
     pub retry: Vec<f64>,
@@ -194,6 +218,9 @@ impl<A> From<&super::ReceiverEntry<A>> for ReceiverManifest {
             name: entry.name.to_owned(),
             signal: entry.signal.to_owned(),
             timeout: entry.options.timeout.as_secs_f64(),
+            concurrency: entry.options.concurrency,
+            buffer: entry.options.buffer,
+            overflow: entry.options.overflow,
             retry: seconds(&entry.options.retry),
             failures: entry.options.failures,
         }
@@ -207,6 +234,10 @@ impl<A> From<&super::ConsumerEntry<A>> for ConsumerManifest {
             queue: entry.queue.name().to_owned(),
             timeout: entry.options.timeout.as_secs_f64(),
             concurrency: entry.options.concurrency,
+            prefetch: entry.options.prefetch,
+            autoack: entry.options.autoack,
+            max_crashes: entry.options.max_crashes,
+            driver: entry.options.native.clone(),
             retry: seconds(&entry.options.retry),
             failures: entry.options.failures,
             dead_letter: entry.options.dead_letter.of(entry.queue.name()),
@@ -216,4 +247,22 @@ impl<A> From<&super::ConsumerEntry<A>> for ConsumerManifest {
 
 fn seconds(retry: &RetryPolicy) -> Vec<f64> {
     retry.delays().iter().map(Duration::as_secs_f64).collect()
+}
+
+// What a program says that was built before these were said.
+
+fn receiver_concurrency() -> usize {
+    ReceiverOptions::default().concurrency
+}
+
+fn receiver_buffer() -> usize {
+    ReceiverOptions::default().buffer
+}
+
+fn consumer_autoack() -> bool {
+    ConsumerOptions::default().autoack
+}
+
+fn consumer_max_crashes() -> u32 {
+    ConsumerOptions::default().max_crashes
 }

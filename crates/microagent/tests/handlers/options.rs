@@ -8,6 +8,7 @@ use super::{MAILER, UserCreated, UserDeleted};
 
 const PUSHER: Queue = Queue::new("pusher");
 const KEEPER: Queue = Queue::new("keeper");
+const HANDY: Queue = Queue::new("handy");
 const LIMIT: Duration = Duration::from_secs(90);
 const WORKERS: usize = 3;
 
@@ -37,11 +38,16 @@ impl Optioned {
     )]
     async fn taken(&self) {}
 
-    #[consumer(PUSHER, concurrency = WORKERS, dead_letter = "none", retry())]
+    #[consumer(PUSHER, concurrency = WORKERS, dead_letter = "none", retry(), driver(group = "pushers", lanes = 2))]
     async fn pushed(&self) {}
 
     #[consumer(KEEPER)]
     async fn kept(&self) {}
+
+    #[consumer(HANDY, autoack = false)]
+    async fn by_hand(&self, delivery: Delivery) -> Result<()> {
+        delivery.ack().await
+    }
 
     #[periodic(15)]
     async fn short(&self) {}
@@ -68,28 +74,34 @@ impl Optioned {
 #[test]
 fn options_are_in_the_manifest_with_their_defaults_where_none_is_given() {
     let manifest = serde_json::to_value(Optioned::blueprint().manifest()).unwrap();
-    let heard = |signal| json!({"name": "heard", "signal": signal, "timeout": 0.5, "retry": [1.0], "on_error": "drop"});
-    let longer = json!({"name": "heard_longer", "signal": "user_created", "timeout": 90.0});
+    let heard = |signal| {
+        json!({
+            "name": "heard", "signal": signal, "timeout": 0.5, "concurrency": 2, "buffer": 0, "overflow": "drop_newest",
+            "retry": [1.0], "on_error": "drop",
+        })
+    };
+    let longer = json!({
+        "name": "heard_longer", "signal": "user_created", "timeout": 90.0, "concurrency": 256, "buffer": 1024,
+        "overflow": "drop_oldest",
+    });
     let receivers = [heard("user_created"), heard("user_deleted"), longer];
     assert_eq!(manifest["receivers"], json!(receivers.map(run)));
     assert_eq!(
         manifest["consumers"],
         json!([
-            {
-                "name": "taken", "queue": "mailer", "timeout": 1.5, "concurrency": 4, "retry": [0.5, 1.5, 10.0],
-                "on_error": "retry", "on_timeout": "dead_letter", "on_panic": "drop", "on_undecodable": "drop",
+            consumer(json!({
+                "name": "taken", "queue": "mailer", "timeout": 1.5, "concurrency": 4, "prefetch": 40, "max_crashes": 9,
+                "retry": [0.5, 1.5, 10.0], "on_timeout": "dead_letter", "on_panic": "drop", "on_undecodable": "drop",
                 "dead_letter": "lost_mails",
-            },
-            {
-                "name": "pushed", "queue": "pusher", "timeout": 60.0, "concurrency": 3, "retry": [],
-                "on_error": "retry", "on_timeout": "retry", "on_panic": "retry", "on_undecodable": "dead_letter",
-                "dead_letter": null,
-            },
-            {
-                "name": "kept", "queue": "keeper", "timeout": 60.0, "concurrency": 16, "retry": [1.0, 4.0, 9.0],
-                "on_error": "retry", "on_timeout": "retry", "on_panic": "retry", "on_undecodable": "dead_letter",
-                "dead_letter": "keeper.dead",
-            },
+            })),
+            consumer(json!({
+                "name": "pushed", "queue": "pusher", "concurrency": 3, "driver": {"group": "pushers", "lanes": "2"},
+                "retry": [], "dead_letter": null,
+            })),
+            consumer(json!({"name": "kept", "queue": "keeper", "dead_letter": "keeper.dead"})),
+            consumer(
+                json!({"name": "by_hand", "queue": "handy", "autoack": false, "dead_letter": "handy.dead"})
+            ),
         ])
     );
     let short = json!({
@@ -122,6 +134,16 @@ fn options_are_in_the_manifest_with_their_defaults_where_none_is_given() {
             cron("each_of_all", "@hourly", json!({})),
         ])
     );
+}
+
+/// A consumer in the manifest, with its defaults but for what is said.
+fn consumer(said: Value) -> Value {
+    let defaults = json!({
+        "timeout": 60.0, "concurrency": 16, "prefetch": null, "autoack": true, "max_crashes": 3, "driver": {},
+        "retry": [1.0, 4.0, 9.0], "on_error": "retry", "on_timeout": "retry", "on_panic": "retry",
+        "on_undecodable": "dead_letter",
+    });
+    with(defaults, said)
 }
 
 /// A cron task in the manifest, with its defaults but for what is said.

@@ -12,7 +12,7 @@ impl Configured {
     #[receiver(UserCreated, UserDeleted, timeout = 5)]
     async fn heard(&self) {}
 
-    #[consumer(MAILER)]
+    #[consumer(MAILER, prefetch = 20)]
     async fn send_email(&self) {}
 
     #[cron("@daily")]
@@ -96,6 +96,10 @@ async fn what_does_not_fit_is_refused_at_start() {
         (
             json!({"send_email": {"concurrency": 40, "prefetch": 2}}),
             "handler `send_email`: `prefetch` is 2",
+        ),
+        (
+            json!({"send_email": {"concurrency": 40}}),
+            "handler `send_email`: `prefetch` is 20, which is less than `concurrency`, 40",
         ),
         (
             json!({"heard": {"on_error": "dead_letter"}}),

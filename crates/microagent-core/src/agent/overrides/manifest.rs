@@ -113,10 +113,16 @@ impl Manifest {
 fn configure_receiver(known: &mut ReceiverManifest, said: ForReceiver) {
     let mut options = ReceiverOptions::default()
         .timeout(time(known.timeout))
+        .concurrency(known.concurrency)
+        .buffer(known.buffer)
+        .overflow(known.overflow)
         .retry(retries(&known.retry));
     options.failures = known.failures;
     said.apply(&mut options);
     known.timeout = options.timeout.as_secs_f64();
+    known.concurrency = options.concurrency;
+    known.buffer = options.buffer;
+    known.overflow = options.overflow;
     known.retry = seconds(&options.retry);
     known.failures = options.failures;
 }
@@ -129,12 +135,18 @@ fn configure_consumer(known: &mut ConsumerManifest, said: ForConsumer) -> Result
     let mut options = ConsumerOptions::default()
         .timeout(time(known.timeout))
         .concurrency(known.concurrency)
+        .max_crashes(known.max_crashes)
         .retry(retries(&known.retry))
         .dead_letter(dead_letter);
+    options.prefetch = known.prefetch;
+    options.native = std::mem::take(&mut known.driver);
     options.failures = known.failures;
     said.apply(&known.name, &mut options)?;
     known.timeout = options.timeout.as_secs_f64();
     known.concurrency = options.concurrency;
+    known.prefetch = options.prefetch;
+    known.max_crashes = options.max_crashes;
+    known.driver = options.native;
     known.retry = seconds(&options.retry);
     known.failures = options.failures;
     known.dead_letter = options.dead_letter.of(&known.queue);
