@@ -5,7 +5,8 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
     process::Command,
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use microagent::{ErrorKind, prelude::*};
@@ -16,6 +17,14 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::running::{Group, Launcher, SETTINGS};
+
+/// All mails that are not settled, at one instant.
+const UNSETTLED: &str = "
+    local left = redis.call('LLEN', 'mailer') + redis.call('HLEN', '{mailer}:later')
+    for _, key in ipairs(redis.call('KEYS', '{mailer}:taken:*')) do left = left + redis.call('HLEN', key) end
+    for _, key in ipairs(redis.call('KEYS', '{mailer}:inbox:*')) do left = left + redis.call('LLEN', key) end
+    return left
+";
 
 /// A server of one's own, a folder, and a runtime for what a test does beside the group.
 pub(crate) struct Scene {
@@ -109,18 +118,18 @@ impl Scene {
         counts.sum()
     }
 
-    /// Waits until the queue has no message, neither in its list nor in flight.
+    /// Waits until no mail is left anywhere: in the list, in flight, or waiting to run again.
     pub(crate) fn wait_until_drained(&self, within: Duration) {
-        let broker = self.broker();
-        let drained = async {
-            while broker.length(examples::queues::MAILER).await.unwrap() > 0 {
-                tokio::time::sleep(Duration::from_millis(20)).await;
+        let (unsettled, deadline) = (redis::Script::new(UNSETTLED), Instant::now() + within);
+        let mut look = self.look();
+        loop {
+            let left: usize = unsettled.invoke(&mut look).unwrap();
+            if left == 0 {
+                return;
             }
-        };
-        let drained = self
-            .runtime
-            .block_on(async { tokio::time::timeout(within, drained).await });
-        drained.expect("the queue is not drained");
+            assert!(Instant::now() < deadline, "{left} left after {within:?}");
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// How many messages wait in a list.
