@@ -71,9 +71,12 @@ impl Optioned {
     async fn each_of_all(&self) {}
 }
 
+fn manifest() -> Value {
+    serde_json::to_value(Optioned::blueprint().manifest()).unwrap()
+}
+
 #[test]
-fn options_are_in_the_manifest_with_their_defaults_where_none_is_given() {
-    let manifest = serde_json::to_value(Optioned::blueprint().manifest()).unwrap();
+fn options_of_receivers_are_in_the_manifest() {
     let heard = |signal| {
         json!({
             "name": "heard", "signal": signal, "timeout": 0.5, "concurrency": 2, "buffer": 0, "overflow": "drop_newest",
@@ -85,9 +88,13 @@ fn options_are_in_the_manifest_with_their_defaults_where_none_is_given() {
         "overflow": "drop_oldest",
     });
     let receivers = [heard("user_created"), heard("user_deleted"), longer];
-    assert_eq!(manifest["receivers"], json!(receivers.map(run)));
+    assert_eq!(manifest()["receivers"], json!(receivers.map(run)));
+}
+
+#[test]
+fn options_of_consumers_are_in_the_manifest() {
     assert_eq!(
-        manifest["consumers"],
+        manifest()["consumers"],
         json!([
             consumer(json!({
                 "name": "taken", "queue": "mailer", "timeout": 1.5, "concurrency": 4, "prefetch": 40, "max_crashes": 9,
@@ -104,6 +111,10 @@ fn options_are_in_the_manifest_with_their_defaults_where_none_is_given() {
             ),
         ])
     );
+}
+
+#[test]
+fn options_of_schedules_are_in_the_manifest() {
     let short = json!({
         "name": "short", "period": 15.0, "timeout": 1.0, "start_after": 0.0, "overlap": "allow", "jitter": 0.0,
     });
@@ -111,9 +122,9 @@ fn options_are_in_the_manifest_with_their_defaults_where_none_is_given() {
         "name": "long", "period": 120.0, "timeout": 10.0, "start_after": 3.0, "overlap": "skip", "jitter": 30.0,
         "retry": [2.0, 3.0], "on_panic": "drop",
     });
-    assert_eq!(manifest["periodic"], json!([short, long].map(run)));
+    assert_eq!(manifest()["periodic"], json!([short, long].map(run)));
     assert_eq!(
-        manifest["cron"],
+        manifest()["cron"],
         json!([
             cron("utc", "0 */4 * * *", json!({})),
             cron(
