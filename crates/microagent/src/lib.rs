@@ -67,4 +67,7 @@ mod guide {
 
     #[doc = include_str!("../../../docs/handlers.md")]
     struct Handlers;
+
+    #[doc = include_str!("../../../docs/testing.md")]
+    struct Testing;
 }
