@@ -29,8 +29,9 @@ impl Shop {
     #[consumer(ORDERS)]
     async fn order(&self, cx: &Context, user_id: u64, price: u64) -> Result<()> {
         let discount: u64 = cx.bus().call("shop", Discount { user_id }).await?.one()?;
+        let sum = price.saturating_sub(discount);
         cx.broker()
-            .send(MAILER, &json!({"text": "bill", "sum": price.saturating_sub(discount)}))
+            .send(MAILER, &json!({"text": "bill", "sum": sum}))
             .await
     }
 
