@@ -58,8 +58,9 @@ impl Drop for Place {
 
 /// One settlement on its way.
 pub(super) struct Settling {
-    /// Of one that keeps it until it is carried out.
-    _place: Option<Place>,
+    /// Kept until it is carried out: what the server has not heard of may come again, and there is no more of it than prefetch
+    /// allows; and what goes back to the head of the queue is there before anything else is taken.
+    _place: Place,
     identity: Arc<Identity>,
     id: u64,
     action: Action,
@@ -77,11 +78,8 @@ impl Settle for Settler {
     fn settle(self: Box<Self>, message: &Message, settlement: Settlement) -> Settled {
         let (done, settled) = oneshot::channel();
         let action = Action::of(message, settlement);
-        // What goes back to the head of the queue comes next, so nothing else is taken before it is there.
-        let place = Place(Arc::clone(&self.consumer));
-        let place = matches!(action, Action::GiveBack).then_some(place);
         let settling = Settling {
-            _place: place,
+            _place: Place(Arc::clone(&self.consumer)),
             identity: self.identity,
             id: self.id,
             action,
