@@ -15,13 +15,14 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream};
+use tokio::time::Instant;
 
 pub(super) use self::queues::Queues;
-use self::queues::after;
 use super::{MemoryOptions, server::Server};
 use crate::{
     Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Delivery, Error, ErrorKind, Lease, Message, Queue,
     QueueBroker, Result, Route, SendOptions,
+    clock::later,
     ledger::{Entry, PeerId, Place},
 };
 
@@ -157,9 +158,9 @@ impl QueueBroker for MemoryBroker {
         for (name, value) in options.headers {
             message = message.with_header(name, value);
         }
-        let place = options
-            .delay
-            .map_or(Place::Tail, |delay| Place::Delayed(after(delay)));
+        let place = options.delay.map_or(Place::Tail, |delay| {
+            Place::Delayed(later(Instant::now(), delay))
+        });
         state.ledger.put(id, &queue, message, place);
         self.queues.hand_out(state);
         Ok(())

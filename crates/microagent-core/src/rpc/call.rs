@@ -15,7 +15,7 @@ use super::{
     Answer,
     pending::{PendingCall, Reply},
 };
-use crate::{Bus, Channel, Error, ErrorKind, Receivers, Result};
+use crate::{Bus, Channel, Error, ErrorKind, Receivers, Result, clock::later};
 
 /// How long a call waits unless it is told otherwise.
 pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -118,10 +118,7 @@ impl Request {
     }
 
     pub(super) fn deadline(&self) -> Instant {
-        let now = Instant::now();
-        // A timeout beyond the clock's range is a timeout of a year.
-        now.checked_add(self.timeout)
-            .unwrap_or(now + Duration::from_secs(31_536_000))
+        later(Instant::now(), self.timeout)
     }
 }
 

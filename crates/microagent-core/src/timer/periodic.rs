@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::clock::later;
+
 /// Fires at `first`, `first + period`, `first + 2 × period` and so on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Grid {
@@ -37,12 +39,6 @@ impl Grid {
         let left = self.period.as_nanos() - into_period;
         later(now, from_nanos(left))
     }
-}
-
-/// So much later, or as much later as the clock can count.
-pub(crate) fn later(now: Instant, by: Duration) -> Instant {
-    const YEARS: Duration = Duration::from_secs(30 * 366 * 24 * 3600);
-    now.checked_add(by).unwrap_or_else(|| now + YEARS)
 }
 
 /// A duration of less than one period, which fits by construction.

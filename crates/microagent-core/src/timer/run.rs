@@ -9,11 +9,12 @@ use super::{
     fires::{Fires, Rules},
     follow,
     once::OnceLease,
-    periodic::{Grid, later},
+    periodic::Grid,
 };
 use crate::{
     Broker, Clock, CronOptions, Error, ErrorKind, MicroAgent, Result,
     agent::{Blueprint, CronEntry, Life, PeriodicEntry},
+    clock::later,
 };
 
 /// A run that starts a day later is another day's.

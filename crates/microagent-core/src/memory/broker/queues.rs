@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{Arc, Mutex},
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
 use tokio::{
@@ -14,7 +14,9 @@ use tokio::{
 
 use super::mailbox::Mailbox;
 use crate::{
-    Delivery, Error, ErrorKind, Message, Queue, Result, Settle, Settled, Settlement, header,
+    Delivery, Error, ErrorKind, Message, Queue, Result, Settle, Settled, Settlement,
+    clock::later,
+    header,
     ledger::{ConsumerId, Ledger, MessageId, PeerId, Place},
     memory::server::locked,
 };
@@ -119,7 +121,7 @@ impl Queues {
             Settlement::Return => state.ledger.put_back(id, entry, Place::Head),
             Settlement::Retry { after, .. } => {
                 entry.item = failed(entry.item);
-                let due = self::after(after);
+                let due = later(Instant::now(), after);
                 state.ledger.put_back(id, entry, Place::Delayed(due));
             }
             Settlement::DeadLetter {
@@ -163,12 +165,6 @@ fn failed(message: Message) -> Message {
     message
         .with_attempt(attempt)
         .with_first_failure(first.unwrap_or_else(SystemTime::now))
-}
-
-/// When a delay that begins now ends; one without an end outlives every process.
-pub(super) fn after(delay: Duration) -> Instant {
-    const THIRTY_YEARS: Duration = Duration::from_hours(30 * 365 * 24);
-    Instant::now() + delay.min(THIRTY_YEARS)
 }
 
 struct Settler {
