@@ -107,6 +107,21 @@ impl Error {
         Self::new(ErrorKind::Handler, message).with_advice(Advice::Terminal)
     }
 
+    /// A name that stands in no declaration, with those that do.
+    pub(crate) fn undeclared<'a>(
+        kind: ErrorKind,
+        what: &str,
+        name: &str,
+        known: impl Iterator<Item = &'a str>,
+    ) -> Self {
+        let known: Vec<_> = known.map(|name| format!("`{name}`")).collect();
+        let hint = match known.is_empty() {
+            true => format!("no {what} is known here; `.declarations(…)` tells of them"),
+            false => format!("known are {}", known.join(", ")),
+        };
+        Self::new(kind, format!("no {what} `{name}` is declared: {hint}"))
+    }
+
     /// Takes any error as a handler's failure; an [`Error`] stays what it is.
     ///
     /// ```

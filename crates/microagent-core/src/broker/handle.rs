@@ -172,18 +172,13 @@ impl Broker {
                 queue: declared.into(),
             });
         }
-        let known: Vec<_> = declarations
-            .iter()
-            .flat_map(|known| &known.queues)
-            .map(|queue| format!("`{}`", queue.name))
-            .collect();
-        let hint = match known.is_empty() {
-            true => "this broker was given none, by `.declarations(…)`".to_owned(),
-            false => format!("known are {}", known.join(", ")),
-        };
-        Err(Error::new(
+        let declared = declarations.iter().flat_map(|known| &known.queues);
+        let known = declared.map(|queue| queue.name.as_str());
+        Err(Error::undeclared(
             ErrorKind::QueueNotFound,
-            format!("no queue `{name}` is declared: {hint}"),
+            "queue",
+            name,
+            known,
         ))
     }
 

@@ -143,18 +143,13 @@ impl Bus {
                 name: name.to_owned(),
             });
         }
-        let known: Vec<_> = declarations
-            .iter()
-            .flat_map(|known| &known.signals)
-            .map(|signal| format!("`{}`", signal.name))
-            .collect();
-        let hint = match known.is_empty() {
-            true => "this bus was given none, by `.declarations(…)`".to_owned(),
-            false => format!("known are {}", known.join(", ")),
-        };
-        Err(Error::new(
+        let declared = declarations.iter().flat_map(|known| &known.signals);
+        let known = declared.map(|signal| signal.name.as_str());
+        Err(Error::undeclared(
             ErrorKind::SignalNotFound,
-            format!("no signal `{name}` is declared: {hint}"),
+            "signal",
+            name,
+            known,
         ))
     }
 
