@@ -151,6 +151,9 @@ pub(crate) trait Store: Send + 'static {
     /// # Errors
     /// When the storage cannot be read.
     fn bodies(&mut self, ids: &[MessageId]) -> Result<Vec<(MessageId, Body)>>;
+
+    /// Nothing has been asked for a while: the time for what can wait, and need not succeed.
+    fn rest(&mut self) {}
 }
 
 /// A body's headers after a move.

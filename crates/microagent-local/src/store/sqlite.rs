@@ -13,6 +13,7 @@ use std::{
 
 use microagent_core::{Error, ErrorKind, Result};
 use rusqlite::Connection;
+use tracing::debug;
 
 use super::{Body, Change, MessageId, Snapshot, Store};
 
@@ -102,6 +103,16 @@ impl Store for SqliteStore {
     fn bodies(&mut self, ids: &[MessageId]) -> Result<Vec<(MessageId, Body)>> {
         let bodies = read::bodies(&self.connection, ids);
         bodies.map_err(|failure| failure.told(&self.path))
+    }
+
+    /// What stands in the log gets its room in the database now, and not when the disk is full.
+    fn rest(&mut self) {
+        let written_back = self
+            .connection
+            .query_row(schema::WRITE_LOG_BACK, [], |_| Ok(()));
+        if let Err(error) = written_back {
+            debug!(%error, "the log was not written back");
+        }
     }
 }
 

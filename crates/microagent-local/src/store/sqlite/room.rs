@@ -1,8 +1,9 @@
-//! Room in the database file for what the log holds, taken before the log gets it.
+//! Room in the database file for what the log holds, taken before the log gets it, when the disk has little left.
 //!
 //! The log is written back into the database now and then, and begins anew after that. On a full disk that must still be
 //! possible, or no message could be removed any more: so nothing that grows the database is put into the log before the disk
-//! has given the database room for it. It writes nothing: the rest of the file is SQLite's.
+//! has given the database room for it. That slows every commit down, and is left out while the disk has plenty. It writes
+//! nothing: the rest of the file is SQLite's.
 
 use std::{
     fs::File,
@@ -11,11 +12,14 @@ use std::{
 };
 
 use rusqlite::Connection;
-use rustix::fs::{FallocateFlags, fallocate};
+use rustix::fs::{FallocateFlags, fallocate, fstatvfs};
 use tracing::warn;
 
 use super::failure::{Failure, Result};
 use crate::store::{Change, Headers, Rewrite};
+
+/// A disk with more than this left is not full soon: many times what the log holds.
+const PLENTY: u64 = 256 * 1024 * 1024;
 
 /// As much as is taken at a time, where the disk has it.
 const CHUNK: u64 = 1024 * 1024;
@@ -25,6 +29,9 @@ const LOG: u64 = 256 * 1024;
 
 /// Pages that arrivals leave to settlements, some of which need one.
 const SETTLEMENTS: u64 = 32;
+
+/// What a row takes beside its text.
+const ROW: u64 = 64;
 
 /// The database file beside the connection.
 #[derive(Debug)]
@@ -56,19 +63,23 @@ impl Room {
         Ok(room)
     }
 
-    /// Takes the room that these changes may need.
+    /// Takes the room that these changes may need, and what is in the log already.
     ///
     /// # Errors
     /// When new messages have none. Others may still succeed without.
     pub(super) fn secure(&self, connection: &Connection, changes: &[Change]) -> Result<()> {
-        let arrives = changes.iter().any(|c| matches!(c, Change::Insert { .. }));
-        let needed: u64 = changes.iter().map(|change| self.pages(change)).sum();
-        if needed == 0 {
+        if self.disk_has_plenty() {
             return Ok(());
         }
+        self.take_for(connection, changes)
+    }
+
+    /// The same, however much the disk has left.
+    pub(super) fn take_for(&self, connection: &Connection, changes: &[Change]) -> Result<()> {
+        let (needed, arrives) = self.needed(changes);
         let spare = if arrives { SETTLEMENTS } else { 0 };
-        let free = number(connection, "PRAGMA freelist_count")?;
         let pages = number(connection, "PRAGMA page_count")?;
+        let free = number(connection, "PRAGMA freelist_count")?;
         let bytes = (pages + (needed + spare).saturating_sub(free)) * self.page;
         match self.take(bytes).map_err(Failure::Room)? {
             Given::Full if arrives => Err(Failure::Full),
@@ -76,7 +87,12 @@ impl Room {
         }
     }
 
-    /// Makes the file at least so large. When the log has been written back it is shorter again.
+    fn disk_has_plenty(&self) -> bool {
+        let left = fstatvfs(&self.file).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+        left.is_ok_and(|left| left > PLENTY)
+    }
+
+    /// Makes the file at least so large. When the log has been written back it may be shorter again.
     fn take(&self, bytes: u64) -> io::Result<Given> {
         if self.file.metadata()?.len() >= bytes {
             return Ok(Given::Yes);
@@ -87,18 +103,31 @@ impl Room {
         }
     }
 
-    /// How many pages a change may add: those of its text and of the tree around it.
-    fn pages(&self, change: &Change) -> u64 {
-        let bytes = match change {
-            Change::Insert { body, .. } => body.payload.len() + length(&body.headers),
-            Change::Move {
-                headers: Rewrite::Add(headers),
-                ..
-            } => length(headers),
-            _ => return 0,
-        };
-        // A page carries a little less than its size.
-        (bytes as u64).div_ceil(self.page - 64) + 1
+    /// How many pages the changes may add: those of their text and of the tree around it. And whether messages arrive.
+    fn needed(&self, changes: &[Change]) -> (u64, bool) {
+        let (mut small, mut large, mut arrives) = (0, 0, false);
+        for change in changes {
+            let bytes = match change {
+                Change::Insert { body, .. } => {
+                    arrives = true;
+                    body.payload.len() + length(&body.headers)
+                }
+                Change::Move {
+                    headers: Rewrite::Add(headers),
+                    ..
+                } => length(headers),
+                _ => continue,
+            };
+            let bytes = bytes as u64 + ROW;
+            if bytes < self.page / 4 {
+                small += bytes;
+            } else {
+                // A page carries a little less than its size.
+                large += bytes.div_ceil(self.page - ROW) + 1;
+            }
+        }
+        // Pages of small rows are not quite full, and some hold the tree together.
+        (small.div_ceil(self.page / 2) + large, arrives)
     }
 }
 

@@ -60,6 +60,7 @@ pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
 pub(super) const COMMIT: &str = "COMMIT";
 pub(super) const ROLLBACK: &str = "ROLLBACK";
 
+pub(super) const WRITE_LOG_BACK: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 pub(super) const RECYCLE_LOG: &str = "PRAGMA wal_checkpoint(RESTART)";
 
 pub(super) const QUEUES: &str = "SELECT id, name FROM queue ORDER BY name";

@@ -215,7 +215,9 @@ fn room_that_was_taken_ahead_does_not_disturb_a_successor() {
     let (path, copy) = (folder.path().join("db"), folder.path().join("copy"));
     let mut store = SqliteStore::open(&path).unwrap();
     for id in 1..=20 {
-        store.commit(&[insert(id, 10_000)]).unwrap();
+        let arrives = [insert(id, 10_000)];
+        store.room.take_for(&store.connection, &arrives).unwrap();
+        store.commit(&arrives).unwrap();
     }
     let pages: u64 = store
         .connection
@@ -239,4 +241,16 @@ fn room_that_was_taken_ahead_does_not_disturb_a_successor() {
         .query_row("PRAGMA integrity_check", [], |row| row.get(0))
         .unwrap();
     assert_eq!(check, "ok");
+}
+
+#[test]
+fn a_store_that_rests_has_written_its_log_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db");
+    let mut store = SqliteStore::open(&path).unwrap();
+    store.commit(&[insert(1, 100_000)]).unwrap();
+    let length = || fs::metadata(&path).unwrap().len();
+    assert!(length() < 100_000);
+    store.rest();
+    assert!(length() > 100_000);
 }

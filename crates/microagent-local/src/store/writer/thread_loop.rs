@@ -1,12 +1,18 @@
 //! The writer's thread: takes what waits, answers reads at once, commits the rest together.
 
-use std::sync::mpsc::Receiver;
+use std::{
+    sync::mpsc::{Receiver, RecvTimeoutError},
+    time::Duration,
+};
 
 use microagent_core::Result;
 use tokio::sync::oneshot;
 
 use super::group::Group;
 use crate::store::{Body, Change, MessageId, Store};
+
+/// A wait so long is followed by a longer one, as a rule.
+const REST: Duration = Duration::from_secs(5);
 
 /// What the thread is asked for. An asker that went away is no reason not to do it.
 pub(super) enum Job {
@@ -25,7 +31,7 @@ pub(super) enum Job {
 
 /// Runs until it is told to close, or until its writer is gone and all is written.
 pub(super) fn run(mut store: impl Store, jobs: &Receiver<Job>) {
-    while let Ok(first) = jobs.recv() {
+    while let Some(first) = next(&mut store, jobs) {
         let (group, closing) = gather(&mut store, first, jobs);
         group.commit(&mut store);
         if let Some(done) = closing {
@@ -34,6 +40,18 @@ pub(super) fn run(mut store: impl Store, jobs: &Receiver<Job>) {
             let _ = done.send(());
             return;
         }
+    }
+}
+
+/// Waits for work. The store may rest once before a long wait, and is not woken up for that again.
+fn next(store: &mut impl Store, jobs: &Receiver<Job>) -> Option<Job> {
+    match jobs.recv_timeout(REST) {
+        Ok(job) => Some(job),
+        Err(RecvTimeoutError::Timeout) => {
+            store.rest();
+            jobs.recv().ok()
+        }
+        Err(RecvTimeoutError::Disconnected) => None,
     }
 }
 
