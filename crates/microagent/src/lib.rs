@@ -70,4 +70,7 @@ mod guide {
 
     #[doc = include_str!("../../../docs/testing.md")]
     struct Testing;
+
+    #[doc = include_str!("../../../docs/driver-guide.md")]
+    struct Drivers;
 }
