@@ -201,6 +201,39 @@ async fn bodies_are_read_beside_the_commits() {
     writer.close().await.unwrap();
 }
 
+/// A store that says when it rests.
+struct Resting(std::sync::mpsc::Sender<()>);
+
+impl Store for Resting {
+    fn load(&mut self) -> Result<Snapshot> {
+        unreachable!()
+    }
+
+    fn commit(&mut self, _: &[Change]) -> Result<()> {
+        Ok(())
+    }
+
+    fn bodies(&mut self, _: &[MessageId]) -> Result<Vec<(MessageId, Body)>> {
+        unreachable!()
+    }
+
+    fn rest(&mut self) {
+        self.0.send(()).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_store_rests_once_when_nothing_is_asked() {
+    let (rests, rested) = std::sync::mpsc::channel();
+    let writer = Writer::spawn(Resting(rests)).unwrap();
+    writer.commit(vec![insert(1, "q")]).await.unwrap();
+    assert!(rested.try_recv().is_err(), "not while there is work");
+    rested.recv_timeout(Duration::from_secs(30)).unwrap();
+    writer.commit(vec![insert(2, "q")]).await.unwrap();
+    writer.close().await.unwrap();
+    assert!(rested.try_recv().is_err());
+}
+
 /// A store with a bug.
 struct Broken;
 
