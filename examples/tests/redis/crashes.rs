@@ -22,6 +22,8 @@ const MAILS: usize = 10_000;
 const KILLS: usize = 5;
 /// How many mails the log tells of until EmailAgent is killed once more: the backlog must last for all of its lives.
 const EACH: usize = 300;
+/// EmailAgent's consumer has the default concurrency of 16, and so at most 32 messages out of the queue.
+const PREFETCH: usize = 32;
 /// The pauses between the restarts are up to 16 s, and what was in flight at a death is another's after a lease of 10 s.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -76,7 +78,9 @@ fn kill(scene: &Scene, group: &mut Group) -> usize {
     running::assert_gone([email_agent], Duration::from_secs(5));
     let waiting = scene.waiting(queues::MAILER.name());
     assert!(waiting > 0, "it was to be killed in the middle");
-    scene.taken_by(email_agent)
+    let in_flight = scene.taken_by(email_agent);
+    assert!(in_flight <= PREFETCH, "{in_flight} were in flight");
+    in_flight
 }
 
 /// Reads the log until it has told of so many more mails.
