@@ -7,7 +7,7 @@ use std::{borrow::Cow, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::Blueprint;
-use crate::{DEAD_LETTER_SUFFIX, Error, ErrorKind, Result};
+use crate::{DEAD_LETTER_SUFFIX, Error, ErrorKind, Queue, Result};
 
 /// What follows a failure of one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,8 +68,13 @@ impl FailurePolicy {
     }
 }
 
-/// Refuses dead letters of what is no message.
+/// Refuses dead letters of what is no message, and those that nobody could find.
 pub(super) fn check<A>(blueprint: &Blueprint<A>) -> Result<()> {
+    for entry in &blueprint.consumers {
+        let queue = entry.queue.name();
+        let dead_letter = entry.options.dead_letter.of(queue);
+        check_dead_letter(entry.name, queue, dead_letter.as_deref())?;
+    }
     let receivers = blueprint.receivers.iter();
     let periodic = blueprint.periodic.iter();
     let cron = blueprint.cron.iter();
@@ -83,6 +88,31 @@ pub(super) fn check<A>(blueprint: &Blueprint<A>) -> Result<()> {
     let text = format!(
         "handler `{name}`: a failure is to become a dead letter, which only a message of a queue can; \
          `retry` and `drop` are allowed here"
+    );
+    Err(Error::new(ErrorKind::Configuration, text))
+}
+
+/// Refuses a queue for dead letters that is the consumer's own, or that has no name which a queue can have.
+pub(super) fn check_dead_letter(
+    handler: &str,
+    queue: &str,
+    dead_letter: Option<&str>,
+) -> Result<()> {
+    let Some(dead_letter) = dead_letter else {
+        return Ok(());
+    };
+    let wrong = if dead_letter == queue {
+        "it would take them again, for ever".to_owned()
+    } else {
+        // A queue without a proper name is refused for that, where it is consumed.
+        match (Queue::named(queue), Queue::named(dead_letter)) {
+            (Ok(_), Err(error)) => error.to_string(),
+            _ => return Ok(()),
+        }
+    };
+    let text = format!(
+        "handler `{handler}`: its dead letters would go from `{queue}` to `{dead_letter}`: {wrong}; \
+         `dead_letter` names another queue, or is `none`"
     );
     Err(Error::new(ErrorKind::Configuration, text))
 }

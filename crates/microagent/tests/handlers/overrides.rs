@@ -102,6 +102,10 @@ async fn what_does_not_fit_is_refused_at_start() {
             "handler `send_email`: `prefetch` is 20, which is less than `concurrency`, 40",
         ),
         (
+            json!({"send_email": {"dead_letter": "mailer"}}),
+            "handler `send_email`: its dead letters would go from `mailer` to `mailer`: it would take them again",
+        ),
+        (
             json!({"heard": {"on_error": "dead_letter"}}),
             "handler `heard`: `on_error`: unknown variant `dead_letter`, expected `retry` or `drop`",
         ),

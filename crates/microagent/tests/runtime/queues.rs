@@ -339,3 +339,46 @@ async fn one_consumer_per_queue_and_broker_handle() {
         .unwrap();
     third.stop().await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn dead_letters_that_nobody_could_find_are_refused_at_the_start() {
+    struct Circling;
+
+    #[agent]
+    impl Circling {
+        #[consumer(MAILER, dead_letter = "mailer")]
+        async fn taken(&self) {}
+    }
+
+    struct Undertaker;
+
+    #[agent]
+    impl Undertaker {
+        #[consumer(MAILER_DEAD)]
+        async fn taken(&self) {}
+    }
+
+    let errors = [
+        Agent::new(Circling)
+            .broker(broker().await)
+            .start()
+            .await
+            .map(drop),
+        Agent::new(Undertaker)
+            .broker(broker().await)
+            .start()
+            .await
+            .map(drop),
+    ];
+    let told = errors.map(|error| error.unwrap_err().to_string());
+    let circle = "handler `taken`: its dead letters would go from `mailer` to `mailer`: it would take them again";
+    assert!(told[0].starts_with(circle), "{}", told[0]);
+    let nameless =
+        "handler `taken`: its dead letters would go from `mailer.dead` to `mailer.dead.dead`: ";
+    assert!(told[1].starts_with(nameless), "{}", told[1]);
+    assert!(
+        told[1].ends_with("`dead_letter` names another queue, or is `none`"),
+        "{}",
+        told[1]
+    );
+}

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     ConsumerManifest, ConsumerOptions, CronManifest, CronOptions, DeadLetter, Error, ErrorKind,
     Manifest, PeriodicManifest, PeriodicOptions, ReceiverManifest, ReceiverOptions, Result,
-    RetryPolicy, timer,
+    RetryPolicy, agent::failures::check_dead_letter, timer,
 };
 
 impl Manifest {
@@ -54,6 +54,9 @@ impl Manifest {
             if !manifest.configure(name, said)? {
                 return Err(self.unknown(name));
             }
+        }
+        for known in &manifest.consumers {
+            check_dead_letter(&known.name, &known.queue, known.dead_letter.as_deref())?;
         }
         Ok(manifest)
     }
