@@ -73,7 +73,8 @@ impl Queue {
         Ok(queue)
     }
 
-    /// The same queue bound to an exchange; only drivers with [`Caps::exchanges`](crate::Caps::exchanges) use it.
+    /// The same queue bound to an exchange; drivers without [`Caps::exchanges`](crate::Caps::exchanges) do not use it,
+    /// and a warning says so.
     #[must_use]
     pub const fn with_exchange(mut self, exchange: &'static str) -> Self {
         // Assigning would drop the old value, which a const function cannot do.

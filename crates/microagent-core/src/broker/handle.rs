@@ -3,12 +3,13 @@
 use std::{
     collections::HashSet,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use futures_util::stream::BoxStream;
 use microagent_schema::Declarations;
 use serde::Serialize;
+use tracing::warn;
 
 use super::{ConsumeOptions, QueueBroker, Sending};
 use crate::{AsQueue, Delivery, Error, ErrorKind, Message, Queue, Result};
@@ -36,6 +37,8 @@ struct Parts {
     driver: Arc<dyn QueueBroker>,
     options: BrokerOptions,
     consumed: Mutex<HashSet<String>>,
+    /// Queues whose exchange the driver has none for, as far as that was told.
+    unrouted: Mutex<HashSet<String>>,
 }
 
 /// How a broker reads its deployment.
@@ -69,6 +72,7 @@ impl Broker {
             driver,
             options,
             consumed: Mutex::default(),
+            unrouted: Mutex::default(),
         }))
     }
 
@@ -217,6 +221,7 @@ impl Broker {
         options: ConsumeOptions,
     ) -> Result<BoxStream<'static, Delivery>> {
         queue.check_name()?;
+        self.tell_of_unused_exchange(queue);
         if !self.consumed().insert(queue.name().to_owned()) {
             return Err(Error::new(
                 ErrorKind::Configuration,
@@ -237,11 +242,26 @@ impl Broker {
         self.consumed().remove(queue);
     }
 
-    fn consumed(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
-        self.0
-            .consumed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    /// Warns, once for each queue, that it is bound to an exchange by its declaration and not on this driver.
+    pub(super) fn tell_of_unused_exchange(&self, queue: &Queue) {
+        if let Some(exchange) = self.newly_unused_exchange(queue) {
+            warn!(
+                queue = queue.name(),
+                exchange,
+                "this broker has no exchanges: messages go to the queue, and to no other that is bound to its exchange"
+            );
+        }
+    }
+
+    fn newly_unused_exchange<'a>(&self, queue: &'a Queue) -> Option<&'a str> {
+        let exchange = queue.exchange()?;
+        let is_new = !self.0.driver.caps().exchanges
+            && locked(&self.0.unrouted).insert(queue.name().to_owned());
+        is_new.then_some(exchange)
+    }
+
+    fn consumed(&self) -> MutexGuard<'_, HashSet<String>> {
+        locked(&self.0.consumed)
     }
 }
 
@@ -278,5 +298,24 @@ impl NamedQueue {
     /// As [`Broker::length`].
     pub async fn length(&self) -> Result<u64> {
         self.broker.length(&self.queue).await
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::MemoryBroker;
+
+    #[test]
+    fn an_exchange_that_is_not_used_is_told_of_once() {
+        let broker = Broker::new(Arc::new(MemoryBroker::new()));
+        let queue = Queue::new("pusher").with_exchange("events");
+        assert_eq!(broker.newly_unused_exchange(&queue), Some("events"));
+        assert_eq!(broker.newly_unused_exchange(&queue), None);
+        assert_eq!(broker.newly_unused_exchange(&Queue::new("mailer")), None);
     }
 }

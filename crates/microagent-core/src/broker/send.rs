@@ -98,6 +98,7 @@ impl Sending {
 
     async fn run(self) -> Result<()> {
         let body = self.body?;
+        self.broker.tell_of_unused_exchange(&self.route.queue);
         let driver = self.broker.driver();
         driver.send(&self.route, body, self.options).await
     }
