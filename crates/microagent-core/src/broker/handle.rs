@@ -166,6 +166,23 @@ impl Broker {
 
     /// A declared queue by its name, for names that are known only at run time.
     ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use microagent_core::{Broker, BrokerOptions, Declarations, ErrorKind, MemoryBroker};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// let file = r#"{"version": 1, "signals": [], "queues": [{"name": "mailer"}]}"#;
+    /// let declared = Declarations::parse(file).expect("it is well-formed");
+    /// let options = BrokerOptions::default().declarations(declared);
+    /// let broker = Broker::with_options(Arc::new(MemoryBroker::new()), options);
+    ///
+    /// let mailer = broker.queue("mailer")?;
+    /// mailer.send(&serde_json::json!({"text": "hi"})).await?;
+    /// assert_eq!(mailer.length().await?, 1);
+    /// assert_eq!(broker.queue("mialer").unwrap_err().kind(), ErrorKind::QueueNotFound);
+    /// # Ok::<(), microagent_core::Error>(()) }).unwrap();
+    /// ```
+    ///
     /// # Errors
     /// [`ErrorKind::QueueNotFound`] with the names that this broker knows.
     pub fn queue(&self, name: &str) -> Result<NamedQueue> {

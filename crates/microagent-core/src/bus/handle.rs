@@ -133,6 +133,24 @@ impl Bus {
 
     /// A declared signal by its name, for names and arguments that are known only at run time.
     ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use microagent_core::{Bus, BusOptions, Declarations, ErrorKind, MemoryBus};
+    /// use serde_json::json;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// let file = r#"{"version": 1, "signals": [{"name": "user_created", "providing_args": ["user_id"]}], "queues": []}"#;
+    /// let declared = Declarations::parse(file).expect("it is well-formed");
+    /// let options = BusOptions::default().declarations(declared).strict(true);
+    /// let bus = Bus::with_options(Arc::new(MemoryBus::new()), options)?;
+    ///
+    /// bus.signal("user_created")?.send("web", &json!({"user_id": 7})).await?;
+    /// let misspelt = bus.signal("user_created")?.send("web", &json!({"usr_id": 7})).await;
+    /// assert_eq!(misspelt.unwrap_err().kind(), ErrorKind::InvalidPayload);
+    /// assert_eq!(bus.signal("user_create").unwrap_err().kind(), ErrorKind::SignalNotFound);
+    /// # Ok::<(), microagent_core::Error>(()) }).unwrap();
+    /// ```
+    ///
     /// # Errors
     /// [`ErrorKind::SignalNotFound`] with the names that this bus knows.
     pub fn signal(&self, name: &str) -> Result<NamedSignal> {
