@@ -11,7 +11,7 @@ use microagent_schema::Declarations;
 use serde::Serialize;
 use tracing::warn;
 
-use super::{ConsumeOptions, QueueBroker, Sending};
+use super::{ConsumeOptions, NamedQueue, QueueBroker, Sending};
 use crate::{AsQueue, Delivery, Error, ErrorKind, Message, Queue, Result};
 
 /// A queue broker: messages are kept until one consumer has handled them. Usable with and without an agent; cloning
@@ -293,28 +293,6 @@ impl fmt::Debug for Broker {
         f.debug_struct("Broker")
             .field("address", &self.0.driver.address())
             .finish_non_exhaustive()
-    }
-}
-
-/// A queue known by its name, on its broker.
-#[derive(Clone, Debug)]
-pub struct NamedQueue {
-    broker: Broker,
-    queue: Queue,
-}
-
-impl NamedQueue {
-    /// Sends a value, which must become a JSON object; await the returned [`Sending`], which takes options.
-    pub fn send<T: Serialize + ?Sized>(&self, value: &T) -> Sending {
-        self.broker.send(&self.queue, value)
-    }
-
-    /// How many messages wait in it.
-    ///
-    /// # Errors
-    /// As [`Broker::length`].
-    pub async fn length(&self) -> Result<u64> {
-        self.broker.length(&self.queue).await
     }
 }
 

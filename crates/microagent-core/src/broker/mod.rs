@@ -5,10 +5,12 @@ mod driver;
 mod handle;
 pub mod header;
 mod lease;
+mod named;
 mod send;
 
 pub(crate) use absent::AbsentBroker;
 pub use driver::{Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, QueueBroker, Route, SendOptions};
-pub use handle::{Broker, BrokerOptions, NamedQueue};
+pub use handle::{Broker, BrokerOptions};
 pub use lease::Lease;
+pub use named::NamedQueue;
 pub use send::Sending;

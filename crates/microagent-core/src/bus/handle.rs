@@ -10,7 +10,7 @@ use microagent_schema::{Declarations, SignalDeclaration};
 use serde::Serialize;
 use tracing::warn;
 
-use super::{check, listening::Listening};
+use super::{NamedSignal, check, listening::Listening};
 use crate::{
     Channel, DEFAULT_PREFIX, Error, ErrorKind, Fields, Result, Signal, SignalBus,
     channel::{self, RESPONSE},
@@ -277,7 +277,7 @@ impl Bus {
         Ok(())
     }
 
-    async fn publish(&self, outgoing: &Outgoing) -> Result<()> {
+    pub(super) async fn publish(&self, outgoing: &Outgoing) -> Result<()> {
         let channel = Channel {
             prefix: &outgoing.prefix,
             signal: &outgoing.signal,
@@ -295,7 +295,7 @@ impl Bus {
         self.outgoing(S::NAME, S::PREFIX, Some(S::declaration()), sender, signal)
     }
 
-    fn outgoing<T: Serialize + ?Sized>(
+    pub(super) fn outgoing<T: Serialize + ?Sized>(
         &self,
         name: &str,
         own_prefix: Option<&str>,
@@ -358,38 +358,5 @@ impl fmt::Debug for Bus {
             .field("uid", &self.0.uid)
             .field("strays", &self.0.strays.get())
             .finish_non_exhaustive()
-    }
-}
-
-/// A signal known by its name, on its bus.
-#[derive(Clone, Debug)]
-pub struct NamedSignal {
-    bus: Bus,
-    name: String,
-}
-
-impl NamedSignal {
-    /// Sends it with these arguments, which must be a JSON object.
-    ///
-    /// # Errors
-    /// As [`Bus::send`]; [`ErrorKind::InvalidPayload`] for what is no object.
-    pub async fn send<T: Serialize + ?Sized>(&self, sender: &str, args: &T) -> Result<()> {
-        self.bus.publish(&self.outgoing(sender, args)?).await
-    }
-
-    /// Sends it and waits for the first answer; await the returned [`Call`].
-    pub fn call<T: Serialize + ?Sized>(&self, sender: &str, args: &T) -> Call {
-        Call::new(self.bus.clone(), self.outgoing(sender, args))
-    }
-
-    /// Sends it and hears all answers; await the returned [`Wait`].
-    pub fn waiter<T: Serialize + ?Sized>(&self, sender: &str, args: &T) -> Wait {
-        Wait::new(self.bus.clone(), self.outgoing(sender, args))
-    }
-
-    fn outgoing<T: Serialize + ?Sized>(&self, sender: &str, args: &T) -> Result<Outgoing> {
-        let declarations = self.bus.declarations();
-        let declared = declarations.and_then(|known| known.signal(&self.name));
-        self.bus.outgoing(&self.name, None, declared, sender, args)
     }
 }

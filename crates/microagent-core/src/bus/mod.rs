@@ -5,8 +5,10 @@ pub(crate) mod check;
 mod driver;
 mod handle;
 mod listening;
+mod named;
 
 pub(crate) use absent::AbsentBus;
 pub use driver::{BusEvent, Gap, Published, Receivers, SignalBus};
-pub use handle::{Bus, BusOptions, NamedSignal};
+pub use handle::{Bus, BusOptions};
 pub(crate) use listening::{Binding, OnGap};
+pub use named::NamedSignal;

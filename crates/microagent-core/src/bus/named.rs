@@ -1,0 +1,42 @@
+//! A signal by its name, for names and arguments that are known only at run time.
+
+use serde::Serialize;
+
+use super::Bus;
+use crate::{
+    Result,
+    rpc::{Call, Outgoing, Wait},
+};
+
+/// A signal known by its name, on its bus.
+#[derive(Clone, Debug)]
+pub struct NamedSignal {
+    pub(super) bus: Bus,
+    pub(super) name: String,
+}
+
+impl NamedSignal {
+    /// Sends it with these arguments, which must be a JSON object.
+    ///
+    /// # Errors
+    /// As [`Bus::send`]; [`InvalidPayload`](crate::ErrorKind::InvalidPayload) for what is no object.
+    pub async fn send<T: Serialize + ?Sized>(&self, sender: &str, args: &T) -> Result<()> {
+        self.bus.publish(&self.outgoing(sender, args)?).await
+    }
+
+    /// Sends it and waits for the first answer; await the returned [`Call`].
+    pub fn call<T: Serialize + ?Sized>(&self, sender: &str, args: &T) -> Call {
+        Call::new(self.bus.clone(), self.outgoing(sender, args))
+    }
+
+    /// Sends it and hears all answers; await the returned [`Wait`].
+    pub fn waiter<T: Serialize + ?Sized>(&self, sender: &str, args: &T) -> Wait {
+        Wait::new(self.bus.clone(), self.outgoing(sender, args))
+    }
+
+    fn outgoing<T: Serialize + ?Sized>(&self, sender: &str, args: &T) -> Result<Outgoing> {
+        let declarations = self.bus.declarations();
+        let declared = declarations.and_then(|known| known.signal(&self.name));
+        self.bus.outgoing(&self.name, None, declared, sender, args)
+    }
+}
