@@ -50,20 +50,24 @@ impl Clock for SteppedClock {
     }
 }
 
+type Runs = Arc<Mutex<Vec<SystemTime>>>;
+
 /// Writes down at what minute of its clock each run started.
 struct Minutely {
-    runs: Arc<Mutex<Vec<SystemTime>>>,
+    runs: Runs,
     clock: SteppedClock,
 }
 
 impl Minutely {
-    fn new(clock: &SteppedClock) -> (Self, Arc<Mutex<Vec<SystemTime>>>) {
-        let runs = Arc::default();
-        let agent = Self {
+    /// One that lives, by a clock that is at this time now.
+    async fn start(now: &str) -> (SteppedClock, Runs, RunningAgent<Self>) {
+        let (clock, runs) = (SteppedClock::at(now), Runs::default());
+        let agent = Agent::new(Self {
             runs: Arc::clone(&runs),
             clock: clock.clone(),
-        };
-        (agent, runs)
+        });
+        let agent = agent.clock(clock.clone()).start().await.unwrap();
+        (clock, runs, agent)
     }
 }
 
@@ -79,13 +83,7 @@ impl Minutely {
 async fn line_49_no_minute_fires_twice_whatever_small_steps_the_clock_makes() {
     for seed in 0..20 {
         let mut random = fastrand::Rng::with_seed(seed);
-        let clock = SteppedClock::at("2026-03-01T11:59:30Z");
-        let (minutely, runs) = Minutely::new(&clock);
-        let agent = Agent::new(minutely)
-            .clock(clock.clone())
-            .start()
-            .await
-            .unwrap();
+        let (clock, runs, agent) = Minutely::start("2026-03-01T11:59:30Z").await;
         let began = clock.now();
         // Steps around the full minutes too, for a time of no full seconds goes by between two.
         for _ in 0..1000 {
@@ -104,13 +102,7 @@ async fn line_49_no_minute_fires_twice_whatever_small_steps_the_clock_makes() {
 
 #[tokio::test(start_paused = true)]
 async fn line_49_a_step_back_of_two_seconds_right_after_a_fire_is_no_second_fire() {
-    let clock = SteppedClock::at("2026-03-01T11:59:59Z");
-    let (minutely, runs) = Minutely::new(&clock);
-    let agent = Agent::new(minutely)
-        .clock(clock.clone())
-        .start()
-        .await
-        .unwrap();
+    let (clock, runs, agent) = Minutely::start("2026-03-01T11:59:59Z").await;
     pass(SECOND).await;
     assert_eq!(runs.lock().unwrap().len(), 1);
     clock.step(-2000);
@@ -123,13 +115,7 @@ async fn line_49_a_step_back_of_two_seconds_right_after_a_fire_is_no_second_fire
 
 #[tokio::test(start_paused = true)]
 async fn line_49_a_timer_that_wakes_early_waits_for_the_instant() {
-    let clock = SteppedClock::at("2026-03-01T11:59:59Z");
-    let (minutely, runs) = Minutely::new(&clock);
-    let agent = Agent::new(minutely)
-        .clock(clock.clone())
-        .start()
-        .await
-        .unwrap();
+    let (clock, runs, agent) = Minutely::start("2026-03-01T11:59:59Z").await;
     // The timer was set before; when it goes off the clock shows 5 ms less.
     clock.step(-5);
     pass(SECOND * 30).await;
@@ -142,13 +128,7 @@ async fn line_49_a_timer_that_wakes_early_waits_for_the_instant() {
 
 #[tokio::test(start_paused = true)]
 async fn line_50_what_was_slept_through_fires_once() {
-    let clock = SteppedClock::at("2026-03-01T08:00:30Z");
-    let (minutely, runs) = Minutely::new(&clock);
-    let agent = Agent::new(minutely)
-        .clock(clock.clone())
-        .start()
-        .await
-        .unwrap();
+    let (clock, runs, agent) = Minutely::start("2026-03-01T08:00:30Z").await;
     clock.step(8 * 3_600_000);
     pass(30 * SECOND).await;
     assert_eq!(runs.lock().unwrap().len(), 1, "480 instants are one");
@@ -159,13 +139,7 @@ async fn line_50_what_was_slept_through_fires_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_was_a_year_ahead_is_followed_when_it_is_set_right() {
-    let clock = SteppedClock::at("2027-03-01T08:00:30Z");
-    let (minutely, runs) = Minutely::new(&clock);
-    let agent = Agent::new(minutely)
-        .clock(clock.clone())
-        .start()
-        .await
-        .unwrap();
+    let (clock, runs, agent) = Minutely::start("2027-03-01T08:00:30Z").await;
     pass(MINUTE).await;
     clock.step(-365 * 24 * 3_600_000);
     pass(10 * MINUTE).await;
