@@ -6,12 +6,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt, stream};
 use microagent::prelude::*;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::UnixStream,
     sync::mpsc,
+    task::JoinSet,
 };
 
 use super::{
@@ -94,20 +94,21 @@ async fn connect(folder: &Path) -> Result<Broker> {
     Ok(broker)
 }
 
+/// Sends from so many tasks, one at a time each.
 async fn send_all(broker: &Broker) -> Result<()> {
-    let sends = (0..COUNT).map(|_| {
-        let to = MAILER.into();
-        async move {
-            broker
-                .driver()
-                .send(&to, Bytes::from_static(BODY.as_bytes()), Default::default())
-                .await
-        }
-    });
-    stream::iter(sends)
-        .buffer_unordered(OUTSTANDING as usize)
-        .try_collect()
-        .await
+    let mut tasks = JoinSet::new();
+    for task in 0..OUTSTANDING {
+        let (broker, to) = (broker.clone(), MAILER.into());
+        let share = COUNT / OUTSTANDING + u32::from(task < COUNT % OUTSTANDING);
+        tasks.spawn(async move {
+            for _ in 0..share {
+                let body = Bytes::from_static(BODY.as_bytes());
+                broker.driver().send(&to, body, Default::default()).await?;
+            }
+            Ok(())
+        });
+    }
+    tasks.join_all().await.into_iter().collect()
 }
 
 /// The same bytes from one task to another over a pair of Unix sockets.
