@@ -1,0 +1,159 @@
+//! What the guide promises under faults is proved by tests that exist: `docs/semantics.md` names none that is not there, and
+//! leaves no line of the promises without one. It does not run them.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    collections::BTreeSet,
+    fs, iter,
+    path::{Path, PathBuf},
+};
+
+/// The tests of some crates, and the paths of their files.
+#[derive(Default)]
+struct Tests {
+    names: BTreeSet<String>,
+    files: Vec<PathBuf>,
+}
+
+impl Tests {
+    fn of(folders: impl IntoIterator<Item = PathBuf>) -> Self {
+        let mut tests = Self::default();
+        for file in folders.into_iter().flat_map(|folder| rust_files(&folder)) {
+            tests
+                .names
+                .extend(names_of_tests(&fs::read_to_string(&file).unwrap()));
+            tests.files.push(file);
+        }
+        tests
+    }
+
+    /// Whether this is a test, the beginning of a test's name with a `*`, a file or a folder of tests.
+    fn have(&self, name: &str) -> bool {
+        if name.ends_with(".rs") || name.ends_with('/') {
+            let mut files = self.files.iter().map(|file| file.to_string_lossy());
+            return files.any(|file| file.contains(&format!("/{name}")));
+        }
+        match name.strip_suffix('*') {
+            Some(start) => self.names.iter().any(|test| test.starts_with(start)),
+            None => self.names.contains(name),
+        }
+    }
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let found = paths.flat_map(|path| match path.is_dir() {
+        true => rust_files(&path),
+        false => Vec::from_iter(
+            path.extension()
+                .is_some_and(|it| it == "rs")
+                .then_some(path),
+        ),
+    });
+    found.collect()
+}
+
+/// The functions that bear an attribute `test`, of whatever runtime.
+fn names_of_tests(source: &str) -> Vec<String> {
+    let mut marked = false;
+    let mut names = Vec::new();
+    for line in source.lines().map(str::trim) {
+        if line.starts_with("#[") {
+            marked |= line.starts_with("#[test]") || line.contains("::test");
+        } else if let Some((_, name)) = line.split_once("fn ") {
+            let end = name.find(['(', '<']).unwrap_or(name.len());
+            names.extend(marked.then(|| name[..end].to_owned()));
+            marked = false;
+        }
+    }
+    names
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn page() -> String {
+    fs::read_to_string(root().join("docs/semantics.md")).unwrap()
+}
+
+/// Each section about faults: its text up to the first table, and the rows of its tables without their heads.
+fn sections(page: &str) -> impl Iterator<Item = (&str, Vec<Vec<&str>>)> {
+    let sections = page
+        .split("\n## ")
+        .filter(|it| it.lines().next().unwrap().ends_with("under faults"));
+    sections.map(|section| {
+        let text = section.split("\n|").next().unwrap();
+        let rows = section.lines().filter(|line| line.starts_with('|'));
+        let cells = rows.map(|row| row.trim_matches('|').split('|').map(str::trim).collect());
+        let bodies =
+            cells.filter(|row: &Vec<_>| !row[0].starts_with('-') && !row[row.len() - 1].eq("Test"));
+        (text, bodies.collect())
+    })
+}
+
+/// What stands between backquotes.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+/// The crates whose folders a section names.
+fn crates(text: &str) -> Vec<PathBuf> {
+    let folders = quoted(text).filter(|it| it.starts_with("crates/"));
+    let names: BTreeSet<_> = folders.map(|it| it.split('/').nth(1).unwrap()).collect();
+    names
+        .into_iter()
+        .map(|name| root().join("crates").join(name))
+        .collect()
+}
+
+#[test]
+fn each_promise_under_faults_names_tests_that_exist() {
+    let page = page();
+    let mut rows = 0;
+    for (text, table) in sections(&page) {
+        let tests = Tests::of(crates(text));
+        for row in table {
+            let named = row[row.len() - 1];
+            assert!(quoted(named).next().is_some(), "no test: {row:?}");
+            for name in quoted(named) {
+                assert!(tests.have(name), "`{name}` is no test: {row:?}");
+            }
+            rows += 1;
+        }
+    }
+    assert!(rows > 60, "only {rows} rows were found");
+}
+
+#[test]
+fn a_name_in_the_text_that_is_a_sentence_is_a_function() {
+    let page = page();
+    let sources = rust_files(&root().join("crates"));
+    let sources: String = sources
+        .iter()
+        .map(|it| fs::read_to_string(it).unwrap())
+        .collect();
+    let text = page.lines().filter(|line| !line.starts_with('|'));
+    for name in text
+        .flat_map(quoted)
+        .filter(|it| it.matches('_').count() > 2)
+    {
+        assert!(
+            sources.contains(&format!("fn {name}")),
+            "`{name}` is no function"
+        );
+    }
+}
+
+#[test]
+fn every_line_of_schedules_and_the_launcher_is_there() {
+    let page = page();
+    let rows = sections(&page).flat_map(|(_, table)| table);
+    let lines: BTreeSet<u32> = rows.filter_map(|row| row[0].parse().ok()).collect();
+    let missing: Vec<_> = iter::chain(1..=10, 46..=65)
+        .filter(|it| !lines.contains(it))
+        .collect();
+    assert_eq!(missing, [0; 0]);
+}
