@@ -2,81 +2,16 @@
 //! 65. What an agent has done is what it has printed; what is left is what the queue says.
 
 use std::{
-    io::Write,
     net::{SocketAddr, TcpListener},
-    process::{Child, Stdio},
-    sync::mpsc::{RecvTimeoutError, Sender, channel},
-    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::group::{Folder, Group, LONG, marun, output_of, pid_of};
-
-fn worker(name: &str, settings: &str, lines: &str) -> String {
-    format!("[agent.{name}]\nbackend = 'Worker'\nbroker = 'main'\nsettings = {settings}\n{lines}\n")
-}
-
-fn folder(agents: &[String]) -> Folder {
-    Folder::of(&format!(
-        "[broker.main]\ndsn = 'local:data'\n{}",
-        agents.concat()
-    ))
-}
-
-/// Starts `queue send jobs -` on the folder's broker.
-fn sender(folder: &Folder) -> Child {
-    let mut command = marun();
-    command.args([
-        "queue",
-        "send",
-        "jobs",
-        "-",
-        "--settings",
-        &folder.settings(),
-    ]);
-    command
-        .stdin(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
-}
-
-/// Sends the jobs of these numbers, in a process of its own.
-fn send(folder: &Folder, numbers: std::ops::Range<usize>) {
-    let mut sender = sender(folder);
-    let lines: String = numbers.map(line).collect();
-    let mut pipe = sender.stdin.take().unwrap();
-    pipe.write_all(lines.as_bytes()).unwrap();
-    drop(pipe);
-    assert!(sender.wait().unwrap().success());
-}
-
-fn line(n: usize) -> String {
-    format!("{{\"n\":{n}}}\n")
-}
-
-fn length(folder: &Folder, queue: &str) -> usize {
-    let (code, out, message) = output_of(
-        marun(),
-        &["queue", "length", queue, "--settings", &folder.settings()],
-    );
-    assert_eq!(code, Some(0), "{message}");
-    out.trim().parse().unwrap()
-}
-
-/// The numbers of the jobs that were done, in order; one that was done twice is there twice.
-fn done(groups: &[&Group]) -> Vec<usize> {
-    let lines = groups.iter().flat_map(|group| group.all_after("| job "));
-    let numbers = lines.map(|line| {
-        let job: serde_json::Value = serde_json::from_str(&line).unwrap();
-        job["n"].as_u64().unwrap().try_into().unwrap()
-    });
-    let mut numbers: Vec<usize> = numbers.collect();
-    numbers.sort_unstable();
-    numbers
-}
+use crate::{
+    group::{Group, marun, pid_of},
+    load::{done, finish, folder, length, load, replicas, send, worker},
+};
 
 #[test]
 fn line_62_a_stop_under_load_loses_nothing_and_does_nothing_twice() {
@@ -195,31 +130,6 @@ fn line_61_one_that_does_not_reach_its_broker_is_not_ready() {
     assert!(!group.has(&["worker is ready"]), "{}", group.log());
 }
 
-/// Sends jobs until it is told to stop; how many there were.
-fn load(folder: &Folder) -> (JoinHandle<usize>, Sender<()>) {
-    let mut sender = sender(folder);
-    let (stop, stopped) = channel::<()>();
-    let load = thread::spawn(move || {
-        let mut pipe = sender.stdin.take().unwrap();
-        let mut count = 0;
-        // The pace of the load, about a thousand a second.
-        while stopped.recv_timeout(Duration::from_millis(10)) == Err(RecvTimeoutError::Timeout) {
-            let lines: String = (count..count + 10).map(line).collect();
-            pipe.write_all(lines.as_bytes()).unwrap();
-            count += 10;
-        }
-        drop(pipe);
-        assert!(sender.wait().unwrap().success());
-        count
-    });
-    (load, stop)
-}
-
-fn replicas(restart: &str) -> Folder {
-    let restart = format!("restart = {restart}");
-    folder(&["a", "b", "c"].map(|name| worker(name, "{ pause = 0.005 }", &restart)))
-}
-
 /// Ends one replica and waits until its successor is ready.
 fn replace(group: &mut Group, name: &str, pid: Pid, signal: Signal) -> Pid {
     kill_process(pid, signal).unwrap();
@@ -228,24 +138,9 @@ fn replace(group: &mut Group, name: &str, pid: Pid, signal: Signal) -> Pid {
     pid_of(&successor)
 }
 
-/// Stops the load, waits until nothing of it is left, and stops the group; how many jobs there were.
-fn finish(group: &mut Group, folder: &Folder, load: JoinHandle<usize>, stop: Sender<()>) -> usize {
-    drop(stop);
-    let jobs = load.join().unwrap();
-    let deadline = Instant::now() + LONG;
-    while length(folder, "jobs") > 0 {
-        assert!(Instant::now() < deadline, "jobs are left: {}", group.log());
-    }
-    group.signal(Signal::TERM);
-    assert_eq!(group.wait_for_end(), Some(0), "{}", group.log());
-    assert_eq!(length(folder, "jobs"), 0);
-    assert_eq!(length(folder, "jobs.dead"), 0);
-    jobs
-}
-
 #[test]
 fn line_65_a_rolling_restart_under_load_loses_nothing_and_does_nothing_twice() {
-    let folder = replicas("{ policy = 'always' }");
+    let folder = replicas("restart = { policy = 'always' }");
     let mut group = Group::run(marun(), folder.clone(), &[]);
     let mut pids = group.wait_until_ready();
     let (load, stop) = load(&folder);
@@ -256,21 +151,4 @@ fn line_65_a_rolling_restart_under_load_loses_nothing_and_does_nothing_twice() {
     }
     let jobs = finish(&mut group, &folder, load, stop);
     assert_eq!(done(&[&group]), Vec::from_iter(0..jobs));
-}
-
-#[test]
-fn replicas_that_are_killed_under_load_lose_nothing() {
-    let folder = replicas("{ policy = 'on_failure' }");
-    let mut group = Group::run(marun(), folder.clone(), &[]);
-    let mut pids = group.wait_until_ready();
-    let (load, stop) = load(&folder);
-    for _ in 0..2 {
-        for (name, pid) in &mut pids {
-            *pid = replace(&mut group, name, *pid, Signal::KILL);
-        }
-    }
-    let jobs = finish(&mut group, &folder, load, stop);
-    let mut done = done(&[&group]);
-    done.dedup();
-    assert_eq!(done, Vec::from_iter(0..jobs));
 }

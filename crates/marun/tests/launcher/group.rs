@@ -196,6 +196,20 @@ impl Group {
         }
     }
 
+    /// Reads what the group prints for so long.
+    pub(crate) fn read_for(&mut self, pause: Duration) -> Vec<String> {
+        let deadline = Instant::now() + pause;
+        let first = self.seen.len();
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.incoming.recv_timeout(left) {
+                Ok(line) => self.seen.push(line),
+                Err(RecvTimeoutError::Timeout) => return self.seen[first..].to_vec(),
+                Err(RecvTimeoutError::Disconnected) => panic!("it has ended: {}", self.tail()),
+            }
+        }
+    }
+
     /// What follows this text in each line that holds it.
     pub(crate) fn all_after(&self, text: &str) -> Vec<String> {
         let after = |line: &String| Some(line.split_once(text)?.1.to_owned());
