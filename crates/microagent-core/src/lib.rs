@@ -33,7 +33,9 @@ pub use broker::{
     Broker, BrokerOptions, Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Lease, NamedQueue,
     QueueBroker, Route, SendOptions, Sending, header,
 };
-pub use bus::{Bus, BusEvent, BusOptions, Gap, NamedSignal, Published, Receivers, SignalBus};
+pub use bus::{
+    Bus, BusEvent, BusOptions, Gap, NamedSignal, Published, Receivers, SignalBus, check_published,
+};
 pub use channel::{Channel, DEFAULT_PREFIX, pattern_matches};
 pub use clock::{Clock, SystemClock};
 pub use delivery::{DeadReason, Delivery, Settle, Settled, Settlement};

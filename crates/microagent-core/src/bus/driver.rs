@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
-use crate::Result;
+use crate::{DEFAULT_MAX_PAYLOAD, Error, ErrorKind, Result};
 
 /// A pub/sub server, seen from one process.
 ///
@@ -48,6 +48,27 @@ pub trait SignalBus: Send + Sync + fmt::Debug + 'static {
     /// # Errors
     /// When what was still under way could not be flushed.
     async fn close(&self) -> Result<()>;
+}
+
+/// Refuses a signal of so many bytes when it is larger than [`DEFAULT_MAX_PAYLOAD`]; each driver asks before it publishes.
+///
+/// ```
+/// use microagent_core::{DEFAULT_MAX_PAYLOAD, ErrorKind, check_published};
+///
+/// assert!(check_published("PUBSUB:started:shell", DEFAULT_MAX_PAYLOAD).is_ok());
+/// let refused = check_published("PUBSUB:started:shell", DEFAULT_MAX_PAYLOAD + 1).unwrap_err();
+/// assert_eq!(refused.kind(), ErrorKind::PayloadTooLarge);
+/// assert_eq!(refused.to_string(), "16777217 bytes on `PUBSUB:started:shell`: at most 16777216 are published");
+/// ```
+///
+/// # Errors
+/// [`ErrorKind::PayloadTooLarge`], with the channel, the size and the limit.
+pub fn check_published(channel: &str, bytes: usize) -> Result<()> {
+    if bytes <= DEFAULT_MAX_PAYLOAD {
+        return Ok(());
+    }
+    let text = format!("{bytes} bytes on `{channel}`: at most {DEFAULT_MAX_PAYLOAD} are published");
+    Err(Error::new(ErrorKind::PayloadTooLarge, text))
 }
 
 /// How many subscriptions a published message reached.

@@ -8,7 +8,7 @@ mod listening;
 mod named;
 
 pub(crate) use absent::AbsentBus;
-pub use driver::{BusEvent, Gap, Published, Receivers, SignalBus};
+pub use driver::{BusEvent, Gap, Published, Receivers, SignalBus, check_published};
 pub use handle::{Bus, BusOptions};
 pub(crate) use listening::{Binding, OnGap};
 pub use named::NamedSignal;

@@ -19,7 +19,7 @@ use super::{
     server::{Server, locked},
 };
 use crate::{
-    BusEvent, DEFAULT_MAX_PAYLOAD, Error, ErrorKind, Published, Receivers, Result, SignalBus,
+    BusEvent, Error, ErrorKind, Published, Receivers, Result, SignalBus, check_published,
     pattern_matches,
 };
 
@@ -85,15 +85,7 @@ impl MemoryBus {
 impl SignalBus for MemoryBus {
     async fn publish(&self, channel: &str, payload: Bytes) -> Result<Receivers> {
         self.check_open()?;
-        if payload.len() > DEFAULT_MAX_PAYLOAD {
-            return Err(Error::new(
-                ErrorKind::PayloadTooLarge,
-                format!(
-                    "{} bytes on `{channel}`: at most {DEFAULT_MAX_PAYLOAD} are published",
-                    payload.len()
-                ),
-            ));
-        }
+        check_published(channel, payload.len())?;
         Ok(Receivers::Counted(
             self.server.subscriptions.publish(channel, &payload),
         ))
