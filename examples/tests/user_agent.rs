@@ -1,8 +1,11 @@
 //! How an agent is tested alone: its bus and its broker are recording mocks, and time is virtual.
 
+use std::time::Duration;
+
 use examples::UserAgent;
 use microagent::prelude::*;
-use microagent_testing::{BrokerMock, BusMock};
+use microagent_testing::{BrokerMock, BusMock, VirtualClock};
+use tokio::time::sleep;
 
 #[tokio::test(start_paused = true)]
 async fn a_new_user_gets_a_welcome_mail() -> Result<()> {
@@ -47,5 +50,27 @@ async fn a_comment_makes_it_ask_for_the_count() -> Result<()> {
         bus.called_of("rpc_comments_count")[0].args,
         json!({"user_id": 1})
     );
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_full_minute_it_reports_by_mail() -> Result<()> {
+    let (bus, broker) = (BusMock::new(), BrokerMock::new());
+    let clock = VirtualClock::at("2026-03-01T11:59:30Z")?;
+    let agent = Agent::new(UserAgent)
+        .bus(bus.bus())
+        .broker(broker.broker())
+        .clock(clock);
+    let agent = agent.start().await?;
+
+    sleep(Duration::from_secs(29)).await;
+    assert_eq!(broker.sent_to("mailer").len(), 0, "11:59:59");
+    sleep(Duration::from_secs(2 + 2 * 60)).await;
+    agent.stop().await?;
+
+    let mails = broker.sent_to("mailer");
+    assert_eq!(mails.len(), 3, "at 12:00, 12:01 and 12:02");
+    let report = json!({"text": "Report text", "email": "admin@lwr.pw"});
+    assert!(mails.iter().all(|mail| mail.body == report), "{mails:?}");
     Ok(())
 }

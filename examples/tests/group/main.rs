@@ -2,15 +2,20 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod mails;
 #[path = "../shared/running.rs"]
 mod running;
 
-use std::{collections::HashSet, fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
 
-use microagent::prelude::*;
 use running::{Group, Launcher};
 use rustix::process::Signal;
 
+/// From the start on, for all that the log must tell of.
 const START: Duration = Duration::from_secs(20);
 /// The settings' grace is 30 s; nothing here takes that long.
 const STOP: Duration = Duration::from_secs(20);
@@ -32,8 +37,9 @@ fn start(launcher: Launcher, folder: &Path) -> Group {
 fn runs_and_ends_with_ctrl_c(launcher: Launcher) {
     let folder = tempfile::tempdir().unwrap();
     let mut group = start(launcher, folder.path());
+    let deadline = Instant::now() + START;
     for sentence in SENTENCES {
-        group.wait_for_line(sentence, START);
+        group.wait_for_line(sentence, deadline.saturating_duration_since(Instant::now()));
     }
     let agents = group.agents();
     let mut names: Vec<_> = agents.keys().map(String::as_str).collect();
@@ -92,90 +98,6 @@ fn no_agent_outlives_its_supervisor() {
 
     group.signal(Signal::KILL);
     running::assert_gone(agents.values().copied(), Duration::from_secs(1));
-}
-
-const MAILS: usize = 10_000;
-
-/// EmailAgent's consumer has the default concurrency of 16, and so at most 32 messages out of the queue.
-const IN_FLIGHT: usize = 32;
-
-#[test]
-fn ten_thousand_mails_survive_the_death_of_their_consumer() {
-    let folder = tempfile::tempdir().unwrap();
-    send_mails(folder.path());
-
-    let mut killed = start(Launcher::Examples, folder.path());
-    let mut first = HashSet::new();
-    while first.len() < MAILS / 3 {
-        first.extend(mail_in(&killed.next_line(START)).map(str::to_owned));
-    }
-    running::kill(killed.agents()["email_agent"], Signal::KILL);
-    assert_ne!(killed.wait_for_end(STOP).code(), Some(0));
-    let mut all: HashSet<String> = killed
-        .lines()
-        .filter_map(mail_in)
-        .map(str::to_owned)
-        .collect();
-    assert!(all.len() < MAILS, "it was to be killed in the middle");
-
-    let mut restarted = start(Launcher::Examples, folder.path());
-    while all.len() < MAILS {
-        all.extend(mail_in(&restarted.next_line(Duration::from_secs(60))).map(str::to_owned));
-    }
-    restarted.signal(Signal::INT);
-    assert_eq!(
-        restarted.wait_for_end(STOP).code(),
-        Some(0),
-        "{}",
-        restarted.log()
-    );
-
-    let handlings = killed
-        .lines()
-        .chain(restarted.lines())
-        .filter_map(mail_in)
-        .count();
-    let twice = handlings - MAILS;
-    assert!(twice <= IN_FLIGHT, "{twice} mails were handled twice");
-}
-
-fn send_mails(folder: &Path) {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async {
-        let broker = Broker::connect(&format!("local:{}", folder.display()))
-            .await
-            .unwrap();
-        let mut sends = tokio::task::JoinSet::new();
-        for n in 0..MAILS {
-            let broker = broker.clone();
-            sends.spawn(async move {
-                broker
-                    .send(
-                        examples::queues::MAILER,
-                        &json!({"text": format!("mail {n}")}),
-                    )
-                    .await
-            });
-        }
-        while let Some(sent) = sends.join_next().await {
-            sent.unwrap().unwrap();
-        }
-        assert_eq!(
-            broker.length(examples::queues::MAILER).await.unwrap(),
-            MAILS as u64
-        );
-        broker.close().await.unwrap();
-    });
-}
-
-/// The number of the mail that a line tells of.
-fn mail_in(line: &str) -> Option<&str> {
-    Some(
-        line.split_once("Catch emailer {\"text\":\"mail ")?
-            .1
-            .split_once('"')?
-            .0,
-    )
 }
 
 #[test]
