@@ -20,7 +20,7 @@ use super::{
     signals::Signals,
 };
 use crate::{
-    protocol::{ByHand, Hello, RequestId, Requested, Token},
+    protocol::{ByHand, Hello, LocalId, RequestId, Requested, Token},
     store::{Snapshot, Writer},
 };
 
@@ -178,40 +178,29 @@ impl Actor {
 
     fn answer(&mut self, asked: Asked, requested: Requested) {
         let weight = weight(&requested);
-        let Self {
-            connections,
-            signals,
-            queues,
-            ..
-        } = self;
+        let (queues, connections) = (&mut self.queues, &self.connections);
         match requested {
             Requested::Publish { channel, payload } => {
-                let receivers = signals.publish(&channel, &payload, connections);
+                let receivers = self.signals.publish(&channel, &payload, connections);
                 connections.count(asked, receivers);
             }
-            Requested::Subscribe { sub, pattern } => {
-                signals.subscribe(asked.connection, sub, &pattern);
-                connections.done(asked, Ok(()));
-            }
-            Requested::Unsubscribe { sub } => {
-                signals.unsubscribe(asked.connection, sub);
-                connections.done(asked, Ok(()));
-            }
+            Requested::Subscribe { sub, pattern } => self.subscribe(asked, sub, &pattern),
+            Requested::Unsubscribe { sub } => self.unsubscribe(asked, sub),
             Requested::Send {
                 queue,
                 payload,
                 headers,
                 delay,
-            } => queues.send(
-                asked,
-                Arrival {
+            } => {
+                let arrival = Arrival {
                     queue,
                     payload,
                     headers,
                     delay,
                     weight,
-                },
-            ),
+                };
+                queues.send(asked, arrival);
+            }
             Requested::Consume {
                 consumer,
                 queue,
@@ -237,6 +226,16 @@ impl Actor {
             Requested::Flush => queues.answer_in_turn(asked),
             Requested::Goodbye => self.say_goodbye(asked),
         }
+    }
+
+    fn subscribe(&mut self, asked: Asked, sub: LocalId, pattern: &str) {
+        self.signals.subscribe(asked.connection, sub, pattern);
+        self.connections.done(asked, Ok(()));
+    }
+
+    fn unsubscribe(&mut self, asked: Asked, sub: LocalId) {
+        self.signals.unsubscribe(asked.connection, sub);
+        self.connections.done(asked, Ok(()));
     }
 
     fn by_hand(&mut self, asked: Asked, by_hand: ByHand) {
