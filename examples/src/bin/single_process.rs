@@ -32,9 +32,9 @@ async fn main() -> Result<()> {
         .start()
         .await?;
 
-    user_agent.run_until_stopped().await?;
-    comment_agent.stop().await?;
-    email_agent.stop().await?;
-    bus.close().await?;
-    broker.close().await
+    // However the first one ends: the others drain, and only then their connections close.
+    let ended = user_agent.run_until_stopped().await;
+    let (comments, emails) = tokio::join!(comment_agent.stop(), email_agent.stop());
+    let closed = bus.close().await.and(broker.close().await);
+    ended.and(comments).and(emails).and(closed)
 }

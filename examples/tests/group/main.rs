@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod mails;
+mod others;
 #[path = "../shared/running.rs"]
 mod running;
 

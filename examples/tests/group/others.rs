@@ -1,0 +1,86 @@
+//! The examples' other programs: the group with a web server, and the documentation's agents in one process.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    path::Path,
+    process::Command,
+    time::Duration,
+};
+
+use rustix::process::Signal;
+
+use crate::{
+    START, STOP,
+    running::{self, Group, Launcher},
+};
+
+const HTTP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/http.toml");
+
+#[test]
+fn the_group_with_a_web_server_answers_over_http() {
+    let folder = tempfile::tempdir().unwrap();
+    let dsn = format!("local:{}", folder.path().display());
+    let mut command = Launcher::Examples.group(Path::new(HTTP), &dsn);
+    command.env("EXAMPLE_LISTEN", "127.0.0.1:0");
+    let mut group = Group::start(command);
+    // The comment is counted before its mail is sent.
+    group.wait_for("email_agent", "Catch emailer {\"text\":\"Comment\"", START);
+
+    let said = group
+        .lines()
+        .find_map(|line| line.split_once("address=127.0.0.1:"));
+    let port = said.unwrap().1.trim();
+    let (head, body) = get(port.parse().unwrap(), "/comments/1");
+    assert!(head.starts_with("HTTP/1.1 200 OK"), "{head}");
+    assert!(body.parse::<u64>().unwrap() > 0, "{body}");
+    let (_, body) = get(port.parse().unwrap(), "/comments/2");
+    assert_eq!(body, "0");
+
+    let agents = group.agents();
+    assert_eq!(agents.len(), 4, "one process per agent");
+    group.signal(Signal::INT);
+    assert_eq!(group.wait_for_end(STOP).code(), Some(0), "{}", group.log());
+    running::assert_gone(agents.into_values(), Duration::ZERO);
+}
+
+/// The head and the body of the answer.
+fn get(port: u16, path: &str) -> (String, String) {
+    let mut connection = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    connection.set_read_timeout(Some(START)).unwrap();
+    write!(
+        connection,
+        "GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.to_owned(), body.to_owned())
+}
+
+#[test]
+fn the_three_agents_run_in_one_process_and_all_drain() {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_single_process"));
+    for variable in ["EXAMPLE_BUS", "EXAMPLE_BROKER", "RUST_LOG"] {
+        program.env_remove(variable);
+    }
+    let mut process = Group::start(program);
+    process.wait_for_line(
+        "Get value = {\"CommentAgent.example_rpc_handler\":1}",
+        START,
+    );
+    process.wait_for_line("Catch emailer {\"text\":\"Comment\"", START);
+
+    process.signal(Signal::INT);
+    assert_eq!(
+        process.wait_for_end(STOP).code(),
+        Some(0),
+        "{}",
+        process.log()
+    );
+    let stopped = process
+        .lines()
+        .filter(|line| line.contains("agent has stopped"));
+    assert_eq!(stopped.count(), 3, "{}", process.log());
+}
