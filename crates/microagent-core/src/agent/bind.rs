@@ -6,14 +6,9 @@ use tracing::error;
 
 use super::{ConsumerEntry, MicroAgent, ReceiverEntry, blueprint::OnGap, lifecycle::Life};
 use crate::{
-    ConsumeOptions, Gap, Result,
-    bus::Binding,
-    dispatch::{
-        consume::{self, BoundConsumer},
-        flow::Flow,
-        receive::BoundReceiver,
-        run,
-    },
+    ConsumeOptions, Error, Gap, Result,
+    bus::{Binding, Listener},
+    dispatch::{consume::BoundConsumer, flow::Flow, receive::BoundReceiver, run},
 };
 
 /// Subscribes the agent's receivers; its signals are heard when this returns.
@@ -26,7 +21,11 @@ pub(super) async fn receivers<A: MicroAgent>(
     let Some(bus) = life.bus.as_ref().filter(|_| !entries.is_empty()) else {
         return Ok(());
     };
-    bus.listening().enter(A::NAME, on_gap(agent, life, gaps))?;
+    let listener = Listener {
+        on_gap: on_gap(agent, life, gaps),
+        on_end: on_end(life),
+    };
+    bus.listening().enter(A::NAME, listener)?;
     life.listens.store(true, Ordering::Release);
     for entry in entries {
         let name = entry.name;
@@ -65,7 +64,10 @@ pub(super) async fn consumers<A: MicroAgent>(
             .unwrap_or_else(PoisonError::into_inner)
             .push(entry.queue.name().to_owned());
         let consumer = Arc::new(bound_consumer(agent, life, entry));
-        life.tasks.spawn(consume::consume(consumer, deliveries));
+        let life = Arc::clone(life);
+        life.tasks
+            .clone()
+            .spawn(async move { life.consume(consumer, deliveries).await });
     }
     Ok(())
 }
@@ -112,7 +114,7 @@ fn on_gap<A: MicroAgent>(
     agent: &Arc<A>,
     life: &Arc<Life>,
     hooks: Vec<(&'static str, OnGap<A>)>,
-) -> crate::bus::OnGap {
+) -> Arc<dyn Fn(&Gap) + Send + Sync> {
     let (agent, life) = (Arc::clone(agent), Arc::downgrade(life));
     Arc::new(move |gap: &Gap| {
         let Some(life) = life.upgrade() else {
@@ -133,6 +135,15 @@ fn on_gap<A: MicroAgent>(
                     );
                 }
             });
+        }
+    })
+}
+
+fn on_end(life: &Arc<Life>) -> Arc<dyn Fn(Error) + Send + Sync> {
+    let life = Arc::downgrade(life);
+    Arc::new(move |error| {
+        if let Some(life) = life.upgrade() {
+            life.fail(error);
         }
     })
 }

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::future::BoxFuture;
+use futures_util::{future::BoxFuture, stream::BoxStream};
 use serde_json::Value;
 use tokio::{runtime::Handle, sync::watch, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -22,10 +22,13 @@ use super::{
     context::Surroundings, failures, overrides,
 };
 use crate::{
-    Broker, Bus, Error, ErrorKind, Result,
+    Broker, Bus, Delivery, Error, ErrorKind, Result,
     broker::AbsentBroker,
     bus::AbsentBus,
-    dispatch::run::{End, fenced},
+    dispatch::{
+        consume::{self, BoundConsumer},
+        run::{End, fenced},
+    },
     stats::AgentStats,
     timer,
 };
@@ -219,6 +222,26 @@ impl Life {
                 self.end(Err(Arc::new(error)));
             }
         }
+    }
+
+    /// Consumes a queue until the agent stops; where that ends before, the agent ends too.
+    pub(super) async fn consume(
+        &self,
+        consumer: Arc<BoundConsumer>,
+        deliveries: BoxStream<'static, Delivery>,
+    ) {
+        if let Err(error) = consume::consume(consumer, deliveries).await {
+            self.fail(error);
+        }
+    }
+
+    /// Ends an agent that cannot do its work any more, unless it is stopping anyway.
+    pub(super) fn fail(&self, error: Error) {
+        if self.cx.stopping().is_cancelled() {
+            return;
+        }
+        error!(agent = self.cx.name(), %error, "the agent is cut off from its work: it stops");
+        self.end(Err(Arc::new(error)));
     }
 
     fn end(&self, result: std::result::Result<(), Arc<Error>>) {

@@ -217,7 +217,8 @@ impl Broker {
         self.0.driver.ready().await
     }
 
-    /// Flushes settlements, ends all consumers and the connection, for all clones of this handle.
+    /// Flushes settlements, ends all consumers and the connection, for all clones of this handle. An agent that
+    /// still consumes ends with a failure; stop it first.
     ///
     /// # Errors
     /// When settlements could not be flushed; their messages will be delivered again.

@@ -17,7 +17,8 @@ use crate::{DEFAULT_MAX_PAYLOAD, Error, ErrorKind, Result};
 /// - Every subscriber of a matching pattern gets every message once, the publisher's own process included.
 /// - The payload is untouched, whatever its bytes.
 /// - A lost connection is healed by the driver, for ever, with jittered backoff; each subscription yields one
-///   [`BusEvent::Lost`] when the loss is noticed and one [`BusEvent::Gap`] when it is live again. A subscription stream ends only after [`close`](Self::close).
+///   [`BusEvent::Lost`] when the loss is noticed and one [`BusEvent::Gap`] when it is live again. A subscription stream
+///   ends only after [`close`](Self::close): the agents that hear it end with a failure.
 /// - A slow reader of the stream never stops the driver from reading its socket, nor other subscriptions.
 #[async_trait]
 pub trait SignalBus: Send + Sync + fmt::Debug + 'static {

@@ -204,7 +204,8 @@ impl Bus {
         self.0.driver.ready().await
     }
 
-    /// Ends all subscriptions and the connection, for all clones of this handle.
+    /// Ends all subscriptions and the connection, for all clones of this handle. An agent that still listens ends with a
+    /// failure; stop it first.
     ///
     /// # Errors
     /// When what was still under way could not be flushed.

@@ -1,8 +1,11 @@
 //! Which signals a bus hears, for which receivers: one subscription per signal, whatever the number of agents.
 
 use std::{
-    collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard},
+    collections::{BTreeMap, BTreeSet, HashMap, btree_map::Entry},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use futures_util::{StreamExt, stream::BoxStream};
@@ -16,22 +19,25 @@ use crate::{
     dispatch::receive::{self, BoundReceiver, Hearing},
 };
 
-/// What an agent wants to be told when its bus was deaf.
+/// What an agent is told of the bus that it listens to.
+#[derive(Clone)]
+pub(crate) struct Listener {
+    /// The bus was deaf, and hears again.
+    pub(crate) on_gap: OnGap,
+    /// The agent hears a signal of its own no more, and never will again.
+    pub(crate) on_end: OnEnd,
+}
+
 pub(crate) type OnGap = Arc<dyn Fn(&Gap) + Send + Sync>;
+pub(crate) type OnEnd = Arc<dyn Fn(Error) + Send + Sync>;
 
 /// The signals that a bus hears now.
 #[derive(Default)]
 pub(crate) struct Listening {
     channels: tokio::sync::Mutex<HashMap<String, HeardChannel>>,
-    agents: Mutex<HashSet<&'static str>>,
-    gaps: Mutex<Gaps>,
-}
-
-#[derive(Default)]
-struct Gaps {
+    agents: Mutex<BTreeMap<&'static str, Listener>>,
     /// Each subscription tells of the same loss and the same gap; only the first of each counts.
-    deaf: bool,
-    listeners: Vec<(&'static str, OnGap)>,
+    deaf: AtomicBool,
 }
 
 struct HeardChannel {
@@ -52,16 +58,17 @@ pub(crate) struct Binding {
 
 impl Listening {
     /// Takes an agent type in; a second one of the type could not be told apart in answers.
-    pub(crate) fn enter(&self, agent: &'static str, on_gap: OnGap) -> Result<()> {
-        if !lock(&self.agents).insert(agent) {
+    pub(crate) fn enter(&self, agent: &'static str, listener: Listener) -> Result<()> {
+        let mut agents = lock(&self.agents);
+        let Entry::Vacant(place) = agents.entry(agent) else {
             return Err(Error::new(
                 ErrorKind::Configuration,
                 format!(
                     "two `{agent}` on one bus handle: their answers could not be told apart; connect a bus for each"
                 ),
             ));
-        }
-        lock(&self.gaps).listeners.push((agent, on_gap));
+        };
+        place.insert(listener);
         Ok(())
     }
 
@@ -85,7 +92,12 @@ impl Listening {
             declaration: binding.declaration,
             strict: bus.is_strict(),
         });
-        let reader = tokio::spawn(read(bus.weak(), events, hearing, Arc::clone(&receivers)));
+        let subscription = Subscription {
+            pattern: pattern.clone(),
+            hearing,
+            receivers: Arc::clone(&receivers),
+        };
+        let reader = tokio::spawn(read(bus.weak(), events, subscription));
         channels.insert(pattern, HeardChannel { receivers, reader });
         Ok(())
     }
@@ -103,20 +115,44 @@ impl Listening {
             receivers.is_empty()
         });
         end(unheard.map(|(_, heard)| heard).collect()).await;
-        lock(&self.gaps)
-            .listeners
-            .retain(|(known, _)| *known != agent);
         lock(&self.agents).remove(agent);
     }
 
-    /// Stops hearing, when the bus is closed.
+    /// Stops hearing, when the bus is closed. Agents that still live hear of it.
     pub(crate) async fn clear(&self) {
         let mut channels = self.channels.lock().await;
-        end(channels.drain().map(|(_, heard)| heard).collect()).await;
+        let heard: HashMap<_, _> = channels.drain().collect();
+        for (pattern, heard) in &heard {
+            self.tell_end(pattern, &heard.receivers, "the bus was closed");
+        }
+        end(heard.into_values().collect()).await;
+    }
+
+    /// A subscription has ended by itself: the signal can be heard again only by binding anew.
+    async fn ended(&self, subscription: &Subscription) {
+        let mut channels = self.channels.lock().await;
+        channels.remove(&subscription.pattern);
+        drop(channels);
+        let reason = "its subscription has ended";
+        self.tell_end(&subscription.pattern, &subscription.receivers, reason);
+    }
+
+    fn tell_end(&self, pattern: &str, receivers: &Receivers, reason: &str) {
+        let deaf: BTreeSet<_> = now(receivers)
+            .iter()
+            .map(|receiver| receiver.agent)
+            .collect();
+        let listeners = lock(&self.agents).clone();
+        for agent in deaf {
+            let text = format!("`{pattern}` is not heard any more: {reason}");
+            if let Some(listener) = listeners.get(agent) {
+                (listener.on_end)(Error::new(ErrorKind::Closed, text));
+            }
+        }
     }
 
     fn lost(&self, reason: &str) {
-        if !std::mem::replace(&mut lock(&self.gaps).deaf, true) {
+        if !self.deaf.swap(true, Ordering::AcqRel) {
             warn!(
                 reason,
                 "bus connection lost: signals are not heard until it is back"
@@ -125,18 +161,14 @@ impl Listening {
     }
 
     fn gap(&self, gap: &Gap) {
-        let mut gaps = lock(&self.gaps);
-        if !std::mem::replace(&mut gaps.deaf, false) {
+        if !self.deaf.swap(false, Ordering::AcqRel) {
             return;
         }
-        let listeners: Vec<_> = gaps
-            .listeners
-            .iter()
-            .map(|(_, listener)| Arc::clone(listener))
-            .collect();
-        drop(gaps);
         warn!(lasted = ?gap.lasted, reason = gap.reason, "bus connection is back: signals sent meanwhile were not heard");
-        listeners.iter().for_each(|listener| listener(gap));
+        let listeners = lock(&self.agents).clone();
+        listeners
+            .values()
+            .for_each(|listener| (listener.on_gap)(gap));
     }
 }
 
@@ -160,25 +192,34 @@ async fn end(channels: Vec<HeardChannel>) {
     }
 }
 
-async fn read(
-    bus: WeakBus,
-    mut events: BoxStream<'static, BusEvent>,
+/// What a reader knows of its subscription.
+struct Subscription {
+    pattern: String,
     hearing: Arc<Hearing>,
     receivers: Receivers,
-) {
+}
+
+async fn read(bus: WeakBus, mut events: BoxStream<'static, BusEvent>, subscription: Subscription) {
     while let Some(event) = events.next().await {
         let Some(bus) = bus.upgrade() else {
             return;
         };
         match event {
             BusEvent::Message(published) => {
-                let now = Arc::clone(&receivers.read().unwrap_or_else(PoisonError::into_inner));
-                receive::hear(&bus, &hearing, &now, &published);
+                let now = now(&subscription.receivers);
+                receive::hear(&bus, &subscription.hearing, &now, &published);
             }
             BusEvent::Lost(reason) => bus.listening().lost(&reason),
             BusEvent::Gap(gap) => bus.listening().gap(&gap),
         }
     }
+    if let Some(bus) = bus.upgrade() {
+        bus.listening().ended(&subscription).await;
+    }
+}
+
+fn now(receivers: &Receivers) -> Arc<[Arc<BoundReceiver>]> {
+    Arc::clone(&receivers.read().unwrap_or_else(PoisonError::into_inner))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

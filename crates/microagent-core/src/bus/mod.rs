@@ -10,5 +10,5 @@ mod named;
 pub(crate) use absent::AbsentBus;
 pub use driver::{BusEvent, Gap, Published, Receivers, SignalBus, check_published};
 pub use handle::{Bus, BusOptions};
-pub(crate) use listening::{Binding, OnGap};
+pub(crate) use listening::{Binding, Listener};
 pub use named::NamedSignal;

@@ -15,8 +15,8 @@ use super::{
     run::{self, End, Site},
 };
 use crate::{
-    ConsumerOptions, Context, Delivery, Handling, Message, Settlement, Taken, delivery::Lender,
-    stats::HandlerStats,
+    ConsumerOptions, Context, Delivery, Error, ErrorKind, Handling, Message, Result, Settlement,
+    Taken, delivery::Lender, stats::HandlerStats,
 };
 
 type Call = Box<dyn Fn(&mut Taken<'_>) -> Handling<()> + Send + Sync>;
@@ -35,26 +35,28 @@ pub(crate) struct BoundConsumer {
 
 /// Takes deliveries, as many at a time as the consumer may run, until the agent stops. Dropping the stream returns
 /// what it still holds.
+///
+/// # Errors
+/// When the stream ends before: the queue is not consumed any more, and the agent has to end for it.
 pub(crate) async fn consume(
     consumer: Arc<BoundConsumer>,
     mut deliveries: BoxStream<'static, Delivery>,
-) {
+) -> Result<()> {
     let places = Arc::new(Semaphore::new(consumer.options.concurrency.max(1)));
     let stopping = consumer.cx.stopping().clone();
     loop {
         let taken = tokio::select! {
             biased;
-            () = stopping.cancelled() => return,
+            () = stopping.cancelled() => return Ok(()),
             taken = next(&places, &mut deliveries) => taken,
         };
         let Some((place, delivery)) = taken else {
             // A driver ends the stream only when its broker was closed.
-            warn!(
-                agent = consumer.cx.name(),
-                queue = consumer.queue,
-                "the broker was closed: nothing is consumed any more"
+            let text = format!(
+                "`{}` is not consumed any more: the stream of its messages has ended",
+                consumer.queue
             );
-            return;
+            return Err(Error::new(ErrorKind::Closed, text));
         };
         let handling = Arc::clone(&consumer);
         consumer

@@ -4,8 +4,10 @@
 
 mod calls;
 mod clocks;
+mod cut_off;
 mod failures;
 mod life;
+mod log;
 mod once;
 mod queues;
 mod schedules;
