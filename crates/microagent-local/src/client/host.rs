@@ -45,7 +45,8 @@ impl Host {
         Ok(Self { candidate })
     }
 
-    /// Hosts no more, unless this process still uses the folder.
+    /// Hosts no more, unless this process still uses the folder. Others may finish what they have of its queues; it waits for
+    /// that, but at most 10 s.
     ///
     /// # Errors
     /// When what was under way could not be written; it was confirmed to nobody.

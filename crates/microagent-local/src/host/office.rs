@@ -59,7 +59,8 @@ impl Office {
         !self.ended.is_empty() || self.ended.is_terminated()
     }
 
-    /// Ends the hub in peace and waits until the folder is free.
+    /// Ends the hub in peace and waits until the folder is free: until other processes are done with what they have of it,
+    /// within a bound.
     ///
     /// # Errors
     /// When what was under way could not be written.
@@ -87,8 +88,7 @@ fn host(folder: &Folder, stopped: oneshot::Receiver<()>, ready: oneshot::Sender<
         tokio::select! {
             () = reception.receive(&hub) => {}
             () = hub.ended() => {}
-            // An error means that the candidate is gone.
-            _ = stopped => {}
+            () = drained(stopped, &hub) => {}
         }
         drop(reception);
         hub.close().await
@@ -96,6 +96,13 @@ fn host(folder: &Folder, stopped: oneshot::Receiver<()>, ready: oneshot::Sender<
     end(runtime);
     info!(folder = %folder.path().display(), "this process hosts the hub no more");
     hosted
+}
+
+/// Waits until the hub is to end, and then for those who have something of it.
+async fn drained(stopped: oneshot::Receiver<()>, hub: &Hub) {
+    // An error means that the candidate is gone.
+    let _ = stopped.await;
+    hub.drain().await;
 }
 
 /// Connections that did not end in time end here.

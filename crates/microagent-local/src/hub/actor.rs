@@ -15,6 +15,7 @@ use super::{
     confirm::Commits,
     connection::weight,
     connections::{Asked, Connection, ConnectionId, Connections, Outgoing},
+    drain::Drain,
     hand_out::Reads,
     queues::{Arrival, Queues},
     signals::Signals,
@@ -44,6 +45,7 @@ pub(super) enum Inbox {
     },
     Said(ConnectionId, Vec<(RequestId, Requested)>),
     Left(ConnectionId),
+    Drain(oneshot::Sender<()>),
     Close(oneshot::Sender<Result<()>>),
 }
 
@@ -59,6 +61,8 @@ pub(super) struct Actor {
     reads: Reads,
     looks: Looks,
     second_look: Option<Instant>,
+    /// It is to end, and gives nobody anything more.
+    drain: Option<Drain>,
     closing: Option<oneshot::Sender<Result<()>>>,
     broken: bool,
 }
@@ -75,6 +79,7 @@ impl Actor {
             reads: Reads::new(),
             looks: Looks::new(),
             second_look: None,
+            drain: None,
             closing: None,
             broken: false,
         }
@@ -121,7 +126,10 @@ impl Actor {
     /// Everything that follows from what was changed.
     fn consequences(&mut self) {
         self.queues.ledger.wake(Instant::now());
-        self.queues.hand_out(&self.connections);
+        match &mut self.drain {
+            None => self.queues.hand_out(&self.connections),
+            Some(drain) => drain.look(self.queues.in_flight()),
+        }
         self.queues.read(&self.writer, &mut self.reads);
         self.queues.submit(&self.writer, &mut self.commits);
     }
@@ -133,7 +141,8 @@ impl Actor {
             self.second_look = Some(Instant::now() + SECOND_LOOK);
         }
         let due = self.queues.ledger.next_due();
-        self.second_look.into_iter().chain(due).min()
+        let drain = self.drain.as_ref().and_then(Drain::wakeup);
+        [self.second_look, due, drain].into_iter().flatten().min()
     }
 
     fn look_again(&mut self) {
@@ -172,6 +181,10 @@ impl Actor {
                 }
             }
             Inbox::Left(id) => self.let_go(id),
+            Inbox::Drain(drained) => {
+                self.queues.recall(&self.connections);
+                self.drain = Some(Drain::begin(drained, self.queues.in_flight()));
+            }
             Inbox::Close(done) => self.closing = Some(done),
         }
     }

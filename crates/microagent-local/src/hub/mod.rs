@@ -10,6 +10,7 @@ mod by_hand;
 mod confirm;
 mod connection;
 mod connections;
+mod drain;
 mod hand_out;
 mod item;
 mod leases;
@@ -75,6 +76,15 @@ impl Hub {
     /// Returns when the hub has ended, by itself or because it was told to.
     pub(crate) async fn ended(&self) {
         self.inbox.closed().await;
+    }
+
+    /// Gives nobody anything more, and returns when those who have something are done with it, or when that takes too long.
+    /// Everything else goes on until the hub is [closed](Self::close).
+    pub(crate) async fn drain(&self) {
+        let (done, drained) = oneshot::channel();
+        // Failures mean that the hub has ended: then nobody can finish anything.
+        let _ = self.inbox.send(Inbox::Drain(done)).await;
+        let _ = drained.await;
     }
 
     /// Ends all connections in peace and returns when everything is written and the store is closed.

@@ -276,7 +276,7 @@ impl Queues {
     }
 
     /// Puts a message back to the head of its queue, unharmed.
-    fn give_back(&mut self, id: MessageId, entry: Entry<Item>, own: bool) {
+    pub(super) fn give_back(&mut self, id: MessageId, entry: Entry<Item>, own: bool) {
         if !own {
             self.put_back(id, entry, Place::Head);
             return;

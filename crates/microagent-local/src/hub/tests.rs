@@ -28,6 +28,7 @@ use crate::{
 
 mod by_hand;
 mod death;
+mod drain;
 mod greeting;
 mod queues;
 mod signals;

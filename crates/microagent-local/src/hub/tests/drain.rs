@@ -1,0 +1,81 @@
+//! A hub that is to end waits for those who have something of it.
+
+use tokio::{task::JoinHandle, time::Instant};
+
+use super::*;
+use crate::hub::drain::PATIENCE;
+
+/// Asks the hub to drain; done when it has.
+async fn draining(hub: &Hub) -> JoinHandle<()> {
+    let hub = hub.clone();
+    let draining = tokio::spawn(async move { hub.drain().await });
+    // Until the actor has heard of it.
+    timeout(Duration::from_millis(1), std::future::pending::<()>())
+        .await
+        .unwrap_err();
+    draining
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_in_flight_is_settled_before_the_hub_ends_and_nothing_else_is_given_out() {
+    let store = SharedStore::default();
+    let hub = store.hub();
+    let (mut busy, mut idle) = (Peer::join(&hub, OTHER).await, Peer::join(&hub, 3).await);
+    busy.consume(1, "mailer", 2).await;
+    for text in ["a", "b", "c"] {
+        idle.send("mailer", text).await;
+    }
+    let (first, second) = (busy.delivery().await, busy.delivery().await);
+    let draining = draining(&hub).await;
+    idle.consume(1, "mailer", 8).await;
+    busy.settle(&first, Settled::Ack).await.unwrap();
+    // Whoever comes now is let in, and heard.
+    let mut late = Peer::join(&hub, 4).await;
+    late.send("mailer", "d").await;
+    idle.hears_nothing_for(5).await;
+    assert!(!draining.is_finished());
+
+    busy.settle(&second, Settled::Ack).await.unwrap();
+    draining.await.unwrap();
+    busy.hears_nothing_for(1).await;
+    hub.close().await.unwrap();
+    let left: Vec<_> = store.snapshot().messages;
+    assert_eq!(left.len(), 2, "the first two are handled");
+
+    let next = store.hub();
+    let mut busy = Peer::join(&next, OTHER).await;
+    busy.consume(1, "mailer", 8).await;
+    assert_eq!(busy.payloads(2).await, ["c", "d"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_waits_no_longer_than_for_its_patience() {
+    let hub = hub().await;
+    let mut busy = Peer::join(&hub, OTHER).await;
+    busy.consume(1, "mailer", 2).await;
+    busy.send("mailer", "a").await;
+    busy.delivery().await;
+    let start = Instant::now();
+    hub.drain().await;
+    assert!((PATIENCE..2 * PATIENCE).contains(&start.elapsed()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_waits_for_nobody_who_has_nothing_or_is_gone() {
+    let hub = hub().await;
+    let (mut dying, mut other) = (Peer::join(&hub, OTHER).await, Peer::join(&hub, 3).await);
+    dying.consume(1, "mailer", 2).await;
+    other.send("mailer", "a").await;
+    dying.delivery().await;
+    let start = Instant::now();
+    let draining = draining(&hub).await;
+    drop(dying);
+    draining.await.unwrap();
+    hub.drain().await;
+    assert!(start.elapsed() < Duration::from_secs(1));
+    assert_eq!(
+        other.length("mailer").await,
+        1,
+        "it goes on until it is closed"
+    );
+}
