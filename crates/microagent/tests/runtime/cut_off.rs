@@ -47,7 +47,7 @@ async fn listening(bus: &Bus, diary: &Diary) -> RunningAgent<Listening> {
 /// How the agent came to its end, after the log has said the same.
 async fn end_of<A>(agent: RunningAgent<A>, log: &Log) -> (ErrorKind, String) {
     let ended = tokio::time::timeout(SECOND, agent.stopped()).await;
-    let error = ended.expect("it ends by itself").unwrap_err();
+    let error = ended.unwrap().unwrap_err();
     assert_eq!(
         agent.stop().await.unwrap_err().to_string(),
         error.to_string()
