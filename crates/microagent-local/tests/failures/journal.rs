@@ -1,7 +1,7 @@
 //! What the processes of a test say, in one order, to be waited for.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::{BufRead, BufReader, Read, Write},
     sync::{Arc, Mutex},
     thread,
@@ -40,6 +40,8 @@ struct Shared {
 /// What was told so far.
 #[derive(Default)]
 pub(crate) struct Told {
+    /// The jobs that are in the queue, as their sender was told.
+    pub(crate) sent: BTreeSet<u64>,
     /// The jobs whose handling has begun, in this order.
     pub(crate) started: Vec<u64>,
     /// How often each job was handled to its end.
@@ -83,6 +85,7 @@ impl Journal {
                 }
                 told.log.push(line);
             }
+            Some(Some(("sent", n))) => drop(told.sent.insert(number(n))),
             Some(Some(("started", n))) => told.started.push(number(n)),
             Some(Some(("handled", n))) => *told.handled.entry(number(n)).or_default() += 1,
             Some(_) => told.said.push(line[MARK.len()..].to_owned()),

@@ -13,6 +13,8 @@ mod hub;
 mod journal;
 mod process;
 mod queues;
+mod replicas;
+mod sender;
 mod signals;
 mod storage;
 mod versions;

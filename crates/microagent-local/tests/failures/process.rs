@@ -13,7 +13,7 @@ use microagent_local::{Host, LocalOptions};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use tokio::sync::watch;
 
-use crate::{hearer, journal::Journal, storage, worker};
+use crate::{hearer, journal::Journal, sender, storage, worker};
 
 const PART: &str = "MICROAGENT_TEST_PART";
 const FOLDER: &str = "MICROAGENT_TEST_FOLDER";
@@ -126,6 +126,7 @@ async fn play(part: &[&str], folder: &OsStr) -> Result<()> {
             let limits = (concurrency.parse().unwrap(), prefetch.parse().unwrap());
             worker::work(&options, limits).await
         }
+        ["sender", first] => sender::send_jobs(&options, first.parse().unwrap()).await,
         ["hearer"] => hearer::hear(&options).await,
         ["small-disk"] => storage::on_small_disk(&options).await,
         ["retrier"] => worker::retry(&options).await,

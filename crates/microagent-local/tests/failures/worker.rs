@@ -1,6 +1,7 @@
 //! Processes that take jobs out of the queue.
 
 use std::{
+    ops::Range,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
@@ -17,12 +18,16 @@ use microagent_local::{LocalBroker, LocalOptions};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
+    time::sleep,
 };
 
 use crate::{bench::JOBS, journal::tell, process::follow_test};
 
 /// Of how many quiet jobs one is told.
 pub(crate) const QUIET: u64 = 1000;
+
+/// How long a job takes that takes a little.
+const TAKES_MS: Range<u64> = 1..30;
 
 /// Concurrency and prefetch: options of a type, and here of the process.
 static LIMITS: OnceLock<(usize, usize)> = OnceLock::new();
@@ -112,6 +117,7 @@ impl Jobber {
     async fn act(&self, does: Option<&str>, attempt: u32) -> Result<()> {
         match does {
             None => {}
+            Some("take") => sleep(Duration::from_millis(fastrand::u64(TAKES_MS))).await,
             Some("wait") => self.wait().await?,
             Some("abort") => std::process::abort(),
             Some("fail") if attempt == 1 => return Err("it fails the first time".into()),
