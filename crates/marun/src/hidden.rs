@@ -9,7 +9,7 @@ pub(crate) const AGENT: &str = "__agent";
 /// `marun __exec NAME PARENT`: becomes a program of another kind.
 pub(crate) const EXEC: &str = "__exec";
 
-/// `marun __sentinel`: ends what a killed launcher leaves behind.
+/// `marun __sentinel MARK`: ends what a killed launcher leaves behind.
 pub(crate) const SENTINEL: &str = "__sentinel";
 
 /// One of these commands.
@@ -18,7 +18,7 @@ pub(crate) enum Hidden {
     Manifest,
     Agent { name: String, parent: i32 },
     Exec { parent: i32 },
-    Sentinel,
+    Sentinel { mark: String },
 }
 
 impl Hidden {
@@ -27,7 +27,9 @@ impl Hidden {
         let texts: Option<Vec<&str>> = arguments.iter().skip(1).map(|text| text.to_str()).collect();
         match texts?.as_slice() {
             [MANIFEST] => Some(Self::Manifest),
-            [SENTINEL] => Some(Self::Sentinel),
+            [SENTINEL, mark] => Some(Self::Sentinel {
+                mark: (*mark).to_owned(),
+            }),
             [EXEC, _, parent] => Some(Self::Exec {
                 parent: parent.parse().ok()?,
             }),
@@ -52,11 +54,19 @@ mod tests {
     #[test]
     fn only_exact_forms_count() {
         assert_eq!(of("x __manifest"), Some(Hidden::Manifest));
-        assert_eq!(of("x __sentinel"), Some(Hidden::Sentinel));
+        let mark = "7-a".to_owned();
+        assert_eq!(of("x __sentinel 7-a"), Some(Hidden::Sentinel { mark }));
         assert_eq!(of("x __exec a 7"), Some(Hidden::Exec { parent: 7 }));
         let name = "a".to_owned();
         assert_eq!(of("x __agent a 7"), Some(Hidden::Agent { name, parent: 7 }));
-        for line in ["x", "x run", "x __agent", "x __agent a b", "x __manifest y"] {
+        for line in [
+            "x",
+            "x run",
+            "x __agent",
+            "x __agent a b",
+            "x __manifest y",
+            "x __sentinel",
+        ] {
             assert_eq!(of(line), None, "{line}");
         }
     }

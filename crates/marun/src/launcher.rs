@@ -86,8 +86,8 @@ impl Launcher {
             Hidden::Exec { parent } => match exec::exec(parent) {
                 Err(message) => end(Err(Failure::failed(message))),
             },
-            Hidden::Sentinel => {
-                sentinel::watch();
+            Hidden::Sentinel { mark } => {
+                sentinel::watch(&mark);
                 ExitCode::from(exit::DONE)
             }
             Hidden::Manifest => {

@@ -1,7 +1,8 @@
 //! `__sentinel`: outlives a supervisor that was killed by a moment, to end the processes that it leaves behind.
 //!
 //! Agents end by themselves (`lifeline.rs`); what they have started, and programs of another kind, know no
-//! supervisor. It names all process groups here, and the end of this process's standard input means: end them.
+//! supervisor. It names all process groups here, and the end of this process's standard input without a farewell
+//! means: end them, and whatever else bears the supervisor's mark.
 
 use std::{
     collections::BTreeSet,
@@ -10,20 +11,37 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, getpgid, kill_process, kill_process_group};
+
+use super::mark::Mark;
 
 /// Between SIGTERM and SIGKILL.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
-/// Reads `+GROUP` and `-GROUP` lines until the supervisor is gone, then ends the groups that are left.
-pub(crate) fn watch() {
-    let left = groups_left(io::stdin().lock());
-    if left.is_empty() {
+/// How often those are looked for that were started while the others were killed.
+const LOOKS: usize = 20;
+
+/// The last line of a supervisor that has left nothing behind.
+pub(crate) const FAREWELL: &str = ".\n";
+
+/// Reads `+GROUP` and `-GROUP` lines until the supervisor is gone, then ends the groups that are left, and the bearers of
+/// its mark.
+pub(crate) fn watch(mark: &str) {
+    let Some(groups) = groups_left(io::stdin().lock()) else {
         return;
-    }
-    kill(&left, Signal::TERM);
+    };
+    let mark = Mark::of(mark);
+    kill_groups(&groups, Signal::TERM);
+    kill_all(&strays(&mark, &groups), Signal::TERM);
     thread::sleep(LAST_WORDS);
-    kill(&left, Signal::KILL);
+    kill_groups(&groups, Signal::KILL);
+    for _ in 0..LOOKS {
+        let bearers = mark.bearers();
+        if bearers.is_empty() {
+            return;
+        }
+        kill_all(&bearers, Signal::KILL);
+    }
 }
 
 /// The line that names a group, or takes it back.
@@ -32,9 +50,13 @@ pub(crate) fn line(group: Pid, lives: bool) -> String {
     format!("{sign}{group}\n")
 }
 
-fn groups_left(input: impl BufRead) -> BTreeSet<i32> {
+/// None where the supervisor took its leave.
+fn groups_left(input: impl BufRead) -> Option<BTreeSet<i32>> {
     let mut groups = BTreeSet::new();
     for line in input.lines().map_while(Result::ok) {
+        if line == FAREWELL.trim_end() {
+            return None;
+        }
         let Some((sign, number)) = line.split_at_checked(1) else {
             continue;
         };
@@ -44,13 +66,29 @@ fn groups_left(input: impl BufRead) -> BTreeSet<i32> {
             _ => {}
         }
     }
-    groups
+    Some(groups)
 }
 
-fn kill(groups: &BTreeSet<i32>, signal: Signal) {
+/// The bearers of the mark outside of these groups: nobody is to hear a signal twice.
+fn strays(mark: &Mark, groups: &BTreeSet<i32>) -> Vec<Pid> {
+    let mut strays = mark.bearers();
+    strays.retain(|pid| {
+        let group = getpgid(Some(*pid)).map(|group| group.as_raw_nonzero().get());
+        !group.is_ok_and(|group| groups.contains(&group))
+    });
+    strays
+}
+
+fn kill_groups(groups: &BTreeSet<i32>, signal: Signal) {
     for group in groups.iter().copied().filter_map(Pid::from_raw) {
         // It fails where nobody is left, which is what is wanted.
         let _ = kill_process_group(group, signal);
+    }
+}
+
+fn kill_all(processes: &[Pid], signal: Signal) {
+    for pid in processes {
+        let _ = kill_process(*pid, signal);
     }
 }
 
@@ -63,7 +101,8 @@ mod tests {
         let name = |raw: i32, lives| line(Pid::from_raw(raw).unwrap(), lives);
         let text = [name(7, true), name(9, true), name(7, false)].concat();
         assert_eq!(text, "+7\n+9\n-7\n");
-        assert_eq!(groups_left(text.as_bytes()), BTreeSet::from([9]));
-        assert_eq!(groups_left(&b"\nx\n+z\n"[..]), BTreeSet::new());
+        assert_eq!(groups_left(text.as_bytes()), Some(BTreeSet::from([9])));
+        assert_eq!(groups_left(&b"\nx\n+z\n"[..]), Some(BTreeSet::new()));
+        assert_eq!(groups_left(format!("{text}{FAREWELL}").as_bytes()), None);
     }
 }

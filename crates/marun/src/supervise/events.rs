@@ -42,6 +42,11 @@ impl Events {
         })
     }
 
+    /// Completes when one or more children have ended since it was last asked.
+    pub(super) async fn child_ended(&mut self) {
+        self.child.recv().await;
+    }
+
     pub(super) async fn next(&mut self, deadline: Option<Instant>) -> Event {
         let deadline_passed = async {
             match deadline {

@@ -1,20 +1,21 @@
-//! Collects the children that have ended. It decides nothing about those that live.
+//! Collects the children that have ended, and ends those that a member has left behind. It decides nothing about the
+//! members that live.
 
 use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, WaitOptions, getpid, kill_process_group, wait, waitid,
+    Pid, Signal, WaitId, WaitIdOptions, WaitOptions, kill_process, kill_process_group, wait, waitid,
 };
 
 use super::ending::Ending;
+use crate::process::mark::{self, Mark};
 
-/// The children of this list that have ended, each with the rest of its process group killed.
-pub(crate) fn reap(children: &[Pid]) -> Vec<(Pid, Ending)> {
+/// The children of this list that have ended, each with the rest of its process group killed. Orphans that have ended
+/// are buried with them.
+pub(super) fn reap(children: &[Pid]) -> Vec<(Pid, Ending)> {
     let ended = children
         .iter()
         .filter_map(|pid| Some((*pid, reap_one(*pid)?)));
     let mut ended: Vec<_> = ended.collect();
-    if getpid().is_init() {
-        reap_orphans(children, &mut ended);
-    }
+    reap_orphans(children, &mut ended);
     ended
 }
 
@@ -31,8 +32,7 @@ fn reap_one(pid: Pid) -> Option<Ending> {
     Some(Ending::new(status.exit_status(), signal))
 }
 
-/// As the first process of a container, the launcher inherits the orphans of all others. A child of the list
-/// that ended since it was looked at is among them.
+/// A child of the list that has ended since it was looked at is among them.
 fn reap_orphans(children: &[Pid], ended: &mut Vec<(Pid, Ending)>) {
     while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
         if children.contains(&pid) {
@@ -46,4 +46,66 @@ fn reap_orphans(children: &[Pid], ended: &mut Vec<(Pid, Ending)>) {
 fn kill_group(leader: Pid) {
     // It fails where nobody is left, which is what is wanted.
     let _ = kill_process_group(leader, Signal::KILL);
+}
+
+/// The orphans that this process has adopted.
+#[derive(Debug)]
+pub(super) struct Orphans {
+    /// Who were children of this process before it was a supervisor: a shell that became it may have had some.
+    strangers: Vec<Pid>,
+}
+
+impl Orphans {
+    /// Must come before the first member.
+    pub(super) fn adopt() -> std::io::Result<Self> {
+        adopt_orphans()?;
+        Ok(Self {
+            strangers: mark::children(),
+        })
+    }
+
+    /// Kills those that come from a member which has no process any more. What they leave behind is adopted when they
+    /// are dead, of which the system tells.
+    ///
+    /// `own` are the supervisor's own children, and `lives` says whether a member's process does.
+    pub(super) fn end_of_dead(&self, own: &[Pid], mark: &Mark, lives: impl Fn(u64) -> bool) {
+        for pid in self.adopted(own) {
+            if mark.member_of(pid).is_some_and(|serial| !lives(serial)) {
+                kill(pid);
+            }
+        }
+    }
+
+    /// Kills all of them, those too that have forgotten where they come from; whether there was any.
+    pub(super) fn end_all(&self, own: &[Pid]) -> bool {
+        let adopted = self.adopted(own);
+        adopted.iter().copied().for_each(kill);
+        !adopted.is_empty()
+    }
+
+    fn adopted(&self, own: &[Pid]) -> Vec<Pid> {
+        let mut children = mark::children();
+        children.retain(|pid| !own.contains(pid) && !self.strangers.contains(pid));
+        children
+    }
+}
+
+/// From now on the orphans of this process's descendants become its children, whatever session they have made for
+/// themselves, as those of a whole container do where it is the first process.
+#[cfg(target_os = "linux")]
+fn adopt_orphans() -> std::io::Result<()> {
+    Ok(rustix::process::set_child_subreaper(Some(
+        rustix::process::getpid(),
+    ))?)
+}
+
+/// Elsewhere they are lost.
+#[cfg(not(target_os = "linux"))]
+fn adopt_orphans() -> std::io::Result<()> {
+    Ok(())
+}
+
+/// A child that is not collected yet keeps its number, so this cannot meet a stranger.
+fn kill(pid: Pid) {
+    let _ = kill_process(pid, Signal::KILL);
 }

@@ -13,7 +13,10 @@ use std::{
 use rustix::process::{Pid, getpid};
 
 use super::{group::Rules, systemd};
-use crate::hidden;
+use crate::{
+    hidden,
+    process::mark::{self, Mark},
+};
 
 /// What the supervisor knows of a member before it starts it.
 #[derive(Debug)]
@@ -46,11 +49,11 @@ pub(crate) struct Spawned {
     pub(crate) output: PipeReader,
 }
 
-/// Starts a member.
+/// Starts a member, whose processes bear the value `mark`.
 ///
 /// The calling thread must live as long as the supervisor: on Linux a child hears of its parent's death when the
 /// *thread* that started it ends.
-pub(crate) fn spawn(launch: &Launch) -> io::Result<Spawned> {
+pub(crate) fn spawn(launch: &Launch, mark: &str) -> io::Result<Spawned> {
     let (control, theirs) = UnixStream::pair()?;
     let (output, printed) = io::pipe()?;
     let (program, command) = match &launch.kind {
@@ -62,6 +65,7 @@ pub(crate) fn spawn(launch: &Launch) -> io::Result<Spawned> {
         .stdin(OwnedFd::from(theirs))
         .stdout(printed.try_clone()?)
         .stderr(printed)
+        .env(mark::VARIABLE, mark)
         // What systemd asks of its service, it asks of the supervisor.
         .env_remove(systemd::NOTIFY_SOCKET)
         .env_remove(systemd::WATCHDOG_PID)
@@ -77,10 +81,10 @@ pub(crate) fn spawn(launch: &Launch) -> io::Result<Spawned> {
 }
 
 /// Starts the sentinel; it is told of groups over the returned pipe.
-pub(crate) fn spawn_sentinel() -> io::Result<(Pid, io::PipeWriter)> {
+pub(crate) fn spawn_sentinel(mark: &Mark) -> io::Result<(Pid, io::PipeWriter)> {
     let (theirs, pipe) = io::pipe()?;
     let child = Command::new(std::env::current_exe()?)
-        .arg(hidden::SENTINEL)
+        .args([hidden::SENTINEL, mark.as_str()])
         .stdin(theirs)
         .stdout(Stdio::null())
         .stderr(Stdio::null())

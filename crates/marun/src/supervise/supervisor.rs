@@ -16,15 +16,15 @@ use super::{
     group::{Action, Group, Phase},
     member::{self, Heard},
     output::Output,
-    reap,
+    reap::{self, Orphans},
     spawn::{self, Kind, Launch},
     systemd::Notifier,
     table::Row,
 };
-use crate::process::{control::Report, sentinel};
+use crate::process::{control::Report, mark::Mark, sentinel};
 
-/// How long the output of members that are gone may take to arrive. Only a process that left its group on purpose
-/// can hold a pipe open longer.
+/// How long what is left of the members may take to end, and then their output to arrive. Only a process that the
+/// launcher cannot find can hold a pipe open longer.
 const LAST_OUTPUT: Duration = Duration::from_secs(1);
 
 /// Who speaks, in the launcher's own log lines.
@@ -37,10 +37,11 @@ const LOG_TARGET: &str = "marun";
 /// # Errors
 /// Where signals cannot be listened to or the sentinel cannot be started; then nothing was started.
 pub(crate) async fn supervise(launches: Vec<Launch>, output: Output) -> io::Result<bool> {
-    let events = Events::listen()?;
+    let mut events = Events::listen()?;
     let mut supervisor = Supervisor::new(launches, output, events.hear.clone())?;
     supervisor.start_all();
-    supervisor.run(events).await;
+    supervisor.run(&mut events).await;
+    supervisor.end_orphans(&mut events).await;
     supervisor.finish_output().await;
     Ok(!supervisor.group.has_failed())
 }
@@ -49,6 +50,10 @@ struct Supervisor {
     group: Group,
     launches: Vec<Launch>,
     children: Vec<Child>,
+    /// How many processes were started for members.
+    started: u64,
+    mark: Mark,
+    orphans: Orphans,
     sentinel: Option<Sentinel>,
     notifier: Notifier,
     hear: UnboundedSender<(usize, Heard)>,
@@ -63,6 +68,8 @@ struct Supervisor {
 #[derive(Clone, Copy, Default)]
 struct Child {
     pid: Option<Pid>,
+    /// Its number among all that were started, which its mark holds.
+    serial: u64,
     ending: Option<Ending>,
     all_heard: bool,
 }
@@ -79,11 +86,16 @@ impl Supervisor {
         hear: UnboundedSender<(usize, Heard)>,
     ) -> io::Result<Self> {
         let rules = launches.iter().map(|launch| launch.rules.clone());
-        let (pid, pipe) = spawn::spawn_sentinel()?;
+        let mark = Mark::new();
+        let orphans = Orphans::adopt()?;
+        let (pid, pipe) = spawn::spawn_sentinel(&mark)?;
         Ok(Self {
             group: Group::new(rules, fastrand::f64),
             children: vec![Child::default(); launches.len()],
             launches,
+            started: 0,
+            mark,
+            orphans,
             sentinel: Some(Sentinel { pid, pipe }),
             notifier: Notifier::from_environment(),
             hear,
@@ -119,11 +131,14 @@ impl Supervisor {
 
     fn spawn(&mut self, index: usize, name: &Arc<str>) -> io::Result<Pid> {
         let launch = &self.launches[index];
-        let spawned = spawn::spawn(launch)?;
+        self.started += 1;
+        let serial = self.started;
+        let spawned = spawn::spawn(launch, &self.mark.member(serial))?;
         let end_is_ready = matches!(launch.kind, Kind::Command);
         let assignment = launch.assignment.clone();
         self.children[index] = Child {
             pid: Some(spawned.pid),
+            serial,
             ..Child::default()
         };
         self.group.started(index, Instant::now());
@@ -144,7 +159,7 @@ impl Supervisor {
         Ok(spawned.pid)
     }
 
-    async fn run(&mut self, mut events: Events) {
+    async fn run(&mut self, events: &mut Events) {
         while !self.group.is_over() {
             let deadlines = [self.group.deadline(), self.notifier.due()];
             let event = events.next(deadlines.into_iter().flatten().min()).await;
@@ -210,15 +225,40 @@ impl Supervisor {
     }
 
     fn reap(&mut self, now: Instant) -> Vec<Action> {
-        let pids = self.children.iter().filter_map(|child| child.pid);
-        let living: Vec<Pid> = pids
-            .chain(self.sentinel.as_ref().map(|one| one.pid))
-            .collect();
         let mut actions = Vec::new();
-        for (pid, ending) in reap::reap(&living) {
+        for (pid, ending) in reap::reap(&self.own_processes()) {
             actions.extend(self.bury(pid, ending, now));
         }
+        let children = &self.children;
+        let lives = |serial| {
+            let mut living = children.iter().filter(|child| child.pid.is_some());
+            living.any(|child| child.serial == serial)
+        };
+        let own = self.own_processes();
+        self.orphans.end_of_dead(&own, &self.mark, lives);
         actions
+    }
+
+    fn own_processes(&self) -> Vec<Pid> {
+        let members = self.children.iter().filter_map(|child| child.pid);
+        let sentinel = self.sentinel.as_ref().map(|one| one.pid);
+        members.chain(sentinel).collect()
+    }
+
+    /// Ends what the members have left behind, when they are gone.
+    async fn end_orphans(&mut self, events: &mut Events) {
+        let all = async {
+            loop {
+                let own = self.own_processes();
+                reap::reap(&own);
+                if !self.orphans.end_all(&own) {
+                    return;
+                }
+                events.child_ended().await;
+            }
+        };
+        // Longer than the system takes to end a process that it can.
+        let _ = timeout(LAST_OUTPUT, all).await;
     }
 
     fn bury(&mut self, pid: Pid, ending: Ending, now: Instant) -> Vec<Action> {
@@ -287,10 +327,11 @@ impl Supervisor {
         let all = async { while self.copies.join_next().await.is_some() {} };
         if timeout(LAST_OUTPUT, all).await.is_err() {
             tracing::warn!(
-                target: LOG_TARGET, "something that an agent has started lives on outside of its process group"
+                target: LOG_TARGET, "something that an agent has started lives on, and the launcher cannot find it"
             );
         }
-        if let Some(Sentinel { pid, pipe }) = self.sentinel.take() {
+        if let Some(Sentinel { pid, mut pipe }) = self.sentinel.take() {
+            let _ = pipe.write_all(sentinel::FAREWELL.as_bytes());
             drop(pipe);
             let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
         }

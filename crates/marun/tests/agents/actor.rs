@@ -23,6 +23,8 @@ struct Script {
     complain: String,
     /// Whether it starts a process that ignores SIGTERM.
     child: bool,
+    /// Whether it starts one more, which leaves its session and its parent: `kept`, or `forgetful` of its environment too.
+    daemon: String,
     /// On SIGUSR1: `end`, `fail`, `panic`, `exit`, or `block` the runtime.
     act: String,
     /// When it stops: `slow` works until it is cut off, `deaf` never comes back.
@@ -67,6 +69,7 @@ impl MicroAgent for Actor {
                 ])
                 .spawn()?;
         }
+        start_daemon(&script.daemon)?;
         let go = Mutex::new(Some(signal(SignalKind::user_defined1())?));
         match script.start.as_str() {
             "fail" => return Err("no database".into()),
@@ -104,6 +107,18 @@ impl Actor {
             _ => Ok(()),
         }
     }
+}
+
+/// Its parent is gone at once, so it belongs to nobody.
+fn start_daemon(kind: &str) -> io::Result<()> {
+    let environment = match kind {
+        "" => return Ok(()),
+        "forgetful" => "env -i",
+        _ => "",
+    };
+    let daemon = "trap \"\" TERM HUP; echo daemon $$; while :; do sleep 1; done";
+    let script = format!("setsid {environment} sh -c '{daemon}' &");
+    Command::new("sh").args(["-c", &script]).status().map(drop)
 }
 
 /// Takes every thread of the runtime, as handlers do that wait where they must not.

@@ -18,7 +18,7 @@ use std::{
 use rustix::{
     process::{Pid, Signal, kill_process},
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
-    termios::{Winsize, tcsetwinsize},
+    termios::{LocalModes, OptionalActions, Winsize, tcgetattr, tcsetattr, tcsetwinsize},
 };
 
 /// More than anything takes that is not stuck.
@@ -357,6 +357,10 @@ fn open_terminal() -> (File, File) {
         ws_ypixel: 0,
     };
     tcsetwinsize(&device, size).unwrap();
+    // By default a Ctrl-C forgets what was printed and not read yet, also in answer to it.
+    let mut modes = tcgetattr(&device).unwrap();
+    modes.local_modes |= LocalModes::NOFLSH;
+    tcsetattr(&device, OptionalActions::Now, &modes).unwrap();
     (File::from(terminal), device)
 }
 

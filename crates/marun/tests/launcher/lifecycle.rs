@@ -2,12 +2,13 @@
 //! proves that line of the failure contract.
 
 use std::{
+    fs,
     io::{self, Write},
     process::Command,
     time::{Duration, Instant},
 };
 
-use rustix::process::{Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::group::{Folder, Group, LONG, marun, pid_of, program};
 
@@ -206,6 +207,27 @@ fn line_56_the_children_of_an_agent_end_with_it() {
     }
 }
 
+/// Whether it runs; one that is dead and that nobody has buried does not.
+fn is_running(pid: Pid) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"));
+    status.is_ok_and(|status| !status.contains("State:\tZ"))
+}
+
+#[test]
+fn line_56_what_has_left_its_session_and_its_parent_ends_too() {
+    for kind in ["kept", "forgetful"] {
+        for signal in [Signal::KILL, Signal::TERM] {
+            let mut group = Group::start(&one(&format!("{{ daemon = '{kind}' }}")));
+            let agents = group.wait_until_ready();
+            let daemon = pid_of(&group.wait_for("daemon "));
+            assert!(is_running(daemon), "its agent lives");
+            kill_process(agents["first"], signal).unwrap();
+            group.wait_for_end();
+            assert!(!is_running(daemon), "{kind}: {}", group.log());
+        }
+    }
+}
+
 /// A shell that leaves an orphan behind and waits until somebody has buried it, then asks the first process to stop.
 const UNDERTAKING: &str = "
     [agent.shell]
@@ -287,13 +309,14 @@ fn a_group_without_its_sentinel_does_not_go_on() {
 fn line_54_nothing_outlives_a_killed_supervisor() {
     let agents = format!(
         "{}{FOREIGN}",
-        with_second("{ child = true, stop = 'deaf' }")
+        with_second("{ child = true, daemon = 'kept', stop = 'deaf' }")
     );
     let mut group = Group::start(&agents);
     group.wait_until_ready();
     // One of the agent and one of the shell.
     group.wait_for("first  | child ");
     group.wait_for("shell  | child ");
+    group.wait_for("first  | daemon ");
     assert!(group.living().len() > 5);
     group.kill_supervisor(Duration::from_secs(1));
 }

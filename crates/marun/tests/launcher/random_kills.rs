@@ -82,5 +82,7 @@ fn started(line: &str) -> Option<(String, Pid)> {
 
 /// On standard error itself, which the test's harness does not swallow.
 fn say(text: &str) {
-    writeln!(io::stderr(), "{text}").unwrap();
+    io::stderr()
+        .write_all(format!("{text}\n").as_bytes())
+        .unwrap();
 }

@@ -44,6 +44,31 @@ fn line_57_one_that_is_killed_is_started_again_beside_the_others() {
 }
 
 #[test]
+fn what_a_fallen_agent_left_behind_is_gone_before_its_successor_and_nothing_else() {
+    let settings = "{ daemon = 'kept' }";
+    let lines = "restart = { policy = 'on_failure' }";
+    let agents = [
+        agent("first", settings, lines),
+        agent("second", settings, ""),
+    ];
+    let mut group = Group::start(&agents.concat());
+    let pids = group.wait_until_ready();
+    let daemon =
+        |group: &mut Group, name: &str| pid_of(&group.wait_for(&format!("{name} | daemon ")));
+    let (first, second) = (daemon(&mut group, "first "), daemon(&mut group, "second"));
+    kill_process(pids["first"], Signal::KILL).unwrap();
+    group.wait_for_next("first is started as process ");
+    let living = group.living();
+    assert!(
+        !living.contains(&first) && living.contains(&second),
+        "{}",
+        group.log()
+    );
+    group.signal(Signal::INT);
+    assert_eq!(group.wait_for_end(), Some(0), "{}", group.log());
+}
+
+#[test]
 fn line_57_one_that_falls_too_often_is_given_up_with_the_group() {
     let mut group = first_restarts("{ start = 'fail' }", "{ policy = 'on_failure', max = 1 }");
     assert_eq!(group.wait_for_end(), Some(1), "{}", group.log());

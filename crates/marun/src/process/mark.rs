@@ -1,0 +1,129 @@
+//! By what the processes of a group are known, however far they have strayed: a variable that each inherits. It ends
+//! nobody.
+//!
+//! A process that has left its process group and lost its parents has nothing else in common with the member that it
+//! comes from. Where the system has no `/proc`, nobody is found.
+
+use std::{fs, path::Path};
+
+use rustix::process::{Pid, getpid};
+
+/// The variable: the supervisor's mark, a dot, and the number of the member's process among all that it has started.
+pub(crate) const VARIABLE: &str = "MARUN_MEMBER";
+
+/// The mark of one supervisor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Mark(String);
+
+impl Mark {
+    /// The mark of this process; the number of a process alone would come back one day.
+    pub(crate) fn new() -> Self {
+        Self(format!("{}-{:016x}", getpid(), fastrand::u64(..)))
+    }
+
+    /// The mark that another process has, as its text.
+    pub(crate) fn of(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What the variable is for the member that was started as number `serial`.
+    pub(crate) fn member(&self, serial: u64) -> String {
+        format!("{}.{serial}", self.0)
+    }
+
+    /// The number of the member that a living process comes from; none for one that does not bear the mark.
+    pub(crate) fn member_of(&self, pid: Pid) -> Option<u64> {
+        let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+        self.member_in(&environment)
+    }
+
+    fn member_in(&self, environment: &[u8]) -> Option<u64> {
+        let named = format!("{VARIABLE}={}.", self.0);
+        let mut variables = environment.split(|byte| *byte == 0);
+        let serial = variables.find_map(|variable| variable.strip_prefix(named.as_bytes()))?;
+        std::str::from_utf8(serial).ok()?.parse().ok()
+    }
+
+    /// All living processes that bear the mark.
+    pub(crate) fn bearers(&self) -> Vec<Pid> {
+        let bears = |pid: &Pid| self.member_of(*pid).is_some();
+        processes().filter(bears).collect()
+    }
+}
+
+/// The living children of this process, adopted ones too.
+pub(crate) fn children() -> Vec<Pid> {
+    let own = Some(getpid());
+    let is_child = |pid: &Pid| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+        stat.is_ok_and(|stat| parent_in(&stat) == own)
+    };
+    processes().filter(is_child).collect()
+}
+
+fn processes() -> impl Iterator<Item = Pid> {
+    let entries = fs::read_dir(Path::new("/proc")).into_iter().flatten();
+    entries.filter_map(|entry| {
+        let number = entry.ok()?.file_name();
+        Pid::from_raw(number.to_str()?.parse().ok()?)
+    })
+}
+
+/// The parent of a process that lives: `PID (NAME) STATE PARENT …`, where the name may hold anything.
+fn parent_in(stat: &str) -> Option<Pid> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    let mut fields = rest.split_ascii_whitespace();
+    let state = fields.next()?;
+    let parent = fields.next()?.parse().ok()?;
+    Pid::from_raw(parent).filter(|_| !matches!(state, "Z" | "X"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_read_back_and_no_other() {
+        let mark = Mark::new();
+        let environment = |value: String| format!("A=B\0{VARIABLE}={value}\0C=D\0").into_bytes();
+        assert_eq!(mark.member_in(&environment(mark.member(7))), Some(7));
+        assert_eq!(mark.member_in(&environment(Mark::new().member(7))), None);
+        assert_eq!(
+            mark.member_in(&environment(format!("{}7", mark.as_str()))),
+            None
+        );
+        assert_eq!(mark.member_in(b""), None);
+        assert_eq!(Mark::of(mark.as_str()), mark);
+    }
+
+    #[test]
+    fn a_parent_is_found_whatever_its_child_is_called() {
+        let parent = |text| parent_in(text).map(|pid| pid.as_raw_nonzero().get());
+        assert_eq!(parent("7 (sh) S 3 7 7 0"), Some(3));
+        assert_eq!(parent("7 (a) R 9 (b) S 3 7 7 0"), Some(3));
+        assert_eq!(parent("7 (sh) Z 3 7 7 0"), None, "it is dead");
+        assert_eq!(parent("7 (init) S 0 7 7 0"), None);
+        assert_eq!(parent(""), None);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn children_and_bearers_are_found_in_the_system() {
+        let mark = Mark::new();
+        let mut child = std::process::Command::new("sleep")
+            .arg("600")
+            .env(VARIABLE, mark.member(3))
+            .spawn()
+            .unwrap();
+        let pid = Pid::from_child(&child);
+        assert!(children().contains(&pid));
+        assert_eq!((mark.bearers(), mark.member_of(pid)), (vec![pid], Some(3)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!children().contains(&pid) && mark.bearers().is_empty());
+    }
+}
