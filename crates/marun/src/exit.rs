@@ -43,22 +43,9 @@ impl Failure {
             message: message.into(),
         }
     }
-}
 
-impl From<Failure> for ExitCode {
-    fn from(failure: Failure) -> Self {
-        Self::from(failure.code)
-    }
-}
-
-impl From<crate::SettingsError> for Failure {
-    fn from(error: crate::SettingsError) -> Self {
-        Self::usage(error.to_string())
-    }
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
+    /// The failure that this error is.
+    pub(crate) fn of(error: &Error) -> Self {
         let code = match error.kind() {
             ErrorKind::NoResponders => NO_RESPONDERS,
             ErrorKind::Timeout => TIMEOUT,
@@ -75,6 +62,24 @@ impl From<Error> for Failure {
             code,
             message: error.to_string(),
         }
+    }
+}
+
+impl From<Failure> for ExitCode {
+    fn from(failure: Failure) -> Self {
+        Self::from(failure.code)
+    }
+}
+
+impl From<crate::SettingsError> for Failure {
+    fn from(error: crate::SettingsError) -> Self {
+        Self::usage(error.to_string())
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::of(&error)
     }
 }
 

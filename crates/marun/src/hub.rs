@@ -2,15 +2,15 @@
 //! them has to be it. What a hub does is none of the launcher's business; it lives in `microagent-local`.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     path::{Path, PathBuf},
 };
 
-use microagent_core::Result;
+use microagent_core::{Error, Result};
 use microagent_local::{Host, LocalOptions};
 use tokio::runtime::Runtime;
 
-use crate::exit::Failure;
+use crate::{exit::Failure, settings::Place};
 
 /// The hubs. Each has a thread of its own; the runtime is only what starting and ending them needs.
 pub(crate) struct Hubs {
@@ -20,7 +20,7 @@ pub(crate) struct Hubs {
 
 impl Hubs {
     /// Hosts the hub of each of these folders.
-    pub(crate) fn start(dsns: &BTreeSet<&str>) -> std::result::Result<Self, Failure> {
+    pub(crate) fn start(dsns: &BTreeMap<String, Place>) -> std::result::Result<Self, Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -29,8 +29,8 @@ impl Hubs {
             runtime,
             hosts: Vec::new(),
         };
-        for dsn in dsns {
-            hubs.host(dsn)?;
+        for (dsn, place) in dsns {
+            hubs.host(dsn).map_err(|error| refused(&error, place))?;
         }
         Ok(hubs)
     }
@@ -56,6 +56,14 @@ impl Hubs {
                 tracing::error!("the hub of local:{}: {error}", folder.display());
             }
         }
+    }
+}
+
+/// Where the settings name the folder; the code is that of the error.
+fn refused(error: &Error, place: &Place) -> Failure {
+    Failure {
+        code: Failure::of(error).code,
+        message: place.error(error.to_string()).to_string(),
     }
 }
 

@@ -35,7 +35,7 @@ pub(crate) fn run(files: &Files, log: Log, own: &[AgentType]) -> Result<(), Fail
 }
 
 fn run_group(plan: Plan, log: LogFormat, output: &Output) -> Result<bool, Failure> {
-    let hubs = Hubs::start(&plan.local_dsns())?;
+    let hubs = Hubs::start(&plan.local)?;
     let launches = plan.agents.into_iter().map(|planned| launch(planned, log));
     let launches = launches.collect::<serde_json::Result<_>>();
     let launches = launches.map_err(|error| failed(error.into()))?;

@@ -9,7 +9,7 @@ use microagent_core::{AgentType, Manifest};
 
 use super::{
     ask::ask,
-    dsn,
+    dsn, folder,
     program::{Search, locate},
 };
 use crate::{
@@ -102,6 +102,9 @@ impl Programs {
             if let Some(why) = refused(introduction).get(&absolute) {
                 return Err(place.error(why));
             }
+        }
+        if let Some(problem) = folder::problem(&absolute) {
+            return Err(place.error(problem));
         }
         if users > 1 && dsn::is_memory(value) {
             return Err(place.error(

@@ -2,16 +2,19 @@
 //! this nothing of the configuration can fail. Nothing is started, and no bus or broker is connected.
 //!
 //! `program.rs` finds a program, `ask.rs` asks it; `agents.rs` decides which program runs an agent and whether it gets
-//! what it needs, `handlers.rs` what the settings make of its handlers.
+//! what it needs, `handlers.rs` what the settings make of its handlers, `schedules.rs` whether they can be started; `folder.rs` whether
+//! a folder of `local:` is one.
 
 mod agents;
 mod ask;
 mod dsn;
+mod folder;
 mod handlers;
 mod program;
+mod schedules;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -31,6 +34,9 @@ use crate::{
 #[derive(Debug, Serialize)]
 pub(crate) struct Plan {
     pub(crate) agents: Vec<Planned>,
+    /// The DSNs of the embedded default that agents use, whose hubs must be hosted, and where the settings name them.
+    #[serde(skip)]
+    pub(crate) local: BTreeMap<String, Place>,
 }
 
 /// A member of the group.
@@ -90,32 +96,31 @@ impl Plan {
     ///
     /// `own` are the agents that the running executable contains.
     pub(crate) fn make(files: &[PathBuf], own: &[AgentType]) -> Result<Self, SettingsError> {
-        let mut agents = Vec::new();
+        let (mut agents, mut local) = (Vec::new(), BTreeMap::new());
         let mut names = BTreeMap::new();
         for file in files {
             let settings = Settings::read(file)?;
             check_names(&settings, &mut names)?;
+            local.extend(local_dsns(&settings));
             agents.extend(plan_file(settings, own)?);
         }
-        Ok(Self { agents })
+        Ok(Self { agents, local })
     }
+}
 
-    /// The DSNs of the embedded default, each once: their hubs must be hosted.
-    pub(crate) fn local_dsns(&self) -> BTreeSet<&str> {
-        let agents = self
-            .agents
-            .iter()
-            .filter_map(|planned| match &planned.what {
-                What::Agent(agent) => Some(agent),
-                What::Command { .. } => None,
-            });
-        let dsns = agents.flat_map(|agent| {
-            let bus = agent.bus.as_ref().map(|bus| bus.dsn.as_str());
-            bus.into_iter()
-                .chain(agent.broker.as_ref().map(|broker| broker.dsn.as_str()))
-        });
-        dsns.filter(|dsn| dsn::is_local(dsn)).collect()
-    }
+/// The DSNs of the embedded default that the file's agents use, as all processes can use them.
+fn local_dsns(settings: &Settings) -> Vec<(String, Place)> {
+    let (buses, brokers) = agents::used(settings);
+    let buses = buses.keys().filter_map(|name| settings.buses.get(*name));
+    let brokers = brokers
+        .keys()
+        .filter_map(|name| settings.brokers.get(*name));
+    let dsns = buses
+        .map(|bus| &bus.dsn)
+        .chain(brokers.map(|broker| &broker.dsn));
+    dsns.map(|dsn| (absolute(&dsn.value, &dsn.place), dsn.place.clone()))
+        .filter(|(dsn, _)| is_local(dsn))
+        .collect()
 }
 
 /// The agents of all files make one group, so a name must be unique in all of them.
@@ -175,6 +180,7 @@ fn plan_member(
             let (manifest, handlers) =
                 handlers::configured(manifest, &agent.handlers, &agent.place)?;
             agents::check_needs(agent, &manifest, settings)?;
+            schedules::check(agent, &manifest)?;
             Ok(What::Agent(Box::new(PlannedAgent {
                 backend: backend.value.clone(),
                 program: program.to_owned(),

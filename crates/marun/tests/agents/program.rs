@@ -7,13 +7,15 @@
 )]
 
 mod actor;
+mod scheduled;
 mod wired;
 
 use std::process::ExitCode;
 
 use actor::Actor;
+use scheduled::{Lost, OnlyOne, Unsteady};
 use wired::{Responder, Worker};
 
 fn main() -> ExitCode {
-    marun::main![Actor, Responder, Worker]
+    marun::main![Actor, Lost, OnlyOne, Responder, Unsteady, Worker]
 }

@@ -221,6 +221,52 @@ fn a_dsn_whose_driver_is_not_compiled_in() {
 }
 
 #[test]
+fn a_folder_that_is_none() {
+    let queue =
+        "[broker.main]\ndsn = 'local:data'\n[agent.a]\nbackend = 'Worker'\nbroker = 'main'\n";
+    let folder = Folder::of(queue);
+    fs::write(folder.path("data"), "").unwrap();
+    let told = format!(
+        "{} is not a folder; allowed is ",
+        folder.path("data").display()
+    );
+    refused(&folder, &[":3: broker.main.dsn: ", &told]);
+    let folder = Folder::of(&queue.replace("local:data", "local:settings.toml/data"));
+    refused(
+        &folder,
+        &[":3: broker.main.dsn: ", "settings.toml is not a folder"],
+    );
+}
+
+#[test]
+fn a_schedule_that_no_start_could_keep() {
+    let cases = [
+        (
+            "backend = 'OnlyOne'",
+            ":2: agent.a: handler `report`: `once` needs a broker, whose leases tell the replicas apart",
+        ),
+        (
+            "backend = 'Actor'\n[agent.b]\nbackend = 'OnlyOne'\nhandlers.report.once = true",
+            ":6: agent.b.handlers.report.once: handler `report`: `once` needs a broker",
+        ),
+        (
+            "backend = 'Lost'",
+            ":2: agent.a: handler `report`: `Mars/Olympus`",
+        ),
+        (
+            "backend = 'Unsteady'",
+            ":2: agent.a: handler `tick`: a jitter of 2s: less than 1s is allowed here",
+        ),
+    ];
+    for (lines, expected) in cases {
+        refused(&Folder::of(&format!("[agent.a]\n{lines}\n")), &[expected]);
+    }
+    let healed = "[agent.a]\nbackend = 'Lost'\nhandlers.report.tz = 'Europe/Berlin'\n";
+    let (code, _, message) = output_of(marun(), &["check", &Folder::of(healed).settings()]);
+    assert_eq!(code, Some(0), "{message}");
+}
+
+#[test]
 fn a_memory_that_several_processes_would_share() {
     let agents =
         ["a", "b"].map(|name| format!("[agent.{name}]\nbackend = 'Responder'\nbus = 'main'\n"));
