@@ -14,8 +14,9 @@ signals, queues = load_stuff('file://' + os.path.join(cur_dir, '..', 'signals.js
 class CommentAgent(MicroAgent):
     @on('pre_start')
     async def setup(self):
-        self.log.info('Run ... %s', self.info())
+        self.log.info('Run ...\n %s', self.info())
         self.comments_cache = defaultdict(lambda: 0)
+        self.counter = 0
 
     @receiver(signals.rpc_comments_count)
     async def example_rpc_handler(self, user_id, **kwargs):

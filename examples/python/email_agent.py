@@ -11,7 +11,7 @@ signals, queues = load_stuff('file://' + os.path.join(cur_dir, '..', 'signals.js
 class EmailAgent(MicroAgent):
     @on('pre_start')
     async def setup(self):
-        self.log.info('Run ... %s', self.info())
+        self.log.info('Run ...\n %s', self.info())
 
     @consumer(queues.mailer)
     async def example_read_queue(self, **kwargs):

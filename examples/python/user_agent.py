@@ -11,7 +11,7 @@ signals, queues = load_stuff('file://' + os.path.join(cur_dir, '..', 'signals.js
 class UserAgent(MicroAgent):
     @on('pre_start')
     def setup(self):
-        self.log.info('Run ... %s', self.info())
+        self.log.info('Run ... \n %s', self.info())
 
     @cron('* * * * *', timeout=5)
     async def example_cron_send_message(self):
@@ -21,11 +21,11 @@ class UserAgent(MicroAgent):
     @periodic(period=15, timeout=10, start_after=3)
     async def example_periodic_task_send_signal(self):
         self.log.info('Run periodic task')
-        await self.bus.user_comment.send('user_agent', user_id=1)
+        await self.bus.user_comment.send('user_agent', user_id=1, text='informer text')
 
     @receiver(signals.user_created)
     async def example_signal_receiver_send_message(self, signal, sender, **kwargs):
-        self.log.info('Catch signal %s from %s with %s', signal.name, sender, kwargs)
+        self.log.info('Catch signal %s from %s with %s', signal, sender, kwargs)
         await self.broker.mailer.send({'text': 'Welcome text', 'email': 'user@lwr.pw'})
 
     @receiver(signals.user_comment)

@@ -49,7 +49,7 @@ fn the_user_agent_may_be_in_python() {
     let created = signals::UserCreated { user_id: 7.into() };
     let bus = scene.bus();
     scene.runtime.block_on(bus.send("shop", created)).unwrap();
-    let heard = "Catch signal user_created from shop with {'user_id': 7}";
+    let heard = "Catch signal <Signal user_created> from shop with {'user_id': 7}";
     group.wait_for("user_agent", heard, START);
     group.wait_for(
         "email_agent",
