@@ -30,6 +30,7 @@ mod by_hand;
 mod death;
 mod drain;
 mod greeting;
+mod once;
 mod queues;
 mod signals;
 mod storage;
