@@ -5,7 +5,7 @@ mod common;
 use common::Hosted;
 use microagent_core::Result;
 use microagent_local::{LocalBroker, LocalBus};
-use microagent_testing::{BrokerServer, BusServer, broker_suite, bus_suite};
+use microagent_testing::{BrokerServer, BusServer, Cut, broker_suite, bus_suite};
 
 #[test]
 fn host() {
@@ -23,9 +23,9 @@ impl BusServer for Hosted {
         LocalBus::connect_apart(&self.options()?).await
     }
 
-    async fn cut(&self) -> bool {
+    async fn cut(&self) -> Result<Cut> {
         self.kill_host();
-        true
+        Ok(Cut::Done)
     }
 }
 
@@ -40,14 +40,13 @@ impl BrokerServer for Hosted {
         LocalBroker::connect_apart(&self.options()?).await
     }
 
-    async fn crash(&self, connection: &LocalBroker) -> bool {
+    async fn crash(&self, connection: &LocalBroker) {
         connection.crash();
-        true
     }
 
-    async fn cut(&self) -> bool {
+    async fn cut(&self) -> Result<Cut> {
         self.kill_host();
-        true
+        Ok(Cut::Done)
     }
 }
 

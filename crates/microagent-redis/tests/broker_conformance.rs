@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use microagent_core::Result;
 use microagent_redis::{RedisBroker, RedisOptions};
-use microagent_testing::{BrokerServer, RedisServer, broker_suite};
+use microagent_testing::{BrokerServer, Cut, RedisServer, broker_suite};
 
 const LEASE: Duration = Duration::from_secs(2);
 
@@ -24,14 +24,13 @@ impl BrokerServer for Redis {
         RedisBroker::connect_with_lease(&options, LEASE).await
     }
 
-    async fn crash(&self, connection: &RedisBroker) -> bool {
+    async fn crash(&self, connection: &RedisBroker) {
         connection.crash();
-        true
     }
 
-    async fn cut(&self) -> bool {
-        self.0.cut().await.is_ok()
+    async fn cut(&self) -> Result<Cut> {
+        self.0.cut().await.map(|()| Cut::Done)
     }
 }
 
-broker_suite!(Redis);
+broker_suite!(service = redis, Redis);

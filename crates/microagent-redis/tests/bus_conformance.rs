@@ -2,7 +2,7 @@
 
 use microagent_core::Result;
 use microagent_redis::{RedisBus, RedisOptions};
-use microagent_testing::{BusServer, RedisServer, bus_suite};
+use microagent_testing::{BusServer, Cut, RedisServer, bus_suite};
 
 struct Redis(RedisServer);
 
@@ -17,9 +17,9 @@ impl BusServer for Redis {
         RedisBus::connect(&RedisOptions::parse(&self.0.dsn())?).await
     }
 
-    async fn cut(&self) -> bool {
-        self.0.cut().await.is_ok()
+    async fn cut(&self) -> Result<Cut> {
+        self.0.cut().await.map(|()| Cut::Done)
     }
 }
 
-bus_suite!(Redis);
+bus_suite!(service = redis, Redis);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use microagent_core::Result;
 use microagent_redis::{RedisBroker, RedisBus, RedisOptions};
-use microagent_testing::{BrokerServer, BusServer, RedisServer, broker_suite, bus_suite};
+use microagent_testing::{BrokerServer, BusServer, Cut, RedisServer, broker_suite, bus_suite};
 
 const LEASE: Duration = Duration::from_secs(2);
 
@@ -31,8 +31,8 @@ impl BusServer for Cluster {
         RedisBus::connect(&self.options()?).await
     }
 
-    async fn cut(&self) -> bool {
-        self.0.cut().await.is_ok()
+    async fn cut(&self) -> Result<Cut> {
+        self.0.cut().await.map(|()| Cut::Done)
     }
 }
 
@@ -49,15 +49,14 @@ impl BrokerServer for Cluster {
         RedisBroker::connect_with_lease(&self.options()?, LEASE).await
     }
 
-    async fn crash(&self, connection: &RedisBroker) -> bool {
+    async fn crash(&self, connection: &RedisBroker) {
         connection.crash();
-        true
     }
 
-    async fn cut(&self) -> bool {
-        self.0.cut().await.is_ok()
+    async fn cut(&self) -> Result<Cut> {
+        self.0.cut().await.map(|()| Cut::Done)
     }
 }
 
-bus_suite!(Cluster);
-broker_suite!(Cluster);
+bus_suite!(service = redis, Cluster);
+broker_suite!(service = redis, Cluster);

@@ -76,9 +76,9 @@
 //!
 //! - Names are unique in each clause, so a server may be shared, and may be dirty.
 //! - [`Caps`](microagent_core::Caps) choose what a clause asserts: that a promise is kept, or that what is not promised is refused.
-//! - What cannot be tested with a server (it cannot crash a connection, say) is told on stderr: `skipped: …`.
+//!   No clause passes without having asserted something.
 //! - With the feature `servers` there are private instances of real servers, as `RedisServer`, which start on free ports and end
-//!   with the test. A server that `SKIP_SERVICES` names is skipped, visibly.
+//!   with the test. The clauses of a server that `SKIP_SERVICES` names are reported as ignored.
 //! - No clause sleeps to wait for an event; each event may take [`BusServer::PATIENCE`] or [`BrokerServer::PATIENCE`].
 
 pub mod broker_suite;
@@ -98,3 +98,4 @@ pub use mock::{BrokerMock, BusMock, Pushed, SentMessage, SentSignal, SettledMess
 #[cfg(feature = "servers")]
 pub use server::RedisServer;
 pub use simulation::{Faults, Group, Simulation};
+pub use suite::Cut;

@@ -1,7 +1,7 @@
 //! The memory drivers keep the contracts: in virtual time, and in real time on several threads.
 
 use microagent_core::{MemoryBroker, MemoryBus, MemoryOptions, Result};
-use microagent_testing::{BrokerServer, BusServer, broker_suite, bus_suite};
+use microagent_testing::{BrokerServer, BusServer, Cut, broker_suite, bus_suite};
 
 struct Memory(MemoryOptions);
 
@@ -19,6 +19,10 @@ impl BusServer for Memory {
     async fn connect(&self) -> Result<MemoryBus> {
         Ok(MemoryBus::open(&self.0))
     }
+
+    async fn cut(&self) -> Result<Cut> {
+        Ok(Cut::NoConnection)
+    }
 }
 
 impl BrokerServer for Memory {
@@ -32,9 +36,12 @@ impl BrokerServer for Memory {
         Ok(MemoryBroker::open(&self.0))
     }
 
-    async fn crash(&self, connection: &MemoryBroker) -> bool {
+    async fn crash(&self, connection: &MemoryBroker) {
         connection.crash();
-        true
+    }
+
+    async fn cut(&self) -> Result<Cut> {
+        Ok(Cut::NoConnection)
     }
 }
 

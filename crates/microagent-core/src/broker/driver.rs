@@ -226,7 +226,7 @@ pub struct Caps {
     pub keys: bool,
     /// Messages have properties of the server's own protocol.
     pub native: bool,
-    /// Messages survive the end of every process of ours.
+    /// Messages survive the end of every process of ours; where they do not, they end with the last connection.
     pub durable: bool,
     /// Another process can consume what this one sent.
     pub shared: bool,

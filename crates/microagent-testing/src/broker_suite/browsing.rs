@@ -1,41 +1,19 @@
-//! What waits can be looked at, moved and removed by hand; without the capability it can only be consumed.
+//! What waits can be looked at, moved and removed by hand; without the capability each of them is refused, and it can only be
+//! consumed.
 
-use microagent_core::{DeadReason, ErrorKind, Message, Queue, QueueBroker, Settlement, header};
+use microagent_core::{DeadReason, Message, Queue, QueueBroker, Settlement, header};
 
 use super::{
     BrokerServer,
-    post::{Office, Post, body_of, new_queue},
+    post::{Office, Post, body_of, new_queue, unsupported},
 };
 
-/// Without the capability each of the three is refused, with the queue's name.
-pub async fn browsing_is_refused_without_the_capability<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (office, queue) = (post.connect().await, new_queue());
-    if office.driver.caps().browse {
-        return;
-    }
-    let driver = &office.driver;
-    let refused = [
-        driver.peek(&queue, 1).await.map(drop),
-        driver.requeue(&queue, &new_queue(), 1).await.map(drop),
-        driver.purge(&queue).await.map(drop),
-    ];
-    for refused in refused {
-        let error = refused.expect_err("a driver that cannot browse refuses");
-        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
-        assert!(
-            error.to_string().contains(queue.name()),
-            "`{error}` names no queue"
-        );
-    }
-}
-
-/// Looking shows what waits, in its order and within the limit, and takes nothing.
+/// Looking shows what waits, in its order and within the limit, and takes nothing; or it is refused.
 pub async fn peeking_takes_nothing<S: BrokerServer>(server: S) {
     let post = Post::of(server);
     let (office, queue) = (post.connect().await, new_queue());
     if !office.driver.caps().browse {
-        return;
+        return is_not_shown(&office, &queue).await;
     }
     assert!(peek(&office, &queue, 8).await.is_empty());
     for body in ["a", "b", "c"] {
@@ -55,12 +33,13 @@ pub async fn peeking_takes_nothing<S: BrokerServer>(server: S) {
     consumer.takes("c").await.ack().await.expect("an ack");
 }
 
-/// A dead letter tells its reason, also where the driver has no headers.
+/// A dead letter tells its reason, also where the driver has no headers; or it cannot be looked at.
 pub async fn a_dead_letter_can_be_read<S: BrokerServer>(server: S) {
     let post = Post::of(server);
     let (office, queue, dead) = (post.connect().await, new_queue(), new_queue());
     if !office.driver.caps().browse {
-        return;
+        bury(&office, &queue, &dead, "a").await;
+        return is_not_shown(&office, &dead).await;
     }
     bury(&office, &queue, &dead, "a").await;
 
@@ -73,12 +52,14 @@ pub async fn a_dead_letter_can_be_read<S: BrokerServer>(server: S) {
     assert_eq!(told(header::DEAD_ATTEMPTS).as_deref(), Some("1"));
 }
 
-/// Requeued, a dead letter is a new message of the other queue: its body, a first attempt, no reason any more.
+/// Requeued, a dead letter is a new message of the other queue: its body, a first attempt, no reason any more. Or it
+/// cannot be requeued.
 pub async fn a_requeued_dead_letter_is_a_new_message<S: BrokerServer>(server: S) {
     let post = Post::of(server);
     let (office, queue, dead) = (post.connect().await, new_queue(), new_queue());
     if !office.driver.caps().browse {
-        return;
+        let moved = office.driver.requeue(&dead, &queue, 1).await;
+        return unsupported(dead.name(), moved);
     }
     bury(&office, &queue, &dead, "a").await;
     bury(&office, &queue, &dead, "b").await;
@@ -104,12 +85,12 @@ pub async fn a_requeued_dead_letter_is_a_new_message<S: BrokerServer>(server: S)
     office.is_empty(&dead).await;
 }
 
-/// Purging removes what waits, says how much, and leaves what is in flight.
+/// Purging removes what waits, says how much, and leaves what is in flight; or it is refused and removes nothing.
 pub async fn purging_removes_what_waits<S: BrokerServer>(server: S) {
     let post = Post::of(server);
     let (office, queue, other) = (post.connect().await, new_queue(), new_queue());
     if !office.driver.caps().browse {
-        return;
+        return is_not_purged(&office, &queue).await;
     }
     for body in ["a", "b", "c"] {
         office.send(&queue, body).await;
@@ -125,6 +106,25 @@ pub async fn purging_removes_what_waits<S: BrokerServer>(server: S) {
     drop(in_flight);
     consumer.takes("a").await.ack().await.expect("an ack");
     consumer.is_quiet().await;
+}
+
+/// Without the capability looking is refused, with the queue's name.
+async fn is_not_shown<B: QueueBroker>(office: &Office<B>, queue: &Queue) {
+    unsupported(queue.name(), office.driver.peek(queue, 1).await);
+}
+
+/// Without the capability purging is refused, with the queue's name, and what waits stays.
+async fn is_not_purged<B: QueueBroker>(office: &Office<B>, queue: &Queue) {
+    office.send(queue, "kept").await;
+    unsupported(queue.name(), office.driver.purge(queue).await);
+    office
+        .consume(queue, 1)
+        .await
+        .takes("kept")
+        .await
+        .ack()
+        .await
+        .expect("an ack");
 }
 
 async fn peek<B: QueueBroker>(office: &Office<B>, queue: &Queue, limit: usize) -> Vec<Message> {

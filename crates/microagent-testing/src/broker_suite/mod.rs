@@ -1,8 +1,7 @@
 //! The conformance suite of queue brokers: one documented function for each clause of the contract of
 //! [`QueueBroker`](microagent_core::QueueBroker).
 //!
-//! It cannot test what takes the death of the server itself, and it tests crashes and cut connections where
-//! [`BrokerServer`] can make them.
+//! It does not test what takes the death of the server itself.
 
 #![expect(
     clippy::expect_used,

@@ -5,15 +5,16 @@ mod exchanges;
 use std::time::Duration;
 
 use futures_util::future::join;
-use microagent_core::{ConsumeOptions, ErrorKind, Queue, QueueBroker, Result, Route, SendOptions};
+use microagent_core::{ConsumeOptions, ErrorKind, QueueBroker, SendOptions};
 use tokio::time::Instant;
 
-pub use self::exchanges::{exchanges_send_to_all_their_queues, topics_choose_the_queue};
+pub use self::exchanges::{
+    exchanges_send_to_all_their_queues_or_are_refused, topics_choose_the_queue_or_are_refused,
+};
 use super::{
     BrokerServer,
-    post::{Office, Post, ack, body_of, new_queue},
+    post::{Post, ack, body_of, new_queue, refused, unsupported},
 };
-use crate::suite::skipped;
 
 const SHORTLY: Duration = Duration::from_millis(150);
 
@@ -25,7 +26,7 @@ pub async fn a_delay_is_kept_or_refused<S: BrokerServer>(server: S) {
     let mut options = SendOptions::default();
     options.delay = Some(SHORTLY);
     if !here.driver.caps().delay {
-        return refused(&here, queue.into(), options).await;
+        return here.refuses(queue.into(), options).await;
     }
     let mut consumer = here.consume(&queue, 1).await;
     let began = Instant::now();
@@ -44,19 +45,19 @@ pub async fn a_delay_is_kept_or_refused<S: BrokerServer>(server: S) {
     ack(later).await;
 }
 
-/// A delayed message finds a consumer that has been waiting since before it was sent; a delay without an end is as good as any.
+/// A delayed message finds a consumer that has been waiting since before it was sent; a delay without an end is as good as any,
+/// or refused as any.
 pub async fn a_delayed_message_reaches_who_waits_already<S: BrokerServer>(server: S) {
     let post = Post::of(server);
     let (here, queue) = (post.connect().await, new_queue());
-    if !here.driver.caps().delay {
-        let why = "this driver has no delays; that they are refused is told by a clause of its own";
-        return skipped("a_delayed_message_reaches_who_waits_already", why);
-    }
     let delayed = |delay| {
         let mut options = SendOptions::default();
         options.delay = Some(delay);
         options
     };
+    if !here.driver.caps().delay {
+        return here.refuses(queue.into(), delayed(Duration::MAX)).await;
+    }
     let mut consumer = here.consume(&queue, 1).await;
     let sending = async {
         here.send_with(&queue, "never", delayed(Duration::MAX))
@@ -83,7 +84,7 @@ pub async fn headers_travel_or_are_refused<S: BrokerServer>(server: S) {
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .to_vec();
     if !here.driver.caps().headers {
-        return refused(&here, queue.into(), options).await;
+        return here.refuses(queue.into(), options).await;
     }
     here.send_with(&queue, "{}", options).await;
     let delivery = here.consume(&queue, 1).await.takes("{}").await;
@@ -107,7 +108,7 @@ pub async fn keys_keep_order_or_are_refused<S: BrokerServer>(server: S) {
         options
     };
     if !here.driver.caps().keys {
-        return refused(&here, queue.into(), keyed(1)).await;
+        return here.refuses(queue.into(), keyed(1)).await;
     }
     for n in 0..60 {
         here.send_with(&queue, n.to_string(), keyed(n % 3)).await;
@@ -127,28 +128,13 @@ pub async fn keys_keep_order_or_are_refused<S: BrokerServer>(server: S) {
     }
 }
 
-/// An exchange or a topic is refused without the capability; with it, other clauses tell what they do.
-pub async fn exchanges_are_refused_where_there_are_none<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (here, queue) = (post.connect().await, new_queue());
-    if here.driver.caps().exchanges {
-        let why = "this driver has exchanges; what they do is told by clauses of their own";
-        return skipped("exchanges_are_refused_where_there_are_none", why);
-    }
-    let mut route = Route::from(queue);
-    route.exchange = Some("events".to_owned());
-    refused(&here, route.clone(), SendOptions::default()).await;
-    (route.exchange, route.topic) = (None, Some("m.new".to_owned()));
-    refused(&here, route, SendOptions::default()).await;
-}
-
 /// A property of the server's protocol is refused where it is unknown.
 pub async fn unknown_properties_are_refused<S: BrokerServer>(server: S) {
     let post = Post::of(server);
     let (here, queue) = (post.connect().await, new_queue());
     let mut options = SendOptions::default();
     options.native.insert("no_such_property".into(), "1".into());
-    refused(&here, queue.into(), options).await;
+    here.refuses(queue.into(), options).await;
 }
 
 /// A driver option that the driver does not know is refused when the consumer starts, and named.
@@ -158,11 +144,7 @@ pub async fn unknown_consumer_options_are_refused<S: BrokerServer>(server: S) {
     let mut options = ConsumeOptions::with_prefetch(1);
     options.native.insert("no_such_option".into(), "1".into());
     let consuming = here.driver.consume(&queue, options).await;
-    is(
-        ErrorKind::Unsupported,
-        "`no_such_option`",
-        consuming.map(drop),
-    );
+    unsupported("`no_such_option`", consuming.map(drop));
 }
 
 /// A body that is larger than the driver's `max_payload` is refused, and nothing of it arrives.
@@ -174,25 +156,7 @@ pub async fn too_large_is_refused<S: BrokerServer>(server: S) {
     let sending = here
         .driver
         .send(&route, vec![b' '; size].into(), SendOptions::default());
-    is(ErrorKind::PayloadTooLarge, &size.to_string(), sending.await);
+    refused(ErrorKind::PayloadTooLarge, &size.to_string(), sending.await);
     here.send(&queue, "small").await;
     ack(here.consume(&queue, 1).await.takes("small").await).await;
-}
-
-/// Sending so is refused, and nothing of it arrives.
-async fn refused<B: QueueBroker>(office: &Office<B>, route: Route, options: SendOptions) {
-    let queue: Queue = route.queue.clone();
-    let sending = office.driver.send(&route, "{}".into(), options);
-    is(ErrorKind::Unsupported, queue.name(), sending.await);
-    office.driver.declare(&queue).await.expect("a queue");
-    office.is_empty(&queue).await;
-}
-
-fn is(kind: ErrorKind, named: &str, result: Result<()>) {
-    let error = result.expect_err("it was to be refused");
-    assert_eq!(error.kind(), kind, "{error}");
-    assert!(
-        error.to_string().contains(named),
-        "`{error}` does not name {named}"
-    );
 }

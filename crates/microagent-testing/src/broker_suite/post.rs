@@ -5,7 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
 use microagent_core::{
-    ConsumeOptions, Delivery, ErrorKind, Message, Queue, QueueBroker, SendOptions, Settlement,
+    ConsumeOptions, Delivery, ErrorKind, Message, Queue, QueueBroker, Result, Route, SendOptions,
+    Settlement,
 };
 use tokio::time::{sleep, timeout};
 
@@ -41,9 +42,10 @@ impl<S: BrokerServer> Post<S> {
         }
     }
 
-    /// Lets the process of this connection die; false where that cannot be done.
-    pub(crate) async fn crash(&self, office: &Office<S::Broker>) -> bool {
-        self.server.crash(&office.driver).await
+    /// Lets the process of this connection die.
+    pub(crate) async fn crash(&self, office: &Office<S::Broker>) {
+        let crash = self.server.crash(&office.driver);
+        self.patience.wait("a crash", crash).await;
     }
 }
 
@@ -91,6 +93,15 @@ impl<B: QueueBroker> Office<B> {
         };
         let sent = self.patience.wait("sending", accepted).await;
         sent.expect("a message that is accepted");
+    }
+
+    /// Sending so is refused, and nothing of it arrives.
+    pub(crate) async fn refuses(&self, route: Route, options: SendOptions) {
+        let queue = route.queue.clone();
+        let sending = self.driver.send(&route, "{}".into(), options);
+        unsupported(queue.name(), sending.await);
+        self.driver.declare(&queue).await.expect("a queue");
+        self.is_empty(&queue).await;
     }
 
     pub(crate) async fn consume(&self, queue: &Queue, prefetch: usize) -> Consumer {
@@ -209,4 +220,19 @@ pub(crate) async fn ack(delivery: Delivery) {
 pub(crate) async fn retry(delivery: Delivery, after: Duration) {
     let reason = "the suite asked for it".to_owned();
     settle(delivery, Settlement::Retry { after, reason }).await;
+}
+
+/// What a driver does not offer is refused, with the name of what was asked for.
+pub(crate) fn unsupported<T: std::fmt::Debug>(named: &str, result: Result<T>) {
+    refused(ErrorKind::Unsupported, named, result);
+}
+
+/// It is refused so, with this in the text.
+pub(crate) fn refused<T: std::fmt::Debug>(kind: ErrorKind, named: &str, result: Result<T>) {
+    let error = result.expect_err("it was to be refused");
+    assert_eq!(error.kind(), kind, "{error}");
+    assert!(
+        error.to_string().contains(named),
+        "`{error}` does not name {named}"
+    );
 }

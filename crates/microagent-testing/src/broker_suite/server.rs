@@ -4,11 +4,13 @@ use std::{future::Future, time::Duration};
 
 use microagent_core::{QueueBroker, Result};
 
+use crate::Cut;
+
 /// A server that the broker suite connects to; implemented by the tests of a driver.
 ///
 /// ```
 /// use microagent_core::{MemoryBroker, MemoryOptions, Result};
-/// use microagent_testing::{BrokerServer, broker_suite};
+/// use microagent_testing::{BrokerServer, Cut, broker_suite};
 ///
 /// /// All connections share a server.
 /// struct Memory(MemoryOptions);
@@ -24,9 +26,12 @@ use microagent_core::{QueueBroker, Result};
 ///         Ok(MemoryBroker::open(&self.0))
 ///     }
 ///
-///     async fn crash(&self, connection: &MemoryBroker) -> bool {
+///     async fn crash(&self, connection: &MemoryBroker) {
 ///         connection.crash();
-///         true
+///     }
+///
+///     async fn cut(&self) -> Result<Cut> {
+///         Ok(Cut::NoConnection)
 ///     }
 /// }
 ///
@@ -40,11 +45,14 @@ pub trait BrokerServer: Sized + Send + Sync + 'static {
     /// How long the server may take for one event, the recovery of a crash included [10 s].
     const PATIENCE: Duration = Duration::from_secs(10);
 
+    /// Whether a dead letter tells when the message failed first also after retries; the clause asserts that it tells
+    /// nothing where this is not so [true].
+    const KEEPS_FIRST_FAILURE: bool = true;
+
     /// The server of one clause: a new one, or one that is shared, since names are unique.
     ///
     /// # Errors
-    /// Any; the clause fails with it. [`ErrorKind::Unsupported`](microagent_core::ErrorKind::Unsupported) says that there is
-    /// to be no server: the clause is skipped, and says so.
+    /// Any; the clause fails with it.
     fn start() -> impl Future<Output = Result<Self>> + Send;
 
     /// A connection as another process would have it.
@@ -54,15 +62,12 @@ pub trait BrokerServer: Sized + Send + Sync + 'static {
     fn connect(&self) -> impl Future<Output = Result<Self::Broker>> + Send;
 
     /// Ends a connection as the death of its process would: nothing is flushed, nothing is given back, and nothing settles
-    /// what it held. `false`, the default, says that it cannot be done; the clauses that need it are skipped then, and
-    /// say so.
-    fn crash(&self, connection: &Self::Broker) -> impl Future<Output = bool> + Send {
-        let _ = connection;
-        std::future::ready(false)
-    }
+    /// what it held.
+    fn crash(&self, connection: &Self::Broker) -> impl Future<Output = ()> + Send;
 
-    /// Cuts all connections, so that the drivers have to heal them. `false`, the default, says that it cannot be done.
-    fn cut(&self) -> impl Future<Output = bool> + Send {
-        std::future::ready(false)
-    }
+    /// Cuts all connections, so that the drivers have to heal them.
+    ///
+    /// # Errors
+    /// Any; the clause fails with it.
+    fn cut(&self) -> impl Future<Output = Result<Cut>> + Send;
 }

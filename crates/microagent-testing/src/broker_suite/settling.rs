@@ -1,6 +1,9 @@
 //! One settlement for each delivery: what it does to the message, and to its neighbours.
 
-use std::time::Duration;
+use std::{
+    ops::RangeInclusive,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use microagent_core::{DeadReason, Message, Queue, QueueBroker, SendOptions, Settlement, header};
 use tokio::time::Instant;
@@ -9,7 +12,6 @@ use super::{
     BrokerServer,
     post::{Post, ack, bodies_of, body_of, new_queue, retry, settle},
 };
-use crate::suite::skipped;
 
 const SHORTLY: Duration = Duration::from_millis(80);
 
@@ -157,8 +159,8 @@ pub async fn a_retry_outlives_its_connection<S: BrokerServer>(server: S) {
     ack(again).await;
 }
 
-/// A dead letter is in its queue with the same body and, where there are headers, with its own and the reason; it is gone
-/// from where it was.
+/// A dead letter is in its queue with the same body and, where there are headers, with its own, the reason and the times; it
+/// is gone from where it was.
 pub async fn a_dead_letter_arrives_with_its_reason<S: BrokerServer>(server: S) {
     let post = Post::of(server);
     let (here, queue) = (post.connect().await, new_queue());
@@ -168,8 +170,13 @@ pub async fn a_dead_letter_arrives_with_its_reason<S: BrokerServer>(server: S) {
     }
     here.send_with(&queue, "\u{1F4EE} no JSON", options).await;
     let mut consumer = here.consume(&queue, 1).await;
-    retry(consumer.next().await, Duration::ZERO).await;
-    settle(consumer.next().await, parked(&queue.dead_letter())).await;
+    let sent = now();
+    retry(consumer.next().await, SHORTLY).await;
+    let failed = sent..=now();
+    let again = consumer.next().await;
+    let came_again = now();
+    settle(again, parked(&queue.dead_letter())).await;
+    let died = came_again..=now();
 
     let dead = Queue::named(queue.dead_letter()).expect("the name of a dead-letter queue");
     here.length_is(&dead, 1).await;
@@ -184,6 +191,7 @@ pub async fn a_dead_letter_arrives_with_its_reason<S: BrokerServer>(server: S) {
     );
     if here.driver.caps().headers {
         has_its_reason(letter.message(), &queue);
+        has_its_times::<S>(letter.message(), &failed, &died);
     }
     ack(letter).await;
     drop(consumer);
@@ -201,19 +209,32 @@ fn has_its_reason(letter: &Message, queue: &Queue) {
     for (name, value) in expected {
         assert_eq!(letter.header(name), Some(value), "the header {name}");
     }
-    let time = |name| letter.header(name).and_then(|at| at.parse::<u64>().ok());
-    let at = time(header::DEAD_AT);
-    assert!(at.is_some_and(|at| at > 0), "the time of death is {at:?}");
-    match time(header::DEAD_FIRST_AT) {
-        None => skipped(
-            "the time of the first failure",
-            "the driver does not keep it",
-        ),
-        first => assert!(
-            first > Some(0) && first <= at,
-            "{first:?}, and death at {at:?}"
-        ),
-    }
+}
+
+/// Both times are told: that of the first failure, which is before the pause of its retry, and that of the death, which is
+/// after it. A driver that does not keep the first over a retry leaves it out instead of telling another.
+fn has_its_times<S: BrokerServer>(
+    letter: &Message,
+    failed: &RangeInclusive<u128>,
+    died: &RangeInclusive<u128>,
+) {
+    let at = |name| {
+        letter
+            .header(name)
+            .map(|at| at.parse::<u128>().expect("a time"))
+    };
+    let (first, last) = (at(header::DEAD_FIRST_AT), at(header::DEAD_AT));
+    let died_then = last.is_some_and(|last| died.contains(&last));
+    assert!(died_then, "the death at {last:?} was in {died:?}");
+    assert_eq!(first.is_some(), S::KEEPS_FIRST_FAILURE, "{first:?}");
+    let failed_then = first.is_none_or(|first| failed.contains(&first));
+    assert!(failed_then, "the failure at {first:?} was in {failed:?}");
+}
+
+/// In milliseconds since the Unix epoch, as the headers tell it: on the machine's clock, also where tokio's is paused.
+fn now() -> u128 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.expect("a clock after 1970").as_millis()
 }
 
 fn parked(queue: &str) -> Settlement {

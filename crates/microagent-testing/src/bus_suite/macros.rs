@@ -6,10 +6,14 @@
 /// - `bus_suite!(paused, Server)` runs in tokio's paused time, for drivers that wait for nothing outside the runtime.
 /// - `bus_suite!(needs = "a Redis server: scripts/services", Server)` is ignored, with this reason, unless the tests run
 ///   with `--include-ignored`.
+/// - `bus_suite!(service = redis, Server)` is ignored where `SKIP_SERVICES` names the service when the tests are built.
+///
+/// A clause that is run asserts: nothing is left out because a server or a capability is missing. A server that does not
+/// start fails its clauses.
 ///
 /// ```
 /// use microagent_core::{MemoryBus, MemoryOptions, Result};
-/// use microagent_testing::{BusServer, bus_suite};
+/// use microagent_testing::{BusServer, Cut, bus_suite};
 ///
 /// struct Server(MemoryOptions);
 ///
@@ -24,6 +28,10 @@
 ///     async fn connect(&self) -> Result<MemoryBus> {
 ///         Ok(MemoryBus::open(&self.0))
 ///     }
+///
+///     async fn cut(&self) -> Result<Cut> {
+///         Ok(Cut::NoConnection)
+///     }
 /// }
 ///
 /// bus_suite!(needs = "a server at TEST_DSN", Server);
@@ -33,6 +41,7 @@
 macro_rules! bus_suite {
     (paused, $server:ty) => { $crate::bus_suite!(@clauses Paused, $server, []); };
     (needs = $needs:literal, $server:ty) => { $crate::bus_suite!(@clauses Real, $server, [#[ignore = $needs]]); };
+    (service = $service:ident, $server:ty) => { $crate::__suite_of_service!($service, bus_suite, $server); };
     (@clauses $time:ident, $server:ty, $attributes:tt) => {
         type BusSuiteServer = $server;
         mod bus {

@@ -1,7 +1,7 @@
 //! The conformance suite of signal buses: one documented function for each clause of the contract of
 //! [`SignalBus`](microagent_core::SignalBus).
 //!
-//! It does not test how a driver heals a lost connection unless [`BusServer::cut`] can cut one.
+//! It does not test what takes the death of the server itself.
 
 #![expect(
     clippy::expect_used,

@@ -5,13 +5,16 @@ use std::{future::Future, sync::Arc, time::Duration};
 use futures_util::{StreamExt, stream::BoxStream};
 use microagent_core::{Bus, BusEvent, BusOptions, Published, Receivers, Result, SignalBus};
 
-use crate::suite::{Patience, QUIET, unique};
+use crate::{
+    Cut,
+    suite::{Patience, QUIET, unique},
+};
 
 /// A server that the bus suite connects to; implemented by the tests of a driver.
 ///
 /// ```
 /// use microagent_core::{MemoryBus, MemoryOptions, Result};
-/// use microagent_testing::{BusServer, bus_suite};
+/// use microagent_testing::{BusServer, Cut, bus_suite};
 ///
 /// /// All connections of one clause share a server.
 /// struct Memory(MemoryOptions);
@@ -25,6 +28,10 @@ use crate::suite::{Patience, QUIET, unique};
 ///
 ///     async fn connect(&self) -> Result<MemoryBus> {
 ///         Ok(MemoryBus::open(&self.0))
+///     }
+///
+///     async fn cut(&self) -> Result<Cut> {
+///         Ok(Cut::NoConnection)
 ///     }
 /// }
 ///
@@ -41,8 +48,7 @@ pub trait BusServer: Sized + Send + Sync + 'static {
     /// The server of one clause: a new one, or one that is shared, since names are unique.
     ///
     /// # Errors
-    /// Any; the clause fails with it. [`ErrorKind::Unsupported`](microagent_core::ErrorKind::Unsupported) says that there is
-    /// to be no server: the clause is skipped, and says so.
+    /// Any; the clause fails with it.
     fn start() -> impl Future<Output = Result<Self>> + Send;
 
     /// A connection as another process would have it.
@@ -51,11 +57,11 @@ pub trait BusServer: Sized + Send + Sync + 'static {
     /// Any; the clause fails with it.
     fn connect(&self) -> impl Future<Output = Result<Self::Bus>> + Send;
 
-    /// Cuts all connections, so that the driver has to heal them. `false`, the default, says that it cannot be done; the
-    /// clauses that need it are skipped then, and say so.
-    fn cut(&self) -> impl Future<Output = bool> + Send {
-        std::future::ready(false)
-    }
+    /// Cuts all connections, so that the driver has to heal them.
+    ///
+    /// # Errors
+    /// Any; the clause fails with it.
+    fn cut(&self) -> impl Future<Output = Result<Cut>> + Send;
 }
 
 /// A server under test, with names of its own.

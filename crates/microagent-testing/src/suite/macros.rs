@@ -20,3 +20,21 @@ macro_rules! __clauses {
         }
     };
 }
+
+/// Makes a suite of a service that the tests start themselves. The suites call it.
+#[cfg(not(without_redis))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __suite_of_service {
+    (redis, $suite:ident, $server:ty) => { $crate::$suite!(@clauses Real, $server, []); };
+}
+
+/// Makes a suite of a service that the tests start themselves. The suites call it.
+#[cfg(without_redis)]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __suite_of_service {
+    (redis, $suite:ident, $server:ty) => {
+        $crate::$suite!(@clauses Real, $server, [#[ignore = "`SKIP_SERVICES` says to go without redis"]]);
+    };
+}

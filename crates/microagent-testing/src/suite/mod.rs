@@ -1,4 +1,4 @@
-//! What the two conformance suites share: how a clause is run, how it waits, and how a skip is said aloud.
+//! What the two conformance suites share: how a clause is run, how it waits, and what cutting a connection came to.
 //!
 //! The clauses themselves are in `bus_suite` and `broker_suite`.
 
@@ -7,18 +7,34 @@ mod wait;
 
 use std::{
     future::Future,
-    io::Write,
     panic::{AssertUnwindSafe, resume_unwind},
 };
 
 use futures_util::FutureExt;
-use microagent_core::{ErrorKind, Result};
+use microagent_core::Result;
 use tokio::{
     runtime::{Builder, Runtime},
     time::timeout,
 };
 
 pub(crate) use self::wait::{Patience, QUIET, eventually};
+
+/// What cutting the connections of a driver came to.
+///
+/// ```
+/// use microagent_testing::Cut;
+///
+/// // Of a server's tests: `self.proxy.cut().await.map(|()| Cut::Done)`. Of a driver inside the process:
+/// assert_ne!(Cut::NoConnection, Cut::Done);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// All connections were cut: the clauses assert that the driver tells of it and heals them.
+    Done,
+    /// The driver has no connection that could be lost, as one inside the process: the clauses assert that it tells of no
+    /// loss and goes on.
+    NoConnection,
+}
 
 /// Which clock a suite runs on.
 #[doc(hidden)]
@@ -47,10 +63,6 @@ pub fn run<S, Starting, Clause>(
     let end = runtime.block_on(async {
         let server = match start().await {
             Ok(server) => server,
-            Err(error) if error.kind() == ErrorKind::Unsupported => {
-                skipped("a clause", &error.to_string());
-                return Ok(Ok(()));
-            }
             Err(error) => panic!("the server of the clause did not start: {error}"),
         };
         let clause = AssertUnwindSafe(timeout(limit, clause(server)));
@@ -75,13 +87,6 @@ fn runtime(time: Time) -> Runtime {
         Ok(runtime) => runtime,
         Err(error) => panic!("no tokio runtime for the clause: {error}"),
     }
-}
-
-/// Says that a clause could not be tested, past the test harness that keeps the output of passed tests to itself.
-pub(crate) fn skipped(clause: &str, why: &str) {
-    let line = format!("\nskipped: {clause}: {why}\n");
-    // In one piece, since tests write at the same time. A closed stderr has no reader to miss it.
-    drop(std::io::stderr().write_all(line.as_bytes()));
 }
 
 /// A name that no other clause and no other run uses: servers outlive tests.

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
 use microagent_core::{
     Caps, ConsumeOptions, Delivery, Lease, MemoryBroker, MemoryOptions, Message, Queue,
-    QueueBroker, Result, Route, SendOptions, Settle, Settled, Settlement,
+    QueueBroker, Result, Route, SendOptions, Settle, Settled, Settlement, header,
 };
-use microagent_testing::BrokerServer;
+use microagent_testing::{BrokerServer, Cut};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Fault {
@@ -37,17 +37,28 @@ pub(crate) enum Fault {
     TakesWhatItShows,
     KeepsReasons,
     PurgesNothing,
+    HidesCaps,
+    ClaimsDurable,
+    Outlives,
+    ForgetsFirstFailures,
 }
 
 pub(crate) struct BrokenServer {
     options: MemoryOptions,
     fault: Fault,
+    /// A connection that never ends.
+    _outlives: Option<MemoryBroker>,
 }
 
 impl BrokenServer {
     pub(crate) fn new(fault: Fault) -> Result<Self> {
         let options = MemoryOptions::parse(&format!("memory://{:x}", fastrand::u128(..)))?;
-        Ok(Self { options, fault })
+        let outlives = (fault == Fault::Outlives).then(|| MemoryBroker::open(&options));
+        Ok(Self {
+            options,
+            fault,
+            _outlives: outlives,
+        })
     }
 }
 
@@ -65,19 +76,15 @@ impl BrokerServer for BrokenServer {
         })
     }
 
-    async fn crash(&self, connection: &BrokenBroker) -> bool {
+    async fn crash(&self, connection: &BrokenBroker) {
         match self.fault {
-            Fault::CrashesSilently => connection.inner.close().await.is_ok(),
-            _ => {
-                connection.inner.crash();
-                true
-            }
+            Fault::CrashesSilently => drop(connection.inner.close().await),
+            _ => connection.inner.crash(),
         }
     }
 
-    /// There is nothing to cut; the clause sees a driver that heals at once.
-    async fn cut(&self) -> bool {
-        true
+    async fn cut(&self) -> Result<Cut> {
+        Ok(Cut::NoConnection)
     }
 }
 
@@ -179,7 +186,15 @@ impl QueueBroker for BrokenBroker {
     }
 
     fn caps(&self) -> Caps {
-        self.inner.caps()
+        let mut caps = self.inner.caps();
+        match self.fault {
+            Fault::HidesCaps => {
+                (caps.headers, caps.delay, caps.leases, caps.browse) = Default::default();
+            }
+            Fault::ClaimsDurable => caps.durable = true,
+            _ => {}
+        }
+        caps
     }
 
     async fn ready(&self) -> Result<()> {
@@ -207,6 +222,9 @@ async fn given(delivery: Delivery, fault: Fault) -> Delivery {
     if fault == Fault::RetriesUncounted {
         message = message.with_attempt(1);
     }
+    if fault == Fault::ForgetsFirstFailures {
+        message = without_first_failure(&message);
+    }
     if fault == Fault::RetriesWithoutHeaders && message.attempt() > 1 {
         message = Message::new(message.queue(), message.payload().clone())
             .with_attempt(message.attempt());
@@ -218,6 +236,14 @@ async fn given(delivery: Delivery, fault: Fault) -> Delivery {
     }
     let inner = Some(delivery);
     Delivery::new(message, Box::new(Settler { inner, fault }))
+}
+
+fn without_first_failure(message: &Message) -> Message {
+    let bare = Message::new(message.queue(), message.payload().clone());
+    let bare = bare.with_attempt(message.attempt());
+    let kept = message.headers();
+    kept.filter(|(name, _)| *name != header::DEAD_FIRST_AT)
+        .fold(bare, |bare, (name, value)| bare.with_header(name, value))
 }
 
 struct Settler {

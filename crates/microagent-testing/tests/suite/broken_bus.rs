@@ -13,7 +13,7 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 use microagent_core::{BusEvent, Gap, MemoryBus, MemoryOptions, Receivers, Result, SignalBus};
-use microagent_testing::BusServer;
+use microagent_testing::{BusServer, Cut};
 use tokio::sync::mpsc;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -71,7 +71,7 @@ impl BusServer for BrokenServer {
     }
 
     /// Nothing is really cut: the events are told as if it were.
-    async fn cut(&self) -> bool {
+    async fn cut(&self) -> Result<Cut> {
         let lasted = std::time::Duration::from_secs(1);
         let reason = || "cut by the test".to_owned();
         let told = [
@@ -87,7 +87,7 @@ impl BusServer for BrokenServer {
                 drop(subscription.send(event));
             }
         }
-        true
+        Ok(Cut::Done)
     }
 }
 

@@ -77,6 +77,10 @@ fn what_is_settled_wrongly() {
         settling::a_dead_letter_arrives_with_its_reason,
     );
     noticed(
+        Fault::ForgetsFirstFailures,
+        settling::a_dead_letter_arrives_with_its_reason,
+    );
+    noticed(
         Fault::BuriesNothing,
         settling::dead_letters_go_where_they_are_told,
     );
@@ -119,7 +123,11 @@ fn options_that_are_ignored() {
     );
     noticed(
         Fault::IgnoresOptions,
-        options::exchanges_are_refused_where_there_are_none,
+        options::exchanges_send_to_all_their_queues_or_are_refused,
+    );
+    noticed(
+        Fault::IgnoresOptions,
+        options::topics_choose_the_queue_or_are_refused,
     );
     noticed(
         Fault::IgnoresOptions,
@@ -155,4 +163,28 @@ fn looks_that_do_more_or_less() {
 fn ends_that_are_none() {
     noticed(Fault::IgnoresClose, closing::close_ends_the_streams);
     noticed(Fault::IgnoresClose, closing::a_closed_broker_says_so);
+    let outlive = closing::messages_outlive_all_connections_or_end_with_them;
+    noticed(Fault::ClaimsDurable, outlive);
+    noticed(Fault::Outlives, outlive);
+}
+
+#[test]
+fn capabilities_that_are_hidden() {
+    noticed(Fault::HidesCaps, options::a_delay_is_kept_or_refused);
+    noticed(
+        Fault::HidesCaps,
+        options::a_delayed_message_reaches_who_waits_already,
+    );
+    noticed(Fault::HidesCaps, options::headers_travel_or_are_refused);
+    noticed(Fault::HidesCaps, leases::a_lease_is_with_one_holder);
+    noticed(Fault::HidesCaps, leases::a_holder_prolongs_its_lease);
+    noticed(Fault::HidesCaps, leases::a_lease_ends_by_itself);
+    noticed(Fault::HidesCaps, leases::one_of_many_gets_the_lease);
+    noticed(Fault::HidesCaps, browsing::peeking_takes_nothing);
+    noticed(Fault::HidesCaps, browsing::a_dead_letter_can_be_read);
+    noticed(
+        Fault::HidesCaps,
+        browsing::a_requeued_dead_letter_is_a_new_message,
+    );
+    noticed(Fault::HidesCaps, browsing::purging_removes_what_waits);
 }

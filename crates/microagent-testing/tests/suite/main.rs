@@ -1,5 +1,6 @@
 //! The suites fail: each clause that is named here is given a driver that breaks the promise it is about.
 
+mod bare_broker;
 mod broken_broker;
 mod broken_bus;
 mod broker;

@@ -1,4 +1,4 @@
-//! Exchanges and topics, where a driver has them.
+//! Exchanges and topics: what they do where a driver has them, and that they are refused where it has none.
 
 use microagent_core::{Declarations, Queue, QueueBroker, Route, SendOptions};
 
@@ -7,18 +7,17 @@ use crate::{
         BrokerServer,
         post::{Office, Post, ack, new_queue},
     },
-    suite::{skipped, unique},
+    suite::unique,
 };
 
-const NO_EXCHANGES: &str =
-    "this driver has no exchanges; that they are refused is a clause of its own";
-
-/// What is sent to an exchange reaches every queue that is bound to it, and no other.
-pub async fn exchanges_send_to_all_their_queues<S: BrokerServer>(server: S) {
+/// What is sent to an exchange reaches every queue that is bound to it, and no other; without the capability it is refused.
+pub async fn exchanges_send_to_all_their_queues_or_are_refused<S: BrokerServer>(server: S) {
     let post = Post::of(server);
     let here = post.connect().await;
     if !here.driver.caps().exchanges {
-        return skipped("exchanges_send_to_all_their_queues", NO_EXCHANGES);
+        let mut route = Route::from(new_queue());
+        route.exchange = Some("events".to_owned());
+        return here.refuses(route, SendOptions::default()).await;
     }
     let exchange = unique("x");
     let (one, other, outside) = (bound(&exchange, "[]"), bound(&exchange, "[]"), new_queue());
@@ -32,12 +31,14 @@ pub async fn exchanges_send_to_all_their_queues<S: BrokerServer>(server: S) {
     here.is_empty(&outside).await;
 }
 
-/// A topic chooses the queues whose patterns it matches.
-pub async fn topics_choose_the_queue<S: BrokerServer>(server: S) {
+/// A topic chooses the queues whose patterns it matches; without the capability it is refused.
+pub async fn topics_choose_the_queue_or_are_refused<S: BrokerServer>(server: S) {
     let post = Post::of(server);
     let here = post.connect().await;
     if !here.driver.caps().exchanges {
-        return skipped("topics_choose_the_queue", NO_EXCHANGES);
+        let mut route = Route::from(new_queue());
+        route.topic = Some("mail.new".to_owned());
+        return here.refuses(route, SendOptions::default()).await;
     }
     let exchange = unique("x");
     let (mails, all) = (
