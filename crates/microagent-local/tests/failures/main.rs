@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod agents;
+mod backlog;
 mod bench;
 mod calls;
 mod hearer;

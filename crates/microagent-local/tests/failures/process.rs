@@ -76,7 +76,7 @@ impl Process {
         Pid::from_raw(i32::try_from(self.id()).unwrap()).unwrap()
     }
 
-    /// Lets those go on that wait in it.
+    /// Lets those go on that wait in it: for the first time, or for the next one.
     pub(crate) fn go_on(&mut self) {
         self.go.write_all(b"go\n").unwrap();
     }
@@ -143,12 +143,12 @@ async fn host(options: &LocalOptions) -> Result<()> {
     host.shutdown().await
 }
 
-/// Ends with the test, whatever becomes of it; true once the test says to go on.
-pub(crate) fn follow_test() -> watch::Receiver<bool> {
-    let (go, going) = watch::channel(false);
+/// Ends with the test, whatever becomes of it; counts how often the test says to go on.
+pub(crate) fn follow_test() -> watch::Receiver<u32> {
+    let (go, going) = watch::channel(0);
     std::thread::spawn(move || {
         for _ in std::io::stdin().lock().lines().map_while(Result::ok) {
-            let _ = go.send(true);
+            go.send_modify(|times| *times += 1);
         }
         std::process::exit(0);
     });

@@ -1,29 +1,31 @@
-//! Lines 1 to 4 and 6 to 15: what becomes of queue messages whose consumers die, hang or fail. Line 5, for which a handler
-//! must run for hours, is with the hub's own tests, in virtual time.
+//! Lines 1 to 10: what becomes of queue messages whose consumers die, hang or fail. Line 5 is with the hub's own tests as well,
+//! for hours of virtual time.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
+use futures_util::StreamExt;
 use microagent_core::{ConsumeOptions, QueueBroker, header};
 use rustix::process::Signal;
-use serde_json::json;
+use tokio::time::timeout;
 
 use crate::{
     bench::{Bench, DEAD, JOBS, SOON, job, job_that, next, one_by_one, send, until, within},
     journal::Told,
-    worker::QUIET,
 };
-
-/// A million where the build is a fast one.
-const BACKLOG: u64 = if cfg!(debug_assertions) {
-    100_000
-} else {
-    1_000_000
-};
-
-/// What a process may grow by while it handles them; their bodies are a multiple of that.
-const FLAT_KIB: u64 = 8 * 1024;
 
 const MINUTE: Duration = Duration::from_secs(60);
+
+/// When what a dead consumer had is with another at the latest.
+const REDELIVERED: Duration = Duration::from_secs(30);
+
+/// After which silence the hub takes a process for dead.
+const SILENCE: Duration = Duration::from_secs(20);
+
+/// How often processes say that they live.
+const PING: Duration = Duration::from_secs(5);
 
 /// How often messages came more than once.
 fn duplicates(handled: &BTreeMap<u64, u32>) -> u32 {
@@ -50,9 +52,11 @@ async fn f01_a_killed_consumer_loses_nothing() {
     })
     .await;
     killed.kill();
+    let death = Instant::now();
 
     let mut next = bench.worker(8, 16);
     next.go_on();
+    what_it_had_is_handled(&bench, death).await;
     bench.journal.handled(10_000, MINUTE).await;
     let started = bench.journal.look(|told| told.started.len());
     assert_eq!(started, 10_000 + 8);
@@ -72,8 +76,10 @@ async fn f01_a_consumer_killed_in_full_flow_repeats_at_most_8() {
     let killed = bench.worker(8, 8);
     bench.journal.handled(1000, MINUTE).await;
     killed.kill();
+    let death = Instant::now();
 
     let next = bench.worker(8, 8);
+    what_it_had_is_handled(&bench, death).await;
     bench.journal.handled(10_000, MINUTE).await;
     next.signal(Signal::TERM);
     assert!(next.ended().await.success());
@@ -82,6 +88,18 @@ async fn f01_a_consumer_killed_in_full_flow_repeats_at_most_8() {
     assert!(duplicates <= 8, "{duplicates} duplicates");
     host.kill();
     assert_eq!(bench.stored(), 0);
+}
+
+/// Waits until everything is handled that a consumer had begun before its death, and no longer than the contract allows.
+async fn what_it_had_is_handled(bench: &Bench, death: Instant) {
+    let mut left = bench.journal.look(|told| told.started.clone());
+    let handled = |told: &Told| {
+        left.retain(|n| !told.handled.contains_key(n));
+        left.is_empty()
+    };
+    let at_most = REDELIVERED.saturating_sub(death.elapsed());
+    let what = "what the dead one had begun";
+    bench.journal.until(what, at_most, handled).await;
 }
 
 /// 2. `kill -9` between the handing out and the handler's start.
@@ -191,6 +209,34 @@ async fn f04_hosts_that_die_one_after_the_other_lose_nothing() {
     assert!(duplicates <= (4 + 3 + 2) * 8, "{duplicates} duplicates");
 }
 
+/// 5. A handler runs for longer than a silent process is taken for alive: it is not delivered to the one who waits for it.
+#[tokio::test]
+async fn f05_what_a_living_process_handles_is_nobody_elses() {
+    let bench = Bench::new();
+    let host = bench.host().await;
+    bench.push([job_that("wait", 0)]).await;
+    let mut busy = bench.worker(1, 1);
+    bench.journal.started(1, SOON).await;
+
+    let second = bench.broker().await;
+    let mut jobs = second.consume(&JOBS, one_by_one()).await.unwrap();
+    let taken = timeout(SILENCE + PING, jobs.next()).await;
+    assert!(taken.is_err(), "{taken:?}");
+    bench.push([job(1)]).await;
+    let other = next(&mut jobs).await;
+    assert_eq!(*other.message().payload(), job(1).to_string());
+    other.ack().await.unwrap();
+    second.close().await.unwrap();
+
+    busy.go_on();
+    bench.journal.handled(1, SOON).await;
+    busy.signal(Signal::TERM);
+    assert!(within(SOON, "its end", busy.ended()).await.success());
+    assert_eq!(bench.journal.look(|told| told.started.clone()), [0]);
+    host.kill();
+    assert_eq!(bench.stored(), 0);
+}
+
 /// 6. SIGSTOP until the hub takes the process for dead, another takes over, SIGCONT: the late acknowledgement removes nothing.
 #[tokio::test]
 async fn f06_a_late_ack_cannot_remove_what_another_has() {
@@ -203,8 +249,7 @@ async fn f06_a_late_ack_cannot_remove_what_another_has() {
 
     let second = bench.broker().await;
     let mut taken = second.consume(&JOBS, one_by_one()).await.unwrap();
-    let suspect = futures_util::StreamExt::next(&mut taken);
-    let suspect = within(Duration::from_secs(40), "the takeover", suspect).await;
+    let suspect = within(Duration::from_secs(40), "the takeover", taken.next()).await;
     let suspect = suspect.unwrap();
     assert_eq!(suspect.message().crashes(), 1);
 
@@ -344,40 +389,4 @@ async fn f10_equal_messages_have_attempts_of_their_own() {
     assert_eq!(next(&mut jobs).await.message().attempt(), 2);
     third.dead_letter("enough").await.unwrap();
     assert_eq!(bench.length(&DEAD).await, 1);
-}
-
-/// 15. A large backlog: no more than the prefetch is out of the queue, and the consumer's memory stays flat.
-#[tokio::test(flavor = "multi_thread")]
-async fn f15_a_backlog_stays_in_the_queue() {
-    let bench = Bench::new();
-    let _host = bench.host().await;
-    let text = "x".repeat(400);
-    let count = |n| json!({"n": n, "does": "count", "text": text});
-    bench.push((0..8).map(|n| job_that("wait", n))).await;
-    bench.push((8..BACKLOG).map(count)).await;
-    let mut worker = bench.worker(8, 16);
-    bench.journal.started(8, SOON).await;
-    until("the prefetch to be used", SOON, async || {
-        bench.length(&JOBS).await == BACKLOG - 16
-    })
-    .await;
-
-    worker.go_on();
-    bench
-        .journal
-        .until("a tenth", MINUTE, counted(BACKLOG / 10))
-        .await;
-    let early = worker.peak_kib();
-    bench
-        .journal
-        .until("the last", MINUTE, counted(BACKLOG - QUIET))
-        .await;
-    let late = worker.peak_kib();
-    assert!(late - early < FLAT_KIB, "{early} KiB, and then {late} KiB");
-}
-
-/// Whether so many of the jobs that are only counted were handled.
-fn counted(jobs: u64) -> impl FnMut(&Told) -> bool {
-    let counts = format!("counts {}", jobs / QUIET * QUIET);
-    move |told| told.says(&counts) == 1
 }

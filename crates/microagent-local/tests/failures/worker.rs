@@ -64,7 +64,7 @@ pub(crate) async fn retry(options: &LocalOptions) -> Result<()> {
 
 /// The agent: a job says what to do.
 struct Jobber {
-    going: watch::Receiver<bool>,
+    going: watch::Receiver<u32>,
     quiet: AtomicU64,
 }
 
@@ -118,19 +118,22 @@ impl Jobber {
         match does {
             None => {}
             Some("take") => sleep(Duration::from_millis(fastrand::u64(TAKES_MS))).await,
-            Some("wait") => self.wait().await?,
+            Some("wait") => self.wait(1).await?,
             Some("abort") => std::process::abort(),
             Some("fail") if attempt == 1 => return Err("it fails the first time".into()),
             Some("fail") => {}
+            Some(other) if let Some(times) = other.strip_prefix("wait ") => {
+                self.wait(times.parse()?).await?
+            }
             Some(other) => return Err(format!("nobody knows how to {other}").into()),
         }
         Ok(())
     }
 
-    /// Until the test says to go on.
-    async fn wait(&self) -> Result<()> {
+    /// Until the test has said this often to go on.
+    async fn wait(&self, times: u32) -> Result<()> {
         let mut going = self.going.clone();
-        let gone = going.wait_for(|going| *going).await;
+        let gone = going.wait_for(|said| *said >= times).await;
         gone.map(drop).map_err(|_| "the test has ended".into())
     }
 }
