@@ -34,7 +34,8 @@ pub use broker::{
     QueueBroker, Route, SendOptions, Sending, header,
 };
 pub use bus::{
-    Bus, BusEvent, BusOptions, Gap, NamedSignal, Published, Receivers, SignalBus, check_published,
+    Bus, BusEvent, BusOptions, Gap, Mailbox, MailboxStream, NamedSignal, Published, Receivers,
+    SignalBus, check_published,
 };
 pub use channel::{Channel, DEFAULT_PREFIX, pattern_matches};
 pub use clock::{Clock, SystemClock};

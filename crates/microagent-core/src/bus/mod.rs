@@ -5,10 +5,12 @@ pub(crate) mod check;
 mod driver;
 mod handle;
 mod listening;
+mod mailbox;
 mod named;
 
 pub(crate) use absent::AbsentBus;
 pub use driver::{BusEvent, Gap, Published, Receivers, SignalBus, check_published};
 pub use handle::{Bus, BusOptions};
 pub(crate) use listening::{Binding, Listener};
+pub use mailbox::{Mailbox, MailboxStream};
 pub use named::NamedSignal;

@@ -1,9 +1,9 @@
 //! What handles ask of the connection's task.
 
-use microagent_core::{BusEvent, Error, ErrorKind, Result, ledger::MessageId};
+use microagent_core::{Error, ErrorKind, Mailbox, Result, ledger::MessageId};
 use tokio::sync::oneshot;
 
-use super::{consumers::Consumer, subscriptions::Mailbox};
+use super::consumers::Consumer;
 use crate::protocol::{Failure, Letter, LocalId, Requested, Settled, Text};
 
 /// A handle, numbered in its connection.
@@ -25,6 +25,7 @@ pub(super) enum Command {
     },
     Subscribe {
         sub: LocalId,
+        session: SessionId,
         pattern: Text,
         mailbox: Mailbox,
     },
@@ -83,13 +84,4 @@ pub(super) fn too_late() -> Error {
         ErrorKind::Unavailable,
         "the connection ended before the settlement; the message is delivered again",
     )
-}
-
-/// What a subscription tells of an interruption that is over.
-pub(super) fn interruption(reason: String, lasted: std::time::Duration) -> [BusEvent; 2] {
-    let gap = microagent_core::Gap {
-        lasted,
-        reason: reason.clone(),
-    };
-    [BusEvent::Lost(reason), BusEvent::Gap(gap)]
 }

@@ -148,9 +148,10 @@ impl Pump {
             Some(Command::Settle { done, .. }) => drop(done.send(Err(too_late()))),
             Some(Command::Subscribe {
                 sub,
+                session,
                 pattern,
                 mailbox,
-            }) => self.subscriptions.insert(sub, pattern, mailbox),
+            }) => self.subscriptions.insert(sub, session, pattern, mailbox),
             Some(Command::Consume(id, consumer)) => self.consumers.insert(id, consumer),
             Some(Command::Unsubscribe(sub)) => drop(self.subscriptions.remove(sub)),
             Some(Command::Cancel { consumer, .. }) => drop(self.consumers.remove(consumer)),

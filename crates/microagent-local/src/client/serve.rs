@@ -121,6 +121,7 @@ impl Pump {
             } => self.settle((epoch, consumer, message), settlement, done, line),
             Command::Subscribe {
                 sub,
+                session,
                 pattern,
                 mailbox,
             } => {
@@ -128,7 +129,7 @@ impl Pump {
                     sub,
                     pattern: pattern.clone(),
                 };
-                self.subscriptions.insert(sub, pattern, mailbox);
+                self.subscriptions.insert(sub, session, pattern, mailbox);
                 self.request(request, Asked::Subscribe(sub), line);
             }
             Command::Unsubscribe(sub) => {

@@ -105,8 +105,15 @@ impl Session {
     pub(super) async fn wait<T>(&self, answer: oneshot::Receiver<Result<T>>) -> Result<T> {
         match answer.await {
             Ok(result) => result,
-            Err(_) if self.is_closed() => Err(self.closed_error()),
-            Err(_) => Err(ended()),
+            Err(_) => Err(self.unanswered()),
+        }
+    }
+
+    /// What the absence of an answer means.
+    pub(super) fn unanswered(&self) -> Error {
+        match self.is_closed() {
+            true => self.closed_error(),
+            false => ended(),
         }
     }
 

@@ -2,22 +2,14 @@
 
 use std::{
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll},
 };
 
-use futures_util::Stream;
-use microagent_core::{BusEvent, Result};
-use tokio::sync::{mpsc, oneshot};
+use futures_util::{Stream, StreamExt};
+use microagent_core::{BusEvent, Mailbox, MailboxStream, Result};
 
-use super::{
-    command::Command,
-    session::Session,
-    subscriptions::{Mailbox, weight},
-};
+use super::{command::Command, session::Session};
 use crate::protocol::{LocalId, Text};
 
 /// What is heard; the subscription ends with it.
@@ -25,35 +17,29 @@ use crate::protocol::{LocalId, Text};
 pub(super) struct Subscription {
     session: Arc<Session>,
     sub: LocalId,
-    events: mpsc::UnboundedReceiver<BusEvent>,
-    waiting: Arc<AtomicUsize>,
+    events: MailboxStream,
 }
 
 impl Subscription {
     /// Live when it returns.
     pub(super) async fn open(session: Arc<Session>, pattern: Text) -> Result<Self> {
-        let (sender, events) = mpsc::unbounded_channel();
-        let (live, lives) = oneshot::channel();
-        let waiting = Arc::<AtomicUsize>::default();
+        let (mailbox, events) = Mailbox::new();
         let sub = session.connection.new_id();
-        let mailbox = Mailbox {
-            session: session.id,
-            events: sender,
-            waiting: waiting.clone(),
-            live: Some(live),
-        };
         session.tell(Command::Subscribe {
             sub,
+            session: session.id,
             pattern,
             mailbox,
         })?;
-        let subscription = Self {
+        let mut subscription = Self {
             session,
             sub,
             events,
-            waiting,
         };
-        subscription.session.wait(lives).await?;
+        match subscription.events.live().await {
+            Some(live) => live?,
+            None => return Err(subscription.session.unanswered()),
+        }
         Ok(subscription)
     }
 }
@@ -65,11 +51,7 @@ impl Stream for Subscription {
         if self.session.is_closed() {
             return Poll::Ready(None);
         }
-        let event = self.events.poll_recv(cx);
-        if let Poll::Ready(Some(event)) = &event {
-            self.waiting.fetch_sub(weight(event), Ordering::Relaxed);
-        }
-        event
+        self.events.poll_next_unpin(cx)
     }
 }
 

@@ -10,23 +10,24 @@ mod subscriptions;
 use std::{
     fmt,
     pin::Pin,
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     task::{Context, Poll},
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::{Stream, stream::BoxStream};
+use futures_util::{Stream, StreamExt, stream::BoxStream};
 use microagent_core::{
-    BusEvent, DEFAULT_MAX_PAYLOAD, Error, ErrorKind, Receivers, Result, SignalBus,
+    BusEvent, Error, ErrorKind, Mailbox, MailboxStream, Receivers, Result, SignalBus,
+    check_published,
 };
 use redis::AsyncCommands;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use self::{
     subscriber::{Command, Subscriber},
-    subscriptions::{Mailbox, Waiting, weight},
+    subscriptions::Listener,
 };
 use crate::{RedisOptions, connection::Connector, error::error_of};
 
@@ -84,7 +85,7 @@ impl RedisBus {
 impl SignalBus for RedisBus {
     async fn publish(&self, channel: &str, payload: Bytes) -> Result<Receivers> {
         self.check_open()?;
-        check_size(channel, &payload)?;
+        check_published(channel, payload.len())?;
         let mut connection = self.connector.commands().await?;
         let heard: redis::RedisResult<u64> = connection.publish(channel, &payload[..]).await;
         let heard = heard.map_err(error_of)?;
@@ -96,20 +97,18 @@ impl SignalBus for RedisBus {
 
     async fn subscribe(&self, pattern: &str) -> Result<BoxStream<'static, BusEvent>> {
         self.check_open()?;
-        let (sender, events) = mpsc::unbounded_channel();
-        let (live, lives) = oneshot::channel();
-        let waiting = Waiting::default();
-        let subscription = Subscription {
+        let (mailbox, events) = Mailbox::new();
+        let mut subscription = Subscription {
             id: fastrand::u64(..),
             pattern: pattern::to_glob(pattern).into(),
             events,
-            waiting: waiting.clone(),
             commands: self.commands.clone(),
         };
-        let mailbox = Mailbox::new(subscription.id, sender, waiting, live);
-        let subscribe = Command::Subscribe(subscription.pattern.clone(), mailbox);
+        let id = subscription.id;
+        let listener = Listener { id, mailbox };
+        let subscribe = Command::Subscribe(subscription.pattern.clone(), listener);
         self.commands.send(subscribe).map_err(|_| closed())?;
-        lives.await.map_err(|_| closed())??;
+        subscription.events.live().await.ok_or_else(closed)??;
         Ok(Box::pin(subscription))
     }
 
@@ -142,8 +141,7 @@ impl fmt::Debug for RedisBus {
 struct Subscription {
     id: u64,
     pattern: Arc<str>,
-    events: mpsc::UnboundedReceiver<BusEvent>,
-    waiting: Waiting,
+    events: MailboxStream,
     commands: mpsc::UnboundedSender<Command>,
 }
 
@@ -151,11 +149,7 @@ impl Stream for Subscription {
     type Item = BusEvent;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<BusEvent>> {
-        let event = self.events.poll_recv(cx);
-        if let Poll::Ready(Some(event)) = &event {
-            self.waiting.fetch_sub(weight(event), Ordering::Relaxed);
-        }
-        event
+        self.events.poll_next_unpin(cx)
     }
 }
 
@@ -166,17 +160,6 @@ impl Drop for Subscription {
             .commands
             .send(Command::Unsubscribe(self.pattern.clone(), self.id));
     }
-}
-
-fn check_size(channel: &str, payload: &Bytes) -> Result<()> {
-    if payload.len() <= DEFAULT_MAX_PAYLOAD {
-        return Ok(());
-    }
-    let text = format!(
-        "{} bytes on `{channel}`: at most {DEFAULT_MAX_PAYLOAD} are published",
-        payload.len()
-    );
-    Err(Error::new(ErrorKind::PayloadTooLarge, text))
 }
 
 fn closed() -> Error {

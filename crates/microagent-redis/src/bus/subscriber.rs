@@ -11,7 +11,7 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use super::subscriptions::{Mailbox, Subscriptions};
+use super::subscriptions::{Listener, Subscriptions};
 use crate::{backoff::Backoff, connection::Connector, error::error_of};
 
 /// How often the server is asked whether it lives, and whether it takes now what it refused.
@@ -29,7 +29,7 @@ const BATCH: usize = 256;
 /// What the bus wants to hear.
 #[derive(Debug)]
 pub(super) enum Command {
-    Subscribe(Arc<str>, Mailbox),
+    Subscribe(Arc<str>, Listener),
     Unsubscribe(Arc<str>, u64),
 }
 
@@ -143,7 +143,7 @@ impl Subscriber {
 
     fn apply(&mut self, command: Command) {
         match command {
-            Command::Subscribe(glob, mailbox) => self.subscriptions.insert(glob, mailbox),
+            Command::Subscribe(glob, listener) => self.subscriptions.insert(glob, listener),
             Command::Unsubscribe(glob, id) => self.subscriptions.remove(&glob, id),
         }
     }
