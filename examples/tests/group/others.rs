@@ -1,6 +1,8 @@
-//! The examples' other programs: the group with a web server, and the documentation's agents in one process.
+//! Beside the group itself: the README's commands to it, the group with a web server, and the documentation's agents in one
+//! process.
 
 use std::{
+    fs,
     io::{Read, Write},
     net::TcpStream,
     path::Path,
@@ -13,9 +15,50 @@ use rustix::process::Signal;
 use crate::{
     START, STOP,
     running::{self, Group, Launcher},
+    start,
 };
 
 const HTTP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/http.toml");
+
+#[test]
+fn the_commands_of_the_readme_reach_the_group() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut group = start(Launcher::Examples, folder.path());
+    group.wait_for_line("Get value = ", START);
+
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let words = readme
+        .lines()
+        .filter_map(|line| line.strip_prefix("cargo run -q -p examples -- "));
+    let dsn = format!("local:{}", folder.path().display());
+    let said = words.map(|words| {
+        let mut command = Launcher::Examples.command();
+        command.args(words.split_whitespace()).current_dir(&root);
+        command.env("EXAMPLE_BUS", &dsn).env("EXAMPLE_BROKER", &dsn);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{words}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    });
+    let said: Vec<_> = said.collect();
+    let [call, send, length] = &said[..] else {
+        panic!("the README has other commands: {said:?}");
+    };
+    assert!(
+        call.starts_with("{\"CommentAgent.example_rpc_handler\":"),
+        "{call}"
+    );
+    assert_eq!(send, "", "nothing is to be told");
+    assert!(length.trim().parse::<u64>().is_ok(), "{length}");
+    group.wait_for(
+        "email_agent",
+        "Catch emailer {\"text\":\"Welcome text\"",
+        START,
+    );
+
+    group.signal(Signal::INT);
+    assert_eq!(group.wait_for_end(STOP).code(), Some(0), "{}", group.log());
+}
 
 #[test]
 fn the_group_with_a_web_server_answers_over_http() {
