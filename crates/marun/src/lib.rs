@@ -26,7 +26,7 @@
 //! command/        run, check, info, signal, queue, cron
 //! settings/       file → tree with places → checked keys
 //! plan/           settings → programs found and asked → all that will run; after it nothing can be misconfigured
-//! hub.rs          the hubs of `local:` that the group needs
+//! local/          the folders and hubs of `local:` that the group needs
 //! supervise/      the supervisor's side: group/ decides, mod.rs does, spawn, reap, output
 //! process/        a member's side: lifeline, assignment, agent | exec; the sentinel
 //! columns.rs      tables for people
@@ -39,8 +39,9 @@ mod command;
 mod connect;
 pub mod exit;
 mod hidden;
-mod hub;
 mod launcher;
+#[cfg_attr(not(feature = "local"), path = "local_absent.rs")]
+mod local;
 mod logging;
 mod plan;
 mod process;

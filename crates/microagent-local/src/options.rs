@@ -6,8 +6,6 @@ use std::path::{Path, PathBuf};
 
 use microagent_core::{Error, ErrorKind, Result};
 
-const DEFAULT_FOLDER: &str = ".microagent";
-
 /// The folder in which the processes of one machine meet.
 ///
 /// ```
@@ -26,6 +24,9 @@ pub struct LocalOptions {
 }
 
 impl LocalOptions {
+    /// The folder of a DSN that names none.
+    pub const DEFAULT_FOLDER: &str = ".microagent";
+
     /// Reads a DSN: `local:PATH`, relative to the working directory or absolute; `local:` is `local:.microagent`.
     ///
     /// # Errors
@@ -52,7 +53,7 @@ impl LocalOptions {
             return Err(refused(dsn, &why));
         }
         let folder = if path.is_empty() {
-            DEFAULT_FOLDER
+            Self::DEFAULT_FOLDER
         } else {
             path
         };

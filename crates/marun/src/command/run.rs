@@ -9,7 +9,7 @@ use tracing::level_filters::LevelFilter;
 use crate::{
     cli::{Files, Log},
     exit::Failure,
-    hub::Hubs,
+    local::Hubs,
     logging::{self, LogFormat},
     plan::{Plan, Planned, What},
     process::control::{self, AgentAssignment, CommandAssignment},

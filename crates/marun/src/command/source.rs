@@ -3,7 +3,6 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use microagent_core::{Broker, Bus, Declarations, Result};
-use microagent_local::LocalOptions;
 use tokio::time::timeout;
 
 use super::say;
@@ -11,7 +10,7 @@ use crate::{
     cli::{BrokerArgs, BusArgs},
     connect,
     exit::Failure,
-    plan,
+    local, plan,
     process::control::{BrokerLink, BusLink},
     settings::{Settings, allowed},
 };
@@ -59,11 +58,8 @@ pub(super) async fn broker(args: &BrokerArgs) -> Result<Broker, Failure> {
 
 /// A mistyped folder of `local:` is as good as any other, and would look empty.
 fn tell_if_new(dsn: &str) {
-    if plan::is_local(dsn)
-        && let Ok(options) = LocalOptions::parse(dsn)
-        && !options.folder().exists()
-    {
-        let folder = options.folder().display();
+    if let Some(folder) = local::new_folder(dsn) {
+        let folder = folder.display();
         say(format!("`local:{folder}` is new: there was no such folder"));
     }
 }

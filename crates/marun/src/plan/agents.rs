@@ -9,10 +9,11 @@ use microagent_core::{AgentType, Manifest};
 
 use super::{
     ask::ask,
-    dsn, folder,
+    dsn,
     program::{Search, locate},
 };
 use crate::{
+    local,
     process::introduce::{Inquiry, Introduction, introduce},
     settings::{AgentSettings, Located, Member, Place, Settings, SettingsError, allowed},
 };
@@ -103,7 +104,7 @@ impl Programs {
                 return Err(place.error(why));
             }
         }
-        if let Some(problem) = folder::problem(&absolute) {
+        if let Some(problem) = local::problem(&absolute) {
             return Err(place.error(problem));
         }
         if users > 1 && dsn::is_memory(value) {

@@ -3,13 +3,10 @@
 
 use std::path::Path;
 
-use crate::settings::Place;
+use crate::{local::DEFAULT_FOLDER, settings::Place};
 
 /// The scheme of the embedded default.
 const LOCAL: &str = "local:";
-
-/// The folder of `local:` without a path, as the driver has it.
-const DEFAULT_LOCAL_FOLDER: &str = ".microagent";
 
 /// The DSN as all processes can use it: a relative folder of `local:` starts at the settings file, wherever the
 /// launcher was called.
@@ -22,7 +19,7 @@ pub(crate) fn absolute(dsn: &str, place: &Place) -> String {
         None => (rest, ""),
     };
     let path = match path {
-        "" => DEFAULT_LOCAL_FOLDER,
+        "" => DEFAULT_FOLDER,
         path => path,
     };
     if Path::new(path).is_absolute() {
@@ -88,6 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg(feature = "local")]
     fn local_folders_start_at_the_settings_file() {
         let place = Place::top(Path::new("/srv/app/settings.toml"));
         let cases = [

@@ -2,13 +2,11 @@
 //! this nothing of the configuration can fail. Nothing is started, and no bus or broker is connected.
 //!
 //! `program.rs` finds a program, `ask.rs` asks it; `agents.rs` decides which program runs an agent and whether it gets
-//! what it needs, `handlers.rs` what the settings make of its handlers, `schedules.rs` whether they can be started; `folder.rs` whether
-//! a folder of `local:` is one.
+//! what it needs, `handlers.rs` what the settings make of its handlers, `schedules.rs` whether they can be started.
 
 mod agents;
 mod ask;
 mod dsn;
-mod folder;
 mod handlers;
 mod program;
 mod schedules;
@@ -22,8 +20,11 @@ use std::{
 use microagent_core::{AgentType, Manifest};
 use serde::Serialize;
 
-pub(crate) use self::dsn::{absolute, is_local, redacted};
-use self::program::Search;
+pub(crate) use self::dsn::redacted;
+use self::{
+    dsn::{absolute, is_local},
+    program::Search,
+};
 use crate::{
     connect,
     process::control::{BrokerLink, BusLink},

@@ -3,14 +3,16 @@
 
 use std::{
     fs,
-    io::{self, Write},
     process::Command,
     time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::group::{Folder, Group, LONG, marun, pid_of, program};
+use crate::{
+    group::{Folder, Group, LONG, marun, pid_of, program},
+    services::go_without,
+};
 
 const TWO: &str = "
     [agent.first]
@@ -244,11 +246,11 @@ fn line_59_as_the_first_process_of_a_container_it_buries_orphans_and_hears_sigte
     let container = ["--pid", "--fork", "--mount-proc", "--kill-child"];
     let allowed = Command::new("unshare").args(container).arg("true").output();
     if !allowed.is_ok_and(|output| output.status.success()) {
-        writeln!(
-            io::stderr(),
-            "skipped: this machine lets nobody make a process namespace"
-        )
-        .unwrap();
+        go_without(
+            "unshare",
+            "line_59",
+            "nobody may make a process name space here",
+        );
         return;
     }
     let mut launcher = Command::new("unshare");

@@ -16,6 +16,9 @@ mod queue;
 mod random_kills;
 mod restart;
 mod service;
+mod services;
 mod settings;
 mod terminal;
+#[cfg(feature = "http")]
+mod web;
 mod wired;

@@ -195,9 +195,20 @@ fn a_dsn_that_is_none() {
     refused(&folder, &[":4: bus.main.prefix: ", "a:b"]);
 }
 
+/// Of programs that are built without the driver, as this test is then.
+#[test]
+#[cfg(not(feature = "redis"))]
+fn a_dsn_whose_driver_is_not_compiled_in() {
+    let told = "the driver of `redis://HOST` is not compiled in: switch on the feature `redis`";
+    for agent in ["backend = 'Worker'\nbroker = 'main'", "backend = 'Actor'"] {
+        let settings = format!("[broker.main]\ndsn = 'redis://localhost/0'\n[agent.a]\n{agent}\n");
+        refused(&Folder::of(&settings), &[":3: broker.main.dsn: ", told]);
+    }
+}
+
 /// What a program is built without, only the program can know.
 #[test]
-fn a_dsn_whose_driver_is_not_compiled_in() {
+fn what_a_program_refuses_is_told_where_the_settings_say_it() {
     let told = "the driver of `mail://` is not compiled in: switch on the feature `mail`";
     let answer = format!(
         r#"{{"protocol": 1, "agents": [], "refused_buses": {{}}, "refused_brokers": {{"mail://x": "{told}"}}}}"#
@@ -255,7 +266,7 @@ fn a_schedule_that_no_start_could_keep() {
         ),
         (
             "backend = 'Unsteady'",
-            ":2: agent.a: handler `tick`: a jitter of 2s: less than 1s is allowed here",
+            ":2: agent.a: task `tick`: a jitter of 2s: less than 1s is allowed here",
         ),
     ];
     for (lines, expected) in cases {

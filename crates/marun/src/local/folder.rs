@@ -1,12 +1,22 @@
 //! Whether the folder of a `local:` DSN is one, or can become one. It creates nothing.
 
-use std::{io, path::Path};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use microagent_local::LocalOptions;
 use rustix::fs::{Access, access};
 
+/// The folder of this DSN that is not there yet; none for a DSN of another driver.
+pub(crate) fn new_folder(dsn: &str) -> Option<PathBuf> {
+    let options = LocalOptions::parse(dsn).ok()?;
+    let folder = options.folder();
+    (!folder.exists()).then(|| folder.to_owned())
+}
+
 /// Why the hub of this DSN could not be hosted; none for a DSN of another driver.
-pub(super) fn problem(dsn: &str) -> Option<String> {
+pub(crate) fn problem(dsn: &str) -> Option<String> {
     let options = LocalOptions::parse(dsn).ok()?;
     let folder = options.folder();
     let allowed = "allowed is a folder in which this user may write, or a name that is free in one";
