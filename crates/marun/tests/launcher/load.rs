@@ -67,6 +67,16 @@ pub(crate) fn length(folder: &Folder, queue: &str) -> usize {
     out.trim().parse().unwrap()
 }
 
+/// The messages that wait in a queue, as `peek --json` tells them.
+pub(crate) fn waiting(folder: &Folder, queue: &str) -> Vec<serde_json::Value> {
+    let settings = folder.settings();
+    let words = ["queue", "peek", queue, "--json", "--settings", &settings];
+    let (code, out, message) = output_of(marun(), &words);
+    assert_eq!(code, Some(0), "{message}");
+    let rows = out.lines().map(|row| serde_json::from_str(row).unwrap());
+    rows.collect()
+}
+
 /// The numbers of the jobs that were done, in order; one that was done twice is there twice.
 pub(crate) fn done(groups: &[&Group]) -> Vec<usize> {
     let lines = groups.iter().flat_map(|group| group.all_after("| job "));
