@@ -25,6 +25,9 @@ use crate::protocol::{
 /// Many small frames are read in one call of the system.
 const BUFFER: usize = 64 * 1024;
 
+/// What one chunk for the actor holds as a rule.
+const CHUNK: usize = 32;
+
 /// What one chunk for the actor holds at most; a single frame may be heavier.
 const MAX_CHUNK: usize = 256;
 const MAX_CHUNK_WEIGHT: u32 = 1024;
@@ -145,7 +148,7 @@ fn gather<S: AsyncRead>(
     first: ClientFrame,
     pongs: &WeakOutgoing,
 ) -> io::Result<(Chunk, u32)> {
-    let (mut chunk, mut total) = (Vec::new(), 0);
+    let (mut chunk, mut total) = (Vec::with_capacity(CHUNK), 0);
     let mut next = Some(first);
     while let Some(frame) = next {
         match frame {

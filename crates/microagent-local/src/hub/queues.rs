@@ -97,8 +97,7 @@ impl Queues {
         self.declared.insert(queue.clone());
         let delay = arrival.delay.map(|delay| delay.min(LONGEST_DELAY));
         let body = Body {
-            // Not the buffer that it was read into, which may be much larger.
-            payload: Bytes::copy_from_slice(&arrival.payload),
+            payload: arrival.payload,
             headers: arrival.headers,
         };
         let mut item = Item::stored(1);

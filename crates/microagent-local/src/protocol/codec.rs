@@ -2,10 +2,13 @@
 
 use std::io;
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, BytesMut};
 use tokio_util::codec::{Decoder, Encoder};
 
-use super::{ClientFrame, HubFrame, MAX_FRAME, decode, encode, wire::malformed};
+use super::{
+    ClientFrame, HubFrame, MAX_FRAME, decode, encode,
+    wire::{Fields, malformed},
+};
 
 /// The hub's end: reads what clients say.
 #[derive(Debug)]
@@ -20,7 +23,7 @@ impl Decoder for HubCodec {
     type Error = io::Error;
 
     fn decode(&mut self, src: &mut BytesMut) -> io::Result<Option<ClientFrame>> {
-        cut(src)?.map(decode::client_frame).transpose()
+        cut(src, decode::client_frame)
     }
 }
 
@@ -37,7 +40,7 @@ impl Decoder for ClientCodec {
     type Error = io::Error;
 
     fn decode(&mut self, src: &mut BytesMut) -> io::Result<Option<HubFrame>> {
-        cut(src)?.map(decode::hub_frame).transpose()
+        cut(src, decode::hub_frame)
     }
 }
 
@@ -51,8 +54,15 @@ impl Encoder<&ClientFrame> for ClientCodec {
 
 const LENGTH: usize = 4;
 
+/// A frame of so many bytes keeps the buffer that it came in. What is smaller is copied out of it: else a small payload
+/// would keep a large buffer, and each read would need a new one.
+const LARGE: usize = 32 * 1024;
+
 /// The next frame, when all of it is there. Nothing is set aside for a length that is only announced.
-fn cut(src: &mut BytesMut) -> io::Result<Option<Bytes>> {
+fn cut<T>(
+    src: &mut BytesMut,
+    decode: impl FnOnce(Fields<'_>) -> io::Result<T>,
+) -> io::Result<Option<T>> {
     let Some(length) = src.first_chunk::<LENGTH>() else {
         return Ok(None);
     };
@@ -66,7 +76,13 @@ fn cut(src: &mut BytesMut) -> io::Result<Option<Bytes>> {
         return Ok(None);
     }
     src.advance(LENGTH);
-    Ok(Some(src.split_to(length).freeze()))
+    if length >= LARGE {
+        let frame = src.split_to(length).freeze();
+        return decode(Fields::shared(&frame)).map(Some);
+    }
+    let frame = decode(Fields::copied(&src[..length]));
+    src.advance(length);
+    frame.map(Some)
 }
 
 fn framed(out: &mut BytesMut, write: impl FnOnce(&mut BytesMut)) -> io::Result<()> {

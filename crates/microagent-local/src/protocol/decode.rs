@@ -2,16 +2,13 @@
 
 use std::io;
 
-use bytes::Bytes;
-
 use super::{
     ByHand, ClientFrame, Failure, Hello, HubFrame, Letter, Requested, Settled,
     encode::MAGIC,
     wire::{Fields, malformed},
 };
 
-pub(super) fn client_frame(frame: Bytes) -> io::Result<ClientFrame> {
-    let mut fields = Fields(frame);
+pub(super) fn client_frame(mut fields: Fields<'_>) -> io::Result<ClientFrame> {
     let frame = match fields.u8()? {
         1 => return hello(fields),
         2 => ClientFrame::Ping,
@@ -22,8 +19,7 @@ pub(super) fn client_frame(frame: Bytes) -> io::Result<ClientFrame> {
     Ok(frame)
 }
 
-pub(super) fn hub_frame(frame: Bytes) -> io::Result<HubFrame> {
-    let mut fields = Fields(frame);
+pub(super) fn hub_frame(mut fields: Fields<'_>) -> io::Result<HubFrame> {
     let frame = match fields.u8()? {
         1 => {
             magic(&mut fields)?;
@@ -61,7 +57,7 @@ pub(super) fn hub_frame(frame: Bytes) -> io::Result<HubFrame> {
     Ok(frame)
 }
 
-fn hello(mut fields: Fields) -> io::Result<ClientFrame> {
+fn hello(mut fields: Fields<'_>) -> io::Result<ClientFrame> {
     magic(&mut fields)?;
     let version = fields.u16()?;
     if version != super::VERSION {
@@ -81,7 +77,7 @@ fn hello(mut fields: Fields) -> io::Result<ClientFrame> {
     Ok(ClientFrame::Hello(hello))
 }
 
-fn request(fields: &mut Fields) -> io::Result<Requested> {
+fn request(fields: &mut Fields<'_>) -> io::Result<Requested> {
     Ok(match fields.u8()? {
         1 => Requested::Publish {
             channel: fields.text()?,
@@ -136,7 +132,7 @@ fn request(fields: &mut Fields) -> io::Result<Requested> {
     })
 }
 
-fn by_hand(kind: u8, fields: &mut Fields) -> io::Result<ByHand> {
+fn by_hand(kind: u8, fields: &mut Fields<'_>) -> io::Result<ByHand> {
     let name = fields.text()?;
     Ok(match kind {
         13 => ByHand::Peek {
@@ -156,7 +152,7 @@ fn by_hand(kind: u8, fields: &mut Fields) -> io::Result<ByHand> {
     })
 }
 
-fn letter(fields: &mut Fields) -> io::Result<Letter> {
+fn letter(fields: &mut Fields<'_>) -> io::Result<Letter> {
     Ok(Letter {
         message: fields.u64()?,
         attempt: fields.u32()?,
@@ -167,7 +163,7 @@ fn letter(fields: &mut Fields) -> io::Result<Letter> {
     })
 }
 
-fn settlement(fields: &mut Fields) -> io::Result<Settled> {
+fn settlement(fields: &mut Fields<'_>) -> io::Result<Settled> {
     Ok(match fields.u8()? {
         1 => Settled::Ack,
         2 => Settled::Return,
@@ -182,12 +178,12 @@ fn settlement(fields: &mut Fields) -> io::Result<Settled> {
     })
 }
 
-fn failure(fields: &mut Fields) -> io::Result<Failure> {
+fn failure(fields: &mut Fields<'_>) -> io::Result<Failure> {
     let kind = Failure::kind_of(fields.u8()?);
     Ok(Failure::new(kind, fields.text()?.to_string()))
 }
 
-fn magic(fields: &mut Fields) -> io::Result<()> {
+fn magic(fields: &mut Fields<'_>) -> io::Result<()> {
     for expected in MAGIC {
         if fields.u8()? != *expected {
             return Err(malformed("the peer does not speak this protocol"));

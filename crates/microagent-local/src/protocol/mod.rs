@@ -9,7 +9,6 @@ mod encode;
 mod failure;
 mod frame;
 mod send_buffer;
-mod text;
 mod wire;
 
 #[cfg(test)]
@@ -23,7 +22,9 @@ pub(crate) use frame::{
     ByHand, ClientFrame, Hello, HubFrame, Letter, LocalId, RequestId, Requested, Settled, Token,
 };
 pub(crate) use send_buffer::SendBuffer;
-pub(crate) use text::Text;
+
+/// A short text: kept in place where it fits, cheap to clone where it does not.
+pub(crate) type Text = smol_str::SmolStr;
 
 /// The version that this build speaks. A peer of another version is refused, with both versions in the error.
 pub(crate) const VERSION: u16 = 1;

@@ -37,27 +37,47 @@ pub(super) fn put_instant(out: &mut BytesMut, instant: Option<SystemTime>) {
 }
 
 /// Takes fields off the front of a frame; every lack and every excess is an error.
-pub(super) struct Fields(pub(super) Bytes);
+pub(super) struct Fields<'a> {
+    rest: &'a [u8],
+    /// Whose memory the byte strings may share.
+    shared: Option<&'a Bytes>,
+}
 
-impl Fields {
+impl<'a> Fields<'a> {
+    /// Those of a frame in a buffer that is used again: its byte strings are copied.
+    pub(super) fn copied(frame: &'a [u8]) -> Self {
+        Self {
+            rest: frame,
+            shared: None,
+        }
+    }
+
+    /// Those of a frame that may live as long as its byte strings.
+    pub(super) fn shared(frame: &'a Bytes) -> Self {
+        Self {
+            rest: frame,
+            shared: Some(frame),
+        }
+    }
+
     pub(super) fn u8(&mut self) -> io::Result<u8> {
-        self.0.try_get_u8().map_err(short)
+        self.rest.try_get_u8().map_err(short)
     }
 
     pub(super) fn u16(&mut self) -> io::Result<u16> {
-        self.0.try_get_u16_le().map_err(short)
+        self.rest.try_get_u16_le().map_err(short)
     }
 
     pub(super) fn u32(&mut self) -> io::Result<u32> {
-        self.0.try_get_u32_le().map_err(short)
+        self.rest.try_get_u32_le().map_err(short)
     }
 
     pub(super) fn u64(&mut self) -> io::Result<u64> {
-        self.0.try_get_u64_le().map_err(short)
+        self.rest.try_get_u64_le().map_err(short)
     }
 
     pub(super) fn u128(&mut self) -> io::Result<u128> {
-        self.0.try_get_u128_le().map_err(short)
+        self.rest.try_get_u128_le().map_err(short)
     }
 
     pub(super) fn flag(&mut self) -> io::Result<bool> {
@@ -69,14 +89,11 @@ impl Fields {
     }
 
     pub(super) fn bytes(&mut self) -> io::Result<Bytes> {
-        let length = self.u32()? as usize;
-        if length > self.0.len() {
-            return Err(malformed(format!(
-                "a field of {length} bytes, and {} are left of its frame",
-                self.0.len()
-            )));
-        }
-        Ok(self.0.split_to(length))
+        let bytes = self.slice()?;
+        Ok(match self.shared {
+            Some(frame) => frame.slice_ref(bytes),
+            None => Bytes::copy_from_slice(bytes),
+        })
     }
 
     pub(super) fn text(&mut self) -> io::Result<Text> {
@@ -95,10 +112,10 @@ impl Fields {
     pub(super) fn headers(&mut self) -> io::Result<Headers> {
         let count = self.u32()? as usize;
         // Each has two lengths at least, so a lie about the count cannot allocate more than the frame is large.
-        if count > self.0.len() / 8 {
+        if count > self.rest.len() / 8 {
             return Err(malformed(format!(
                 "{count} headers, and {} bytes are left of their frame",
-                self.0.len()
+                self.rest.len()
             )));
         }
         let mut headers = Headers::with_capacity(count);
@@ -110,24 +127,37 @@ impl Fields {
     }
 
     pub(super) fn end(self) -> io::Result<()> {
-        if self.0.is_empty() {
+        if self.rest.is_empty() {
             return Ok(());
         }
         Err(malformed(format!(
             "{} bytes are left at the end of a frame",
-            self.0.len()
+            self.rest.len()
         )))
     }
 
+    fn slice(&mut self) -> io::Result<&'a [u8]> {
+        let length = self.u32()? as usize;
+        let Some((bytes, rest)) = self.rest.split_at_checked(length) else {
+            return Err(malformed(format!(
+                "a field of {length} bytes, and {} are left of its frame",
+                self.rest.len()
+            )));
+        };
+        self.rest = rest;
+        Ok(bytes)
+    }
+
     fn text_within(&mut self, limit: usize) -> io::Result<Text> {
-        let bytes = self.bytes()?;
+        let bytes = self.slice()?;
         if bytes.len() > limit {
             return Err(malformed(format!(
                 "a text of {} bytes, and {limit} are allowed",
                 bytes.len()
             )));
         }
-        Text::from_utf8(bytes).ok_or_else(|| malformed("a text is not UTF-8"))
+        let text = std::str::from_utf8(bytes).map_err(|_| malformed("a text is not UTF-8"))?;
+        Ok(Text::new(text))
     }
 }
 

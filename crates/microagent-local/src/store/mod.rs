@@ -131,6 +131,9 @@ pub(crate) enum Change {
     Release { key: String },
 }
 
+/// Waits for the disk, on whichever thread. An error leaves open what of the commits before will be found again.
+pub(crate) type Sync = Box<dyn FnMut() -> Result<()> + Send>;
+
 /// Where the messages are kept.
 pub(crate) trait Store: Send + 'static {
     /// Reads everything but the bodies.
@@ -139,8 +142,8 @@ pub(crate) trait Store: Send + 'static {
     /// When the storage cannot be read, or holds what no store wrote.
     fn load(&mut self) -> Result<Snapshot>;
 
-    /// Carries the changes out in their order, as durably as the store promises when it returns; all of them or, on an
-    /// error, none.
+    /// Carries the changes out in their order, all of them or, on an error, none. They survive the death of the process
+    /// when it returns, and that of the machine after the next [`sync`](Self::sync).
     ///
     /// # Errors
     /// When an inserted id is stored already, and when the storage failed; the store stays usable.
@@ -151,6 +154,14 @@ pub(crate) trait Store: Send + 'static {
     /// # Errors
     /// When the storage cannot be read.
     fn bodies(&mut self, ids: &[MessageId]) -> Result<Vec<(MessageId, Body)>>;
+
+    /// What makes the commits before its call as durable as the store promises.
+    ///
+    /// # Errors
+    /// When there is no way to it.
+    fn sync(&self) -> Result<Sync> {
+        Ok(Box::new(|| Ok(())))
+    }
 
     /// Nothing has been asked for a while: the time for what can wait, and need not succeed.
     fn rest(&mut self) {}

@@ -15,7 +15,7 @@ use microagent_core::{Error, ErrorKind, Result};
 use rusqlite::Connection;
 use tracing::debug;
 
-use super::{Body, Change, MessageId, Snapshot, Store};
+use super::{Body, Change, MessageId, Snapshot, Store, Sync};
 
 mod commit;
 mod failure;
@@ -33,7 +33,7 @@ mod tests;
 /// How long a predecessor that is just ending may still hold the file.
 const PREDECESSOR: Duration = Duration::from_secs(5);
 
-/// Keeps messages in one file; a commit that returned survives a power loss.
+/// Keeps messages in one file; a commit survives a power loss when the log has been synced after it.
 #[derive(Debug)]
 pub(crate) struct SqliteStore {
     path: PathBuf,
@@ -103,6 +103,16 @@ impl Store for SqliteStore {
     fn bodies(&mut self, ids: &[MessageId]) -> Result<Vec<(MessageId, Body)>> {
         let bodies = read::bodies(&self.connection, ids);
         bodies.map_err(|failure| failure.told(&self.path))
+    }
+
+    fn sync(&self) -> Result<Sync> {
+        let (log, path) = (room::log_of(&self.path), self.path.clone());
+        let file = OpenOptions::new().write(true).open(log);
+        let file = file.map_err(|error| Failure::Io(error).told(&self.path))?;
+        Ok(Box::new(move || {
+            let synced = file.sync_data();
+            synced.map_err(|error| Failure::Io(error).told(&path))
+        }))
     }
 
     /// What stands in the log gets its room in the database now, and not when the disk is full.

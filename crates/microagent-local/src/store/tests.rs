@@ -12,6 +12,7 @@ use super::{Body, Change, Headers, Leased, MemoryStore, MessageId, Rewrite, Sqli
 
 mod behaviour;
 mod crash;
+mod durable;
 mod twins;
 mod writer;
 

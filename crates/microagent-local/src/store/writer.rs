@@ -17,9 +17,11 @@ use tokio::sync::oneshot;
 
 use super::{Body, Change, MessageId, Store};
 
+mod disk;
 mod group;
 mod thread_loop;
 
+use disk::Disk;
 use thread_loop::Job;
 
 /// Hands changes to a store: to one on a thread of its own, which is where waiting for a disk belongs, or to one in place.
@@ -36,15 +38,16 @@ enum Front {
 }
 
 impl Writer {
-    /// A writer that puts whatever waits into one commit, on its own thread.
+    /// A writer that puts whatever waits into one commit, on its own thread, and makes it durable on another.
     ///
     /// # Errors
-    /// When the system has no thread left.
+    /// When the system has no thread left, or the store cannot be made durable.
     pub(crate) fn spawn(store: impl Store) -> Result<Self> {
         let (jobs, waiting) = mpsc::channel();
+        let disk = Disk::spawn(store.sync()?).map_err(no_thread)?;
         let thread = thread::Builder::new()
             .name("local-store".to_owned())
-            .spawn(move || thread_loop::run(store, &waiting))
+            .spawn(move || thread_loop::run(store, disk, &waiting))
             .map_err(no_thread)?;
         let thread = Mutex::new(Some(thread));
         Ok(Self(Front::Thread { jobs, thread }))

@@ -17,6 +17,8 @@ pub(super) struct Known {
     pub(super) queues: HashMap<Arc<str>, i64>,
     /// The greatest id ever stored.
     pub(super) last_id: MessageId,
+    /// The greatest that is written down by itself. Until its message goes, the row of a greater one says it too.
+    pub(super) noted_id: MessageId,
 }
 
 /// A transaction on its way, with the statements at hand that nearly all changes need.
@@ -38,7 +40,6 @@ pub(super) fn transact(connection: &Connection, known: Known, changes: &[Change]
 }
 
 fn write(connection: &Connection, known: Known, changes: &[Change]) -> Result<Known> {
-    let last_id = known.last_id;
     execute(connection, schema::BEGIN, [])?;
     let mut transaction = Transaction {
         connection,
@@ -50,13 +51,6 @@ fn write(connection: &Connection, known: Known, changes: &[Change]) -> Result<Kn
         transaction.apply(change)?;
     }
     let known = transaction.known;
-    if known.last_id != last_id {
-        execute(
-            connection,
-            schema::SET_LAST_ID,
-            [known.last_id.cast_signed()],
-        )?;
-    }
     execute(connection, schema::COMMIT, [])?;
     Ok(known)
 }
@@ -139,7 +133,18 @@ impl Transaction<'_> {
     }
 
     fn remove(&mut self, id: MessageId) -> Result<()> {
+        self.note_last_id()?;
         self.remove.execute([id.cast_signed()])?;
+        Ok(())
+    }
+
+    /// Before a message goes, which may be the last one.
+    fn note_last_id(&mut self) -> Result<()> {
+        let last_id = self.known.last_id;
+        if self.known.noted_id != last_id {
+            self.execute(schema::SET_LAST_ID, [last_id.cast_signed()])?;
+            self.known.noted_id = last_id;
+        }
         Ok(())
     }
 

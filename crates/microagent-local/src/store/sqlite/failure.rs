@@ -16,8 +16,8 @@ pub(super) enum Failure {
     Sqlite(rusqlite::Error),
     /// The disk has no room for new messages.
     Full,
-    /// Nobody knows whether it has.
-    Room(io::Error),
+    /// The disk said no to what SQLite was not asked for.
+    Io(io::Error),
     /// A message of that id is stored already.
     Duplicate(MessageId),
     /// There is a row that no version of this program wrote.
@@ -50,7 +50,7 @@ impl Failure {
                 Error::new(ErrorKind::Configuration, text)
             }
             Self::Full => Error::new(ErrorKind::Driver, format!("{}: {FULL}", path.display())),
-            Self::Room(error) => {
+            Self::Io(error) => {
                 let text = format!("{}: the storage failed ({error})", path.display());
                 Error::new(ErrorKind::Driver, text).with_source(error)
             }

@@ -17,10 +17,12 @@ pub(super) fn known(connection: &Connection) -> Result<Known> {
     let queues = statement.query_map([], |row| Ok((row.get(1)?, row.get(0)?)))?;
     let queues = queues.collect::<rusqlite::Result<_>>()?;
     let mut statement = connection.prepare_cached(schema::LAST_ID)?;
-    let last_id: i64 = statement.query_row([], |row| row.get(0))?;
+    let ids = statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let (noted_id, newest): (i64, Option<i64>) = ids;
     Ok(Known {
         queues,
-        last_id: last_id.cast_unsigned(),
+        last_id: noted_id.max(newest.unwrap_or_default()).cast_unsigned(),
+        noted_id: noted_id.cast_unsigned(),
     })
 }
 

@@ -54,7 +54,7 @@ impl Room {
     pub(super) fn of(path: &Path, connection: &Connection) -> Result<Self> {
         let file = File::options().read(true).write(true).open(path);
         let room = Self {
-            file: file.map_err(Failure::Room)?,
+            file: file.map_err(Failure::Io)?,
             page: number(connection, "PRAGMA page_size")?,
         };
         let log = File::options().write(true).open(log_of(path));
@@ -81,7 +81,7 @@ impl Room {
         let pages = number(connection, "PRAGMA page_count")?;
         let free = number(connection, "PRAGMA freelist_count")?;
         let bytes = (pages + (needed + spare).saturating_sub(free)) * self.page;
-        match self.take(bytes).map_err(Failure::Room)? {
+        match self.take(bytes).map_err(Failure::Io)? {
             Given::Full if arrives => Err(Failure::Full),
             Given::Yes | Given::Full | Given::Unknown => Ok(()),
         }
@@ -131,7 +131,8 @@ impl Room {
     }
 }
 
-fn log_of(database: &Path) -> PathBuf {
+/// The log beside the database.
+pub(super) fn log_of(database: &Path) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
     name.push("-wal");
     name.into()

@@ -35,7 +35,7 @@ CREATE TABLE lease (
     until INTEGER NOT NULL  -- milliseconds since 1970-01-01 UTC
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE arrival (
-    last_id INTEGER NOT NULL -- the greatest id ever given, so that none is given twice
+    last_id INTEGER NOT NULL -- with the ids of the messages the greatest ever given, so that none is given twice
 ) STRICT;
 INSERT INTO arrival VALUES (0);
 ";
@@ -43,10 +43,10 @@ INSERT INTO arrival VALUES (0);
 /// One owner, so that nobody shares memory with it. Set before the first look into the file, and changes nothing there.
 const OWNERSHIP: &str = "PRAGMA locking_mode = EXCLUSIVE";
 
-/// A log that every commit syncs, and a cache that holds what was sent until it is delivered.
+/// A log, synced by [`Store::sync`](crate::store::Store::sync) and before it is written back, and a cache that holds what was sent until it is delivered.
 const SETTINGS: &str = "
 PRAGMA journal_mode = WAL;
-PRAGMA synchronous = FULL;
+PRAGMA synchronous = NORMAL;
 PRAGMA fullfsync = ON;
 PRAGMA checkpoint_fullfsync = ON;
 PRAGMA wal_autocheckpoint = 4000;
@@ -64,7 +64,7 @@ pub(super) const WRITE_LOG_BACK: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 pub(super) const RECYCLE_LOG: &str = "PRAGMA wal_checkpoint(RESTART)";
 
 pub(super) const QUEUES: &str = "SELECT id, name FROM queue ORDER BY name";
-pub(super) const LAST_ID: &str = "SELECT last_id FROM arrival";
+pub(super) const LAST_ID: &str = "SELECT last_id, (SELECT max(id) FROM message) FROM arrival";
 pub(super) const MESSAGES: &str = "SELECT id, queue, attempt, crashes, due, taken, length(payload), first_failure FROM message ORDER BY id";
 pub(super) const BODY: &str = "SELECT headers, payload FROM message WHERE id = ?1";
 pub(super) const HEADERS: &str = "SELECT headers FROM message WHERE id = ?1";

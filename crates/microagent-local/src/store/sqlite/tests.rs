@@ -56,7 +56,7 @@ fn only_the_owner_may_read_the_messages() {
 }
 
 #[test]
-fn every_commit_is_synced_to_the_disk() {
+fn the_log_is_synced_by_the_writer_and_before_it_is_written_back() {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(&folder.path().join("db")).unwrap();
     let setting = |name| {
@@ -64,8 +64,9 @@ fn every_commit_is_synced_to_the_disk() {
             .connection
             .pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0))
     };
-    assert_eq!(setting("synchronous").unwrap(), 2.into());
+    assert_eq!(setting("synchronous").unwrap(), 1.into());
     assert_eq!(setting("journal_mode").unwrap(), "wal".to_owned().into());
+    store.sync().unwrap()().unwrap();
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Batches that are committed together, because a disk takes a thousand as quickly as one.
 
-use microagent_core::Result;
+use microagent_core::{Error, Result};
 use tokio::sync::oneshot;
 
 use crate::store::{Change, Rewrite, Store};
@@ -42,14 +42,49 @@ impl Group {
         self.steps >= MAX_STEPS || self.bytes >= MAX_BYTES
     }
 
-    /// Commits everything at once and answers everybody. A batch that cannot be committed fails alone.
-    pub(super) fn commit(self, store: &mut impl Store) {
-        commit_from(store, &self.changes, 0, self.batches);
+    /// Commits everything at once. A batch that cannot be committed fails alone, and hears so.
+    pub(super) fn commit(self, store: &mut impl Store) -> Committed {
+        let mut committed = Committed {
+            has_changes: !self.changes.is_empty(),
+            done: Vec::with_capacity(self.batches.len()),
+        };
+        commit_from(store, &self.changes, 0, self.batches, &mut committed.done);
+        committed
+    }
+}
+
+/// Who is to be told when a group is durable.
+pub(super) struct Committed {
+    has_changes: bool,
+    done: Vec<oneshot::Sender<Result<()>>>,
+}
+
+impl Committed {
+    pub(super) fn is_empty(&self) -> bool {
+        self.done.is_empty()
+    }
+
+    /// Whether there is anything to be made durable.
+    pub(super) fn has_changes(&self) -> bool {
+        self.has_changes
+    }
+
+    pub(super) fn answer(self, synced: &Result<()>) {
+        for done in self.done {
+            // An asker that went away does not want to know.
+            let _ = done.send(synced.as_ref().copied().map_err(Error::again));
+        }
     }
 }
 
 /// Halves the batches until the bad ones stand alone: one of thousands costs a dozen commits more, not thousands.
-fn commit_from(store: &mut impl Store, changes: &[Change], start: usize, mut batches: Vec<Batch>) {
+fn commit_from(
+    store: &mut impl Store,
+    changes: &[Change],
+    start: usize,
+    mut batches: Vec<Batch>,
+    committed: &mut Vec<oneshot::Sender<Result<()>>>,
+) {
     let Some(end) = batches.last().map(|batch| batch.end) else {
         return;
     };
@@ -58,26 +93,19 @@ fn commit_from(store: &mut impl Store, changes: &[Change], start: usize, mut bat
         changes => store.commit(changes),
     };
     let Err(error) = result else {
-        batches.into_iter().for_each(|batch| batch.answer(Ok(())));
+        committed.extend(batches.into_iter().map(|batch| batch.done));
         return;
     };
     let later = batches.split_off(batches.len() / 2);
     let Some(middle) = batches.last().map(|batch| batch.end) else {
         // Half of one is none.
         if let Some(alone) = later.into_iter().next() {
-            alone.answer(Err(error));
+            let _ = alone.done.send(Err(error));
         }
         return;
     };
-    commit_from(store, changes, start, batches);
-    commit_from(store, changes, middle, later);
-}
-
-impl Batch {
-    fn answer(self, result: Result<()>) {
-        // An asker that went away does not want to know.
-        let _ = self.done.send(result);
-    }
+    commit_from(store, changes, start, batches, committed);
+    commit_from(store, changes, middle, later, committed);
 }
 
 fn size(change: &Change) -> usize {

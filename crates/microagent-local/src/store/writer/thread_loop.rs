@@ -1,4 +1,4 @@
-//! The writer's thread: takes what waits, answers reads at once, commits the rest together.
+//! The writer's first thread: takes what waits, answers reads at once, commits the rest together.
 
 use std::{
     sync::mpsc::{Receiver, RecvTimeoutError},
@@ -8,7 +8,7 @@ use std::{
 use microagent_core::Result;
 use tokio::sync::oneshot;
 
-use super::group::Group;
+use super::{disk::Disk, group::Group};
 use crate::store::{Body, Change, MessageId, Store};
 
 /// A wait so long is followed by a longer one, as a rule.
@@ -30,16 +30,23 @@ pub(super) enum Job {
 }
 
 /// Runs until it is told to close, or until its writer is gone and all is written.
-pub(super) fn run(mut store: impl Store, jobs: &Receiver<Job>) {
-    while let Some(first) = next(&mut store, jobs) {
-        let (group, closing) = gather(&mut store, first, jobs);
-        group.commit(&mut store);
-        if let Some(done) = closing {
-            // Whoever waits for the end may open the file again at once.
-            drop(store);
-            let _ = done.send(());
-            return;
+pub(super) fn run(mut store: impl Store, disk: Disk, jobs: &Receiver<Job>) {
+    let mut closing = None;
+    while closing.is_none()
+        && let Some(first) = next(&mut store, jobs)
+    {
+        let (group, close) = gather(&mut store, first, jobs);
+        let committed = group.commit(&mut store);
+        if !committed.is_empty() {
+            disk.hand_over(committed);
         }
+        closing = close;
+    }
+    disk.finish();
+    // Whoever waits for the end may open the file again at once.
+    drop(store);
+    if let Some(done) = closing {
+        let _ = done.send(());
     }
 }
 

@@ -1,0 +1,144 @@
+//! What is confirmed is on the disk: the writer's second thread, with a disk that the test turns.
+
+use std::{
+    pin::pin,
+    sync::mpsc::{self, Receiver, Sender},
+};
+
+use futures_util::FutureExt;
+use microagent_core::{Error, ErrorKind, Result};
+
+use super::*;
+use crate::store::{Snapshot, Sync, Writer};
+
+/// A store on a disk that takes as long as the test wants.
+struct Slow {
+    store: MemoryStore,
+    committed: Sender<usize>,
+    syncing: Sender<()>,
+    turns: std::sync::Mutex<Option<Receiver<Result<()>>>>,
+}
+
+/// The test's ends of it.
+struct Turned {
+    writer: Writer,
+    committed: Receiver<usize>,
+    syncing: Receiver<()>,
+    turns: Sender<Result<()>>,
+}
+
+impl Turned {
+    fn new() -> Self {
+        let (committing, committed) = mpsc::channel();
+        let (enters, syncing) = mpsc::channel();
+        let (turns, turned) = mpsc::channel();
+        let store = Slow {
+            store: MemoryStore::default(),
+            committed: committing,
+            syncing: enters,
+            turns: Some(turned).into(),
+        };
+        Self {
+            writer: Writer::spawn(store).unwrap(),
+            committed,
+            syncing,
+            turns,
+        }
+    }
+}
+
+impl Store for Slow {
+    fn load(&mut self) -> Result<Snapshot> {
+        self.store.load()
+    }
+
+    fn commit(&mut self, changes: &[Change]) -> Result<()> {
+        self.store.commit(changes)?;
+        self.committed.send(changes.len()).unwrap();
+        Ok(())
+    }
+
+    fn bodies(&mut self, ids: &[MessageId]) -> Result<Vec<(MessageId, Body)>> {
+        self.store.bodies(ids)
+    }
+
+    fn sync(&self) -> Result<Sync> {
+        let turns = self.turns.lock().unwrap().take().unwrap();
+        let syncing = self.syncing.clone();
+        Ok(Box::new(move || {
+            syncing.send(()).unwrap();
+            turns.recv().unwrap()
+        }))
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_confirmed_before_the_disk_has_it() {
+    let turned = Turned::new();
+    let mut first = pin!(turned.writer.commit(vec![insert(1, "q")]));
+    turned.syncing.recv().unwrap();
+    assert!(first.as_mut().now_or_never().is_none());
+    turned.turns.send(Ok(())).unwrap();
+    first.await.unwrap();
+}
+
+#[tokio::test]
+async fn one_group_is_written_while_the_one_before_waits_for_the_disk() {
+    let turned = Turned::new();
+    drop(turned.writer.commit(vec![insert(1, "q")]));
+    turned.syncing.recv().unwrap();
+    let mut waiting = Vec::new();
+    waiting.push(turned.writer.commit(vec![insert(2, "q")]));
+    assert_eq!(turned.committed.recv().unwrap(), 1);
+    assert_eq!(
+        turned.committed.recv().unwrap(),
+        1,
+        "while the disk is busy"
+    );
+    // A third group waits for the disk, and grows.
+    waiting.extend((3..=9).map(|id| turned.writer.commit(vec![insert(id, "q")])));
+    for _ in 1..=3 {
+        turned.turns.send(Ok(())).unwrap();
+    }
+    for confirmed in waiting {
+        confirmed.await.unwrap();
+    }
+    assert_eq!(turned.committed.recv().unwrap(), 7, "all that waited");
+}
+
+#[tokio::test]
+async fn whoever_waits_hears_that_the_disk_failed_and_the_next_may_succeed() {
+    let turned = Turned::new();
+    let broken = Error::new(ErrorKind::Driver, "the cable is out");
+    turned.turns.send(Err(broken)).unwrap();
+    turned.turns.send(Ok(())).unwrap();
+    let error = turned.writer.commit(vec![insert(1, "q")]).await;
+    assert_eq!(error.unwrap_err().to_string(), "the cable is out");
+    turned.writer.commit(vec![insert(2, "q")]).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_changes_nothing_needs_no_disk_and_keeps_its_turn() {
+    let turned = Turned::new();
+    turned.writer.commit(vec![]).await.unwrap();
+    assert!(turned.syncing.try_recv().is_err());
+
+    drop(turned.writer.commit(vec![insert(1, "q")]));
+    turned.syncing.recv().unwrap();
+    let mut second = pin!(turned.writer.commit(vec![]));
+    assert!(second.as_mut().now_or_never().is_none());
+    turned.turns.send(Ok(())).unwrap();
+    second.await.unwrap();
+}
+
+#[tokio::test]
+async fn close_waits_for_the_disk() {
+    let turned = Turned::new();
+    let confirmed = turned.writer.commit(vec![insert(1, "q")]);
+    turned.syncing.recv().unwrap();
+    let mut closed = pin!(turned.writer.close());
+    assert!(closed.as_mut().now_or_never().is_none());
+    turned.turns.send(Ok(())).unwrap();
+    closed.await.unwrap();
+    confirmed.await.unwrap();
+}
