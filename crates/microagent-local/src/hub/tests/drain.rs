@@ -79,3 +79,27 @@ async fn it_waits_for_nobody_who_has_nothing_or_is_gone() {
         "it goes on until it is closed"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_not_on_its_way_yet_goes_back_and_is_not_waited_for() {
+    let store = SharedStore::default();
+    let old = store.hub();
+    Peer::join(&old, OTHER).await.send("mailer", "a").await;
+    old.close().await.unwrap();
+
+    // Its body has to be read first, which fails for now.
+    let hub = store.hub();
+    let mut peer = Peer::join(&hub, OTHER).await;
+    let queue = "mailer".into();
+    peer.done(Requested::Declare { queue }).await.unwrap();
+    store.fill(true);
+    peer.consume(1, "mailer", 1).await;
+    assert_eq!(peer.length("mailer").await, 0, "it is handed out");
+
+    let start = Instant::now();
+    hub.drain().await;
+    assert!(start.elapsed() < Duration::from_secs(1));
+    assert_eq!(peer.length("mailer").await, 1);
+    store.fill(false);
+    peer.hears_nothing_for(5).await;
+}
