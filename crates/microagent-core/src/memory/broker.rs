@@ -20,8 +20,8 @@ use tokio::time::Instant;
 pub(super) use self::queues::Queues;
 use super::{MemoryOptions, server::Server};
 use crate::{
-    Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Delivery, Error, ErrorKind, Lease, Message, Queue,
-    QueueBroker, Result, Route, SendOptions,
+    Caps, Clock, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Delivery, Error, ErrorKind, Lease, Message,
+    Queue, QueueBroker, Result, Route, SendOptions, SystemClock,
     clock::later,
     ledger::{Entry, PeerId, Place},
 };
@@ -63,6 +63,7 @@ pub struct MemoryBroker {
     queues: Arc<Queues>,
     peer: PeerId,
     address: String,
+    clock: Arc<dyn Clock>,
     closed: AtomicBool,
 }
 
@@ -91,8 +92,23 @@ impl MemoryBroker {
             queues,
             peer,
             address: options.address(),
+            clock: Arc::new(SystemClock),
             closed: AtomicBool::new(false),
         }
+    }
+
+    /// Tells dead letters the time by this clock, for tests in virtual time.
+    ///
+    /// ```
+    /// use microagent_core::{MemoryBroker, SystemClock};
+    ///
+    /// let broker = MemoryBroker::new().clock(SystemClock); // which it is anyway
+    /// # drop(broker);
+    /// ```
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
     }
 
     /// Ends the connection as the death of its process would: what was in flight is delivered again, as a suspect. What
@@ -173,7 +189,10 @@ impl QueueBroker for MemoryBroker {
     ) -> Result<BoxStream<'static, Delivery>> {
         self.check_open()?;
         options.refuse_native("memory")?;
-        let mailbox = self.queues.open_mailbox(queue, self.peer, options.prefetch);
+        let clock = Arc::clone(&self.clock);
+        let mailbox = self
+            .queues
+            .open_mailbox(queue, self.peer, clock, options.prefetch);
         let deliveries = stream::unfold(mailbox, |mut mailbox| async {
             Some((mailbox.next().await?, mailbox))
         });

@@ -1,6 +1,7 @@
 //! `memory://`: a bus and a broker inside one process, for tests, examples and virtual time.
 //!
-//! Nothing survives the process. Timers follow tokio's clock, so paused time moves them.
+//! Nothing survives the process. Timers follow tokio's clock, so paused time moves them; when something failed is told by the
+//! machine's clock, or by the one that the connection was given.
 
 mod broker;
 mod bus;

@@ -2,12 +2,12 @@
 
 use std::{
     collections::HashMap,
-    sync::Mutex,
+    sync::{Arc, Mutex},
     time::{Duration, SystemTime},
 };
 
 use futures_util::StreamExt;
-use microagent::{ErrorKind, OnFailure, header, prelude::*};
+use microagent::{Clock, ErrorKind, MemoryBroker, OnFailure, header, prelude::*};
 use microagent_testing::VirtualClock;
 use tokio::time::{Instant, sleep};
 
@@ -129,10 +129,13 @@ async fn what_cannot_be_decoded_is_tried_again_where_the_attribute_says_so() {
 
 #[tokio::test(start_paused = true)]
 async fn a_dead_letter_says_why_how_often_and_when_first_and_last() {
-    let (broker, real) = (broker().await, SystemTime::now());
+    let clock = VirtualClock::at("2026-03-01T11:59:50Z").unwrap();
+    let began = clock.now();
+    let broker = Broker::new(Arc::new(MemoryBroker::new().clock(clock)));
     let agent = Agent::new(Failing::default()).broker(broker.clone());
     let agent = agent.start().await.unwrap();
     let told = json!({"how": "error"});
+    sleep(5 * SECOND).await;
     broker.send(BY_DEFAULT, &told).await.unwrap();
     pass(60 * SECOND).await;
     agent.stop().await.unwrap();
@@ -146,8 +149,9 @@ async fn a_dead_letter_says_why_how_often_and_when_first_and_last() {
     assert_eq!(says(header::DEAD_ATTEMPTS), "4");
     assert_eq!(says(header::DEAD_QUEUE), "by_default");
     let time = |name| SystemTime::UNIX_EPOCH + Duration::from_millis(says(name).parse().unwrap());
-    let (first, last) = (time(header::DEAD_FIRST_AT), time(header::DEAD_AT));
-    assert!(real - SECOND < first && first <= last && last < real + 60 * SECOND);
+    assert_eq!(time(header::DEAD_FIRST_AT), began + 5 * SECOND);
+    let pauses = (1 + 4 + 9) * SECOND;
+    assert_eq!(time(header::DEAD_AT), began + 5 * SECOND + pauses);
     letter.ack().await.unwrap();
 }
 

@@ -14,7 +14,7 @@ use tokio::{
 
 use super::mailbox::Mailbox;
 use crate::{
-    Delivery, Error, ErrorKind, Message, Queue, Result, Settle, Settled, Settlement,
+    Clock, Delivery, Error, ErrorKind, Message, Queue, Result, Settle, Settled, Settlement,
     clock::later,
     header,
     ledger::{ConsumerId, Ledger, MessageId, PeerId, Place},
@@ -41,6 +41,7 @@ pub(super) struct State {
 #[derive(Debug)]
 pub(super) struct Slot {
     peer: PeerId,
+    clock: Arc<dyn Clock>,
     sender: mpsc::UnboundedSender<Delivery>,
 }
 
@@ -70,12 +71,18 @@ impl Queues {
         self: &Arc<Self>,
         queue: &Queue,
         peer: PeerId,
+        clock: Arc<dyn Clock>,
         prefetch: usize,
     ) -> Mailbox {
         let (sender, deliveries) = mpsc::unbounded_channel();
         let mut state = self.state();
         let consumer = ConsumerId(state.new_id());
-        state.mailboxes.insert(consumer, Slot { peer, sender });
+        let slot = Slot {
+            peer,
+            clock,
+            sender,
+        };
+        state.mailboxes.insert(consumer, slot);
         state.ledger.join(consumer, peer, queue.name(), prefetch);
         self.hand_out(state);
         Mailbox::new(self.clone(), consumer, deliveries)
@@ -97,6 +104,7 @@ impl Queues {
                 queues: self.clone(),
                 id: handed.id,
                 peer: slot.peer,
+                clock: Arc::clone(&slot.clock),
             };
             let delivery = Delivery::new(entry.item.clone(), Box::new(settle));
             undeliverable.extend(slot.sender.send(delivery).err());
@@ -110,9 +118,10 @@ impl Queues {
         drop(undeliverable);
     }
 
-    fn settle(self: &Arc<Self>, id: MessageId, peer: PeerId, settlement: Settlement) -> Result<()> {
+    fn settle(self: &Arc<Self>, settler: &Settler, settlement: Settlement) -> Result<()> {
+        let (id, now) = (settler.id, || settler.clock.now());
         let mut state = self.state();
-        let Some(mut entry) = state.ledger.take(id, peer) else {
+        let Some(mut entry) = state.ledger.take(id, settler.peer) else {
             let text = "the connection ended before the settlement; the message is delivered again";
             return Err(Error::new(ErrorKind::Unavailable, text));
         };
@@ -120,7 +129,7 @@ impl Queues {
             Settlement::Ack => {}
             Settlement::Return => state.ledger.put_back(id, entry, Place::Head),
             Settlement::Retry { after, .. } => {
-                entry.item = failed(entry.item);
+                entry.item = failed(entry.item, now);
                 let due = later(Instant::now(), after);
                 state.ledger.put_back(id, entry, Place::Delayed(due));
             }
@@ -129,8 +138,7 @@ impl Queues {
                 reason,
                 detail,
             } => {
-                let headers =
-                    header::of_dead_letter(&entry.item, reason, &detail, SystemTime::now());
+                let headers = header::of_dead_letter(&entry.item, reason, &detail, now());
                 let dead = headers.into_iter().fold(
                     Message::new(queue.as_str(), entry.item.payload().clone())
                         .with_id(id.to_string()),
@@ -160,22 +168,23 @@ impl Queues {
 }
 
 /// The message as its next handling.
-fn failed(message: Message) -> Message {
+fn failed(message: Message, now: impl FnOnce() -> SystemTime) -> Message {
     let (attempt, first) = (message.attempt() + 1, message.first_failure());
     message
         .with_attempt(attempt)
-        .with_first_failure(first.unwrap_or_else(SystemTime::now))
+        .with_first_failure(first.unwrap_or_else(now))
 }
 
 struct Settler {
     queues: Arc<Queues>,
     id: MessageId,
     peer: PeerId,
+    clock: Arc<dyn Clock>,
 }
 
 impl Settle for Settler {
     fn settle(self: Box<Self>, _message: &Message, settlement: Settlement) -> Settled {
-        Settled::done(self.queues.settle(self.id, self.peer, settlement))
+        Settled::done(self.queues.settle(&self, settlement))
     }
 }
 
