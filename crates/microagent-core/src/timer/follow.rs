@@ -22,6 +22,9 @@ const LOOK_AT_CLOCK: Duration = Duration::from_secs(30);
 /// back by less, the instants that it shows again have fired already.
 const CORRECTION: Duration = Duration::from_secs(3 * 3600);
 
+/// A clock that goes back by more than this was not only adjusted; that nothing fires then is said.
+const ADJUSTMENT: Duration = Duration::from_secs(5);
+
 /// Fires at each point of the grid until the agent stops. Points that were missed fire once together.
 pub(super) async fn grid(fires: Arc<Fires>, grid: Grid) {
     let mut due = grid.first();
@@ -78,16 +81,23 @@ enum Waited {
 }
 
 async fn wait(fires: &Fires, due: SystemTime, after: SystemTime, clock: &dyn Clock) -> Waited {
+    let mut told = false;
     loop {
         let now = clock.now();
         if now >= due {
             return Waited::UntilDue(now);
         }
-        if after
-            .duration_since(now)
-            .is_ok_and(|back| back > CORRECTION)
-        {
+        let back = after.duration_since(now).unwrap_or_default();
+        if back > CORRECTION {
             return Waited::ClockSetBack(now);
+        }
+        if back > ADJUSTMENT && !std::mem::replace(&mut told, true) {
+            warn!(
+                agent = fires.agent(),
+                handler = fires.name(),
+                ?back,
+                "the clock was set back: nothing fires until it shows what it showed before"
+            );
         }
         let left = due.duration_since(now).unwrap_or_default();
         if !fires.life_goes_on(sleep(left.min(LOOK_AT_CLOCK))).await {

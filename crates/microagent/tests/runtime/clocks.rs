@@ -13,7 +13,9 @@ use microagent::{Clock, prelude::*};
 use microagent_testing::VirtualClock;
 use tokio::time::{Instant, sleep};
 
-use super::{Diary, pass};
+use tracing::Level;
+
+use super::{Diary, log::Log, pass};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -134,6 +136,38 @@ async fn line_50_what_was_slept_through_fires_once() {
     assert_eq!(runs.lock().unwrap().len(), 1, "480 instants are one");
     pass(2 * MINUTE).await;
     assert_eq!(runs.lock().unwrap().len(), 3);
+    agent.stop().await.unwrap();
+}
+
+/// The time by which the clock was set back, as often as it was told.
+fn told(log: &Log) -> Vec<String> {
+    let lines =
+        log.lines("the clock was set back: nothing fires until it shows what it showed before");
+    let told = lines.iter().map(|line| {
+        assert_eq!((line.level, line.field("handler")), (Level::WARN, "run"));
+        line.field("back").to_owned()
+    });
+    told.collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_schedule_that_waits_for_a_clock_that_was_set_back_says_so_once() {
+    let (log, _guard) = Log::keep();
+    let (clock, runs, agent) = Minutely::start("2026-03-01T08:00:30Z").await;
+    clock.step(-2000);
+    pass(MINUTE).await;
+    assert_eq!((runs.lock().unwrap().len(), told(&log)), (1, vec![]));
+
+    clock.step(3_600_000);
+    pass(30 * SECOND).await;
+    assert_eq!(runs.lock().unwrap().len(), 2, "at once, as the last minute");
+    clock.step(-3_600_000);
+    pass(59 * MINUTE).await;
+    assert_eq!(runs.lock().unwrap().len(), 2, "those minutes have fired");
+    assert_eq!(told(&log).len(), 1);
+    pass(5 * MINUTE).await;
+    assert!(runs.lock().unwrap().len() > 5, "it goes on");
+    assert_eq!(told(&log).len(), 1);
     agent.stop().await.unwrap();
 }
 
