@@ -39,9 +39,14 @@ impl Seen {
         self.0.lock().unwrap().push(what.into());
     }
 
-    /// What was seen so far, sorted: handlers of one signal run beside each other.
+    /// What was seen so far.
+    pub(crate) fn all(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+
+    /// The same, sorted: handlers of one signal run beside each other.
     pub(crate) fn sorted(&self) -> Vec<String> {
-        let mut seen = self.0.lock().unwrap().clone();
+        let mut seen = self.all();
         seen.sort();
         seen
     }

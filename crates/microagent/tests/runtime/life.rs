@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use microagent::{ErrorKind, prelude::*};
 
+use tokio::time::sleep;
+
 use super::{Diary, MAILER, UserCreated, broker, bus, pass};
+
+const SECOND: Duration = Duration::from_secs(1);
 
 struct Everything {
     diary: Diary,
@@ -44,6 +48,8 @@ impl Everything {
     #[consumer(MAILER)]
     async fn taken(&self, text: String) {
         self.diary.write(format!("message {text}"));
+        sleep(10 * SECOND).await;
+        self.diary.write("message is done");
     }
 
     #[periodic(period = 3600, start_after = 1)]
@@ -55,12 +61,15 @@ impl Everything {
     async fn serve(&self, cx: &Context) {
         self.diary.write("server");
         cx.shutdown().await;
+        sleep(SECOND).await;
         self.diary.write("server ends");
     }
 
     #[on(pre_stop)]
     async fn leave(&self) {
         self.diary.write("pre_stop");
+        sleep(2 * SECOND).await;
+        self.diary.write("pre_stop is done");
     }
 }
 
@@ -75,15 +84,23 @@ async fn hooks_and_handlers_run_in_the_documented_order() {
         .unwrap();
     assert_eq!(diary.read()[..2], ["pre_start", "post_start"]);
 
-    pass(Duration::from_secs(2)).await;
+    pass(2 * SECOND).await;
     let mut meanwhile = diary.read()[2..].to_vec();
     meanwhile.sort();
     assert_eq!(meanwhile, ["message hi", "periodic", "server", "signal 1"]);
 
     agent.stop().await.unwrap();
-    let mut end = diary.read()[6..].to_vec();
-    end.sort();
-    assert_eq!(end, ["pre_stop", "server ends"]);
+    let end = [
+        "pre_stop",
+        "server ends",
+        "pre_stop is done",
+        "message is done",
+    ];
+    assert_eq!(
+        diary.read()[6..],
+        end,
+        "the message is in flight at the stop"
+    );
 }
 
 #[tokio::test(start_paused = true)]
