@@ -51,6 +51,7 @@ pub fn agent(options: TokenStream, item: TokenStream) -> TokenStream {
 /// | `overflow` | `drop_oldest` | which signal is dropped beyond that; or `drop_newest` |
 /// | `retry(…)` | `retry()` | after which times it runs again; none |
 /// | `on_error`, `on_timeout`, `on_panic` | `retry` | what follows a failure; or `drop` |
+/// | `on_undecodable` | `drop` | what follows a signal that does not fit; or `retry` |
 ///
 /// Times are seconds (`30`, `0.5`), text with a unit (`"1500ms"`, `"2m"`) or an expression of type `Duration`.
 ///

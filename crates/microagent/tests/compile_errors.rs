@@ -3,8 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
-    env,
+    env, fs,
     io::{self, Write},
+    path::Path,
     process::Command,
 };
 
@@ -20,6 +21,9 @@ fn compile_errors_are_those_that_a_newcomer_can_read() {
         writeln!(io::stderr(), "\nskipped: compile errors: {why}").unwrap();
         return;
     }
+    // The package that the texts are compiled in is `tests/trybuild/microagent` beside this folder.
+    let beside = Path::new(env!("CARGO_TARGET_TMPDIR")).join("broken.json");
+    fs::copy("tests/ui/broken.json", beside).unwrap();
     trybuild::TestCases::new().compile_fail("tests/ui/*.rs");
 }
 

@@ -41,8 +41,8 @@ pub(crate) struct Setup {
     pub(crate) broker: Option<Broker>,
     /// Or why they are no JSON.
     pub(crate) settings: std::result::Result<Value, String>,
-    /// Options by handler.
-    pub(crate) handlers: Value,
+    /// Options by handler, or why they are no JSON.
+    pub(crate) handlers: std::result::Result<Value, String>,
     pub(crate) zone: Option<String>,
     pub(crate) grace: Duration,
     pub(crate) clock: Arc<dyn Clock>,
@@ -59,7 +59,7 @@ impl Default for Setup {
             bus: None,
             broker: None,
             settings: Ok(Value::Null),
-            handlers: Value::Null,
+            handlers: Ok(Value::Null),
             zone: None,
             grace: DEFAULT_GRACE,
             clock: Arc::new(SystemClock),
@@ -117,7 +117,7 @@ impl<A: MicroAgent> Agent<A> {
     /// `autoack` can be given, by the names that they have in the attribute, and `cron` for the schedule. The start is
     /// refused where they do not fit, or cannot be written as JSON.
     pub fn handlers(mut self, options: impl Serialize) -> Self {
-        self.setup.handlers = serde_json::to_value(options).unwrap_or(Value::Bool(false));
+        self.setup.handlers = serde_json::to_value(options).map_err(|error| error.to_string());
         self
     }
 

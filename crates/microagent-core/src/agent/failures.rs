@@ -57,7 +57,8 @@ impl FailurePolicy {
         undecodable: OnFailure::DeadLetter,
     };
 
-    /// Of receivers and schedules: as often as their [`RetryPolicy`] says, which is never unless it is told.
+    /// Of receivers and schedules: as often as their [`RetryPolicy`] says, which is never unless it is told. What
+    /// cannot be decoded is dropped; schedules decode nothing.
     pub const RUNS: Self = Self {
         undecodable: OnFailure::Drop,
         ..Self::MESSAGES
@@ -65,6 +66,44 @@ impl FailurePolicy {
 
     fn has_dead_letters(&self) -> bool {
         [self.error, self.timeout, self.panic, self.undecodable].contains(&OnFailure::DeadLetter)
+    }
+}
+
+/// How manifests write it of schedules, which decode nothing.
+pub(super) mod of_schedules {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::{FailurePolicy, OnFailure};
+
+    #[derive(Serialize, Deserialize)]
+    struct OfSchedules {
+        on_error: OnFailure,
+        on_timeout: OnFailure,
+        on_panic: OnFailure,
+    }
+
+    pub(crate) fn serialize<S: Serializer>(
+        policy: &FailurePolicy,
+        output: S,
+    ) -> Result<S::Ok, S::Error> {
+        let written = OfSchedules {
+            on_error: policy.error,
+            on_timeout: policy.timeout,
+            on_panic: policy.panic,
+        };
+        written.serialize(output)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        input: D,
+    ) -> Result<FailurePolicy, D::Error> {
+        let written = OfSchedules::deserialize(input)?;
+        Ok(FailurePolicy {
+            error: written.on_error,
+            timeout: written.on_timeout,
+            panic: written.on_panic,
+            ..FailurePolicy::RUNS
+        })
     }
 }
 

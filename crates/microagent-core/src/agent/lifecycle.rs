@@ -63,7 +63,7 @@ pub(crate) async fn start<A: MicroAgent>(
 ) -> Result<RunningAgent<A>> {
     let mut blueprint = A::blueprint();
     let declared = blueprint.manifest();
-    overrides::apply(&mut blueprint, &declared, &setup.handlers)?;
+    overrides::apply(&mut blueprint, &declared, said_of_handlers(&setup)?)?;
     set_zone(&mut blueprint, setup.zone.as_deref());
     let manifest = blueprint.manifest();
     check_connections(&manifest, &setup)?;
@@ -264,6 +264,13 @@ fn hook_result(name: &str, kind: &str, end: End<()>) -> Result<()> {
             ),
         )),
     }
+}
+
+fn said_of_handlers(setup: &Setup) -> Result<&Value> {
+    setup.handlers.as_ref().map_err(|error| {
+        let text = format!("the options of handlers cannot be written as JSON: {error}");
+        Error::new(ErrorKind::Configuration, text)
+    })
 }
 
 fn set_zone<A>(blueprint: &mut Blueprint<A>, zone: Option<&str>) {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Blueprint, ConsumerOptions, FailurePolicy, MicroAgent, Once, Overflow, Overlap,
-    ReceiverOptions, RetryPolicy,
+    ReceiverOptions, RetryPolicy, failures::of_schedules,
 };
 
 /// What an agent type declares.
@@ -48,7 +48,7 @@ pub struct PeriodicManifest {
     #[serde(default)]
     pub retry: Vec<f64>,
     /// What follows each kind of failure.
-    #[serde(flatten)]
+    #[serde(flatten, with = "of_schedules")]
     pub failures: FailurePolicy,
 }
 
@@ -76,7 +76,7 @@ pub struct CronManifest {
     #[serde(default)]
     pub retry: Vec<f64>,
     /// What follows each kind of failure.
-    #[serde(flatten)]
+    #[serde(flatten, with = "of_schedules")]
     pub failures: FailurePolicy,
 }
 

@@ -85,6 +85,13 @@ impl ReceiverOptions {
         self.overflow = overflow;
         self
     }
+
+    /// Sets what follows a signal that is not what the handler asks for.
+    #[must_use]
+    pub fn on_undecodable(mut self, follows: OnFailure) -> Self {
+        self.failures.undecodable = follows;
+        self
+    }
 }
 
 /// The options of a consumer.

@@ -105,7 +105,8 @@ fn receivers(handler: &Handler, method: &str, receiver: &Receiver) -> TokenStrea
     quote!(#(#entries)*)
 }
 
-/// Takes the signal apart at the user's own span, so that a misspelt field is the compiler's error on the parameter.
+/// Looks at the signal's field at the user's own span, so that a misspelt one is the compiler's error on the parameter, with the
+/// fields that there are.
 fn field_checks(handler: &Handler, signal: &Path) -> TokenStream {
     let fields = handler
         .parameters
@@ -115,7 +116,7 @@ fn field_checks(handler: &Handler, signal: &Path) -> TokenStream {
             _ => None,
         });
     let checks = fields.map(
-        |name| quote_spanned!(name.span()=> const _: fn(#signal) = |#signal { #name: _, .. }| {};),
+        |name| quote_spanned!(name.span()=> const _: fn(#signal) = |signal| { let _ = &signal.#name; };),
     );
     quote!(#(#checks)*)
 }

@@ -16,7 +16,8 @@ struct Optioned;
 
 #[agent]
 impl Optioned {
-    #[receiver(UserCreated, UserDeleted, timeout = 0.5, concurrency = 2, buffer = 0, overflow = drop_newest, retry(1), on_error = drop)]
+    #[receiver(UserCreated, UserDeleted, timeout = 0.5, concurrency = 2, buffer = 0, overflow = drop_newest, retry(1), on_error = drop,
+        on_undecodable = retry)]
     async fn heard(&self) {}
 
     #[receiver(UserCreated, timeout = LIMIT)]
@@ -80,12 +81,12 @@ fn options_of_receivers_are_in_the_manifest() {
     let heard = |signal| {
         json!({
             "name": "heard", "signal": signal, "timeout": 0.5, "concurrency": 2, "buffer": 0, "overflow": "drop_newest",
-            "retry": [1.0], "on_error": "drop",
+            "retry": [1.0], "on_error": "drop", "on_undecodable": "retry",
         })
     };
     let longer = json!({
         "name": "heard_longer", "signal": "user_created", "timeout": 90.0, "concurrency": 256, "buffer": 1024,
-        "overflow": "drop_oldest",
+        "overflow": "drop_oldest", "on_undecodable": "drop",
     });
     let receivers = [heard("user_created"), heard("user_deleted"), longer];
     assert_eq!(manifest()["receivers"], json!(receivers.map(run)));
@@ -168,7 +169,7 @@ fn cron(name: &str, spec: &str, said: Value) -> Value {
 /// A handler in the manifest that is no consumer, with what follows its failures by default but for what is said.
 fn run(said: Value) -> Value {
     let failures = json!({
-        "retry": [], "on_error": "retry", "on_timeout": "retry", "on_panic": "retry", "on_undecodable": "drop",
+        "retry": [], "on_error": "retry", "on_timeout": "retry", "on_panic": "retry",
     });
     with(failures, said)
 }

@@ -1,6 +1,14 @@
 //! Options from the settings, over those of the attributes.
 
+use std::{
+    future::pending,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
 use microagent::{AgentType, ErrorKind, Wiring, prelude::*};
+use microagent_testing::VirtualClock;
+use tokio::time::{Instant, sleep};
 
 use super::{MAILER, UserCreated, UserDeleted};
 
@@ -75,6 +83,18 @@ async fn they_replace_those_of_the_attributes_and_are_seen_in_the_info() {
 }
 
 #[tokio::test]
+async fn what_is_no_json_is_refused_at_start() {
+    let keyed_by_pairs = std::collections::HashMap::from([(("tick", 2), "x")]);
+    let agent = Agent::new(Configured).handlers(keyed_by_pairs);
+    let error = agent.start().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+    assert_eq!(
+        error.to_string(),
+        "the options of handlers cannot be written as JSON: key must be a string"
+    );
+}
+
+#[tokio::test]
 async fn what_does_not_fit_is_refused_at_start() {
     let cases = [
         (
@@ -88,6 +108,10 @@ async fn what_does_not_fit_is_refused_at_start() {
         (
             json!({"tick": {"cron": "@daily"}}),
             "handler `tick`: unknown option `cron`",
+        ),
+        (
+            json!({"tick": {"on_undecodable": "drop"}}),
+            "handler `tick`: there is no option `on_undecodable` of a periodic or cron task: its runs have no payload",
         ),
         (
             json!({"tick": {"jitter": 20}}),
@@ -125,4 +149,191 @@ async fn what_does_not_fit_is_refused_at_start() {
             .starts_with("task `report`: `Mars` is no time zone"),
         "{error}"
     );
+}
+
+/// Fails in each way, and notes the second in which each run began.
+#[derive(Clone, Default)]
+struct Failing(Arc<Mutex<Vec<(&'static str, u64)>>>);
+
+/// When an agent of the test began: the virtual clock does not start at zero.
+struct Runs {
+    failing: Failing,
+    began: Instant,
+}
+
+impl Runs {
+    fn note(&self, name: &'static str) {
+        let second = self.began.elapsed().as_secs();
+        self.failing.0.lock().unwrap().push((name, second));
+    }
+}
+
+#[agent]
+impl Runs {
+    #[receiver(UserCreated)]
+    async fn signal_fails(&self) -> Result<()> {
+        self.note("signal_fails");
+        Err("no".into())
+    }
+
+    #[receiver(UserCreated, retry(1))]
+    async fn signal_hangs(&self) {
+        self.note("signal_hangs");
+        pending().await
+    }
+
+    #[receiver(UserCreated, retry(1))]
+    async fn signal_panics(&self) {
+        self.note("signal_panics");
+        panic!("no");
+    }
+
+    #[receiver(UserDeleted)]
+    async fn signal_is_odd(&self, user_id: Odd) {
+        unreachable!("{user_id:?}");
+    }
+
+    #[periodic(100)]
+    async fn tick_fails(&self) -> Result<()> {
+        self.note("tick_fails");
+        Err("no".into())
+    }
+
+    #[periodic(100, retry(1))]
+    async fn tick_hangs(&self) {
+        self.note("tick_hangs");
+        pending().await
+    }
+
+    #[periodic(100, retry(1))]
+    async fn tick_panics(&self) {
+        self.note("tick_panics");
+        panic!("no");
+    }
+
+    #[cron("0 * * * *")]
+    async fn hour_fails(&self) -> Result<()> {
+        self.note("hour_fails");
+        Err("no".into())
+    }
+
+    #[cron("0 * * * *", retry(1))]
+    async fn hour_hangs(&self) {
+        self.note("hour_hangs");
+        pending().await
+    }
+
+    #[cron("0 * * * *", retry(1))]
+    async fn hour_panics(&self) {
+        self.note("hour_panics");
+        panic!("no");
+    }
+}
+
+/// No number is odd enough.
+#[derive(Debug)]
+struct Odd;
+
+impl<'de> Deserialize<'de> for Odd {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Err(serde::de::Error::custom("it is not odd"))
+    }
+}
+
+/// In which seconds runs began under these options, and the counters.
+async fn runs_of(handlers: Value) -> (impl Fn(&str) -> Vec<u64>, Value) {
+    let failing = Failing::default();
+    let runs = Runs {
+        failing: failing.clone(),
+        began: Instant::now(),
+    };
+    let bus = Bus::connect("memory://").await.unwrap();
+    let clock = VirtualClock::at("2026-03-01T11:59:50Z").unwrap();
+    let agent = Agent::new(runs).bus(bus.clone()).clock(clock);
+    let agent = agent.handlers(handlers).start().await.unwrap();
+    let created = UserCreated {
+        user_id: 7,
+        email: None,
+    };
+    bus.send("test", created).await.unwrap();
+    bus.send("test", UserDeleted { user_id: 7 }).await.unwrap();
+    sleep(Duration::from_secs(90)).await;
+    let stats = agent.info()["stats"].clone();
+    agent.stop().await.unwrap();
+    let of = move |name: &str| {
+        let runs = failing.0.lock().unwrap();
+        let of = runs.iter().filter(|run| run.0 == name);
+        of.map(|run| run.1).collect()
+    };
+    (of, stats)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_follows_failures_of_a_receiver_is_as_they_say() {
+    let (runs, stats) = runs_of(json!({
+        "signal_fails": {"retry": [2, 5]},
+        "signal_hangs": {"timeout": 3, "on_timeout": "drop"},
+        "signal_panics": {"on_panic": "drop"},
+        "signal_is_odd": {"retry": [2, 5], "on_undecodable": "retry"},
+    }))
+    .await;
+    assert_eq!(runs("signal_fails"), [0, 2, 7]);
+    assert_eq!(runs("signal_hangs"), [0]);
+    assert_eq!(runs("signal_panics"), [0]);
+    assert_eq!(stats["signal_is_odd"]["undecodable"], 3);
+
+    let (runs, stats) = runs_of(json!({
+        "signal_fails": {"retry": [2, 5], "on_error": "drop"},
+        "signal_hangs": {"timeout": 3},
+        "signal_is_odd": {"retry": [2, 5]},
+    }))
+    .await;
+    assert_eq!(runs("signal_fails"), [0]);
+    assert_eq!(runs("signal_hangs"), [0, 4], "as its attribute says");
+    assert_eq!(runs("signal_panics"), [0, 1], "as its attribute says");
+    assert_eq!(stats["signal_is_odd"]["undecodable"], 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_follows_failures_of_a_periodic_task_is_as_they_say() {
+    let (runs, _) = runs_of(json!({
+        "tick_fails": {"retry": [2, 5]},
+        "tick_hangs": {"timeout": 3, "on_timeout": "drop"},
+        "tick_panics": {"on_panic": "drop"},
+    }))
+    .await;
+    assert_eq!(runs("tick_fails"), [0, 2, 7]);
+    assert_eq!(runs("tick_hangs"), [0]);
+    assert_eq!(runs("tick_panics"), [0]);
+
+    let (runs, _) = runs_of(json!({
+        "tick_fails": {"retry": [2, 5], "on_error": "drop"},
+        "tick_hangs": {"timeout": 3},
+    }))
+    .await;
+    assert_eq!(runs("tick_fails"), [0]);
+    assert_eq!(runs("tick_hangs"), [0, 4], "as its attribute says");
+    assert_eq!(runs("tick_panics"), [0, 1], "as its attribute says");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_follows_failures_of_a_cron_task_is_as_they_say() {
+    let (runs, _) = runs_of(json!({
+        "hour_fails": {"retry": [2, 5]},
+        "hour_hangs": {"timeout": 3, "on_timeout": "drop"},
+        "hour_panics": {"on_panic": "drop"},
+    }))
+    .await;
+    assert_eq!(runs("hour_fails"), [10, 12, 17]);
+    assert_eq!(runs("hour_hangs"), [10]);
+    assert_eq!(runs("hour_panics"), [10]);
+
+    let (runs, _) = runs_of(json!({
+        "hour_fails": {"retry": [2, 5], "on_error": "drop"},
+        "hour_hangs": {"timeout": 3},
+    }))
+    .await;
+    assert_eq!(runs("hour_fails"), [10]);
+    assert_eq!(runs("hour_hangs"), [10, 14], "as its attribute says");
+    assert_eq!(runs("hour_panics"), [10, 11], "as its attribute says");
 }

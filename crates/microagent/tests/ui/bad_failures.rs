@@ -12,8 +12,14 @@ impl UserAgent {
     #[receiver(Started, on_error = dead_letter)]
     async fn a_signal_is_no_message(&self) {}
 
-    #[receiver(Started, on_undecodable = retry)]
-    async fn it_stays_undecodable(&self) {}
+    #[receiver(Started, on_undecodable = dead_letter)]
+    async fn it_can_only_be_dropped_or_decoded_again(&self) {}
+
+    #[cron("@daily", on_undecodable = drop)]
+    async fn a_schedule_has_no_payload(&self) {}
+
+    #[periodic(15, on_undecodable = drop)]
+    async fn nor_has_a_period(&self) {}
 
     #[consumer(MAILER, on_error = ignore, on_crash = drop)]
     async fn no_such_choice(&self) {}

@@ -69,6 +69,9 @@ fn entries(handlers: &Value) -> Result<impl Iterator<Item = (&String, &Value)>> 
     }
 }
 
+/// All handlers have this option but periodic and cron tasks.
+const NOTHING_TO_DECODE: &str = "there is no option `on_undecodable` of a periodic or cron task: its runs have no payload to decode";
+
 /// Option by option, so that an error names the option that it is about.
 fn read<T: DeserializeOwned>(handler: &str, said: &Value) -> Result<T> {
     let Value::Object(options) = said else {
@@ -82,6 +85,7 @@ fn read<T: DeserializeOwned>(handler: &str, said: &Value) -> Result<T> {
         serde_json::from_value::<T>(Value::Object(alone)).map_err(|error| {
             let error = error.to_string();
             match error.starts_with(&format!("unknown field `{option}`")) {
+                true if option == "on_undecodable" => refused(handler, NOTHING_TO_DECODE),
                 true => refused(handler, error.replacen("field", "option", 1)),
                 false => refused(handler, format!("`{option}`: {error}")),
             }

@@ -47,12 +47,15 @@ pub(super) struct ForReceiver {
     on_error: Option<OnRun>,
     on_timeout: Option<OnRun>,
     on_panic: Option<OnRun>,
+    on_undecodable: Option<OnRun>,
 }
 
 impl ForReceiver {
     pub(super) fn apply(self, options: &mut ReceiverOptions) {
         replace!(self, options: timeout = timeout.0, concurrency = concurrency.0, buffer = buffer.0, overflow);
         replace_failures!(self, options);
+        let undecodable = &mut options.failures.undecodable;
+        *undecodable = self.on_undecodable.map_or(*undecodable, Into::into);
     }
 }
 

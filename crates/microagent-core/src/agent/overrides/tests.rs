@@ -20,7 +20,7 @@ fn retries() -> RetryPolicy {
 fn every_option_of_a_receiver_arrives() {
     let said = json!({
         "timeout": 5, "concurrency": 2, "buffer": "0", "overflow": "drop_newest", "retry": [0.5, "2s"],
-        "on_error": "drop", "on_timeout": "drop", "on_panic": "drop",
+        "on_error": "drop", "on_timeout": "drop", "on_panic": "drop", "on_undecodable": "retry",
     });
     let mut options = ReceiverOptions::default();
     let read: ForReceiver = read("heard", &said).unwrap();
@@ -33,7 +33,8 @@ fn every_option_of_a_receiver_arrives() {
         .retry(retries())
         .on_error(OnFailure::Drop)
         .on_timeout(OnFailure::Drop)
-        .on_panic(OnFailure::Drop);
+        .on_panic(OnFailure::Drop)
+        .on_undecodable(OnFailure::Retry);
     assert_eq!(options, expected);
 }
 
@@ -165,6 +166,14 @@ fn a_bad_option_is_named_with_what_is_allowed() {
     assert_eq!(
         cron(&json!(5)),
         "handler `report`: its options are a table, not 5"
+    );
+    let nothing_to_decode = "handler `report`: there is no option `on_undecodable` of a periodic or cron task: its runs have no payload to decode";
+    let undecodable = json!({"on_undecodable": "drop"});
+    assert_eq!(cron(&undecodable), nothing_to_decode);
+    assert_eq!(refused::<ForPeriodic>(&undecodable), nothing_to_decode);
+    assert_eq!(
+        refused::<ForReceiver>(&json!({"on_undecodable": "dead_letter"})),
+        "handler `report`: `on_undecodable`: unknown variant `dead_letter`, expected `retry` or `drop`"
     );
     let consumer = refused::<ForConsumer>;
     assert_eq!(

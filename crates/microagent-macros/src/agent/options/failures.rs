@@ -1,5 +1,5 @@
 //! What follows a failure, in the attributes of all handlers: `retry(1, 4, 9)`, `on_error = retry`, `on_timeout`, `on_panic`
-//! and, of consumers, `on_undecodable`.
+//! and, of those that have a payload, `on_undecodable`.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
@@ -35,6 +35,12 @@ pub(super) fn retry(name: &Ident, inside: TokenStream) -> Result<TokenStream> {
         .map(|delay| Value::from(name, delay).duration())
         .collect::<Result<_>>()?;
     Ok(quote!(.retry(::microagent::__private::RetryPolicy::after([#(#delays),*]))))
+}
+
+/// `on_undecodable` of a schedule.
+pub(super) fn nothing_to_decode(name: &Ident, of: &str) -> syn::Error {
+    let message = format!("`#[{of}]` has no option `{name}`: its runs have no payload to decode");
+    syn::Error::new(name.span(), message)
 }
 
 /// `retry = 3`, which does not say when.

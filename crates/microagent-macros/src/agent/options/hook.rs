@@ -1,7 +1,7 @@
 //! `#[on(create | pre_start | post_start | pre_stop | server | gap)]`.
 
 use proc_macro2::{Ident, TokenStream};
-use syn::{Error, Result, ext::IdentExt, parse::ParseStream};
+use syn::{Error, Result, Token, ext::IdentExt, parse::ParseStream};
 
 use super::Kind;
 use crate::problems::allowed;
@@ -53,8 +53,23 @@ pub(super) fn read(input: ParseStream<'_>) -> Result<Option<Kind>> {
         input.parse::<TokenStream>()?;
         return Err(Error::new(name.span(), message));
     };
-    match input.is_empty() {
-        true => Ok(Some(Kind::Hook(hook))),
-        false => Err(input.error(format!("`#[on({said})]` has no options"))),
+    if input.is_empty() {
+        return Ok(Some(Kind::Hook(hook)));
     }
+    input.parse::<Option<Token![,]>>()?;
+    let rest: TokenStream = input.parse()?;
+    match rest.is_empty() {
+        true => Ok(Some(Kind::Hook(hook))),
+        false => Err(no_options(hook, &rest)),
+    }
+}
+
+/// Marks the first option.
+fn no_options(hook: Hook, rest: &TokenStream) -> Error {
+    let (hook, option) = (hook.name(), rest.clone().into_iter().next());
+    let why = match option.as_ref().map(ToString::to_string).as_deref() {
+        Some("timeout") => ": a hook has no deadline",
+        _ => "",
+    };
+    Error::new_spanned(option, format!("`#[on({hook})]` has no options{why}"))
 }

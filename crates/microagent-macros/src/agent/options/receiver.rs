@@ -1,5 +1,5 @@
 //! `#[receiver(Signal, …, timeout = 60, concurrency = 256, buffer = 1024, overflow = drop_oldest, retry(),
-//! on_error = retry, on_timeout = retry, on_panic = retry)]`.
+//! on_error = retry, on_timeout = retry, on_panic = retry, on_undecodable = drop)]`.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -14,7 +14,7 @@ use crate::{
     problems::{Problems, shown},
 };
 
-const KNOWN: [&str; 8] = [
+const KNOWN: [&str; 9] = [
     "timeout",
     "concurrency",
     "buffer",
@@ -23,6 +23,7 @@ const KNOWN: [&str; 8] = [
     "on_error",
     "on_timeout",
     "on_panic",
+    "on_undecodable",
 ];
 
 /// Reads what stands in the parentheses.
@@ -37,7 +38,7 @@ pub(super) fn read(input: ParseStream<'_>, problems: &mut Problems) -> Result<Op
                 "concurrency" => with(&name, &value.count(1)?.tokens),
                 "buffer" => with(&name, &value.count(0)?.tokens),
                 "overflow" => overflow(&value)?,
-                "on_error" | "on_timeout" | "on_panic" => {
+                "on_error" | "on_timeout" | "on_panic" | "on_undecodable" => {
                     failures::follows(&name, &value, failures::OF_RUNS)?
                 }
                 "retry" => return Err(failures::retry_by_number(&value)),

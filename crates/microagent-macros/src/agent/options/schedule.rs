@@ -67,6 +67,7 @@ pub(super) fn periodic(input: ParseStream<'_>, problems: &mut Problems) -> Resul
                     jitter = Some(value);
                     setter
                 }
+                "on_undecodable" => return Err(failures::nothing_to_decode(&name, "periodic")),
                 _ => return Err(unknown(&name, "periodic", &PERIODIC)),
             }),
             Part::Group(name, inside) if name == "retry" => {
@@ -143,6 +144,7 @@ pub(super) fn cron(input: ParseStream<'_>, problems: &mut Problems) -> Result<Op
                     with(&name, &value.duration()?)
                 }
                 "once" => return once.set(&value),
+                "on_undecodable" => return Err(failures::nothing_to_decode(&name, "cron")),
                 _ => return Err(unknown(&name, "cron", &CRON)),
             }),
             Part::Group(name, inside) if name == "once" => once.group(inside)?,
