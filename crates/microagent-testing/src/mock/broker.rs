@@ -8,7 +8,7 @@ use microagent_core::{Broker, BrokerOptions, Error, ErrorKind, Message, Result, 
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use self::wire::{Connection, Shared};
+use self::wire::Shared;
 use super::record::{SentMessage, SettledMessage, listed, payload_of};
 
 /// A queue broker for tests: it records what agents send, hands their consumers the messages that the test pushes, and
@@ -54,7 +54,7 @@ impl BrokerMock {
     /// A broker on this mock with declarations.
     #[must_use]
     pub fn broker_with(&self, options: BrokerOptions) -> Broker {
-        Broker::with_options(Arc::new(Connection::new(Arc::clone(&self.0))), options)
+        Broker::with_options(Arc::new(wire::connect(Arc::clone(&self.0))), options)
     }
 
     /// Delivers a message to the agent that consumes the queue. When it returns the consumer has taken it, so that a `stop`
@@ -125,7 +125,7 @@ impl BrokerMock {
     }
 }
 
-fn unconsumed(queue: &str, consumed: impl Iterator<Item = String>) -> Error {
+fn unconsumed(queue: &str, consumed: Vec<String>) -> Error {
     let consumed = listed(consumed);
     Error::new(
         ErrorKind::QueueNotFound,

@@ -12,7 +12,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tokio::{sync::oneshot, time::timeout};
 
-use self::wire::{Canned, Connection, Shared};
+use self::wire::{Canned, Shared};
+use super::connection::Connection;
 use super::record::{SentSignal, listed, payload_of};
 
 /// How long [`BusMock::ask`] waits, as long as a call does unless it is told otherwise.
@@ -171,8 +172,8 @@ impl BusMock {
         of(name, self.called())
     }
 
-    fn connect(&self) -> Arc<Connection> {
-        Arc::new(Connection::new(Arc::clone(&self.0)))
+    fn connect(&self) -> Arc<Connection<Shared>> {
+        Arc::new(wire::connect(Arc::clone(&self.0)))
     }
 
     fn can(&self, name: &str, canned: Canned) {

@@ -2,6 +2,8 @@
 
 mod broker;
 mod bus;
+mod connection;
+mod readers;
 mod record;
 
 pub use self::{

@@ -102,8 +102,8 @@ pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// The names for an error: ``there are `a`, `b` ``, or that there is none.
-pub(super) fn listed(names: impl Iterator<Item = String>) -> String {
-    let mut names: Vec<_> = names.map(|name| format!("`{name}`")).collect();
+pub(super) fn listed(names: Vec<String>) -> String {
+    let mut names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
     names.sort();
     names.dedup();
     match names.is_empty() {

@@ -2,26 +2,24 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    fmt,
-    pin::Pin,
-    sync::{
-        Arc, Mutex, MutexGuard,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::{Context, Poll},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::stream::{BoxStream, Stream};
+use futures_util::{StreamExt, stream::BoxStream};
 use microagent_core::{
-    Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Delivery, Error, ErrorKind, Lease, Message, Queue,
-    QueueBroker, Result, Route, SendOptions, Settle, Settled, Settlement,
+    Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Delivery, Error, Lease, Message, Queue, QueueBroker,
+    Result, Route, SendOptions, Settle, Settled, Settlement,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
-use crate::mock::record::{SentMessage, SettledMessage, json_of, locked};
+use crate::mock::{
+    connection::Connection,
+    readers::{Entry, Readers},
+    record::{SentMessage, SettledMessage, json_of, locked},
+};
 
 /// What all connections of a mock share.
 #[derive(Default)]
@@ -39,17 +37,10 @@ pub(super) struct State {
     pub(super) settled: Vec<SettledMessage>,
     pub(super) failures: VecDeque<Error>,
     pub(super) lengths: HashMap<String, u64>,
-    consumers: Vec<Consumer>,
-    last_id: u64,
+    consumers: Readers<Handed>,
 }
 
-struct Consumer {
-    id: u64,
-    connection: u64,
-    queue: String,
-    mailbox: mpsc::UnboundedSender<Handed>,
-}
-
+/// A delivery on its way to a consumer.
 struct Handed {
     delivery: Delivery,
     /// Dropped when the consumer takes the delivery, or ends without it.
@@ -62,10 +53,9 @@ type Moments = (oneshot::Receiver<()>, oneshot::Receiver<Settlement>);
 impl State {
     /// Hands a message to the consumer of its queue, to each in turn where there are several; `None` when there is none.
     pub(super) fn hand(&mut self, shared: &Arc<Shared>, message: &Message) -> Option<Moments> {
-        let at = self
-            .consumers
-            .iter()
-            .position(|consumer| consumer.queue == message.queue())?;
+        let mut consumers = self.consumers.entries();
+        let of_queue = |consumer: &Entry<_>| consumer.of == message.queue();
+        let at = consumers.iter().position(of_queue)?;
         let (taken, when_taken) = oneshot::channel();
         let (settled, when_settled) = oneshot::channel();
         let note = Note {
@@ -73,16 +63,17 @@ impl State {
             settled,
         };
         let delivery = Delivery::new(message.clone(), Box::new(note));
-        let consumer = self.consumers.remove(at);
-        // The consumer's end is removed from this list before it is dropped, so somebody reads.
-        drop(consumer.mailbox.send(Handed { delivery, taken }));
-        self.consumers.push(consumer);
+        // A consumer's end leaves this list before it is dropped, so somebody reads.
+        consumers[at].hand(Handed { delivery, taken });
+        consumers[at..].rotate_left(1);
         Some((when_taken, when_settled))
     }
 
     /// The names of the queues that are consumed now.
-    pub(super) fn queues_consumed(&self) -> impl Iterator<Item = String> {
-        self.consumers.iter().map(|consumer| consumer.queue.clone())
+    pub(super) fn queues_consumed(&self) -> Vec<String> {
+        let consumers = self.consumers.entries();
+        let queues = consumers.iter();
+        queues.map(|consumer| consumer.of.clone()).collect()
     }
 
     fn send(&mut self, to: &Route, payload: &Bytes, options: SendOptions) -> Result<()> {
@@ -105,11 +96,6 @@ impl State {
             .copied()
             .unwrap_or_else(|| sent.count() as u64)
     }
-
-    fn new_id(&mut self) -> u64 {
-        self.last_id += 1;
-        self.last_id
-    }
 }
 
 /// Writes down what becomes of one delivery.
@@ -130,33 +116,14 @@ impl Settle for Note {
     }
 }
 
-/// One connection to the mock.
-pub(super) struct Connection {
-    shared: Arc<Shared>,
-    id: u64,
-    closed: AtomicBool,
-}
-
-impl Connection {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
-        let id = shared.state().new_id();
-        Self {
-            shared,
-            id,
-            closed: AtomicBool::new(false),
-        }
-    }
-
-    fn check_open(&self) -> Result<()> {
-        if self.closed.load(Ordering::Acquire) {
-            return Err(Error::new(ErrorKind::Closed, "the broker was closed"));
-        }
-        Ok(())
-    }
+/// One more connection to the mock.
+pub(super) fn connect(shared: Arc<Shared>) -> Connection<Shared> {
+    let id = shared.state().consumers.new_id();
+    Connection::new(shared, id, "broker")
 }
 
 #[async_trait]
-impl QueueBroker for Connection {
+impl QueueBroker for Connection<Shared> {
     async fn send(&self, to: &Route, payload: Bytes, options: SendOptions) -> Result<()> {
         self.check_open()?;
         self.caps()
@@ -170,20 +137,12 @@ impl QueueBroker for Connection {
         _options: ConsumeOptions,
     ) -> Result<BoxStream<'static, Delivery>> {
         self.check_open()?;
-        let (mailbox, deliveries) = mpsc::unbounded_channel();
-        let mut state = self.shared.state();
-        let id = state.new_id();
-        state.consumers.push(Consumer {
-            id,
-            connection: self.id,
-            queue: queue.name().to_owned(),
-            mailbox,
+        let handed = self.shared.state().consumers.add(self.id, queue.name());
+        let deliveries = handed.map(|Handed { delivery, taken }| {
+            drop(taken);
+            delivery
         });
-        Ok(Box::pin(Reader {
-            shared: Arc::clone(&self.shared),
-            id,
-            deliveries,
-        }))
+        Ok(deliveries.boxed())
     }
 
     async fn length(&self, queue: &Queue) -> Result<u64> {
@@ -218,46 +177,8 @@ impl QueueBroker for Connection {
     }
 
     async fn close(&self) -> Result<()> {
-        self.closed.store(true, Ordering::Release);
-        let mut state = self.shared.state();
-        state
-            .consumers
-            .retain(|consumer| consumer.connection != self.id);
+        self.set_closed();
+        self.shared.state().consumers.end(self.id);
         Ok(())
-    }
-}
-
-impl fmt::Debug for Connection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
-    }
-}
-
-/// The reading end of a consumer; the consumer ends with it.
-struct Reader {
-    shared: Arc<Shared>,
-    id: u64,
-    deliveries: mpsc::UnboundedReceiver<Handed>,
-}
-
-impl Stream for Reader {
-    type Item = Delivery;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Delivery>> {
-        let handed = std::task::ready!(self.deliveries.poll_recv(cx));
-        Poll::Ready(handed.map(|Handed { delivery, taken }| {
-            drop(taken);
-            delivery
-        }))
-    }
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        let mut state = self.shared.state();
-        state.consumers.retain(|consumer| consumer.id != self.id);
-        // What was not taken is settled when the channel is dropped, after this lock is released.
     }
 }

@@ -2,28 +2,27 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    fmt,
     future::Future,
-    pin::Pin,
-    sync::{
-        Arc, Mutex, MutexGuard,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::{Context, Poll},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{
+    StreamExt,
     future::join_all,
-    stream::{BoxStream, Stream},
+    stream::{self, BoxStream, Stream},
 };
 use microagent_core::{
     BusEvent, Channel, Error, ErrorKind, Published, Receivers, Result, SignalBus, pattern_matches,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
-use crate::mock::record::{SentSignal, json_of, locked};
+use crate::mock::{
+    connection::Connection,
+    readers::{Entry, Reader, Readers},
+    record::{SentSignal, json_of, locked},
+};
 
 /// The internal signal that carries answers.
 const RESPONSE: &str = "response";
@@ -44,9 +43,8 @@ pub(super) struct State {
     pub(super) called: Vec<SentSignal>,
     pub(super) canned: HashMap<String, Canned>,
     pub(super) failures: VecDeque<Error>,
-    subscriptions: Vec<Subscription>,
+    subscriptions: Readers<Handed>,
     asked: HashMap<String, oneshot::Sender<Bytes>>,
-    last_id: u64,
 }
 
 /// What happens to the calls of a signal.
@@ -55,13 +53,7 @@ pub(super) enum Canned {
     Answers(Vec<Bytes>),
 }
 
-struct Subscription {
-    id: u64,
-    connection: u64,
-    pattern: String,
-    mailbox: mpsc::UnboundedSender<Handed>,
-}
-
+/// An event on its way to a reader.
 struct Handed {
     event: BusEvent,
     /// Dropped when the reader comes for the next event: it is done with this one.
@@ -71,7 +63,7 @@ struct Handed {
 impl State {
     /// Registers who is told the answer to a call of the test, and gives the id of the call.
     pub(super) fn expect_answer(&mut self, tell: oneshot::Sender<Bytes>) -> String {
-        let id = format!("asked-{}", self.new_id());
+        let id = format!("asked-{}", self.subscriptions.new_id());
         self.asked.insert(id.clone(), tell);
         id
     }
@@ -85,12 +77,13 @@ impl State {
     ) -> Option<impl Future<Output = ()> + use<>> {
         let receipts: Vec<_> = self
             .subscriptions
+            .entries()
             .iter()
             .filter_map(|subscription| {
-                let (prefix, _) = subscription.pattern.split_once(':')?;
+                let (prefix, _) = subscription.of.split_once(':')?;
                 let channel = Channel { prefix, ..channel }.to_string();
-                pattern_matches(&subscription.pattern, &channel)
-                    .then(|| subscription.hand(message(channel, payload)))
+                pattern_matches(&subscription.of, &channel)
+                    .then(|| hand(subscription, message(channel, payload)))
             })
             .collect();
         (!receipts.is_empty()).then(|| all(receipts))
@@ -98,20 +91,20 @@ impl State {
 
     /// Hands an event to all subscriptions.
     pub(super) fn hand_to_all(&mut self, event: &BusEvent) -> impl Future<Output = ()> + use<> {
-        let handed = self
-            .subscriptions
-            .iter()
-            .map(|subscription| subscription.hand(event.clone()));
-        all(handed.collect())
+        let subscriptions = self.subscriptions.entries();
+        let handed = subscriptions.iter();
+        all(handed.map(|to| hand(to, event.clone())).collect())
     }
 
     /// The names of the signals that are received now.
-    pub(super) fn signals_heard(&self) -> impl Iterator<Item = String> {
-        let channels = self.subscriptions.iter();
+    pub(super) fn signals_heard(&self) -> Vec<String> {
+        let subscriptions = self.subscriptions.entries();
+        let channels = subscriptions.iter();
         channels
-            .filter_map(|subscription| Channel::parse(&subscription.pattern))
+            .filter_map(|subscription| Channel::parse(&subscription.of))
             .filter(|channel| channel.signal != RESPONSE)
             .map(|channel| channel.signal.to_owned())
+            .collect()
     }
 
     fn publish(&mut self, channel: Channel<'_>, payload: &Bytes) -> Result<Receivers> {
@@ -150,28 +143,22 @@ impl State {
         };
         let channel = channel.to_string();
         for body in bodies {
-            for subscription in &self.subscriptions {
-                if pattern_matches(&subscription.pattern, &channel) {
-                    subscription.hand(message(channel.clone(), body));
+            for subscription in self.subscriptions.entries().iter() {
+                if pattern_matches(&subscription.of, &channel) {
+                    hand(subscription, message(channel.clone(), body));
                 }
             }
         }
         Receivers::Counted(bodies.len() as u64)
     }
-
-    fn new_id(&mut self) -> u64 {
-        self.last_id += 1;
-        self.last_id
-    }
 }
 
-impl Subscription {
-    fn hand(&self, event: BusEvent) -> oneshot::Receiver<()> {
-        let (receipt, done) = oneshot::channel();
-        // A reader that is gone drops the receipt, which says the same: it will do nothing more.
-        drop(self.mailbox.send(Handed { event, receipt }));
-        done
-    }
+/// Hands an event over; the receipt comes when the reader is done with it. One that is gone drops it, which says the same: it
+/// will do nothing more.
+fn hand(to: &Entry<Handed>, event: BusEvent) -> oneshot::Receiver<()> {
+    let (receipt, done) = oneshot::channel();
+    to.hand(Handed { event, receipt });
+    done
 }
 
 fn message(channel: String, payload: &Bytes) -> BusEvent {
@@ -185,33 +172,14 @@ async fn all(receipts: Vec<oneshot::Receiver<()>>) {
     drop(join_all(receipts).await);
 }
 
-/// One connection to the mock.
-pub(super) struct Connection {
-    shared: Arc<Shared>,
-    id: u64,
-    closed: AtomicBool,
-}
-
-impl Connection {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
-        let id = shared.state().new_id();
-        Self {
-            shared,
-            id,
-            closed: AtomicBool::new(false),
-        }
-    }
-
-    fn check_open(&self) -> Result<()> {
-        if self.closed.load(Ordering::Acquire) {
-            return Err(Error::new(ErrorKind::Closed, "the bus was closed"));
-        }
-        Ok(())
-    }
+/// One more connection to the mock.
+pub(super) fn connect(shared: Arc<Shared>) -> Connection<Shared> {
+    let id = shared.state().subscriptions.new_id();
+    Connection::new(shared, id, "bus")
 }
 
 #[async_trait]
-impl SignalBus for Connection {
+impl SignalBus for Connection<Shared> {
     async fn publish(&self, channel: &str, payload: Bytes) -> Result<Receivers> {
         self.check_open()?;
         let Some(channel) = Channel::parse(channel) else {
@@ -223,21 +191,8 @@ impl SignalBus for Connection {
 
     async fn subscribe(&self, pattern: &str) -> Result<BoxStream<'static, BusEvent>> {
         self.check_open()?;
-        let (mailbox, events) = mpsc::unbounded_channel();
-        let mut state = self.shared.state();
-        let id = state.new_id();
-        state.subscriptions.push(Subscription {
-            id,
-            connection: self.id,
-            pattern: pattern.to_owned(),
-            mailbox,
-        });
-        Ok(Box::pin(Reader {
-            shared: Arc::clone(&self.shared),
-            id,
-            events,
-            receipt: None,
-        }))
+        let events = self.shared.state().subscriptions.add(self.id, pattern);
+        Ok(with_receipts(events).boxed())
     }
 
     async fn ready(&self) -> Result<()> {
@@ -249,50 +204,17 @@ impl SignalBus for Connection {
     }
 
     async fn close(&self) -> Result<()> {
-        self.closed.store(true, Ordering::Release);
-        let mut state = self.shared.state();
-        state
-            .subscriptions
-            .retain(|subscription| subscription.connection != self.id);
+        self.set_closed();
+        self.shared.state().subscriptions.end(self.id);
         Ok(())
     }
 }
 
-impl fmt::Debug for Connection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
-    }
-}
-
-/// The reading end of a subscription; the subscription ends with it.
-struct Reader {
-    shared: Arc<Shared>,
-    id: u64,
-    events: mpsc::UnboundedReceiver<Handed>,
-    /// Of the event that was read last.
-    receipt: Option<oneshot::Sender<()>>,
-}
-
-impl Stream for Reader {
-    type Item = BusEvent;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<BusEvent>> {
-        self.receipt = None;
-        let handed = std::task::ready!(self.events.poll_recv(cx));
-        Poll::Ready(handed.map(|handed| {
-            self.receipt = Some(handed.receipt);
-            handed.event
-        }))
-    }
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        let mut state = self.shared.state();
-        state
-            .subscriptions
-            .retain(|subscription| subscription.id != self.id);
-    }
+/// The events; the receipt of each is dropped when the reader comes for the next.
+fn with_receipts(events: Reader<Handed>) -> impl Stream<Item = BusEvent> {
+    stream::unfold((events, None), |(mut events, receipt)| async {
+        drop(receipt);
+        let Handed { event, receipt } = events.next().await?;
+        Some((event, (events, Some(receipt))))
+    })
 }

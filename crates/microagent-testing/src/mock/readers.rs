@@ -1,0 +1,104 @@
+//! Who reads from a mock now: the subscriptions of the bus, the consumers of the broker.
+//!
+//! What is handed to a reader, and to which, is the mock's business.
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use futures_util::Stream;
+use tokio::sync::mpsc;
+
+use super::record::locked;
+
+/// All readers of a mock, over its connections.
+pub(super) struct Readers<T>(Arc<All<T>>);
+
+struct All<T> {
+    entries: Mutex<Vec<Entry<T>>>,
+    last_id: AtomicU64,
+}
+
+/// The way to one reader.
+pub(super) struct Entry<T> {
+    id: u64,
+    connection: u64,
+    /// The pattern of a subscription, the queue of a consumer.
+    pub(super) of: String,
+    mailbox: mpsc::UnboundedSender<T>,
+}
+
+impl<T> Default for Readers<T> {
+    fn default() -> Self {
+        Self(Arc::new(All {
+            entries: Mutex::default(),
+            last_id: AtomicU64::default(),
+        }))
+    }
+}
+
+impl<T> Readers<T> {
+    /// A number for a connection or a reader, given once.
+    pub(super) fn new_id(&self) -> u64 {
+        self.0.last_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// One more.
+    pub(super) fn add(&self, connection: u64, of: &str) -> Reader<T> {
+        let (mailbox, items) = mpsc::unbounded_channel();
+        let id = self.new_id();
+        self.entries().push(Entry {
+            id,
+            connection,
+            of: of.to_owned(),
+            mailbox,
+        });
+        let readers = Self(Arc::clone(&self.0));
+        Reader { readers, id, items }
+    }
+
+    /// Those of today, in the order in which they were added.
+    pub(super) fn entries(&self) -> MutexGuard<'_, Vec<Entry<T>>> {
+        locked(&self.0.entries)
+    }
+
+    /// Ends those of a connection.
+    pub(super) fn end(&self, connection: u64) {
+        self.entries()
+            .retain(|entry| entry.connection != connection);
+    }
+}
+
+impl<T> Entry<T> {
+    /// Hands something over; a reader that is gone drops it.
+    pub(super) fn hand(&self, item: T) {
+        drop(self.mailbox.send(item));
+    }
+}
+
+/// The reading end; with it the reader is gone.
+pub(super) struct Reader<T> {
+    readers: Readers<T>,
+    id: u64,
+    items: mpsc::UnboundedReceiver<T>,
+}
+
+impl<T> Stream for Reader<T> {
+    type Item = T;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        self.items.poll_recv(cx)
+    }
+}
+
+impl<T> Drop for Reader<T> {
+    fn drop(&mut self) {
+        self.readers.entries().retain(|entry| entry.id != self.id);
+        // What was not read is dropped after this, with no lock held: a delivery settles then.
+    }
+}
