@@ -172,8 +172,7 @@ impl Supervisor {
                 Event::DeadlinePassed => self.group.tick(now),
             };
             self.perform(actions);
-            self.notifier
-                .tell(self.group.phase(), self.group.longest_stop());
+            self.notifier.tell(&self.group);
             self.show_table();
         }
     }
@@ -187,10 +186,22 @@ impl Supervisor {
                 }
                 Action::Terminate(index) => self.signal(index, kill_process, Signal::TERM),
                 Action::Kill(index) => self.signal(index, kill_process_group, Signal::KILL),
+                Action::TellHealth(level, index, text) => self.tell_health(level, index, &text),
                 Action::Tell(Level::ERROR, text) => tracing::error!(target: LOG_TARGET, "{text}"),
                 Action::Tell(Level::WARN, text) => tracing::warn!(target: LOG_TARGET, "{text}"),
                 Action::Tell(_, text) => tracing::info!(target: LOG_TARGET, "{text}"),
             }
+        }
+    }
+
+    /// For machines, with the name and the word of the status table as fields of their own.
+    fn tell_health(&self, level: Level, index: usize, text: &str) {
+        let status = self.group.status().nth(index);
+        let (member, state) =
+            status.map_or_else(Default::default, |known| (known.name, known.stage));
+        match level {
+            Level::WARN => tracing::warn!(target: LOG_TARGET, member, state, "{text}"),
+            _ => tracing::info!(target: LOG_TARGET, member, state, "{text}"),
         }
     }
 
@@ -213,10 +224,7 @@ impl Supervisor {
         match heard {
             Heard::Report(Report::Ready) => self.group.ready(index, now),
             Heard::Report(Report::Failed(why)) => self.group.failed(index, &why, now),
-            Heard::Report(Report::Alive) => {
-                self.group.alive(index, now);
-                Vec::new()
-            }
+            Heard::Report(Report::Alive) => self.group.alive(index, now),
             Heard::End => {
                 self.children[index].all_heard = true;
                 self.end_if_over(index, now)

@@ -8,7 +8,7 @@ use std::{
 
 use rustix::process::getpid;
 
-use super::group::Phase;
+use super::group::{Group, Phase};
 
 /// The variables of the protocol: `sd_notify(3)`, `sd_watchdog_enabled(3)`.
 pub(super) const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
@@ -19,9 +19,17 @@ pub(super) const WATCHDOG_USEC: &str = "WATCHDOG_USEC";
 #[derive(Debug)]
 pub(super) struct Notifier {
     socket: Option<UnixDatagram>,
-    told: Option<Phase>,
+    told: Option<Situation>,
     was_ready: bool,
     watchdog: Option<Watchdog>,
+}
+
+/// What is told, once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Situation {
+    phase: Phase,
+    /// Who gives no sign of life.
+    blocked: String,
 }
 
 #[derive(Debug)]
@@ -62,14 +70,26 @@ impl Notifier {
         }
     }
 
-    /// Tells where the group is, where that is news. `longest_stop` is what stopping may take.
-    pub(super) fn tell(&mut self, phase: Phase, longest_stop: Duration) {
-        if self.socket.is_none() || self.told == Some(phase) {
+    /// Tells where the group is, where that is news.
+    pub(super) fn tell(&mut self, group: &Group) {
+        if self.socket.is_none() {
             return;
         }
-        self.told = Some(phase);
-        let text = message(phase, self.was_ready, longest_stop);
-        self.was_ready |= phase == Phase::Ready;
+        let situation = Situation {
+            phase: group.phase(),
+            blocked: group.blocked_names().join(", "),
+        };
+        self.tell_situation(situation, group.longest_stop());
+    }
+
+    /// `longest_stop` is what stopping may take.
+    fn tell_situation(&mut self, situation: Situation, longest_stop: Duration) {
+        if self.told.as_ref() == Some(&situation) {
+            return;
+        }
+        let text = message(&situation, self.was_ready, longest_stop);
+        self.was_ready |= situation.phase == Phase::Ready;
+        self.told = Some(situation);
         self.send(&text);
     }
 
@@ -98,8 +118,12 @@ impl Notifier {
     }
 }
 
-fn message(phase: Phase, was_ready: bool, longest_stop: Duration) -> String {
+fn message(situation: &Situation, was_ready: bool, longest_stop: Duration) -> String {
+    let Situation { phase, blocked } = situation;
     match phase {
+        Phase::Starting | Phase::Ready if !blocked.is_empty() => {
+            format!("STATUS=blocked: {blocked}")
+        }
         Phase::Starting if was_ready => "STATUS=an agent is started again".to_owned(),
         Phase::Starting => "STATUS=the agents start".to_owned(),
         Phase::Ready => "READY=1\nSTATUS=all agents are ready".to_owned(),
@@ -173,16 +197,23 @@ mod tests {
             let length = manager.recv(&mut buffer).ok()?;
             Some(String::from_utf8_lossy(&buffer[..length]).into_owned())
         };
-        for phase in [
-            Phase::Starting,
-            Phase::Ready,
-            Phase::Ready,
-            Phase::Starting,
-            Phase::Stopping,
+        for (phase, blocked) in [
+            (Phase::Starting, ""),
+            (Phase::Ready, ""),
+            (Phase::Ready, ""),
+            (Phase::Ready, "a, b"),
+            (Phase::Ready, "a, b"),
+            (Phase::Ready, ""),
+            (Phase::Starting, ""),
+            (Phase::Stopping, ""),
         ] {
-            notifier.tell(phase, Duration::from_millis(30_500));
+            let blocked = blocked.to_owned();
+            let situation = Situation { phase, blocked };
+            notifier.tell_situation(situation, Duration::from_millis(30_500));
         }
         assert_eq!(next().unwrap(), "STATUS=the agents start");
+        assert_eq!(next().unwrap(), "READY=1\nSTATUS=all agents are ready");
+        assert_eq!(next().unwrap(), "STATUS=blocked: a, b");
         assert_eq!(next().unwrap(), "READY=1\nSTATUS=all agents are ready");
         assert_eq!(next().unwrap(), "STATUS=an agent is started again");
         let stopping = "STOPPING=1\nEXTEND_TIMEOUT_USEC=30500000\nSTATUS=the agents stop";

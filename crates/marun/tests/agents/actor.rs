@@ -1,8 +1,10 @@
 //! An agent that needs no connection and follows its script.
 
 use std::{
+    fs::File,
     future::pending,
     io::{self, Write},
+    path::{Path, PathBuf},
     process::{Command, exit},
     sync::{Arc, Mutex},
     thread,
@@ -25,8 +27,9 @@ struct Script {
     child: bool,
     /// Whether it starts one more, which leaves its session and its parent: `kept`, or `forgetful` of its environment too.
     daemon: String,
-    /// On SIGUSR1: `end`, `fail`, `panic`, `exit`, or `block` the runtime.
+    /// On SIGUSR1: `end`, `fail`, `panic`, `exit`, or `block` the runtime, until somebody writes to `pipe` where there is one.
     act: String,
+    pipe: Option<PathBuf>,
     /// When it stops: `slow` works until it is cut off, `deaf` never comes back.
     stop: String,
 }
@@ -94,7 +97,10 @@ impl Actor {
             "fail" => Err("smtp said no".into()),
             "panic" => panic!("in its server"),
             "exit" => exit(7),
-            "block" => block_the_runtime(),
+            "block" => {
+                block_the_runtime(self.script.pipe.as_deref());
+                pending().await
+            }
             _ => Ok(()),
         }
     }
@@ -122,12 +128,21 @@ fn start_daemon(kind: &str) -> io::Result<()> {
 }
 
 /// Takes every thread of the runtime, as handlers do that wait where they must not.
-fn block_the_runtime() -> ! {
+fn block_the_runtime(pipe: Option<&Path>) {
     let threads = thread::available_parallelism().map_or(1, usize::from);
     for _ in 0..4 * threads {
-        tokio::spawn(async { sleep_for_ever() });
+        let pipe = pipe.map(Path::to_owned);
+        tokio::spawn(async move { block(pipe.as_deref()) });
     }
-    sleep_for_ever()
+    block(pipe);
+}
+
+fn block(pipe: Option<&Path>) {
+    match pipe {
+        // A pipe opens when its other end does.
+        Some(pipe) => drop(File::open(pipe).unwrap()),
+        None => sleep_for_ever(),
+    }
 }
 
 fn sleep_for_ever() -> ! {

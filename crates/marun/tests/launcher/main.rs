@@ -9,6 +9,7 @@ mod commands;
 mod contract;
 mod cron;
 mod group;
+mod health;
 mod lifecycle;
 mod load;
 mod output;

@@ -37,7 +37,9 @@ pub(super) enum Stage {
     /// It must be ready by then.
     Starting { deadline: Instant },
     /// It must give a sign of life by then, where somebody watches.
-    Ready { alive_until: Option<Instant> },
+    Ready { silent_at: Option<Instant> },
+    /// It has given none, and is killed then.
+    Blocked { until: Instant },
     /// It has failed and will be started again; its process must have ended by then.
     Failing { deadline: Instant },
     /// It was asked to stop, and must have by then.
@@ -67,10 +69,20 @@ impl Member {
             Stage::Starting { deadline }
             | Stage::Failing { deadline }
             | Stage::Draining { deadline } => Some(deadline),
-            Stage::Ready { alive_until } => alive_until,
-            Stage::Resting { until } => Some(until),
+            Stage::Ready { silent_at } => silent_at,
+            Stage::Blocked { until } | Stage::Resting { until } => Some(until),
             Stage::Waiting | Stage::Killed | Stage::Gone => None,
         }
+    }
+
+    /// It has become ready, and nothing else since; one that is blocked may still take heart.
+    pub(super) fn is_ready(&self) -> bool {
+        matches!(self.stage, Stage::Ready { .. } | Stage::Blocked { .. })
+    }
+
+    /// When it is blocked that gives no further sign of life: after half of the time that it may.
+    pub(super) fn silent_at(&self, now: Instant) -> Option<Instant> {
+        self.rules.watchdog.map(|watchdog| now + watchdog / 2)
     }
 
     /// Whether this end is one without a failure, and what is told of it.
@@ -80,7 +92,9 @@ impl Member {
             Stage::Waiting | Stage::Starting { .. } => {
                 (false, format!("{name} {ending} before it was ready"))
             }
-            Stage::Ready { .. } => (ending.is_clean(), format!("{name} {ending}")),
+            Stage::Ready { .. } | Stage::Blocked { .. } => {
+                (ending.is_clean(), format!("{name} {ending}"))
+            }
             Stage::Draining { .. } if ending.is_clean_stop() => (true, format!("{name} stopped")),
             Stage::Failing { .. }
             | Stage::Draining { .. }
@@ -98,6 +112,7 @@ impl Stage {
             Self::Waiting => "waiting",
             Self::Starting { .. } => "starting",
             Self::Ready { .. } => "ready",
+            Self::Blocked { .. } => "blocked",
             Self::Failing { .. } => "failing",
             Self::Draining { .. } => "stopping",
             Self::Killed => "killed",

@@ -1,13 +1,14 @@
 //! The life of a deployment group as a pure state machine: what happened goes in, what to do comes out.
 //!
 //! ```text
-//! Waiting → Starting → Ready → Draining → Killed → Gone
-//!    ↑          ↓        ↓                   ↓
-//!    └─────── Failing ───┴→ Killed ────→ Resting
+//! Waiting → Starting → Ready ⇄ Blocked → Draining → Killed → Gone
+//!    ↑          ↓        ↓        ↓                   ↓
+//!    └─────── Failing ───┴────────┴→ Killed ────→ Resting
 //! ```
 //! A member's process may end at any stage. Then `restart.rs` decides whether the member gets a new one or takes the
-//! group along. This file touches no process and reads no clock.
+//! group along, and `health.rs` what follows its silence. This file touches no process and reads no clock.
 
+mod health;
 mod member;
 mod restart;
 
@@ -26,10 +27,6 @@ use super::ending::Ending;
 /// An agent's own drain ends at its grace; this much longer may it take to hand back what it did not finish.
 const KILL_MARGIN: Duration = Duration::from_millis(500);
 
-/// A deadline that is noticed later than this passed while the launcher itself did not run: nobody can have heard a
-/// sign of life.
-const LATE: Duration = Duration::from_secs(1);
-
 /// What the caller must do, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
@@ -41,6 +38,8 @@ pub(crate) enum Action {
     Kill(usize),
     /// Say this in the log.
     Tell(Level, String),
+    /// Say this of a member's health in the log, with the word of the stage that it is in now.
+    TellHealth(Level, usize, String),
 }
 
 /// How somebody asks the launcher to stop.
@@ -129,22 +128,15 @@ impl Group {
         if !matches!(member.stage, Stage::Starting { .. }) {
             return Vec::new();
         }
-        let alive_until = member.rules.watchdog.map(|watchdog| now + watchdog);
-        member.stage = Stage::Ready { alive_until };
+        member.stage = Stage::Ready {
+            silent_at: member.silent_at(now),
+        };
         let mut actions = vec![info(format!("{} is ready", member.rules.name))];
         if self.phase() == Phase::Ready {
             let count = self.members.len();
             actions.push(info(format!("all agents are ready: {count}")));
         }
         actions
-    }
-
-    /// It gives a sign of life.
-    pub(crate) fn alive(&mut self, index: usize, now: Instant) {
-        let member = &mut self.members[index];
-        if let Stage::Ready { alive_until } = &mut member.stage {
-            *alive_until = member.rules.watchdog.map(|watchdog| now + watchdog);
-        }
     }
 
     /// Its process is gone, and the rest of its process group with it.
@@ -216,7 +208,7 @@ impl Group {
         let mut members = self.members.iter();
         if self.stopping {
             Phase::Stopping
-        } else if members.all(|member| matches!(member.stage, Stage::Ready { .. })) {
+        } else if members.all(Member::is_ready) {
             Phase::Ready
         } else {
             Phase::Starting
@@ -295,17 +287,7 @@ impl Group {
                 actions.extend(self.fail_living(index, now));
                 actions
             }
-            Stage::Ready { .. } if now.saturating_duration_since(deadline) > LATE => {
-                self.alive(index, now);
-                Vec::new()
-            }
-            Stage::Ready { .. } => {
-                let limit = format_duration(member.rules.watchdog.unwrap_or_default());
-                self.kill(
-                    index,
-                    &format!("gave no sign of life for {limit}, its runtime is blocked"),
-                )
-            }
+            Stage::Ready { .. } | Stage::Blocked { .. } => self.silent(index, deadline, now),
             Stage::Failing { .. } | Stage::Draining { .. } => {
                 let grace = format_duration(member.rules.grace);
                 self.kill(index, &format!("did not stop within its grace of {grace}"))
@@ -328,7 +310,7 @@ impl Group {
         for (index, member) in self.members.iter_mut().enumerate() {
             match member.stage {
                 Stage::Waiting | Stage::Resting { .. } => member.stage = Stage::Gone,
-                Stage::Starting { .. } | Stage::Ready { .. } => {
+                Stage::Starting { .. } | Stage::Ready { .. } | Stage::Blocked { .. } => {
                     let deadline = now + member.rules.grace + KILL_MARGIN;
                     member.stage = Stage::Draining { deadline };
                     actions.push(Action::Terminate(index));

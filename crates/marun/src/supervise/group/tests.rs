@@ -2,7 +2,7 @@
 
 mod restarts;
 
-use super::*;
+use super::{health::LATE, *};
 use crate::settings::{Restart, RestartPolicy};
 
 const GRACE: Duration = Duration::from_secs(5);
@@ -53,14 +53,14 @@ fn ready_with(policy: RestartPolicy) -> (Group, Instant) {
 }
 
 fn commands(actions: &[Action]) -> Vec<&Action> {
-    let told = |action: &&Action| !matches!(action, Action::Tell(..));
+    let told = |action: &&Action| !matches!(action, Action::Tell(..) | Action::TellHealth(..));
     actions.iter().filter(told).collect()
 }
 
 fn told(actions: &[Action]) -> Vec<&str> {
     let mut texts = Vec::new();
     for action in actions {
-        if let Action::Tell(_, text) = action {
+        if let Action::Tell(_, text) | Action::TellHealth(_, _, text) = action {
             texts.push(text.as_str());
         }
     }
@@ -78,7 +78,7 @@ fn the_last_to_be_ready_completes_the_group() {
         ["c is ready", "all agents are ready: 3"]
     );
     assert_eq!(group.phase(), Phase::Ready);
-    assert_eq!(group.deadline(), Some(now + WATCHDOG));
+    assert_eq!(group.deadline(), Some(now + WATCHDOG / 2));
 }
 
 #[test]

@@ -113,7 +113,7 @@ fn one_that_is_never_ready_is_stopped_or_killed_before_it_is_started_again() {
     assert_eq!(told(&actions), ["a was not ready within 10s"]);
     assert_eq!(commands(&actions), [&Action::Terminate(0)]);
     assert!(group.ready(0, late).is_empty(), "too late");
-    (1..3).for_each(|index| group.alive(index, late + GRACE));
+    (1..3).for_each(|index| drop(group.alive(index, late + GRACE)));
 
     let later = late + GRACE + KILL_MARGIN;
     assert_eq!(group.deadline(), Some(later));
@@ -156,12 +156,21 @@ fn one_without_a_sign_of_life_is_killed_and_its_policy_decides() {
     ] {
         let (mut group, now) = ready_with(policy);
         let beat = now + WATCHDOG / 2;
-        (1..3).for_each(|index| group.alive(index, beat));
+        (1..3).for_each(|index| drop(group.alive(index, beat)));
+        let actions = group.tick(beat);
+        let silent = "a gives no sign of life, its runtime is blocked: it is killed in 15s";
+        assert_eq!((told(&actions), commands(&actions)), (vec![silent], vec![]));
+        assert_eq!(
+            (group.blocked_names(), group.phase()),
+            (vec!["a"], Phase::Ready)
+        );
+        (1..3).for_each(|index| drop(group.alive(index, now + WATCHDOG)));
         let actions = group.tick(now + WATCHDOG);
         let blocked = "a gave no sign of life for 30s, its runtime is blocked: it is killed";
         assert_eq!(told(&actions), [blocked]);
         assert_eq!(commands(&actions), [&Action::Kill(0)]);
-        assert_eq!(group.deadline(), Some(beat + WATCHDOG));
+        assert_eq!(group.blocked_names(), [""; 0]);
+        assert_eq!(group.deadline(), Some(now + WATCHDOG + WATCHDOG / 2));
         let actions = group.ended(0, Ending::Killed(9), now + WATCHDOG);
         assert_eq!(told(&actions).last(), Some(&last.as_str()));
         assert_eq!(group.has_failed(), policy == RestartPolicy::Never);
@@ -173,7 +182,37 @@ fn a_launcher_that_stood_still_kills_nobody() {
     let (mut group, now) = ready();
     let woken = now + WATCHDOG + LATE + Duration::from_millis(1);
     assert!(group.tick(woken).is_empty());
-    assert_eq!(group.deadline(), Some(woken + WATCHDOG));
+    assert_eq!(group.deadline(), Some(woken + WATCHDOG / 2));
+}
+
+#[test]
+fn one_that_was_blocked_for_a_while_goes_on() {
+    let (mut group, now) = ready();
+    group.tick(now + WATCHDOG / 2);
+    assert_eq!(group.blocked_names(), ["a", "b", "c"]);
+    let stages: Vec<_> = group.status().map(|status| status.stage).collect();
+    assert_eq!(stages, ["blocked"; 3]);
+    let later = now + WATCHDOG - Duration::from_millis(1);
+    assert_eq!(
+        told(&group.alive(0, later)),
+        ["a gives signs of life again"]
+    );
+    assert!(group.alive(0, later).is_empty(), "it is told once");
+    let actions = group.tick(now + WATCHDOG);
+    assert_eq!(commands(&actions), [&Action::Kill(1), &Action::Kill(2)]);
+    assert_eq!(group.deadline(), Some(later + WATCHDOG / 2));
+}
+
+#[test]
+fn one_that_is_blocked_is_asked_to_stop_as_any_other() {
+    let (mut group, now) = ready();
+    group.tick(now + WATCHDOG / 2);
+    let actions = group.stop(StopSignal::Terminate, now + WATCHDOG / 2);
+    assert_eq!(commands(&actions).len(), 3);
+    assert_eq!(
+        group.deadline(),
+        Some(now + WATCHDOG / 2 + GRACE + KILL_MARGIN)
+    );
 }
 
 #[test]

@@ -1,0 +1,69 @@
+//! Signs of life: who gives none is blocked, and is killed where it goes on so. It decides nothing about those that end.
+
+use std::time::{Duration, Instant};
+
+use humantime::format_duration;
+use tracing::Level;
+
+use super::{Action, Group, Member, Stage};
+
+/// A deadline that is noticed later than this passed while the launcher itself did not run: nobody can have heard a
+/// sign of life.
+pub(super) const LATE: Duration = Duration::from_secs(1);
+
+impl Group {
+    /// It gives a sign of life.
+    pub(crate) fn alive(&mut self, index: usize, now: Instant) -> Vec<Action> {
+        let member = &mut self.members[index];
+        let was_blocked = match member.stage {
+            Stage::Ready { .. } => false,
+            Stage::Blocked { .. } => true,
+            _ => return Vec::new(),
+        };
+        member.stage = Stage::Ready {
+            silent_at: member.silent_at(now),
+        };
+        if !was_blocked {
+            return Vec::new();
+        }
+        let text = format!("{} gives signs of life again", member.rules.name);
+        vec![Action::TellHealth(Level::INFO, index, text)]
+    }
+
+    /// The names of those that give no sign of life.
+    pub(crate) fn blocked_names(&self) -> Vec<&str> {
+        let is_blocked = |member: &&Member| matches!(member.stage, Stage::Blocked { .. });
+        let blocked = self.members.iter().filter(is_blocked);
+        blocked.map(|member| member.rules.name.as_str()).collect()
+    }
+
+    /// The time is over in which it had to give one.
+    pub(super) fn silent(&mut self, index: usize, deadline: Instant, now: Instant) -> Vec<Action> {
+        let member = &mut self.members[index];
+        if now.saturating_duration_since(deadline) > LATE {
+            member.stage = Stage::Ready {
+                silent_at: member.silent_at(now),
+            };
+            return Vec::new();
+        }
+        if matches!(member.stage, Stage::Ready { .. }) {
+            return self.blocked(index, deadline);
+        }
+        let limit = format_duration(member.rules.watchdog.unwrap_or_default());
+        let why = format!("gave no sign of life for {limit}, its runtime is blocked");
+        self.kill(index, &why)
+    }
+
+    fn blocked(&mut self, index: usize, since: Instant) -> Vec<Action> {
+        let member = &mut self.members[index];
+        let left = member.rules.watchdog.unwrap_or_default() / 2;
+        member.stage = Stage::Blocked {
+            until: since + left,
+        };
+        let name = &member.rules.name;
+        let left = format_duration(left);
+        let text =
+            format!("{name} gives no sign of life, its runtime is blocked: it is killed in {left}");
+        vec![Action::TellHealth(Level::WARN, index, text)]
+    }
+}
