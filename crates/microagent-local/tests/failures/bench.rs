@@ -1,15 +1,10 @@
 //! What all the tests stand on: a folder, the process that hosts it, and drivers connected to it.
 
-use std::{
-    collections::BTreeMap,
-    path::Path,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use futures_util::{StreamExt, future::try_join_all};
 use microagent_core::{
-    Bus, ConsumeOptions, Delivery, Error, ErrorKind, Queue, QueueBroker, Result, Route, SendOptions,
+    Bus, ConsumeOptions, Delivery, Queue, QueueBroker, Result, Route, SendOptions,
 };
 use microagent_local::{LocalBroker, LocalBus, LocalOptions};
 use serde_json::{Value, json};
@@ -17,11 +12,11 @@ use tempfile::TempDir;
 
 use crate::{journal::Journal, process::Process};
 
-pub(crate) const JOBS: Queue = Queue::new("jobs");
-pub(crate) const DEAD: Queue = Queue::new("jobs.dead");
-
-/// How long anything may take that takes milliseconds when the machine has nothing else to do.
-pub(crate) const SOON: Duration = Duration::from_secs(15);
+pub(crate) use crate::shared::{
+    SOON, error_of,
+    jobs::{DEAD, JOBS},
+    until, within,
+};
 
 /// A folder, and what its processes say.
 pub(crate) struct Bench {
@@ -140,27 +135,4 @@ pub(crate) async fn send(broker: &LocalBroker, job: impl Into<bytes::Bytes>) -> 
 
 pub(crate) fn one_by_one() -> ConsumeOptions {
     ConsumeOptions::with_prefetch(1)
-}
-
-/// Asks until it is so.
-pub(crate) async fn until(what: &str, at_most: Duration, mut is: impl AsyncFnMut() -> bool) {
-    let start = Instant::now();
-    while !is().await {
-        assert!(start.elapsed() < at_most, "waited {at_most:?} for {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
-/// Ends with the value of a future that must be there in time.
-pub(crate) async fn within<T>(at_most: Duration, what: &str, event: impl Future<Output = T>) -> T {
-    let event = tokio::time::timeout(at_most, event).await;
-    event.unwrap_or_else(|_| panic!("{what}: not within {at_most:?}"))
-}
-
-pub(crate) fn error_of<T>(result: Result<T>) -> Error {
-    result.map(drop).unwrap_err()
-}
-
-pub(crate) fn kind_of<T>(result: Result<T>) -> ErrorKind {
-    error_of(result).kind()
 }

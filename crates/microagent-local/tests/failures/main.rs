@@ -5,7 +5,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod agents;
 mod backlog;
 mod bench;
 mod calls;
@@ -16,7 +15,11 @@ mod process;
 mod queues;
 mod replicas;
 mod sender;
+#[path = "../../../microagent-testing/tests-shared/failures/mod.rs"]
+mod shared;
 mod signals;
 mod storage;
 mod versions;
 mod worker;
+
+use shared::agents;

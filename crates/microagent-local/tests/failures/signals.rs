@@ -1,47 +1,24 @@
 //! Lines 20 and 21: receivers that are slow, stopped or broken, and those beside them.
 
-use std::{sync::atomic::Ordering, time::Duration};
-
 use bytes::Bytes;
-use futures_util::{StreamExt, future::join_all};
-use microagent_core::{Agent, BusEvent, Receivers, SignalBus};
+use futures_util::StreamExt;
+use microagent_core::{BusEvent, Receivers, SignalBus};
 use rustix::process::Signal;
-use serde_json::json;
 
 use crate::{
-    agents::{AtTick, Listener, Tick, Tock},
     bench::{Bench, SOON, until, within},
     hearer::{LAST, PATTERN},
     journal::Told,
+    shared,
 };
 
 /// 20. A receiver that cannot keep up: its signals are dropped by its policy and counted, and the others are heard.
 #[tokio::test]
 async fn f20_a_slow_receiver_drops_its_own() {
-    const SENT: usize = 20_000;
     let bench = Bench::new();
     let _host = bench.host().await;
-    let bus = bench.bus().await;
-    let sleeps = Listener::new(AtTick::Sleeps(Duration::from_secs(3600)));
-    let agent = Agent::new(sleeps).bus(bus.clone()).start().await.unwrap();
     let publisher = bench.bus_driver().await;
-    let body = Bytes::from(json!({"n": 1, "rest": "x".repeat(1000)}).to_string());
-    for _ in 0..SENT / 1000 {
-        let publishing = (0..1000).map(|_| publisher.publish("PUBSUB:tick:a", body.clone()));
-        for heard in join_all(publishing).await {
-            assert_eq!(heard.unwrap(), Receivers::Counted(1));
-        }
-    }
-    bus.send("a", Tock { n: 1 }).await.unwrap();
-    until("the other signal", SOON, async || {
-        agent.agent().tocks.load(Ordering::Relaxed) == 1
-    })
-    .await;
-    let expected = format!(r#""dropped":{}"#, SENT - 1 - 4);
-    until("all the drops to be counted", SOON, async || {
-        agent.info().to_string().contains(&expected)
-    })
-    .await;
+    shared::signals::a_slow_receiver_drops_its_own(bench.bus().await, &publisher).await;
 }
 
 /// 20. A process that does not read at all: the others hear everything meanwhile, and it is told how many it missed.
@@ -92,16 +69,5 @@ fn number(said: &[String], begin: &str) -> Option<usize> {
 async fn f21_a_panic_stays_with_its_handler() {
     let bench = Bench::new();
     let _host = bench.host().await;
-    let bus = bench.bus().await;
-    let agent = Agent::new(Listener::new(AtTick::Panics)).bus(bus.clone());
-    let agent = agent.start().await.unwrap();
-    for n in 0..3 {
-        bus.send("a", Tick { n }).await.unwrap();
-        let answer = bus.call("a", Tock { n }).timeout(SOON).await.unwrap();
-        assert_eq!(answer.one::<u64>().unwrap(), n);
-    }
-    until("all panics", SOON, async || {
-        agent.info().to_string().contains(r#""panicked":3"#)
-    })
-    .await;
+    shared::signals::a_panic_stays_with_its_handler(bench.bus().await).await;
 }

@@ -3,7 +3,7 @@
 use std::{
     ops::Range,
     sync::{
-        Arc, OnceLock,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -11,8 +11,8 @@ use std::{
 
 use futures_util::StreamExt;
 use microagent_core::{
-    Agent, Blueprint, Broker, ConsumeOptions, ConsumerOptions, Context, Error, Fields, Handling,
-    MicroAgent, QueueBroker, Result, Taken,
+    Agent, Blueprint, Broker, ConsumeOptions, Context, Error, Fields, Handling, MicroAgent,
+    QueueBroker, Result, Taken,
 };
 use microagent_local::{LocalBroker, LocalOptions};
 use tokio::{
@@ -21,7 +21,11 @@ use tokio::{
     time::sleep,
 };
 
-use crate::{bench::JOBS, journal::tell, process::follow_test};
+use crate::{
+    journal::tell,
+    process::follow_test,
+    shared::jobs::{JOBS, consumer_options, set_limits},
+};
 
 /// Of how many quiet jobs one is told.
 pub(crate) const QUIET: u64 = 1000;
@@ -29,12 +33,9 @@ pub(crate) const QUIET: u64 = 1000;
 /// How long a job takes that takes a little.
 const TAKES_MS: Range<u64> = 1..30;
 
-/// Concurrency and prefetch: options of a type, and here of the process.
-static LIMITS: OnceLock<(usize, usize)> = OnceLock::new();
-
 /// Handles jobs until it is stopped.
 pub(crate) async fn work(options: &LocalOptions, limits: (usize, usize)) -> Result<()> {
-    LIMITS.set(limits).unwrap();
+    set_limits(limits.0, limits.1);
     let mut stop = signal(SignalKind::terminate())?;
     let broker = Broker::new(Arc::new(LocalBroker::connect(options).await?));
     let jobber = Jobber {
@@ -72,12 +73,7 @@ impl MicroAgent for Jobber {
     const NAME: &'static str = "Jobber";
 
     fn blueprint() -> Blueprint<Self> {
-        let (concurrency, prefetch) = LIMITS.get().copied().unwrap_or((8, 8));
-        let options = ConsumerOptions::default()
-            .concurrency(concurrency)
-            .prefetch(prefetch)
-            .timeout(Duration::from_secs(600));
-        Blueprint::new().consumer("handle", JOBS, options, handle)
+        Blueprint::new().consumer("handle", JOBS, consumer_options(), handle)
     }
 
     async fn create(_cx: &Context) -> Result<Self> {

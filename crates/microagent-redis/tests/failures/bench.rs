@@ -4,17 +4,19 @@ use std::{
     collections::BTreeMap,
     io::Write,
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use microagent_core::{Broker, Bus, ErrorKind, Queue, QueueBroker, Result, Route, SendOptions};
+use microagent_core::{Broker, Bus, ErrorKind, QueueBroker, Result, Route, SendOptions};
 use microagent_redis::{RedisBroker, RedisBus, RedisOptions};
 use microagent_testing::RedisServer;
 use redis::{AsyncCommands, aio::MultiplexedConnection};
 use serde_json::{Value, json};
 
-pub(crate) const JOBS: Queue = Queue::new("jobs");
-pub(crate) const DEAD: Queue = Queue::new("jobs.dead");
+pub(crate) use crate::shared::{
+    jobs::{DEAD, JOBS},
+    kind_of, until, within,
+};
 
 /// Short, so that the tests are: with the default of 10 s everything takes five times as long.
 pub(crate) const LEASE: Duration = Duration::from_secs(2);
@@ -209,30 +211,8 @@ pub(crate) fn slow_job(n: u64, takes: Duration) -> Value {
     json!({ "n": n, "ms": takes.as_millis() as u64 })
 }
 
-/// Asks until it is so.
-pub(crate) async fn until(what: &str, at_most: Duration, mut is: impl AsyncFnMut() -> bool) {
-    let start = Instant::now();
-    while !is().await {
-        assert!(start.elapsed() < at_most, "waited {at_most:?} for {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
-/// Ends with the value of a future that must be there in time.
-pub(crate) async fn within<T>(at_most: Duration, what: &str, event: impl Future<Output = T>) -> T {
-    let event = tokio::time::timeout(at_most, event).await;
-    event.unwrap_or_else(|_| panic!("{what}: not within {at_most:?}"))
-}
-
 /// Sends a job.
 pub(crate) async fn send(broker: &RedisBroker, job: Value) -> Result<()> {
     let (to, options) = (Route::from(JOBS), SendOptions::default());
     broker.send(&to, job.to_string().into(), options).await
-}
-
-pub(crate) fn kind_of<T>(result: Result<T>) -> ErrorKind {
-    match result {
-        Ok(_) => panic!("an error was to come"),
-        Err(error) => error.kind(),
-    }
 }

@@ -8,11 +8,14 @@
     reason = "a test fails by panicking"
 )]
 
-mod agents;
 mod bench;
 mod calls;
 mod outages;
 mod proxy;
 mod queues;
+#[path = "../../../microagent-testing/tests-shared/failures/mod.rs"]
+mod shared;
 mod signals;
 mod worker;
+
+use shared::agents;

@@ -6,7 +6,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use futures_util::{StreamExt, future::join_all, stream::BoxStream};
 use microagent_core::{Agent, BusEvent, ErrorKind, SignalBus};
 use microagent_redis::{RedisBus, RedisOptions};
@@ -15,6 +14,7 @@ use serde_json::json;
 use crate::{
     agents::{AtTick, Listener, Tick, Tock},
     bench::{bench, kind_of, until, within},
+    shared::{self, error_of},
 };
 
 const SOON: Duration = Duration::from_secs(5);
@@ -147,25 +147,8 @@ async fn f20_a_slow_receiver_drops_its_own() {
     let Some(bench) = bench("f20").await else {
         return;
     };
-    let bus = bench.bus().await;
-    let sleeps = Listener::new(AtTick::Sleeps(Duration::from_secs(3600)));
-    let agent = Agent::new(sleeps).bus(bus.clone()).start().await.unwrap();
     let publisher = bench.bus_driver().await;
-    let body = Bytes::from(json!({"n": 1, "rest": "x".repeat(1000)}).to_string());
-    let publishing = (0..20_000).map(|_| publisher.publish("PUBSUB:tick:a", body.clone()));
-    for heard in join_all(publishing).await {
-        heard.unwrap();
-    }
-    bus.send("a", Tock { n: 1 }).await.unwrap();
-    until("the other signal", SOON, async || {
-        agent.agent().tocks.load(Ordering::Relaxed) == 1
-    })
-    .await;
-    let expected = format!(r#""dropped":{}"#, 20_000 - 1 - 4);
-    until("all the drops to be counted", SOON, async || {
-        agent.info().to_string().contains(&expected)
-    })
-    .await;
+    shared::signals::a_slow_receiver_drops_its_own(bench.bus().await, &publisher).await;
 }
 
 /// 21. A receiver panics: the other receivers, and its own next signals, are unaffected.
@@ -174,18 +157,7 @@ async fn f21_a_panic_stays_with_its_handler() {
     let Some(bench) = bench("f21").await else {
         return;
     };
-    let bus = bench.bus().await;
-    let agent = Agent::new(Listener::new(AtTick::Panics)).bus(bus.clone());
-    let agent = agent.start().await.unwrap();
-    for n in 0..3 {
-        bus.send("a", Tick { n }).await.unwrap();
-        let answer = bus.call("a", Tock { n }).timeout(SOON).await.unwrap();
-        assert_eq!(answer.one::<u64>().unwrap(), n);
-    }
-    until("all panics", SOON, async || {
-        agent.info().to_string().contains(r#""panicked":3"#)
-    })
-    .await;
+    shared::signals::a_panic_stays_with_its_handler(bench.bus().await).await;
 }
 
 /// 22. An ACL that refuses the channel: the start fails, and names it.
@@ -218,16 +190,13 @@ async fn f22_a_refused_channel_is_named_at_the_start() {
     .await
     .unwrap();
     let refused = within(SOON, "a refusal", bus.subscribe("PUBSUB:tick:*")).await;
-    let error = refused.map(drop).unwrap_err();
+    let error = error_of(refused);
     assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
     assert!(error.to_string().contains("PUBSUB:tick:*"), "{error}");
 
     let bus = microagent_core::Bus::new(std::sync::Arc::new(bus));
     let start = Agent::new(Listener::new(AtTick::Answers)).bus(bus).start();
-    let error = within(SOON, "a start that fails", start)
-        .await
-        .map(drop)
-        .unwrap_err();
+    let error = error_of(within(SOON, "a start that fails", start).await);
     assert!(error.to_string().contains("PUBSUB:tick:*"), "{error}");
 }
 

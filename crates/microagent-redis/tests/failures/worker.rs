@@ -8,14 +8,16 @@ use std::{
 };
 
 use microagent_core::{
-    Agent, Blueprint, Broker, ConsumerOptions, Context, Error, Fields, Handling, MicroAgent,
-    Result, Taken,
+    Agent, Blueprint, Broker, Context, Error, Fields, Handling, MicroAgent, Result, Taken,
 };
 use microagent_redis::{RedisBroker, RedisOptions};
 use redis::{AsyncCommands, aio::MultiplexedConnection};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::bench::{Bench, JOBS, LEASE};
+use crate::{
+    bench::{Bench, LEASE},
+    shared::jobs::{JOBS, consumer_options, set_limits},
+};
 
 const DSN: &str = "MICROAGENT_TEST_WORKER_DSN";
 const OPTIONS: &str = "MICROAGENT_TEST_WORKER_OPTIONS";
@@ -105,9 +107,7 @@ async fn work(dsn: &str) -> Result<()> {
     let mut options = options.split(' ').map(|number| number.parse().unwrap());
     let lease = Duration::from_millis(options.next().unwrap());
     let (concurrency, prefetch) = (options.next().unwrap(), options.next().unwrap());
-    CONSUMER
-        .set((concurrency as usize, prefetch as usize))
-        .unwrap();
+    set_limits(concurrency as usize, prefetch as usize);
 
     let driver = RedisBroker::connect_with_lease(&RedisOptions::parse(dsn)?, lease).await?;
     let broker = Broker::new(Arc::new(driver));
@@ -118,8 +118,6 @@ async fn work(dsn: &str) -> Result<()> {
     agent.stop().await?;
     broker.close().await
 }
-
-static CONSUMER: std::sync::OnceLock<(usize, usize)> = std::sync::OnceLock::new();
 
 /// The agent: a job says what to do.
 pub(crate) struct Jobber(MultiplexedConnection);
@@ -135,12 +133,7 @@ impl MicroAgent for Jobber {
     const NAME: &'static str = "Jobber";
 
     fn blueprint() -> Blueprint<Self> {
-        let (concurrency, prefetch) = CONSUMER.get().copied().unwrap_or((8, 8));
-        let options = ConsumerOptions::default()
-            .concurrency(concurrency)
-            .prefetch(prefetch)
-            .timeout(Duration::from_secs(600));
-        Blueprint::new().consumer("handle", JOBS, options, handle)
+        Blueprint::new().consumer("handle", JOBS, consumer_options(), handle)
     }
 
     async fn create(_cx: &Context) -> Result<Self> {
