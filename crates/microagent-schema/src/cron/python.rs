@@ -2,7 +2,7 @@
 //!
 //! There day of week 0 is Monday, a step keeps the values that it divides, and lists, ranges and words do not mix.
 
-use super::{CronSpec, Field, FieldSet, split_fields};
+use super::{CronSpec, DAYS_IN_MONTH, Field, FieldSet, split_fields};
 
 const WEEKDAYS_FROM_MONDAY: [&str; 7] = [
     "Monday",
@@ -33,11 +33,50 @@ pub(super) fn difference(spec: &CronSpec) -> Option<String> {
         clauses.extend(field_difference(spec, field, texts[i], set));
         sets[i] = set;
     }
-    clauses.extend(rule_difference(spec, sets[2], sets[4]));
+    let [before_1_9, since_1_9] = ends(&sets);
+    if let (Some(_), Some(error)) = (before_1_9, since_1_9) {
+        let clauses = clauses.join("; ");
+        return Some(format!(
+            "Python MicroAgent fails when the agent starts ({error}): {clauses}"
+        ));
+    }
+    let rule = rule_difference(spec, sets[2], sets[4]);
+    clauses.extend(rule.map(str::to_owned));
+    clauses.extend(before_1_9.map(|error| {
+        format!("before 1.8.1 no day matches both, and the agent fails when it starts ({error})")
+    }));
     (!clauses.is_empty()).then(|| {
         let clauses = clauses.join("; ");
         format!("Python MicroAgent reads this schedule differently: {clauses}")
     })
+}
+
+/// What the start of an agent raises there, before 1.8.1 and since, where what Python reads never fires: it looks for the
+/// next instant day by day for two years, and within a day without end.
+fn ends(sets: &[FieldSet; 5]) -> [Option<&'static str>; 2] {
+    let [minutes, hours, days, months, weekdays] = sets;
+    if minutes.is_empty() || hours.is_empty() {
+        return [Some("RecursionError"); 2];
+    }
+    let in_month = |month: u8, day: u8| day <= DAYS_IN_MONTH[usize::from(month) - 1];
+    let any_date = months
+        .iter()
+        .any(|month| days.iter().any(|day| in_month(month, day)));
+    let any_weekday = !months.is_empty() && weekdays.iter().any(|day| day < 7);
+    let either = !every_day(*days) && !every_weekday(*weekdays);
+    let since_1_9 = match either {
+        true => any_date || any_weekday,
+        false => any_date && any_weekday,
+    };
+    [any_date && any_weekday, since_1_9].map(|fires| (!fires).then_some("ValueError"))
+}
+
+fn every_day(days: FieldSet) -> bool {
+    (1..=31).all(|day| days.contains(day))
+}
+
+fn every_weekday(weekdays: FieldSet) -> bool {
+    (0..7).all(|day| weekdays.contains(day))
 }
 
 /// The values that Python takes from a field that the standard accepts; none where it raises.
@@ -88,7 +127,7 @@ fn field_difference(spec: &CronSpec, field: Field, text: &str, set: FieldSet) ->
     ))
 }
 
-/// Python's set in the standard's numbers. Its day of week 7 is no day at all.
+/// Python's set in the standard's numbers. Its day of week 7 is allowed and is no day at all.
 fn from_sunday(field: Field, set: FieldSet) -> FieldSet {
     match field {
         Field::DayOfWeek => set
@@ -117,10 +156,9 @@ fn listed(values: &[String]) -> String {
 }
 
 /// Whether Python combines day of month and day of week otherwise, given its own readings of the two.
-fn rule_difference(spec: &CronSpec, days: FieldSet, weekdays: FieldSet) -> Option<String> {
-    let every_day = (1..=31).all(|day| days.contains(day));
-    let every_weekday = (0..7).all(|day| weekdays.contains(day));
-    let since_1_9 = |by_date: bool, by_weekday: bool| match (every_day, every_weekday) {
+fn rule_difference(spec: &CronSpec, days: FieldSet, weekdays: FieldSet) -> Option<&'static str> {
+    let (all_days, all_weekdays) = (every_day(days), every_weekday(weekdays));
+    let since_1_9 = |by_date: bool, by_weekday: bool| match (all_days, all_weekdays) {
         (false, false) => by_date || by_weekday,
         _ => by_date && by_weekday,
     };
@@ -141,5 +179,5 @@ fn rule_difference(spec: &CronSpec, days: FieldSet, weekdays: FieldSet) -> Optio
         }
         (false, false) => return None,
     };
-    Some(clause.to_owned())
+    Some(clause)
 }

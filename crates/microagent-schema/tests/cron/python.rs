@@ -45,6 +45,59 @@ fn python_counts_days_of_the_week_from_monday() {
     );
 }
 
+/// Measured on 1.8.0 and 1.9.0.
+#[test]
+fn a_schedule_that_python_never_finds_an_instant_of_fails_there_at_the_start() {
+    for (text, expected) in [
+        (
+            "0 0 * * 7",
+            "(ValueError): day of week `7` means nothing there (0 is Monday)",
+        ),
+        (
+            "0 0 * * 5-1",
+            "(ValueError): day of week `5-1` means nothing there (0 is Monday)",
+        ),
+        (
+            "0 0 1-31/40 * *",
+            "(ValueError): day of month `1-31/40` means nothing there (a step keeps what it divides)",
+        ),
+        (
+            "0 0 31 1-4/2 *",
+            "(ValueError): month `1-4/2` means 2, 4 there (a step keeps what it divides)",
+        ),
+        (
+            "0 1-3/5 * * *",
+            "(RecursionError): hour `1-3/5` means nothing there (a step keeps what it divides)",
+        ),
+        (
+            "50-59/20 * * * *",
+            "(RecursionError): minute `50-59/20` means nothing there (a step keeps what it divides)",
+        ),
+    ] {
+        let sentence = spec(text).differs_in_python().unwrap();
+        let expected = format!("Python MicroAgent fails when the agent starts {expected}");
+        assert_eq!(sentence, expected);
+    }
+}
+
+/// Since then one of the two days is enough.
+#[test]
+fn a_schedule_that_python_found_no_instant_of_before_1_8_1_failed_there_until_then() {
+    assert_eq!(
+        in_python("0 0 13 * 7").unwrap(),
+        "day of week `7` means nothing there (0 is Monday); before 1.8.1 a day must match both day of month and day of \
+         week there; before 1.8.1 no day matches both, and the agent fails when it starts (ValueError)"
+    );
+    assert!(in_python("0 0 1-31/40 * 3").unwrap().ends_with(
+        "before 1.8.1 no day matches both, and the agent fails when it starts (ValueError)"
+    ));
+    // A value beside the 7 is a day.
+    assert_eq!(
+        in_python("0 0 * * 0,7").unwrap(),
+        "day of week `0,7` means Monday there (0 is Monday)"
+    );
+}
+
 #[test]
 fn python_keeps_what_a_step_divides() {
     assert_eq!(
