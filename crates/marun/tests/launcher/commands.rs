@@ -1,13 +1,12 @@
 //! `signal` and `queue`: what they print, where to, and what they end with. `memory://` ends with each command, so
 //! it is enough for everything that needs no peer.
 
-use std::{
-    fs,
-    io::Write,
-    process::{Command, Stdio},
-};
+use std::{fs, io::Write, process::Stdio};
 
-use crate::group::{Folder, marun, output_of};
+use crate::{
+    driver::{Driver, on_every_driver},
+    group::{Folder, marun, output_of},
+};
 
 const DECLARATIONS: &str = r#"{
     "version": 2,
@@ -161,12 +160,14 @@ fn what_the_settings_do_not_have_is_said_with_what_they_have() {
     ]);
 }
 
-/// Runs `queue send jobs -` with this standard input; its exit code and messages.
-fn send_lines(command: Command, input: &[u8]) -> (Option<i32>, String) {
-    send_lines_to("memory://", command, input)
-}
+on_every_driver![
+    each_line_of_standard_input_is_a_message,
+    the_first_bad_line_is_named_and_ends_it,
+];
 
-fn send_lines_to(broker: &str, mut command: Command, input: &[u8]) -> (Option<i32>, String) {
+/// Runs `queue send jobs -` with this standard input; its exit code and messages.
+fn send_lines(broker: &str, input: &[u8]) -> (Option<i32>, String) {
+    let mut command = marun();
     command.args(["queue", "send", "jobs", "-", "--broker", broker]);
     let mut child = command
         .stdin(Stdio::piped())
@@ -186,18 +187,22 @@ fn send_lines_to(broker: &str, mut command: Command, input: &[u8]) -> (Option<i3
     )
 }
 
-#[test]
-fn each_line_of_standard_input_is_a_message() {
+fn each_line_of_standard_input_is_a_message(driver: &Driver) {
     let sent = |count| {
         (
             Some(0),
             format!("marun: sent {count} message(s) to `jobs`\n"),
         )
     };
-    assert_eq!(send_lines(marun(), b""), sent(0));
-    assert_eq!(send_lines(marun(), b"{\"a\": 1}\n\n  {}  \n{}"), sent(3));
+    assert_eq!(send_lines(&driver.dsn, b""), sent(0));
+    assert_eq!(
+        send_lines(&driver.dsn, b"{\"a\": 1}\n\n  {}  \n{}"),
+        sent(3)
+    );
     let many: String = (0..10_000).map(|n| format!("{{\"n\":{n}}}\n")).collect();
-    assert_eq!(send_lines(marun(), many.as_bytes()), sent(10_000));
+    assert_eq!(send_lines(&driver.dsn, many.as_bytes()), sent(10_000));
+    let length = run(&format!("queue length jobs --broker {}", driver.dsn));
+    assert_eq!(length, (Some(0), "10003\n".to_owned(), String::new()));
 }
 
 #[test]
@@ -205,7 +210,7 @@ fn what_one_command_sends_the_next_one_counts() {
     let folder = Folder::with("");
     let dsn = format!("local:{}", folder.path("data").display());
     let lines = b"{\"text\":\"a\"}\n{\"text\":\"b\"}\n";
-    let (code, messages) = send_lines_to(&dsn, marun(), lines);
+    let (code, messages) = send_lines(&dsn, lines);
     assert_eq!(code, Some(0));
     let new = format!("marun: `{dsn}` is new: there was no such folder\n");
     assert_eq!(
@@ -217,8 +222,7 @@ fn what_one_command_sends_the_next_one_counts() {
     assert_eq!(run(&format!("signal call ask n=1 --bus {dsn}")).0, Some(3));
 }
 
-#[test]
-fn the_first_bad_line_is_named_and_ends_it() {
+fn the_first_bad_line_is_named_and_ends_it(driver: &Driver) {
     let cases: [(&[u8], i32, &str); 4] = [
         (
             b"{}\n{}\n[1]\n{}\n",
@@ -230,7 +234,7 @@ fn the_first_bad_line_is_named_and_ends_it() {
         (b"{}\n{}\n{} {}\n", 2, "line 3: this is no JSON"),
     ];
     for (input, code, expected) in cases {
-        let (ended, messages) = send_lines(marun(), input);
+        let (ended, messages) = send_lines(&driver.dsn, input);
         assert_eq!(ended, Some(code), "{messages}");
         let lines: Vec<_> = messages.lines().collect();
         assert!(
@@ -239,4 +243,6 @@ fn the_first_bad_line_is_named_and_ends_it() {
         );
         assert_eq!(lines[1..], ["marun: sent 2 message(s) to `jobs`"]);
     }
+    let length = run(&format!("queue length jobs --broker {}", driver.dsn));
+    assert_eq!(length.1, "8\n", "what came before is sent");
 }

@@ -8,6 +8,7 @@
 mod commands;
 mod contract;
 mod cron;
+mod driver;
 mod group;
 mod health;
 mod lifecycle;

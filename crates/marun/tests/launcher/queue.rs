@@ -1,41 +1,46 @@
-//! `queue peek`, `dead`, `requeue` and `purge`: what waits is seen, goes back to work or goes away, on `local:`.
+//! `queue peek`, `dead`, `requeue` and `purge`: what waits is seen, goes back to work or goes away, on every driver.
 
-use std::{
-    fs,
-    io::{Read, Write},
-};
+use std::io::{Read, Write};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::group::{Folder, Group, in_terminal, marun, output_of};
+use crate::{
+    driver::{Driver, on_every_driver},
+    group::{Folder, Group, in_terminal, marun, output_of},
+};
 
-const WORKER: &str = "
-    [broker.main]
-    dsn = 'local:data'
-    [agent.worker]
-    backend = 'Worker'
-    broker = 'main'
-";
+on_every_driver![
+    a_look_takes_nothing,
+    what_is_not_shown_is_told,
+    dead_letters_tell_why_and_go_back_to_work,
+    what_follows_a_failure_is_said_by_the_settings,
+    the_oldest_dead_letters_go_back_first,
+    dead_letters_may_be_elsewhere,
+    only_what_was_meant_is_removed,
+    on_a_terminal_purge_asks,
+    wrong_names_say_what_is_right,
+];
 
 /// A folder of messages without a group.
 struct Queues(Folder);
 
 impl Queues {
-    fn empty() -> Self {
-        Self::of(WORKER)
+    fn empty(driver: &Driver) -> Self {
+        Self::of(driver, "")
     }
 
-    fn of(settings: &str) -> Self {
-        let folder = Folder::of(settings);
-        // Without it the first command would say that it is new.
-        fs::create_dir(folder.path("data")).unwrap();
-        Self(folder)
+    /// With a worker, and these lines of its settings.
+    fn of(driver: &Driver, lines: &str) -> Self {
+        let dsn = &driver.dsn;
+        Self(Folder::of(&format!(
+            "[broker.main]\ndsn = '{dsn}'\n[agent.worker]\nbackend = 'Worker'\nbroker = 'main'\n{lines}"
+        )))
     }
 
     /// `count` messages `{"n":"1"}` and so on wait in this queue.
-    fn with(queue: &str, count: u32) -> Self {
-        let queues = Self::empty();
+    fn with(driver: &Driver, queue: &str, count: u32) -> Self {
+        let queues = Self::empty(driver);
         for n in 1..=count {
             queues.done(&format!("send {queue} n={n}"));
         }
@@ -71,9 +76,8 @@ fn payloads(rows: &[Value]) -> Vec<&str> {
         .collect()
 }
 
-#[test]
-fn a_look_takes_nothing() {
-    let queues = Queues::with("jobs", 3);
+fn a_look_takes_nothing(driver: &Driver) {
+    let queues = Queues::with(driver, "jobs", 3);
     for _ in 0..2 {
         let rows = queues.rows("peek jobs");
         assert_eq!(payloads(&rows), ["1", "2", "3"]);
@@ -91,9 +95,8 @@ fn a_look_takes_nothing() {
     assert_eq!(lines.len(), 4);
 }
 
-#[test]
-fn what_is_not_shown_is_told() {
-    let queues = Queues::with("jobs", 3);
+fn what_is_not_shown_is_told(driver: &Driver) {
+    let queues = Queues::with(driver, "jobs", 3);
     let (code, out, message) = queues.run("peek jobs --limit 2 --json");
     assert_eq!((code, out.lines().count()), (Some(0), 2));
     assert_eq!(
@@ -111,9 +114,8 @@ fn what_is_not_shown_is_told() {
     assert_eq!(queues.run("dead jobs --json"), empty("jobs.dead"));
 }
 
-#[test]
-fn dead_letters_tell_why_and_go_back_to_work() {
-    let queues = Queues::empty();
+fn dead_letters_tell_why_and_go_back_to_work(driver: &Driver) {
+    let queues = Queues::empty(driver);
     queues.done("send jobs n=1 refuse=unknown_customer");
     let mut group = Group::run(marun(), queues.0.clone(), &[]);
     group.wait_for("unknown_customer");
@@ -153,10 +155,9 @@ fn dead_letters_tell_why_and_go_back_to_work() {
     );
 }
 
-#[test]
-fn what_follows_a_failure_is_said_by_the_settings() {
+fn what_follows_a_failure_is_said_by_the_settings(driver: &Driver) {
     let strict = "[agent.worker.handlers.work]\non_error = 'dead_letter'\ndead_letter = 'parked'\n";
-    let queues = Queues::of(&format!("{WORKER}{strict}"));
+    let queues = Queues::of(driver, strict);
     queues.done("send jobs n=1 fail=smtp_said_no");
     let mut group = Group::run(marun(), queues.0.clone(), &[]);
     group.wait_for("smtp_said_no");
@@ -170,9 +171,8 @@ fn what_follows_a_failure_is_said_by_the_settings() {
     );
 }
 
-#[test]
-fn the_oldest_dead_letters_go_back_first() {
-    let queues = Queues::with("jobs.dead", 3);
+fn the_oldest_dead_letters_go_back_first(driver: &Driver) {
+    let queues = Queues::with(driver, "jobs.dead", 3);
     queues.done("send jobs n=0");
     assert_eq!(queues.done("requeue jobs --limit 2"), "2\n");
     assert_eq!(payloads(&queues.rows("peek jobs")), ["0", "1", "2"]);
@@ -186,17 +186,15 @@ fn the_oldest_dead_letters_go_back_first() {
     assert_eq!(queues.done("requeue jobs"), "0\n");
 }
 
-#[test]
-fn dead_letters_may_be_elsewhere() {
-    let queues = Queues::with("parked", 1);
+fn dead_letters_may_be_elsewhere(driver: &Driver) {
+    let queues = Queues::with(driver, "parked", 1);
     assert_eq!(payloads(&queues.rows("dead jobs --from parked")), ["1"]);
     assert_eq!(queues.done("requeue jobs --from parked"), "1\n");
     assert_eq!(payloads(&queues.rows("peek jobs")), ["1"]);
 }
 
-#[test]
-fn only_what_was_meant_is_removed() {
-    let queues = Queues::with("jobs", 2);
+fn only_what_was_meant_is_removed(driver: &Driver) {
+    let queues = Queues::with(driver, "jobs", 2);
     queues.done("send jobs.dead n=3");
     let (code, out, message) = queues.run("purge jobs");
     assert_eq!((code, out.as_str()), (Some(2), ""));
@@ -207,9 +205,8 @@ fn only_what_was_meant_is_removed() {
     assert_eq!(queues.done("purge jobs.dead --yes"), "1\n");
 }
 
-#[test]
-fn on_a_terminal_purge_asks() {
-    let queues = Queues::with("jobs", 2);
+fn on_a_terminal_purge_asks(driver: &Driver) {
+    let queues = Queues::with(driver, "jobs", 2);
     for (answer, code, left) in [("\n", 1, "2\n"), ("no\n", 1, "2\n"), ("y\n", 0, "0\n")] {
         let settings = queues.0.settings();
         let purge = ["queue", "purge", "jobs", "--settings", &settings];
@@ -223,7 +220,10 @@ fn on_a_terminal_purge_asks() {
             asked.push_str(&String::from_utf8_lossy(&some[..read]));
         }
         assert!(
-            asked.contains("remove the 2 message(s) that wait in `jobs` on local:"),
+            asked.contains(&format!(
+                "remove the 2 message(s) that wait in `jobs` on {}:",
+                driver.scheme()
+            )),
             "{asked}"
         );
         terminal.write_all(answer.as_bytes()).unwrap();
@@ -232,9 +232,8 @@ fn on_a_terminal_purge_asks() {
     }
 }
 
-#[test]
-fn wrong_names_say_what_is_right() {
-    let queues = Queues::empty();
+fn wrong_names_say_what_is_right(driver: &Driver) {
+    let queues = Queues::empty(driver);
     for (line, expected) in [
         ("dead jobs.dead", "name the queue itself, `jobs`"),
         ("requeue jobs.dead", "name the queue itself, `jobs`"),

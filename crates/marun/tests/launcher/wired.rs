@@ -1,4 +1,4 @@
-//! Groups whose agents meet on `local:`, whose hub the launcher hosts, and the commands that talk to them.
+//! Groups whose agents meet, mostly on `local:`, whose hub the launcher hosts, and the commands that talk to them.
 
 use std::{
     io::{BufRead, BufReader},
@@ -8,7 +8,10 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::group::{Folder, Group, marun, output_of};
+use crate::{
+    driver::{Driver, on_every_driver},
+    group::{Folder, Group, marun, output_of},
+};
 
 const WIRED: &str = "
     [bus.main]
@@ -23,6 +26,20 @@ const WIRED: &str = "
     backend = 'Worker'
     broker = 'main'
 ";
+
+/// The same on another driver.
+fn wired(driver: &Driver) -> String {
+    let dsn = &driver.dsn;
+    WIRED
+        .replace("local:data", dsn)
+        .replace("local:./data", dsn)
+}
+
+on_every_driver![
+    a_call_is_answered_refused_and_given_up,
+    what_is_listened_to_is_printed_until_somebody_interrupts,
+    a_listener_ends_when_nobody_reads_it,
+];
 
 /// Runs the words of a line on a group's settings, outside of its folder.
 fn run(group: &Group, line: &str) -> (Option<i32>, String, String) {
@@ -40,9 +57,8 @@ fn stop(mut group: Group) -> Folder {
     group.folder.clone()
 }
 
-#[test]
-fn a_call_is_answered_refused_and_given_up() {
-    let mut group = Group::start(WIRED);
+fn a_call_is_answered_refused_and_given_up(driver: &Driver) {
+    let mut group = Group::start(&wired(driver));
     group.wait_until_ready();
     let answer = (
         Some(0),
@@ -128,11 +144,10 @@ fn two_groups_share_a_folder() {
     stop(first);
 }
 
-#[test]
-fn what_is_listened_to_is_printed_until_somebody_interrupts() {
-    let mut group = Group::start(WIRED);
+fn what_is_listened_to_is_printed_until_somebody_interrupts(driver: &Driver) {
+    let mut group = Group::start(&wired(driver));
     group.wait_until_ready();
-    let mut listener = listen(&group);
+    let mut listener = listen(driver, &group);
     assert_eq!(run(&group, "signal send ask n:=5 --sender web").0, Some(0));
     assert_eq!(run(&group, "signal call ask n:=6").0, Some(0));
     let mut lines = BufReader::new(listener.stdout.take().unwrap()).lines();
@@ -150,11 +165,10 @@ fn what_is_listened_to_is_printed_until_somebody_interrupts() {
     stop(group);
 }
 
-#[test]
-fn a_listener_ends_when_nobody_reads_it() {
-    let mut group = Group::start(WIRED);
+fn a_listener_ends_when_nobody_reads_it(driver: &Driver) {
+    let mut group = Group::start(&wired(driver));
     group.wait_until_ready();
-    let mut listener = listen(&group);
+    let mut listener = listen(driver, &group);
     drop(listener.stdout.take());
     assert_eq!(run(&group, "signal send ask n:=5").0, Some(0));
     assert_eq!(listener.wait().unwrap().code(), Some(0));
@@ -162,7 +176,7 @@ fn a_listener_ends_when_nobody_reads_it() {
 }
 
 /// A command that listens already.
-fn listen(group: &Group) -> Child {
+fn listen(driver: &Driver, group: &Group) -> Child {
     let mut command = marun();
     command.args([
         "signal",
@@ -181,7 +195,10 @@ fn listen(group: &Group) -> Child {
         .read_line(&mut told)
         .unwrap();
     assert!(
-        told.starts_with("marun: listening to `ask` on local:"),
+        told.starts_with(&format!(
+            "marun: listening to `ask` on {}:",
+            driver.scheme()
+        )),
         "{told}"
     );
     listener
