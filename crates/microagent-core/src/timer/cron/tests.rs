@@ -1,5 +1,6 @@
 //! Worked cases, one after the other.
 
+mod naive;
 mod properties;
 
 use std::time::SystemTime;

@@ -1,5 +1,5 @@
-//! Properties, against two oracles that share no code with the search: cronie's main loop, minute by minute, and a walk over
-//! the calendar, day by day.
+//! Properties, against two oracles that share no code with the search nor with the reading of the text: cronie's main loop,
+//! minute by minute, and a walk over the calendar, day by day.
 
 use std::time::SystemTime;
 
@@ -7,7 +7,11 @@ use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 use microagent_schema::CronSpec;
 use proptest::prelude::*;
 
-use super::{CronSchedule, schedule};
+use super::{
+    CronSchedule,
+    naive::{NICKNAMES, Naive},
+    schedule,
+};
 
 const ZONES: [&str; 8] = [
     "UTC",
@@ -20,35 +24,78 @@ const ZONES: [&str; 8] = [
     "Asia/Kathmandu",
 ];
 
-/// A field's text around some of its values.
-fn field(low: u8, high: u8) -> impl Strategy<Value = String> {
-    let value = low..=high;
-    let range =
-        (value.clone(), value.clone()).prop_map(|(a, b)| format!("{}-{}", a.min(b), a.max(b)));
+const MONTHS: [&str; 12] = [
+    "jan", "Feb", "mar", "APR", "may", "jun", "jul", "aug", "Sep", "oct", "nov", "DEC",
+];
+const DAYS: [&str; 7] = ["SUN", "mon", "tue", "Wed", "thu", "fri", "Sat"];
+
+/// A field's text around some of its values; `names` are those of the field's first values.
+fn field(low: u8, high: u8, names: &'static [&'static str]) -> impl Strategy<Value = String> {
+    // Only days of the week run over the end.
+    let backwards = high == 7;
+    let written = move |value: u8, named: bool| {
+        let name = names.get(usize::from(value - low)).filter(|_| named);
+        name.map_or_else(|| value.to_string(), |&name| name.to_owned())
+    };
+    let value = (low..=high, any::<bool>());
+    let single = value
+        .clone()
+        .prop_map(move |(value, named)| written(value, named));
+    let range = (value.clone(), value).prop_map(move |((a, name_a), (b, name_b))| {
+        let (first, last) = match a <= b || backwards {
+            true => (a, b),
+            false => (b, a),
+        };
+        let (first, last) = (written(first, name_a), written(last, name_b));
+        format!("{first}-{last}")
+    });
+    let star = prop_oneof![
+        2 => Just("*".to_owned()),
+        1 => (1..20u8).prop_map(|step| format!("*/{step}")),
+    ];
     let item = prop_oneof![
-        4 => value.prop_map(|value| value.to_string()),
-        2 => range.clone(),
-        1 => (range, 1..20u8).prop_map(|(range, step)| format!("{range}/{step}")),
+        8 => single,
+        4 => range.clone(),
+        2 => (range, 1..20u8).prop_map(|(range, step)| format!("{range}/{step}")),
+        1 => star.clone(),
     ];
     prop_oneof![
-        4 => Just("*".to_owned()),
-        2 => (1..20u8).prop_map(|step| format!("*/{step}")),
+        6 => star,
         5 => prop::collection::vec(item, 1..4).prop_map(|items| items.join(",")),
     ]
 }
 
+fn minutes() -> impl Strategy<Value = String> {
+    field(0, 59, &[])
+}
+
+fn days_of_month() -> impl Strategy<Value = String> {
+    field(1, 31, &[])
+}
+
+fn months() -> impl Strategy<Value = String> {
+    field(1, 12, &MONTHS)
+}
+
+fn days_of_week() -> impl Strategy<Value = String> {
+    field(0, 7, &DAYS)
+}
+
 /// Schedules that fire often enough for a few days to tell: mostly any month, often any day.
 fn frequent_spec() -> impl Strategy<Value = String> {
-    let seldom = |low, high| prop_oneof![4 => Just("*".to_owned()), 1 => field(low, high)];
-    let hour = prop_oneof![field(0, 23), field(0, 4)];
-    (
-        field(0, 59),
+    let seldom = |field: BoxedStrategy<String>| prop_oneof![4 => Just("*".to_owned()), 1 => field];
+    let hour = prop_oneof![field(0, 23, &[]), field(0, 4, &[])];
+    let fields = (
+        minutes(),
         hour,
-        seldom(1, 31),
-        seldom(1, 12),
-        seldom(0, 7),
-    )
-        .prop_map(|(minute, hour, dom, month, dow)| format!("{minute} {hour} {dom} {month} {dow}"))
+        seldom(days_of_month().boxed()),
+        seldom(months().boxed()),
+        seldom(days_of_week().boxed()),
+    );
+    let fields = fields
+        .prop_map(|(minute, hour, dom, month, dow)| format!("{minute} {hour} {dom} {month} {dow}"));
+    let nickname = prop::sample::select(&NICKNAMES[..]).prop_map(|(name, _)| name.to_owned());
+    prop_oneof![19 => fields, 1 => nickname]
 }
 
 /// An instant, often shortly before a change of the zone's clock.
@@ -68,15 +115,13 @@ fn zone_and_start() -> impl Strategy<Value = (&'static str, Timestamp)> {
 }
 
 /// The minutes that cronie's main loop runs a job at, from a start on for three days.
-fn fires_in_cronie(spec: &CronSpec, zone: &TimeZone, start: Timestamp) -> Vec<Timestamp> {
+fn fires_in_cronie(spec: &Naive, zone: &TimeZone, start: Timestamp) -> Vec<Timestamp> {
     let local_minute =
         |t: Timestamp| (t.as_second() + i64::from(zone.to_offset(t).seconds())).div_euclid(60);
     let due = |minute: i64| {
         let local =
             jiff::civil::date(1970, 1, 1).at(0, 0, 0, 0) + SignedDuration::from_mins(minute);
-        is_day(spec, local.date())
-            && spec.hours().contains(local.hour() as u8)
-            && spec.minutes().contains(local.minute() as u8)
+        spec.is_minute(local)
     };
     let fixed = spec.is_fixed_time();
     // Begin two days early, so that a change just before the start has its effect.
@@ -102,23 +147,17 @@ fn fires_in_cronie(spec: &CronSpec, zone: &TimeZone, start: Timestamp) -> Vec<Ti
 }
 
 /// The first matching date after one, looked for day by day.
-fn next_date(spec: &CronSpec, after: Date) -> Option<Date> {
+fn next_date(spec: &Naive, after: Date) -> Option<Date> {
     let mut dates = after.series(jiff::ToSpan::days(1)).skip(1).take(41 * 366);
-    dates.find(|date| is_day(spec, *date))
+    dates.find(|date| spec.is_day(*date))
 }
 
-/// Whether the schedule's last three fields take this date, by cronie's star rule.
-fn is_day(spec: &CronSpec, date: Date) -> bool {
-    let weekday = date.weekday().to_sunday_zero_offset() as u8;
-    let by_dom = spec.days_of_month().contains(date.day() as u8);
-    let by_dow = spec.days_of_week().contains(weekday);
-    let star = spec.dom_is_star() || spec.dow_is_star();
-    let day = if star {
-        by_dom && by_dow
-    } else {
-        by_dom || by_dow
-    };
-    day && spec.months().contains(date.month() as u8)
+/// The schedule, and the same as it is read plainly; none for one that never fires, which has to be refused.
+fn both(text: &str, zone: &str) -> Option<(CronSchedule, Naive)> {
+    let naive = Naive::of(text);
+    let parsed = CronSpec::parse(text);
+    assert_eq!(parsed.is_ok(), naive.ever_fires(), "{text}: {parsed:?}");
+    parsed.ok().map(|_| (schedule(text, zone), naive))
 }
 
 proptest! {
@@ -126,10 +165,9 @@ proptest! {
 
     #[test]
     fn fires_are_those_of_cronie(spec in frequent_spec(), (zone, start) in zone_and_start()) {
-        let Ok(parsed) = CronSpec::parse(&spec) else { return Ok(()) };
-        let schedule = schedule(&spec, zone);
+        let Some((schedule, naive)) = both(&spec, zone) else { return Ok(()) };
         let mut after = start;
-        for expected in fires_in_cronie(&parsed, &TimeZone::get(zone).unwrap(), start) {
+        for expected in fires_in_cronie(&naive, &TimeZone::get(zone).unwrap(), start) {
             let next = schedule.next(after.into()).map(|next| Timestamp::try_from(next).unwrap());
             prop_assert_eq!(next, Some(expected), "{} after {}", schedule, after);
             after = expected;
@@ -143,8 +181,7 @@ proptest! {
     fn the_last_fire_before_now_is_found_without_counting(
         spec in frequent_spec(), (zone, start) in zone_and_start(), hours in 0..100i64, seconds in 0..3600i64,
     ) {
-        if CronSpec::parse(&spec).is_err() { return Ok(()) }
-        let schedule = schedule(&spec, zone);
+        let Some((schedule, _)) = both(&spec, zone) else { return Ok(()) };
         let now: SystemTime = (start + SignedDuration::from_hours(hours) + SignedDuration::from_secs(seconds)).into();
         let Some(first) = schedule.next(start.into()).filter(|first| *first <= now) else { return Ok(()) };
         let fires = std::iter::successors(Some(first), |fire| schedule.next(*fire));
@@ -154,14 +191,13 @@ proptest! {
 
     #[test]
     fn dates_are_those_of_the_calendar(
-        dom in field(1, 31), month in field(1, 12), dow in field(0, 7),
+        dom in days_of_month(), month in months(), dow in days_of_week(),
         day in 0..36_500i32,
     ) {
-        let Ok(parsed) = CronSpec::parse(&format!("0 0 {dom} {month} {dow}")) else { return Ok(()) };
+        let Some((schedule, naive)) = both(&format!("0 0 {dom} {month} {dow}"), "UTC") else { return Ok(()) };
         let date = jiff::civil::date(1980, 1, 1) + jiff::ToSpan::days(day);
-        let schedule = CronSchedule::from(parsed.clone());
         let next = schedule.next(date.to_zoned(TimeZone::UTC).unwrap().timestamp().into());
-        let expected = next_date(&parsed, date).map(|date| date.to_zoned(TimeZone::UTC).unwrap().timestamp().into());
+        let expected = next_date(&naive, date).map(|date| date.to_zoned(TimeZone::UTC).unwrap().timestamp().into());
         prop_assert_eq!(next, expected);
     }
 }
