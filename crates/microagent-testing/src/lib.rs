@@ -96,6 +96,6 @@ pub use bus_suite::BusServer;
 pub use clock::VirtualClock;
 pub use mock::{BrokerMock, BusMock, Pushed, SentMessage, SentSignal, SettledMessage};
 #[cfg(feature = "servers")]
-pub use server::RedisServer;
+pub use server::{RedisServer, python_interpreter};
 pub use simulation::{Faults, Group, Simulation};
 pub use suite::Cut;

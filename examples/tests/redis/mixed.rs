@@ -22,7 +22,7 @@ fn mixed(agent: &str) -> Option<(Scene, Group)> {
     let command = format!("command = [{member:?}, {agent:?}]");
     let settings = scene.settings_with(agent, &command);
     let command = Launcher::Marun.group(&settings, &scene.server.dsn());
-    let group = start(command, folder);
+    let group = start(command, &folder);
     Some((scene, group))
 }
 
@@ -116,7 +116,7 @@ fn the_mixed_settings_run_as_they_stand() {
     let settings = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/mixed.toml"));
     let mut group = start(
         Launcher::Examples.group(settings, &scene.server.dsn()),
-        folder,
+        &folder,
     );
     group.wait_for(
         "user_agent",

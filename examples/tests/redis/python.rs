@@ -3,37 +3,24 @@
 use std::{
     env,
     path::{Path, PathBuf},
-    process::Command,
-    sync::OnceLock,
 };
+
+use microagent::ErrorKind;
+use microagent_testing::python_interpreter;
 
 use crate::scene::say_skipped;
 
 /// The folder of an interpreter that has the package, installed where it is missing; `None`, said aloud, when `SKIP_SERVICES`
 /// names `python`.
-pub(crate) fn python(test: &str) -> Option<&'static Path> {
-    static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
-    let skipped = env::var("SKIP_SERVICES").unwrap_or_default();
-    if skipped.split_whitespace().any(|name| name == "python") {
-        say_skipped(test, "`SKIP_SERVICES` says to go without python");
-        return None;
-    }
-    Some(INSTALLED.get_or_init(install))
-}
-
-fn install() -> PathBuf {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/services");
-    let installed = Command::new(script)
-        .args(["install", "python"])
-        .output()
-        .expect("scripts/services");
-    let told = String::from_utf8_lossy(&installed.stderr);
-    assert!(installed.status.success(), "{told}");
-    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let home = || PathBuf::from(env::var_os("HOME").unwrap()).join(".cache");
-    cache
-        .unwrap_or_else(home)
-        .join("microagent/python-1.9.0/bin")
+pub(crate) fn python(test: &str) -> Option<PathBuf> {
+    let interpreter = match python_interpreter() {
+        Err(error) if error.kind() == ErrorKind::Unsupported => {
+            say_skipped(test, &error.to_string());
+            return None;
+        }
+        interpreter => interpreter.expect("an interpreter"),
+    };
+    interpreter.parent().map(Path::to_owned)
 }
 
 /// The variable `PATH` with this folder first, as an activated virtual environment has it.

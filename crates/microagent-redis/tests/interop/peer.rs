@@ -1,10 +1,8 @@
 //! The Python package as a process that is told what to do.
 
 use std::{
-    env,
-    io::Write,
     path::{Path, PathBuf},
-    process::{Command as Program, Stdio},
+    process::Stdio,
     time::Duration,
 };
 
@@ -12,7 +10,6 @@ use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
     process::{Child, ChildStdin, ChildStdout, Command},
-    sync::OnceCell,
     time::timeout,
 };
 
@@ -64,29 +61,4 @@ pub(crate) fn here(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/interop")
         .join(file)
-}
-
-/// The interpreter that has the package, installed where it is missing; `None`, said aloud, when `SKIP_SERVICES` names
-/// `python`.
-pub(crate) async fn python(test: &str) -> Option<PathBuf> {
-    static INSTALLED: OnceCell<PathBuf> = OnceCell::const_new();
-    let skipped = env::var("SKIP_SERVICES").unwrap_or_default();
-    if skipped.split_whitespace().any(|name| name == "python") {
-        let line = format!("\nskipped: {test}: `SKIP_SERVICES` says to go without python\n");
-        drop(std::io::stderr().write_all(line.as_bytes()));
-        return None;
-    }
-    let installed = INSTALLED.get_or_init(async || {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/services");
-        let installing = Program::new(script).args(["install", "python"]).output();
-        let installed = installing.expect("scripts/services");
-        let told = String::from_utf8_lossy(&installed.stderr);
-        assert!(installed.status.success(), "{told}");
-        let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-        let home = || PathBuf::from(env::var_os("HOME").unwrap()).join(".cache");
-        cache
-            .unwrap_or_else(home)
-            .join("microagent/python-1.9.0/bin/python")
-    });
-    Some(installed.await.clone())
 }

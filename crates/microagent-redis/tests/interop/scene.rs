@@ -7,12 +7,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use microagent_core::{Agent, Broker, BrokerOptions, Bus, BusOptions, ErrorKind, RunningAgent};
+use microagent_core::{
+    Agent, Broker, BrokerOptions, Bus, BusOptions, ErrorKind, Result, RunningAgent,
+};
 use microagent_redis::{RedisBroker, RedisBus, RedisOptions};
-use microagent_testing::RedisServer;
+use microagent_testing::{RedisServer, python_interpreter};
 
 use crate::{
-    peer::{Peer, python},
+    peer::Peer,
     rust_agent::{DECLARATIONS, RustAgent},
 };
 
@@ -27,15 +29,8 @@ pub(crate) struct Scene {
 
 /// A scene; `None`, said aloud, when `SKIP_SERVICES` names a part of it.
 pub(crate) async fn scene(test: &str) -> Option<Scene> {
-    let python = python(test).await?;
-    let server = match RedisServer::start().await {
-        Err(error) if error.kind() == ErrorKind::Unsupported => {
-            let line = format!("\nskipped: {test}: {error}\n");
-            drop(std::io::stderr().write_all(line.as_bytes()));
-            return None;
-        }
-        server => server.expect("a server"),
-    };
+    let python = wanted(test, python_interpreter())?;
+    let server = wanted(test, RedisServer::start().await)?;
     let options = RedisOptions::parse(&server.dsn()).unwrap();
     let broker = Arc::new(RedisBroker::connect(&options).await.unwrap());
     let declared = BrokerOptions::default().declarations(DECLARATIONS.clone());
@@ -45,6 +40,18 @@ pub(crate) async fn scene(test: &str) -> Option<Scene> {
         server,
         python,
     })
+}
+
+/// What a test needs; `None`, said aloud, when `SKIP_SERVICES` says to go without.
+fn wanted<T>(test: &str, part: Result<T>) -> Option<T> {
+    match part {
+        Err(error) if error.kind() == ErrorKind::Unsupported => {
+            let line = format!("\nskipped: {test}: {error}\n");
+            drop(std::io::stderr().write_all(line.as_bytes()));
+            None
+        }
+        part => Some(part.expect("what the test needs")),
+    }
 }
 
 async fn connect(server: &RedisServer) -> Bus {

@@ -74,17 +74,26 @@ impl Drop for Process {
     }
 }
 
-/// Where the program of a service is.
+/// Refuses a service that is to be gone without.
 ///
 /// # Errors
-/// [`ErrorKind::Unsupported`] when `SKIP_SERVICES` names the service, which skips the clauses of a suite;
-/// [`ErrorKind::Configuration`] when the program is nowhere.
-pub(super) fn program_of(service: &str, program: &str) -> Result<PathBuf> {
+/// [`ErrorKind::Unsupported`] when `SKIP_SERVICES` names it.
+pub(super) fn check_wanted(service: &str) -> Result<()> {
     let skipped = env::var(SKIP).unwrap_or_default();
     if skipped.split_whitespace().any(|name| name == service) {
         let text = format!("`{SKIP}` says to go without {service}");
         return Err(Error::new(ErrorKind::Unsupported, text));
     }
+    Ok(())
+}
+
+/// Where the program of a service is.
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`] when `SKIP_SERVICES` names the service; [`ErrorKind::Configuration`] when the program is
+/// nowhere.
+pub(super) fn program_of(service: &str, program: &str) -> Result<PathBuf> {
+    check_wanted(service)?;
     let path = env::var_os("PATH").unwrap_or_default();
     // Debian puts servers where an ordinary user's path does not look.
     let folders = env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/bin".into()]);
