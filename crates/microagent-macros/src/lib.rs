@@ -231,6 +231,29 @@ pub fn on(_options: TokenStream, item: TokenStream) -> TokenStream {
 /// Of `{"name": "user_created", "providing_args": {"user_id": "number", "name": ["string", "null"]}}` it makes
 /// `signals::UserCreated { user_id: Number, name: Option<String> }`; an argument without a type is a `Value`. Of `{"name": "mailer"}` it makes
 /// `queues::MAILER`.
+///
+/// ```
+/// use microagent::prelude::*;
+///
+/// microagent::declare!("examples/signals.json"); // the file of the line above
+///
+/// const MAILER: Queue = queues::MAILER;
+///
+/// struct Welcome;
+///
+/// #[agent]
+/// impl Welcome {
+///     #[receiver(signals::UserCreated)]
+///     async fn welcome(&self, cx: &Context, name: Option<String>) -> Result<()> {
+///         let name = name.unwrap_or_else(|| "stranger".to_owned());
+///         cx.broker().send(MAILER, &json!({"text": format!("welcome, {name}")})).await
+///     }
+/// }
+///
+/// let created = signals::UserCreated { user_id: 7.into(), name: None };
+/// assert_eq!(json!(created), json!({"user_id": 7, "name": null}));
+/// assert_eq!(queues::MAILER.name(), "mailer");
+/// ```
 #[proc_macro]
 pub fn declare(input: TokenStream) -> TokenStream {
     declare::expand(input.into()).into()

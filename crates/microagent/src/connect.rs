@@ -68,6 +68,19 @@ impl Connect for Broker {
 }
 
 /// A bus that is about to be connected.
+///
+/// ```
+/// use microagent::prelude::*;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/signals.json");
+/// let declared = microagent::load_stuff(&format!("file://{path}")).await?;
+/// let bus = Bus::builder("memory://").prefix("SHOP").declarations(declared).strict(true).connect().await?;
+///
+/// let misspelt = bus.signal("user_created")?.send("shell", &json!({"usr_id": 7})).await;
+/// assert_eq!(misspelt.unwrap_err().kind(), microagent::ErrorKind::InvalidPayload);
+/// # Ok::<(), microagent::Error>(()) }).unwrap();
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a bus is connected by `connect()`"]
 pub struct BusBuilder {
@@ -105,6 +118,19 @@ impl BusBuilder {
 }
 
 /// A broker that is about to be connected.
+///
+/// ```
+/// use microagent::prelude::*;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/signals.json");
+/// let declared = microagent::load_stuff(&format!("file://{path}")).await?;
+/// let broker = Broker::builder("memory://").declarations(declared).connect().await?;
+///
+/// broker.queue("mailer")?.send(&json!({"text": "hi"})).await?;
+/// assert_eq!(broker.length(Queue::new("mailer")).await?, 1);
+/// # Ok::<(), microagent::Error>(()) }).unwrap();
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a broker is connected by `connect()`"]
 pub struct BrokerBuilder {

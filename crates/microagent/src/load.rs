@@ -40,6 +40,14 @@ pub async fn load_stuff(source: &str) -> Result<Declarations> {
 
 /// The signals of [`load_stuff`].
 ///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/signals.json");
+/// let signals = microagent::load_signals(&format!("file://{path}")).await?;
+/// assert!(signals.iter().any(|signal| signal.name == "user_created"));
+/// # Ok::<(), microagent::Error>(()) }).unwrap();
+/// ```
+///
 /// # Errors
 /// As [`load_stuff`].
 pub async fn load_signals(source: &str) -> Result<Vec<SignalDeclaration>> {
@@ -47,6 +55,14 @@ pub async fn load_signals(source: &str) -> Result<Vec<SignalDeclaration>> {
 }
 
 /// The queues of [`load_stuff`].
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/signals.json");
+/// let queues = microagent::load_queues(&format!("file://{path}")).await?;
+/// assert_eq!(queues[0].name(), "mailer");
+/// # Ok::<(), microagent::Error>(()) }).unwrap();
+/// ```
 ///
 /// # Errors
 /// As [`load_stuff`].

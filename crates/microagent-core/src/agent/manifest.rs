@@ -61,6 +61,9 @@ pub struct CronManifest {
     pub cron: String,
     /// The zone whose clock it follows.
     pub tz: String,
+    /// Whether it names the zone itself; otherwise that of the agent takes its place.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own_tz: bool,
     /// How long one run may take.
     pub timeout: f64,
     /// What happens when the last run is still going.
@@ -202,6 +205,7 @@ impl<A> From<&super::CronEntry<A>> for CronManifest {
             name: entry.name.to_owned(),
             cron: entry.options.spec.clone().into_owned(),
             tz: entry.options.tz.as_deref().unwrap_or("UTC").to_owned(),
+            own_tz: entry.options.tz.is_some(),
             timeout: entry.options.timeout.as_secs_f64(),
             overlap: entry.options.overlap,
             jitter: entry.options.jitter.as_secs_f64(),

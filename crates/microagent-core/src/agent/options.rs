@@ -95,6 +95,18 @@ impl ReceiverOptions {
 }
 
 /// The options of a consumer.
+///
+/// ```
+/// use std::time::Duration;
+/// use microagent_core::{ConsumerOptions, DeadLetter, OnFailure, RetryPolicy};
+///
+/// let options = ConsumerOptions::default()
+///     .concurrency(4)
+///     .retry(RetryPolicy::after([Duration::from_secs(60)]))
+///     .on_timeout(OnFailure::DeadLetter)
+///     .dead_letter(DeadLetter::Queue("lost_mails".into()));
+/// assert_eq!(options.effective_prefetch(), 8);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConsumerOptions {
     /// How long one run of the handler may take [60 s].

@@ -136,6 +136,19 @@ impl PeriodicOptions {
 }
 
 /// The options of a cron task.
+///
+/// ```
+/// use std::time::Duration;
+/// use microagent_core::{CronOptions, Doubt, Once, Overlap};
+///
+/// let options = CronOptions::at("0 3 * * mon-fri")
+///     .tz("Europe/Berlin")
+///     .timeout(Duration::from_secs(600))
+///     .overlap(Overlap::Skip)
+///     .once(Once::default().crashed(Doubt::Run));
+/// assert_eq!(options.spec, "0 3 * * mon-fri");
+/// assert!(options.retry.delays().is_empty());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CronOptions {

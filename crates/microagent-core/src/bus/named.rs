@@ -9,6 +9,23 @@ use crate::{
 };
 
 /// A signal known by its name, on its bus.
+///
+/// ```
+/// use std::sync::Arc;
+/// use microagent_core::{Bus, ErrorKind, MemoryBus};
+/// use serde_json::json;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let bus = Bus::new(Arc::new(MemoryBus::new()));
+/// let signal = bus.undeclared("user_created")?;
+/// signal.send("shell", &json!({"user_id": 7})).await?;
+///
+/// let nobody = signal.call("shell", &json!({"user_id": 7})).await;
+/// assert_eq!(nobody.unwrap_err().kind(), ErrorKind::NoResponders);
+/// let no_object = signal.send("shell", &json!([7])).await;
+/// assert_eq!(no_object.unwrap_err().kind(), ErrorKind::InvalidPayload);
+/// # Ok::<(), microagent_core::Error>(()) }).unwrap();
+/// ```
 #[derive(Clone, Debug)]
 pub struct NamedSignal {
     pub(super) bus: Bus,

@@ -21,6 +21,18 @@ use crate::{Bus, Receivers, Result};
 
 /// A call for several answers that is sent when it is awaited.
 ///
+/// ```
+/// use std::{sync::Arc, time::Duration};
+/// use microagent_core::{Bus, MemoryBus};
+/// use serde_json::json;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let bus = Bus::new(Arc::new(MemoryBus::new()));
+/// let wait = bus.undeclared("comments_count")?.waiter("shell", &json!({})).timeout(Duration::from_secs(5));
+/// assert_eq!(wait.await.unwrap_err().kind(), microagent_core::ErrorKind::NoResponders);
+/// # Ok::<(), microagent_core::Error>(()) }).unwrap();
+/// ```
+///
 /// # Errors
 /// As [`Call`](crate::Call), but for the timeout, which is an [end](WaiterEnd::Deadline) of the answers.
 #[must_use = "a call is sent when it is awaited"]

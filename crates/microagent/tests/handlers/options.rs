@@ -131,7 +131,7 @@ fn options_of_schedules_are_in_the_manifest() {
             cron(
                 "zoned",
                 "@daily",
-                json!({"tz": "Europe/Berlin", "timeout": 5.0, "overlap": "queue", "jitter": 90.0, "retry": [60.0], "on_timeout": "drop"})
+                json!({"tz": "Europe/Berlin", "own_tz": true, "timeout": 5.0, "overlap": "queue", "jitter": 90.0, "retry": [60.0], "on_timeout": "drop"})
             ),
             cron(
                 "one_of_all",

@@ -179,15 +179,16 @@ fn configure_periodic(known: &mut PeriodicManifest, said: ForPeriodic) -> Result
 fn configure_cron(known: &mut CronManifest, said: ForCron) -> Result<()> {
     let mut options = CronOptions::at(known.cron.clone())
         .timeout(time(known.timeout))
-        .tz(known.tz.clone())
         .overlap(known.overlap)
         .jitter(time(known.jitter))
         .retry(retries(&known.retry));
     (options.failures, options.once) = (known.failures, known.once);
+    options.tz = known.own_tz.then(|| known.tz.clone().into());
     said.apply(&mut options);
     timer::check_jitter(&known.name, options.jitter, None)?;
     known.cron = options.spec.into_owned();
     known.timeout = options.timeout.as_secs_f64();
+    known.own_tz = options.tz.is_some();
     known.tz = options.tz.map_or_else(|| known.tz.clone(), Into::into);
     known.overlap = options.overlap;
     known.jitter = options.jitter.as_secs_f64();
