@@ -79,6 +79,10 @@ impl Pump {
                         Ended::Lost(reason) => self.lost(&reason),
                         Ended::Over => break,
                     }
+                    if !self.leaving.is_empty() {
+                        // The farewell was not answered, and nobody says it again.
+                        break;
+                    }
                     // A hub that lets everybody go at once must not be asked again and again.
                     if since.elapsed() >= LASTING {
                         backoff.reset();
@@ -180,5 +184,56 @@ impl Pump {
             };
             let _ = leaving.send(result);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use futures_util::StreamExt;
+    use microagent_core::SignalBus;
+    use tokio::{io::split, net::UnixListener, time::timeout};
+    use tokio_util::codec::FramedRead;
+
+    use crate::{
+        LocalBus, LocalOptions,
+        protocol::{ClientFrame, HubCodec, HubFrame, Requested, SendBuffer, VERSION},
+    };
+
+    use super::*;
+
+    /// A hub that answers everything, and dies of the first farewell.
+    async fn die_of_a_farewell(hub: UnixListener) {
+        let (stream, _) = hub.accept().await.unwrap();
+        let (reader, writer) = split(stream);
+        let mut reader = FramedRead::new(reader, HubCodec);
+        let mut writer = SendBuffer::new(writer, HubCodec);
+        while let Some(frame) = reader.next().await {
+            let answer = match frame.unwrap() {
+                ClientFrame::Hello(_) => HubFrame::Welcome { version: VERSION },
+                ClientFrame::Request(_, Requested::Goodbye) => return,
+                ClientFrame::Request(id, _) => HubFrame::Done(id, Ok(())),
+                ClientFrame::Ping => HubFrame::Pong,
+            };
+            writer.put(answer).unwrap();
+            writer.flush().await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn who_has_said_goodbye_does_not_come_back_when_the_hub_dies_of_it() {
+        let temp = tempfile::tempdir().unwrap();
+        // Somebody hosts, and it is not this process.
+        let lock = File::create(temp.path().join("lock")).unwrap();
+        lock.try_lock().unwrap();
+        let hub = UnixListener::bind(temp.path().join("hub.sock")).unwrap();
+        let hub = tokio::spawn(die_of_a_farewell(hub));
+
+        let options = LocalOptions::parse(&format!("local:{}", temp.path().display())).unwrap();
+        let bus = LocalBus::connect_apart(&options).await.unwrap();
+        let closed = timeout(Duration::from_secs(10), bus.close()).await;
+        closed.expect("the end of the connection").unwrap();
+        hub.await.unwrap();
     }
 }
