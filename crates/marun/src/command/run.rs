@@ -109,6 +109,7 @@ fn launch(planned: Planned, log: LogFormat) -> serde_json::Result<Launch> {
                 declarations: agent.declarations,
                 settings: agent.settings,
                 handlers: agent.handlers,
+                zone: agent.zone,
                 grace: planned.grace,
                 watchdog: planned.watchdog,
                 log,

@@ -90,6 +90,9 @@ pub(crate) struct PlannedAgent {
     /// Options of its handlers; the manifest shows them.
     #[serde(skip)]
     pub(crate) handlers: serde_json::Value,
+    /// The zone of its cron tasks that name none; the manifest shows it.
+    #[serde(skip)]
+    pub(crate) zone: Option<String>,
 }
 
 impl Plan {
@@ -142,6 +145,7 @@ fn check_names(
 
 fn plan_file(settings: Settings, own: &[AgentType]) -> Result<Vec<Planned>, SettingsError> {
     let declarations = check_declarations(settings.declarations.as_ref())?;
+    schedules::check_zones(&settings)?;
     check_unused(&settings)?;
     let programs = agents::Programs::ask(&settings, own)?;
     let file = settings.place.file();
@@ -181,6 +185,8 @@ fn plan_member(
             let (manifest, handlers) =
                 handlers::configured(manifest, &agent.handlers, &agent.place)?;
             agents::check_needs(agent, &manifest, settings)?;
+            let zone = agent.tz.as_ref().or(settings.tz.as_ref());
+            let manifest = schedules::in_zone(manifest, zone.map(|zone| zone.value.as_str()));
             schedules::check(agent, &manifest)?;
             Ok(What::Agent(Box::new(PlannedAgent {
                 backend: backend.value.clone(),
@@ -195,6 +201,7 @@ fn plan_member(
                 manifest,
                 settings: agent.settings.clone(),
                 handlers,
+                zone: zone.map(|zone| zone.value.clone()),
             })))
         }
     }

@@ -1,10 +1,34 @@
-//! What the program says of its handlers and only their start would refuse: schedules that are none, a `once` without a
+//! The zones of schedules, and what the program says of its handlers and only their start would refuse: schedules that are none, a `once` without a
 //! broker, failures that cannot become what they are to. What the settings say of them is judged in `handlers.rs`.
 
 use microagent_core::{CronManifest, CronSchedule, FailurePolicy, Manifest, OnFailure};
 use serde_json::json;
 
-use crate::settings::{AgentSettings, Member, Place, SettingsError};
+use crate::settings::{AgentSettings, Member, Place, Settings, SettingsError};
+
+/// The zones that the settings name, whoever follows them.
+pub(super) fn check_zones(settings: &Settings) -> Result<(), SettingsError> {
+    let agents = settings
+        .agents
+        .values()
+        .filter_map(|agent| agent.tz.as_ref());
+    for zone in settings.tz.iter().chain(agents) {
+        CronSchedule::new("@daily")
+            .and_then(|any| any.in_zone(&zone.value))
+            .map_err(|error| zone.place.error(error.to_string()))?;
+    }
+    Ok(())
+}
+
+/// The manifest of an agent whose cron tasks follow this zone where they name none.
+pub(super) fn in_zone(mut manifest: Manifest, zone: Option<&str>) -> Manifest {
+    if let Some(zone) = zone {
+        for task in manifest.cron.iter_mut().filter(|task| !task.own_tz) {
+            zone.clone_into(&mut task.tz);
+        }
+    }
+    manifest
+}
 
 /// Checks the handlers of an agent as the settings have made them.
 pub(super) fn check(agent: &AgentSettings, manifest: &Manifest) -> Result<(), SettingsError> {

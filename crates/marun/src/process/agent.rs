@@ -111,6 +111,7 @@ async fn start(name: &str, assignment: AgentAssignment, agents: &[AgentType]) ->
     let mut wiring = Wiring::named(name);
     wiring.settings = assignment.settings;
     wiring.handlers = assignment.handlers;
+    wiring.zone = assignment.zone;
     wiring.grace = assignment.grace;
     if let Some(link) = &assignment.bus {
         wiring.bus = Some(connect::bus(link, declarations.as_ref()).await?);

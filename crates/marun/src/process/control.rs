@@ -28,6 +28,8 @@ pub(crate) struct AgentAssignment {
     pub(crate) settings: serde_json::Value,
     /// Options of its handlers, by their names.
     pub(crate) handlers: serde_json::Value,
+    /// The zone of its cron tasks that name none.
+    pub(crate) zone: Option<String>,
     /// How long it may drain.
     pub(crate) grace: Duration,
     /// After how long without a sign of life it is killed.

@@ -26,6 +26,7 @@ pub(super) const KEYS: &[&str] = &[
     "broker",
     "settings",
     "handlers",
+    "tz",
     "grace",
     "ready_timeout",
     "watchdog",
@@ -51,6 +52,8 @@ pub struct AgentSettings {
     pub settings: serde_json::Value,
     /// Options of its handlers by their names, over those of the attributes.
     pub handlers: BTreeMap<String, HandlerSettings>,
+    /// The zone of its cron tasks that name none.
+    pub tz: Option<Located<String>>,
 }
 
 /// What a member of the group is.
@@ -70,11 +73,12 @@ pub enum Member {
 }
 
 /// Keys that mean nothing to a program of another kind, which would not see them.
-const AGENT_ONLY: [&str; 6] = [
+const AGENT_ONLY: [&str; 7] = [
     "bus",
     "broker",
     "settings",
     "handlers",
+    "tz",
     "ready_timeout",
     "watchdog",
 ];
@@ -117,6 +121,7 @@ impl AgentSettings {
             restart: restart(&mut section)?,
             settings: settings(&mut section)?,
             handlers: HandlerSettings::all(&mut section)?,
+            tz: section.string("tz")?,
         })
     }
 }

@@ -28,7 +28,7 @@ pub use self::{
 };
 pub(crate) use self::{expand::Environment, suggest::allowed};
 
-const TOP_KEYS: &[&str] = &["declarations", "program", "bus", "broker", "agent"];
+const TOP_KEYS: &[&str] = &["declarations", "program", "tz", "bus", "broker", "agent"];
 const BUS_KEYS: &[&str] = &["dsn", "prefix", "strict"];
 const BROKER_KEYS: &[&str] = &["dsn"];
 
@@ -65,6 +65,8 @@ pub struct Settings {
     pub declarations: Option<Located<String>>,
     /// The binary that contains the agents: a path, or a bare name.
     pub program: Option<Located<String>>,
+    /// The zone of cron tasks that name none, for the agents that name none either.
+    pub tz: Option<Located<String>>,
     /// The signal buses by their name in this file.
     pub buses: BTreeMap<String, BusSettings>,
     /// The queue brokers by their name in this file.
@@ -133,6 +135,7 @@ impl Settings {
         let settings = Self {
             declarations: section.string("declarations")?,
             program: section.string("program")?,
+            tz: section.string("tz")?,
             buses: named(section.tables("bus")?, BusSettings::from_node)?,
             brokers: named(section.tables("broker")?, BrokerSettings::from_node)?,
             agents: named(section.tables("agent")?, AgentSettings::from_node)?,

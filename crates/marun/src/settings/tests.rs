@@ -98,7 +98,7 @@ fn a_wrong_file_is_refused() {
         (
             "x.toml",
             "agents = 1",
-            "x.toml:1: agents: unknown key; did you mean `agent`? allowed: declarations, program, bus, broker, agent",
+            "x.toml:1: agents: unknown key; did you mean `agent`? allowed: declarations, program, tz, bus, broker, agent",
         ),
         (
             "x.json",

@@ -13,9 +13,9 @@ mod wired;
 use std::process::ExitCode;
 
 use actor::Actor;
-use scheduled::{Lost, OnlyOne, Unsteady};
+use scheduled::{Clerk, Lost, OnlyOne, Unsteady};
 use wired::{Responder, Worker};
 
 fn main() -> ExitCode {
-    marun::main![Actor, Lost, OnlyOne, Responder, Unsteady, Worker]
+    marun::main![Actor, Clerk, Lost, OnlyOne, Responder, Unsteady, Worker]
 }

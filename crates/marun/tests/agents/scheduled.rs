@@ -7,6 +7,9 @@ use microagent_core::{Blueprint, Context, CronOptions, MicroAgent, Once, Periodi
 /// One of its replicas runs a task.
 pub(crate) struct OnlyOne;
 
+/// It says whose clock its schedules follow: of two tasks one names its zone.
+pub(crate) struct Clerk;
+
 /// Its zone is on no map.
 pub(crate) struct Lost;
 
@@ -22,6 +25,26 @@ impl MicroAgent for OnlyOne {
     }
 
     async fn create(_cx: &Context) -> Result<Self> {
+        Ok(Self)
+    }
+}
+
+impl MicroAgent for Clerk {
+    const NAME: &'static str = "Clerk";
+
+    fn blueprint() -> Blueprint<Self> {
+        let utc = CronOptions::at("@daily").tz("UTC");
+        Blueprint::new()
+            .cron("anywhere", CronOptions::at("@daily"), |_, _| {
+                Box::pin(async { Ok(()) })
+            })
+            .cron("utc", utc, |_, _| Box::pin(async { Ok(()) }))
+    }
+
+    async fn create(cx: &Context) -> Result<Self> {
+        for task in cx.info()["cron"].as_array().into_iter().flatten() {
+            println!("{} by {}", task["name"], task["tz"]);
+        }
         Ok(Self)
     }
 }
