@@ -55,6 +55,8 @@ fn ten_thousand_mails_survive_the_death_of_their_consumer() {
 /// Runs the group until nothing waits in the queue, and stops it.
 fn drain(folder: &Path) -> Group {
     let mut group = start(Launcher::Examples, folder);
+    // Before that a look would make this process the host of the folder.
+    group.wait_for_line("all agents are ready", START);
     let deadline = Instant::now() + DRAINED;
     while on_broker(folder, async |broker| broker.length(MAILER).await) > 0 {
         assert!(Instant::now() < deadline, "not drained: {}", group.log());
