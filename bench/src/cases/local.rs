@@ -15,14 +15,14 @@ use tokio::{
 };
 
 use super::{
-    agents::{BODY, Countdown, Counting, MAILER, Stamping, UserCreated},
-    sqlite,
+    agents::{BODY, MAILER, Stamping, UserCreated},
+    ours, sqlite,
 };
 use crate::measure::{self, Line, timed};
 
 const COUNT: u32 = 50_000;
 const OUTSTANDING: u32 = 256;
-const TRIPS: usize = 5_000;
+const TRIPS: u32 = 5_000;
 
 /// Sends with 256 outstanding, each on the disk when it is confirmed.
 pub(crate) async fn send(rounds: u32) -> Result<Line> {
@@ -40,33 +40,20 @@ pub(crate) async fn send(rounds: u32) -> Result<Line> {
 /// Messages that wait already: taken, decoded, handled, acknowledged.
 pub(crate) async fn consume(rounds: u32) -> Result<Line> {
     let folder = tempfile::tempdir()?;
-    let ours = || async {
+    let consume = || async {
         let broker = connect(folder.path()).await?;
         send_all(&broker).await?;
-        let countdown = Countdown::from(COUNT);
-        let agent = Counting {
-            countdown: countdown.clone(),
-        };
-        let agent = Agent::new(agent)
-            .bus(Bus::connect("memory://").await?)
-            .broker(broker.clone());
-        let began = Instant::now();
-        let agent = agent.start().await?;
-        countdown.done().await;
-        agent.stop().await?;
-        // Closing flushes the last acknowledgements, so it belongs to the work.
-        broker.close().await?;
-        Ok(began.elapsed())
+        ours::consume(broker, COUNT).await
     };
     let raw = || async {
         sqlite::insert(folder.path(), COUNT, BODY, OUTSTANDING)?;
         sqlite::take_all(folder.path(), OUTSTANDING)
     };
-    measure::rates(rounds, COUNT, ours, raw).await
+    measure::rates(rounds, COUNT, consume, raw).await
 }
 
 /// From `bus.send` to the handler, one at a time.
-pub(crate) async fn signal(_rounds: u32) -> Result<Line> {
+pub(crate) async fn signal(rounds: u32) -> Result<Line> {
     let folder = tempfile::tempdir()?;
     let bus = Bus::connect(&format!("local:{}", folder.path().display())).await?;
     let (heard, mut stamps) = mpsc::unbounded_channel();
@@ -74,18 +61,18 @@ pub(crate) async fn signal(_rounds: u32) -> Result<Line> {
         .bus(bus.clone())
         .start()
         .await?;
-    let mut ours = Vec::with_capacity(TRIPS);
-    for _ in 0..TRIPS {
+    let mut socket = SocketPair::open()?;
+    let ours = async || {
         let began = Instant::now();
         bus.send("bench", UserCreated::sample()).await?;
-        let Some(stamp) = stamps.recv().await else {
-            break;
-        };
-        ours.push(stamp.duration_since(began));
-    }
+        let stamp: Instant = stamps.recv().await.ok_or("the agent has ended")?;
+        Ok(stamp.duration_since(began))
+    };
+    let raw = async || socket.trip().await;
+    let line = measure::latencies(rounds, TRIPS, ours, raw).await?;
     agent.stop().await?;
     bus.close().await?;
-    Ok(measure::latencies(ours, socket_trips().await?))
+    Ok(line)
 }
 
 async fn connect(folder: &Path) -> Result<Broker> {
@@ -112,26 +99,30 @@ async fn send_all(broker: &Broker) -> Result<()> {
 }
 
 /// The same bytes from one task to another over a pair of Unix sockets.
-async fn socket_trips() -> Result<Vec<Duration>> {
-    let (mut near, mut far) = UnixStream::pair()?;
-    let (heard, mut stamps) = mpsc::unbounded_channel();
-    let reader = tokio::spawn(async move {
-        let mut body = [0; BODY.len()];
-        while far.read_exact(&mut body).await.is_ok() {
-            let _ = heard.send(Instant::now());
-        }
-    });
-    let mut trips = Vec::with_capacity(TRIPS);
-    for _ in 0..TRIPS {
-        let began = Instant::now();
-        near.write_all(BODY.as_bytes()).await?;
-        let Some(stamp) = stamps.recv().await else {
-            break;
-        };
-        trips.push(stamp.duration_since(began));
+struct SocketPair {
+    near: UnixStream,
+    stamps: mpsc::UnboundedReceiver<Instant>,
+}
+
+impl SocketPair {
+    /// The reading task ends with the near socket.
+    fn open() -> Result<Self> {
+        let (near, mut far) = UnixStream::pair()?;
+        let (heard, stamps) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            let mut body = [0; BODY.len()];
+            while far.read_exact(&mut body).await.is_ok() {
+                // Whoever measured has gone: nothing to tell.
+                let _ = heard.send(Instant::now());
+            }
+        });
+        Ok(Self { near, stamps })
     }
-    drop(near);
-    // It ends with the socket.
-    let _ = reader.await;
-    Ok(trips)
+
+    async fn trip(&mut self) -> Result<Duration> {
+        let began = Instant::now();
+        self.near.write_all(BODY.as_bytes()).await?;
+        let stamp = self.stamps.recv().await.ok_or("the reader has ended")?;
+        Ok(stamp.duration_since(began))
+    }
 }

@@ -7,8 +7,9 @@ use redis::{AsyncCommands, aio::MultiplexedConnection};
 
 use super::{
     super::{
-        agents::{BODY, Countdown, Counting},
+        agents::{BODY, Countdown},
         by_hand::Args,
+        ours,
     },
     Bench, failed, python,
 };
@@ -45,21 +46,7 @@ pub(crate) async fn consume_beside_python(rounds: u32) -> Result<Line> {
 
 async fn consume_ours(bench: &Bench, count: u32) -> Result<Duration> {
     fill(bench, "mailer", count).await?;
-    let countdown = Countdown::from(count);
-    let agent = Counting {
-        countdown: countdown.clone(),
-    };
-    let broker = bench.broker().await?;
-    let agent = Agent::new(agent)
-        .bus(Bus::connect("memory://").await?)
-        .broker(broker.clone());
-    let began = Instant::now();
-    let agent = agent.start().await?;
-    countdown.done().await;
-    agent.stop().await?;
-    // Closing flushes the last acknowledgements, so it belongs to the work.
-    broker.close().await?;
-    Ok(began.elapsed())
+    ours::consume(bench.broker().await?, count).await
 }
 
 async fn consume_raw(bench: &Bench) -> Result<Duration> {

@@ -37,18 +37,16 @@ impl Echoing {
     }
 }
 
-/// One at a time, by turns, so that both see the same machine.
-pub(crate) async fn rpc(_rounds: u32) -> Result<Line> {
+/// One at a time.
+pub(crate) async fn rpc(rounds: u32) -> Result<Line> {
     let bench = Bench::start().await?;
     let (agent, caller) = (respond(&bench).await?, bench.bus().await?);
     let pinging = Pinging::start(&bench).await?;
-    let (mut ours, mut raw) = (Vec::new(), Vec::new());
-    for n in 0..TRIPS {
-        ours.push(timed(call(&caller, n)).await?);
-        raw.push(timed(pinging.ping()).await?);
-    }
+    let ours = async || timed(call(&caller, 7)).await;
+    let raw = async || timed(pinging.ping()).await;
+    let line = measure::latencies(rounds, TRIPS, ours, raw).await?;
     agent.stop().await?;
-    Ok(measure::latencies(ours, raw))
+    Ok(line)
 }
 
 /// From 50 callers on one bus.

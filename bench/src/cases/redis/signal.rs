@@ -7,8 +7,9 @@ use microagent::prelude::*;
 
 use super::{
     super::{
-        agents::{BODY, Countdown, Counting, UserCreated},
+        agents::{BODY, Countdown},
         by_hand::Args,
+        ours,
     },
     Bench, failed,
 };
@@ -21,30 +22,12 @@ const PIPELINED: u32 = 500;
 /// publisher.
 pub(crate) async fn signal(rounds: u32) -> Result<Line> {
     let bench = Bench::start().await?;
-    let ours = || hear_ours(&bench);
-    let raw = || hear_raw(&bench);
-    measure::rates(rounds, COUNT, ours, raw).await
-}
-
-async fn hear_ours(bench: &Bench) -> Result<Duration> {
-    let bus = bench.bus().await?;
-    let countdown = Countdown::from(COUNT);
-    let agent = Counting {
-        countdown: countdown.clone(),
+    let hear = || async {
+        let publish = async |channel: &str| publish(&bench, channel).await;
+        ours::hear(bench.bus().await?, COUNT, publish).await
     };
-    let agent = Agent::new(agent)
-        .bus(bus.clone())
-        .broker(Broker::connect("memory://").await?)
-        .start()
-        .await?;
-    let channel = format!("{}:{}:bench", bus.prefix(), <UserCreated as Signal>::NAME);
-    let began = Instant::now();
-    publish(bench, &channel).await?;
-    countdown.done().await;
-    let took = began.elapsed();
-    agent.stop().await?;
-    bus.close().await?;
-    Ok(took)
+    let raw = || hear_raw(&bench);
+    measure::rates(rounds, COUNT, hear, raw).await
 }
 
 async fn hear_raw(bench: &Bench) -> Result<Duration> {
