@@ -30,6 +30,7 @@
 //! supervise/      the supervisor's side: group/ decides, mod.rs does, spawn, reap, output
 //! process/        a member's side: lifeline, assignment, agent | exec; the sentinel
 //! columns.rs      tables for people
+//! redact.rs       DSNs for people
 //! connect.rs      the one door to drivers and declarations
 //! ```
 
@@ -45,6 +46,7 @@ mod local;
 mod logging;
 mod plan;
 mod process;
+mod redact;
 mod settings;
 mod supervise;
 

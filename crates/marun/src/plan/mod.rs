@@ -20,7 +20,6 @@ use std::{
 use microagent_core::{AgentType, Manifest};
 use serde::Serialize;
 
-pub(crate) use self::dsn::redacted;
 use self::{
     dsn::{absolute, is_local},
     program::Search,
@@ -28,11 +27,12 @@ use self::{
 use crate::{
     connect,
     process::control::{BrokerLink, BusLink},
+    redact::redacted,
     settings::{AgentSettings, Located, Member, Place, Restart, Settings, SettingsError},
 };
 
 /// What one or more settings files start, in the order of the files and of the agents' names.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub(crate) struct Plan {
     pub(crate) agents: Vec<Planned>,
     /// The DSNs of the embedded default that agents use, whose hubs must be hosted, and where the settings name them.
@@ -41,7 +41,7 @@ pub(crate) struct Plan {
 }
 
 /// A member of the group.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub(crate) struct Planned {
     /// Its name in the group.
     pub(crate) name: String,
@@ -64,7 +64,7 @@ pub(crate) struct Planned {
 }
 
 /// What runs as a member.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 #[serde(untagged)]
 pub(crate) enum What {
     Agent(Box<PlannedAgent>),
@@ -72,7 +72,7 @@ pub(crate) enum What {
 }
 
 /// An agent with all that it needs.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub(crate) struct PlannedAgent {
     pub(crate) backend: String,
     pub(crate) program: PathBuf,

@@ -4,17 +4,17 @@
 //! then gives signs of life; the socket's end tells that the other side is gone. Passwords travel here and not in
 //! arguments or variables, which other users of the machine may read.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::logging::LogFormat;
+use crate::{logging::LogFormat, redact::redacted};
 
 /// The version of everything that a launcher and a program of another build say to each other.
 pub(crate) const PROTOCOL: u32 = 1;
 
 /// What an agent is told.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub(crate) struct AgentAssignment {
     /// Its type, one of its program's.
     pub(crate) backend: String,
@@ -39,7 +39,7 @@ pub(crate) struct AgentAssignment {
 }
 
 /// A bus as an agent connects to it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BusLink {
     pub(crate) dsn: String,
     pub(crate) prefix: Option<String>,
@@ -47,9 +47,27 @@ pub(crate) struct BusLink {
 }
 
 /// A broker as an agent connects to it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BrokerLink {
     pub(crate) dsn: String,
+}
+
+impl fmt::Debug for BusLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BusLink")
+            .field("dsn", &redacted(&self.dsn))
+            .field("prefix", &self.prefix)
+            .field("strict", &self.strict)
+            .finish()
+    }
+}
+
+impl fmt::Debug for BrokerLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BrokerLink")
+            .field("dsn", &redacted(&self.dsn))
+            .finish()
+    }
 }
 
 /// What a program of another kind is turned into.
@@ -81,6 +99,19 @@ pub(crate) fn line(message: &impl Serialize) -> serde_json::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_is_shown_a_password() {
+        let dsn = "redis://shop:s3cret@db.example/7".to_owned();
+        let bus = BusLink {
+            dsn: dsn.clone(),
+            prefix: None,
+            strict: false,
+        };
+        let shown = format!("{bus:?} {:?}", BrokerLink { dsn });
+        assert!(!shown.contains("s3cret"), "{shown}");
+        assert_eq!(shown.matches("redis://shop:***@db.example/7").count(), 2);
+    }
 
     #[test]
     fn reports_are_lines() {

@@ -12,7 +12,7 @@ use super::control::PROTOCOL;
 use crate::connect;
 
 /// What a launcher asks a program.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Inquiry {
     /// The DSNs of the buses that its agents are to get.
     pub(crate) buses: Vec<String>,
@@ -21,7 +21,7 @@ pub(crate) struct Inquiry {
 }
 
 /// What a program says of itself.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Introduction {
     /// The version of what it says and understands.
     pub(crate) protocol: u32,

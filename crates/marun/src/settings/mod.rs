@@ -15,7 +15,7 @@ mod section;
 mod suggest;
 mod toml;
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, fmt, path::Path};
 
 use self::node::Node;
 use self::section::Section;
@@ -27,6 +27,7 @@ pub use self::{
     section::Located,
 };
 pub(crate) use self::{expand::Environment, suggest::allowed};
+use crate::redact::redacted;
 
 const TOP_KEYS: &[&str] = &["declarations", "program", "tz", "bus", "broker", "agent"];
 const BUS_KEYS: &[&str] = &["dsn", "prefix", "strict"];
@@ -76,7 +77,7 @@ pub struct Settings {
 }
 
 /// `[bus.NAME]`
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct BusSettings {
     /// Where the bus is; it may hold a password.
     pub dsn: Located<String>,
@@ -87,10 +88,30 @@ pub struct BusSettings {
 }
 
 /// `[broker.NAME]`
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct BrokerSettings {
     /// Where the broker is; it may hold a password.
     pub dsn: Located<String>,
+}
+
+impl fmt::Debug for BusSettings {
+    /// Without the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BusSettings")
+            .field("dsn", &redacted(&self.dsn.value))
+            .field("prefix", &self.prefix)
+            .field("strict", &self.strict)
+            .finish()
+    }
+}
+
+impl fmt::Debug for BrokerSettings {
+    /// Without the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BrokerSettings")
+            .field("dsn", &redacted(&self.dsn.value))
+            .finish()
+    }
 }
 
 impl Settings {

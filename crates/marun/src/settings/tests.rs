@@ -59,6 +59,16 @@ fn the_documented_file_is_read() {
 }
 
 #[test]
+fn nobody_is_shown_a_password() {
+    let text = "[bus.a]\ndsn = 'redis://u:s3cret@h/1'\n[broker.b]\ndsn = 'redis://u:s3cret@h/1'\n[agent.x]\nbackend = 'X'\n";
+    let shown = format!("{:?}", parse("settings.toml", text).unwrap());
+    assert!(
+        !shown.contains("s3cret") && shown.contains("redis://u:***@h/1"),
+        "{shown}"
+    );
+}
+
+#[test]
 fn json_says_the_same() {
     let text = r#"{
         "bus": {"main": {"dsn": "${REDIS}"}},

@@ -19,7 +19,6 @@ use crate::{
 };
 
 /// What the supervisor knows of a member before it starts it.
-#[derive(Debug)]
 pub(crate) struct Launch {
     /// What it may take and what becomes of it.
     pub(crate) rules: Rules,

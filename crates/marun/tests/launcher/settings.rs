@@ -490,4 +490,7 @@ fn the_options_of_handlers_are_shown_as_the_settings_make_them() {
     for option in ["\"timeout\":5.0", "\"retry\":[120.0]", "\"concurrency\":3"] {
         assert!(told.contains(option), "{option} is missing: {told}");
     }
+    let (_, out, _) = output_of(marun(), &["info", &folder.settings()]);
+    let line = "  consumer   work of the queue jobs, timeout 5s, concurrency 3, retry [2m]\n";
+    assert!(out.contains(line), "{out}");
 }

@@ -1,4 +1,9 @@
 //! `info`: what would run, from manifests alone.
+//!
+//! `options.rs` is what a handler has beside the `defaults.rs`.
+
+mod defaults;
+mod options;
 
 use std::{
     fmt::Write as _,
@@ -11,7 +16,8 @@ use super::show_warnings;
 use crate::{
     cli::Files,
     exit::Failure,
-    plan::{Plan, Planned, PlannedAgent, What, redacted},
+    plan::{Plan, Planned, PlannedAgent, What},
+    redact::redacted,
     settings::{Restart, RestartPolicy},
 };
 
@@ -77,22 +83,26 @@ fn describe_agent(agent: &PlannedAgent) -> Vec<String> {
 fn describe_manifest(manifest: &Manifest) -> Vec<String> {
     let mut lines = Vec::new();
     for receiver in &manifest.receivers {
-        let text = format!("{} on the signal {}", receiver.name, receiver.signal);
+        let options = options::of_receiver(receiver);
+        let text = format!(
+            "{} on the signal {}{options}",
+            receiver.name, receiver.signal
+        );
         lines.push(row("receiver", text));
     }
     for consumer in &manifest.consumers {
-        let text = format!(
-            "{} of the queue {}, {} at a time",
-            consumer.name, consumer.queue, consumer.concurrency
-        );
+        let options = options::of_consumer(consumer);
+        let text = format!("{} of the queue {}{options}", consumer.name, consumer.queue);
         lines.push(row("consumer", text));
     }
     for task in &manifest.periodic {
-        let text = format!("{} every {} s", task.name, task.period);
+        let options = options::of_periodic(task);
+        let text = format!("{} every {} s{options}", task.name, task.period);
         lines.push(row("periodic", text));
     }
     for task in &manifest.cron {
-        let text = format!("{} at `{}` {}", task.name, task.cron, task.tz);
+        let options = options::of_cron(task);
+        let text = format!("{} at `{}` {}{options}", task.name, task.cron, task.tz);
         lines.push(row("cron", text));
     }
     for hook in &manifest.hooks {
