@@ -76,14 +76,17 @@ impl AgentStats {
         stats
     }
 
-    pub(crate) fn to_json(&self) -> Value {
+    /// With what its bus counts: signals that nobody can be told of.
+    pub(crate) fn to_json(&self, strays: u64) -> Value {
         let handlers = self.handlers.lock().unwrap_or_else(PoisonError::into_inner);
         let mut told: Map<String, Value> = handlers
             .iter()
             .map(|stats| (stats.name.clone(), stats.to_json()))
             .collect();
-        if self.gaps.get() > 0 {
-            told.insert("gaps".to_owned(), json!(self.gaps.get()));
+        for (name, count) in [("gaps", self.gaps.get()), ("strays", strays)] {
+            if count > 0 {
+                told.insert(name.to_owned(), json!(count));
+            }
         }
         Value::Object(told)
     }

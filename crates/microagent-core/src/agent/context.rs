@@ -106,8 +106,9 @@ impl Context {
         Shutdown::of(self.0.stopping.clone())
     }
 
-    /// What the agent is, as JSON: its name, where its bus and broker are, its handlers and their counters.
-    /// Credentials are left out.
+    /// What the agent is, as JSON: its name, where its bus and broker are, its handlers and their counters, the gaps of its
+    /// bus and the strays: signals on channels that are none, which all agents on the bus handle share. Credentials are left
+    /// out.
     #[must_use]
     pub fn info(&self) -> Value {
         let here = &self.0;
@@ -121,7 +122,8 @@ impl Context {
             (info.as_object_mut(), serde_json::to_value(&here.manifest))
         {
             info.extend(handlers.into_iter().filter(|(key, _)| key != "name"));
-            info.insert("stats".to_owned(), here.stats.to_json());
+            let strays = here.bus.as_ref().map_or(0, Bus::strays);
+            info.insert("stats".to_owned(), here.stats.to_json(strays));
         }
         info
     }

@@ -254,6 +254,11 @@ impl Bus {
         self.0.strays.count();
     }
 
+    /// How many signals came on channels that are none.
+    pub(crate) fn strays(&self) -> u64 {
+        self.0.strays.get()
+    }
+
     /// Whether what breaks its declaration is refused.
     pub(crate) fn is_strict(&self) -> bool {
         self.0.options.strict

@@ -137,7 +137,8 @@ async fn f19_what_is_no_signal_is_counted_and_disturbs_nobody() {
     })
     .await;
     let info = agent.info().to_string();
-    assert!(info.contains(r#""undecodable":"#), "{info}");
+    assert!(info.contains(r#""undecodable":5"#), "{info}");
+    assert!(info.contains(r#""strays":10"#), "{info}");
     agent.stop().await.unwrap();
 }
 
