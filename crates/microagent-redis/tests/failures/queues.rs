@@ -91,7 +91,7 @@ async fn f02_what_was_taken_and_not_started_is_not_lost() {
     assert!(bench.handled().await.values().all(|times| *times == 1));
 }
 
-/// 3. SIGTERM, then SIGKILL 1 s into the drain.
+/// 3. SIGTERM, then SIGKILL in the drain.
 #[tokio::test]
 async fn f03_a_kill_during_the_drain_loses_nothing() {
     let Some(mut bench) = bench("f03").await else {
@@ -108,8 +108,16 @@ async fn f03_a_kill_during_the_drain_loses_nothing() {
     };
     let killed = Worker::start(&bench, options);
     bench.wait_for_started(4).await;
+    until("the prefetch to be used", RECOVERY, async || {
+        in_flight(&mut bench).await.len() == 12
+    })
+    .await;
     killed.signal(Signal::TERM);
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    // A drain begins by giving back what nobody handles yet.
+    until("the drain to begin", RECOVERY, async || {
+        in_flight(&mut bench).await.len() == 4
+    })
+    .await;
     killed.kill();
     assert_eq!(
         bench.started().await.len(),
@@ -213,8 +221,9 @@ async fn f06_a_late_ack_cannot_remove_what_another_has() {
     assert_eq!(suspect.message().crashes(), 1);
     stopped.signal(Signal::CONT);
     bench.wait_for_handled(1, RECOVERY).await;
-    // The first has handled it and tried to acknowledge it; what follows has the server's answer to that behind it.
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    // The first has handled it. When it has ended, it has tried to acknowledge it and has the server's answer.
+    stopped.signal(Signal::TERM);
+    within(RECOVERY, "the end of the first", stopped.ended()).await;
     assert_eq!(in_flight(&mut bench).await, [0], "the second still has it");
     suspect.ack().await.expect("the second settles it");
     bench.assert_nothing_is_left().await;
