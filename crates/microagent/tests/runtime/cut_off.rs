@@ -133,6 +133,18 @@ impl SignalBus for EndingOnce {
     }
 }
 
+struct Late {
+    diary: Diary,
+}
+
+#[agent]
+impl Late {
+    #[receiver(UserCreated)]
+    async fn heard(&self, user_id: u64) {
+        self.diary.write(format!("late signal {user_id}"));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_next_agent_on_that_bus_subscribes_anew() {
     let bus = Bus::new(Arc::new(EndingOnce::default()));
@@ -142,13 +154,22 @@ async fn the_next_agent_on_that_bus_subscribes_anew() {
     let deaf = listening(&bus, &diary).await;
     send(1).await;
     deaf.stopped().await.unwrap_err();
+
+    let late = Late {
+        diary: diary.clone(),
+    };
+    let late = Agent::new(late).bus(bus.clone()).start().await.unwrap();
+    send(2).await;
+    pass(SECOND).await;
+    assert_eq!(diary.read(), ["signal 1", "late signal 2"]);
     deaf.stop().await.unwrap_err();
 
     let hears = listening(&bus, &diary).await;
-    send(2).await;
+    send(3).await;
     pass(SECOND).await;
+    assert_eq!(diary.len(), 4, "both hear it: {diary:?}");
     hears.stop().await.unwrap();
-    assert_eq!(diary.read(), ["signal 1", "signal 2"]);
+    late.stop().await.unwrap();
 }
 
 struct Closing;
