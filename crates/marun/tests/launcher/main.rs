@@ -6,6 +6,7 @@
 )]
 
 mod commands;
+mod connections;
 mod contract;
 mod cron;
 mod driver;
@@ -17,6 +18,7 @@ mod output;
 mod queue;
 mod random_kills;
 mod restart;
+mod schedules;
 mod service;
 mod services;
 mod settings;

@@ -2,13 +2,11 @@
 
 use std::{fs, path::PathBuf};
 
-use rustix::process::Signal;
-
-use crate::group::{Folder, Group, marun, output_of, program, program_path};
+use crate::group::{Folder, marun, output_of, program, program_path};
 
 /// Runs `run`, the same without the word, `check` and `info` on a settings file; all must refuse it with one
 /// message, which holds these texts.
-fn refused(folder: &Folder, texts: &[&str]) {
+pub(crate) fn refused(folder: &Folder, texts: &[&str]) {
     let file = folder.settings();
     for words in [&["run"][..], &[], &["check"], &["info"]] {
         let (code, out, message) = output_of(marun(), &[words, &[&file]].concat());
@@ -157,191 +155,6 @@ fn a_backend_that_the_program_does_not_contain() {
 }
 
 #[test]
-fn an_agent_that_lacks_its_connections() {
-    let folder = Folder::of("[bus.main]\ndsn = 'memory://'\n[agent.a]\nbackend = 'Responder'\n");
-    refused(
-        &folder,
-        &[
-            "agent.a",
-            "receives the signal `ask` and needs a `bus`",
-            "allowed: main",
-        ],
-    );
-    let folder = Folder::of("[agent.a]\nbackend = 'Worker'\n");
-    refused(
-        &folder,
-        &["agent.a", "consumes the queue `jobs` and needs a `broker`"],
-    );
-}
-
-#[test]
-fn a_dsn_that_is_none() {
-    let wired = "[agent.a]\nbackend = 'Responder'\nbus = 'main'\n";
-    for agents in ["[agent.a]\nbackend = 'Actor'\n", wired] {
-        for (dsn, told) in [
-            ("mail://x", "`mail://` is no driver"),
-            ("nonsense", "`nonsense` is no DSN"),
-        ] {
-            let settings = format!("[bus.main]\ndsn = '{dsn}'\n{agents}");
-            refused(
-                &Folder::of(&settings),
-                &[":3: bus.main.dsn: ", told, "`memory://`"],
-            );
-            let settings = settings.replace("bus", "broker");
-            refused(&Folder::of(&settings), &[":3: broker.main.dsn: ", told]);
-        }
-    }
-    let folder = Folder::of(&format!(
-        "[bus.main]\ndsn = 'memory://'\nprefix = 'a:b'\n{wired}"
-    ));
-    refused(&folder, &[":4: bus.main.prefix: ", "a:b"]);
-}
-
-/// Of programs that are built without the driver, as this test is then.
-#[test]
-#[cfg(not(feature = "redis"))]
-fn a_dsn_whose_driver_is_not_compiled_in() {
-    let told = "the driver of `redis://HOST` is not compiled in: switch on the feature `redis`";
-    for agent in ["backend = 'Worker'\nbroker = 'main'", "backend = 'Actor'"] {
-        let settings = format!("[broker.main]\ndsn = 'redis://localhost/0'\n[agent.a]\n{agent}\n");
-        refused(&Folder::of(&settings), &[":3: broker.main.dsn: ", told]);
-    }
-}
-
-/// What a program is built without, only the program can know.
-#[test]
-fn what_a_program_refuses_is_told_where_the_settings_say_it() {
-    let told = "the driver of `mail://` is not compiled in: switch on the feature `mail`";
-    let answer = format!(
-        r#"{{"protocol": 1, "agents": [], "refused_buses": {{}}, "refused_brokers": {{"mail://x": "{told}"}}}}"#
-    );
-    let folder = Folder::with(
-        "program = './lean.sh'
-        [broker.main]
-        dsn = 'mail://x'
-        [agent.a]
-        backend = 'Mailer'
-        broker = 'main'
-        ",
-    );
-    fs::write(folder.path("answer.json"), answer).unwrap();
-    script(
-        &folder,
-        "lean.sh",
-        "cat >/dev/null; cat \"$(dirname \"$0\")/answer.json\"",
-    );
-    refused(&folder, &[":3: broker.main.dsn: ", told]);
-}
-
-#[test]
-fn a_folder_that_is_none() {
-    let queue =
-        "[broker.main]\ndsn = 'local:data'\n[agent.a]\nbackend = 'Worker'\nbroker = 'main'\n";
-    let folder = Folder::of(queue);
-    fs::write(folder.path("data"), "").unwrap();
-    let told = format!(
-        "{} is not a folder; allowed is ",
-        folder.path("data").display()
-    );
-    refused(&folder, &[":3: broker.main.dsn: ", &told]);
-    let folder = Folder::of(&queue.replace("local:data", "local:settings.toml/data"));
-    refused(
-        &folder,
-        &[":3: broker.main.dsn: ", "settings.toml is not a folder"],
-    );
-}
-
-#[test]
-fn a_schedule_that_no_start_could_keep() {
-    let cases = [
-        (
-            "backend = 'OnlyOne'",
-            ":2: agent.a: handler `report`: `once` needs a broker, whose leases tell the replicas apart",
-        ),
-        (
-            "backend = 'Actor'\n[agent.b]\nbackend = 'OnlyOne'\nhandlers.report.once = true",
-            ":6: agent.b.handlers.report.once: handler `report`: `once` needs a broker",
-        ),
-        (
-            "backend = 'Lost'",
-            ":2: agent.a: handler `report`: `Mars/Olympus`",
-        ),
-        (
-            "backend = 'Unsteady'",
-            ":2: agent.a: task `tick`: a jitter of 2s: less than 1s is allowed here",
-        ),
-    ];
-    for (lines, expected) in cases {
-        refused(&Folder::of(&format!("[agent.a]\n{lines}\n")), &[expected]);
-    }
-    let healed = "[agent.a]\nbackend = 'Lost'\nhandlers.report.tz = 'Europe/Berlin'\n";
-    let (code, _, message) = output_of(marun(), &["check", &Folder::of(healed).settings()]);
-    assert_eq!(code, Some(0), "{message}");
-}
-
-#[test]
-fn a_zone_that_is_none() {
-    let told =
-        "`Mars/Olympus` is no time zone: IANA names such as `UTC` or `Europe/Berlin` are allowed";
-    let agent = "[agent.a]\nbackend = 'Actor'\n";
-    let lost = "tz = 'Mars/Olympus'\n";
-    refused(&Folder::of(&format!("{lost}{agent}")), &[":2: tz: ", told]);
-    refused(
-        &Folder::of(&format!("{agent}{lost}")),
-        &[":4: agent.a.tz: ", told],
-    );
-}
-
-#[test]
-fn the_zone_of_an_agent_is_its_own_or_that_of_the_file() {
-    let folder = Folder::of(
-        "tz = 'Europe/Berlin'
-        [agent.a]
-        backend = 'Clerk'
-        [agent.b]
-        backend = 'Clerk'
-        tz = 'Asia/Tokyo'
-        [agent.c]
-        backend = 'Clerk'
-        handlers = { anywhere = { tz = 'America/Lima' } }
-        ",
-    );
-    let zones = [
-        ("a", "Europe/Berlin"),
-        ("b", "Asia/Tokyo"),
-        ("c", "America/Lima"),
-    ];
-    let (_, json, _) = output_of(marun(), &["info", "--json", &folder.settings()]);
-    let told: serde_json::Value = serde_json::from_str(&json).unwrap();
-    for (agent, (_, zone)) in told["agents"].as_array().unwrap().iter().zip(zones) {
-        let cron = &agent["manifest"]["cron"];
-        assert_eq!(
-            (&cron[0]["tz"], &cron[1]["tz"]),
-            (&zone.into(), &"UTC".into())
-        );
-    }
-    let mut group = Group::run(marun(), folder, &[]);
-    group.wait_until_ready();
-    for (name, zone) in zones {
-        group.wait_for(&format!("{name}     | \"anywhere\" by \"{zone}\""));
-        group.wait_for(&format!("{name}     | \"utc\" by \"UTC\""));
-    }
-    group.signal(Signal::TERM);
-    assert_eq!(group.wait_for_end(), Some(0), "{}", group.log());
-}
-
-#[test]
-fn a_memory_that_several_processes_would_share() {
-    let agents =
-        ["a", "b"].map(|name| format!("[agent.{name}]\nbackend = 'Responder'\nbus = 'main'\n"));
-    let folder = Folder::of(&format!(
-        "[bus.main]\ndsn = 'memory://'\n{}",
-        agents.concat()
-    ));
-    refused(&folder, &[":3: bus.main.dsn: ", "they would never meet"]);
-}
-
-#[test]
 fn declarations_that_are_none() {
     let cases = [
         (None, &["signals.json"][..]),
@@ -464,7 +277,8 @@ fn wrong_usage_and_help() {
     );
 }
 
-fn script(folder: &Folder, name: &str, body: &str) -> PathBuf {
+/// An executable script in the folder.
+pub(crate) fn script(folder: &Folder, name: &str, body: &str) -> PathBuf {
     use std::os::unix::fs::PermissionsExt;
     let path = folder.path(name);
     fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();

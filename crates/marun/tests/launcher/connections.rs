@@ -1,0 +1,114 @@
+//! Settings whose buses and brokers no agent could use: one message with file, line, key and what is allowed.
+
+use std::fs;
+
+use crate::{
+    group::Folder,
+    settings::{refused, script},
+};
+
+#[test]
+fn an_agent_that_lacks_its_connections() {
+    let folder = Folder::of("[bus.main]\ndsn = 'memory://'\n[agent.a]\nbackend = 'Responder'\n");
+    refused(
+        &folder,
+        &[
+            "agent.a",
+            "receives the signal `ask` and needs a `bus`",
+            "allowed: main",
+        ],
+    );
+    let folder = Folder::of("[agent.a]\nbackend = 'Worker'\n");
+    refused(
+        &folder,
+        &["agent.a", "consumes the queue `jobs` and needs a `broker`"],
+    );
+}
+
+#[test]
+fn a_dsn_that_is_none() {
+    let wired = "[agent.a]\nbackend = 'Responder'\nbus = 'main'\n";
+    for agents in ["[agent.a]\nbackend = 'Actor'\n", wired] {
+        for (dsn, told) in [
+            ("mail://x", "`mail://` is no driver"),
+            ("nonsense", "`nonsense` is no DSN"),
+        ] {
+            let settings = format!("[bus.main]\ndsn = '{dsn}'\n{agents}");
+            refused(
+                &Folder::of(&settings),
+                &[":3: bus.main.dsn: ", told, "`memory://`"],
+            );
+            let settings = settings.replace("bus", "broker");
+            refused(&Folder::of(&settings), &[":3: broker.main.dsn: ", told]);
+        }
+    }
+    let folder = Folder::of(&format!(
+        "[bus.main]\ndsn = 'memory://'\nprefix = 'a:b'\n{wired}"
+    ));
+    refused(&folder, &[":4: bus.main.prefix: ", "a:b"]);
+}
+
+/// Of programs that are built without the driver, as this test is then.
+#[test]
+#[cfg(not(feature = "redis"))]
+fn a_dsn_whose_driver_is_not_compiled_in() {
+    let told = "the driver of `redis://HOST` is not compiled in: switch on the feature `redis`";
+    for agent in ["backend = 'Worker'\nbroker = 'main'", "backend = 'Actor'"] {
+        let settings = format!("[broker.main]\ndsn = 'redis://localhost/0'\n[agent.a]\n{agent}\n");
+        refused(&Folder::of(&settings), &[":3: broker.main.dsn: ", told]);
+    }
+}
+
+/// What a program is built without, only the program can know.
+#[test]
+fn what_a_program_refuses_is_told_where_the_settings_say_it() {
+    let told = "the driver of `mail://` is not compiled in: switch on the feature `mail`";
+    let answer = format!(
+        r#"{{"protocol": 1, "agents": [], "refused_buses": {{}}, "refused_brokers": {{"mail://x": "{told}"}}}}"#
+    );
+    let folder = Folder::with(
+        "program = './lean.sh'
+        [broker.main]
+        dsn = 'mail://x'
+        [agent.a]
+        backend = 'Mailer'
+        broker = 'main'
+        ",
+    );
+    fs::write(folder.path("answer.json"), answer).unwrap();
+    script(
+        &folder,
+        "lean.sh",
+        "cat >/dev/null; cat \"$(dirname \"$0\")/answer.json\"",
+    );
+    refused(&folder, &[":3: broker.main.dsn: ", told]);
+}
+
+#[test]
+fn a_folder_that_is_none() {
+    let queue =
+        "[broker.main]\ndsn = 'local:data'\n[agent.a]\nbackend = 'Worker'\nbroker = 'main'\n";
+    let folder = Folder::of(queue);
+    fs::write(folder.path("data"), "").unwrap();
+    let told = format!(
+        "{} is not a folder; allowed is ",
+        folder.path("data").display()
+    );
+    refused(&folder, &[":3: broker.main.dsn: ", &told]);
+    let folder = Folder::of(&queue.replace("local:data", "local:settings.toml/data"));
+    refused(
+        &folder,
+        &[":3: broker.main.dsn: ", "settings.toml is not a folder"],
+    );
+}
+
+#[test]
+fn a_memory_that_several_processes_would_share() {
+    let agents =
+        ["a", "b"].map(|name| format!("[agent.{name}]\nbackend = 'Responder'\nbus = 'main'\n"));
+    let folder = Folder::of(&format!(
+        "[bus.main]\ndsn = 'memory://'\n{}",
+        agents.concat()
+    ));
+    refused(&folder, &[":3: bus.main.dsn: ", "they would never meet"]);
+}
