@@ -132,7 +132,7 @@ pub(crate) enum Change {
 }
 
 /// Waits for the disk, on whichever thread. An error leaves open what of the commits before will be found again.
-pub(crate) type Sync = Box<dyn FnMut() -> Result<()> + Send>;
+pub(crate) type SyncHandle = Arc<dyn Fn() -> Result<()> + Send + Sync>;
 
 /// Where the messages are kept.
 pub(crate) trait Store: Send + 'static {
@@ -159,8 +159,8 @@ pub(crate) trait Store: Send + 'static {
     ///
     /// # Errors
     /// When there is no way to it.
-    fn sync(&self) -> Result<Sync> {
-        Ok(Box::new(|| Ok(())))
+    fn sync(&self) -> Result<SyncHandle> {
+        Ok(Arc::new(|| Ok(())))
     }
 
     /// Nothing has been asked for a while: the time for what can wait, and need not succeed.

@@ -8,6 +8,7 @@ use std::{
     io,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -15,7 +16,7 @@ use microagent_core::{Error, ErrorKind, Result};
 use rusqlite::Connection;
 use tracing::debug;
 
-use super::{Body, Change, MessageId, Snapshot, Store, Sync};
+use super::{Body, Change, MessageId, Snapshot, Store, SyncHandle};
 
 mod commit;
 mod failure;
@@ -105,11 +106,11 @@ impl Store for SqliteStore {
         bodies.map_err(|failure| failure.told(&self.path))
     }
 
-    fn sync(&self) -> Result<Sync> {
+    fn sync(&self) -> Result<SyncHandle> {
         let (log, path) = (room::log_of(&self.path), self.path.clone());
         let file = OpenOptions::new().write(true).open(log);
         let file = file.map_err(|error| Failure::Io(error).told(&self.path))?;
-        Ok(Box::new(move || {
+        Ok(Arc::new(move || {
             let synced = file.sync_data();
             synced.map_err(|error| Failure::Io(error).told(&path))
         }))

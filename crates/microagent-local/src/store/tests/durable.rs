@@ -2,21 +2,24 @@
 
 use std::{
     pin::pin,
-    sync::mpsc::{self, Receiver, Sender},
+    sync::{
+        Arc, Mutex,
+        mpsc::{self, Receiver, Sender},
+    },
 };
 
 use futures_util::FutureExt;
 use microagent_core::{Error, ErrorKind, Result};
 
 use super::*;
-use crate::store::{Snapshot, Sync, Writer};
+use crate::store::{Snapshot, SyncHandle, Writer};
 
 /// A store on a disk that takes as long as the test wants.
 struct Slow {
     store: MemoryStore,
     committed: Sender<usize>,
     syncing: Sender<()>,
-    turns: std::sync::Mutex<Option<Receiver<Result<()>>>>,
+    turns: Mutex<Option<Receiver<Result<()>>>>,
 }
 
 /// The test's ends of it.
@@ -62,12 +65,13 @@ impl Store for Slow {
         self.store.bodies(ids)
     }
 
-    fn sync(&self) -> Result<Sync> {
+    fn sync(&self) -> Result<SyncHandle> {
         let turns = self.turns.lock().unwrap().take().unwrap();
         let syncing = self.syncing.clone();
-        Ok(Box::new(move || {
+        let turns = Mutex::new(turns);
+        Ok(Arc::new(move || {
             syncing.send(()).unwrap();
-            turns.recv().unwrap()
+            turns.lock().unwrap().recv().unwrap()
         }))
     }
 }
@@ -141,4 +145,59 @@ async fn close_waits_for_the_disk() {
     turned.turns.send(Ok(())).unwrap();
     closed.await.unwrap();
     confirmed.await.unwrap();
+}
+
+/// A store that tells on which thread its disk is waited for.
+struct Told {
+    store: MemoryStore,
+    disk_takes: Arc<Mutex<Duration>>,
+    threads: Sender<String>,
+}
+
+impl Store for Told {
+    fn load(&mut self) -> Result<Snapshot> {
+        self.store.load()
+    }
+
+    fn commit(&mut self, changes: &[Change]) -> Result<()> {
+        self.store.commit(changes)
+    }
+
+    fn bodies(&mut self, ids: &[MessageId]) -> Result<Vec<(MessageId, Body)>> {
+        self.store.bodies(ids)
+    }
+
+    fn sync(&self) -> Result<SyncHandle> {
+        let (takes, threads) = (self.disk_takes.clone(), self.threads.clone());
+        Ok(Arc::new(move || {
+            let name = std::thread::current().name().unwrap().to_owned();
+            threads.send(name).unwrap();
+            std::thread::sleep(*takes.lock().unwrap());
+            Ok(())
+        }))
+    }
+}
+
+#[tokio::test]
+async fn a_quick_disk_is_waited_for_in_place_and_a_slow_one_on_its_thread() {
+    let (telling, threads) = mpsc::channel();
+    let disk_takes = Arc::new(Mutex::new(Duration::ZERO));
+    let store = Told {
+        store: MemoryStore::default(),
+        disk_takes: disk_takes.clone(),
+        threads: telling,
+    };
+    let writer = Writer::spawn(store).unwrap();
+    let mut ids = 1..;
+    let mut waited_on = async || {
+        let id = ids.next().unwrap();
+        writer.commit(vec![insert(id, "q")]).await.unwrap();
+        threads.recv().unwrap()
+    };
+    // On a busy machine even nothing may take long.
+    while waited_on().await != "local-store" {}
+
+    *disk_takes.lock().unwrap() = Duration::from_millis(5);
+    waited_on().await;
+    assert_eq!(waited_on().await, "local-disk");
 }

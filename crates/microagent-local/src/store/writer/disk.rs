@@ -1,34 +1,64 @@
-//! The second thread of the writer: waits for the disk, while the first commits the next group.
+//! Waits for the disk, on a second thread where that is worth it: while it waits there, the next group is written.
 //!
-//! It takes one group at a time, and the next is not handed over before that is durable. So a slow disk gets larger groups,
-//! not more of them.
+//! The thread takes one group at a time, and the next is not handed over before that is durable. So a slow disk gets larger
+//! groups, not more of them.
 
 use std::{
     io,
-    sync::mpsc::{self, Receiver, SyncSender},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, Receiver, SyncSender},
+    },
     thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
 
 use super::group::Committed;
-use crate::store::Sync;
+use crate::store::SyncHandle;
 
-/// The way to the thread.
+/// A disk that is done so soon is not waited for on the other thread: to wake that up takes about as long.
+const QUICK: Duration = Duration::from_micros(500);
+
+/// The disk, as the writer's thread sees it.
 pub(super) struct Disk {
+    syncing: Syncing,
     groups: SyncSender<Committed>,
     thread: JoinHandle<()>,
 }
 
+/// What both threads do with a group.
+#[derive(Clone)]
+struct Syncing {
+    sync: SyncHandle,
+    /// The last time it took no longer than [`QUICK`].
+    is_quick: Arc<AtomicBool>,
+}
+
 impl Disk {
-    pub(super) fn spawn(sync: Sync) -> io::Result<Self> {
+    pub(super) fn spawn(sync: SyncHandle) -> io::Result<Self> {
         let (groups, waiting) = mpsc::sync_channel(0);
+        let syncing = Syncing {
+            sync,
+            is_quick: Arc::default(),
+        };
+        let disk = syncing.clone();
         let thread = thread::Builder::new()
             .name("local-disk".to_owned())
-            .spawn(move || run(sync, &waiting))?;
-        Ok(Self { groups, thread })
+            .spawn(move || disk.run(&waiting))?;
+        Ok(Self {
+            syncing,
+            groups,
+            thread,
+        })
     }
 
-    /// Has the group made durable and answered; returns when all groups before it are.
+    /// Has the group made durable and answered, now or soon; returns when the thread has taken it, if it is to do it.
     pub(super) fn hand_over(&self, group: Committed) {
+        if self.syncing.is_quick.load(Ordering::Relaxed) {
+            self.syncing.make_durable(group);
+            return;
+        }
         // A thread that panicked answers nobody, which is an error to those who wait.
         let _ = self.groups.send(group);
     }
@@ -41,9 +71,19 @@ impl Disk {
     }
 }
 
-fn run(mut sync: Sync, groups: &Receiver<Committed>) {
-    for group in groups {
-        let synced = if group.has_changes() { sync() } else { Ok(()) };
+impl Syncing {
+    fn run(&self, groups: &Receiver<Committed>) {
+        groups.iter().for_each(|group| self.make_durable(group));
+    }
+
+    fn make_durable(&self, group: Committed) {
+        if !group.has_changes() {
+            return group.answer(&Ok(()));
+        }
+        let began = Instant::now();
+        let synced = (self.sync)();
+        self.is_quick
+            .store(began.elapsed() <= QUICK, Ordering::Relaxed);
         group.answer(&synced);
     }
 }
