@@ -7,15 +7,27 @@
 )]
 
 mod actor;
+mod guide;
 mod scheduled;
 mod wired;
 
 use std::process::ExitCode;
 
 use actor::Actor;
+use guide::{CommentAgent, Mailer};
 use scheduled::{Clerk, Lost, OnlyOne, Unsteady};
 use wired::{Responder, Worker};
 
 fn main() -> ExitCode {
-    marun::main![Actor, Clerk, Lost, OnlyOne, Responder, Unsteady, Worker]
+    marun::main![
+        Actor,
+        Clerk,
+        CommentAgent,
+        Lost,
+        Mailer,
+        OnlyOne,
+        Responder,
+        Unsteady,
+        Worker,
+    ]
 }

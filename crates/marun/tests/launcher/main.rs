@@ -11,6 +11,7 @@ mod contract;
 mod cron;
 mod driver;
 mod group;
+mod guide;
 mod health;
 mod lifecycle;
 mod load;
