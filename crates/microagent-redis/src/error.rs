@@ -92,6 +92,19 @@ mod tests {
         value.extract_error().unwrap_err()
     }
 
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig {
+            rng_seed: proptest::test_runner::RngSeed::Fixed(0x6572_726f),
+            ..Default::default()
+        })]
+
+        #[test]
+        fn any_answer_has_a_kind_and_a_text(line in "[A-Z]{0,12} ?[ -~]{0,24}") {
+            let error = error_of(answered(&line));
+            proptest::prop_assert!(error.to_string().starts_with("redis"), "{}", error);
+        }
+    }
+
     #[test]
     fn answers_of_the_server_have_kinds() {
         let cases = [

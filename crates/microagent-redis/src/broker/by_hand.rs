@@ -7,8 +7,9 @@ use redis::{ScriptInvocation, aio::ConnectionLike};
 
 use super::{
     keys::QueueKeys,
+    reply,
     scripts::{PEEK, PURGE, REQUEUE},
-    taken::{Meta, TakenMessage},
+    taken::TakenMessage,
 };
 use crate::error::error_of;
 
@@ -37,8 +38,6 @@ pub(super) async fn peek(
     Ok(seen)
 }
 
-type Aside = Vec<(String, String, Vec<u8>)>;
-
 async fn look(
     connection: &mut impl ConnectionLike,
     keys: &QueueKeys,
@@ -47,26 +46,7 @@ async fn look(
     let mut call = PEEK.key(&keys.list);
     beside(&mut call, keys).key(&keys.why).arg(skip).arg(limit);
     let reply = call.invoke_async(connection).await.map_err(error_of)?;
-    let (due, bodies, reasons, suspects): (Aside, Vec<Vec<u8>>, Vec<String>, Aside) = reply;
-    let aside = |(id, meta, body): (String, String, Vec<u8>)| TakenMessage {
-        id: id.parse().ok(),
-        meta: Meta::parse(&meta),
-        body,
-        why: None,
-    };
-    let mut reasons = reasons.into_iter();
-    let listed = bodies.into_iter().map(|body| TakenMessage {
-        id: None,
-        meta: Meta::FIRST,
-        body,
-        why: reasons.next().filter(|why| !why.is_empty()),
-    });
-    Ok(due
-        .into_iter()
-        .map(aside)
-        .chain(listed)
-        .chain(suspects.into_iter().map(aside))
-        .collect())
+    reply::shown(reply)
 }
 
 /// Moves what waits to the tail of another queue, at most so many, and says how many.

@@ -24,7 +24,8 @@ use tracing::{debug, warn};
 use super::{
     gate::Gate,
     keys::{Identity, QueueKeys},
-    scripts::{self, Found, Suspect},
+    reply::{Found, Suspect},
+    scripts,
     settle::{Order, Settler},
     taken::TakenMessage,
 };

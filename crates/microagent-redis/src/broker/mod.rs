@@ -9,6 +9,7 @@ mod consumer;
 mod gate;
 mod keys;
 mod lease;
+mod reply;
 mod scripts;
 mod settle;
 mod taken;

@@ -7,7 +7,8 @@ use redis::{Script, Value, aio::ConnectionLike};
 
 use super::{
     keys::{Identity, QueueKeys},
-    taken::{Meta, TakenMessage},
+    reply::{self, Found, Suspect},
+    taken::Meta,
 };
 use crate::{connection::Commands, error::error_of};
 
@@ -34,28 +35,6 @@ scripts! {
     PEEK = "peek.lua";
     REQUEUE = "requeue.lua";
     PURGE = "purge.lua";
-}
-
-/// What a look into the queue found.
-#[derive(Debug)]
-pub(super) enum Found {
-    Messages {
-        messages: Vec<TakenMessage>,
-        /// When the next retry is due.
-        next_due: Option<Duration>,
-        /// How many suspects wait.
-        suspects: u64,
-    },
-    /// The consumer's lease has ended, and it has nothing in flight any more.
-    LeaseLost,
-}
-
-/// What a look for a suspect found.
-#[derive(Debug)]
-pub(super) enum Suspect {
-    Message(TakenMessage),
-    None,
-    LeaseLost,
 }
 
 /// Begins a lease, or prolongs it; false when there is none any more.
@@ -90,44 +69,8 @@ pub(super) async fn take(
         .key(&keys.why);
     call.arg(&who.consumer).arg(limit.min(1000));
     let reply: Vec<Value> = call.invoke_async(connection).await.map_err(error_of)?;
-    if reply.len() < 7 {
-        return Ok(Found::LeaseLost);
-    }
-    found(reply).map_err(|error| error_of(error.into()))
+    reply::found(reply)
 }
-
-fn found(reply: Vec<Value>) -> std::result::Result<Found, redis::ParsingError> {
-    let (_, due, suspects, again, first, bodies, reasons): Taken =
-        redis::from_redis_value(Value::Array(reply))?;
-    let again = again.into_iter().map(|(id, meta, body)| TakenMessage {
-        id: Some(id),
-        meta: Meta::parse(&meta),
-        body,
-        why: None,
-    });
-    let mut reasons = reasons.into_iter();
-    let fresh = (first..).zip(bodies).map(|(id, body)| TakenMessage {
-        id: Some(id),
-        meta: Meta::FIRST,
-        body,
-        why: reasons.next().filter(|why| !why.is_empty()),
-    });
-    Ok(Found::Messages {
-        messages: again.chain(fresh).collect(),
-        next_due: u64::try_from(due).ok().map(Duration::from_millis),
-        suspects,
-    })
-}
-
-type Taken = (
-    String,
-    i64,
-    u64,
-    Vec<(u64, String, Vec<u8>)>,
-    u64,
-    Vec<Vec<u8>>,
-    Vec<String>,
-);
 
 /// Takes one suspect.
 pub(super) async fn take_suspect(
@@ -142,21 +85,7 @@ pub(super) async fn take_suspect(
         .key(&keys.suspects)
         .arg(&who.consumer);
     let reply: Vec<Value> = call.invoke_async(connection).await.map_err(error_of)?;
-    match reply.len() {
-        0 => Ok(Suspect::None),
-        1 => Ok(Suspect::LeaseLost),
-        _ => {
-            let reply = redis::from_redis_value(Value::Array(reply))
-                .map_err(|error| error_of(error.into()))?;
-            let (_, id, meta, body): (String, u64, String, Vec<u8>) = reply;
-            Ok(Suspect::Message(TakenMessage {
-                id: Some(id),
-                meta: Meta::parse(&meta),
-                body,
-                why: None,
-            }))
-        }
-    }
+    reply::suspect(reply)
 }
 
 /// Removes handled messages, and says how many of them were still in flight.

@@ -69,7 +69,7 @@ impl Meta {
     /// What it is when the handling that goes on now has failed.
     pub(super) fn failed(self, now: SystemTime) -> Self {
         Self {
-            attempt: self.attempt + 1,
+            attempt: self.attempt.saturating_add(1),
             first_failure: self.first_failure.or(Some(since_epoch(now))),
             ..self
         }

@@ -14,7 +14,49 @@ pub(super) fn to_glob(pattern: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use microagent_core::pattern_matches;
+    use proptest::{prelude::*, test_runner::RngSeed};
+
     use super::*;
+
+    /// What the server does with a glob without classes: a backslash makes the next byte an ordinary one.
+    fn server_matches(glob: &[u8], name: &[u8]) -> bool {
+        match (glob, name) {
+            ([b'*', glob @ ..], _) => {
+                (0..=name.len()).any(|skipped| server_matches(glob, &name[skipped..]))
+            }
+            ([b'?' | b'[', ..], _) => panic!("only a star may be special"),
+            ([b'\\', byte, glob @ ..], [first, name @ ..])
+            | ([byte, glob @ ..], [first, name @ ..]) => {
+                byte == first && server_matches(glob, name)
+            }
+            ([], []) => true,
+            _ => false,
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            cases: 2048,
+            rng_seed: RngSeed::Fixed(0x676c_6f62),
+            ..ProptestConfig::default()
+        })]
+
+        #[test]
+        fn the_server_hears_what_the_contract_says(
+            pattern in r"[ab?*\[\]\\]{0,6}",
+            name in r"[ab?\[\]\\]{0,6}",
+        ) {
+            let heard = server_matches(to_glob(&pattern).as_bytes(), name.as_bytes());
+            prop_assert_eq!(heard, pattern_matches(&pattern, &name), "{}", to_glob(&pattern));
+        }
+
+        #[test]
+        fn any_pattern_hears_itself(pattern in any::<String>()) {
+            prop_assume!(!pattern.contains('*'));
+            prop_assert!(server_matches(to_glob(&pattern).as_bytes(), pattern.as_bytes()));
+        }
+    }
 
     #[test]
     fn only_a_star_is_special() {

@@ -1,0 +1,141 @@
+//! What the scripts answer, decoded.
+//!
+//! Anyone who reaches the server may have written what comes back: a part of it that makes no sense counts as missing, so that
+//! no message is held up by its neighbour, and a reply of another shape is an error.
+
+use std::time::Duration;
+
+use microagent_core::Result;
+use redis::{FromRedisValue, Value};
+
+use super::taken::{Meta, TakenMessage};
+use crate::error::error_of;
+
+/// What a look into the queue found.
+#[derive(Debug, PartialEq)]
+pub(super) enum Found {
+    Messages {
+        messages: Vec<TakenMessage>,
+        /// When the next retry is due.
+        next_due: Option<Duration>,
+        /// How many suspects wait.
+        suspects: u64,
+    },
+    /// The consumer's lease has ended, and it has nothing in flight any more.
+    LeaseLost,
+}
+
+/// What a look for a suspect found.
+#[derive(Debug, PartialEq)]
+pub(super) enum Suspect {
+    Message(TakenMessage),
+    None,
+    LeaseLost,
+}
+
+/// Text of the server, which may be any bytes.
+type Text = Vec<u8>;
+
+/// Of `take.lua`: a word, when the next retry is due, how many suspects wait, what was handled before, the first id of the
+/// others, their bodies, and why each of them is a dead letter.
+type Taken = (
+    Text,
+    i64,
+    u64,
+    Vec<(u64, Text, Vec<u8>)>,
+    u64,
+    Vec<Vec<u8>>,
+    Vec<Text>,
+);
+
+/// What `take.lua` found.
+///
+/// # Errors
+/// [`Driver`](microagent_core::ErrorKind::Driver) for what it cannot have answered.
+pub(super) fn found(reply: Vec<Value>) -> Result<Found> {
+    if reply.len() < 7 {
+        return Ok(Found::LeaseLost);
+    }
+    let (_, due, suspects, again, first, bodies, reasons): Taken = decoded(Value::Array(reply))?;
+    let again = again
+        .into_iter()
+        .map(|(id, meta, body)| handled_before(Some(id), &meta, body));
+    let fresh = listed(bodies, reasons)
+        .zip(0..)
+        .map(|(message, at)| TakenMessage {
+            id: Some(first.saturating_add(at)),
+            ..message
+        });
+    Ok(Found::Messages {
+        messages: again.chain(fresh).collect(),
+        next_due: u64::try_from(due).ok().map(Duration::from_millis),
+        suspects,
+    })
+}
+
+/// What `suspect.lua` found.
+///
+/// # Errors
+/// As [`found`].
+pub(super) fn suspect(reply: Vec<Value>) -> Result<Suspect> {
+    match reply.len() {
+        0 => Ok(Suspect::None),
+        1 => Ok(Suspect::LeaseLost),
+        _ => {
+            let (_, id, meta, body): (Text, u64, Text, Vec<u8>) = decoded(Value::Array(reply))?;
+            Ok(Suspect::Message(handled_before(Some(id), &meta, body)))
+        }
+    }
+}
+
+/// Messages that are in no list: an id, what is known of it, its body.
+type Aside = Vec<(Text, Text, Vec<u8>)>;
+
+/// What `peek.lua` shows, in its order.
+///
+/// # Errors
+/// As [`found`].
+pub(super) fn shown(reply: Value) -> Result<Vec<TakenMessage>> {
+    let (due, bodies, reasons, suspects): (Aside, Vec<Vec<u8>>, Vec<Text>, Aside) = decoded(reply)?;
+    let aside = |(id, meta, body): (Text, Text, Vec<u8>)| {
+        let id = text(&id).and_then(|id| id.parse().ok());
+        handled_before(id, &meta, body)
+    };
+    let due = due.into_iter().map(aside);
+    let suspects = suspects.into_iter().map(aside);
+    Ok(due.chain(listed(bodies, reasons)).chain(suspects).collect())
+}
+
+fn handled_before(id: Option<u64>, meta: &[u8], body: Vec<u8>) -> TakenMessage {
+    TakenMessage {
+        id,
+        meta: text(meta).map_or(Meta::FIRST, Meta::parse),
+        body,
+        why: None,
+    }
+}
+
+/// What is in the list, where nothing accompanies a body but why it is a dead letter.
+fn listed(bodies: Vec<Vec<u8>>, reasons: Vec<Text>) -> impl Iterator<Item = TakenMessage> {
+    let mut reasons = reasons.into_iter();
+    bodies.into_iter().map(move |body| TakenMessage {
+        id: None,
+        meta: Meta::FIRST,
+        body,
+        why: reasons
+            .next()
+            .and_then(|why| String::from_utf8(why).ok())
+            .filter(|why| !why.is_empty()),
+    })
+}
+
+fn text(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok()
+}
+
+fn decoded<T: FromRedisValue>(reply: Value) -> Result<T> {
+    redis::from_redis_value(reply).map_err(|error| error_of(error.into()))
+}
+
+#[cfg(test)]
+mod tests;
