@@ -7,11 +7,11 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// Running an agent as a process does.
 pub trait RunUntilStopped {
-    /// Lives until Ctrl-C (SIGINT), SIGTERM or the end of a server, and then stops the agent as
+    /// Lives until Ctrl-C (SIGINT), SIGTERM or the agent's own end, and then stops the agent as
     /// [`RunningAgent::stop`] does.
     ///
     /// # Errors
-    /// What a server failed with; [`ServerInterrupt`](microagent_core::ServerInterrupt) is `Ok`.
+    /// As [`RunningAgent::stopped`]; [`ServerInterrupt`](microagent_core::ServerInterrupt) is `Ok`.
     ///
     /// ```
     /// use microagent::prelude::*;

@@ -81,10 +81,11 @@ impl<A: ?Sized> RunningAgent<A> {
         self.leash.0.cx.info()
     }
 
-    /// Waits until the agent ended by itself (a server's end) or was stopped.
+    /// Waits until the agent ended by itself (a server's end, a bus or broker that was closed under it) or was stopped.
     ///
     /// # Errors
-    /// What a server failed with; [`ServerInterrupt`](crate::ServerInterrupt) is `Ok`.
+    /// What a server failed with, where [`ServerInterrupt`](crate::ServerInterrupt) is `Ok`; and
+    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed), with the channel or the queue, when one is heard or consumed no more.
     pub async fn stopped(&self) -> Result<()> {
         let mut ending = self.leash.0.ending.subscribe();
         let told = ending.wait_for(Option::is_some).await;
@@ -98,7 +99,7 @@ impl<A: ?Sized> RunningAgent<A> {
     /// goes back to its queue. Its bus and broker stay open for others who hold them.
     ///
     /// # Errors
-    /// What a server had failed with before.
+    /// What the agent had ended with before, as [`stopped`](Self::stopped) tells it.
     pub async fn stop(self) -> Result<()> {
         self.leash.0.stop().await;
         self.stopped().await
