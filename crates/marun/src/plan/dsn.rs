@@ -42,13 +42,15 @@ mod tests {
     use super::*;
 
     #[test]
-    #[cfg(feature = "local")]
     fn local_folders_start_at_the_settings_file() {
         let place = Place::top(Path::new("/srv/app/settings.toml"));
         let cases = [
-            ("local:", "local:/srv/app/.microagent"),
+            ("local:", &*format!("local:/srv/app/{DEFAULT_FOLDER}")),
             ("local:queues", "local:/srv/app/queues"),
-            ("local:?a=b", "local:/srv/app/.microagent?a=b"),
+            (
+                "local:?a=b",
+                &*format!("local:/srv/app/{DEFAULT_FOLDER}?a=b"),
+            ),
             ("local:/var/q?a=b", "local:/var/q?a=b"),
             ("redis://localhost/7", "redis://localhost/7"),
         ];
