@@ -43,13 +43,15 @@ INSERT INTO arrival VALUES (0);
 /// One owner, so that nobody shares memory with it. Set before the first look into the file, and changes nothing there.
 const OWNERSHIP: &str = "PRAGMA locking_mode = EXCLUSIVE";
 
-/// A log, synced by [`Store::sync`](crate::store::Store::sync) and before it is written back, and a cache that holds what was sent until it is delivered.
+/// A log, synced by [`Store::sync`](crate::store::Store::sync) and before it is written back, which is every 4 MiB: from then on
+/// it is written from its beginning, and a sync need not write down that it grew. And a cache that holds what was sent until
+/// it is delivered.
 const SETTINGS: &str = "
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
 PRAGMA fullfsync = ON;
 PRAGMA checkpoint_fullfsync = ON;
-PRAGMA wal_autocheckpoint = 4000;
+PRAGMA wal_autocheckpoint = 1000;
 PRAGMA journal_size_limit = 67108864;
 PRAGMA cache_size = -16384;
 PRAGMA temp_store = MEMORY;
