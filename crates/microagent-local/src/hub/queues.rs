@@ -107,8 +107,6 @@ impl Queues {
             queue: queue.clone(),
             body,
             due: delay.map(|delay| SystemTime::now() + delay),
-            attempt: 1,
-            crashes: 0,
         });
         self.arrivals.after(After::Inserted {
             asked,

@@ -68,14 +68,12 @@ impl MemoryStore {
                 queue,
                 body,
                 due,
-                attempt,
-                crashes,
             } => {
                 let row = Stored {
                     id: *id,
                     queue: self.declare(queue, undo),
-                    attempt: *attempt,
-                    crashes: *crashes,
+                    attempt: 1,
+                    crashes: 0,
                     due: due.map(super::whole_millis),
                     first_failure: None,
                     taken: false,

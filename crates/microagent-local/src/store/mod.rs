@@ -90,14 +90,13 @@ pub(crate) enum Rewrite {
 /// settlement won.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Change {
-    /// A message arrives; its queue is created where it does not exist. An id that is stored already is an error.
+    /// A message arrives, for its first attempt; its queue is created where it does not exist. An id that is stored already is
+    /// an error.
     Insert {
         id: MessageId,
         queue: Arc<str>,
         body: Body,
         due: Option<SystemTime>,
-        attempt: u32,
-        crashes: u32,
     },
     /// It is handled, or thrown away.
     Remove { id: MessageId },

@@ -56,8 +56,6 @@ fn insert(id: MessageId, queue: &str) -> Change {
         queue: queue.into(),
         body: body(&id.to_string()),
         due: None,
-        attempt: 1,
-        crashes: 0,
     }
 }
 

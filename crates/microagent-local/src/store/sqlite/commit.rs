@@ -63,20 +63,10 @@ impl Transaction<'_> {
                 queue,
                 body,
                 due,
-                attempt,
-                crashes,
             } => {
                 let queue = self.declare(queue)?;
                 let (due, headers) = (due.map(millis_of), column(&body.headers));
-                let row = params![
-                    id.cast_signed(),
-                    queue,
-                    attempt,
-                    crashes,
-                    due,
-                    headers,
-                    &*body.payload
-                ];
+                let row = params![id.cast_signed(), queue, due, headers, &*body.payload];
                 let inserted = self.insert.execute(row);
                 self.arrived(*id, inserted)
             }

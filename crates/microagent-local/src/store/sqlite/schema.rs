@@ -75,7 +75,7 @@ pub(super) const DECLARE: &str = "INSERT INTO queue (name) VALUES (?1) RETURNING
 pub(super) const SET_LAST_ID: &str = "UPDATE arrival SET last_id = ?1";
 pub(super) const INSERT: &str =
     "INSERT INTO message (id, queue, attempt, crashes, due, taken, headers, payload)
-    VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7)";
+    VALUES (?1, ?2, 1, 0, ?3, 0, ?4, ?5)";
 pub(super) const COPY: &str =
     "INSERT INTO message (id, queue, attempt, crashes, due, taken, headers, payload)
     SELECT ?2, ?3, 1, 0, NULL, 0, ?4, payload FROM message WHERE id = ?1";

@@ -20,8 +20,6 @@ fn insert(id: MessageId, size: usize) -> Change {
         queue: "q".into(),
         body,
         due: None,
-        attempt: 1,
-        crashes: 0,
     }
 }
 

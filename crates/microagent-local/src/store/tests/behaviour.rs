@@ -80,14 +80,12 @@ fn a_message_keeps_everything_it_came_with() {
             queue: "mailer".into(),
             body: sent.clone(),
             due: Some(at(1000)),
-            attempt: 3,
-            crashes: 2,
         }]);
         let expected = Stored {
             id: 7,
             queue: "mailer".into(),
-            attempt: 3,
-            crashes: 2,
+            attempt: 1,
+            crashes: 0,
             due: Some(at(1000)),
             first_failure: None,
             taken: false,
@@ -110,8 +108,6 @@ fn an_empty_payload_and_one_of_megabytes_come_back_as_they_were() {
                 headers: Headers::new(),
             },
             due: None,
-            attempt: 1,
-            crashes: 0,
         };
         let rows = bed
             .after(&[insert(1, &Bytes::new()), insert(2, &large)])
@@ -235,10 +231,9 @@ fn a_dead_letter_is_the_newest_of_its_queue_with_the_old_body_and_more_headers()
             queue: "q".into(),
             body: sent,
             due: Some(at(5)),
-            attempt: 1,
-            crashes: 3,
         };
-        bed.after(&[first, insert(2, "q.dead"), Change::Take { id: 1 }]);
+        let died = Change::Suspect { id: 1, crashes: 3 };
+        bed.after(&[first, insert(2, "q.dead"), died, Change::Take { id: 1 }]);
         let dead = Change::Move {
             id: 1,
             to: 3,
@@ -274,8 +269,6 @@ fn a_dead_letter_that_goes_back_to_work_forgets_its_death() {
             queue: "q.dead".into(),
             body: sent,
             due: None,
-            attempt: 1,
-            crashes: 0,
         };
         let back = Change::Move {
             id: 1,

@@ -17,9 +17,8 @@ fn change() -> impl Strategy<Value = Change> {
     let body = (payload(), pairs()).prop_map(|(payload, headers)| Body { payload, headers });
     let rewrite = prop_oneof![pairs().prop_map(Rewrite::Add), Just(Rewrite::Revive)];
     prop_oneof![
-        4 => (id(), queue(), body, prop::option::of(due()), 1..5u32, 0..5u32).prop_map(
-            |(id, queue, body, due, attempt, crashes)| Change::Insert { id, queue, body, due, attempt, crashes }
-        ),
+        4 => (id(), queue(), body, prop::option::of(due()))
+            .prop_map(|(id, queue, body, due)| Change::Insert { id, queue, body, due }),
         2 => id().prop_map(|id| Change::Remove { id }),
         1 => (id(), 1..9u32, due(), due())
             .prop_map(|(id, attempt, due, failed)| Change::Delay { id, attempt, due, failed }),

@@ -101,8 +101,6 @@ async fn a_commit_is_bounded_by_bytes() {
             ..body("")
         },
         due: None,
-        attempt: 1,
-        crashes: 0,
     };
     let waiting: Vec<_> = (2..=7)
         .map(|id| busy.writer.commit(vec![large(id)]))
