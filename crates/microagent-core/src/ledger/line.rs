@@ -33,6 +33,11 @@ impl Line {
         Some(consumer)
     }
 
+    /// Something may be handed out; whether that is news to the ledger's list.
+    pub(super) fn ripens(&mut self) -> bool {
+        !std::mem::replace(&mut self.ripe, true)
+    }
+
     /// Everything that waits, suspects last.
     pub(super) fn waiting(&self) -> impl Iterator<Item = MessageId> {
         let returned = self.returned.iter();

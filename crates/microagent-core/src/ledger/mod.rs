@@ -254,16 +254,19 @@ impl<T> Ledger<T> {
 
     /// Lets a message wait in its queue.
     fn wait(&mut self, id: MessageId, queue: Arc<str>, crashes: u32, place: Place) {
-        if let Some(line) = self.lines.get_mut(&queue) {
-            if crashes > 0 {
-                line.suspects.insert(id);
-            } else if place == Place::Head {
-                line.returned.insert(id);
-            } else {
-                line.ready.push_back(id);
-            }
+        let Some(line) = self.lines.get_mut(&queue) else {
+            return;
+        };
+        if crashes > 0 {
+            line.suspects.insert(id);
+        } else if place == Place::Head {
+            line.returned.insert(id);
+        } else {
+            line.ready.push_back(id);
         }
-        self.ripen(queue);
+        if line.ripens() {
+            self.ripe.push_back(queue);
+        }
     }
 
     /// A message of this consumer is not in flight any more.
@@ -297,10 +300,7 @@ impl<T> Ledger<T> {
     }
 
     fn ripen(&mut self, queue: Arc<str>) {
-        if let Some(line) = self.lines.get_mut(&queue)
-            && !line.ripe
-        {
-            line.ripe = true;
+        if self.lines.get_mut(&queue).is_some_and(Line::ripens) {
             self.ripe.push_back(queue);
         }
     }
