@@ -35,7 +35,8 @@ impl Mark {
         format!("{}.{serial}", self.0)
     }
 
-    /// The number of the member that a living process comes from; none for one that does not bear the mark.
+    /// The number of the member that a living process comes from; none for one that does not bear the mark, or that is
+    /// becoming another program at this moment.
     pub(crate) fn member_of(&self, pid: Pid) -> Option<u64> {
         let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
         self.member_in(&environment)
@@ -120,6 +121,10 @@ mod tests {
             .spawn()
             .unwrap();
         let pid = Pid::from_child(&child);
+        // The system tells that a program runs before it tells its environment.
+        while mark.member_of(pid).is_none() {
+            std::thread::yield_now();
+        }
         assert!(children().contains(&pid));
         assert_eq!((mark.bearers(), mark.member_of(pid)), (vec![pid], Some(3)));
         child.kill().unwrap();

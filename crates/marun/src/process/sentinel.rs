@@ -35,11 +35,14 @@ pub(crate) fn watch(mark: &str) {
     kill_all(&strays(&mark, &groups), Signal::TERM);
     thread::sleep(LAST_WORDS);
     kill_groups(&groups, Signal::KILL);
+    let mut found_none = false;
     for _ in 0..LOOKS {
         let bearers = mark.bearers();
-        if bearers.is_empty() {
+        // A process that becomes another program has no environment for a moment, so one look is not enough.
+        if bearers.is_empty() && found_none {
             return;
         }
+        found_none = bearers.is_empty();
         kill_all(&bearers, Signal::KILL);
     }
 }

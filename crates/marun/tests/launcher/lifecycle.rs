@@ -32,7 +32,13 @@ fn with_second(settings: &str) -> String {
 #[test]
 fn ctrl_c_drains_everyone_and_is_no_failure() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
-        let mut group = Group::start(TWO);
+        // Where the tests run under `nohup`, the launcher would survive its terminal as well.
+        let mut launcher = Command::new("env");
+        launcher
+            .arg("--default-signal=HUP")
+            .arg(marun().get_program())
+            .env_remove("RUST_LOG");
+        let mut group = Group::run(launcher, Folder::of(TWO), &[]);
         group.wait_until_ready();
         group.signal(signal);
         assert_eq!(group.wait_for_end(), Some(0), "{}", group.log());
