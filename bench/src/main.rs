@@ -3,7 +3,7 @@
 mod cases;
 mod measure;
 
-use std::{io::Write, process::ExitCode};
+use std::{io::Write, process::ExitCode, thread};
 
 use clap::Parser;
 use microagent::Result;
@@ -47,6 +47,7 @@ fn complain(text: &str) {
 fn run(args: &Args) -> Result<Vec<String>> {
     let cases = chosen(&args.cases)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers())
         .enable_all()
         .build()?;
     let mut below = Vec::new();
@@ -56,6 +57,11 @@ fn run(args: &Args) -> Result<Vec<String>> {
         below.extend(below_floor(case, measure::ratio(&line)));
     }
     Ok(below)
+}
+
+/// One for two cores. The others are for what stands on the same machine: a server, or the threads of a hub.
+fn workers() -> usize {
+    thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))
 }
 
 /// The cases whose name contains one of the parts; all where there are none.

@@ -26,14 +26,17 @@ const TRIPS: u32 = 5_000;
 
 /// Sends with 256 outstanding, each on the disk when it is confirmed.
 pub(crate) async fn send(rounds: u32) -> Result<Line> {
-    let folder = tempfile::tempdir()?;
+    let parent = tempfile::tempdir()?;
+    // A new one for each round, which would have the backlog of those before otherwise.
+    let folder = || tempfile::tempdir_in(parent.path());
     let ours = || async {
+        let folder = folder()?;
         let broker = connect(folder.path()).await?;
         let took = timed(send_all(&broker)).await;
         broker.close().await?;
         took
     };
-    let raw = || async { sqlite::insert(folder.path(), COUNT, BODY, OUTSTANDING) };
+    let raw = || async { sqlite::insert(folder()?.path(), COUNT, BODY, OUTSTANDING) };
     measure::rates(rounds, COUNT, ours, raw).await
 }
 
