@@ -40,7 +40,8 @@ use self::{entry::State, line::Line, peer::Peer};
 #[derive(Debug)]
 pub struct Ledger<T> {
     lines: HashMap<Arc<str>, Line>,
-    entries: HashMap<MessageId, Entry<T>>,
+    /// In boxes, for a table that grows moves what is in it.
+    entries: HashMap<MessageId, Box<Entry<T>>>,
     delayed: BTreeSet<(Instant, MessageId)>,
     consumers: HashMap<ConsumerId, Consumer>,
     peers: HashMap<PeerId, Peer>,
@@ -100,7 +101,7 @@ impl<T> Ledger<T> {
     pub fn take(&mut self, id: MessageId, peer: PeerId) -> Option<Entry<T>> {
         match self.entries.get(&id)?.state {
             State::InFlight(consumer, holder) if holder == peer => {
-                let entry = self.entries.remove(&id)?;
+                let entry = *self.entries.remove(&id)?;
                 self.landed(consumer, peer);
                 Some(entry)
             }
@@ -111,12 +112,12 @@ impl<T> Ledger<T> {
     /// What is kept of a message.
     #[must_use]
     pub fn get(&self, id: MessageId) -> Option<&Entry<T>> {
-        self.entries.get(&id)
+        self.entries.get(&id).map(Box::as_ref)
     }
 
     /// What is kept of a message, to change it.
     pub fn get_mut(&mut self, id: MessageId) -> Option<&mut Entry<T>> {
-        self.entries.get_mut(&id)
+        self.entries.get_mut(&id).map(Box::as_mut)
     }
 
     /// Adds a consumer that may have `credit` messages in flight.
@@ -180,7 +181,7 @@ impl<T> Ledger<T> {
             .collect();
         ids.sort_unstable();
         ids.into_iter()
-            .filter_map(|id| Some((id, self.entries.remove(&id)?)))
+            .filter_map(|id| Some((id, *self.entries.remove(&id)?)))
             .collect()
     }
 
@@ -220,7 +221,7 @@ impl<T> Ledger<T> {
             return Vec::new();
         };
         let ids: Vec<_> = std::iter::from_fn(|| line.withdraw()).take(limit).collect();
-        let entry = |id| Some((id, self.entries.remove(&id)?));
+        let entry = |id| Some((id, *self.entries.remove(&id)?));
         ids.into_iter().filter_map(entry).collect()
     }
 
@@ -240,7 +241,7 @@ impl<T> Ledger<T> {
             Place::Delayed(due) => {
                 entry.state = State::Delayed;
                 self.delayed.insert((due, id));
-                self.entries.insert(id, entry);
+                self.entries.insert(id, Box::new(entry));
                 return;
             }
             Place::Suspect(crashes) => entry.crashes = crashes,
@@ -248,7 +249,7 @@ impl<T> Ledger<T> {
         }
         entry.state = State::Waiting;
         let crashes = entry.crashes;
-        self.entries.insert(id, entry);
+        self.entries.insert(id, Box::new(entry));
         self.wait(id, queue, crashes, place);
     }
 
