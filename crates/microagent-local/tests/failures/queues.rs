@@ -202,11 +202,11 @@ async fn f04_hosts_that_die_one_after_the_other_lose_nothing() {
     last.signal(Signal::TERM);
     assert!(last.ended().await.success());
     assert_eq!(bench.stored(), 0);
-    // What the others have in flight when the host dies is delivered again, too: what is handled, and whose
-    // acknowledgement has not arrived, included.
+    // What the others have in flight when the host dies is delivered again, too; and what they have acknowledged since
+    // the last commit, which on a slow disk is more.
     let handled = bench.journal.look(|told| told.handled.clone());
     let duplicates = duplicates(&handled);
-    assert!(duplicates <= (4 + 3 + 2) * 8, "{duplicates} duplicates");
+    assert!(duplicates <= (4 + 3 + 2) * 8 + 3 * 300, "{duplicates} duplicates");
 }
 
 /// 5. A handler runs for longer than a silent process is taken for alive: it is not delivered to the one who waits for it.
