@@ -206,7 +206,10 @@ async fn f04_hosts_that_die_one_after_the_other_lose_nothing() {
     // the last commit, which on a slow disk is more.
     let handled = bench.journal.look(|told| told.handled.clone());
     let duplicates = duplicates(&handled);
-    assert!(duplicates <= (4 + 3 + 2) * 8 + 3 * 300, "{duplicates} duplicates");
+    assert!(
+        duplicates <= (4 + 3 + 2) * 8 + 3 * 300,
+        "{duplicates} duplicates"
+    );
 }
 
 /// 5. A handler runs for longer than a silent process is taken for alive: it is not delivered to the one who waits for it.
