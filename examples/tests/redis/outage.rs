@@ -89,7 +89,7 @@ fn calls_until_one_is_answered(scene: &Scene, load: &mut Load, after: Instant) -
             }
         }
     };
-    let answered = async { tokio::time::timeout(2 * SOON, answered).await };
+    let answered = async { tokio::time::timeout(6 * SOON, answered).await };
     scene
         .runtime
         .block_on(answered)
