@@ -1,11 +1,13 @@
 //! An agent's life on one screen: `pre_start` → bind → schedules → `post_start` → servers → … → stop → `pre_stop` →
 //! drain.
 //!
-//! It starts and stops; what a handler's result means is decided in `dispatch`.
+//! It starts and stops. The stop runs in a task of its own, which waits for the reason (`RunningAgent::stop`, the end of
+//! a server, of a subscription or of a consumer), so that an agent stops whoever watches it. What a handler's result
+//! means is decided in `dispatch`.
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -13,8 +15,11 @@ use std::{
 
 use futures_util::{future::BoxFuture, stream::BoxStream};
 use serde_json::Value;
-use tokio::{runtime::Handle, sync::watch, time::timeout};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio::{runtime::Handle, task::JoinHandle, time::timeout};
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
 use tracing::{debug, error, info, warn};
 
 use super::{
@@ -33,9 +38,6 @@ use crate::{
     timer,
 };
 
-/// How an agent that nobody stopped came to its end.
-pub(crate) type Ending = Option<std::result::Result<(), Arc<Error>>>;
-
 /// What keeps an agent going and what ends it; shared by all that runs for it.
 pub(crate) struct Life {
     pub(crate) cx: Context,
@@ -50,7 +52,12 @@ pub(crate) struct Life {
     pub(crate) tasks: TaskTracker,
     /// Cancelled when the grace is over: whatever still runs is cut off.
     pub(crate) killed: CancellationToken,
-    pub(crate) ending: watch::Sender<Ending>,
+    /// The first failure that ended the agent.
+    pub(crate) failure: OnceLock<Error>,
+    /// Cancelled when the handle is dropped: a drain that is under way ends too.
+    pub(crate) abandoned: CancellationToken,
+    /// Cancelled when the agent has stopped.
+    pub(crate) stopped: CancellationToken,
     pub(crate) pre_stop: Vec<(&'static str, Hook)>,
 }
 
@@ -89,9 +96,16 @@ pub(crate) async fn start<A: MicroAgent>(
     let life = Arc::new(life_of(&agent, &cx, &setup, &mut blueprint));
     // Where nobody waits for the start any more, what was started ends with it.
     let running = RunningAgent::new(Arc::clone(&agent), Arc::clone(&life));
-    match go_live(&agent, &life, blueprint, &setup).await {
+    let live = tokio::select! {
+        biased;
+        live = go_live(&agent, &life, blueprint, &setup) => live,
+        () = cx.stopping().cancelled() => life.result(),
+    };
+    match live {
         Ok(()) => {
             info!(agent = cx.name(), "agent is live");
+            let stopped = life.stopped.clone().drop_guard();
+            tokio::spawn(life.supervise(stopped));
             Ok(running)
         }
         Err(error) => {
@@ -141,18 +155,42 @@ async fn go_live<A: MicroAgent>(
 }
 
 impl Life {
-    /// Stops: nothing new is taken, `pre_stop` runs, and what runs may finish within the grace. What does not is cut
-    /// off and its message goes back to its queue.
-    pub(crate) async fn stop(&self) {
-        self.wind_down().await;
-        info!(agent = self.cx.name(), "agent has stopped");
+    /// Waits until the agent has to stop, whoever asks for it, and stops it. `stopped` is cancelled at the end of this,
+    /// also if the runtime ends first.
+    async fn supervise(self: Arc<Self>, stopped: DropGuard) {
+        self.cx.stopping().cancelled().await;
+        tokio::select! {
+            biased;
+            () = self.abandoned.cancelled() => {}
+            () = self.wind_down() => info!(agent = self.cx.name(), "agent has stopped"),
+        }
+        drop(stopped);
     }
 
+    /// Asks the agent to stop, and waits until it has.
+    pub(crate) async fn stop(&self) {
+        self.cx.stopping().cancel();
+        self.stopped.cancelled().await;
+    }
+
+    /// What the agent failed with, if it did.
+    pub(crate) fn result(&self) -> Result<()> {
+        match self.failure.get() {
+            Some(error) => Err(error.again()),
+            None => Ok(()),
+        }
+    }
+
+    /// Stops: nothing new is taken, `pre_stop` runs, and what runs may finish within the grace. What does not is cut
+    /// off and its message goes back to its queue.
     async fn wind_down(&self) {
         self.cx.stopping().cancel();
         debug!(agent = self.cx.name(), "stopping");
         let drained = timeout(self.grace, async {
-            self.stop_listening().await;
+            if let Some(leaving) = self.leave_bus() {
+                // It is not cancelled, and a panic in it is reported by the runtime.
+                let _ = leaving.await;
+            }
             self.run_pre_stop().await;
             self.tasks.close();
             self.tasks.wait().await;
@@ -166,20 +204,15 @@ impl Life {
             drop(timeout(Duration::from_secs(1), self.tasks.wait()).await);
         }
         self.release_queues();
-        self.end(Ok(()));
     }
 
     /// Ends everything at once, where nobody waits for it.
     pub(crate) fn abandon(&self) {
-        self.cx.stopping().cancel();
+        self.abandoned.cancel();
         self.killed.cancel();
+        self.cx.stopping().cancel();
         self.release_queues();
-        let listens = self.listens.swap(false, Ordering::AcqRel);
-        // Without a runtime nothing is heard anyway.
-        if let (Some(bus), true, Ok(runtime)) = (&self.bus, listens, Handle::try_current()) {
-            let (bus, agent_type) = (bus.clone(), self.agent_type);
-            runtime.spawn(async move { bus.listening().leave(agent_type).await });
-        }
+        drop(self.leave_bus());
     }
 
     /// Lets other agents on this broker handle consume the queues.
@@ -191,10 +224,14 @@ impl Life {
         }
     }
 
-    async fn stop_listening(&self) {
-        if let (Some(bus), true) = (&self.bus, self.listens.swap(false, Ordering::AcqRel)) {
-            bus.listening().leave(self.agent_type).await;
-        }
+    /// Ends the agent's subscriptions, once. The task goes on if nobody waits for it: another agent of the type can
+    /// start on this bus handle only when it is done.
+    fn leave_bus(&self) -> Option<JoinHandle<()>> {
+        let bus = self.bus.clone()?;
+        // Without a runtime nothing is heard anyway.
+        let runtime = Handle::try_current().ok()?;
+        let (agent_type, listens) = (self.agent_type, self.listens.swap(false, Ordering::AcqRel));
+        listens.then(|| runtime.spawn(async move { bus.listening().leave(agent_type).await }))
     }
 
     async fn run_pre_stop(&self) {
@@ -215,11 +252,11 @@ impl Life {
             Ok(()) => info!(agent, server = name, "server has ended"),
             Err(error) if error.kind() == ErrorKind::Interrupted => {
                 info!(agent, server = name, "server asked the agent to stop");
-                self.end(Ok(()));
+                self.cx.stopping().cancel();
             }
             Err(error) => {
                 error!(agent, server = name, %error, "server failed: the agent stops");
-                self.end(Err(Arc::new(error)));
+                self.end(error);
             }
         }
     }
@@ -241,12 +278,13 @@ impl Life {
             return;
         }
         error!(agent = self.cx.name(), %error, "the agent is cut off from its work: it stops");
-        self.end(Err(Arc::new(error)));
+        self.end(error);
     }
 
-    fn end(&self, result: std::result::Result<(), Arc<Error>>) {
-        self.ending
-            .send_if_modified(|ending| ending.is_none() && ending.replace(result).is_none());
+    /// Makes the agent stop by itself. Its first failure is the one that is told.
+    fn end(&self, error: Error) {
+        self.failure.get_or_init(|| error);
+        self.cx.stopping().cancel();
     }
 }
 
@@ -345,7 +383,9 @@ fn life_of<A: MicroAgent>(
         grace: setup.grace,
         tasks: TaskTracker::new(),
         killed: CancellationToken::new(),
-        ending: watch::Sender::new(None),
+        failure: OnceLock::new(),
+        abandoned: CancellationToken::new(),
+        stopped: CancellationToken::new(),
         pre_stop: pre_stop.collect(),
     }
 }

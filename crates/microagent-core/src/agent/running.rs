@@ -7,7 +7,12 @@ use serde_json::Value;
 use super::{Context, lifecycle::Life};
 use crate::Result;
 
-/// An agent that lives. Dropping the handle ends it at once, without a drain; [`stop`](Self::stop) does it properly.
+/// A handle of an agent that lives.
+///
+/// The agent stops with a drain when [`stop`](Self::stop) is called, and by itself when a server fails or asks for it, or
+/// when its bus or broker is closed under it; nobody has to wait for [`stopped`](Self::stopped). Dropping the handle ends
+/// the agent at once: no drain, no `pre_stop`, running handlers are cut off and their messages go back to their queues.
+/// That includes a stop that is under way.
 ///
 /// ```
 /// use microagent_core::{Agent, Blueprint, Context, MicroAgent, Result, ServerInterrupt};
@@ -81,25 +86,23 @@ impl<A: ?Sized> RunningAgent<A> {
         self.leash.0.cx.info()
     }
 
-    /// Waits until the agent ended by itself (a server's end, a bus or broker that was closed under it) or was stopped.
+    /// Waits until the agent has stopped: because a server ended it, because its bus or broker was closed under it, or
+    /// because [`stop`](Self::stop) was called. The agent stops by itself; this only observes it.
     ///
     /// # Errors
     /// What a server failed with, where [`ServerInterrupt`](crate::ServerInterrupt) is `Ok`; and
     /// [`ErrorKind::Closed`](crate::ErrorKind::Closed), with the channel or the queue, when one is heard or consumed no more.
     pub async fn stopped(&self) -> Result<()> {
-        let mut ending = self.leash.0.ending.subscribe();
-        let told = ending.wait_for(Option::is_some).await;
-        match told.as_deref() {
-            Ok(Some(Err(error))) => Err(error.again()),
-            _ => Ok(()),
-        }
+        self.leash.0.stopped.cancelled().await;
+        self.leash.0.result()
     }
 
     /// Stops the agent: nothing new is taken, `pre_stop` runs, and what runs may finish within the grace; the rest
-    /// goes back to its queue. Its bus and broker stay open for others who hold them.
+    /// goes back to its queue. Returns when that is done, or the stop that was under way. Its bus and broker stay open
+    /// for others who hold them.
     ///
     /// # Errors
-    /// What the agent had ended with before, as [`stopped`](Self::stopped) tells it.
+    /// What the agent has ended with, as [`stopped`](Self::stopped) tells it.
     pub async fn stop(self) -> Result<()> {
         self.leash.0.stop().await;
         self.stopped().await

@@ -101,7 +101,7 @@ async fn a_consumer_that_ends_is_the_agents_failure() {
 
 /// Its first subscription ends after one message.
 #[derive(Debug, Default)]
-struct EndingOnce {
+pub(crate) struct EndingOnce {
     inner: MemoryBus,
     ended: AtomicBool,
 }

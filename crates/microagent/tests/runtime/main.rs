@@ -17,6 +17,7 @@ mod settling;
 mod signals;
 mod stopping;
 mod together;
+mod unwatched;
 mod warnings;
 
 use std::{
