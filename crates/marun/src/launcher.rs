@@ -10,6 +10,7 @@ use crate::{
     exit::{self, Failure},
     hidden::Hidden,
     process::{agent, exec, introduce, sentinel},
+    terminal::shown_on,
 };
 
 /// The command line of a binary with agents; [`main!`](crate::main) is the short form of it.
@@ -123,7 +124,9 @@ fn end(result: Result<(), Failure>) -> ExitCode {
         Ok(()) => ExitCode::from(exit::DONE),
         Err(failure) => {
             if !failure.message.is_empty() {
-                let _ = writeln!(std::io::stderr(), "marun: {}", failure.message);
+                let mut out = std::io::stderr();
+                let message = shown_on(&out, &failure.message);
+                let _ = writeln!(out, "marun: {message}");
             }
             ExitCode::from(failure.code)
         }

@@ -31,6 +31,7 @@
 //! process/        a member's side: lifeline, assignment, agent | exec; the sentinel
 //! columns.rs      tables for people
 //! redact.rs       DSNs for people
+//! terminal.rs     texts of others on a terminal
 //! connect.rs      the one door to drivers and declarations
 //! ```
 
@@ -49,6 +50,7 @@ mod process;
 mod redact;
 mod settings;
 mod supervise;
+mod terminal;
 
 pub use launcher::Launcher;
 pub use settings::{

@@ -18,6 +18,7 @@ use tracing::level_filters::LevelFilter;
 use crate::{
     exit::Failure,
     logging::{self, LogFormat},
+    terminal::shown_on,
 };
 
 /// Runs a command that talks to a bus or broker, on a runtime of its own.
@@ -57,5 +58,7 @@ fn print(result: &impl Serialize) -> Result<(), Failure> {
 /// A message for people.
 fn say(message: impl std::fmt::Display) {
     // A command does its work whether or not somebody reads along.
-    let _ = writeln!(io::stderr(), "marun: {message}");
+    let message = message.to_string();
+    let mut out = io::stderr();
+    let _ = writeln!(out, "marun: {}", shown_on(&out, &message));
 }

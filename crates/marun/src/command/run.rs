@@ -82,14 +82,16 @@ fn size() -> Size {
 }
 
 fn format(log: LogFormat, plan: &Plan) -> Format {
+    let terminal = io::stdout().is_terminal();
     match log {
-        LogFormat::Json => Format::Json,
+        LogFormat::Json => Format::Json { terminal },
         LogFormat::Text { color } => {
             let names = plan.agents.iter().map(|agent| agent.name.len());
             let width = names.chain([supervise::OWN_NAME.len()]).max();
             Format::Text {
                 width: width.unwrap_or_default(),
                 color,
+                terminal,
             }
         }
     }

@@ -207,6 +207,7 @@ mod tests {
     const TEXT: Format = Format::Text {
         width: 5,
         color: false,
+        terminal: false,
     };
 
     #[tokio::test]

@@ -1,6 +1,10 @@
 //! One line of the common log, with the name of who wrote it. It writes nothing.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
+
+use crate::terminal::{escaped, escaped_but_colors};
 
 /// The key that names the agent in `--log json`.
 const AGENT: &str = "agent";
@@ -14,9 +18,14 @@ pub(crate) enum Format {
         width: usize,
         /// Whether names are coloured.
         color: bool,
+        /// Whether a terminal shows the lines.
+        terminal: bool,
     },
     /// One JSON object per line, for machines.
-    Json,
+    Json {
+        /// Whether a terminal shows the lines.
+        terminal: bool,
+    },
 }
 
 impl Format {
@@ -25,14 +34,28 @@ impl Format {
         match self {
             Self::Text {
                 width,
-                color: false,
-            } => format!("{name:<width$} | {line}\n"),
-            Self::Text { width, color: true } => {
-                let color = COLORS[index % COLORS.len()];
-                format!("\x1b[{color}m{name:<width$} |\x1b[0m {line}\n")
+                color,
+                terminal,
+            } => {
+                let line = match terminal {
+                    true => escaped_but_colors(line),
+                    false => Cow::Borrowed(line),
+                };
+                let color = color.then(|| COLORS[index % COLORS.len()]);
+                text(*width, color, name, &line)
             }
-            Self::Json => format!("{}\n", json(name, line)),
+            Self::Json { terminal: false } => format!("{}\n", json(name, line)),
+            Self::Json { terminal: true } => {
+                format!("{}\n", escaped(&json(name, line).to_string()))
+            }
         }
+    }
+}
+
+fn text(width: usize, color: Option<u8>, name: &str, line: &str) -> String {
+    match color {
+        None => format!("{name:<width$} | {line}\n"),
+        Some(color) => format!("\x1b[{color}m{name:<width$} |\x1b[0m {line}\n"),
     }
 }
 
@@ -60,6 +83,7 @@ mod tests {
         let format = Format::Text {
             width: 10,
             color: false,
+            terminal: false,
         };
         assert_eq!(format.render(0, "user_agent", "a"), "user_agent | a\n");
         assert_eq!(format.render(1, "marun", ""), "marun      | \n");
@@ -70,6 +94,7 @@ mod tests {
         let format = Format::Text {
             width: 5,
             color: true,
+            terminal: false,
         };
         assert_eq!(format.render(0, "a", "x"), "\x1b[36ma     |\x1b[0m x\n");
         assert_eq!(format.render(10, "a", "x"), "\x1b[36ma     |\x1b[0m x\n");
@@ -91,7 +116,34 @@ mod tests {
             ),
         ];
         for (line, expected) in cases {
-            assert_eq!(Format::Json.render(0, "a", line), format!("{expected}\n"));
+            let format = Format::Json { terminal: false };
+            assert_eq!(format.render(0, "a", line), format!("{expected}\n"));
+        }
+    }
+
+    #[test]
+    fn only_a_terminal_is_spared_control_characters() {
+        let text = |terminal| Format::Text {
+            width: 1,
+            color: false,
+            terminal,
+        };
+        let json = |terminal| Format::Json { terminal };
+        let line = "\x1b[31mred\x1b[2J\u{9b}";
+        let cases = [
+            (text(false), "a | \x1b[31mred\x1b[2J\u{9b}\n"),
+            (text(true), "a | \x1b[31mred\\u001b[2J\\u009b\x1b[0m\n"),
+            (
+                json(false),
+                "{\"agent\":\"a\",\"line\":\"\\u001b[31mred\\u001b[2J\u{9b}\"}\n",
+            ),
+            (
+                json(true),
+                "{\"agent\":\"a\",\"line\":\"\\u001b[31mred\\u001b[2J\\u009b\"}\n",
+            ),
+        ];
+        for (format, expected) in cases {
+            assert_eq!(format.render(0, "a", line), expected);
         }
     }
 }

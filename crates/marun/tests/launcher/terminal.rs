@@ -79,3 +79,23 @@ fn there_is_no_table_elsewhere_nor_for_machines() {
         assert_eq!(group.count("\x1b"), 0, "{}", group.log());
     }
 }
+
+#[test]
+fn a_terminal_shows_control_characters_and_a_pipe_gets_them_as_they_are() {
+    let agent = r#"
+        [agent.first]
+        backend = 'Actor'
+        settings = { say = "\u001b[31mred\u001b[2J\u0007\u009b\n" }
+    "#;
+    let (mut shown, _terminal) = Group::in_terminal(agent, &[]);
+    shown.wait_for("| \x1b[31mred\\u001b[2J\\u0007\\u009b\x1b[0m");
+    let (mut json, _other_terminal) = Group::in_terminal(agent, &["--log", "json"]);
+    json.wait_for(r#""line":"\u001b[31mred\u001b[2J\u0007\u009b""#);
+    let mut piped = Group::start(agent);
+    piped.wait_for("| \x1b[31mred\x1b[2J\x07\u{9b}");
+    for mut group in [shown, json, piped] {
+        group.wait_for("all agents are ready");
+        group.signal(Signal::INT);
+        assert_eq!(group.wait_for_end(), Some(0), "{}", group.log());
+    }
+}

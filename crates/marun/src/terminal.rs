@@ -1,0 +1,136 @@
+//! Text of others on a terminal: its control characters are shown, and not obeyed. It writes nothing.
+//!
+//! A control character is written as JSON writes it (`\u001b`), so that a line of JSON keeps its meaning. Elsewhere than on a
+//! terminal every byte stays as it is: a file or the next program decides itself.
+
+use std::{borrow::Cow, fmt::Write as _, io::IsTerminal};
+
+/// Ends what a line has coloured.
+const PLAIN: &str = "\x1b[0m";
+
+/// Returns the text as it may be written to `stream`: escaped if that is a terminal, as it is otherwise.
+pub(crate) fn shown_on<'t>(stream: &impl IsTerminal, text: &'t str) -> Cow<'t, str> {
+    match stream.is_terminal() {
+        true => escaped(text),
+        false => Cow::Borrowed(text),
+    }
+}
+
+/// Returns the text with each control character escaped, a tab excepted.
+///
+/// The characters that change the direction of the text are escaped too: they would show it in another order than it is in.
+pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
+    match text.contains(is_obeyed) {
+        false => Cow::Borrowed(text),
+        true => Cow::Owned(text.chars().fold(String::new(), |mut shown, c| {
+            push(&mut shown, c);
+            shown
+        })),
+    }
+}
+
+/// Returns the line as [`escaped`] does, but with its colours (SGR sequences), which end with the line.
+pub(crate) fn escaped_but_colors(line: &str) -> Cow<'_, str> {
+    if !line.contains(is_obeyed) {
+        return Cow::Borrowed(line);
+    }
+    let (mut shown, mut rest, mut colored) = (String::with_capacity(line.len()), line, false);
+    while let Some(at) = rest.find(is_obeyed) {
+        shown.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let length = color_length(rest);
+        if length > 0 {
+            shown.push_str(&rest[..length]);
+            rest = &rest[length..];
+            colored = true;
+        } else {
+            let mut chars = rest.chars();
+            chars.by_ref().take(1).for_each(|c| push(&mut shown, c));
+            rest = chars.as_str();
+        }
+    }
+    shown.push_str(rest);
+    if colored {
+        shown.push_str(PLAIN);
+    }
+    Cow::Owned(shown)
+}
+
+/// The length of the SGR sequence at the beginning of the text; 0 if there is none.
+fn color_length(text: &str) -> usize {
+    let Some(parameters) = text.strip_prefix("\x1b[") else {
+        return 0;
+    };
+    let is_parameter = |c: char| c.is_ascii_digit() || matches!(c, ';' | ':');
+    let after = parameters.trim_start_matches(is_parameter);
+    match after.starts_with('m') {
+        true => text.len() - after.len() + 1,
+        false => 0,
+    }
+}
+
+/// Whether a terminal does something else with this character than to show it.
+fn is_obeyed(c: char) -> bool {
+    let turns = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    (c.is_control() && c != '\t') || turns
+}
+
+fn push(shown: &mut String, c: char) {
+    if is_obeyed(c) {
+        // All of them have four digits; writing to a string cannot fail.
+        let _ = write!(shown, "\\u{:04x}", u32::from(c));
+    } else {
+        shown.push(c);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::*;
+
+    #[test]
+    fn control_characters_are_shown() {
+        let cases = [
+            ("plain ü\t", "plain ü\t"),
+            ("\x1b]0;title\x07", "\\u001b]0;title\\u0007"),
+            ("a\rb\nc\0", "a\\u000db\\u000ac\\u0000"),
+            ("\x7f\u{9b}2J", "\\u007f\\u009b2J"),
+            ("\u{202e}txt", "\\u202etxt"),
+            ("\x1b[31mred", "\\u001b[31mred"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(escaped(text), expected);
+        }
+    }
+
+    #[test]
+    fn json_keeps_its_meaning() {
+        let text = "{\"a\":\"\u{9b}2J\u{7f}\"}";
+        let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        assert_eq!(value(&escaped(text)), value(text));
+    }
+
+    #[test]
+    fn colours_stay_within_their_line() {
+        let cases = [
+            ("plain", "plain"),
+            ("\x1b[1;31mred\x1b[m", "\x1b[1;31mred\x1b[m\x1b[0m"),
+            ("a\x1b[38:5:9mb", "a\x1b[38:5:9mb\x1b[0m"),
+            ("\x1b[2J\x1b[Hx", "\\u001b[2J\\u001b[Hx"),
+            ("\x1b[31", "\\u001b[31"),
+            ("\x1b", "\\u001b"),
+            ("\x1b\x1b[1mü\r", "\\u001b\x1b[1mü\\u000d\x1b[0m"),
+        ];
+        for (line, expected) in cases {
+            assert_eq!(escaped_but_colors(line), expected, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn elsewhere_than_on_a_terminal_nothing_is_escaped() {
+        let file = File::open("/dev/null").unwrap();
+        assert_eq!(shown_on(&file, "\x1b[2J"), "\x1b[2J");
+    }
+}
