@@ -11,6 +11,7 @@ mod channel;
 mod clock;
 mod delivery;
 mod dispatch;
+pub mod driver;
 mod error;
 pub mod ledger;
 mod memory;

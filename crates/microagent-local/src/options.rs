@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use microagent_core::{Error, ErrorKind, Result};
+use microagent_core::{Error, ErrorKind, Result, driver::Dsn};
 
 /// The folder in which the processes of one machine meet.
 ///
@@ -39,23 +39,20 @@ impl LocalOptions {
                 "it does not begin with `local:`; `local:PATH` is allowed",
             ));
         };
-        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-        if let Some(name) = query.split(['&', '=']).find(|name| !name.is_empty()) {
-            let why = format!("it has the parameter `{name}`, and `local:` has no parameters");
-            return Err(refused(dsn, &why));
-        }
-        if path.starts_with("//") {
-            let plain = path.trim_start_matches('/');
+        if rest.starts_with("//") {
+            let plain = rest.trim_start_matches('/');
             let why = format!(
                 "a path does not begin with `//`: write `local:{plain}` for a relative one, `local:/{plain}` for an \
                  absolute one"
             );
             return Err(refused(dsn, &why));
         }
-        let folder = if path.is_empty() {
-            Self::DEFAULT_FOLDER
-        } else {
-            path
+        let parsed = Dsn::parse(dsn)
+            .and_then(|parsed| parsed.check_options(&[]).map(|()| parsed))
+            .map_err(|error| refused(dsn, &error.to_string()))?;
+        let folder = match parsed.path() {
+            "" => Self::DEFAULT_FOLDER,
+            path => path,
         };
         Ok(Self {
             folder: folder.into(),

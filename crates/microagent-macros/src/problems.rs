@@ -1,5 +1,6 @@
 //! Everything that is wrong with the user's code, collected to be said at once.
 
+use microagent_schema::suggest::nearest;
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
 use syn::Error;
@@ -49,7 +50,7 @@ impl Problems {
 pub(crate) fn allowed(unknown: &str, known: &[&str]) -> String {
     let list: Vec<_> = known.iter().map(|name| format!("`{name}`")).collect();
     let list = list.join(", ");
-    match synonym(unknown, known).or_else(|| near(unknown, known)) {
+    match synonym(unknown, known).or_else(|| nearest(unknown, known)) {
         Some(name) => format!("did you mean `{name}`? allowed are {list}"),
         None => format!("allowed are {list}"),
     }
@@ -73,15 +74,6 @@ const SYNONYMS: &[(&str, &str)] = &[
 fn synonym<'a>(unknown: &str, known: &[&'a str]) -> Option<&'a str> {
     let (_, ours) = SYNONYMS.iter().find(|(theirs, _)| *theirs == unknown)?;
     known.iter().copied().find(|name| name == ours)
-}
-
-/// The name that was meant, if one is so near that a slip of the hand makes the one of the other.
-fn near<'a>(unknown: &str, known: &[&'a str]) -> Option<&'a str> {
-    let distances = known
-        .iter()
-        .map(|name| (strsim::osa_distance(unknown, name), *name));
-    let (edits, name) = distances.min()?;
-    (edits <= 1 + name.chars().count() / 4).then_some(name)
 }
 
 /// Tokens as people write them.

@@ -2,11 +2,11 @@
 //!
 //! It opens no connection; whether anyone listens there is found out when connecting.
 
-mod parse;
+pub(crate) mod parse;
 
 use std::{fmt, path::PathBuf};
 
-use microagent_core::Result;
+use microagent_core::{Result, driver::Host};
 
 /// Where a Redis is and how to log in.
 ///
@@ -51,13 +51,6 @@ pub(crate) enum Place {
         login: Login,
     },
     Cluster(Vec<Host>),
-}
-
-/// A name or an IP address, and a port.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Host {
-    pub(crate) name: String,
-    pub(crate) port: u16,
 }
 
 /// An ACL user and a password; both absent for a server that asks for none.
@@ -109,15 +102,6 @@ impl fmt::Display for RedisOptions {
 fn listed(hosts: &[Host]) -> String {
     let hosts: Vec<_> = hosts.iter().map(Host::to_string).collect();
     hosts.join(",")
-}
-
-impl fmt::Display for Host {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.name.contains(':') {
-            true => write!(f, "[{}]:{}", self.name, self.port),
-            false => write!(f, "{}:{}", self.name, self.port),
-        }
-    }
 }
 
 impl fmt::Debug for RedisOptions {

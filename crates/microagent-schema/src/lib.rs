@@ -7,11 +7,15 @@
 //! - [`names`]: what signals, queues, arguments and prefixes may be called.
 //! - [`CronSpec`]: the five fields of cron.
 //! - [`parse_duration`]: `1.5`, `"30"`, `"1500ms"`.
+//! - [`Dsn`]: the parts of a DSN.
+//! - [`suggest`]: "did you mean" and "available", for errors about unknown names.
 
 pub mod names;
+pub mod suggest;
 
 mod cron;
 mod declarations;
+mod dsn;
 mod duration;
 
 pub use cron::{CronError, CronSpec, Field, FieldSet};
@@ -19,4 +23,5 @@ pub use declarations::{
     ArgumentDeclaration, DeclarationError, Declarations, JsonType, Problem, QueueDeclaration,
     SignalDeclaration, Violation,
 };
+pub use dsn::{Dsn, DsnError, Host};
 pub use duration::{DurationError, parse_duration};

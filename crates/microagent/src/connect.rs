@@ -8,7 +8,6 @@ use std::{fmt, sync::Arc};
 
 use microagent_core::{Broker, BrokerOptions, Bus, BusOptions, Declarations, Result};
 
-use self::driver::Target;
 pub use self::driver::{Role, check_dsn, schemes};
 
 /// Connecting by a DSN, for [`Bus`] and [`Broker`].
@@ -112,7 +111,7 @@ impl BusBuilder {
     /// # Errors
     /// As [`Connect::connect`].
     pub async fn connect(self) -> Result<Bus> {
-        let driver = Target::of(&self.dsn.0, Role::Bus)?.bus().await?;
+        let driver = driver::bus(&self.dsn.0).await?;
         Bus::with_options(driver, self.options)
     }
 }
@@ -150,7 +149,7 @@ impl BrokerBuilder {
     /// # Errors
     /// As [`Connect::connect`].
     pub async fn connect(self) -> Result<Broker> {
-        let driver = Target::of(&self.dsn.0, Role::Broker)?.broker().await?;
+        let driver = driver::broker(&self.dsn.0).await?;
         Ok(Broker::with_options(driver, self.options))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use microagent_core::{Error, ErrorKind, Result};
+use microagent_core::{Error, ErrorKind, Result, driver::Host};
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo,
     RedisConnectionInfo, RedisResult,
@@ -15,7 +15,7 @@ use super::link::{Commands, Link};
 use crate::{
     RedisOptions,
     error::{error_of, refused_database},
-    options::{Host, Login, Place},
+    options::{Login, Place, parse::REDIS_PORT},
 };
 
 /// How long one attempt may take, from the name look-up to the first answer.
@@ -170,7 +170,7 @@ impl Opener {
     }
 
     fn address_of(&self, host: &Host) -> ConnectionAddr {
-        let (host, port) = (host.name.clone(), host.port);
+        let (host, port) = (host.name.clone(), host.port.unwrap_or(REDIS_PORT));
         match self.options.tls {
             true => ConnectionAddr::TcpTls {
                 host,

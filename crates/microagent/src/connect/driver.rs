@@ -1,9 +1,10 @@
 //! From a DSN to a driver: the one place that knows which drivers there are and which are compiled in.
 
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
 use microagent_core::{
     Error, ErrorKind, MemoryBroker, MemoryBus, MemoryOptions, QueueBroker, Result, SignalBus,
+    driver::Dsn,
 };
 #[cfg(feature = "local")]
 use microagent_local::{LocalBroker, LocalBus, LocalOptions};
@@ -43,72 +44,66 @@ pub fn schemes() -> impl Iterator<Item = &'static str> {
 /// assert!(error.to_string().contains("`mail://`"), "{error}");
 /// ```
 pub fn check_dsn(dsn: &str, role: Role) -> Result<()> {
-    Target::of(dsn, role).map(drop)
+    check_among(DRIVERS, dsn, role)
 }
 
-/// A DSN that was read: its driver, and what it says to it.
-pub(super) enum Target {
-    Memory(MemoryOptions),
-    #[cfg(feature = "local")]
-    Local(LocalOptions),
-    #[cfg(feature = "redis")]
-    Redis(RedisOptions),
+/// Connects to the bus of a DSN.
+pub(super) async fn bus(dsn: &str) -> Result<Arc<dyn SignalBus>> {
+    match find(DRIVERS, dsn, Role::Bus)?.bus {
+        Some(connect) => connect(dsn).await,
+        None => Err(lacks_role(DRIVERS, dsn, Role::Bus)),
+    }
 }
 
-impl Target {
-    pub(super) fn of(dsn: &str, role: Role) -> Result<Self> {
-        Self::among(DRIVERS, dsn, role)
+/// Connects to the broker of a DSN.
+pub(super) async fn broker(dsn: &str) -> Result<Arc<dyn QueueBroker>> {
+    match find(DRIVERS, dsn, Role::Broker)?.broker {
+        Some(connect) => connect(dsn).await,
+        None => Err(lacks_role(DRIVERS, dsn, Role::Broker)),
     }
+}
 
-    fn among(drivers: &[Driver], dsn: &str, role: Role) -> Result<Self> {
-        let allowed = || allowed(drivers, role);
-        let Some((scheme, _)) = dsn.split_once(':') else {
-            let text = format!("`{dsn}` is no DSN: it has no scheme; {}", allowed());
-            return Err(refused(text));
-        };
-        let known = drivers
-            .iter()
-            .find(|driver| driver.schemes.contains(&scheme));
-        let Some(driver) = known else {
-            let slashes = if dsn.contains("://") { "//" } else { "" };
-            let text = format!("`{scheme}:{slashes}` is no driver; {}", allowed());
-            return Err(refused(text));
-        };
-        let Some(read) = driver.read else {
-            return Err(refused(format!(
-                "the driver of `{}` is not compiled in: switch on the feature `{}` of the crate `microagent`",
-                driver.shape, driver.feature
-            )));
-        };
-        if !driver.roles.contains(&role) {
-            let missing = match role {
-                Role::Bus => "carries no signals",
-                Role::Broker => "has no queues",
-            };
-            return Err(refused(format!("`{scheme}` {missing}; {}", allowed())));
-        }
-        read(dsn)
+fn check_among(drivers: &[Driver], dsn: &str, role: Role) -> Result<()> {
+    let code = find(drivers, dsn, role)?;
+    if !code.has(role) {
+        return Err(lacks_role(drivers, dsn, role));
     }
+    (code.check)(dsn)
+}
 
-    pub(super) async fn bus(self) -> Result<Arc<dyn SignalBus>> {
-        Ok(match self {
-            Self::Memory(options) => Arc::new(MemoryBus::open(&options)),
-            #[cfg(feature = "local")]
-            Self::Local(options) => Arc::new(LocalBus::connect(&options).await?),
-            #[cfg(feature = "redis")]
-            Self::Redis(options) => Arc::new(RedisBus::connect(&options).await?),
-        })
-    }
+/// The code of the driver that a DSN names.
+fn find<'a>(drivers: &'a [Driver], dsn: &str, role: Role) -> Result<&'a Code> {
+    let Some((scheme, rest)) = dsn.split_once(':') else {
+        let allowed = allowed(drivers, role);
+        return Err(refused(format!(
+            "`{dsn}` is no DSN: it has no scheme; {allowed}"
+        )));
+    };
+    let mut drivers_of_scheme = drivers
+        .iter()
+        .filter(|driver| driver.schemes.contains(&scheme));
+    let Some(driver) = drivers_of_scheme.next() else {
+        let slashes = if rest.starts_with("//") { "//" } else { "" };
+        let allowed = allowed(drivers, role);
+        return Err(refused(format!(
+            "`{scheme}:{slashes}` is no driver; {allowed}"
+        )));
+    };
+    driver.code.as_ref().ok_or_else(|| {
+        refused(format!(
+            "the driver of `{}` is not compiled in: switch on the feature `{}` of the crate `microagent`",
+            driver.shape, driver.feature
+        ))
+    })
+}
 
-    pub(super) async fn broker(self) -> Result<Arc<dyn QueueBroker>> {
-        Ok(match self {
-            Self::Memory(options) => Arc::new(MemoryBroker::open(&options)),
-            #[cfg(feature = "local")]
-            Self::Local(options) => Arc::new(LocalBroker::connect(&options).await?),
-            #[cfg(feature = "redis")]
-            Self::Redis(options) => Arc::new(RedisBroker::connect(&options).await?),
-        })
-    }
+fn lacks_role(drivers: &[Driver], dsn: &str, role: Role) -> Error {
+    let missing = match role {
+        Role::Bus => "carries no signals",
+        Role::Broker => "has no queues",
+    };
+    let scheme = Dsn::scheme_of(dsn).unwrap_or_default();
+    refused(format!("`{scheme}` {missing}; {}", allowed(drivers, role)))
 }
 
 /// A driver of this project.
@@ -117,9 +112,29 @@ struct Driver {
     /// How a DSN of it looks.
     shape: &'static str,
     feature: &'static str,
-    roles: &'static [Role],
-    /// Reads a DSN of it; none where the feature is off.
-    read: Option<fn(&str) -> Result<Target>>,
+    /// Absent if the feature is off.
+    code: Option<Code>,
+}
+
+/// What a driver that is compiled in can do. A driver with one role has nothing for the other.
+struct Code {
+    check: fn(&str) -> Result<()>,
+    bus: Option<Connect<dyn SignalBus>>,
+    broker: Option<Connect<dyn QueueBroker>>,
+}
+
+/// Connects to the server of a DSN.
+type Connect<T> = fn(&str) -> Connecting<T>;
+
+type Connecting<T> = Pin<Box<dyn Future<Output = Result<Arc<T>>> + Send>>;
+
+impl Code {
+    fn has(&self, role: Role) -> bool {
+        match role {
+            Role::Bus => self.bus.is_some(),
+            Role::Broker => self.broker.is_some(),
+        }
+    }
 }
 
 const DRIVERS: &[Driver] = &[
@@ -127,18 +142,16 @@ const DRIVERS: &[Driver] = &[
         schemes: &["memory"],
         shape: "memory://",
         feature: "",
-        roles: &[Role::Bus, Role::Broker],
-        read: Some(|dsn| MemoryOptions::parse(dsn).map(Target::Memory)),
+        code: Some(MEMORY),
     },
     Driver {
         schemes: &["local"],
         shape: "local:PATH",
         feature: "local",
-        roles: &[Role::Bus, Role::Broker],
         #[cfg(feature = "local")]
-        read: Some(|dsn| LocalOptions::parse(dsn).map(Target::Local)),
+        code: Some(LOCAL),
         #[cfg(not(feature = "local"))]
-        read: None,
+        code: None,
     },
     Driver {
         schemes: &[
@@ -150,21 +163,58 @@ const DRIVERS: &[Driver] = &[
         ],
         shape: "redis://HOST",
         feature: "redis",
-        roles: &[Role::Bus, Role::Broker],
         #[cfg(feature = "redis")]
-        read: Some(|dsn| RedisOptions::parse(dsn).map(Target::Redis)),
+        code: Some(REDIS),
         #[cfg(not(feature = "redis"))]
-        read: None,
+        code: None,
     },
 ];
 
+const MEMORY: Code = Code {
+    check: |dsn| MemoryOptions::parse(dsn).map(drop),
+    bus: Some(|dsn| {
+        let options = MemoryOptions::parse(dsn);
+        Box::pin(async move { Ok(Arc::new(MemoryBus::open(&options?)) as _) })
+    }),
+    broker: Some(|dsn| {
+        let options = MemoryOptions::parse(dsn);
+        Box::pin(async move { Ok(Arc::new(MemoryBroker::open(&options?)) as _) })
+    }),
+};
+
+#[cfg(feature = "local")]
+const LOCAL: Code = Code {
+    check: |dsn| LocalOptions::parse(dsn).map(drop),
+    bus: Some(|dsn| {
+        let options = LocalOptions::parse(dsn);
+        Box::pin(async move { Ok(Arc::new(LocalBus::connect(&options?).await?) as _) })
+    }),
+    broker: Some(|dsn| {
+        let options = LocalOptions::parse(dsn);
+        Box::pin(async move { Ok(Arc::new(LocalBroker::connect(&options?).await?) as _) })
+    }),
+};
+
+#[cfg(feature = "redis")]
+const REDIS: Code = Code {
+    check: |dsn| RedisOptions::parse(dsn).map(drop),
+    bus: Some(|dsn| {
+        let options = RedisOptions::parse(dsn);
+        Box::pin(async move { Ok(Arc::new(RedisBus::connect(&options?).await?) as _) })
+    }),
+    broker: Some(|dsn| {
+        let options = RedisOptions::parse(dsn);
+        Box::pin(async move { Ok(Arc::new(RedisBroker::connect(&options?).await?) as _) })
+    }),
+};
+
 fn compiled_in(drivers: &[Driver]) -> impl Iterator<Item = &Driver> {
-    drivers.iter().filter(|driver| driver.read.is_some())
+    drivers.iter().filter(|driver| driver.code.is_some())
 }
 
 fn allowed(drivers: &[Driver], role: Role) -> String {
     let shapes: Vec<_> = compiled_in(drivers)
-        .filter(|driver| driver.roles.contains(&role))
+        .filter(|driver| driver.code.as_ref().is_some_and(|code| code.has(role)))
         .map(|driver| format!("`{}`", driver.shape))
         .collect();
     format!("allowed here are {}", shapes.join(", "))
@@ -186,28 +236,29 @@ mod tests {
             schemes: &["memory"],
             shape: "memory://",
             feature: "",
-            roles: &[Role::Bus, Role::Broker],
-            read: Some(|dsn| MemoryOptions::parse(dsn).map(Target::Memory)),
+            code: Some(MEMORY),
         },
         Driver {
             schemes: &["pigeon", "pigeons"],
             shape: "pigeon:LOFT",
             feature: "pigeon",
-            roles: &[Role::Bus, Role::Broker],
-            read: None,
+            code: None,
         },
         Driver {
             schemes: &["post"],
             shape: "post://OFFICE",
             feature: "post",
-            roles: &[Role::Broker],
-            read: Some(|_| Ok(Target::Memory(MemoryOptions::default()))),
+            code: Some(Code {
+                check: |_| Ok(()),
+                bus: None,
+                ..MEMORY
+            }),
         },
     ];
 
     /// Why a DSN is refused among them.
     fn why(dsn: &str, role: Role) -> Option<String> {
-        let error = Target::among(SOME, dsn, role).err()?;
+        let error = check_among(SOME, dsn, role).err()?;
         assert_eq!(error.kind(), ErrorKind::Configuration);
         Some(error.to_string())
     }

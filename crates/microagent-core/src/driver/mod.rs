@@ -1,0 +1,27 @@
+//! What every driver with a server needs, written once: the parts of a DSN and the pauses between attempts.
+//!
+//! It knows no protocol. The traits that a driver implements are [`SignalBus`](crate::SignalBus)
+//! and [`QueueBroker`](crate::QueueBroker).
+
+mod backoff;
+
+pub use microagent_schema::{Dsn, DsnError, Host};
+
+pub use self::backoff::Backoff;
+use crate::{Error, ErrorKind};
+
+/// Returns the [`Configuration`](ErrorKind::Configuration) error of a DSN that a driver does not accept.
+///
+/// ```
+/// use microagent_core::driver::{Dsn, dsn_error};
+///
+/// let error = Dsn::parse("redis://localhost:port").unwrap_err();
+/// assert!(dsn_error("Redis", &error).to_string().starts_with("invalid Redis DSN: invalid host"));
+/// ```
+#[must_use]
+pub fn dsn_error(driver: &str, error: &DsnError) -> Error {
+    Error::new(
+        ErrorKind::Configuration,
+        format!("invalid {driver} DSN: {error}"),
+    )
+}

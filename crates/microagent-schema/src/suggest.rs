@@ -1,0 +1,97 @@
+//! "did you mean": the known name nearest to an unknown one, and the list of all known names.
+//!
+//! Errors about unknown options, settings, drivers and fields end with what this module builds, so
+//! that they read the same everywhere.
+
+use std::fmt::Display;
+
+/// Returns an error text for a name that is not known: the nearest known name, then all of them.
+///
+/// `what` is the kind of name, in the singular.
+///
+/// ```
+/// use microagent_schema::suggest::unknown;
+///
+/// let text = unknown("option", "tsl", ["tls", "sentinel_user"]);
+/// assert_eq!(text, "unknown option `tsl`; did you mean `tls`? (available: `tls`, `sentinel_user`)");
+///
+/// assert_eq!(unknown("option", "tsl", []), "unknown option `tsl` (none is available)");
+/// ```
+#[must_use]
+pub fn unknown<'a>(
+    what: impl Display,
+    name: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> String {
+    let known: Vec<&str> = known.into_iter().collect();
+    let list = available(&known);
+    match nearest(name, &known) {
+        Some(near) => format!("unknown {what} `{name}`; did you mean `{near}`? ({list})"),
+        None => format!("unknown {what} `{name}` ({list})"),
+    }
+}
+
+/// Returns the list of what is available, as it ends an error text.
+///
+/// ```
+/// use microagent_schema::suggest::available;
+///
+/// assert_eq!(available(&["tls", "db"]), "available: `tls`, `db`");
+/// ```
+#[must_use]
+pub fn available(known: &[&str]) -> String {
+    if known.is_empty() {
+        return "none is available".to_owned();
+    }
+    let list: Vec<_> = known.iter().map(|name| format!("`{name}`")).collect();
+    format!("available: {}", list.join(", "))
+}
+
+/// Returns the known name that was probably meant: one that a slip of the hand turns into `name`.
+///
+/// Letter case does not count, and two swapped letters count as one edit. A name may differ in one
+/// edit, plus one for each four of its characters.
+///
+/// ```
+/// use microagent_schema::suggest::nearest;
+///
+/// assert_eq!(nearest("mian", &["main", "audit"]), Some("main"));
+/// assert_eq!(nearest("backup", &["main", "audit"]), None);
+/// ```
+#[must_use]
+pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let lower = name.to_lowercase();
+    let (edits, near) = known
+        .iter()
+        .map(|known| (strsim::osa_distance(&lower, &known.to_lowercase()), *known))
+        .min_by_key(|(edits, _)| *edits)?;
+    (edits <= 1 + near.chars().count() / 4).then_some(near)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_is_understood() {
+        let known = ["timeout", "tz", "on_error", "backend"];
+        for (name, expected) in [
+            ("timout", "timeout"),
+            ("time_out", "timeout"),
+            ("TimeOut", "timeout"),
+            ("tx", "tz"),
+            ("onerror", "on_error"),
+            ("bakend", "backend"),
+        ] {
+            assert_eq!(nearest(name, &known), Some(expected), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_unrelated_name_is_not_guessed() {
+        for name in ["priority", "times", "x", ""] {
+            assert_eq!(nearest(name, &["timeout", "retry"]), None, "{name}");
+        }
+        assert_eq!(nearest("x", &[]), None);
+    }
+}
