@@ -4,8 +4,10 @@
 //! outcome and calls no handler, and it is not a distributed system: past one machine, change the DSN.
 
 mod client;
+mod clocks;
 mod host;
 mod hub;
+mod log_limit;
 mod options;
 mod protocol;
 mod store;

@@ -49,6 +49,13 @@ impl Line {
         self.next().or_else(|| self.suspects.pop_first())
     }
 
+    /// Removes a message, wherever it waits.
+    pub(super) fn remove(&mut self, id: MessageId) {
+        self.ready.retain(|waiting| *waiting != id);
+        self.returned.remove(&id);
+        self.suspects.remove(&id);
+    }
+
     pub(super) fn len(&self) -> usize {
         self.ready.len() + self.returned.len() + self.suspects.len()
     }

@@ -109,6 +109,19 @@ impl<T> Ledger<T> {
         }
     }
 
+    /// Takes a message out that waits or is delayed. It searches its queue, so it is for the rare case only.
+    pub fn remove(&mut self, id: MessageId) -> Option<Entry<T>> {
+        if matches!(self.entries.get(&id)?.state, State::InFlight(..)) {
+            return None;
+        }
+        let entry = *self.entries.remove(&id)?;
+        self.delayed.retain(|(_, delayed)| *delayed != id);
+        if let Some(line) = self.lines.get_mut(&entry.queue) {
+            line.remove(id);
+        }
+        Some(entry)
+    }
+
     /// What is kept of a message.
     #[must_use]
     pub fn get(&self, id: MessageId) -> Option<&Entry<T>> {
@@ -195,6 +208,19 @@ impl<T> Ledger<T> {
                 self.wait(id, queue, crashes, Place::Tail);
             }
         }
+    }
+
+    /// Sets again when delayed messages are due. `due` gets each of them with its current instant and returns the new one.
+    pub fn reschedule(
+        &mut self,
+        mut due: impl FnMut(MessageId, &mut Entry<T>, Instant) -> Instant,
+    ) {
+        let delayed = std::mem::take(&mut self.delayed);
+        let rescheduled = delayed.into_iter().map(|(at, id)| {
+            let entry = self.entries.get_mut(&id);
+            (entry.map_or(at, |entry| due(id, entry, at)), id)
+        });
+        self.delayed = rescheduled.collect();
     }
 
     /// When the next delayed message is due.

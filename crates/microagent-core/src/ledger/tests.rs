@@ -91,6 +91,46 @@ fn a_delayed_message_waits_outside_until_it_is_due() {
 }
 
 #[test]
+fn a_message_that_waits_or_is_delayed_is_removed() {
+    let mut ledger = ledger_with(1..=3);
+    join(&mut ledger, 1, 1, 1);
+    assert_eq!(hand_out_all(&mut ledger), [(1, 1)]);
+    let due = Instant::now() + Duration::from_secs(9);
+    ledger.put(4, QUEUE, (), Place::Delayed(due));
+    ledger.put(5, QUEUE, (), Place::Suspect(1));
+
+    assert!(ledger.remove(1).is_none(), "it is in flight");
+    for id in [2, 4, 5] {
+        assert!(ledger.remove(id).is_some());
+        assert!(ledger.remove(id).is_none(), "it is gone");
+    }
+    assert_eq!((ledger.length(QUEUE), ledger.next_due()), (1, None));
+    ledger.take(1, PeerId(1));
+    assert_eq!(hand_out_all(&mut ledger), [(1, 3)]);
+}
+
+#[test]
+fn delayed_messages_are_rescheduled() {
+    let now = Instant::now();
+    let (hour, minute) = (Duration::from_secs(3600), Duration::from_secs(60));
+    let mut ledger = Ledger::new();
+    ledger.put(1, QUEUE, minute, Place::Delayed(now + hour));
+    ledger.put(2, QUEUE, 2 * hour, Place::Delayed(now + minute));
+    ledger.put(3, QUEUE, hour, Place::Tail);
+
+    let mut seen = Vec::new();
+    ledger.reschedule(|id, entry, due| {
+        seen.push((id, due));
+        now + entry.item
+    });
+    assert_eq!(seen, [(2, now + minute), (1, now + hour)]);
+    assert_eq!(ledger.next_due(), Some(now + minute));
+    ledger.wake(now + minute);
+    assert_eq!(ledger.length(QUEUE), 2);
+    assert_eq!(ledger.next_due(), Some(now + 2 * hour));
+}
+
+#[test]
 fn suspects_run_alone_and_bystanders_go_on_elsewhere() {
     let mut ledger = ledger_with(1..=2);
     join(&mut ledger, 1, 1, 8);

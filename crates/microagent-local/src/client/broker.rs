@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use microagent_core::{
-    Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Delivery, Error, ErrorKind, Lease, Message, Queue,
-    QueueBroker, Result, Route, SendOptions,
+    Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Delivery, Lease, Message, Queue, QueueBroker,
+    Result, Route, SendOptions,
 };
 
 use super::{
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     LocalOptions,
-    protocol::{ByHand, MAX_HEADERS, Requested},
+    protocol::{ByHand, Requested, check_message},
 };
 
 /// The durable queues of a folder.
@@ -106,7 +106,7 @@ impl QueueBroker for LocalBroker {
     async fn send(&self, to: &Route, payload: Bytes, options: SendOptions) -> Result<()> {
         self.caps()
             .check_send("local", to, payload.len(), &options)?;
-        check_headers(&options)?;
+        check_message(payload.len(), &options.headers)?;
         let send = Requested::Send {
             queue: text("a queue's name", to.queue.name())?,
             payload,
@@ -226,14 +226,4 @@ impl QueueBroker for LocalBroker {
 /// A number as the protocol has it; the hub does less at a time anyway.
 fn few(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
-}
-
-fn check_headers(options: &SendOptions) -> Result<()> {
-    let headers = options.headers.iter();
-    let bytes: usize = headers.map(|(name, value)| name.len() + value.len()).sum();
-    if bytes <= MAX_HEADERS {
-        return Ok(());
-    }
-    let text = format!("headers of {bytes} bytes: at most {MAX_HEADERS} are sent with a message");
-    Err(Error::new(ErrorKind::PayloadTooLarge, text))
 }

@@ -1,9 +1,10 @@
 //! One attempt to get a connection: stand for election, then knock at whoever was elected.
 
-use std::{io, sync::Arc};
+use std::{io, path::Path, sync::Arc};
 
 use futures_util::StreamExt;
 use microagent_core::{Error, ErrorKind, Result};
+use rustix::process::geteuid;
 use tokio::{
     net::{
         UnixStream,
@@ -37,6 +38,7 @@ pub(super) async fn dial(candidate: Arc<Candidate>) -> Result<Line> {
         let text = format!("{}: the hub cannot be reached: {error}", socket.display());
         unavailable(text).with_source(error)
     })?;
+    check_user(&connected, &socket)?;
     let (reader, writer) = connected.into_split();
     let mut line = Line {
         reader: FramedRead::with_capacity(reader, ClientCodec, BUFFER),
@@ -51,6 +53,24 @@ pub(super) async fn dial(candidate: Arc<Candidate>) -> Result<Line> {
             SILENCE.as_secs()
         ))),
     }
+}
+
+/// Checks that the hub is of the same user, or of root: another user's would read every message.
+fn check_user(hub: &UnixStream, socket: &Path) -> Result<()> {
+    let hub = hub.peer_cred().map_err(|error| {
+        let text = format!("{}: the hub cannot be reached: {error}", socket.display());
+        unavailable(text).with_source(error)
+    })?;
+    let user = geteuid().as_raw();
+    if hub.uid() == user || hub.uid() == 0 {
+        return Ok(());
+    }
+    let text = format!(
+        "{}: the hub is run by user {}, and this process by user {user}; use a folder of your own",
+        socket.display(),
+        hub.uid()
+    );
+    Err(Error::new(ErrorKind::Configuration, text))
 }
 
 /// The version that the hub speaks.

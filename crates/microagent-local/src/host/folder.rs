@@ -3,11 +3,17 @@
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
 use microagent_core::{Error, ErrorKind, Result};
+use rustix::process::geteuid;
+
+/// The longest path of a database: SQLite takes 512 bytes with the suffix of its journal.
+const LONGEST_DATABASE: usize = 504;
+
+const DATABASE: &str = "queues.sqlite";
 
 /// A folder that exists, by its one true name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -18,10 +24,11 @@ pub(crate) struct Folder(PathBuf);
 pub(crate) struct Lock(#[expect(dead_code, reason = "held, not read")] File);
 
 impl Folder {
-    /// The folder, created for its owner only where it does not exist.
+    /// Returns the folder. One that does not exist is created, with access for its owner only.
     ///
     /// # Errors
-    /// [`Configuration`](ErrorKind::Configuration) for what is no folder and cannot become one.
+    /// [`Configuration`](ErrorKind::Configuration) if it is not a folder and cannot become one, belongs to another user, or has
+    /// a path that is too long for the database in it.
     pub(crate) fn prepare(path: &Path) -> Result<Self> {
         create(path).map_err(|error| refused(path, "cannot be created", error))?;
         if !path.is_dir() {
@@ -30,7 +37,23 @@ impl Folder {
         }
         let path =
             fs::canonicalize(path).map_err(|error| refused(path, "cannot be read", error))?;
-        Ok(Self(path))
+        check_owner(&path)?;
+        let folder = Self(path);
+        folder.check_length()?;
+        Ok(folder)
+    }
+
+    fn check_length(&self) -> Result<()> {
+        let length = self.0.as_os_str().len();
+        let longest = LONGEST_DATABASE - DATABASE.len() - 1;
+        if length <= longest {
+            return Ok(());
+        }
+        let text = format!(
+            "{}: invalid path of {length} bytes: expected at most {longest}, which is what SQLite can open; choose a shorter path",
+            self.0.display()
+        );
+        Err(Error::new(ErrorKind::Configuration, text))
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -52,6 +75,7 @@ impl Folder {
             .mode(0o600)
             .open(&path);
         let file = opened.map_err(|error| refused(&path, "cannot be opened for writing", error))?;
+        check_owner(&path)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Lock(file))),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -67,7 +91,7 @@ impl Folder {
     }
 
     pub(super) fn database(&self) -> PathBuf {
-        self.0.join("queues.sqlite")
+        self.0.join(DATABASE)
     }
 }
 
@@ -87,6 +111,25 @@ fn create(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         created => created,
     }
+}
+
+/// Checks that a file or folder belongs to the user of this process: another user could read, replace or remove what is in it.
+///
+/// # Errors
+/// [`Configuration`](ErrorKind::Configuration) with both users.
+pub(super) fn check_owner(path: &Path) -> Result<()> {
+    let found =
+        fs::symlink_metadata(path).map_err(|error| refused(path, "cannot be read", error))?;
+    let (owner, user) = (found.uid(), geteuid().as_raw());
+    if owner == user {
+        return Ok(());
+    }
+    let text = format!(
+        "{}: belongs to user {owner}, and this process runs as user {user}; use a folder of your own, or run this program as \
+         user {owner}",
+        path.display()
+    );
+    Err(Error::new(ErrorKind::Configuration, text))
 }
 
 fn refused(path: &Path, what: &str, error: io::Error) -> Error {
@@ -122,6 +165,55 @@ mod tests {
         };
         assert!(refusal(&file).ends_with("file: is not a folder"));
         assert!(refusal(&file.join("below")).contains("file/below: cannot be created"));
+    }
+
+    /// Gives a file to another user. Only root may; without root there is no file of another user that could be used here, so
+    /// one is taken that the system has.
+    fn given_away(path: &Path) -> PathBuf {
+        match std::os::unix::fs::chown(path, Some(4711), None) {
+            Ok(()) => path.to_owned(),
+            Err(_) => PathBuf::from("/"),
+        }
+    }
+
+    #[test]
+    fn a_folder_of_another_user_is_refused_with_both_users() {
+        let temp = tempfile::tempdir().unwrap();
+        let theirs = given_away(temp.path());
+        let error = Folder::prepare(&theirs).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Configuration);
+        let text = error.to_string();
+        let (owner, user) = (fs::metadata(&theirs).unwrap().uid(), geteuid().as_raw());
+        assert!(text.contains(&format!("belongs to user {owner}")), "{text}");
+        assert!(text.contains(&format!("runs as user {user}")), "{text}");
+    }
+
+    #[test]
+    fn a_path_that_is_too_long_for_sqlite_is_refused_with_its_length() {
+        let temp = tempfile::tempdir().unwrap();
+        let base = fs::canonicalize(temp.path()).unwrap();
+        let of_length = |length: usize| {
+            let mut path = base.clone();
+            while length - path.as_os_str().len() > 200 {
+                path.push("d".repeat(100));
+            }
+            path.push("e".repeat(length - path.as_os_str().len() - 1));
+            assert_eq!(path.as_os_str().len(), length);
+            path
+        };
+        let fits = Folder::prepare(&of_length(490)).unwrap();
+        let mut store = crate::store::SqliteStore::open(&fits.database()).unwrap();
+        let queue = "mailer".into();
+        crate::store::Store::commit(&mut store, &[crate::store::Change::Declare { queue }])
+            .unwrap();
+
+        for length in [491, 520, 1000] {
+            let error = Folder::prepare(&of_length(length)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Configuration);
+            let text = error.to_string();
+            let reason = format!("invalid path of {length} bytes: expected at most 490");
+            assert!(text.contains(&reason), "{text}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! On a thread of its own, because a handler that blocks its runtime must not silence the hub of every other process.
 
-use std::{io, thread};
+use std::{io, sync::Arc, thread};
 
 use microagent_core::{Error, ErrorKind, Result};
 use tokio::{
@@ -11,8 +11,14 @@ use tokio::{
 };
 use tracing::info;
 
-use super::{Folder, candidate::process, folder::Lock, reception::Reception};
+use super::{
+    Folder,
+    candidate::process,
+    folder::{Lock, check_owner},
+    reception::Reception,
+};
 use crate::{
+    clocks::SystemClocks,
     hub::Hub,
     store::{SqliteStore, Store, Writer},
 };
@@ -78,11 +84,17 @@ fn host(folder: &Folder, stopped: oneshot::Receiver<()>, ready: oneshot::Sender<
         .build()
         .map_err(|error| failed("no runtime for the hub", error))?;
     let mut store = SqliteStore::open(&folder.database())?;
+    check_owner(&folder.database())?;
     let snapshot = store.load()?;
     let messages = snapshot.messages.len();
     let hosted = runtime.block_on(async {
         let mut reception = Reception::open(folder)?;
-        let hub = Hub::start(Writer::spawn(store)?, snapshot, process());
+        let hub = Hub::start(
+            Writer::spawn(store)?,
+            snapshot,
+            process(),
+            Arc::new(SystemClocks),
+        );
         info!(folder = %folder.path().display(), messages, "this process hosts the hub");
         let _ = ready.send(());
         tokio::select! {

@@ -3,14 +3,15 @@
 use std::{io, path::Path};
 
 use microagent_core::{Error, ErrorKind, Result};
+use rustix::process::geteuid;
 use tokio::{
-    net::UnixListener,
+    net::{UnixListener, UnixStream},
     time::{Duration, MissedTickBehavior, interval, sleep},
 };
 use tracing::{error, warn};
 
 use super::{Folder, socket::Socket, watch::Watch};
-use crate::hub::Hub;
+use crate::{hub::Hub, log_limit::LogLimit};
 
 /// How long it is waited when no connection can be accepted, for files to become free.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
@@ -50,12 +51,11 @@ impl Reception {
         loop {
             tokio::select! {
                 accepted = self.listener.accept() => match accepted {
-                    Ok((stream, _)) => {
-                        let peer = stream.peer_cred().ok().and_then(|peer| peer.pid());
-                        hub.attach(stream, peer);
-                    }
+                    Ok((stream, _)) => admit(stream, hub),
                     Err(error) => {
-                        warn!(%error, "the hub cannot accept a connection");
+                        if let Some(omitted) = ACCEPT_LIMIT.admit() {
+                            warn!(%error, omitted, "the hub cannot accept a connection");
+                        }
                         sleep(ACCEPT_AGAIN).await;
                     }
                 },
@@ -95,6 +95,26 @@ impl Reception {
                 warn!(%folder, %error, "the hub's socket was removed and cannot be made again yet");
             }
         }
+    }
+}
+
+static ACCEPT_LIMIT: LogLimit = LogLimit::new();
+static STRANGER_LIMIT: LogLimit = LogLimit::new();
+
+/// Serves a peer of the same user, or of root. Others could only have come before the socket got its permissions.
+fn admit(stream: UnixStream, hub: &Hub) {
+    let peer = stream.peer_cred().ok();
+    let (pid, user) = (
+        peer.and_then(|peer| peer.pid()),
+        peer.map(|peer| peer.uid()),
+    );
+    if user.is_some_and(|user| user == 0 || user == geteuid().as_raw()) {
+        hub.attach(stream, pid);
+    } else if let Some(omitted) = STRANGER_LIMIT.admit() {
+        warn!(
+            pid,
+            user, omitted, "a connection of another user was refused"
+        );
     }
 }
 

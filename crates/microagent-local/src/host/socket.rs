@@ -1,11 +1,12 @@
 //! Where the socket of a folder is: in it, or elsewhere when its path is too long for a socket.
 
 use std::{
-    env, fs,
-    io::{self, ErrorKind},
+    env,
+    fs::{self, OpenOptions},
+    io::{self, ErrorKind, Write},
     os::unix::{
         ffi::OsStrExt,
-        fs::{DirBuilderExt, MetadataExt, PermissionsExt},
+        fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
         net::UnixListener,
     },
     path::{Path, PathBuf},
@@ -31,12 +32,21 @@ pub(super) struct Socket {
 }
 
 impl Folder {
-    /// Where the hub's socket is, if there is a hub.
+    /// Returns where the hub's socket is, if there is a hub.
     pub(crate) fn socket(&self) -> PathBuf {
-        match fs::read(self.path().join(ELSEWHERE)) {
-            Ok(path) => Path::new(std::ffi::OsStr::from_bytes(&path)).to_owned(),
-            Err(_) => self.path().join(READY),
+        self.pointer().unwrap_or_else(|| self.path().join(READY))
+    }
+
+    /// Returns what the pointer file says, if there is one. A file of another user says nothing.
+    fn pointer(&self) -> Option<PathBuf> {
+        let path = self.path().join(ELSEWHERE);
+        let found = fs::symlink_metadata(&path).ok()?;
+        let user = rustix::process::geteuid().as_raw();
+        if !found.is_file() || found.uid() != user || found.len() > LONGEST as u64 {
+            return None;
         }
+        let path = fs::read(&path).ok()?;
+        Some(Path::new(std::ffi::OsStr::from_bytes(&path)).to_owned())
     }
 }
 
@@ -57,7 +67,7 @@ impl Socket {
             remove(&elsewhere)?;
         } else {
             let unready = folder.path().join("socket.temp");
-            fs::write(&unready, path.as_os_str().as_bytes())?;
+            write_private(&unready, path.as_os_str().as_bytes())?;
             fs::rename(&unready, &elsewhere)?;
         }
         let file = Identity::of(&path)?;
@@ -122,6 +132,18 @@ fn check_owner(place: &Path, user: u32) -> io::Result<()> {
     Err(io::Error::new(ErrorKind::PermissionDenied, text))
 }
 
+/// Writes a new file with access for its owner only, whatever the process's umask is.
+fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    remove(path)?;
+    let mut options = OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(bytes)
+}
+
 fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
@@ -169,6 +191,8 @@ mod tests {
         let folder = folder_of(&temp.path().join("long".repeat(30)));
         let (socket, _listener) = Socket::bind(&folder).unwrap();
         assert!(!folder.socket().starts_with(temp.path()));
+        let pointer = folder.path().join(ELSEWHERE);
+        assert_eq!(fs::metadata(&pointer).unwrap().mode() & 0o777, 0o600);
         assert!(UnixStream::connect(folder.socket()).is_ok());
 
         let other = folder_of(&temp.path().join("lang".repeat(30)));

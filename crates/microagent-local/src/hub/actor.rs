@@ -19,8 +19,10 @@ use super::{
     hand_out::Reads,
     queues::{Arrival, Queues},
     signals::Signals,
+    time::{CHECK, Time},
 };
 use crate::{
+    clocks::Clocks,
     protocol::{ByHand, Hello, LocalId, RequestId, Requested, Token},
     store::{Snapshot, Writer},
 };
@@ -61,6 +63,7 @@ pub(super) struct Actor {
     reads: Reads,
     looks: Looks,
     second_look: Option<Instant>,
+    next_check: Instant,
     /// It is to end, and gives nobody anything more.
     drain: Option<Drain>,
     closing: Option<oneshot::Sender<Result<()>>>,
@@ -68,17 +71,23 @@ pub(super) struct Actor {
 }
 
 impl Actor {
-    pub(super) fn new(writer: Writer, snapshot: Snapshot, process: Token) -> Self {
+    pub(super) fn new(
+        writer: Writer,
+        snapshot: Snapshot,
+        process: Token,
+        clocks: Arc<dyn Clocks>,
+    ) -> Self {
         Self {
             process,
             writer,
             connections: Connections::default(),
             signals: Signals::default(),
-            queues: Queues::load(snapshot),
+            queues: Queues::load(snapshot, Time::new(clocks)),
             commits: Commits::new(),
             reads: Reads::new(),
             looks: Looks::new(),
             second_look: None,
+            next_check: Instant::now() + CHECK,
             drain: None,
             closing: None,
             broken: false,
@@ -104,9 +113,9 @@ impl Actor {
                 Some(confirmation) = self.commits.next() => {
                     self.broken |= !self.queues.confirm(confirmation, &self.connections);
                 }
-                Some(look) = self.looks.next() => self.connections.show(look),
+                Some(look) = self.looks.next() => self.queues.show(look, &self.connections),
                 Some(found) = self.reads.next() => self.queues.found(found, &self.connections),
-                () = sleep_until(wakeup.unwrap_or_else(Instant::now)), if wakeup.is_some() => self.look_again(),
+                () = sleep_until(wakeup) => self.on_tick(),
             }
             self.drain();
         }
@@ -135,18 +144,23 @@ impl Actor {
     }
 
     /// When something is to be done though nothing comes in.
-    fn wakeup(&mut self) -> Option<Instant> {
+    fn wakeup(&mut self) -> Instant {
         let unfinished = self.signals.is_behind() || !self.queues.unread.is_empty();
         if unfinished && self.second_look.is_none() {
             self.second_look = Some(Instant::now() + SECOND_LOOK);
         }
         let due = self.queues.ledger.next_due();
         let drain = self.drain.as_ref().and_then(Drain::wakeup);
-        [self.second_look, due, drain].into_iter().flatten().min()
+        let times = [self.second_look, due, drain].into_iter().flatten();
+        times.fold(self.next_check, Instant::min)
     }
 
-    fn look_again(&mut self) {
+    fn on_tick(&mut self) {
         let now = Instant::now();
+        if self.next_check <= now {
+            self.next_check = now + CHECK;
+            self.queues.follow_clock();
+        }
         if self.second_look.take_if(|at| *at <= now).is_some() {
             self.signals.catch_up(&self.connections);
             self.queues.want_again();
@@ -212,7 +226,7 @@ impl Actor {
                     delay,
                     weight,
                 };
-                queues.send(asked, arrival);
+                queues.send(asked, arrival, connections);
             }
             Requested::Consume {
                 consumer,

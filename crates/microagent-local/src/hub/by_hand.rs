@@ -12,7 +12,7 @@ use super::{
     queues::Queues,
 };
 use crate::{
-    protocol::{Failure, HubFrame, Letter},
+    protocol::{Failure, HubFrame, Letter, MAX_LETTER, letter_size},
     store::{Body, Change, Rewrite, Writer},
 };
 
@@ -104,9 +104,9 @@ impl Queues {
     }
 }
 
-impl Connections {
-    /// Sends what somebody wanted to look at.
-    pub(super) fn show(&self, look: Look) {
+impl Queues {
+    /// Sends what somebody wanted to look at. A message that cannot be shown is set aside: it could not be delivered either.
+    pub(super) fn show(&mut self, look: Look, connections: &Connections) {
         let Look {
             asked,
             letters,
@@ -114,21 +114,39 @@ impl Connections {
         } = look;
         let bodies = match bodies {
             Ok(bodies) => bodies,
-            Err(error) => return self.done(asked, Err(Failure::from(&error))),
+            Err(error) => return connections.done(asked, Err(Failure::from(&error))),
         };
-        let mut letters = letters.into_iter();
-        for (message, body) in bodies {
-            // Those without a body have gone meanwhile.
-            let letter = letters.by_ref().find(|letter| letter.message == message);
-            let (Some(letter), Some(connection)) = (letter, self.get(asked.connection)) else {
-                break;
-            };
-            let letter = filled(letter, body);
+        let mut bodies = bodies.into_iter().peekable();
+        for letter in letters {
+            let id = letter.message;
+            match bodies.next_if(|(message, _)| *message == id) {
+                Some((_, body)) if letter_size(body.payload.len(), &body.headers) > MAX_LETTER => {
+                    self.set_aside_waiting(id, "it is larger than a frame of the hub");
+                }
+                Some((_, body)) => connections.shown(asked, filled(letter, body)),
+                // It has gone meanwhile, or is still there and cannot be read.
+                None => self.set_aside_waiting(id, "its body cannot be read"),
+            }
+        }
+        connections.done(asked, Ok(()));
+    }
+
+    /// One that is with a consumer now is set aside when it is to be delivered.
+    fn set_aside_waiting(&mut self, id: MessageId, why: &str) {
+        let waits = |id| Some(self.ledger.get(id)?.item.holder.is_none());
+        if waits(id) == Some(true) {
+            self.set_aside(id, why);
+        }
+    }
+}
+
+impl Connections {
+    fn shown(&self, asked: Asked, letter: Letter) {
+        if let Some(connection) = self.get(asked.connection) {
             let request = asked.request;
             connection
                 .outgoing
                 .send(HubFrame::Shown { request, letter });
         }
-        self.done(asked, Ok(()));
     }
 }

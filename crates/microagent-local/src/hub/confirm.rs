@@ -214,9 +214,7 @@ impl Queues {
                     let place = due.map_or(Place::Tail, Place::Delayed);
                     self.ledger.put(id, &queue, item, place);
                 }
-                if let Some(connection) = connections.get(asked.connection) {
-                    connection.window.add_permits(weight as usize);
-                }
+                connections.release(asked, weight);
                 if failure.is_some() {
                     answer(asked);
                 }

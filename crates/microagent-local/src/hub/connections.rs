@@ -172,6 +172,13 @@ impl Connections {
         self.answer(asked, |request| HubFrame::Count(request, count));
     }
 
+    /// A request takes nothing of its connection's window any more.
+    pub(super) fn release(&self, asked: Asked, weight: u32) {
+        if let Some(connection) = self.get(asked.connection) {
+            connection.window.add_permits(weight as usize);
+        }
+    }
+
     fn answer(&self, asked: Asked, frame: impl FnOnce(RequestId) -> HubFrame) {
         if asked.request == 0 {
             return;

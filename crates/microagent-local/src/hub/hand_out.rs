@@ -19,7 +19,7 @@ use super::{
     queues::{Consumer, Queues},
 };
 use crate::{
-    protocol::{HubFrame, Letter},
+    protocol::{HubFrame, Letter, MAX_LETTER, letter_size},
     store::{Body, Change, Writer},
 };
 
@@ -67,10 +67,7 @@ impl Queues {
             };
             match body {
                 Some((_, body)) => entry.item.body = Some(body),
-                None => {
-                    error!(id, queue = %entry.queue, "a message is not in the store any more");
-                    self.landed(holder, id);
-                }
+                None => self.set_aside(id, "its body cannot be read"),
             }
             self.flush(holder, connections);
         }
@@ -124,6 +121,20 @@ impl Queues {
 
     /// Delivers what is ready, in its order.
     fn flush(&mut self, id: ConsumerId, connections: &Connections) {
+        let mut too_large = Vec::new();
+        self.flush_but(id, connections, &mut too_large);
+        for message in too_large {
+            self.set_aside(message, "it is larger than a frame of the hub");
+        }
+    }
+
+    /// Delivers all but those that are too large.
+    fn flush_but(
+        &mut self,
+        id: ConsumerId,
+        connections: &Connections,
+        too_large: &mut Vec<MessageId>,
+    ) {
         let Some(consumer) = self.consumers.get_mut(&id) else {
             return;
         };
@@ -139,12 +150,34 @@ impl Queues {
             let Some(body) = Cache::lend(&mut entry.item) else {
                 continue;
             };
+            if letter_size(body.payload.len(), &body.headers) > MAX_LETTER {
+                too_large.push(message);
+                continue;
+            }
             deliver(
                 consumer,
                 connections,
                 filled(letter_of(message, entry), body),
             );
         }
+    }
+
+    /// Takes a message that cannot be delivered out of its queue, so that the others go on. It stays in the store.
+    pub(super) fn set_aside(&mut self, id: MessageId, why: &str) {
+        let holder = self.ledger.get(id).and_then(|entry| entry.item.holder);
+        let entry = match holder {
+            Some(holder) => self.landed(holder, id),
+            None => self.ledger.remove(id),
+        };
+        let Some(mut entry) = entry else {
+            return;
+        };
+        self.cache.evict(&mut entry.item);
+        error!(
+            id, queue = %entry.queue, why,
+            "a message cannot be delivered and is set aside: it stays in the table `message` of `queues.sqlite`, and the next hub \
+             tries again"
+        );
     }
 }
 

@@ -24,6 +24,8 @@ pub(super) struct Item {
     pub(super) attempt: u32,
     /// When a handling of it failed first.
     pub(super) first_failure: Option<SystemTime>,
+    /// When it is due by the wall clock, if an earlier hub has delayed it. A delay of this hub follows its timer alone.
+    pub(super) due: Option<SystemTime>,
     pub(super) body: Option<Body>,
     /// Its body counts in the cache.
     pub(super) cached: bool,
@@ -39,6 +41,7 @@ impl Item {
         Self {
             attempt,
             first_failure: None,
+            due: None,
             body: None,
             cached: false,
             holder: None,
@@ -112,6 +115,7 @@ pub(super) fn filled(letter: Letter, body: Body) -> Letter {
 pub(super) fn released(mut entry: Entry<Item>) -> Entry<Item> {
     entry.item.holder = None;
     entry.item.recording = false;
+    entry.item.due = None;
     entry
 }
 

@@ -8,8 +8,8 @@ use tokio::time::Instant;
 use super::{
     confirm::After,
     connections::{Asked, Connections},
-    load::remaining,
     queues::Queues,
+    time::{Now, Shift},
 };
 use crate::store::{Change, Leased};
 
@@ -21,6 +21,8 @@ const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 pub(super) struct Held {
     holder: String,
     until: Instant,
+    /// When it ends by the wall clock, if an earlier hub has granted it. A claim of this hub follows its timer alone.
+    granted_until: Option<SystemTime>,
 }
 
 /// All claims by their keys; those that have ended are removed when somebody asks for any.
@@ -28,12 +30,34 @@ pub(super) struct Held {
 pub(super) struct Leases(HashMap<String, Held>);
 
 impl Leases {
-    pub(super) fn load(&mut self, leases: Vec<Leased>) {
+    pub(super) fn load(&mut self, leases: Vec<Leased>, now: &Now) {
         for Leased { key, holder, until } in leases {
             // One that has ended is kept until it is removed from the store as well.
-            let until = remaining(until).unwrap_or_else(Instant::now);
-            self.0.insert(key, Held { holder, until });
+            let held = Held {
+                holder,
+                until: now.instant_of(until),
+                granted_until: Some(until),
+            };
+            self.0.insert(key, held);
         }
+    }
+
+    /// Converts the ends of all claims again, and returns those that the store must know.
+    fn follow(&mut self, shift: &Shift) -> Vec<Leased> {
+        let mut changed = Vec::new();
+        for (key, held) in &mut self.0 {
+            if let Some(until) = held.granted_until {
+                held.until = shift.now.instant_of(until);
+                continue;
+            }
+            held.until = shift.corrected(held.until);
+            changed.push(Leased {
+                key: key.clone(),
+                holder: held.holder.clone(),
+                until: shift.now.wall_of(held.until),
+            });
+        }
+        changed
     }
 
     /// A claim could not be written down.
@@ -57,6 +81,12 @@ impl Leases {
 }
 
 impl Queues {
+    pub(super) fn follow_leases(&mut self, shift: &Shift) {
+        for leased in self.leases.follow(shift) {
+            self.settlements.change(Change::Lease(leased));
+        }
+    }
+
     /// Gives a key to who asks, unless another one has it.
     pub(super) fn lease(
         &mut self,
@@ -66,26 +96,27 @@ impl Queues {
         ttl: Duration,
         connections: &Connections,
     ) {
-        let now = Instant::now();
-        if let Some(left) = self.leases.left(key, holder, now) {
+        let Now { wall, instant, .. } = self.time.now();
+        if let Some(left) = self.leases.left(key, holder, instant) {
             // Never zero, which would mean that it is granted.
             let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
             connections.count(asked, millis.max(1));
             return;
         }
-        for key in self.leases.take_ended(now) {
+        for key in self.leases.take_ended(instant) {
             self.settlements.change(Change::Release { key });
         }
         let (key, holder, ttl) = (key.to_owned(), holder.to_owned(), ttl.min(LONGEST));
         let held = Held {
             holder: holder.clone(),
-            until: now + ttl,
+            until: instant + ttl,
+            granted_until: None,
         };
         let before = self.leases.0.insert(key.clone(), held);
         self.settlements.change(Change::Lease(Leased {
             key: key.clone(),
             holder,
-            until: SystemTime::now() + ttl,
+            until: wall + ttl,
         }));
         self.settlements.after(After::Leased { asked, key, before });
     }

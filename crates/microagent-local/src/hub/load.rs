@@ -1,33 +1,32 @@
 //! What the store knows becomes the hub's queues when it starts.
 
-use std::time::SystemTime;
-
 use microagent_core::ledger::Place;
-use tokio::time::Instant;
 
-use super::{item::Item, queues::Queues};
+use super::{
+    item::Item,
+    queues::Queues,
+    time::{Now, Time},
+};
 use crate::store::{Change, Snapshot, Stored};
 
 impl Queues {
     /// The queues as they were left, in the order of arrival. What the process of the last host had in flight when it died is
     /// suspect from now on, durably.
-    pub(super) fn load(snapshot: Snapshot) -> Self {
-        let mut queues = Self {
-            next_id: snapshot.next_id,
-            ..Self::default()
-        };
+    pub(super) fn load(snapshot: Snapshot, time: Time) -> Self {
+        let now = time.now();
+        let mut queues = Self::new(snapshot.next_id, time);
         for queue in &snapshot.queues {
             let queue = queues.ledger.line(queue);
             queues.declared.insert(queue);
         }
-        queues.leases.load(snapshot.leases);
+        queues.leases.load(snapshot.leases, &now);
         for message in snapshot.messages {
-            queues.restore(message);
+            queues.restore(message, &now);
         }
         queues
     }
 
-    fn restore(&mut self, message: Stored) {
+    fn restore(&mut self, message: Stored, now: &Now) {
         let mut crashes = message.crashes;
         if message.taken {
             crashes += 1;
@@ -36,22 +35,18 @@ impl Queues {
                 crashes,
             });
         }
-        let place = match message.due.and_then(remaining) {
-            Some(due) => Place::Delayed(due),
+        let due = message.due.filter(|due| *due > now.wall);
+        let place = match due {
+            Some(due) => Place::Delayed(now.instant_of(due)),
             None if crashes > 0 => Place::Suspect(crashes),
             None => Place::Tail,
         };
         let mut item = Item::stored(message.attempt);
         item.first_failure = message.first_failure;
+        item.due = due;
         self.ledger.put(message.id, &message.queue, item, place);
         if let Some(entry) = self.ledger.get_mut(message.id) {
             entry.crashes = crashes;
         }
     }
-}
-
-/// When this instant of the wall clock is; none when it has passed.
-pub(super) fn remaining(due: SystemTime) -> Option<Instant> {
-    let left = due.duration_since(SystemTime::now()).ok()?;
-    Instant::now().checked_add(left)
 }

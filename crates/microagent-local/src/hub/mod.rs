@@ -17,6 +17,7 @@ mod leases;
 mod load;
 mod queues;
 mod signals;
+mod time;
 
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,7 @@ use self::{
     connections::ConnectionId,
 };
 use crate::{
+    clocks::Clocks,
     protocol::Token,
     store::{Snapshot, Writer},
 };
@@ -53,9 +55,14 @@ pub(crate) struct Hub {
 
 impl Hub {
     /// Starts a hub on this runtime. `process` is the token of the process that it runs in.
-    pub(crate) fn start(writer: Writer, snapshot: Snapshot, process: Token) -> Self {
+    pub(crate) fn start(
+        writer: Writer,
+        snapshot: Snapshot,
+        process: Token,
+        clocks: Arc<dyn Clocks>,
+    ) -> Self {
         let (inbox, said) = mpsc::channel(INBOX);
-        let actor = Actor::new(writer, snapshot, process);
+        let actor = Actor::new(writer, snapshot, process, clocks);
         tokio::spawn(actor.run(said));
         Self {
             inbox,

@@ -15,16 +15,16 @@ use microagent_core::{
     ErrorKind,
     ledger::{ConsumerId, Entry, Ledger, MessageId, Place},
 };
-use tokio::time::Instant;
 
 use super::{
     confirm::{After, Batch, Then},
     connections::{Asked, ConnectionId, Connections},
     item::{Cache, Item},
     leases::Leases,
+    time::{Shift, Time},
 };
 use crate::{
-    protocol::{Failure, LocalId, Settled, Text},
+    protocol::{Failure, LocalId, Settled, Text, check_message},
     store::{Body, Change, Headers, Rewrite},
 };
 
@@ -35,8 +35,9 @@ const MAX_PREFETCH: u32 = 65_535;
 const LONGEST_DELAY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// All queues and their consumers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Queues {
+    pub(super) time: Time,
     pub(super) ledger: Ledger<Item>,
     pub(super) consumers: HashMap<ConsumerId, Consumer>,
     /// Queues that the store knows, or will before anyone hears of them.
@@ -71,9 +72,8 @@ fn consumer_id(connection: ConnectionId, id: LocalId) -> ConsumerId {
     ConsumerId(u64::from(connection.0) << 32 | u64::from(id))
 }
 
-/// Now, in the resolution of the wire and of the store, which would round up to what has not been yet.
-fn this_millisecond() -> SystemTime {
-    let now = SystemTime::now();
+/// Returns the beginning of this millisecond: the wire and the store would round up to a time that has not been yet.
+fn this_millisecond(now: SystemTime) -> SystemTime {
     let since = now
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
@@ -91,11 +91,58 @@ pub(super) struct Arrival {
 }
 
 impl Queues {
-    pub(super) fn send(&mut self, asked: Asked, arrival: Arrival) {
+    /// Returns queues without messages; the next one gets this id.
+    pub(super) fn new(next_id: MessageId, time: Time) -> Self {
+        Self {
+            time,
+            ledger: Ledger::new(),
+            consumers: HashMap::default(),
+            declared: HashSet::default(),
+            next_id,
+            leases: Leases::default(),
+            cache: Cache::default(),
+            arrivals: Batch::default(),
+            settlements: Batch::default(),
+            wanted: Vec::new(),
+            unread: Vec::new(),
+        }
+    }
+
+    /// Converts all times again if somebody set the wall clock.
+    pub(super) fn follow_clock(&mut self) {
+        if let Some(shift) = self.time.check() {
+            self.follow_delays(&shift);
+            self.follow_leases(&shift);
+        }
+    }
+
+    /// A delay of an earlier hub ends at its wall-clock time. One of this hub ends with its timer, and the store gets the
+    /// wall-clock time that this is now, for the next hub.
+    fn follow_delays(&mut self, shift: &Shift) {
+        let settlements = &mut self.settlements;
+        self.ledger
+            .reschedule(|id, entry, timer| match entry.item.due {
+                Some(due) => shift.now.instant_of(due),
+                None => {
+                    let timer = shift.corrected(timer);
+                    let due = shift.now.wall_of(timer);
+                    settlements.change(Change::Reschedule { id, due });
+                    timer
+                }
+            });
+    }
+
+    pub(super) fn send(&mut self, asked: Asked, arrival: Arrival, connections: &Connections) {
+        if let Err(failure) = check_message(arrival.payload.len(), &arrival.headers) {
+            connections.release(asked, arrival.weight);
+            connections.done(asked, Err(failure));
+            return;
+        }
         let id = self.new_id();
         let queue = self.ledger.line(&arrival.queue);
         self.declared.insert(queue.clone());
         let delay = arrival.delay.map(|delay| delay.min(LONGEST_DELAY));
+        let now = self.time.now();
         let body = Body {
             payload: arrival.payload,
             headers: arrival.headers,
@@ -106,14 +153,14 @@ impl Queues {
             id,
             queue: queue.clone(),
             body,
-            due: delay.map(|delay| SystemTime::now() + delay),
+            due: delay.map(|delay| now.wall + delay),
         });
         self.arrivals.after(After::Inserted {
             asked,
             id,
             queue,
             item,
-            due: delay.map(|delay| Instant::now() + delay),
+            due: delay.map(|delay| now.instant + delay),
             weight: arrival.weight,
         });
     }
@@ -195,14 +242,15 @@ impl Queues {
 
     fn delay(&mut self, id: MessageId, attempt: u32, after: Duration) -> Then {
         let after = after.min(LONGEST_DELAY);
-        let failed = this_millisecond();
+        let now = self.time.now();
+        let failed = this_millisecond(now.wall);
         self.settlements.change(Change::Delay {
             id,
             attempt,
             due: failed + after,
             failed,
         });
-        Then::Delayed(Instant::now() + after, failed)
+        Then::Delayed(now.instant + after, failed)
     }
 
     fn bury(&mut self, id: MessageId, queue: &str, headers: Headers) -> Then {

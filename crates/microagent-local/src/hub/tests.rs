@@ -17,6 +17,7 @@ use tokio::{
 };
 use tokio_util::codec::FramedRead;
 
+use self::clock::SetClocks;
 use super::Hub;
 use crate::{
     protocol::{
@@ -27,12 +28,14 @@ use crate::{
 };
 
 mod by_hand;
+mod clock;
 mod death;
 mod drain;
 mod greeting;
 mod once;
 mod queues;
 mod signals;
+mod sizes;
 mod storage;
 
 /// The process that hosts the hub, and another.
@@ -44,12 +47,18 @@ const OTHER: Token = 2;
 struct SharedStore {
     store: Arc<Mutex<MemoryStore>>,
     full: Arc<AtomicBool>,
+    clocks: Arc<SetClocks>,
 }
 
 impl SharedStore {
     fn hub(&self) -> Hub {
         let snapshot = self.snapshot();
-        Hub::start(Writer::inline(self.clone()), snapshot, HOST)
+        Hub::start(
+            Writer::inline(self.clone()),
+            snapshot,
+            HOST,
+            self.clocks.clone(),
+        )
     }
 
     fn snapshot(&self) -> Snapshot {

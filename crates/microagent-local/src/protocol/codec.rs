@@ -6,7 +6,7 @@ use bytes::{Buf, BufMut, BytesMut};
 use tokio_util::codec::{Decoder, Encoder};
 
 use super::{
-    ClientFrame, HubFrame, MAX_FRAME, decode, encode,
+    ClientFrame, HubFrame, MAX_FRAME, MAX_HUB_FRAME, decode, encode,
     wire::{Fields, malformed},
 };
 
@@ -23,7 +23,7 @@ impl Decoder for HubCodec {
     type Error = io::Error;
 
     fn decode(&mut self, src: &mut BytesMut) -> io::Result<Option<ClientFrame>> {
-        cut(src, decode::client_frame)
+        cut(src, MAX_FRAME, decode::client_frame)
     }
 }
 
@@ -31,7 +31,7 @@ impl Encoder<HubFrame> for HubCodec {
     type Error = io::Error;
 
     fn encode(&mut self, frame: HubFrame, out: &mut BytesMut) -> io::Result<()> {
-        framed(out, |out| encode::hub_frame(out, &frame))
+        framed(out, MAX_HUB_FRAME, |out| encode::hub_frame(out, &frame))
     }
 }
 
@@ -40,7 +40,7 @@ impl Decoder for ClientCodec {
     type Error = io::Error;
 
     fn decode(&mut self, src: &mut BytesMut) -> io::Result<Option<HubFrame>> {
-        cut(src, decode::hub_frame)
+        cut(src, MAX_HUB_FRAME, decode::hub_frame)
     }
 }
 
@@ -48,7 +48,7 @@ impl Encoder<&ClientFrame> for ClientCodec {
     type Error = io::Error;
 
     fn encode(&mut self, frame: &ClientFrame, out: &mut BytesMut) -> io::Result<()> {
-        framed(out, |out| encode::client_frame(out, frame))
+        framed(out, MAX_FRAME, |out| encode::client_frame(out, frame))
     }
 }
 
@@ -61,15 +61,16 @@ const LARGE: usize = 32 * 1024;
 /// The next frame, when all of it is there. Nothing is set aside for a length that is only announced.
 fn cut<T>(
     src: &mut BytesMut,
+    limit: usize,
     decode: impl FnOnce(Fields<'_>) -> io::Result<T>,
 ) -> io::Result<Option<T>> {
     let Some(length) = src.first_chunk::<LENGTH>() else {
         return Ok(None);
     };
     let length = u32::from_le_bytes(*length) as usize;
-    if length > MAX_FRAME {
+    if length > limit {
         return Err(malformed(format!(
-            "a frame of {length} bytes, and {MAX_FRAME} are allowed"
+            "a frame of {length} bytes, and {limit} are allowed"
         )));
     }
     if src.len() < LENGTH + length {
@@ -85,15 +86,15 @@ fn cut<T>(
     frame.map(Some)
 }
 
-fn framed(out: &mut BytesMut, write: impl FnOnce(&mut BytesMut)) -> io::Result<()> {
+fn framed(out: &mut BytesMut, limit: usize, write: impl FnOnce(&mut BytesMut)) -> io::Result<()> {
     let start = out.len();
     out.put_u32_le(0);
     write(out);
     let length = out.len() - start - LENGTH;
-    if length > MAX_FRAME {
+    if length > limit {
         out.truncate(start);
         return Err(malformed(format!(
-            "a frame of {length} bytes, and {MAX_FRAME} are allowed"
+            "a frame of {length} bytes, and {limit} are allowed"
         )));
     }
     // Bounded by the check above.

@@ -9,6 +9,7 @@ mod encode;
 mod failure;
 mod frame;
 mod send_buffer;
+mod size;
 mod wire;
 
 #[cfg(test)]
@@ -22,6 +23,8 @@ pub(crate) use frame::{
     ByHand, ClientFrame, Hello, HubFrame, Letter, LocalId, RequestId, Requested, Settled, Token,
 };
 pub(crate) use send_buffer::SendBuffer;
+pub(crate) use size::{MAX_FRAME, MAX_HEADERS, MAX_HUB_FRAME};
+pub(crate) use size::{MAX_LETTER, check_message, header_size, letter_size};
 
 /// A short text: kept in place where it fits, cheap to clone where it does not.
 pub(crate) type Text = smol_str::SmolStr;
@@ -35,12 +38,6 @@ pub(crate) const PING: Duration = Duration::from_secs(5);
 /// A peer that was silent for so long is dead, a stopped process included. Both sides judge by it: the hub misses pings,
 /// the client their answers.
 pub(crate) const SILENCE: Duration = Duration::from_secs(20);
-
-/// The most bytes of one frame: the largest payload, its headers, and what stands around them.
-pub(crate) const MAX_FRAME: usize = microagent_core::DEFAULT_MAX_PAYLOAD + 2 * MAX_HEADERS;
-
-/// The most bytes of all headers of a message together.
-pub(crate) const MAX_HEADERS: usize = 1024 * 1024;
 
 /// The most bytes of a word: a queue, a channel, a pattern, the text of an error.
 pub(crate) const MAX_TEXT: usize = 64 * 1024;

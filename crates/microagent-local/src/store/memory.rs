@@ -94,6 +94,9 @@ impl MemoryStore {
                     .get_or_insert(super::whole_millis(*failed));
                 row.taken = false;
             }),
+            Change::Reschedule { id, due } => self.update(*id, undo, |row| {
+                row.due = row.due.map(|_| super::whole_millis(*due));
+            }),
             Change::Move {
                 id,
                 to,
@@ -173,7 +176,7 @@ impl MemoryStore {
             taken: false,
             bytes: old.bytes,
         };
-        let headers = rewritten(body.headers, headers);
+        let headers = rewritten(body.headers, headers, body.payload.len());
         self.insert(row, Body { headers, ..body }, undo)?;
         self.remove(id, undo);
         Ok(())

@@ -11,6 +11,8 @@ use std::{
 use bytes::Bytes;
 use microagent_core::{Error, ErrorKind, Result, header};
 
+use crate::protocol::{MAX_LETTER, header_size, letter_size};
+
 #[cfg(test)]
 mod memory;
 mod sqlite;
@@ -108,6 +110,8 @@ pub(crate) enum Change {
         /// Kept where it failed for the first time.
         failed: SystemTime,
     },
+    /// A delayed message is due at another time. Nothing changes if it has no delay.
+    Reschedule { id: MessageId, due: SystemTime },
     /// It changes to another queue, where it is the newest and therefore gets a new id. It waits there for its first attempt,
     /// not in flight, without a delay, crashes or failures.
     Move {
@@ -135,10 +139,10 @@ pub(crate) type SyncHandle = Arc<dyn Fn() -> Result<()> + Send + Sync>;
 
 /// Where the messages are kept.
 pub(crate) trait Store: Send + 'static {
-    /// Reads everything but the bodies.
+    /// Reads everything but the bodies. A row that no store wrote is left where it is and named in the log.
     ///
     /// # Errors
-    /// When the storage cannot be read, or holds what no store wrote.
+    /// When the storage cannot be read.
     fn load(&mut self) -> Result<Snapshot>;
 
     /// Carries the changes out in their order, all of them or, on an error, none. They survive the death of the process
@@ -148,7 +152,7 @@ pub(crate) trait Store: Send + 'static {
     /// When an inserted id is stored already, and when the storage failed; the store stays usable.
     fn commit(&mut self, changes: &[Change]) -> Result<()>;
 
-    /// The bodies of these messages in this order, without those that are not stored.
+    /// The bodies of these messages in this order, without those that are not stored or whose row cannot be read.
     ///
     /// # Errors
     /// When the storage cannot be read.
@@ -166,12 +170,18 @@ pub(crate) trait Store: Send + 'static {
     fn rest(&mut self) {}
 }
 
-/// A body's headers after a move.
-fn rewritten(mut headers: Headers, how: &Rewrite) -> Headers {
+/// Returns a body's headers after a move. Those that would make the message too large to be delivered are not added.
+fn rewritten(mut headers: Headers, how: &Rewrite, payload: usize) -> Headers {
     match how {
         Rewrite::Add(more) => {
             headers.retain(|(name, _)| !more.iter().any(|(newer, _)| newer == name));
-            headers.extend(more.iter().cloned());
+            let mut size = letter_size(payload, &headers);
+            for header in more {
+                if size + header_size(header) <= MAX_LETTER {
+                    size += header_size(header);
+                    headers.push(header.clone());
+                }
+            }
         }
         Rewrite::Revive => headers.retain(|(name, _)| !header::is_of_dead_letter(name)),
     }

@@ -11,6 +11,7 @@ mod calls;
 mod hearer;
 mod hub;
 mod journal;
+mod permissions;
 mod process;
 mod queues;
 mod replicas;

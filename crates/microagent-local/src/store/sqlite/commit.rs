@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, Params, params};
+use rusqlite::{
+    CachedStatement, Connection, ErrorCode, OptionalExtension, Params, params, types::ValueRef,
+};
+use tracing::warn;
 
 use super::{
     failure::{Failure, Result},
@@ -80,6 +83,9 @@ impl Transaction<'_> {
                 let (due, failed) = (millis_of(*due), millis_of(*failed));
                 self.execute(schema::DELAY, (id.cast_signed(), attempt, due, failed))
             }
+            Change::Reschedule { id, due } => {
+                self.execute(schema::RESCHEDULE, (id.cast_signed(), millis_of(*due)))
+            }
             Change::Move {
                 id,
                 to,
@@ -144,10 +150,10 @@ impl Transaction<'_> {
         queue: &Arc<str>,
         how: &Rewrite,
     ) -> Result<()> {
-        let Some(old) = self.headers(id)? else {
+        let Some((old, payload)) = self.headers(id)? else {
             return Ok(());
         };
-        let headers = column(&rewritten(old, how));
+        let headers = column(&rewritten(old, how, payload));
         let row = params![
             id.cast_signed(),
             to.cast_signed(),
@@ -159,12 +165,24 @@ impl Transaction<'_> {
         self.remove(id)
     }
 
-    /// The headers of a message, if it is stored.
-    fn headers(&self, id: MessageId) -> Result<Option<Headers>> {
+    /// The headers of a message and the size of its payload, if it is stored. Headers that cannot be read are none: the
+    /// message moves without them, for its body is worth more.
+    fn headers(&self, id: MessageId) -> Result<Option<(Headers, usize)>> {
         let mut statement = self.connection.prepare_cached(schema::HEADERS)?;
-        let column = statement.query_row([id.cast_signed()], |row| row.get(0));
-        let column: Option<Option<String>> = column.optional()?;
-        column.map(|text| headers_of(id, text)).transpose()
+        let columns = statement.query_row([id.cast_signed()], |row| {
+            Ok((headers_of(row.get_ref(0)?), row.get::<_, u32>(1)? as usize))
+        });
+        let Some((headers, payload)) = columns.optional()? else {
+            return Ok(None);
+        };
+        let headers = headers.unwrap_or_else(|error| {
+            warn!(
+                id,
+                error, "the headers of a message cannot be read; it moves without them"
+            );
+            Headers::new()
+        });
+        Ok(Some((headers, payload)))
     }
 
     fn execute(&self, sql: &str, values: impl Params) -> Result<()> {
@@ -182,15 +200,12 @@ fn column(headers: &Headers) -> Option<String> {
     (!headers.is_empty()).then(|| serde_json::json!(headers).to_string())
 }
 
-/// Headers as they were stored.
-pub(super) fn headers_of(id: MessageId, column: Option<String>) -> Result<Headers> {
-    let Some(text) = column else {
-        return Ok(Headers::new());
-    };
-    let unreadable = |error| {
-        Failure::Nonsense(format!(
-            "the headers of message {id} are not readable: {error}"
-        ))
-    };
-    serde_json::from_str(&text).map_err(unreadable)
+/// Headers as they were stored, or why they cannot be read.
+pub(super) fn headers_of(column: ValueRef<'_>) -> std::result::Result<Headers, String> {
+    match column {
+        ValueRef::Null => Ok(Headers::new()),
+        ValueRef::Text(text) => serde_json::from_slice(text)
+            .map_err(|error| format!("its headers are not a list of pairs: {error}")),
+        _ => Err("its headers are not a text".to_owned()),
+    }
 }

@@ -20,8 +20,6 @@ pub(super) enum Failure {
     Io(io::Error),
     /// A message of that id is stored already.
     Duplicate(MessageId),
-    /// There is a row that no version of this program wrote.
-    Nonsense(String),
     /// The file belongs to another program, or to a later version of this one.
     Foreign(String),
 }
@@ -41,10 +39,6 @@ impl Failure {
     pub(super) fn told(self, path: &Path) -> Error {
         match self {
             Self::Duplicate(id) => duplicate(id),
-            Self::Nonsense(what) => {
-                let text = format!("{}: {DAMAGED} ({what})", path.display());
-                Error::new(ErrorKind::Driver, text)
-            }
             Self::Foreign(what) => {
                 let text = format!("{}: {what}", path.display());
                 Error::new(ErrorKind::Configuration, text)

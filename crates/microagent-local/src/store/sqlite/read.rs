@@ -1,26 +1,37 @@
-//! What the file says: names, messages, bodies.
+//! Reads the file: names, messages, bodies.
+//!
+//! A row that no version of this program wrote is left where it is and named in the log, so that it does not stop the others.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, fmt::Display, sync::Arc};
 
 use bytes::Bytes;
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Statement};
+use tracing::error;
 
 use super::{
     commit::{Known, headers_of},
-    failure::{Failure, Result},
+    failure::Result,
     schema,
 };
 use crate::store::{Body, Leased, MessageId, Snapshot, Stored, instant_at};
 
+/// So many rows that cannot be read are named one by one.
+const NAMED: usize = 20;
+
+/// Ids are below this, so that they can grow for ever.
+const MAX_ID: i64 = 1 << 62;
+
 pub(super) fn known(connection: &Connection) -> Result<Known> {
     let mut statement = connection.prepare_cached(schema::QUEUES)?;
-    let queues = statement.query_map([], |row| Ok((row.get(1)?, row.get(0)?)))?;
-    let queues = queues.collect::<rusqlite::Result<_>>()?;
+    let queues = readable("queue", &mut statement, |row| {
+        Ok((row.get::<_, Arc<str>>(1)?, row.get::<_, i64>(0)?))
+    })?;
     let mut statement = connection.prepare_cached(schema::LAST_ID)?;
     let ids = statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let (noted_id, newest): (i64, Option<i64>) = ids;
+    let (noted_id, newest): (Option<i64>, Option<i64>) = ids;
+    let noted_id = noted_id.unwrap_or_default().max(0);
     Ok(Known {
-        queues,
+        queues: queues.into_iter().collect(),
         last_id: noted_id.max(newest.unwrap_or_default()).cast_unsigned(),
         noted_id: noted_id.cast_unsigned(),
     })
@@ -33,11 +44,7 @@ pub(super) fn snapshot(connection: &Connection, known: &Known) -> Result<Snapsho
         .map(|(name, row)| (*row, name))
         .collect();
     let mut statement = connection.prepare_cached(schema::MESSAGES)?;
-    let mut rows = statement.query([])?;
-    let mut messages = Vec::new();
-    while let Some(row) = rows.next()? {
-        messages.push(stored(row, &names)?);
-    }
+    let messages = readable("message", &mut statement, |row| stored(row, &names))?;
     let mut queues: Vec<Arc<str>> = known.queues.keys().cloned().collect();
     queues.sort_unstable();
     Ok(Snapshot {
@@ -48,29 +55,76 @@ pub(super) fn snapshot(connection: &Connection, known: &Known) -> Result<Snapsho
     })
 }
 
+/// Reads the rows that can be read, and names the others. Their first column is their name.
+fn readable<T>(
+    table: &str,
+    statement: &mut Statement<'_>,
+    read: impl Fn(&Row<'_>) -> std::result::Result<T, Unreadable>,
+) -> Result<Vec<T>> {
+    let (mut values, mut unreadable) = (Vec::new(), 0);
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        match read(row) {
+            Ok(value) => values.push(value),
+            Err(Unreadable(why)) => {
+                unreadable += 1;
+                if unreadable <= NAMED {
+                    set_aside(table, &format!("{:?}", row.get_ref(0)?), &why);
+                }
+            }
+        }
+    }
+    if unreadable > NAMED {
+        error!(
+            table,
+            unreadable, "more rows cannot be read than are named here"
+        );
+    }
+    Ok(values)
+}
+
+/// Why a row cannot be read.
+struct Unreadable(String);
+
+impl From<rusqlite::Error> for Unreadable {
+    fn from(error: rusqlite::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+fn set_aside(table: &str, row: &dyn Display, why: &str) {
+    error!(
+        table, %row, why,
+        "a row of the database cannot be read and is set aside: it stays where it is, and is not delivered"
+    );
+}
+
 fn leases(connection: &Connection) -> Result<Vec<Leased>> {
     let mut statement = connection.prepare_cached(schema::LEASES)?;
-    let leases = statement.query_map([], |row| {
+    readable("lease", &mut statement, |row| {
         Ok(Leased {
             key: row.get(0)?,
             holder: row.get(1)?,
             until: instant_at(row.get(2)?),
         })
-    })?;
-    Ok(leases.collect::<rusqlite::Result<_>>()?)
+    })
 }
 
-fn stored(row: &Row<'_>, names: &HashMap<i64, &Arc<str>>) -> Result<Stored> {
-    let id = row.get::<_, i64>(0)?.cast_unsigned();
+fn stored(
+    row: &Row<'_>,
+    names: &HashMap<i64, &Arc<str>>,
+) -> std::result::Result<Stored, Unreadable> {
+    let id = row.get::<_, i64>(0)?;
+    if !(1..MAX_ID).contains(&id) {
+        return Err(Unreadable(format!("expected an id from 1 to {MAX_ID}")));
+    }
     let Some(&queue) = names.get(&row.get(1)?) else {
-        return Err(Failure::Nonsense(format!(
-            "message {id} belongs to a queue that does not exist"
-        )));
+        return Err(Unreadable("its queue does not exist".to_owned()));
     };
     Ok(Stored {
-        id,
+        id: id.cast_unsigned(),
         queue: queue.clone(),
-        attempt: row.get(2)?,
+        attempt: row.get::<_, u32>(2)?.max(1),
         crashes: row.get(3)?,
         due: row.get::<_, Option<i64>>(4)?.map(instant_at),
         taken: row.get(5)?,
@@ -85,12 +139,23 @@ pub(super) fn bodies(connection: &Connection, ids: &[MessageId]) -> Result<Vec<(
     for &id in ids {
         let columns = statement.query_row([id.cast_signed()], |row| {
             let payload = Bytes::copy_from_slice(row.get_ref(1)?.as_blob()?);
-            Ok((row.get(0)?, payload))
+            Ok((headers_of(row.get_ref(0)?), payload))
         });
-        if let Some((headers, payload)) = columns.optional()? {
-            let headers = headers_of(id, headers)?;
-            bodies.push((id, Body { payload, headers }));
+        match columns.optional() {
+            Ok(Some((Ok(headers), payload))) => bodies.push((id, Body { payload, headers })),
+            Ok(Some((Err(why), _))) => set_aside("message", &id, &why),
+            Ok(None) => {}
+            Err(error) if is_of_the_row(&error) => set_aside("message", &id, &error.to_string()),
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(bodies)
+}
+
+/// Whether an error concerns this row alone, and stays.
+fn is_of_the_row(error: &rusqlite::Error) -> bool {
+    match error.sqlite_error_code() {
+        Some(code) => code == ErrorCode::DatabaseCorrupt,
+        None => true,
+    }
 }

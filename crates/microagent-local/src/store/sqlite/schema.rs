@@ -66,10 +66,12 @@ pub(super) const WRITE_LOG_BACK: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 pub(super) const RECYCLE_LOG: &str = "PRAGMA wal_checkpoint(RESTART)";
 
 pub(super) const QUEUES: &str = "SELECT id, name FROM queue ORDER BY name";
-pub(super) const LAST_ID: &str = "SELECT last_id, (SELECT max(id) FROM message) FROM arrival";
+pub(super) const LAST_ID: &str =
+    "SELECT (SELECT max(last_id) FROM arrival WHERE last_id < 1 << 62),
+    (SELECT max(id) FROM message WHERE id < 1 << 62)";
 pub(super) const MESSAGES: &str = "SELECT id, queue, attempt, crashes, due, taken, length(payload), first_failure FROM message ORDER BY id";
 pub(super) const BODY: &str = "SELECT headers, payload FROM message WHERE id = ?1";
-pub(super) const HEADERS: &str = "SELECT headers FROM message WHERE id = ?1";
+pub(super) const HEADERS: &str = "SELECT headers, length(payload) FROM message WHERE id = ?1";
 
 pub(super) const DECLARE: &str = "INSERT INTO queue (name) VALUES (?1) RETURNING id";
 pub(super) const SET_LAST_ID: &str = "UPDATE arrival SET last_id = ?1";
@@ -82,6 +84,7 @@ pub(super) const COPY: &str =
 pub(super) const REMOVE: &str = "DELETE FROM message WHERE id = ?1";
 pub(super) const DELAY: &str = "UPDATE message SET attempt = ?2, due = ?3, taken = 0,
     first_failure = coalesce(first_failure, ?4) WHERE id = ?1";
+pub(super) const RESCHEDULE: &str = "UPDATE message SET due = ?2 WHERE id = ?1 AND due IS NOT NULL";
 pub(super) const SUSPECT: &str = "UPDATE message SET crashes = ?2, taken = 0 WHERE id = ?1";
 pub(super) const SET_TAKEN: &str = "UPDATE message SET taken = ?2 WHERE id = ?1";
 pub(super) const LEASES: &str = "SELECT key, holder, until FROM lease ORDER BY key";

@@ -22,6 +22,7 @@ fn change() -> impl Strategy<Value = Change> {
         2 => id().prop_map(|id| Change::Remove { id }),
         1 => (id(), 1..9u32, due(), due())
             .prop_map(|(id, attempt, due, failed)| Change::Delay { id, attempt, due, failed }),
+        1 => (id(), due()).prop_map(|(id, due)| Change::Reschedule { id, due }),
         1 => (id(), id(), queue(), rewrite).prop_map(
             |(id, to, queue, headers)| Change::Move { id, to, queue, headers }
         ),
