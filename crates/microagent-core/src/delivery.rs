@@ -14,7 +14,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use crate::{Error, ErrorKind, Message, Result};
+use crate::{Error, ErrorKind, Message, Result, shortened};
 
 /// Why a message became a dead letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -81,6 +81,27 @@ pub enum Settlement {
     },
     /// Not handled and nobody's fault (drain, stop): back to the head of the queue as the same attempt.
     Return,
+}
+
+impl Settlement {
+    fn shortened(self) -> Self {
+        match self {
+            Self::Retry { after, reason } => Self::Retry {
+                after,
+                reason: shortened(reason),
+            },
+            Self::DeadLetter {
+                queue,
+                reason,
+                detail,
+            } => Self::DeadLetter {
+                queue,
+                reason,
+                detail: shortened(detail),
+            },
+            other => other,
+        }
+    }
 }
 
 /// The driver's side of one delivery.
@@ -252,10 +273,11 @@ impl Delivery {
         .await
     }
 
-    /// Hands the settlement to the driver at once; await the result to know that it was confirmed.
+    /// Hands the settlement to the driver at once; await the result to know that it was confirmed. A reason or a detail of
+    /// more than [`TEXT_LIMIT`](crate::TEXT_LIMIT) bytes is shortened.
     pub fn settle(mut self, settlement: Settlement) -> Settled {
         match self.settle.take() {
-            Some(settle) => settle.settle(&self.message, settlement),
+            Some(settle) => settle.settle(&self.message, settlement.shortened()),
             None => Settled::done(Ok(())),
         }
     }

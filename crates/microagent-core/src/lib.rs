@@ -13,6 +13,7 @@ mod delivery;
 mod dispatch;
 pub mod driver;
 mod error;
+mod finite;
 pub mod ledger;
 mod memory;
 mod message;
@@ -21,6 +22,7 @@ mod queue;
 mod rpc;
 mod signal;
 mod stats;
+mod text;
 mod timer;
 
 pub use agent::{
@@ -48,8 +50,9 @@ pub use microagent_schema::{
     ArgumentDeclaration, DeclarationError, Declarations, JsonType, QueueDeclaration,
     SignalDeclaration, Violation,
 };
-pub use payload::{Fields, Kwargs, Payload};
+pub use payload::{Fields, Kwargs, Payload, encode_payload};
 pub use queue::{AsQueue, DEAD_LETTER_SUFFIX, Queue};
 pub use rpc::{Answer, Call, Wait, Waiter, WaiterEnd};
 pub use signal::Signal;
+pub use text::{TEXT_LIMIT, shortened};
 pub use timer::CronSchedule;

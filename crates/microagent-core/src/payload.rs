@@ -4,13 +4,17 @@
 
 use std::{borrow::Cow, fmt, ops::Deref};
 
+use bytes::Bytes;
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{DeserializeOwned, MapAccess, Visitor},
 };
 use serde_json::{Map, Value, value::RawValue};
 
-use crate::{Error, ErrorKind, Result};
+use crate::{
+    Error, ErrorKind, Result, finite,
+    text::{excerpt, shortened},
+};
 
 /// The whole payload as one value; the DTO of a handler.
 ///
@@ -33,12 +37,9 @@ impl<T: DeserializeOwned> Payload<T> {
     /// # Errors
     /// [`ErrorKind::Decode`], with the place and what was expected there.
     pub fn decode(body: &[u8]) -> Result<Self> {
-        serde_json::from_slice(body).map(Self).map_err(|error| {
-            Error::new(
-                ErrorKind::Decode,
-                format!("the payload does not fit: {error}"),
-            )
-        })
+        serde_json::from_slice(body)
+            .map(Self)
+            .map_err(|error| undecodable(format!("the payload does not fit: {error}")))
     }
 }
 
@@ -87,12 +88,8 @@ impl<'a> Fields<'a> {
     /// assert_eq!(error.to_string(), "argument `text`: invalid type: string \"hi\", expected u64 at line 1 column 4");
     /// ```
     pub fn of(body: &'a [u8]) -> Result<Self> {
-        serde_json::from_slice(body).map_err(|error| {
-            Error::new(
-                ErrorKind::Decode,
-                format!("the payload must be a JSON object: {error}"),
-            )
-        })
+        serde_json::from_slice(body)
+            .map_err(|error| undecodable(format!("the payload must be a JSON object: {error}")))
     }
 
     /// A field that must be there.
@@ -101,13 +98,10 @@ impl<'a> Fields<'a> {
     /// [`ErrorKind::Decode`] when it is missing or of another type, with its name.
     pub fn get<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
         let Some(raw) = self.raw(name) else {
-            return Err(Error::new(
-                ErrorKind::Decode,
-                format!(
-                    "argument `{name}` is missing; the payload has {}",
-                    self.names()
-                ),
-            ));
+            return Err(undecodable(format!(
+                "argument `{name}` is missing; the payload has {}",
+                self.names()
+            )));
         };
         decode_field(name, raw)
     }
@@ -147,7 +141,8 @@ impl<'a> Fields<'a> {
         self.0.len()
     }
 
-    fn raw(&self, name: &str) -> Option<&'a RawValue> {
+    /// The undecoded value of a field.
+    pub(crate) fn raw(&self, name: &str) -> Option<&'a RawValue> {
         let field = self.0.iter().rev().find(|(key, _)| key == name)?;
         Some(field.1)
     }
@@ -163,7 +158,12 @@ impl<'a> Fields<'a> {
 
 fn decode_field<T: DeserializeOwned>(name: &str, raw: &RawValue) -> Result<T> {
     serde_json::from_str(raw.get())
-        .map_err(|error| Error::new(ErrorKind::Decode, format!("argument `{name}`: {error}")))
+        .map_err(|error| undecodable(format!("argument `{name}`: {error}")))
+}
+
+/// What is wrong may quote the payload, which may be of any size.
+fn undecodable(what: String) -> Error {
+    Error::new(ErrorKind::Decode, shortened(what))
 }
 
 impl<'de> Deserialize<'de> for Fields<'de> {
@@ -217,22 +217,38 @@ impl<'de> Deserialize<'de> for Name<'de> {
     }
 }
 
-/// A body for the wire: the value's JSON, which must be an object.
-pub(crate) fn encode_object<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>> {
-    let body = serde_json::to_vec(value).map_err(|error| {
-        Error::new(
-            ErrorKind::InvalidPayload,
-            format!("the payload cannot be written as JSON: {error}"),
-        )
-    })?;
-    if body.first() == Some(&b'{') {
-        return Ok(body);
+/// Writes a body for the wire: the value's JSON, which must be an object.
+///
+/// ```
+/// use microagent_core::{ErrorKind, encode_payload};
+/// use serde_json::json;
+///
+/// assert_eq!(encode_payload(&json!({"user_id": 7})).unwrap(), r#"{"user_id":7}"#);
+///
+/// #[derive(serde::Serialize)]
+/// struct Bill { total: f64 }
+///
+/// let refused = encode_payload(&Bill { total: f64::NAN }).unwrap_err();
+/// assert_eq!(refused.kind(), ErrorKind::InvalidPayload);
+/// assert!(refused.to_string().contains("`NaN` in `total`"), "{refused}");
+/// ```
+///
+/// # Errors
+/// [`ErrorKind::InvalidPayload`] for what is no JSON object, and for NaN and infinite numbers, which JSON does not have.
+pub fn encode_payload<T: Serialize + ?Sized>(value: &T) -> Result<Bytes> {
+    let invalid = |text| Error::new(ErrorKind::InvalidPayload, text);
+    let unwritten = |error: &dyn fmt::Display| {
+        invalid(format!("the payload cannot be written as JSON: {error}"))
+    };
+    let body = serde_json::to_string(value).map_err(|error| unwritten(&error))?;
+    if !body.starts_with('{') {
+        let start = excerpt(body.as_bytes());
+        return Err(invalid(format!(
+            "the payload must be a JSON object, but is `{start}`; peers read named arguments"
+        )));
     }
-    let start: String = String::from_utf8_lossy(&body).chars().take(40).collect();
-    Err(Error::new(
-        ErrorKind::InvalidPayload,
-        format!("the payload must be a JSON object, but is `{start}`; peers read named arguments"),
-    ))
+    finite::check(value, &body).map_err(|error| unwritten(&error))?;
+    Ok(body.into())
 }
 
 #[cfg(test)]
@@ -274,14 +290,14 @@ mod tests {
 
     #[test]
     fn only_objects_are_sent() {
-        assert!(encode_object(&serde_json::json!({"a": 1})).is_ok());
+        assert!(encode_payload(&serde_json::json!({"a": 1})).is_ok());
         for value in [
             serde_json::json!([1]),
             serde_json::json!("x"),
             serde_json::json!(null),
         ] {
             assert_eq!(
-                encode_object(&value).unwrap_err().kind(),
+                encode_payload(&value).unwrap_err().kind(),
                 ErrorKind::InvalidPayload
             );
         }

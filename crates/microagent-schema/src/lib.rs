@@ -9,6 +9,8 @@
 //! - [`parse_duration`]: `1.5`, `"30"`, `"1500ms"`.
 //! - [`Dsn`]: the parts of a DSN.
 //! - [`suggest`]: "did you mean" and "available", for errors about unknown names.
+//! - [`compact`]: JSON without the white space between its tokens.
+//! - [`decode_text`]: the bytes of a file as text, with or without a byte order mark.
 
 pub mod names;
 pub mod suggest;
@@ -17,6 +19,8 @@ mod cron;
 mod declarations;
 mod dsn;
 mod duration;
+mod encoding;
+mod json;
 
 pub use cron::{CronError, CronSpec, Field, FieldSet};
 pub use declarations::{
@@ -25,3 +29,5 @@ pub use declarations::{
 };
 pub use dsn::{Dsn, DsnError, Host};
 pub use duration::{DurationError, parse_duration};
+pub use encoding::{TextError, decode_text, without_mark};
+pub use json::compact;

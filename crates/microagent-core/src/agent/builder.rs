@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{MicroAgent, RunningAgent, lifecycle};
-use crate::{Broker, Bus, Clock, Result, SystemClock};
+use crate::{Broker, Bus, Clock, Result, SystemClock, finite};
 
 /// How long a stopping agent may finish its work unless it is told otherwise.
 pub(crate) const DEFAULT_GRACE: Duration = Duration::from_secs(30);
@@ -107,9 +107,9 @@ impl<A: MicroAgent> Agent<A> {
     }
 
     /// The settings that [`Context::settings`](super::Context::settings) gives to handlers \[`{}`\]. The start is refused
-    /// where they cannot be written as JSON.
+    /// where they cannot be written as JSON, as NaN and infinite numbers cannot.
     pub fn settings(mut self, settings: impl Serialize) -> Self {
-        self.setup.settings = serde_json::to_value(settings).map_err(|error| error.to_string());
+        self.setup.settings = as_json(&settings);
         self
     }
 
@@ -117,7 +117,7 @@ impl<A: MicroAgent> Agent<A> {
     /// `autoack` can be given, by the names that they have in the attribute, and `cron` for the schedule. The start is
     /// refused where they do not fit, or cannot be written as JSON.
     pub fn handlers(mut self, options: impl Serialize) -> Self {
-        self.setup.handlers = serde_json::to_value(options).map_err(|error| error.to_string());
+        self.setup.handlers = as_json(&options);
         self
     }
 
@@ -174,6 +174,12 @@ impl<A: MicroAgent> Agent<A> {
     pub async fn start(self) -> Result<RunningAgent<A>> {
         lifecycle::start(self.object, self.setup).await
     }
+}
+
+/// A value as JSON, or why it is none. Numbers that JSON does not have would become `null`.
+fn as_json(value: &impl Serialize) -> std::result::Result<Value, String> {
+    finite::check_all(value).map_err(|error| error.to_string())?;
+    serde_json::to_value(value).map_err(|error| error.to_string())
 }
 
 impl<A> fmt::Debug for Agent<A> {

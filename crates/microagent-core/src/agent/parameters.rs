@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::Context;
-use crate::{Delivery, Error, ErrorKind, Fields, Message, Result};
+use crate::{Delivery, Error, ErrorKind, Fields, Message, Result, finite};
 
 macro_rules! name_parameter {
     ($(#[$doc:meta])* $name:ident) => {
@@ -117,16 +117,15 @@ impl Answering {
     /// The answer that this value is.
     ///
     /// # Errors
-    /// [`ErrorKind::Handler`] when it cannot be written as JSON.
+    /// [`ErrorKind::Handler`] when it cannot be written as JSON, as NaN and infinite numbers cannot.
     pub fn of<T: Serialize + ?Sized>(value: &T) -> Result<Self> {
-        serde_json::value::to_raw_value(value)
-            .map(|raw| Self(Some(raw)))
-            .map_err(|error| {
-                Error::new(
-                    ErrorKind::Handler,
-                    format!("the returned value cannot be written as JSON: {error}"),
-                )
-            })
+        let unwritten = |error: &dyn fmt::Display| {
+            let text = format!("the returned value cannot be written as JSON: {error}");
+            Error::new(ErrorKind::Handler, text)
+        };
+        let raw = serde_json::value::to_raw_value(value).map_err(|error| unwritten(&error))?;
+        finite::check(value, raw.get()).map_err(|error| unwritten(&error))?;
+        Ok(Self(Some(raw)))
     }
 
     /// The JSON text of the answer; `null` for none.

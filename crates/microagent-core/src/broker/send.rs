@@ -11,13 +11,13 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::{Broker, Route, SendOptions};
-use crate::{Queue, Result, payload::encode_object};
+use crate::{Queue, Result, payload::encode_payload};
 
 /// A message that is sent when it is awaited; accepted by the server as durably as it promises when that is `Ok`.
 ///
 /// # Errors
 /// [`InvalidName`](crate::ErrorKind::InvalidName) for the queue, [`InvalidPayload`](crate::ErrorKind::InvalidPayload) for what is
-/// no object, [`Unsupported`](crate::ErrorKind::Unsupported) for an option that the driver's [`Caps`](crate::Caps) do not offer,
+/// no object and for NaN and infinite numbers, [`Unsupported`](crate::ErrorKind::Unsupported) for an option that the driver's [`Caps`](crate::Caps) do not offer,
 /// [`PayloadTooLarge`](crate::ErrorKind::PayloadTooLarge), [`Unavailable`](crate::ErrorKind::Unavailable) (it may or may not have
 /// arrived), [`Closed`](crate::ErrorKind::Closed).
 ///
@@ -50,10 +50,7 @@ pub struct Sending {
 impl Sending {
     pub(super) fn new<T: Serialize + ?Sized>(broker: Broker, queue: Queue, value: &T) -> Self {
         Self {
-            body: queue
-                .check_name()
-                .and_then(|()| encode_object(value))
-                .map(Bytes::from),
+            body: queue.check_name().and_then(|()| encode_payload(value)),
             broker,
             route: queue.into(),
             options: SendOptions::default(),

@@ -3,26 +3,27 @@
 use microagent_schema::{JsonType, SignalDeclaration};
 use serde_json::value::RawValue;
 
-use crate::Fields;
+use crate::{Fields, text::shortened};
 
-/// How the payload breaks the declaration, in one sentence; `None` when it does not.
+/// How the payload breaks the declaration, in one sentence; `None` when it does not. It decodes no value, so there is none that
+/// it could fail to check.
 pub(crate) fn misfit(declared: &SignalDeclaration, fields: &Fields<'_>) -> Option<String> {
     if fits(declared, fields) {
         return None;
     }
-    let args = fields.except(&[]).ok()?;
-    let violations = declared.violations(&args.0);
+    let types = fields.iter().map(|(name, raw)| (name, type_of(raw)));
+    let violations = declared.violations_of_types(types);
     let sentences: Vec<_> = violations.iter().map(ToString::to_string).collect();
-    (!sentences.is_empty()).then(|| sentences.join("; "))
+    (!sentences.is_empty()).then(|| shortened(sentences.join("; ")))
 }
 
+/// Whether there are as many fields as declared arguments, and each argument is among them: then no field is another's double.
 fn fits(declared: &SignalDeclaration, fields: &Fields<'_>) -> bool {
-    let known = |(name, raw): (&str, &RawValue)| {
-        declared
-            .argument(name)
-            .is_some_and(|argument| argument.accepts(type_of(raw)))
-    };
-    fields.len() == declared.arguments.len() && fields.iter().all(known)
+    fields.len() == declared.arguments.len()
+        && declared.arguments.iter().all(|argument| {
+            let found = fields.raw(&argument.name).map(type_of);
+            found.is_some_and(|found| argument.accepts(found))
+        })
 }
 
 /// The type of a JSON text, told by its first character.
@@ -60,5 +61,32 @@ mod tests {
             misfit(r#"{"a":1,"b":"","c":1}"#).unwrap(),
             "argument `c` is not declared"
         );
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_decoded_hides_no_violation() {
+        let file = r#"{"signals":[{"name":"s","providing_args":{"a":"number","b":"string"}}]}"#;
+        let declared = Declarations::parse(file).unwrap();
+        let nested = format!("{}{}", "[".repeat(1000), "]".repeat(1000));
+        for odd in ["1e400", r#""\ud800""#, &nested] {
+            let body = format!(r#"{{"a":1,"x":{odd}}}"#);
+            let misfit = misfit(&declared.signals[0], &Fields::of(body.as_bytes()).unwrap());
+            assert_eq!(
+                misfit.as_deref(),
+                Some("argument `b` is missing; argument `x` is not declared"),
+                "{body}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_name_that_stands_twice_does_not_stand_for_another() {
+        let file = r#"{"signals":[{"name":"s","providing_args":["a","b"]}]}"#;
+        let declared = Declarations::parse(file).unwrap();
+        let misfit = misfit(
+            &declared.signals[0],
+            &Fields::of(br#"{"a":1,"a":2}"#).unwrap(),
+        );
+        assert_eq!(misfit.as_deref(), Some("argument `b` is missing"));
     }
 }

@@ -72,6 +72,15 @@ pub fn check_published(channel: &str, bytes: usize) -> Result<()> {
     Err(Error::new(ErrorKind::PayloadTooLarge, text))
 }
 
+/// Refuses a received signal or answer that is larger than what may be published: decoding it could take all memory.
+pub(crate) fn check_received(bytes: usize) -> Result<()> {
+    if bytes <= DEFAULT_MAX_PAYLOAD {
+        return Ok(());
+    }
+    let text = format!("a payload of {bytes} bytes: at most {DEFAULT_MAX_PAYLOAD} are received");
+    Err(Error::new(ErrorKind::PayloadTooLarge, text))
+}
+
 /// How many subscriptions a published message reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

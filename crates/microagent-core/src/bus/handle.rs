@@ -5,7 +5,6 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use bytes::Bytes;
 use microagent_schema::{Declarations, SignalDeclaration};
 use serde::Serialize;
 use tracing::warn;
@@ -14,7 +13,7 @@ use super::{NamedSignal, check, listening::Listening};
 use crate::{
     Channel, DEFAULT_PREFIX, Error, ErrorKind, Fields, Result, Signal, SignalBus,
     channel::{self, RESPONSE},
-    payload::encode_object,
+    payload::encode_payload,
     rpc::{AnswerBody, Call, Calls, Outgoing, Wait},
     stats::Counter,
 };
@@ -310,7 +309,7 @@ impl Bus {
         args: &T,
     ) -> Result<Outgoing> {
         channel::check_sender(sender)?;
-        let body = encode_object(args)?;
+        let body = encode_payload(args)?;
         if let Some(declared) = declared {
             self.check_sent(declared, &body)?;
         }
@@ -318,7 +317,7 @@ impl Bus {
             prefix: self.prefix_or(own_prefix).to_owned(),
             signal: name.to_owned(),
             sender: sender.to_owned(),
-            body: Bytes::from(body),
+            body,
         })
     }
 

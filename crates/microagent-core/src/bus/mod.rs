@@ -9,6 +9,7 @@ mod mailbox;
 mod named;
 
 pub(crate) use absent::AbsentBus;
+pub(crate) use driver::check_received;
 pub use driver::{BusEvent, Gap, Published, Receivers, SignalBus, check_published};
 pub use handle::{Bus, BusOptions};
 pub(crate) use listening::{Binding, Listener};

@@ -36,7 +36,8 @@ impl NamedSignal {
     /// Sends it with these arguments, which must be a JSON object.
     ///
     /// # Errors
-    /// As [`Bus::send`]; [`InvalidPayload`](crate::ErrorKind::InvalidPayload) for what is no object.
+    /// As [`Bus::send`]; [`InvalidPayload`](crate::ErrorKind::InvalidPayload) for what is no object, and for NaN and infinite
+    /// numbers.
     pub async fn send<T: Serialize + ?Sized>(&self, sender: &str, args: &T) -> Result<()> {
         self.bus.publish(&self.outgoing(sender, args)?).await
     }

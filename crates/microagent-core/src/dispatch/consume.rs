@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     ConsumerOptions, Context, Delivery, Error, ErrorKind, Handling, Message, Result, Settlement,
-    Taken, delivery::Lender, stats::HandlerStats,
+    Taken, delivery::Lender, shortened, stats::HandlerStats,
 };
 
 type Call = Box<dyn Fn(&mut Taken<'_>) -> Handling<()> + Send + Sync>;
@@ -106,6 +106,7 @@ impl BoundConsumer {
             failed => failed,
         };
         if let End::Failed(error) = &end {
+            let error = shortened(error.to_string());
             warn!(agent = self.cx.name(), handler = self.name, queue = self.queue, %error, "delivery left unsettled");
         }
         let settlement = outcome::of_run(&end, &message, &self.options);

@@ -7,7 +7,7 @@ use tracing::error;
 use super::run::End;
 use crate::{
     Advice, ConsumerOptions, DeadReason, FailurePolicy, Message, OnFailure, RetryPolicy,
-    delivery::Settlement,
+    delivery::Settlement, text::excerpt,
 };
 
 /// What follows an end, whatever handler it was.
@@ -103,7 +103,7 @@ fn buried(
 }
 
 fn dropped(message: &Message, reason: DeadReason, detail: &str) -> Settlement {
-    let body = super::excerpt(message.payload());
+    let body = excerpt(message.payload());
     error!(queue = message.queue(), %reason, detail, body, "message dropped: its consumer keeps no dead letter of it");
     Settlement::Ack
 }

@@ -13,14 +13,18 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::warn;
 
 use super::{
-    excerpt,
     flow::{Admission, Flow, Job},
     outcome,
     run::{self, End, Site},
 };
 use crate::{
     Answering, Bus, Channel, Context, Error, ErrorKind, Fields, Handling, Heard, Published,
-    ReceiverOptions, Result, Sender, SignalName, bus::check, rpc::AnswerBody, stats::HandlerStats,
+    ReceiverOptions, Result, Sender, SignalName,
+    bus::{check, check_received},
+    rpc::AnswerBody,
+    shortened,
+    stats::HandlerStats,
+    text::excerpt,
 };
 
 type Call = Box<dyn Fn(&Heard<'_>) -> Handling<Answering> + Send + Sync>;
@@ -57,12 +61,7 @@ pub(crate) fn hear(
     published: &Published,
 ) {
     let Some(channel) = Channel::parse(&published.channel) else {
-        bus.count_stray();
-        warn!(
-            channel = published.channel,
-            "signal on a channel that is no {{prefix}}:{{signal}}:{{sender}}"
-        );
-        return;
+        return stray(bus, &published.channel);
     };
     let sender = Sender::from(channel.sender);
     let received = |warns| Received {
@@ -76,6 +75,19 @@ pub(crate) fn hear(
     match channel.id {
         None => receivers.for_each(|(receiver, received)| receiver.start(received, drop)),
         Some(id) => answer(bus, channel.prefix, id, receivers),
+    }
+}
+
+/// Counts a signal without a sender; logs the first of each thousand, since whoever sends one sends more.
+fn stray(bus: &Bus, channel: &str) {
+    let before = bus.strays();
+    bus.count_stray();
+    if before.is_multiple_of(1000) {
+        warn!(
+            channel = shortened(channel),
+            strays = before + 1,
+            "signal on a channel that is no {{prefix}}:{{signal}}:{{sender}}"
+        );
     }
 }
 
@@ -93,7 +105,8 @@ struct Received {
 impl Received {
     /// The body's fields, if it keeps to its declaration as far as the bus asks for that.
     fn fields(&self) -> std::result::Result<Fields<'_>, End<Answering>> {
-        Fields::of(&self.body)
+        check_received(self.body.len())
+            .and_then(|()| Fields::of(&self.body))
             .and_then(|fields| self.check(&fields).map(|()| fields))
             .map_err(|error| {
                 let text = format!("{error}; it starts with `{}`", excerpt(&self.body));
@@ -105,7 +118,7 @@ impl Received {
         let Some(misfit) = check::misfit(self.hearing.declaration, fields) else {
             return Ok(());
         };
-        let (signal, sender) = (&*self.hearing.name, &*self.sender);
+        let (signal, sender) = (&*self.hearing.name, shortened(&*self.sender));
         if self.hearing.strict {
             let text = format!("signal `{signal}` from `{sender}`: {misfit}");
             return Err(Error::new(ErrorKind::InvalidPayload, text));

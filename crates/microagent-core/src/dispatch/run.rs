@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use crate::{Error, Result, stats::HandlerStats};
+use crate::{Error, Result, shortened, stats::HandlerStats};
 
 /// How a run ended.
 #[derive(Debug)]
@@ -22,14 +22,15 @@ pub(crate) enum End<T> {
 }
 
 impl<T> End<T> {
-    /// The failure in words; `None` for a run that was no failure.
+    /// The failure in words, of which there are not too many; `None` for a run that was no failure.
     pub(crate) fn failure(&self) -> Option<String> {
-        match self {
-            Self::Done(_) | Self::Abandoned => None,
-            Self::Failed(error) | Self::Undecodable(error) => Some(error.to_string()),
-            Self::TimedOut(limit) => Some(format!("timed out after {limit:?}")),
-            Self::Panicked(text) => Some(format!("panicked: {text}")),
-        }
+        let text = match self {
+            Self::Done(_) | Self::Abandoned => return None,
+            Self::Failed(error) | Self::Undecodable(error) => error.to_string(),
+            Self::TimedOut(limit) => format!("timed out after {limit:?}"),
+            Self::Panicked(text) => format!("panicked: {text}"),
+        };
+        Some(shortened(text))
     }
 }
 
@@ -106,6 +107,7 @@ pub(crate) fn record<T>(end: &End<T>, site: &Site<'_>, stats: &HandlerStats, beg
         End::Done(_) => {}
         End::Failed(error) => {
             stats.failed.count();
+            let error = shortened(error.to_string());
             error!(agent, handler, kind, source, ?took, %error, "handler failed");
         }
         End::TimedOut(limit) => {
@@ -122,6 +124,7 @@ pub(crate) fn record<T>(end: &End<T>, site: &Site<'_>, stats: &HandlerStats, beg
         }
         End::Panicked(panic) => {
             stats.panicked.count();
+            let panic = shortened(panic.as_str());
             error!(
                 agent,
                 handler,
@@ -134,6 +137,7 @@ pub(crate) fn record<T>(end: &End<T>, site: &Site<'_>, stats: &HandlerStats, beg
         }
         End::Undecodable(error) => {
             stats.undecodable.count();
+            let error = shortened(error.to_string());
             error!(agent, handler, kind, source, %error, "payload does not fit the handler");
         }
         End::Abandoned => {

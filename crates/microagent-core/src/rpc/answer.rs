@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Serialize, Serializer, de::DeserializeOwned, ser::SerializeMap};
 use serde_json::value::RawValue;
 
-use crate::{Answering, Error, ErrorKind, Fields, Result};
+use crate::{Answering, Error, ErrorKind, Fields, Result, bus::check_received, shortened};
 
 /// The extra key under which failures ride; a Python caller sees it as one more entry.
 const ERRORS: &str = "$errors";
@@ -43,6 +43,11 @@ impl Answer {
         Ok(Self { values, errors })
     }
 
+    /// Reads an answer that came over a bus.
+    pub(super) fn received(body: &[u8]) -> Result<Self> {
+        check_received(body.len()).and_then(|()| Self::parse(body))
+    }
+
     /// What this receiver answered.
     ///
     /// # Errors
@@ -55,7 +60,7 @@ impl Answer {
         let Some((_, raw)) = self.values.iter().find(|(name, _)| name == receiver) else {
             let known: Vec<_> = self.receivers().map(|name| format!("`{name}`")).collect();
             let text = format!("`{receiver}` did not answer; there is {}", known.join(", "));
-            return Err(Error::new(ErrorKind::Decode, text));
+            return Err(Error::new(ErrorKind::Decode, shortened(text)));
         };
         decode(receiver, raw)
     }
@@ -69,12 +74,12 @@ impl Answer {
         let mut given = self.values.iter().filter(|(_, raw)| raw.get() != "null");
         match (given.next(), given.next()) {
             (Some((receiver, raw)), None) => decode(receiver, raw),
-            (Some((one, _)), Some((other, _))) => Err(Error::new(
-                ErrorKind::Decode,
-                format!(
+            (Some((one, _)), Some((other, _))) => {
+                let text = format!(
                     "several receivers answered, `{one}` and `{other}` among them: ask for one with `get`"
-                ),
-            )),
+                );
+                Err(Error::new(ErrorKind::Decode, shortened(text)))
+            }
             (None, _) => Err(self.nothing()),
         }
     }
@@ -93,24 +98,23 @@ impl Answer {
     fn nothing(&self) -> Error {
         match self.errors.iter().next() {
             Some((receiver, failure)) => remote(receiver, failure),
-            None => Error::new(
-                ErrorKind::Remote,
-                format!("no receiver gave a value: the answer is {self}"),
-            ),
+            None => {
+                let text = format!("no receiver gave a value: the answer is {self}");
+                Error::new(ErrorKind::Remote, shortened(text))
+            }
         }
     }
 }
 
 fn remote(receiver: &str, failure: &str) -> Error {
-    Error::new(ErrorKind::Remote, format!("`{receiver}` failed: {failure}"))
+    let text = format!("`{receiver}` failed: {failure}");
+    Error::new(ErrorKind::Remote, shortened(text))
 }
 
 fn decode<T: DeserializeOwned>(receiver: &str, raw: &RawValue) -> Result<T> {
     serde_json::from_str(raw.get()).map_err(|error| {
-        Error::new(
-            ErrorKind::Decode,
-            format!("the answer of `{receiver}`: {error}"),
-        )
+        let text = format!("the answer of `{receiver}`: {error}");
+        Error::new(ErrorKind::Decode, shortened(text))
     })
 }
 

@@ -96,7 +96,7 @@ impl Call {
         let (mut pending, outgoing, _) = self.0.send(deadline).await?;
         loop {
             match timeout_at(deadline, pending.replies.recv()).await {
-                Ok(Some(Reply::Answer(body))) => match Answer::parse(&body) {
+                Ok(Some(Reply::Answer(body))) => match Answer::received(&body) {
                     Ok(answer) => return Ok(answer),
                     Err(error) => warn!(signal = outgoing.signal, %error, "answer ignored"),
                 },

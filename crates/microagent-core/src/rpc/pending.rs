@@ -13,7 +13,7 @@ use futures_util::StreamExt;
 use tokio::{sync::mpsc, task::JoinHandle};
 use tracing::debug;
 
-use crate::{BusEvent, Channel, Result, SignalBus, stats::Counter};
+use crate::{BusEvent, Channel, Result, SignalBus, shortened, stats::Counter};
 
 /// What a waiting call is told.
 #[derive(Debug)]
@@ -116,7 +116,7 @@ impl Waiting {
                 if !told {
                     self.late.count();
                     debug!(
-                        channel = answer.channel,
+                        channel = shortened(answer.channel),
                         "answer to a call that waits no more"
                     );
                 }

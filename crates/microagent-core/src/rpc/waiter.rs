@@ -200,7 +200,7 @@ impl Stream for Waiter {
             match self.pending.replies.poll_recv(cx) {
                 Poll::Ready(Some(Reply::Answer(body))) => {
                     self.answered += 1;
-                    match Answer::parse(&body) {
+                    match Answer::received(&body) {
                         Ok(answer) => return Poll::Ready(Some(answer)),
                         Err(error) => warn!(%error, "answer ignored"),
                     }

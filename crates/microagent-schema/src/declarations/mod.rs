@@ -12,6 +12,8 @@ pub use error::{DeclarationError, Problem};
 pub use json_type::JsonType;
 pub use violation::Violation;
 
+use crate::without_mark;
+
 /// Everything that one `signals.json` declares.
 ///
 /// ```
@@ -88,7 +90,7 @@ impl Default for Declarations {
 }
 
 impl Declarations {
-    /// Reads the text of a `signals.json`.
+    /// Reads the text of a `signals.json`; a byte order mark at its start is ignored.
     ///
     /// # Errors
     /// [`DeclarationError`] with every problem of the text, each with its place and what is allowed there.
@@ -100,6 +102,7 @@ impl Declarations {
     /// assert!(error.to_string().starts_with("queues[0].name: `Mailer` is no queue name: "));
     /// ```
     pub fn parse(json: &str) -> Result<Self, DeclarationError> {
+        let json = without_mark(json);
         let document = serde_json::from_str(json).map_err(DeclarationError::from_syntax)?;
         reader::read(&document, duplicates::find(json)).map_err(DeclarationError::new)
     }

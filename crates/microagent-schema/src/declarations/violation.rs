@@ -1,6 +1,9 @@
 //! How a payload breaks its signal's declaration. What follows from it, a warning or an error, is the bus's decision.
 
-use std::fmt;
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+};
 
 use serde_json::{Map, Value};
 
@@ -53,18 +56,45 @@ impl SignalDeclaration {
     /// ```
     #[must_use]
     pub fn violations(&self, args: &Map<String, Value>) -> Vec<Violation> {
-        let mut violations: Vec<_> = self.unmet_arguments(args).collect();
-        let undeclared = args.keys().filter(|name| self.argument(name).is_none());
-        violations.extend(undeclared.map(|name| Violation::Undeclared {
-            argument: name.clone(),
-        }));
+        let types = args.iter();
+        self.violations_of_types(types.map(|(name, value)| (name.as_str(), JsonType::of(value))))
+    }
+
+    /// Does what [`violations`](Self::violations) does for arguments whose values were not decoded. Of equal names the last
+    /// one counts.
+    ///
+    /// ```
+    /// use microagent_schema::{JsonType, SignalDeclaration};
+    ///
+    /// let declared = SignalDeclaration::untyped("user_created", ["user_id"]);
+    /// assert!(declared.violations_of_types([("user_id", JsonType::Number)]).is_empty());
+    /// assert_eq!(declared.violations_of_types([("age", JsonType::Number)]).len(), 2);
+    /// ```
+    #[must_use]
+    pub fn violations_of_types<'a>(
+        &self,
+        args: impl IntoIterator<Item = (&'a str, JsonType)>,
+    ) -> Vec<Violation> {
+        let (mut declared, mut undeclared) = (HashMap::new(), Vec::new());
+        let mut seen = HashSet::new();
+        for (name, found) in args {
+            match self.argument(name) {
+                Some(_) => drop(declared.insert(name, found)),
+                None if seen.insert(name) => undeclared.push(Violation::Undeclared {
+                    argument: name.to_owned(),
+                }),
+                None => {}
+            }
+        }
+        let mut violations: Vec<_> = self.unmet_arguments(&declared).collect();
+        violations.extend(undeclared);
         violations
     }
 
-    fn unmet_arguments(&self, args: &Map<String, Value>) -> impl Iterator<Item = Violation> {
+    fn unmet_arguments(&self, args: &HashMap<&str, JsonType>) -> impl Iterator<Item = Violation> {
         self.arguments.iter().filter_map(|declared| {
             let argument = declared.name.clone();
-            let Some(found) = args.get(&argument).map(JsonType::of) else {
+            let Some(&found) = args.get(argument.as_str()) else {
                 return Some(Violation::Missing { argument });
             };
             (!declared.accepts(found)).then(|| Violation::WrongType {

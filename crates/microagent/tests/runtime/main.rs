@@ -8,6 +8,7 @@ mod cut_off;
 mod failures;
 mod life;
 mod log;
+mod odd_payloads;
 mod once;
 mod queues;
 mod schedules;
