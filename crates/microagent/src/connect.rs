@@ -8,7 +8,7 @@ use std::{fmt, sync::Arc};
 
 use microagent_core::{Broker, BrokerOptions, Bus, BusOptions, Declarations, Result};
 
-pub use self::driver::{Role, check_dsn, schemes};
+pub use self::driver::{Role, broker_caps, check_dsn, schemes};
 
 /// Connecting by a DSN, for [`Bus`] and [`Broker`].
 ///

@@ -74,6 +74,12 @@ impl Default for MemoryBroker {
 }
 
 impl MemoryBroker {
+    /// Returns what every broker of this driver can do.
+    #[must_use]
+    pub fn capabilities() -> Caps {
+        CAPS
+    }
+
     /// A connection to a server of its own.
     #[must_use]
     pub fn new() -> Self {

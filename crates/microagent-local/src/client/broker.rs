@@ -55,6 +55,20 @@ pub struct LocalBroker {
 }
 
 impl LocalBroker {
+    /// Returns what every broker of this driver can do, without a connection.
+    #[must_use]
+    pub fn capabilities() -> Caps {
+        let mut caps = Caps::default();
+        caps.headers = true;
+        caps.delay = true;
+        caps.durable = true;
+        caps.shared = true;
+        caps.leases = true;
+        caps.browse = true;
+        caps.max_payload = DEFAULT_MAX_PAYLOAD;
+        caps
+    }
+
     /// Connects to the folder's hub, and hosts it where nobody does. A hub that hangs is no error: the connection keeps
     /// trying, on the runtime on which this was called.
     ///
@@ -199,15 +213,7 @@ impl QueueBroker for LocalBroker {
     }
 
     fn caps(&self) -> Caps {
-        let mut caps = Caps::default();
-        caps.headers = true;
-        caps.delay = true;
-        caps.durable = true;
-        caps.shared = true;
-        caps.leases = true;
-        caps.browse = true;
-        caps.max_payload = DEFAULT_MAX_PAYLOAD;
-        caps
+        Self::capabilities()
     }
 
     async fn ready(&self) -> Result<()> {

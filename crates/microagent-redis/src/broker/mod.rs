@@ -62,6 +62,16 @@ pub struct RedisBroker {
 }
 
 impl RedisBroker {
+    /// Returns what every broker of this driver can do, without a connection.
+    #[must_use]
+    pub fn capabilities() -> Caps {
+        let mut caps = Caps::default();
+        (caps.durable, caps.shared, caps.leases) = (true, true, true);
+        caps.browse = true;
+        caps.max_payload = DEFAULT_MAX_PAYLOAD;
+        caps
+    }
+
     /// Connects.
     ///
     /// # Errors
@@ -197,11 +207,7 @@ impl QueueBroker for RedisBroker {
     }
 
     fn caps(&self) -> Caps {
-        let mut caps = Caps::default();
-        (caps.durable, caps.shared, caps.leases) = (true, true, true);
-        caps.browse = true;
-        caps.max_payload = DEFAULT_MAX_PAYLOAD;
-        caps
+        Self::capabilities()
     }
 
     async fn ready(&self) -> Result<()> {

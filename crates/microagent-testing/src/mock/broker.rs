@@ -4,12 +4,15 @@ mod wire;
 
 use std::{fmt, sync::Arc};
 
-use microagent_core::{Broker, BrokerOptions, Error, ErrorKind, Message, Result, Settlement};
+use microagent_core::{
+    Broker, BrokerOptions, Caps, Error, ErrorKind, Message, Queue, Result, Settlement,
+    encode_payload,
+};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
 use self::wire::Shared;
-use super::record::{SentMessage, SettledMessage, listed, payload_of};
+use super::record::{SentMessage, SettledMessage, listed};
 
 /// A queue broker for tests: it records what agents send, hands their consumers the messages that the test pushes, and
 /// records what became of each. Clones are one mock.
@@ -44,8 +47,29 @@ impl BrokerMock {
         Self::default()
     }
 
-    /// A broker on this mock, as an agent or a function under test takes it. Each is a connection of its own. It has every
-    /// capability, and records options that it gives no meaning.
+    /// Creates a mock whose brokers have these capabilities, for example those of the driver that the agent uses in
+    /// production: an option that the driver refuses is then refused in the test.
+    ///
+    /// ```
+    /// use microagent_core::{Error, ErrorKind, MemoryBroker, Queue, QueueBroker};
+    /// use microagent_testing::BrokerMock;
+    /// use serde_json::json;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let mock = BrokerMock::with_caps(MemoryBroker::new().caps());
+    /// let keyed = mock.broker().send(Queue::new("mailer"), &json!({})).key("user 7").await;
+    /// assert_eq!(keyed.unwrap_err().kind(), ErrorKind::Unsupported);
+    /// # Ok::<(), Error>(()) }).unwrap();
+    /// ```
+    #[must_use]
+    pub fn with_caps(caps: Caps) -> Self {
+        let mock = Self::default();
+        mock.0.state().caps = caps;
+        mock
+    }
+
+    /// A broker on this mock, as an agent or a function under test takes it. Each is a connection of its own. Unless the mock was
+    /// made [with the capabilities](Self::with_caps) of a driver it has every one, and records options that it gives no meaning.
     #[must_use]
     pub fn broker(&self) -> Broker {
         self.broker_with(BrokerOptions::default())
@@ -65,7 +89,7 @@ impl BrokerMock {
     /// [`ErrorKind::InvalidPayload`] for a body that is no JSON object (a raw one can be [pushed as a
     /// message](Self::push_message)).
     pub async fn push(&self, queue: &str, body: impl Serialize) -> Result<Pushed> {
-        let body = payload_of(body)?;
+        let body = encode_payload(&body)?;
         self.push_message(Message::new(queue, body)).await
     }
 
@@ -94,6 +118,42 @@ impl BrokerMock {
     /// Agents are told this length of the queue from now on. Without it they are told how many messages were sent there.
     pub fn set_length(&self, queue: &str, length: u64) {
         self.0.state().lengths.insert(queue.to_owned(), length);
+    }
+
+    /// Returns the queues whose length was asked for, in the order of the questions.
+    ///
+    /// ```
+    /// use microagent_core::{Error, Queue};
+    /// use microagent_testing::BrokerMock;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let mock = BrokerMock::new();
+    /// mock.set_length("mailer", 3);
+    /// assert_eq!(mock.broker().length(Queue::new("mailer")).await?, 3);
+    /// assert_eq!(mock.lengths_asked(), ["mailer"]);
+    /// # Ok::<(), Error>(()) }).unwrap();
+    /// ```
+    #[must_use]
+    pub fn lengths_asked(&self) -> Vec<String> {
+        self.0.state().lengths_asked.clone()
+    }
+
+    /// Returns the queues that were declared, in their order, with their exchanges and topics. Consuming a queue does not
+    /// declare it.
+    ///
+    /// ```
+    /// use microagent_core::{Error, Queue};
+    /// use microagent_testing::BrokerMock;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let mock = BrokerMock::new();
+    /// mock.broker().declare(Queue::new("mailer")).await?;
+    /// assert_eq!(mock.declared()[0].name(), "mailer");
+    /// # Ok::<(), Error>(()) }).unwrap();
+    /// ```
+    #[must_use]
+    pub fn declared(&self) -> Vec<Queue> {
+        self.0.state().declared.clone()
     }
 
     /// All messages that were sent, in their order.

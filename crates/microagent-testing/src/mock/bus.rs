@@ -7,6 +7,7 @@ use std::{fmt, future::Future, sync::Arc, time::Duration};
 use bytes::Bytes;
 use microagent_core::{
     Answer, Bus, BusEvent, BusOptions, Channel, Error, ErrorKind, Gap, Result, Signal,
+    encode_payload,
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -14,7 +15,7 @@ use tokio::{sync::oneshot, time::timeout};
 
 use self::wire::{Canned, Shared};
 use super::connection::Connection;
-use super::record::{SentSignal, listed, payload_of};
+use super::record::{SentSignal, listed};
 
 /// How long [`BusMock::ask`] waits, as long as a call does unless it is told otherwise.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -75,7 +76,8 @@ impl BusMock {
     /// [`ErrorKind::InvalidPayload`] for arguments that are no JSON object, [`ErrorKind::InvalidName`] for a sender that a
     /// channel cannot carry.
     pub async fn emit(&self, name: &str, sender: &str, args: impl Serialize) -> Result<()> {
-        self.deliver(name, sender, None, payload_of(args)?)?.await;
+        self.deliver(name, sender, None, encode_payload(&args)?)?
+            .await;
         Ok(())
     }
 
@@ -94,7 +96,7 @@ impl BusMock {
     pub async fn ask(&self, name: &str, sender: &str, args: impl Serialize) -> Result<Answer> {
         let (tell, told) = oneshot::channel();
         let id = self.0.state().expect_answer(tell);
-        self.deliver(name, sender, Some(&id), payload_of(args)?)?
+        self.deliver(name, sender, Some(&id), encode_payload(&args)?)?
             .await;
         match timeout(PATIENCE, told).await {
             Ok(Ok(body)) => Answer::parse(&body),

@@ -3,6 +3,7 @@
 mod broker;
 mod bus;
 mod connection;
+mod exact;
 mod readers;
 mod record;
 

@@ -4,8 +4,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use microagent_core::{Error, ErrorKind, Message, Result, Route, SendOptions, Settlement};
-use serde::Serialize;
 use serde_json::Value;
+
+use super::exact::value_of;
 
 /// A signal that an agent sent or called.
 ///
@@ -31,8 +32,11 @@ pub struct SentSignal {
     pub name: String,
     /// Who sent it.
     pub sender: String,
-    /// Its arguments, a JSON object.
+    /// Its arguments, a JSON object. A part that a [`Value`] cannot hold, such as an integer beyond 64 bits, is a string with
+    /// its JSON text.
     pub args: Value,
+    /// The arguments as they were sent.
+    pub raw: Bytes,
     /// The prefix of the channel that it went to.
     pub prefix: String,
 }
@@ -60,8 +64,11 @@ pub struct SentSignal {
 pub struct SentMessage {
     /// The queue's name.
     pub queue: String,
-    /// The body, a JSON object.
+    /// The body, a JSON object. A part that a [`Value`] cannot hold, such as an integer beyond 64 bits, is a string with its
+    /// JSON text.
     pub body: Value,
+    /// The body as it was sent.
+    pub raw: Bytes,
     /// Where it went: the queue with its exchange, and the exchange and topic that were asked for.
     pub route: Route,
     /// Delay, headers, key and native properties.
@@ -78,22 +85,15 @@ pub struct SettledMessage {
     pub settlement: Settlement,
 }
 
-/// The JSON object that a test gives, as a payload.
-pub(super) fn payload_of(args: impl Serialize) -> Result<Bytes> {
-    let value = serde_json::to_value(args).map_err(|error| invalid(&error.to_string()))?;
-    match &value {
-        Value::Object(_) => Ok(value.to_string().into()),
-        other => Err(invalid(&format!("`{other}` is no JSON object"))),
-    }
-}
-
 /// The payload that an agent sent, as JSON.
 pub(super) fn json_of(payload: &Bytes) -> Result<Value> {
-    serde_json::from_slice(payload).map_err(|error| invalid(&error.to_string()))
-}
-
-fn invalid(what: &str) -> Error {
-    Error::new(ErrorKind::InvalidPayload, format!("a payload: {what}"))
+    let json = serde_json::from_slice(payload).map_err(|error| {
+        Error::new(
+            ErrorKind::InvalidPayload,
+            format!("invalid payload: {error}"),
+        )
+    })?;
+    Ok(value_of(json))
 }
 
 /// The guarded value, also after a test has failed while it held the lock.

@@ -159,3 +159,106 @@ async fn a_closed_broker_takes_and_gives_nothing() -> Result<()> {
     );
     Ok(())
 }
+
+/// JSON that goes through as it is.
+fn raw(json: &str) -> Result<Box<serde_json::value::RawValue>> {
+    Ok(serde_json::from_str(json)?)
+}
+
+#[tokio::test]
+async fn what_is_sent_is_recorded_byte_for_byte_and_big_numbers_stay_apart() -> Result<()> {
+    let (mock, bus) = (BrokerMock::new(), BusMock::new());
+    let broker = mock.broker();
+    let bodies = [
+        r#"{"id":18446744073709551616}"#,
+        r#"{"id":18446744073709551617}"#,
+        r#"{"id":1e400,"id":"\ud800"}"#,
+    ];
+    for body in bodies {
+        broker.send(MAILER, &raw(body)?).await?;
+        let odd = bus.bus().undeclared("odd")?;
+        odd.send("test", &raw(body)?).await?;
+    }
+    let (sent, signals) = (mock.sent(), bus.sent());
+    for (at, body) in bodies.iter().enumerate() {
+        assert_eq!(sent[at].raw, body);
+        assert_eq!(signals[at].raw, body);
+    }
+    assert_ne!(sent[0], sent[1]);
+    assert_ne!(signals[0].args, signals[1].args);
+    assert_eq!(sent[0].body, json!({"id": "18446744073709551616"}));
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_test_hands_over_arrives_byte_for_byte_or_is_refused() -> Result<()> {
+    let (mock, bus) = (BrokerMock::new(), BusMock::new());
+    let agent = shop(bus.bus(), mock.broker()).await?;
+    let body = r#"{"amount":1,"id":18446744073709551617}"#;
+    mock.push("orders", raw(body)?).await?.settlement().await;
+    assert_eq!(mock.settled()[0].message.payload(), body);
+
+    let nan = std::collections::BTreeMap::from([("amount", f64::NAN)]);
+    for refused in [
+        mock.push("orders", &nan).await.map(drop).unwrap_err(),
+        bus.emit("user_created", "web", &nan).await.unwrap_err(),
+        bus.ask("user_created", "web", &nan)
+            .await
+            .map(drop)
+            .unwrap_err(),
+    ] {
+        assert_eq!(refused.kind(), ErrorKind::InvalidPayload);
+        assert!(
+            refused.to_string().contains("`NaN` in `amount`"),
+            "{refused}"
+        );
+    }
+    agent.stop().await
+}
+
+#[tokio::test]
+async fn questions_for_lengths_and_declarations_are_recorded() -> Result<()> {
+    let mock = BrokerMock::new();
+    let broker = mock.broker();
+    assert_eq!((mock.lengths_asked(), mock.declared()), (vec![], vec![]));
+    broker.length(MAILER).await?;
+    broker.length(ORDERS).await?;
+    let bound = microagent_core::Queue::new("pusher").with_exchange("events");
+    broker.declare(&bound).await?;
+    assert_eq!(mock.lengths_asked(), ["mailer", "orders"]);
+    assert_eq!(mock.declared(), [bound]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_mock_with_the_capabilities_of_a_driver_refuses_what_it_refuses() -> Result<()> {
+    let mut caps = microagent_core::Caps::default();
+    caps.max_payload = 100;
+    let mock = BrokerMock::with_caps(caps);
+    let broker = mock.broker();
+    let sends = [
+        broker.send(MAILER, &json!({})).header("trace", "t1").await,
+        broker
+            .send(MAILER, &json!({}))
+            .delay(Duration::from_secs(1))
+            .await,
+    ];
+    for refused in sends {
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::Unsupported);
+    }
+    let large = broker.send(MAILER, &json!({"text": "x".repeat(100)})).await;
+    assert_eq!(large.unwrap_err().kind(), ErrorKind::PayloadTooLarge);
+    let driver = broker.driver();
+    let lease = driver.lease("nightly", "me", Duration::from_secs(1)).await;
+    assert_eq!(lease.unwrap_err().kind(), ErrorKind::Unsupported);
+    let mut options = ConsumeOptions::default();
+    options
+        .native
+        .insert("group".to_owned(), "billing".to_owned());
+    let consumed = driver.consume(&MAILER, options).await.map(drop);
+    assert_eq!(consumed.unwrap_err().kind(), ErrorKind::Unsupported);
+
+    broker.send(MAILER, &json!({"text": "hi"})).await?;
+    assert_eq!(mock.sent().len(), 1);
+    Ok(())
+}

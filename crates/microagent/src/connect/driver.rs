@@ -3,7 +3,7 @@
 use std::{pin::Pin, sync::Arc};
 
 use microagent_core::{
-    Error, ErrorKind, MemoryBroker, MemoryBus, MemoryOptions, QueueBroker, Result, SignalBus,
+    Caps, Error, ErrorKind, MemoryBroker, MemoryBus, MemoryOptions, QueueBroker, Result, SignalBus,
     driver::Dsn,
 };
 #[cfg(feature = "local")]
@@ -45,6 +45,24 @@ pub fn schemes() -> impl Iterator<Item = &'static str> {
 /// ```
 pub fn check_dsn(dsn: &str, role: Role) -> Result<()> {
     check_among(DRIVERS, dsn, role)
+}
+
+/// Returns what the broker of a DSN can do, without connecting to it. A test gives it to `BrokerMock::with_caps`.
+///
+/// # Errors
+/// As [`check_dsn`].
+///
+/// ```
+/// let caps = microagent::broker_caps("memory://")?;
+/// assert!(caps.headers && !caps.durable);
+/// # Ok::<(), microagent::Error>(())
+/// ```
+pub fn broker_caps(dsn: &str) -> Result<Caps> {
+    check_dsn(dsn, Role::Broker)?;
+    match find(DRIVERS, dsn, Role::Broker)?.caps {
+        Some(caps) => Ok(caps()),
+        None => Err(lacks_role(DRIVERS, dsn, Role::Broker)),
+    }
 }
 
 /// Connects to the bus of a DSN.
@@ -121,6 +139,8 @@ struct Code {
     check: fn(&str) -> Result<()>,
     bus: Option<Connect<dyn SignalBus>>,
     broker: Option<Connect<dyn QueueBroker>>,
+    /// What its broker can do.
+    caps: Option<fn() -> Caps>,
 }
 
 /// Connects to the server of a DSN.
@@ -180,6 +200,7 @@ const MEMORY: Code = Code {
         let options = MemoryOptions::parse(dsn);
         Box::pin(async move { Ok(Arc::new(MemoryBroker::open(&options?)) as _) })
     }),
+    caps: Some(MemoryBroker::capabilities),
 };
 
 #[cfg(feature = "local")]
@@ -193,6 +214,7 @@ const LOCAL: Code = Code {
         let options = LocalOptions::parse(dsn);
         Box::pin(async move { Ok(Arc::new(LocalBroker::connect(&options?).await?) as _) })
     }),
+    caps: Some(LocalBroker::capabilities),
 };
 
 #[cfg(feature = "redis")]
@@ -206,6 +228,7 @@ const REDIS: Code = Code {
         let options = RedisOptions::parse(dsn);
         Box::pin(async move { Ok(Arc::new(RedisBroker::connect(&options?).await?) as _) })
     }),
+    caps: Some(RedisBroker::capabilities),
 };
 
 fn compiled_in(drivers: &[Driver]) -> impl Iterator<Item = &Driver> {

@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
 use microagent_core::{
-    Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Delivery, Error, Lease, Message, Queue, QueueBroker,
-    Result, Route, SendOptions, Settle, Settled, Settlement,
+    Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Delivery, Error, ErrorKind, Lease, Message, Queue,
+    QueueBroker, Result, Route, SendOptions, Settle, Settled, Settlement,
 };
 use tokio::sync::oneshot;
 
@@ -31,13 +31,39 @@ impl Shared {
     }
 }
 
-#[derive(Default)]
 pub(super) struct State {
+    pub(super) caps: Caps,
     pub(super) sent: Vec<SentMessage>,
     pub(super) settled: Vec<SettledMessage>,
     pub(super) failures: VecDeque<Error>,
     pub(super) lengths: HashMap<String, u64>,
+    pub(super) lengths_asked: Vec<String>,
+    pub(super) declared: Vec<Queue>,
     consumers: Readers<Handed>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            caps: every_capability(),
+            sent: Vec::new(),
+            settled: Vec::new(),
+            failures: VecDeque::new(),
+            lengths: HashMap::new(),
+            lengths_asked: Vec::new(),
+            declared: Vec::new(),
+            consumers: Readers::default(),
+        }
+    }
+}
+
+/// All that a message or a schedule can ask for.
+fn every_capability() -> Caps {
+    let mut caps = Caps::default();
+    (caps.headers, caps.delay, caps.exchanges) = (true, true, true);
+    (caps.keys, caps.native, caps.leases) = (true, true, true);
+    caps.max_payload = DEFAULT_MAX_PAYLOAD;
+    caps
 }
 
 /// A delivery on its way to a consumer.
@@ -83,13 +109,15 @@ impl State {
         self.sent.push(SentMessage {
             queue: to.queue.name().to_owned(),
             body: json_of(payload)?,
+            raw: payload.clone(),
             route: to.clone(),
             options,
         });
         Ok(())
     }
 
-    fn length(&self, queue: &str) -> u64 {
+    fn length(&mut self, queue: &str) -> u64 {
+        self.lengths_asked.push(queue.to_owned());
         let sent = self.sent.iter().filter(|message| message.queue == queue);
         self.lengths
             .get(queue)
@@ -134,9 +162,12 @@ impl QueueBroker for Connection<Shared> {
     async fn consume(
         &self,
         queue: &Queue,
-        _options: ConsumeOptions,
+        options: ConsumeOptions,
     ) -> Result<BoxStream<'static, Delivery>> {
         self.check_open()?;
+        if !self.caps().native {
+            options.refuse_native("mock")?;
+        }
         let handed = self.shared.state().consumers.add(self.id, queue.name());
         let deliveries = handed.map(|Handed { delivery, taken }| {
             drop(taken);
@@ -150,22 +181,24 @@ impl QueueBroker for Connection<Shared> {
         Ok(self.shared.state().length(queue.name()))
     }
 
-    async fn declare(&self, _queue: &Queue) -> Result<()> {
-        self.check_open()
+    async fn declare(&self, queue: &Queue) -> Result<()> {
+        self.check_open()?;
+        self.shared.state().declared.push(queue.clone());
+        Ok(())
     }
 
-    /// Always granted: what runs once, runs in the test.
-    async fn lease(&self, _key: &str, _holder: &str, _ttl: Duration) -> Result<Lease> {
+    /// Always granted where there are leases: what runs once, runs in the test.
+    async fn lease(&self, key: &str, _holder: &str, _ttl: Duration) -> Result<Lease> {
         self.check_open()?;
+        if !self.caps().leases {
+            let text = format!("the driver `mock` does not offer leases: `{key}` cannot be taken");
+            return Err(Error::new(ErrorKind::Unsupported, text));
+        }
         Ok(Lease::Granted)
     }
 
     fn caps(&self) -> Caps {
-        let mut caps = Caps::default();
-        (caps.headers, caps.delay, caps.exchanges) = (true, true, true);
-        (caps.keys, caps.native, caps.leases) = (true, true, true);
-        caps.max_payload = DEFAULT_MAX_PAYLOAD;
-        caps
+        self.shared.state().caps
     }
 
     async fn ready(&self) -> Result<()> {

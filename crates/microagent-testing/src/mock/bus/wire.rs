@@ -14,7 +14,8 @@ use futures_util::{
     stream::{self, BoxStream, Stream},
 };
 use microagent_core::{
-    BusEvent, Channel, Error, ErrorKind, Published, Receivers, Result, SignalBus, pattern_matches,
+    BusEvent, Channel, Error, ErrorKind, Published, Receivers, Result, SignalBus, check_published,
+    pattern_matches,
 };
 use tokio::sync::oneshot;
 
@@ -119,6 +120,7 @@ impl State {
             name: channel.signal.to_owned(),
             sender: channel.sender.to_owned(),
             args: json_of(payload)?,
+            raw: payload.clone(),
             prefix: channel.prefix.to_owned(),
         };
         let Some(id) = channel.id else {
@@ -186,6 +188,7 @@ impl SignalBus for Connection<Shared> {
             let text = format!("`{channel}` is no {{prefix}}:{{signal}}:{{sender}}");
             return Err(Error::new(ErrorKind::InvalidName, text));
         };
+        check_published(&channel.to_string(), payload.len())?;
         self.shared.state().publish(channel, &payload)
     }
 
