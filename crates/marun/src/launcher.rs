@@ -1,6 +1,6 @@
 //! The launcher of a binary: the agents that it contains, and its command line.
 
-use std::{collections::BTreeSet, ffi::OsString, io::Write, process::ExitCode};
+use std::{collections::BTreeSet, ffi::OsString, process::ExitCode};
 
 use microagent_core::{AgentType, MicroAgent};
 
@@ -10,7 +10,8 @@ use crate::{
     exit::{self, Failure},
     hidden::Hidden,
     process::{agent, exec, introduce, sentinel},
-    terminal::shown_on,
+    signals,
+    standard::complain,
 };
 
 /// The command line of a binary with agents; [`main!`](crate::main) is the short form of it.
@@ -60,6 +61,7 @@ impl Launcher {
     /// It must run on the main thread, without a runtime around it, and before the program does anything else that
     /// costs time: each agent's process begins here too.
     pub fn run_from_args(self) -> ExitCode {
+        signals::unblock();
         if let Err(failure) = self.check_names() {
             return end(Err(failure));
         }
@@ -99,6 +101,11 @@ impl Launcher {
     }
 
     fn run_command(&self, arguments: Vec<OsString>) -> ExitCode {
+        if let Err(error) = signals::heed() {
+            return end(Err(Failure::failed(format!(
+                "cannot listen to signals: {error}"
+            ))));
+        }
         let cli = match Cli::parse_args(arguments) {
             Ok(cli) => cli,
             Err(answer) => {
@@ -124,9 +131,7 @@ fn end(result: Result<(), Failure>) -> ExitCode {
         Ok(()) => ExitCode::from(exit::DONE),
         Err(failure) => {
             if !failure.message.is_empty() {
-                let mut out = std::io::stderr();
-                let message = shown_on(&out, &failure.message);
-                let _ = writeln!(out, "marun: {message}");
+                complain(&failure.message);
             }
             ExitCode::from(failure.code)
         }

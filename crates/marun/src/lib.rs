@@ -31,6 +31,8 @@
 //! process/        a member's side: lifeline, assignment, agent | exec; the sentinel
 //! columns.rs      tables for people
 //! redact.rs       DSNs for people
+//! signals.rs      the signal state that a process inherits
+//! standard.rs     the standard streams as sinks
 //! terminal.rs     texts of others on a terminal
 //! connect.rs      the one door to drivers and declarations
 //! ```
@@ -49,6 +51,8 @@ mod plan;
 mod process;
 mod redact;
 mod settings;
+mod signals;
+mod standard;
 mod supervise;
 mod terminal;
 

@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use microagent_core::{Error, ErrorKind, Result, RunningAgent};
+use nix::sys::signal::{SigSet, Signal};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Running an agent as a process does.
@@ -41,6 +42,11 @@ impl<A: ?Sized + Send + Sync> RunUntilStopped for RunningAgent<A> {
                 format!("process signals cannot be heard: {error}"),
             )
         };
+        // Whoever has started this process may have blocked them. One thread that takes them is enough.
+        let stopping: SigSet = [Signal::SIGINT, Signal::SIGTERM].into_iter().collect();
+        stopping
+            .thread_unblock()
+            .map_err(|error| no_signals(error.into()))?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
         tokio::select! {

@@ -1,6 +1,6 @@
 //! `cron explain`: when a schedule fires, from the same arithmetic that fires it. It starts nothing and waits for nothing.
 
-use std::io::{self, Write};
+use std::io;
 
 use jiff::Timestamp;
 use microagent_core::CronSchedule;
@@ -9,6 +9,7 @@ use super::say;
 use crate::{
     cli::{Cron, CronExplain},
     exit::Failure,
+    standard::print_line,
 };
 
 pub(crate) fn run(command: Cron) -> Result<(), Failure> {
@@ -47,13 +48,12 @@ fn differences_in_python(schedule: &CronSchedule) -> impl Iterator<Item = String
 }
 
 fn print_fires(schedule: &CronSchedule, from: Timestamp, count: u32) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
     let mut after = from.into();
     for printed in 0..count {
         let next = schedule.next(after);
         let fire = next.ok_or_else(|| nothing_more(schedule, printed))?;
         let instant = Timestamp::try_from(fire).map_err(|_| nothing_more(schedule, printed))?;
-        match writeln!(out, "{instant}") {
+        match print_line(&instant.to_string()) {
             Ok(()) => after = fire,
             // Whoever reads has seen enough, as `head` does.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),

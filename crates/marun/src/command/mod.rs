@@ -10,15 +10,13 @@ pub(crate) mod run;
 pub(crate) mod signal;
 mod source;
 
-use std::io::{self, Write};
-
 use serde::Serialize;
 use tracing::level_filters::LevelFilter;
 
 use crate::{
     exit::Failure,
     logging::{self, LogFormat},
-    terminal::shown_on,
+    standard::{Standard, complain, print_line},
 };
 
 /// Runs a command that talks to a bus or broker, on a runtime of its own.
@@ -26,7 +24,7 @@ fn run_to_end(command: impl Future<Output = Result<(), Failure>>) -> Result<(), 
     logging::install(
         LogFormat::Text { color: false },
         LevelFilter::WARN,
-        io::stderr,
+        Standard::error,
     );
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -44,21 +42,18 @@ fn show_warnings() {
     logging::install(
         LogFormat::Text { color: false },
         LevelFilter::WARN,
-        io::stderr,
+        Standard::error,
     );
 }
 
 /// A result, as one line of JSON.
 fn print(result: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string(result).map_err(|error| Failure::failed(error.to_string()))?;
-    writeln!(io::stdout(), "{text}")
-        .map_err(|error| Failure::failed(format!("standard output: {error}")))
+    print_line(&text).map_err(|error| Failure::failed(format!("standard output: {error}")))
 }
 
 /// A message for people.
 fn say(message: impl std::fmt::Display) {
     // A command does its work whether or not somebody reads along.
-    let message = message.to_string();
-    let mut out = io::stderr();
-    let _ = writeln!(out, "marun: {}", shown_on(&out, &message));
+    complain(&message.to_string());
 }

@@ -13,6 +13,7 @@ use crate::{
     logging::{self, LogFormat},
     plan::{Plan, Planned, What},
     process::control::{self, AgentAssignment, CommandAssignment},
+    standard::Standard,
     supervise::{self, Format, Kind, Launch, Output, Rules, Size, Terminal},
 };
 
@@ -22,7 +23,7 @@ pub(crate) fn run(files: &Files, log: Log, own: &[AgentType]) -> Result<(), Fail
         Log::Json => LogFormat::Json,
         Log::Text => LogFormat::Text { color: has_color() },
     };
-    let output = Output::start(format(log, &plan), io::stdout(), terminal(log));
+    let output = Output::start(format(log, &plan), Standard::output(), terminal(log));
     let output = output.map_err(failed)?;
     logging::install(log, LevelFilter::INFO, output.clone());
     let all_went_well = run_group(plan, log, &output);

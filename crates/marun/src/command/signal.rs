@@ -12,6 +12,7 @@ use super::{fields, print, run_to_end, say, source};
 use crate::{
     cli::{BusArgs, Signal, SignalSend},
     exit::Failure,
+    standard::{LineStream, Missing, Settled, Standard},
 };
 
 pub(crate) fn run(command: Signal) -> Result<(), Failure> {
@@ -81,6 +82,7 @@ async fn listen(name: &str, args: &BusArgs) -> Result<(), Failure> {
         "listening to `{name}` on {}",
         bus.driver().address()
     ));
+    let mut lines = LineStream::new(Standard::output());
     loop {
         let event = tokio::select! {
             event = events.next() => event,
@@ -88,10 +90,11 @@ async fn listen(name: &str, args: &BusArgs) -> Result<(), Failure> {
             _ = terminate.recv() => break,
         };
         let event = event.ok_or_else(|| Failure::failed("the bus was closed"))?;
-        if !tell(event)? {
+        if !tell(event, &mut lines)? {
             break;
         }
     }
+    lines.take_all_missing().iter().for_each(say_missing);
     Ok(bus.close().await?)
 }
 
@@ -99,10 +102,13 @@ fn no_signals(error: io::Error) -> Failure {
     Failure::failed(format!("process signals cannot be heard: {error}"))
 }
 
+/// Standard output, which may refuse lines for a while.
+type Lines = LineStream<Standard<io::Stdout>>;
+
 /// Whether somebody still reads.
-fn tell(event: BusEvent) -> Result<bool, Failure> {
+fn tell(event: BusEvent, lines: &mut Lines) -> Result<bool, Failure> {
     match event {
-        BusEvent::Message(message) => return tell_message(&message),
+        BusEvent::Message(message) => return tell_message(&message, lines),
         BusEvent::Lost(reason) => say(format!("the connection is lost: {reason}")),
         BusEvent::Gap(gap) => {
             let lasted = gap.lasted.as_secs_f64();
@@ -126,7 +132,7 @@ struct Line<'a> {
     args: &'a RawValue,
 }
 
-fn tell_message(message: &Published) -> Result<bool, Failure> {
+fn tell_message(message: &Published, lines: &mut Lines) -> Result<bool, Failure> {
     let args = serde_json::from_slice::<&RawValue>(&message.payload);
     let (Some(channel), Ok(args)) = (Channel::parse(&message.channel), args) else {
         let text = String::from_utf8_lossy(&message.payload);
@@ -144,12 +150,29 @@ fn tell_message(message: &Published) -> Result<bool, Failure> {
         args: &single_line(args)?,
     });
     let line = line.map_err(|error| Failure::failed(error.to_string()))?;
-    let mut out = io::stdout().lock();
-    match writeln!(out, "{line}").and_then(|()| out.flush()) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
-        Err(error) => Err(Failure::failed(format!("standard output: {error}"))),
+    Ok(write_line(&line, lines).is_ok())
+}
+
+/// Writes a line, or counts it if standard output refuses lines for longer than a few seconds.
+///
+/// # Errors
+/// Nobody reads any more.
+fn write_line(line: &str, lines: &mut Lines) -> io::Result<()> {
+    // At once again if it refused before; then it does not wait.
+    if lines.settle()? == Settled::Refused {
+        lines.leave_out(1);
+        return Ok(());
     }
+    lines.take_missing().iter().for_each(say_missing);
+    writeln!(lines, "{line}")?;
+    lines.settle().map(drop)
+}
+
+fn say_missing(missing: &Missing) {
+    let Missing { lines, reason } = missing;
+    say(format!(
+        "{lines} signals are missing in the output: {reason}"
+    ));
 }
 
 /// The same JSON without white space between its parts where there was a newline.

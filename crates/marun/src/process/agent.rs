@@ -15,7 +15,7 @@ use super::{
     lifeline::{Control, Lifeline},
     pulse,
 };
-use crate::{connect, exit, logging};
+use crate::{connect, exit, logging, standard::Standard};
 
 /// How long after its grace an agent may take to close its connections; the supervisor waits a little longer.
 const CLOSE_MARGIN: Duration = Duration::from_millis(250);
@@ -36,7 +36,7 @@ fn run_agent(name: &str, parent: i32, agents: &[AgentType]) -> Result<()> {
     let control = Control::take(parent, Signal::TERM)?;
     let lifeline = control.watch()?;
     let assignment: AgentAssignment = serde_json::from_slice(&lifeline.assignment()?)?;
-    logging::install(assignment.log, LevelFilter::INFO, io::stdout);
+    logging::install(assignment.log, LevelFilter::INFO, Standard::output);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;

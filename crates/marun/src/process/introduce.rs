@@ -2,14 +2,14 @@
 
 use std::{
     collections::BTreeMap,
-    io::{self, Read, Write},
+    io::{self, Read},
 };
 
 use microagent_core::{AgentType, Manifest};
 use serde::{Deserialize, Serialize};
 
 use super::control::PROTOCOL;
-use crate::connect;
+use crate::{connect, standard::print_line};
 
 /// What a launcher asks a program.
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -60,5 +60,5 @@ pub(crate) fn answer(agents: &[AgentType]) -> io::Result<()> {
         text => serde_json::from_str(text)?,
     };
     let answer = serde_json::to_string(&introduce(&inquiry, agents))?;
-    writeln!(io::stdout(), "{answer}")
+    print_line(&answer)
 }

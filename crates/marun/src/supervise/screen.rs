@@ -33,6 +33,11 @@ impl<W: Write> Screen<W> {
         }
     }
 
+    /// What it writes to.
+    pub(super) fn sink(&mut self) -> &mut W {
+        &mut self.sink
+    }
+
     /// Writes a line, with its newline.
     pub(super) fn write_line(&mut self, line: &str) -> io::Result<()> {
         self.erase()?;

@@ -23,6 +23,8 @@ struct Script {
     /// What it prints then, as it stands, and to standard error.
     say: String,
     complain: String,
+    /// How many lines it logs then, to a standard output that somebody has made non-blocking.
+    chatter: u32,
     /// Whether it starts a process that ignores SIGTERM.
     child: bool,
     /// Whether it starts one more, which leaves its session and its parent: `kept`, or `forgetful` of its environment too.
@@ -63,6 +65,10 @@ impl MicroAgent for Actor {
         let script: Script = cx.settings()?;
         print(&mut io::stdout(), &script.say);
         print(&mut io::stderr(), &script.complain);
+        if script.chatter > 0 {
+            rustix::io::ioctl_fionbio(io::stdout(), true).map_err(io::Error::from)?;
+            (1..=script.chatter).for_each(|number| tracing::info!("chatter {number}"));
+        }
         if script.child {
             // It says its number itself, and that it is ready to ignore what comes.
             Command::new("sh")

@@ -23,6 +23,8 @@ mod schedules;
 mod service;
 mod services;
 mod settings;
+mod signals;
+mod streams;
 mod terminal;
 #[cfg(feature = "http")]
 mod web;

@@ -5,10 +5,7 @@
 mod defaults;
 mod options;
 
-use std::{
-    fmt::Write as _,
-    io::{self, Write},
-};
+use std::fmt::Write as _;
 
 use microagent_core::{AgentType, Manifest};
 
@@ -19,6 +16,7 @@ use crate::{
     plan::{Plan, Planned, PlannedAgent, What},
     redact::redacted,
     settings::{Restart, RestartPolicy},
+    standard::print_line,
 };
 
 pub(crate) fn info(files: &Files, json: bool, own: &[AgentType]) -> Result<(), Failure> {
@@ -32,7 +30,7 @@ pub(crate) fn info(files: &Files, json: bool, own: &[AgentType]) -> Result<(), F
             agents.join("\n\n")
         }
     };
-    writeln!(io::stdout(), "{text}").map_err(|error| Failure::failed(error.to_string()))
+    print_line(&text).map_err(|error| Failure::failed(error.to_string()))
 }
 
 fn describe(planned: &Planned) -> String {

@@ -1,6 +1,6 @@
 //! `queue peek` and `dead`: what a queue holds, without taking it.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 
 use microagent_core::{Broker, Message, Queue};
 use rustix::termios::tcgetwinsize;
@@ -16,6 +16,7 @@ use crate::{
     columns::aligned,
     command::{say, source},
     exit::Failure,
+    standard::print_line,
 };
 
 pub(super) async fn peek(name: &str, look: &Look) -> Result<(), Failure> {
@@ -77,9 +78,8 @@ fn fitting(lines: Vec<String>) -> Vec<String> {
 }
 
 fn write_lines(lines: &[String]) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
     for line in lines {
-        match writeln!(out, "{line}") {
+        match print_line(line) {
             Ok(()) => {}
             // Whoever reads has seen enough, as `head` does.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
