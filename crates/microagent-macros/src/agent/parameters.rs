@@ -59,6 +59,11 @@ pub(super) fn of(
 }
 
 fn gets(parameter: &PatType, kind: &Kind, problems: &mut Problems) -> Option<Gets> {
+    if let Some(own) = of_signal(parameter, kind) {
+        let message = format!("a receiver gets this from every signal: write `{own}`");
+        problems.at(&parameter.ty, message);
+        return None;
+    }
     let gets = match &*parameter.ty {
         Type::Reference(reference) => by_reference(parameter, reference, kind, problems)?,
         Type::Path(path) => match last_name(&path.path).as_str() {
@@ -81,6 +86,33 @@ fn gets(parameter: &PatType, kind: &Kind, problems: &mut Problems) -> Option<Get
     };
     allowed(gets, parameter, kind, problems)
 }
+
+/// How `sender` and `signal` of a receiver are written; no argument of a signal has these names.
+fn of_signal(parameter: &PatType, kind: &Kind) -> Option<&'static str> {
+    let (Pat::Ident(name), KindName::Receiver) = (&*parameter.pat, kind.name()) else {
+        return None;
+    };
+    let written = match name.ident.to_string().as_str() {
+        "sender" => "sender: Sender",
+        "signal" => "signal: SignalName",
+        _ => return None,
+    };
+    let of = match &*parameter.ty {
+        Type::Reference(reference) => &*reference.elem,
+        of => of,
+    };
+    let known = match of {
+        Type::Path(path) => {
+            let name = last_name(&path.path);
+            NO_FIELDS.contains(&name.as_str()) || kind.lists_signal(&name)
+        }
+        _ => false,
+    };
+    (!known).then_some(written)
+}
+
+/// The types of a receiver's parameters that are not fields, whatever the parameter is called.
+const NO_FIELDS: [&str; 5] = ["Sender", "SignalName", "Kwargs", "Payload", "Context"];
 
 fn by_reference(
     parameter: &PatType,

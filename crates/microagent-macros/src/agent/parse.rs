@@ -8,7 +8,7 @@ use syn::{
 
 use super::{
     HANDLERS,
-    options::{self, Kind},
+    options::{self, Hook, Kind},
     parameters::{self, Parameter},
 };
 use crate::problems::Problems;
@@ -73,9 +73,9 @@ fn handler(method: &mut ImplItemFn, problems: &mut Problems) -> Option<Handler> 
         .drain(..)
         .partition(|attribute| handler_name(attribute).is_some());
     method.attrs = others;
-    method
-        .attrs
-        .retain(|attribute| !is_hidden_handler(attribute, problems));
+    method.attrs.retain(|attribute| {
+        !is_hidden_handler(attribute, problems) && !is_misnamed_hook(attribute, problems)
+    });
     let mut mine = mine.into_iter();
     let attribute = mine.next()?;
     for second in mine {
@@ -141,6 +141,26 @@ fn is_hidden_handler(attribute: &Attribute, problems: &mut Problems) -> bool {
          which is then left out as a whole"
     );
     problems.at(attribute, message);
+    true
+}
+
+/// Refuses `#[hook("pre_start")]` and `#[pre_start]`, which somebody writes who knows other frameworks.
+fn is_misnamed_hook(attribute: &Attribute, problems: &mut Problems) -> bool {
+    let Some(name) = attribute.path().get_ident().map(ToString::to_string) else {
+        return false;
+    };
+    let hook = Hook::ALL
+        .iter()
+        .map(|hook| hook.name())
+        .find(|hook| *hook == name);
+    if hook.is_none() && name != "hook" {
+        return false;
+    }
+    let hook = hook.unwrap_or("pre_start");
+    problems.at(
+        attribute,
+        format!("unknown attribute `{name}`: write `#[on({hook})]`"),
+    );
     true
 }
 

@@ -32,7 +32,7 @@ impl Hooked {
         self.seen.note(format!("pre_start {}", self.prepared));
     }
 
-    #[on(post_start)]
+    #[on("post_start")] // as in Python
     fn live(&self, cx: &Context) {
         self.seen.note(format!("post_start {}", cx.name()));
     }

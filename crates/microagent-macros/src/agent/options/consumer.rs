@@ -86,8 +86,25 @@ impl Reading {
         }) = &queue
         {
             let message = format!(
-                "a consumer names its queue by a constant: `const QUEUE: Queue = Queue::new({name:?})`",
+                "a consumer names its queue by a constant: `queues::{}`, or `const QUEUE: Queue = Queue::new({name:?})`",
+                name.value().to_uppercase(),
                 name = name.value()
+            );
+            return Err(Error::new_spanned(queue, message));
+        }
+        if let Some(error) = parts::without_value(&queue, &KNOWN) {
+            return Err(error);
+        }
+        if let Some(name) = parts::dotted(&queue) {
+            let message = format!("write `queues::{}`", name.to_uppercase());
+            return Err(Error::new_spanned(queue, message));
+        }
+        if let Expr::Path(path) = &queue
+            && let Some(name) = parts::in_small_letters(&path.path)
+        {
+            let message = format!(
+                "`{name}` is not the constant of a queue: write `{}`",
+                name.to_uppercase()
             );
             return Err(Error::new_spanned(queue, message));
         }

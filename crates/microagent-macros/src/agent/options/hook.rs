@@ -1,9 +1,9 @@
 //! `#[on(create | pre_start | post_start | pre_stop | server | gap)]`.
 
-use proc_macro2::{Ident, TokenStream};
-use syn::{Error, Result, Token, ext::IdentExt, parse::ParseStream};
+use proc_macro2::{Ident, Span, TokenStream};
+use syn::{Error, LitStr, Result, Token, ext::IdentExt, parse::ParseStream};
 
-use super::Kind;
+use super::{Kind, missing};
 use crate::problems::allowed;
 
 /// When a hook runs.
@@ -18,7 +18,7 @@ pub(in crate::agent) enum Hook {
 }
 
 impl Hook {
-    const ALL: [Self; 6] = [
+    pub(in crate::agent) const ALL: [Self; 6] = [
         Self::Create,
         Self::PreStart,
         Self::PostStart,
@@ -42,8 +42,7 @@ impl Hook {
 
 /// Reads what stands in the parentheses.
 pub(super) fn read(input: ParseStream<'_>) -> Result<Option<Kind>> {
-    let name = Ident::parse_any(input)?;
-    let said = name.to_string();
+    let (said, span) = name(input)?;
     let Some(hook) = Hook::ALL.into_iter().find(|hook| hook.name() == said) else {
         let message = format!(
             "there is no hook `{said}`; {}",
@@ -51,7 +50,7 @@ pub(super) fn read(input: ParseStream<'_>) -> Result<Option<Kind>> {
         );
         // So that what follows it is no second error.
         input.parse::<TokenStream>()?;
-        return Err(Error::new(name.span(), message));
+        return Err(Error::new(span, message));
     };
     if input.is_empty() {
         return Ok(Some(Kind::Hook(hook)));
@@ -64,11 +63,29 @@ pub(super) fn read(input: ParseStream<'_>) -> Result<Option<Kind>> {
     }
 }
 
+/// The name of the hook, as a word or, as in Python, as a text in quotes.
+fn name(input: ParseStream<'_>) -> Result<(String, Span)> {
+    if input.peek(LitStr) {
+        let text: LitStr = input.parse()?;
+        return Ok((text.value(), text.span()));
+    }
+    match Ident::parse_any(input) {
+        Ok(name) => Ok((name.to_string(), name.span())),
+        Err(error) => Err(Error::new(error.span(), missing("on"))),
+    }
+}
+
 /// Marks the first option.
 fn no_options(hook: Hook, rest: &TokenStream) -> Error {
     let (hook, option) = (hook.name(), rest.clone().into_iter().next());
-    let why = match option.as_ref().map(ToString::to_string).as_deref() {
+    let said = option
+        .as_ref()
+        .map(|option| option.to_string().replace('"', ""));
+    let why = match said.as_deref() {
         Some("timeout") => ": a hook has no deadline",
+        Some(other) if Hook::ALL.iter().any(|known| known.name() == other) => {
+            ": a method is one hook, so write a method for each"
+        }
         _ => "",
     };
     Error::new_spanned(option, format!("`#[on({hook})]` has no options{why}"))

@@ -14,7 +14,7 @@ use proc_macro2::TokenStream;
 use syn::{Attribute, Expr, LitStr, Meta, Path, parse::ParseStream, parse::Parser};
 
 pub(super) use self::hook::Hook;
-use crate::problems::Problems;
+use crate::problems::{Problems, shown};
 
 /// What a handler is.
 pub(super) enum Kind {
@@ -107,8 +107,9 @@ pub(super) fn kind(name: &str, attribute: &Attribute, problems: &mut Problems) -
     let (tokens, empty) = match &attribute.meta {
         Meta::List(list) => (list.tokens.clone(), list.tokens.is_empty()),
         Meta::Path(_) => (TokenStream::new(), true),
-        Meta::NameValue(_) => {
-            problems.at(attribute, format!("write `#[{name}(…)]`"));
+        Meta::NameValue(set) => {
+            let value = shown(&set.value);
+            problems.at(attribute, format!("write `#[{name}({value})]`"));
             return None;
         }
     };

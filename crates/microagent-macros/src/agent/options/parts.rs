@@ -1,7 +1,9 @@
 //! The parts of an attribute, between its commas, one by one; what a part means is the attribute's concern.
 
 use proc_macro2::{Ident, TokenStream};
-use syn::{Error, Expr, Result, Token, ext::IdentExt, parenthesized, parse::ParseStream};
+use syn::{
+    Error, Expr, Member, Path, Result, Token, ext::IdentExt, parenthesized, parse::ParseStream,
+};
 
 use super::super::values::Value;
 use crate::problems::{Problems, allowed};
@@ -31,15 +33,12 @@ pub(super) fn each(
             }
             seen.push(name.clone());
         }
-        problems.keep(take(part));
-        if input.is_empty() {
-            break;
-        }
-        if input.parse::<Token![,]>().is_err() {
+        if !input.is_empty() && input.parse::<Token![,]>().is_err() {
             return Err(
                 input.error("a `,` is expected here; an option is set by `=`, as in `timeout = 5`")
             );
         }
+        problems.keep(take(part));
     }
     Ok(())
 }
@@ -63,9 +62,64 @@ fn next(input: ParseStream<'_>) -> Result<Part> {
 /// There is no such option; `known` are those that there are.
 pub(super) fn unknown(name: &Ident, of: &str, known: &[&str]) -> Error {
     let said = name.to_string();
-    let message = format!(
-        "`#[{of}]` has no option `{said}`; {}",
-        allowed(&said, known)
-    );
+    let message = match instead(of, &said) {
+        Some(instead) => format!("`#[{of}]` has no option `{said}`; {instead}"),
+        None => format!(
+            "`#[{of}]` has no option `{said}`; {}",
+            allowed(&said, known)
+        ),
+    };
     Error::new(name.span(), message)
+}
+
+/// What to write for something that is written in another way than as an option.
+fn instead(of: &str, said: &str) -> Option<&'static str> {
+    Some(match (of, said) {
+        ("receiver", "signal" | "signals") => {
+            "the signals stand first, without a name: `#[receiver(UserCreated)]`"
+        }
+        ("consumer", "queue") => "the queue stands first, without a name: `#[consumer(MAILER)]`",
+        ("consumer", "dto_class" | "dto_name") => {
+            "take the whole payload as a parameter: `Payload(mail): Payload<Mail>`"
+        }
+        ("cron", "spec" | "cron" | "schedule") => {
+            "the schedule stands first, without a name: `#[cron(\"0 */4 * * *\")]`"
+        }
+        _ => return None,
+    })
+}
+
+/// An option that stands without a value, if that is what this expression is.
+pub(super) fn without_value(expression: &Expr, known: &[&str]) -> Option<Error> {
+    let Expr::Path(path) = expression else {
+        return None;
+    };
+    let name = path.path.get_ident()?;
+    let known = known
+        .iter()
+        .find(|known| *name == known.trim_end_matches("(…)"))?;
+    let usage = match known.ends_with("(…)") {
+        true => (*known).to_owned(),
+        false => format!("{known} = …"),
+    };
+    let message = format!("`{name}` needs a value: `{usage}`");
+    Some(Error::new(name.span(), message))
+}
+
+/// The name in `signals.user_created`, as Python writes a path.
+pub(super) fn dotted(expression: &Expr) -> Option<String> {
+    match expression {
+        Expr::Field(field) => match &field.member {
+            Member::Named(name) => Some(name.to_string()),
+            Member::Unnamed(_) => None,
+        },
+        _ => None,
+    }
+}
+
+/// The last name of a path, if it is written in small letters.
+pub(super) fn in_small_letters(path: &Path) -> Option<String> {
+    let name = path.segments.last()?.ident.unraw().to_string();
+    let small = |letter: char| letter == '_' || letter.is_ascii_digit() || letter.is_lowercase();
+    name.chars().all(small).then_some(name)
 }

@@ -1,9 +1,10 @@
 //! `#[receiver(Signal, …, timeout = 60, concurrency = 256, buffer = 1024, overflow = drop_oldest, retry(),
 //! on_error = retry, on_timeout = retry, on_panic = retry, on_undecodable = drop)]`.
 
+use microagent_schema::names;
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Error, Expr, Path, Result, parse::ParseStream};
+use syn::{Error, Expr, ExprLit, Lit, Path, Result, parse::ParseStream};
 
 use super::{
     Kind, Options, Receiver, failures, missing,
@@ -11,6 +12,7 @@ use super::{
 };
 use crate::{
     agent::values::Value,
+    field::type_name,
     problems::{Problems, shown},
 };
 
@@ -65,13 +67,20 @@ pub(super) fn read(input: ParseStream<'_>, problems: &mut Problems) -> Result<Op
 }
 
 fn list(expression: Expr, signals: &mut Vec<Path>) -> Result<()> {
+    if let Some(error) = parts::without_value(&expression, &KNOWN) {
+        return Err(error);
+    }
     let signal = match expression {
         Expr::Path(path) if path.qself.is_none() => path.path,
-        other => {
-            let message = "a receiver lists types of signals, such as `signals::UserCreated`, and its options";
-            return Err(Error::new_spanned(other, message));
-        }
+        other => return Err(no_type(&other)),
     };
+    if let Some(name) = parts::in_small_letters(&signal) {
+        let message = format!(
+            "`{name}` is not the type of a signal: write `{}`",
+            type_name(&name)
+        );
+        return Err(Error::new_spanned(signal, message));
+    }
     if signals.contains(&signal) {
         let message = format!(
             "`{}` is listed already: the handler would run twice for each",
@@ -81,6 +90,30 @@ fn list(expression: Expr, signals: &mut Vec<Path>) -> Result<()> {
     }
     signals.push(signal);
     Ok(())
+}
+
+/// What a receiver lists that is not the path of a type.
+fn no_type(expression: &Expr) -> Error {
+    let name = match expression {
+        Expr::Lit(ExprLit {
+            lit: Lit::Str(name),
+            ..
+        }) => Some(name.value()),
+        other => parts::dotted(other),
+    };
+    let message = match (name, expression) {
+        (Some(name), _) if names::check_signal(&name).is_ok() => format!(
+            "a receiver lists types of signals: write `signals::{}`, or the type that derives `Signal`",
+            type_name(&name)
+        ),
+        (_, Expr::Array(_) | Expr::Tuple(_)) => {
+            "a receiver lists its signals without brackets: `#[receiver(UserCreated, UserUpdated)]`"
+                .to_owned()
+        }
+        _ => "a receiver lists types of signals, such as `signals::UserCreated`, and its options"
+            .to_owned(),
+    };
+    Error::new_spanned(expression, message)
 }
 
 fn overflow(value: &Value) -> Result<TokenStream> {

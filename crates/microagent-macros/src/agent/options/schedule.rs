@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::quote;
-use syn::{Error, Expr, LitStr, Result, parse::ParseStream};
+use syn::{Error, Expr, ExprLit, Lit, LitStr, Result, ext::IdentExt, parse::ParseStream};
 
 use super::{
     Kind, Options, failures, missing,
@@ -52,7 +52,10 @@ pub(super) fn periodic(input: ParseStream<'_>, problems: &mut Problems) -> Resul
     parts::each(input, problems, |part| {
         match part {
             Part::Positional(word) if OnceOption::is(&word) => return Err(once_of_grid(&word)),
-            Part::Positional(expression) => set_period(&mut period, expression)?,
+            Part::Positional(expression) => match parts::without_value(&expression, &PERIODIC) {
+                Some(error) => return Err(error),
+                None => set_period(&mut period, expression)?,
+            },
             Part::Set(name, value) => setters.extend(match name.to_string().as_str() {
                 "period" => return set_period(&mut period, value.expression()),
                 "timeout" => with(&name, &value.positive_duration()?),
@@ -98,7 +101,8 @@ fn once_of_grid(word: &Expr) -> Error {
 fn set_period(period: &mut Option<Value>, expression: Expr) -> Result<()> {
     let value = Value::from("period", expression);
     if period.is_some() {
-        return Err(value.refused("it is given already"));
+        return Err(value
+            .refused("it is given already; options are set by their names, as in `timeout = 5`"));
     }
     value.positive_duration()?;
     *period = Some(value);
@@ -124,6 +128,12 @@ pub(super) fn cron(input: ParseStream<'_>, problems: &mut Problems) -> Result<Op
     let (start, before) = (input.span(), problems.count());
     let (mut schedule, mut setters) = (None, TokenStream::new());
     let mut once = OnceOption::default();
+    if !input.peek(LitStr) && !input.peek(Ident::peek_any) {
+        let error = input.error("a schedule stands in quotes: `#[cron(\"0 */4 * * *\")]`");
+        // So that what follows it is no second error.
+        input.parse::<TokenStream>()?;
+        return Err(error);
+    }
     parts::each(input, problems, |part| {
         match part {
             Part::Positional(word) if OnceOption::is(&word) => once.stands_there(&word)?,
@@ -170,6 +180,21 @@ pub(super) fn cron(input: ParseStream<'_>, problems: &mut Problems) -> Result<Op
 }
 
 fn set_schedule(schedule: &mut Option<LitStr>, expression: Expr) -> Result<()> {
+    if let Some(error) = parts::without_value(&expression, &CRON) {
+        return Err(error);
+    }
+    let may_follow = matches!(
+        &expression,
+        Expr::Path(_)
+            | Expr::Lit(ExprLit {
+                lit: Lit::Str(_),
+                ..
+            })
+    );
+    if schedule.is_some() && !may_follow {
+        let message = "options are set by their names, as in `timeout = 5`";
+        return Err(Error::new_spanned(expression, message));
+    }
     if let Expr::Path(word) = &expression
         && let Some(name) = word.path.get_ident()
     {
