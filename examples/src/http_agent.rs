@@ -1,5 +1,7 @@
 //! An agent with a web server inside: `GET /comments/7` asks the bus how many comments user 7 has.
 
+use std::net::SocketAddr;
+
 use axum::{
     Router,
     extract::{Path, State},
@@ -21,7 +23,8 @@ struct Settings {
 /// Serves what other agents know.
 #[derive(Debug)]
 pub struct HttpAgent {
-    listener: std::net::TcpListener,
+    address: SocketAddr,
+    listener: TakeOnce<TcpListener>,
 }
 
 #[agent]
@@ -30,21 +33,24 @@ impl HttpAgent {
     #[on(create)]
     async fn bind(cx: &Context) -> Result<Self> {
         let Settings { listen } = cx.settings()?;
-        let listener =
-            std::net::TcpListener::bind(&listen).context(format!("listening on {listen}"))?;
-        listener.set_nonblocking(true)?;
-        info!(address = %listener.local_addr()?, "http");
-        Ok(Self { listener })
+        let listener = TcpListener::bind(&listen)
+            .await
+            .context(format!("listening on {listen}"))?;
+        let address = listener.local_addr()?;
+        info!(%address, "http");
+        Ok(Self {
+            address,
+            listener: listener.into(),
+        })
     }
 
-    /// Runs beside the handlers until the agent stops.
+    /// Runs beside the handlers until the agent stops. The web server owns the listener from here on.
     #[on(server)]
     async fn serve(&self, cx: &Context) -> Result<()> {
-        let listener = TcpListener::from_std(self.listener.try_clone()?)?;
         let routes = Router::new()
             .route("/comments/{user_id}", get(comments))
             .with_state(cx.bus().clone());
-        axum::serve(listener, routes)
+        axum::serve(self.listener.take()?, routes)
             .with_graceful_shutdown(cx.shutdown())
             .await?;
         Ok(())
@@ -52,12 +58,10 @@ impl HttpAgent {
 }
 
 impl HttpAgent {
-    /// The address that it listens on.
-    ///
-    /// # Errors
-    /// When the operating system cannot tell.
-    pub fn address(&self) -> std::io::Result<std::net::SocketAddr> {
-        self.listener.local_addr()
+    /// Returns the address that it listens on.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 }
 

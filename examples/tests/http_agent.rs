@@ -30,7 +30,7 @@ async fn it_answers_with_what_another_agent_knows() -> Result<()> {
         .start()
         .await?;
 
-    let response = get(agent.agent().address()?, "/comments/7").await?;
+    let response = get(agent.agent().address(), "/comments/7").await?;
     assert!(
         response.starts_with("HTTP/1.1 200 OK") && response.ends_with("\r\n\r\n3"),
         "{response}"

@@ -17,6 +17,7 @@ mod finite;
 pub mod ledger;
 mod memory;
 mod message;
+mod number;
 mod payload;
 mod queue;
 mod rpc;
@@ -30,7 +31,7 @@ pub use agent::{
     CronManifest, CronOptions, DeadLetter, Doubt, FailurePolicy, Handling, Heard, HookManifest,
     Manifest, MicroAgent, OnFailure, Once, Overflow, Overlap, PeriodicManifest, PeriodicOptions,
     ReceiverManifest, ReceiverOptions, RetryPolicy, RunningAgent, Sender, Shutdown, SignalName,
-    Taken, Wiring,
+    TakeOnce, Taken, Wiring,
 };
 pub use broker::{
     Broker, BrokerOptions, Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Lease, NamedQueue,
@@ -45,11 +46,12 @@ pub use clock::{Clock, SystemClock};
 pub use delivery::{DeadReason, Delivery, Settle, Settled, Settlement};
 pub use error::{Advice, BoxError, Error, ErrorKind, Result, ResultExt, ServerInterrupt};
 pub use memory::{MemoryBroker, MemoryBus, MemoryOptions};
-pub use message::Message;
+pub use message::{Headers, Message};
 pub use microagent_schema::{
     ArgumentDeclaration, DeclarationError, Declarations, JsonType, QueueDeclaration,
     SignalDeclaration, Violation,
 };
+pub use number::Number;
 pub use payload::{Fields, Kwargs, Payload, encode_payload};
 pub use queue::{AsQueue, DEAD_LETTER_SUFFIX, Queue};
 pub use rpc::{Answer, Call, Wait, Waiter, WaiterEnd};

@@ -1,7 +1,7 @@
 //! A queue message as its handler may read it. What becomes of it is the business of its
 //! [`Delivery`](crate::Delivery).
 
-use std::{any::Any, fmt, sync::Arc, time::SystemTime};
+use std::{any::Any, fmt, slice, sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 
@@ -116,12 +116,17 @@ impl Message {
             .map(|(_, value)| value)
     }
 
-    /// All headers, in the order in which they were sent.
-    pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+    /// Returns all headers, in the order in which they were sent.
+    ///
+    /// ```
+    /// use microagent_core::Message;
+    ///
+    /// let message = Message::new("mailer", "{}").with_header("trace", "t1");
+    /// assert_eq!(format!("{:?}", message.headers()), r#"{"trace": "t1"}"#);
+    /// ```
+    #[must_use]
+    pub fn headers(&self) -> Headers<'_> {
+        Headers(self.0.headers.iter())
     }
 
     /// Which handling this is, counted from 1.
@@ -157,6 +162,32 @@ impl fmt::Debug for Message {
             .field("bytes", &self.0.payload.len())
             .field("attempt", &self.0.attempt)
             .field("crashes", &self.0.crashes)
+            .field("headers", &self.headers())
             .finish_non_exhaustive()
+    }
+}
+
+/// The headers of a [`Message`]: an iterator over names and values.
+#[derive(Clone)]
+pub struct Headers<'a>(slice::Iter<'a, (String, String)>);
+
+impl<'a> Iterator for Headers<'a> {
+    type Item = (&'a str, &'a str);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (name, value) = self.0.next()?;
+        Some((name, value))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Headers<'_> {}
+
+impl fmt::Debug for Headers<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.clone()).finish()
     }
 }

@@ -132,7 +132,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The names and undecoded values, in the order of the payload.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &'a RawValue)> + fmt::Debug {
         self.0.iter().map(|(name, raw)| (name.as_ref(), *raw))
     }
 

@@ -102,7 +102,7 @@ impl Queue {
     }
 
     /// The topics by which the queue is bound to its exchange; empty means everything.
-    pub fn topics(&self) -> impl Iterator<Item = &str> {
+    pub fn topics(&self) -> impl Iterator<Item = &str> + fmt::Debug {
         self.topics.iter().map(AsRef::as_ref)
     }
 

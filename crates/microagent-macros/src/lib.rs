@@ -180,7 +180,8 @@ pub fn cron(_options: TokenStream, item: TokenStream) -> TokenStream {
     agent::outside("cron", item.into()).into()
 }
 
-/// A hook in the agent's life, inside [`#[agent]`](macro@agent): `#[on(pre_start)]`. It may take `&Context`.
+/// A hook in the agent's life, inside [`#[agent]`](macro@agent): `#[on(pre_start)]`, or as in Python `#[on("pre_start")]`. It may take
+/// `&Context`.
 ///
 /// | hook | when | an `Err` |
 /// |---|---|---|
@@ -229,7 +230,8 @@ pub fn on(_options: TokenStream, item: TokenStream) -> TokenStream {
 /// input: a change of it compiles the crate anew.
 ///
 /// Of `{"name": "user_created", "providing_args": {"user_id": "number", "name": ["string", "null"]}}` it makes
-/// `signals::UserCreated { user_id: Number, name: Option<String> }`; an argument without a type is a `Value`. Of `{"name": "mailer"}` it makes
+/// `signals::UserCreated { user_id: Number, name: Option<String> }`; an argument without a type is a `Value`. Any integer or float
+/// of Rust converts into a `Number`: `user_id: 7.into()`, `total: 9.99.into()`; sending NaN or an infinity fails. Of `{"name": "mailer"}` it makes
 /// `queues::MAILER`.
 ///
 /// ```

@@ -5,8 +5,8 @@
 #[doc(no_inline)]
 pub use crate::{
     Agent, Broker, Bus, Connect, Context, Delivery, Error, Gap, Kwargs, Message, MicroAgent,
-    Payload, Queue, Result, ResultExt, RunUntilStopped, RunningAgent, Sender, ServerInterrupt,
-    Signal, SignalName, agent, consumer, cron, on, periodic, receiver,
+    Number, Payload, Queue, Result, ResultExt, RunUntilStopped, RunningAgent, Sender,
+    ServerInterrupt, Signal, SignalName, TakeOnce, agent, consumer, cron, on, periodic, receiver,
 };
 #[doc(no_inline)]
 pub use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 //! `declare!`: a deployment's file as types.
 
-use microagent::{JsonType, prelude::*};
+use microagent::{ErrorKind, JsonType, prelude::*};
 
 microagent::declare!("tests/declared.json");
 
@@ -34,6 +34,70 @@ fn fields_have_the_declared_types_and_their_names_on_the_wire() {
         json!([1]),
         "an undeclared type is any value"
     );
+}
+
+#[test]
+fn a_number_is_any_number_of_rust() {
+    let (price, count): (f64, usize) = (9.99, 3);
+    for number in [
+        price.into(),
+        count.into(),
+        0.5_f32.into(),
+        (-1_i64).into(),
+        u128::MAX.into(),
+    ] {
+        let number: Number = number;
+        let signal = signals::AllTypes {
+            number: number.clone(),
+            ..sample()
+        };
+        let wire = serde_json::to_string(&signal).unwrap();
+        assert!(wire.contains(&format!("\"number\":{number},")), "{wire}");
+        assert_eq!(
+            serde_json::from_str::<signals::AllTypes>(&wire).unwrap(),
+            signal
+        );
+    }
+}
+
+#[derive(Default)]
+struct Echoing;
+
+#[agent]
+impl Echoing {
+    #[receiver(signals::AllTypes)]
+    async fn all(&self, number: Number) -> Number {
+        number
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_number_travels_as_it_was_sent_and_nan_does_not() {
+    let bus = Bus::connect("memory://").await.unwrap();
+    let agent = Agent::new(Echoing).bus(bus.clone()).start().await.unwrap();
+    let call = async |number| {
+        let answer = bus
+            .call("test", signals::AllTypes { number, ..sample() })
+            .await?;
+        Ok(answer.one::<Number>()?.to_string())
+    };
+    for (number, json) in [
+        (9.99.into(), "9.99"),
+        (u64::MAX.into(), "18446744073709551615"),
+        (i128::MIN.into(), "-170141183460469231731687303715884105728"),
+    ] {
+        let answer: Result<String> = call(number).await;
+        assert_eq!(answer.unwrap(), json);
+    }
+    let refused: Result<String> = call(f64::NAN.into()).await;
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidPayload);
+    let text = refused.to_string();
+    assert!(
+        text.contains("invalid number `NaN`: expected a finite number"),
+        "{text}"
+    );
+    agent.stop().await.unwrap();
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod overrides;
 mod parameters;
 mod running;
 mod schedules;
+mod take_once;
 
 pub use agent_type::{AgentType, Wiring};
 pub use blueprint::{Blueprint, Handling, MicroAgent};
@@ -28,3 +29,4 @@ pub use options::{ConsumerOptions, Overflow, ReceiverOptions};
 pub use parameters::{Answering, Heard, Sender, SignalName, Taken};
 pub use running::RunningAgent;
 pub use schedules::{CronOptions, Doubt, Once, Overlap, PeriodicOptions};
+pub use take_once::TakeOnce;

@@ -91,7 +91,7 @@ impl Answer {
     }
 
     /// The names of the receivers that are in the answer.
-    pub fn receivers(&self) -> impl Iterator<Item = &str> {
+    pub fn receivers(&self) -> impl Iterator<Item = &str> + fmt::Debug {
         self.values.iter().map(|(name, _)| name.as_str())
     }
 

@@ -85,7 +85,7 @@ fn type_of(json: JsonType) -> TokenStream {
     let value = quote!(::microagent::__private::serde_json::Value);
     match json {
         JsonType::String => quote!(::std::string::String),
-        JsonType::Number => quote!(::microagent::__private::serde_json::Number),
+        JsonType::Number => quote!(::microagent::__private::Number),
         JsonType::Boolean => quote!(bool),
         JsonType::Array => quote!(::std::vec::Vec<#value>),
         JsonType::Object => {

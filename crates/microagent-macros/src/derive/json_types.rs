@@ -22,8 +22,8 @@ fn of_path(path: &TypePath) -> Vec<JsonType> {
     match last.ident.to_string().as_str() {
         "String" | "char" => vec![JsonType::String],
         "bool" => vec![JsonType::Boolean],
-        "u8" | "u16" | "u32" | "u64" | "u128" | "usize" | "i8" | "i16" | "i32" | "i64" | "i128"
-        | "isize" => {
+        "Number" | "u8" | "u16" | "u32" | "u64" | "u128" | "usize" | "i8" | "i16" | "i32"
+        | "i64" | "i128" | "isize" => {
             vec![JsonType::Number]
         }
         // What is not finite is written as `null`.
@@ -64,6 +64,7 @@ mod tests {
             ("String", "string"),
             ("std::string::String", "string"),
             ("u64", "number"),
+            ("Number", "number"),
             ("f64", "number null"),
             ("bool", "boolean"),
             ("Vec<u8>", "array"),
