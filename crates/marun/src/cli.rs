@@ -4,6 +4,8 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
+use crate::command::Rate;
+
 /// Runs MicroAgent agents, each in its own process, started and stopped together.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, after_help = EXIT_CODES)]
@@ -146,6 +148,9 @@ pub(crate) enum Queue {
     Length {
         /// The queue
         name: String,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         broker: BrokerArgs,
     },
@@ -163,6 +168,9 @@ pub(crate) enum Queue {
         /// The queue where the dead letters are, where it is another [default: NAME.dead]
         #[arg(long, value_name = "QUEUE")]
         from: Option<String>,
+        /// Only the dead letter with this id
+        #[arg(long, value_name = "ID", conflicts_with = "limit")]
+        id: Option<String>,
         #[command(flatten)]
         look: Look,
     },
@@ -176,6 +184,12 @@ pub(crate) enum Queue {
         /// At most so many [default: those that are there now]
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
         limit: Option<u64>,
+        /// Only the dead letter with this id, as `queue dead` shows it
+        #[arg(long, value_name = "ID", conflicts_with = "limit")]
+        id: Option<String>,
+        /// Move at most this many per second, minute or hour: 20/s, 5/m, 1/h
+        #[arg(long, value_name = "N/s", conflicts_with = "id")]
+        rate: Option<Rate>,
         #[command(flatten)]
         broker: BrokerArgs,
     },
@@ -186,6 +200,12 @@ pub(crate) enum Queue {
         /// Do not ask
         #[arg(long)]
         yes: bool,
+        /// At most so many, from the head of the queue [default: all]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+        limit: Option<u64>,
+        /// Only the message with this id, as `queue peek` shows it
+        #[arg(long, value_name = "ID", conflicts_with = "limit")]
+        id: Option<String>,
         #[command(flatten)]
         broker: BrokerArgs,
     },

@@ -34,8 +34,8 @@ pub use agent::{
     TakeOnce, Taken, Wiring,
 };
 pub use broker::{
-    Broker, BrokerOptions, Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Lease, NamedQueue,
-    QueueBroker, Route, SendOptions, Sending, header,
+    Broker, BrokerOptions, Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Depth, Lease, NamedQueue,
+    QueueBroker, Route, Selection, SendOptions, Sending, header,
 };
 pub use bus::{
     Bus, BusEvent, BusOptions, Gap, Mailbox, MailboxStream, NamedSignal, Published, Receivers,

@@ -10,6 +10,8 @@ pub(crate) mod run;
 pub(crate) mod signal;
 mod source;
 
+pub(crate) use self::queue::Rate;
+
 use serde::Serialize;
 use tracing::level_filters::LevelFilter;
 
@@ -46,10 +48,15 @@ fn show_warnings() {
     );
 }
 
-/// A result, as one line of JSON.
+/// Prints a result as one line of JSON.
 fn print(result: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string(result).map_err(|error| Failure::failed(error.to_string()))?;
-    print_line(&text).map_err(|error| Failure::failed(format!("standard output: {error}")))
+    print_text(&text)
+}
+
+/// Prints a line of text.
+fn print_text(text: &str) -> Result<(), Failure> {
+    print_line(text).map_err(|error| Failure::failed(format!("standard output: {error}")))
 }
 
 /// A message for people.

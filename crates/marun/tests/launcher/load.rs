@@ -59,12 +59,12 @@ fn line(n: usize) -> String {
 
 /// How many messages wait in a queue.
 pub(crate) fn length(folder: &Folder, queue: &str) -> usize {
-    let (code, out, message) = output_of(
-        marun(),
-        &["queue", "length", queue, "--settings", &folder.settings()],
-    );
+    let settings = folder.settings();
+    let words = ["queue", "length", queue, "--json", "--settings", &settings];
+    let (code, out, message) = output_of(marun(), &words);
     assert_eq!(code, Some(0), "{message}");
-    out.trim().parse().unwrap()
+    let length: serde_json::Value = serde_json::from_str(&out).unwrap();
+    usize::try_from(length["waiting"].as_u64().unwrap()).unwrap()
 }
 
 /// The messages that wait in a queue, as `peek --json` tells them.

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
-use super::{Caps, ConsumeOptions, Lease, QueueBroker, Route, SendOptions};
+use super::{Caps, ConsumeOptions, Lease, QueueBroker, Route, Selection, SendOptions};
 use crate::{Delivery, Error, ErrorKind, Message, Queue, Result};
 
 /// A broker that is not there, and for whom.
@@ -51,11 +51,11 @@ impl QueueBroker for AbsentBroker {
         Err(self.error())
     }
 
-    async fn requeue(&self, _from: &Queue, _to: &Queue, _limit: u64) -> Result<u64> {
+    async fn requeue(&self, _from: &Queue, _to: &Queue, _which: &Selection) -> Result<u64> {
         Err(self.error())
     }
 
-    async fn purge(&self, _queue: &Queue) -> Result<u64> {
+    async fn purge(&self, _queue: &Queue, _which: &Selection) -> Result<u64> {
         Err(self.error())
     }
 

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
-use super::Lease;
-use crate::{Delivery, Error, ErrorKind, Message, Queue, Result};
+use super::{Depth, Lease, Selection};
+use crate::{Delivery, Error, ErrorKind, Message, Queue, Result, driver::ConnectionState};
 
 /// A queue server, seen from one process.
 ///
@@ -52,6 +52,15 @@ pub trait QueueBroker: Send + Sync + fmt::Debug + 'static {
     /// [`Unavailable`](crate::ErrorKind::Unavailable), [`Closed`](crate::ErrorKind::Closed).
     async fn length(&self, queue: &Queue) -> Result<u64>;
 
+    /// Returns how many messages the queue holds, by state. Unless a driver overrides it, only the
+    /// waiting ones are known.
+    ///
+    /// # Errors
+    /// As [`length`](Self::length).
+    async fn depth(&self, queue: &Queue) -> Result<Depth> {
+        self.length(queue).await.map(Depth::of_waiting)
+    }
+
     /// Creates the queue where it does not exist, with its exchange and topics where the server has them.
     ///
     /// # Errors
@@ -63,27 +72,34 @@ pub trait QueueBroker: Send + Sync + fmt::Debug + 'static {
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable), [`Closed`](crate::ErrorKind::Closed);
-    /// [`Unsupported`](crate::ErrorKind::Unsupported) without [`Caps::browse`].
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) without [`Caps::peek`].
     async fn peek(&self, queue: &Queue, limit: usize) -> Result<Vec<Message>> {
         let _ = limit;
         Err(no_browsing(&self.address(), queue))
     }
 
-    /// Moves waiting messages, at most `limit` from the head of one queue, to the tail of another: as new ones, without
-    /// attempts, crashes and the headers of a dead letter. Says how many; each is in one of both queues at any time.
+    /// Moves waiting messages of one queue to the tail of another and returns how many it moved.
+    /// Moved messages are new there: without attempts, crashes and the headers of a dead letter. Each is
+    /// in one of both queues at any time.
     ///
     /// # Errors
-    /// As [`peek`](Self::peek); what was moved before the error stays moved.
-    async fn requeue(&self, from: &Queue, to: &Queue, limit: u64) -> Result<u64> {
-        let _ = (to, limit);
+    /// As [`peek`](Self::peek), [`Unsupported`](crate::ErrorKind::Unsupported) without
+    /// [`Caps::requeue`], or for [`Selection::Id`] without [`Caps::select_by_id`]. What was moved before
+    /// the error stays moved.
+    async fn requeue(&self, from: &Queue, to: &Queue, which: &Selection) -> Result<u64> {
+        let _ = (to, which.limit(&self.address())?);
         Err(no_browsing(&self.address(), from))
     }
 
-    /// Removes the messages that wait, and says how many. Those in flight or waiting for a retry stay.
+    /// Removes waiting messages and returns how many it removed. Messages in flight or waiting for a
+    /// retry stay.
     ///
     /// # Errors
-    /// As [`peek`](Self::peek); what was removed before the error is gone.
-    async fn purge(&self, queue: &Queue) -> Result<u64> {
+    /// As [`peek`](Self::peek), [`Unsupported`](crate::ErrorKind::Unsupported) without
+    /// [`Caps::purge`], or for [`Selection::Id`] without [`Caps::select_by_id`]. What was removed before
+    /// the error is gone.
+    async fn purge(&self, queue: &Queue, which: &Selection) -> Result<u64> {
+        let _ = which.limit(&self.address())?;
         Err(no_browsing(&self.address(), queue))
     }
 
@@ -102,6 +118,12 @@ pub trait QueueBroker: Send + Sync + fmt::Debug + 'static {
             self.address()
         );
         Err(Error::new(ErrorKind::Unsupported, text))
+    }
+
+    /// Returns the state of the connection, without asking the server. `None` without
+    /// [`Caps::connection`].
+    fn connection(&self) -> Option<ConnectionState> {
+        None
     }
 
     /// What this driver can do.
@@ -232,9 +254,18 @@ pub struct Caps {
     pub shared: bool,
     /// Keys can be [leased](QueueBroker::lease), which schedules that run `once` need.
     pub leases: bool,
-    /// Waiting messages can be [looked at](QueueBroker::peek), [moved](QueueBroker::requeue) and
-    /// [removed](QueueBroker::purge) without being consumed.
-    pub browse: bool,
+    /// Waiting messages can be [looked at](QueueBroker::peek) without being consumed.
+    pub peek: bool,
+    /// Waiting messages can be [moved](QueueBroker::requeue) to another queue.
+    pub requeue: bool,
+    /// Waiting messages can be [removed](QueueBroker::purge).
+    pub purge: bool,
+    /// One waiting message can be moved or removed [by its id](Selection::Id).
+    pub select_by_id: bool,
+    /// [`Depth::in_flight`] and [`Depth::delayed`] are known.
+    pub depth: bool,
+    /// The driver tells the [state of its connection](QueueBroker::connection).
+    pub connection: bool,
     /// The largest body in bytes.
     pub max_payload: usize,
 }

@@ -11,8 +11,8 @@ use microagent_schema::Declarations;
 use serde::Serialize;
 use tracing::warn;
 
-use super::{ConsumeOptions, NamedQueue, QueueBroker, Sending};
-use crate::{AsQueue, Delivery, Error, ErrorKind, Message, Queue, Result};
+use super::{ConsumeOptions, Depth, NamedQueue, QueueBroker, Selection, Sending};
+use crate::{AsQueue, Delivery, Error, ErrorKind, Message, Queue, Result, driver::ConnectionState};
 
 /// A queue broker: messages are kept until one consumer has handled them. Usable with and without an agent; cloning
 /// is cheap, and all clones are one broker.
@@ -91,6 +91,37 @@ impl Broker {
         self.0.driver.length(queue).await
     }
 
+    /// Returns how many messages a queue holds, by state.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use microagent_core::{Broker, MemoryBroker, Queue};
+    ///
+    /// const MAILER: Queue = Queue::new("mailer");
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// let broker = Broker::new(Arc::new(MemoryBroker::new()));
+    /// broker.send(MAILER, &serde_json::json!({"text": "hi"})).await?;
+    /// let depth = broker.depth(MAILER).await?;
+    /// assert_eq!((depth.waiting, depth.in_flight, depth.delayed), (Some(1), Some(0), Some(0)));
+    /// # Ok::<(), microagent_core::Error>(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// As [`length`](Self::length).
+    pub async fn depth(&self, queue: impl AsQueue) -> Result<Depth> {
+        let queue = queue.as_queue();
+        queue.check_name()?;
+        self.0.driver.depth(queue).await
+    }
+
+    /// Returns the state of the connection, without asking the server. `None` without
+    /// [`Caps::connection`](crate::Caps::connection).
+    #[must_use]
+    pub fn connection(&self) -> Option<ConnectionState> {
+        self.0.driver.connection()
+    }
+
     /// The messages that wait in a queue, from the head on, at most `limit` of them; they stay there.
     ///
     /// ```
@@ -109,7 +140,7 @@ impl Broker {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] without [`Caps::browse`](crate::Caps::browse), [`ErrorKind::Unavailable`],
+    /// [`ErrorKind::Unsupported`] without [`Caps::peek`](crate::Caps::peek), [`ErrorKind::Unavailable`],
     /// [`ErrorKind::Closed`], [`ErrorKind::InvalidName`].
     pub async fn peek(&self, queue: impl AsQueue, limit: usize) -> Result<Vec<Message>> {
         let queue = queue.as_queue();
@@ -117,12 +148,12 @@ impl Broker {
         self.0.driver.peek(queue, limit).await
     }
 
-    /// Moves waiting messages, at most `limit` from the head of one queue, to the tail of another, where they are new. Says how
-    /// many.
+    /// Moves waiting messages of one queue to the tail of another and returns how many it moved.
+    /// Moved messages start again at attempt 1.
     ///
     /// ```
     /// use std::sync::Arc;
-    /// use microagent_core::{Broker, MemoryBroker, Queue};
+    /// use microagent_core::{Broker, MemoryBroker, Queue, Selection};
     ///
     /// const MAILER: Queue = Queue::new("mailer");
     /// const DEAD: Queue = Queue::new("mailer.dead");
@@ -130,28 +161,33 @@ impl Broker {
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
     /// let broker = Broker::new(Arc::new(MemoryBroker::new()));
     /// broker.send(DEAD, &serde_json::json!({"text": "hi"})).await?;
-    /// assert_eq!(broker.requeue(DEAD, MAILER, u64::MAX).await?, 1);
+    /// assert_eq!(broker.requeue(DEAD, MAILER, &Selection::All).await?, 1);
     /// assert_eq!(broker.length(MAILER).await?, 1);
     /// # Ok::<(), microagent_core::Error>(()) }).unwrap();
     /// ```
     ///
     /// # Errors
-    /// As [`peek`](Self::peek); what was moved before the error stays moved.
-    pub async fn requeue(&self, from: impl AsQueue, to: impl AsQueue, limit: u64) -> Result<u64> {
+    /// As of [`QueueBroker::requeue`], [`ErrorKind::InvalidName`].
+    pub async fn requeue(
+        &self,
+        from: impl AsQueue,
+        to: impl AsQueue,
+        which: &Selection,
+    ) -> Result<u64> {
         let (from, to) = (from.as_queue(), to.as_queue());
         from.check_name()?;
         to.check_name()?;
-        self.0.driver.requeue(from, to, limit).await
+        self.0.driver.requeue(from, to, which).await
     }
 
-    /// Removes the messages that wait in a queue, and says how many.
+    /// Removes waiting messages of a queue and returns how many it removed.
     ///
     /// # Errors
-    /// As [`peek`](Self::peek); what was removed before the error is gone.
-    pub async fn purge(&self, queue: impl AsQueue) -> Result<u64> {
+    /// As of [`QueueBroker::purge`], [`ErrorKind::InvalidName`].
+    pub async fn purge(&self, queue: impl AsQueue, which: &Selection) -> Result<u64> {
         let queue = queue.as_queue();
         queue.check_name()?;
-        self.0.driver.purge(queue).await
+        self.0.driver.purge(queue, which).await
     }
 
     /// Creates a queue where it does not exist.

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
-use crate::{DEFAULT_MAX_PAYLOAD, Error, ErrorKind, Result};
+use crate::{DEFAULT_MAX_PAYLOAD, Error, ErrorKind, Result, driver::ConnectionState};
 
 /// A pub/sub server, seen from one process.
 ///
@@ -40,6 +40,12 @@ pub trait SignalBus: Send + Sync + fmt::Debug + 'static {
     /// # Errors
     /// What cannot heal by waiting: refused credentials, a closed bus.
     async fn ready(&self) -> Result<()>;
+
+    /// Returns the state of the connection, without asking the server. `None` if the driver does not
+    /// tell it.
+    fn connection(&self) -> Option<ConnectionState> {
+        None
+    }
 
     /// Where this bus is, for logs and `info()`: the DSN without credentials.
     fn address(&self) -> String;

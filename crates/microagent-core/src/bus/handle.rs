@@ -13,6 +13,7 @@ use super::{NamedSignal, check, listening::Listening};
 use crate::{
     Channel, DEFAULT_PREFIX, Error, ErrorKind, Fields, Result, Signal, SignalBus,
     channel::{self, RESPONSE},
+    driver::ConnectionState,
     payload::encode_payload,
     rpc::{AnswerBody, Call, Calls, Outgoing, Wait},
     stats::Counter,
@@ -193,6 +194,13 @@ impl Bus {
     #[must_use]
     pub fn prefix(&self) -> &str {
         self.prefix_or(None)
+    }
+
+    /// Returns the state of the connection, without asking the server. `None` if the driver does not
+    /// tell it.
+    #[must_use]
+    pub fn connection(&self) -> Option<ConnectionState> {
+        self.0.driver.connection()
     }
 
     /// Waits until the server is reached.

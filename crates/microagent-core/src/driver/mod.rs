@@ -1,13 +1,18 @@
-//! What every driver with a server needs, written once: the parts of a DSN and the pauses between attempts.
+//! What every driver with a server needs, written once: the parts of a DSN, the pauses
+//! between attempts, and the record of a connection's state.
 //!
 //! It knows no protocol. The traits that a driver implements are [`SignalBus`](crate::SignalBus)
 //! and [`QueueBroker`](crate::QueueBroker).
 
 mod backoff;
+mod connection;
 
 pub use microagent_schema::{Dsn, DsnError, Host};
 
-pub use self::backoff::Backoff;
+pub use self::{
+    backoff::Backoff,
+    connection::{ConnectionRecord, ConnectionState},
+};
 use crate::{Error, ErrorKind};
 
 /// Returns the [`Configuration`](ErrorKind::Configuration) error of a DSN that a driver does not accept.

@@ -39,6 +39,7 @@ impl<T> Ledger<T> {
         let message = next_for(consumer.peer, peer, line)?;
         consumer.credit -= 1;
         peer.in_flight += 1;
+        line.in_flight += 1;
         if let Some(entry) = self.entries.get_mut(&message) {
             entry.state = State::InFlight(id, consumer.peer);
         }

@@ -16,6 +16,10 @@ pub(super) struct Line {
     pub(super) consumers: VecDeque<ConsumerId>,
     /// The peer that the next suspect is promised to.
     pub(super) courting: Option<PeerId>,
+    /// How many are handed out and not taken back.
+    pub(super) in_flight: usize,
+    /// How many wait for a time.
+    pub(super) delayed: usize,
     /// It stands in the ledger's list of ripe queues.
     pub(super) ripe: bool,
 }
@@ -49,11 +53,13 @@ impl Line {
         self.next().or_else(|| self.suspects.pop_first())
     }
 
-    /// Removes a message, wherever it waits.
-    pub(super) fn remove(&mut self, id: MessageId) {
-        self.ready.retain(|waiting| *waiting != id);
-        self.returned.remove(&id);
-        self.suspects.remove(&id);
+    /// Takes this one out, if it waits here.
+    pub(super) fn withdraw_one(&mut self, id: MessageId) -> bool {
+        if self.returned.remove(&id) || self.suspects.remove(&id) {
+            return true;
+        }
+        let index = self.ready.iter().position(|ready| *ready == id);
+        index.and_then(|index| self.ready.remove(index)).is_some()
     }
 
     pub(super) fn len(&self) -> usize {

@@ -21,6 +21,7 @@ use tokio::time::Instant;
 
 pub use self::entry::{ConsumerId, Entry, Handed, MessageId, PeerId, Place};
 use self::{entry::State, line::Line, peer::Peer};
+use crate::Depth;
 
 /// The messages of all queues, each in one place: waiting, delayed, or in flight at one consumer.
 ///
@@ -102,6 +103,7 @@ impl<T> Ledger<T> {
         match self.entries.get(&id)?.state {
             State::InFlight(consumer, holder) if holder == peer => {
                 let entry = *self.entries.remove(&id)?;
+                self.left_flight(&entry.queue);
                 self.landed(consumer, peer);
                 Some(entry)
             }
@@ -115,9 +117,12 @@ impl<T> Ledger<T> {
             return None;
         }
         let entry = *self.entries.remove(&id)?;
-        self.delayed.retain(|(_, delayed)| *delayed != id);
-        if let Some(line) = self.lines.get_mut(&entry.queue) {
-            line.remove(id);
+        let line = self.lines.get_mut(&entry.queue)?;
+        if matches!(entry.state, State::Delayed) {
+            self.delayed.retain(|(_, delayed)| *delayed != id);
+            line.delayed -= 1;
+        } else {
+            line.withdraw_one(id);
         }
         Some(entry)
     }
@@ -193,9 +198,14 @@ impl<T> Ledger<T> {
             .map(|(id, _)| *id)
             .collect();
         ids.sort_unstable();
-        ids.into_iter()
-            .filter_map(|id| Some((id, *self.entries.remove(&id)?)))
-            .collect()
+        let mut entries = Vec::with_capacity(ids.len());
+        for id in ids {
+            if let Some(entry) = self.entries.remove(&id) {
+                self.left_flight(&entry.queue);
+                entries.push((id, *entry));
+            }
+        }
+        entries
     }
 
     /// Moves what was delayed until `now` behind the waiting ones.
@@ -205,6 +215,9 @@ impl<T> Ledger<T> {
             if let Some(entry) = self.entries.get_mut(&id) {
                 entry.state = State::Waiting;
                 let (queue, crashes) = (entry.queue.clone(), entry.crashes);
+                if let Some(line) = self.lines.get_mut(&queue) {
+                    line.delayed -= 1;
+                }
                 self.wait(id, queue, crashes, Place::Tail);
             }
         }
@@ -235,6 +248,20 @@ impl<T> Ledger<T> {
         self.lines.get(queue).map_or(0, Line::len)
     }
 
+    /// Returns how many messages a queue holds, by state.
+    #[must_use]
+    pub fn depth(&self, queue: &str) -> Depth {
+        let (waiting, in_flight, delayed) = match self.lines.get(queue) {
+            Some(line) => (line.len(), line.in_flight, line.delayed),
+            None => (0, 0, 0),
+        };
+        Depth {
+            in_flight: Some(in_flight as u64),
+            delayed: Some(delayed as u64),
+            ..Depth::of_waiting(waiting as u64)
+        }
+    }
+
     /// The messages that wait in a queue, in the order in which they would be handed out, suspects last.
     pub fn waiting(&self, queue: &str) -> impl Iterator<Item = MessageId> {
         self.lines.get(queue).into_iter().flat_map(Line::waiting)
@@ -251,6 +278,14 @@ impl<T> Ledger<T> {
         ids.into_iter().filter_map(entry).collect()
     }
 
+    /// Takes one message out that waits in a queue, as [`withdraw`](Self::withdraw) does; `None` if it
+    /// does not wait there.
+    pub fn withdraw_one(&mut self, queue: &str, id: MessageId) -> Option<Entry<T>> {
+        let waits = self.lines.get_mut(queue)?.withdraw_one(id);
+        let entry = waits.then(|| self.entries.remove(&id))?;
+        entry.map(|entry| *entry)
+    }
+
     /// Makes sure that a queue exists, and gives the name that its messages share.
     pub fn line(&mut self, queue: &str) -> Arc<str> {
         if let Some((name, _)) = self.lines.get_key_value(queue) {
@@ -265,6 +300,9 @@ impl<T> Ledger<T> {
         let queue = entry.queue.clone();
         match place {
             Place::Delayed(due) => {
+                if let Some(line) = self.lines.get_mut(&queue) {
+                    line.delayed += 1;
+                }
                 entry.state = State::Delayed;
                 self.delayed.insert((due, id));
                 self.entries.insert(id, Box::new(entry));
@@ -293,6 +331,12 @@ impl<T> Ledger<T> {
         }
         if line.ripens() {
             self.ripe.push_back(queue);
+        }
+    }
+
+    fn left_flight(&mut self, queue: &str) {
+        if let Some(line) = self.lines.get_mut(queue) {
+            line.in_flight -= 1;
         }
     }
 

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use tokio::time::Instant;
 
 use super::{ConsumerId, Handed, Ledger, MessageId, PeerId, Place};
+use crate::Depth;
 
 const QUEUE: &str = "mailer";
 
@@ -190,6 +191,20 @@ fn a_promise_ends_with_the_consumer() {
     assert_eq!(hand_out_all(&mut ledger), [(7, 6)]);
 }
 
+#[test]
+fn one_waiting_message_is_withdrawn_by_its_id() {
+    let mut ledger = ledger_with(1..=3);
+    ledger.put(4, QUEUE, (), Place::Suspect(1));
+    ledger.put(5, QUEUE, (), Place::Delayed(Instant::now()));
+    for (id, there) in [(2, true), (2, false), (4, true), (5, false), (9, false)] {
+        assert_eq!(ledger.withdraw_one(QUEUE, id).is_some(), there, "{id}");
+    }
+    assert!(ledger.withdraw_one("pusher", 1).is_none(), "another queue");
+    join(&mut ledger, 1, 1, 8);
+    assert_eq!(hand_out_all(&mut ledger), [(1, 1), (1, 3)]);
+    assert!(ledger.withdraw_one(QUEUE, 1).is_none(), "it is in flight");
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Put(u64),
@@ -332,6 +347,19 @@ impl Model {
         );
         assert!(self.alive.contains(&handed.id));
     }
+
+    /// The counts of all queues add up to what the model knows.
+    fn check_depth(&self) {
+        let depths = [0, 1].map(|queue| self.ledger.depth(queue_name(queue)));
+        let sum = |count: fn(&Depth) -> Option<u64>| -> usize {
+            let counts = depths.iter().filter_map(count);
+            usize::try_from(counts.sum::<u64>()).unwrap()
+        };
+        let in_flight = sum(|depth| depth.in_flight);
+        assert_eq!(in_flight, self.in_flight.len());
+        let others = sum(|depth| depth.waiting) + sum(|depth| depth.delayed);
+        assert_eq!(others + in_flight, self.alive.len());
+    }
 }
 
 proptest! {
@@ -343,6 +371,7 @@ proptest! {
             while let Some(handed) = model.ledger.hand_out() {
                 model.accept(handed);
             }
+            model.check_depth();
         }
         // One patient consumer per queue gets everything that is left, without any other event.
         for peer in 0..3 {

@@ -20,9 +20,10 @@ use tokio::time::Instant;
 pub(super) use self::queues::Queues;
 use super::{MemoryOptions, server::Server};
 use crate::{
-    Caps, Clock, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Delivery, Error, ErrorKind, Lease, Message,
-    Queue, QueueBroker, Result, Route, SendOptions, SystemClock,
+    Caps, Clock, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Delivery, Depth, Error, ErrorKind, Lease,
+    Message, Queue, QueueBroker, Result, Route, Selection, SendOptions, SystemClock,
     clock::later,
+    driver::{ConnectionRecord, ConnectionState},
     ledger::{Entry, PeerId, Place},
 };
 
@@ -35,7 +36,12 @@ const CAPS: Caps = Caps {
     durable: false,
     shared: false,
     leases: true,
-    browse: true,
+    peek: true,
+    requeue: true,
+    purge: true,
+    select_by_id: true,
+    depth: true,
+    connection: true,
     max_payload: DEFAULT_MAX_PAYLOAD,
 };
 
@@ -65,6 +71,7 @@ pub struct MemoryBroker {
     address: String,
     clock: Arc<dyn Clock>,
     closed: AtomicBool,
+    connection: ConnectionRecord,
 }
 
 impl Default for MemoryBroker {
@@ -100,6 +107,7 @@ impl MemoryBroker {
             address: options.address(),
             clock: Arc::new(SystemClock),
             closed: AtomicBool::new(false),
+            connection: ConnectionRecord::always_up(),
         }
     }
 
@@ -146,6 +154,7 @@ impl MemoryBroker {
 
     fn end(&self, place: impl Fn(&Entry<Message>) -> Place) {
         self.closed.store(true, Ordering::Release);
+        self.connection.down("the broker was closed");
         let mut state = self.queues.state();
         for (id, mut entry) in state.ledger.lost(self.peer) {
             let place = place(&entry);
@@ -210,6 +219,11 @@ impl QueueBroker for MemoryBroker {
         Ok(self.queues.length(queue))
     }
 
+    async fn depth(&self, queue: &Queue) -> Result<Depth> {
+        self.check_open()?;
+        Ok(self.queues.depth(queue))
+    }
+
     async fn declare(&self, queue: &Queue) -> Result<()> {
         self.check_open()?;
         self.queues.state().ledger.line(queue.name());
@@ -221,19 +235,24 @@ impl QueueBroker for MemoryBroker {
         Ok(self.queues.peek(queue, limit))
     }
 
-    async fn requeue(&self, from: &Queue, to: &Queue, limit: u64) -> Result<u64> {
+    async fn requeue(&self, from: &Queue, to: &Queue, which: &Selection) -> Result<u64> {
         self.check_open()?;
-        Ok(self.queues.requeue(from, to, limit))
+        Ok(self.queues.requeue(from, to, which))
     }
 
-    async fn purge(&self, queue: &Queue) -> Result<u64> {
+    async fn purge(&self, queue: &Queue, which: &Selection) -> Result<u64> {
         self.check_open()?;
-        Ok(self.queues.purge(queue))
+        Ok(self.queues.purge(queue, which))
     }
 
     async fn lease(&self, key: &str, holder: &str, ttl: Duration) -> Result<Lease> {
         self.check_open()?;
         Ok(self.server.leases.ask(key, holder, ttl))
+    }
+
+    /// Up until the broker is closed.
+    fn connection(&self) -> Option<ConnectionState> {
+        Some(self.connection.state())
     }
 
     fn caps(&self) -> Caps {

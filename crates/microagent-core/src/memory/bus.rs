@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     BusEvent, Error, ErrorKind, Published, Receivers, Result, SignalBus, check_published,
+    driver::{ConnectionRecord, ConnectionState},
     pattern_matches,
 };
 
@@ -44,6 +45,7 @@ pub struct MemoryBus {
     address: String,
     id: u64,
     closed: AtomicBool,
+    connection: ConnectionRecord,
 }
 
 impl Default for MemoryBus {
@@ -70,6 +72,7 @@ impl MemoryBus {
             address: options.address(),
             id,
             closed: AtomicBool::new(false),
+            connection: ConnectionRecord::always_up(),
         }
     }
 
@@ -101,12 +104,18 @@ impl SignalBus for MemoryBus {
         self.check_open()
     }
 
+    /// Up until the bus is closed.
+    fn connection(&self) -> Option<ConnectionState> {
+        Some(self.connection.state())
+    }
+
     fn address(&self) -> String {
         self.address.clone()
     }
 
     async fn close(&self) -> Result<()> {
         self.closed.store(true, Ordering::Release);
+        self.connection.down("the bus was closed");
         self.server
             .subscriptions
             .remove(|mailbox| mailbox.bus == self.id);

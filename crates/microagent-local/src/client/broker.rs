@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use microagent_core::{
     Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Delivery, Lease, Message, Queue, QueueBroker,
-    Result, Route, SendOptions,
+    Result, Route, Selection, SendOptions,
 };
 
 use super::{
@@ -64,7 +64,7 @@ impl LocalBroker {
         caps.durable = true;
         caps.shared = true;
         caps.leases = true;
-        caps.browse = true;
+        (caps.peek, caps.requeue, caps.purge) = (true, true, true);
         caps.max_payload = DEFAULT_MAX_PAYLOAD;
         caps
     }
@@ -176,7 +176,8 @@ impl QueueBroker for LocalBroker {
         Ok(seen)
     }
 
-    async fn requeue(&self, from: &Queue, to: &Queue, limit: u64) -> Result<u64> {
+    async fn requeue(&self, from: &Queue, to: &Queue, which: &Selection) -> Result<u64> {
+        let limit = which.limit("local")?;
         // No more than wait now: both may be one queue.
         let limit = limit.min(self.length(from).await?);
         let from = text("a queue's name", from.name())?;
@@ -189,9 +190,10 @@ impl QueueBroker for LocalBroker {
         .await
     }
 
-    async fn purge(&self, queue: &Queue) -> Result<u64> {
+    async fn purge(&self, queue: &Queue, which: &Selection) -> Result<u64> {
+        let limit = which.limit("local")?;
         let queue = text("a queue's name", queue.name())?;
-        self.in_parts(u64::MAX, |limit| ByHand::Purge {
+        self.in_parts(limit, |limit| ByHand::Purge {
             queue: queue.clone(),
             limit,
         })

@@ -25,7 +25,7 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use microagent_core::{
     Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Delivery, Error, ErrorKind, Lease, Message, Queue,
-    QueueBroker, Result, Route, SendOptions,
+    QueueBroker, Result, Route, Selection, SendOptions,
 };
 use redis::AsyncCommands;
 use tokio::{
@@ -67,7 +67,7 @@ impl RedisBroker {
     pub fn capabilities() -> Caps {
         let mut caps = Caps::default();
         (caps.durable, caps.shared, caps.leases) = (true, true, true);
-        caps.browse = true;
+        (caps.peek, caps.requeue, caps.purge) = (true, true, true);
         caps.max_payload = DEFAULT_MAX_PAYLOAD;
         caps
     }
@@ -187,15 +187,22 @@ impl QueueBroker for RedisBroker {
         by_hand::peek(&mut connection, queue, limit).await
     }
 
-    async fn requeue(&self, from: &Queue, to: &Queue, limit: u64) -> Result<u64> {
+    async fn requeue(&self, from: &Queue, to: &Queue, which: &Selection) -> Result<u64> {
+        let limit = which.limit("redis")?;
         self.check_open()?;
         let mut connection = self.connector.commands().await?;
         let apart = self.connector.options().is_cluster();
         by_hand::requeue(&mut connection, (from, to), limit, apart).await
     }
 
-    async fn purge(&self, queue: &Queue) -> Result<u64> {
+    async fn purge(&self, queue: &Queue, which: &Selection) -> Result<u64> {
         self.check_open()?;
+        if *which != Selection::All {
+            let text = format!(
+                "{which:?} of `{queue}`: removing a part of a queue is not supported by the driver `redis`"
+            );
+            return Err(Error::new(ErrorKind::Unsupported, text));
+        }
         let mut connection = self.connector.commands().await?;
         by_hand::purge(&mut connection, queue).await
     }

@@ -1,18 +1,23 @@
 //! What waits can be looked at, moved and removed by hand; without the capability each of them is refused, and it can only be
 //! consumed.
 
-use microagent_core::{DeadReason, Message, Queue, QueueBroker, Settlement, header};
+use std::time::Duration;
+
+use microagent_core::{
+    DeadReason, Depth, Message, Queue, QueueBroker, Selection, Settlement, header,
+};
 
 use super::{
     BrokerServer,
-    post::{Office, Post, body_of, new_queue, unsupported},
+    post::{Office, Post, body_of, new_queue, retry, unsupported},
 };
+use crate::suite::eventually;
 
 /// Looking shows what waits, in its order and within the limit, and takes nothing; or it is refused.
 pub async fn peeking_takes_nothing<S: BrokerServer>(server: S) {
     let post = Post::of(server);
     let (office, queue) = (post.connect().await, new_queue());
-    if !office.driver.caps().browse {
+    if !office.driver.caps().peek {
         return is_not_shown(&office, &queue).await;
     }
     assert!(peek(&office, &queue, 8).await.is_empty());
@@ -37,7 +42,7 @@ pub async fn peeking_takes_nothing<S: BrokerServer>(server: S) {
 pub async fn a_dead_letter_can_be_read<S: BrokerServer>(server: S) {
     let post = Post::of(server);
     let (office, queue, dead) = (post.connect().await, new_queue(), new_queue());
-    if !office.driver.caps().browse {
+    if !office.driver.caps().peek {
         bury(&office, &queue, &dead, "a").await;
         return is_not_shown(&office, &dead).await;
     }
@@ -57,14 +62,17 @@ pub async fn a_dead_letter_can_be_read<S: BrokerServer>(server: S) {
 pub async fn a_requeued_dead_letter_is_a_new_message<S: BrokerServer>(server: S) {
     let post = Post::of(server);
     let (office, queue, dead) = (post.connect().await, new_queue(), new_queue());
-    if !office.driver.caps().browse {
-        let moved = office.driver.requeue(&dead, &queue, 1).await;
+    if !office.driver.caps().requeue {
+        let moved = office.driver.requeue(&dead, &queue, &Selection::All).await;
         return unsupported(dead.name(), moved);
     }
     bury(&office, &queue, &dead, "a").await;
     bury(&office, &queue, &dead, "b").await;
 
-    assert_eq!(requeue(&office, &dead, &queue, 1).await, 1);
+    assert_eq!(
+        requeue(&office, &dead, &queue, &Selection::First(1)).await,
+        1
+    );
     assert_eq!(bodies(&peek(&office, &dead, 8).await), ["b"]);
     let mut consumer = office.consume(&queue, 8).await;
     let again = consumer.takes("a").await;
@@ -79,8 +87,8 @@ pub async fn a_requeued_dead_letter_is_a_new_message<S: BrokerServer>(server: S)
     assert!(left.is_empty(), "{left:?}");
     again.ack().await.expect("an ack");
 
-    assert_eq!(requeue(&office, &dead, &queue, u64::MAX).await, 1);
-    assert_eq!(requeue(&office, &dead, &queue, u64::MAX).await, 0);
+    assert_eq!(requeue(&office, &dead, &queue, &Selection::All).await, 1);
+    assert_eq!(requeue(&office, &dead, &queue, &Selection::All).await, 0);
     consumer.takes("b").await.ack().await.expect("an ack");
     office.is_empty(&dead).await;
 }
@@ -89,7 +97,7 @@ pub async fn a_requeued_dead_letter_is_a_new_message<S: BrokerServer>(server: S)
 pub async fn purging_removes_what_waits<S: BrokerServer>(server: S) {
     let post = Post::of(server);
     let (office, queue, other) = (post.connect().await, new_queue(), new_queue());
-    if !office.driver.caps().browse {
+    if !office.driver.caps().purge {
         return is_not_purged(&office, &queue).await;
     }
     for body in ["a", "b", "c"] {
@@ -99,13 +107,91 @@ pub async fn purging_removes_what_waits<S: BrokerServer>(server: S) {
     let mut consumer = office.consume(&queue, 1).await;
     let in_flight = consumer.takes("a").await;
 
-    assert_eq!(office.driver.purge(&queue).await.expect("a purge"), 2);
-    assert_eq!(office.driver.purge(&queue).await.expect("a purge"), 0);
+    assert_eq!(purge(&office, &queue, &Selection::All).await, 2);
+    assert_eq!(purge(&office, &queue, &Selection::All).await, 0);
     office.length_is(&queue, 0).await;
     office.length_is(&other, 1).await;
     drop(in_flight);
     consumer.takes("a").await.ack().await.expect("an ack");
     consumer.is_quiet().await;
+}
+
+/// The first messages, or one message by its id, are moved and removed; the others stay. Or a selection
+/// by id is refused and changes nothing.
+pub async fn messages_are_moved_and_removed_by_choice<S: BrokerServer>(server: S) {
+    let post = Post::of(server);
+    let (office, queue, other) = (post.connect().await, new_queue(), new_queue());
+    let caps = office.driver.caps();
+    for body in ["a", "b", "c", "d", "e"] {
+        office.send(&queue, body).await;
+    }
+    if !caps.select_by_id {
+        let id = Selection::Id("1".to_owned());
+        unsupported("1", office.driver.requeue(&queue, &other, &id).await);
+        unsupported("1", office.driver.purge(&queue, &id).await);
+        return office.length_is(&queue, 5).await;
+    }
+    let seen = peek(&office, &queue, 8).await;
+    let id = |index: usize| {
+        let id = seen[index]
+            .id()
+            .expect("an id of each message that is shown");
+        Selection::Id(id.to_owned())
+    };
+
+    assert_eq!(requeue(&office, &queue, &other, &id(2)).await, 1);
+    assert_eq!(
+        requeue(&office, &queue, &other, &id(2)).await,
+        0,
+        "it is gone"
+    );
+    assert_eq!(bodies(&peek(&office, &other, 8).await), ["c"]);
+    assert_eq!(
+        bodies(&peek(&office, &queue, 8).await),
+        ["a", "b", "d", "e"]
+    );
+
+    let again = peek(&office, &queue, 8).await;
+    let b = Selection::Id(again[1].id().expect("an id").to_owned());
+    assert_eq!(purge(&office, &queue, &b).await, 1);
+    assert_eq!(purge(&office, &queue, &b).await, 0, "it is gone");
+    assert_eq!(purge(&office, &queue, &Selection::First(1)).await, 1);
+    assert_eq!(bodies(&peek(&office, &queue, 8).await), ["d", "e"]);
+    assert_eq!(purge(&office, &queue, &Selection::First(0)).await, 0);
+    office.length_is(&queue, 2).await;
+}
+
+/// The depth counts what waits, what is in flight and what waits for a retry; or what waits only.
+pub async fn depth_counts_by_state_or_what_waits_only<S: BrokerServer>(server: S) {
+    let post = Post::of(server);
+    let (office, queue) = (post.connect().await, new_queue());
+    for body in ["a", "b", "c", "d"] {
+        office.send(&queue, body).await;
+    }
+    let mut consumer = office.consume(&queue, 2).await;
+    let (retried, in_flight) = (consumer.takes("a").await, consumer.takes("b").await);
+    office.length_is(&queue, 2).await;
+    let counts = |depth: Depth| (depth.waiting, depth.in_flight, depth.delayed);
+    let depth = || async { counts(office.driver.depth(&queue).await.expect("a depth")) };
+    if !office.driver.caps().depth {
+        return assert_eq!(depth().await, (Some(2), None, None));
+    }
+    assert_eq!(depth().await, (Some(2), Some(2), Some(0)));
+
+    let (other, long) = (post.connect().await, Duration::from_secs(3600));
+    drop(consumer);
+    retry(retried, long).await;
+    let depth = || async { counts(other.driver.depth(&queue).await.expect("a depth")) };
+    let expected = (Some(2), Some(1), Some(1));
+    eventually(
+        post.patience,
+        "the depth seen by another process",
+        expected,
+        depth,
+    )
+    .await;
+    in_flight.ack().await.expect("an ack");
+    assert_eq!(depth().await, (Some(2), Some(0), Some(1)));
 }
 
 /// Without the capability looking is refused, with the queue's name.
@@ -116,7 +202,8 @@ async fn is_not_shown<B: QueueBroker>(office: &Office<B>, queue: &Queue) {
 /// Without the capability purging is refused, with the queue's name, and what waits stays.
 async fn is_not_purged<B: QueueBroker>(office: &Office<B>, queue: &Queue) {
     office.send(queue, "kept").await;
-    unsupported(queue.name(), office.driver.purge(queue).await);
+    let purged = office.driver.purge(queue, &Selection::All).await;
+    unsupported(queue.name(), purged);
     office
         .consume(queue, 1)
         .await
@@ -131,9 +218,19 @@ async fn peek<B: QueueBroker>(office: &Office<B>, queue: &Queue, limit: usize) -
     office.driver.peek(queue, limit).await.expect("a look")
 }
 
-async fn requeue<B: QueueBroker>(office: &Office<B>, from: &Queue, to: &Queue, limit: u64) -> u64 {
-    let moved = office.driver.requeue(from, to, limit).await;
+async fn requeue<B: QueueBroker>(
+    office: &Office<B>,
+    from: &Queue,
+    to: &Queue,
+    which: &Selection,
+) -> u64 {
+    let moved = office.driver.requeue(from, to, which).await;
     moved.expect("a requeueing")
+}
+
+async fn purge<B: QueueBroker>(office: &Office<B>, queue: &Queue, which: &Selection) -> u64 {
+    let removed = office.driver.purge(queue, which).await;
+    removed.expect("a purge")
 }
 
 /// Makes a dead letter of a message.

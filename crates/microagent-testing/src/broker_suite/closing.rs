@@ -71,6 +71,20 @@ pub async fn a_closed_broker_says_so<S: BrokerServer>(server: S) {
     }
 }
 
+/// A connection that is ready is up, and after its close it is not; or the driver does not tell.
+pub async fn a_connection_tells_its_state<S: BrokerServer>(server: S) {
+    let here = Post::of(server).connect().await;
+    let before = here.driver.connection();
+    if !here.driver.caps().connection {
+        return assert_eq!(before, None);
+    }
+    let before = before.expect("a state");
+    assert!(before.up && before.reconnects == 0, "{before:?}");
+    here.close().await;
+    let after = here.driver.connection().expect("a state");
+    assert!(!after.up && after.last_error.is_some(), "{after:?}");
+}
+
 /// Closing twice, also at the same time, is harmless.
 pub async fn closing_twice_is_harmless<S: BrokerServer>(server: S) {
     let post = Post::of(server);

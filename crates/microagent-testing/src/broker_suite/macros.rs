@@ -103,6 +103,7 @@ macro_rules! broker_suite {
                 close_ends_the_streams,
                 a_closed_broker_says_so,
                 closing_twice_is_harmless,
+                a_connection_tells_its_state,
                 closing_one_leaves_the_others,
                 messages_outlive_all_connections_or_end_with_them,
             ]);
@@ -111,6 +112,8 @@ macro_rules! broker_suite {
                 a_dead_letter_can_be_read,
                 a_requeued_dead_letter_is_a_new_message,
                 purging_removes_what_waits,
+                messages_are_moved_and_removed_by_choice,
+                depth_counts_by_state_or_what_waits_only,
             ]);
             $crate::__clauses!(broker_suite::leases, BrokerServer, $time, BrokerSuiteServer, $attributes, [
                 a_lease_is_with_one_holder,

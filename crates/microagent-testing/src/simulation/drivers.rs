@@ -9,9 +9,9 @@ use futures_util::{
     stream::{BoxStream, StreamExt},
 };
 use microagent_core::{
-    BusEvent, Caps, ConsumeOptions, Delivery, Error, ErrorKind, Lease, MemoryBroker, MemoryBus,
-    MemoryOptions, Message, Queue, QueueBroker, Receivers, Result, Route, SendOptions, Settle,
-    Settled, Settlement, SignalBus,
+    BusEvent, Caps, ConsumeOptions, Delivery, Depth, Error, ErrorKind, Lease, MemoryBroker,
+    MemoryBus, MemoryOptions, Message, Queue, QueueBroker, Receivers, Result, Route, Selection,
+    SendOptions, Settle, Settled, Settlement, SignalBus, driver::ConnectionState,
 };
 
 use super::{disturbed::Disturbed, world::Shared};
@@ -107,6 +107,10 @@ impl QueueBroker for WildBroker {
         self.inner.length(queue).await
     }
 
+    async fn depth(&self, queue: &Queue) -> Result<Depth> {
+        self.inner.depth(queue).await
+    }
+
     async fn declare(&self, queue: &Queue) -> Result<()> {
         self.inner.declare(queue).await
     }
@@ -115,16 +119,20 @@ impl QueueBroker for WildBroker {
         self.inner.peek(queue, limit).await
     }
 
-    async fn requeue(&self, from: &Queue, to: &Queue, limit: u64) -> Result<u64> {
-        self.inner.requeue(from, to, limit).await
+    async fn requeue(&self, from: &Queue, to: &Queue, which: &Selection) -> Result<u64> {
+        self.inner.requeue(from, to, which).await
     }
 
-    async fn purge(&self, queue: &Queue) -> Result<u64> {
-        self.inner.purge(queue).await
+    async fn purge(&self, queue: &Queue, which: &Selection) -> Result<u64> {
+        self.inner.purge(queue, which).await
     }
 
     async fn lease(&self, key: &str, holder: &str, ttl: Duration) -> Result<Lease> {
         self.inner.lease(key, holder, ttl).await
+    }
+
+    fn connection(&self) -> Option<ConnectionState> {
+        self.inner.connection()
     }
 
     fn caps(&self) -> Caps {

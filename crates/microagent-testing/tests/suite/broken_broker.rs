@@ -6,8 +6,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
 use microagent_core::{
-    Caps, ConsumeOptions, Delivery, Lease, MemoryBroker, MemoryOptions, Message, Queue,
-    QueueBroker, Result, Route, SendOptions, Settle, Settled, Settlement, header,
+    Caps, ConsumeOptions, Delivery, Depth, Lease, MemoryBroker, MemoryOptions, Message, Queue,
+    QueueBroker, Result, Route, Selection, SendOptions, Settle, Settled, Settlement,
+    driver::ConnectionState, header,
 };
 use microagent_testing::{BrokerServer, Cut};
 
@@ -37,6 +38,10 @@ pub(crate) enum Fault {
     TakesWhatItShows,
     KeepsReasons,
     PurgesNothing,
+    PurgesAll,
+    SelectsTheFirst,
+    ForgetsFlights,
+    IsAlwaysUp,
     HidesCaps,
     ClaimsDurable,
     Outlives,
@@ -139,6 +144,14 @@ impl QueueBroker for BrokenBroker {
         Ok(length + u64::from(self.fault == Fault::CountsOneMore))
     }
 
+    async fn depth(&self, queue: &Queue) -> Result<Depth> {
+        let mut depth = self.inner.depth(queue).await?;
+        if self.fault == Fault::ForgetsFlights {
+            depth.in_flight = Some(0);
+        }
+        Ok(depth)
+    }
+
     async fn declare(&self, queue: &Queue) -> Result<()> {
         self.inner.declare(queue).await
     }
@@ -146,14 +159,19 @@ impl QueueBroker for BrokenBroker {
     async fn peek(&self, queue: &Queue, limit: usize) -> Result<Vec<Message>> {
         let seen = self.inner.peek(queue, limit).await?;
         if self.fault == Fault::TakesWhatItShows {
-            self.inner.purge(queue).await?;
+            self.inner.purge(queue, &Selection::All).await?;
         }
         Ok(seen)
     }
 
-    async fn requeue(&self, from: &Queue, to: &Queue, limit: u64) -> Result<u64> {
-        if self.fault != Fault::KeepsReasons {
-            return self.inner.requeue(from, to, limit).await;
+    async fn requeue(&self, from: &Queue, to: &Queue, which: &Selection) -> Result<u64> {
+        match self.fault {
+            Fault::KeepsReasons => {}
+            Fault::SelectsTheFirst => {
+                let first = Selection::First(1);
+                return self.inner.requeue(from, to, &first).await;
+            }
+            _ => return self.inner.requeue(from, to, which).await,
         }
         let seen = self.inner.peek(from, 1).await?;
         for message in &seen {
@@ -162,14 +180,15 @@ impl QueueBroker for BrokenBroker {
             let body = message.payload().clone();
             self.inner.send(&to.clone().into(), body, options).await?;
         }
-        self.inner.purge(from).await?;
+        self.inner.purge(from, &Selection::All).await?;
         Ok(seen.len() as u64)
     }
 
-    async fn purge(&self, queue: &Queue) -> Result<u64> {
+    async fn purge(&self, queue: &Queue, which: &Selection) -> Result<u64> {
         match self.fault {
             Fault::PurgesNothing => self.inner.length(queue).await,
-            _ => self.inner.purge(queue).await,
+            Fault::PurgesAll => self.inner.purge(queue, &Selection::All).await,
+            _ => self.inner.purge(queue, which).await,
         }
     }
 
@@ -185,11 +204,19 @@ impl QueueBroker for BrokenBroker {
         }
     }
 
+    fn connection(&self) -> Option<ConnectionState> {
+        let mut state = self.inner.connection()?;
+        state.up |= self.fault == Fault::IsAlwaysUp;
+        Some(state)
+    }
+
     fn caps(&self) -> Caps {
         let mut caps = self.inner.caps();
         match self.fault {
             Fault::HidesCaps => {
-                (caps.headers, caps.delay, caps.leases, caps.browse) = Default::default();
+                (caps.headers, caps.delay, caps.leases) = Default::default();
+                (caps.peek, caps.requeue, caps.purge) = Default::default();
+                (caps.select_by_id, caps.depth, caps.connection) = Default::default();
             }
             Fault::ClaimsDurable => caps.durable = true,
             _ => {}

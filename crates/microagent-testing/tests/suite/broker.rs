@@ -156,6 +156,14 @@ fn looks_that_do_more_or_less() {
         browsing::a_requeued_dead_letter_is_a_new_message,
     );
     noticed(Fault::PurgesNothing, browsing::purging_removes_what_waits);
+    let by_choice = browsing::messages_are_moved_and_removed_by_choice;
+    noticed(Fault::PurgesAll, by_choice);
+    noticed(Fault::SelectsTheFirst, by_choice);
+    noticed(
+        Fault::ForgetsFlights,
+        browsing::depth_counts_by_state_or_what_waits_only,
+    );
+    noticed(Fault::IsAlwaysUp, closing::a_connection_tells_its_state);
     noticed(Fault::BuriesNothing, browsing::a_dead_letter_can_be_read);
 }
 
@@ -187,4 +195,13 @@ fn capabilities_that_are_hidden() {
         browsing::a_requeued_dead_letter_is_a_new_message,
     );
     noticed(Fault::HidesCaps, browsing::purging_removes_what_waits);
+    noticed(
+        Fault::HidesCaps,
+        browsing::messages_are_moved_and_removed_by_choice,
+    );
+    noticed(
+        Fault::HidesCaps,
+        browsing::depth_counts_by_state_or_what_waits_only,
+    );
+    noticed(Fault::HidesCaps, closing::a_connection_tells_its_state);
 }

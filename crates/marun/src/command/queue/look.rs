@@ -26,11 +26,35 @@ pub(super) async fn peek(name: &str, look: &Look) -> Result<(), Failure> {
     Ok(broker.close().await?)
 }
 
-pub(super) async fn dead(name: &str, from: Option<&str>, look: &Look) -> Result<(), Failure> {
+pub(super) async fn dead(
+    name: &str,
+    from: Option<&str>,
+    id: Option<&str>,
+    look: &Look,
+) -> Result<(), Failure> {
     let broker = source::broker(&look.broker).await?;
     let (_, dead) = with_dead(&broker, name, from)?;
-    show(&broker, &dead, look, DeadLetter::HEADER, DeadLetter::of).await?;
+    match id {
+        Some(id) => show_one(&broker, &dead, id, look).await?,
+        None => show(&broker, &dead, look, DeadLetter::HEADER, DeadLetter::of).await?,
+    }
     Ok(broker.close().await?)
+}
+
+/// Prints one dead letter, looked for among all.
+async fn show_one(broker: &Broker, dead: &Queue, id: &str, look: &Look) -> Result<(), Failure> {
+    let messages = broker.peek(dead, usize::MAX).await?;
+    let message = messages.iter().find(|message| message.id() == Some(id));
+    let Some(message) = message else {
+        return Err(Failure::failed(format!(
+            "no message with the id `{id}` waits in `{dead}`"
+        )));
+    };
+    write_lines(&lines(
+        &[DeadLetter::of(message)],
+        look.json,
+        DeadLetter::HEADER,
+    )?)
 }
 
 /// Prints what `read` finds in each message: as a line of JSON, or below the header.
@@ -47,16 +71,27 @@ where
 {
     let messages = broker.peek(queue, look.limit as usize).await?;
     let rows: Vec<R> = messages.iter().map(read).collect();
-    let lines = match look.json {
-        true => rows.iter().map(to_json).collect::<Result<_, _>>()?,
-        false if rows.is_empty() => Vec::new(),
-        false => {
-            let cells: Vec<_> = rows.iter().map(<[String; N]>::from).collect();
-            fitting(aligned(header, &cells))
-        }
-    };
-    write_lines(&lines)?;
+    write_lines(&lines(&rows, look.json, header)?)?;
     tell_of_the_rest(broker, queue, messages.len() as u64).await
+}
+
+fn lines<R, const N: usize>(
+    rows: &[R],
+    json: bool,
+    header: [&str; N],
+) -> Result<Vec<String>, Failure>
+where
+    R: Serialize,
+    [String; N]: for<'r> From<&'r R>,
+{
+    if json {
+        return rows.iter().map(to_json).collect();
+    }
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let cells: Vec<_> = rows.iter().map(<[String; N]>::from).collect();
+    Ok(fitting(aligned(header, &cells)))
 }
 
 fn to_json(row: &impl Serialize) -> Result<String, Failure> {

@@ -1,17 +1,19 @@
 //! `queue …`: a broker by hand. What a queue holds goes to standard output.
 
+mod length;
 mod look;
+mod rate;
 mod row;
 mod send;
 mod tidy;
 
-use microagent_core::{Broker, DEAD_LETTER_SUFFIX, Error, ErrorKind, Queue as QueueName, Result};
-
-use super::{print, run_to_end, source};
-use crate::{
-    cli::{BrokerArgs, Queue},
-    exit::Failure,
+use microagent_core::{
+    Broker, DEAD_LETTER_SUFFIX, Error, ErrorKind, Queue as QueueName, Result, Selection,
 };
+
+pub(crate) use self::rate::Rate;
+use super::run_to_end;
+use crate::{cli::Queue, exit::Failure};
 
 pub(crate) fn run(command: Queue) -> std::result::Result<(), Failure> {
     run_to_end(async {
@@ -21,25 +23,42 @@ pub(crate) fn run(command: Queue) -> std::result::Result<(), Failure> {
                 fields,
                 broker,
             } => send::send(&name, &fields, &broker).await,
-            Queue::Length { name, broker } => length(&name, &broker).await,
+            Queue::Length { name, json, broker } => length::length(&name, json, &broker).await,
             Queue::Peek { name, look } => look::peek(&name, &look).await,
-            Queue::Dead { name, from, look } => look::dead(&name, from.as_deref(), &look).await,
+            Queue::Dead {
+                name,
+                from,
+                id,
+                look,
+            } => look::dead(&name, from.as_deref(), id.as_deref(), &look).await,
             Queue::Requeue {
                 name,
                 from,
                 limit,
+                id,
+                rate,
                 broker,
-            } => tidy::requeue(&name, from.as_deref(), limit, &broker).await,
-            Queue::Purge { name, yes, broker } => tidy::purge(&name, yes, &broker).await,
+            } => {
+                let which = selection(limit, id);
+                tidy::requeue(&name, from.as_deref(), which, rate, &broker).await
+            }
+            Queue::Purge {
+                name,
+                yes,
+                limit,
+                id,
+                broker,
+            } => tidy::purge(&name, yes, &selection(limit, id), &broker).await,
         }
     })
 }
 
-async fn length(name: &str, args: &BrokerArgs) -> std::result::Result<(), Failure> {
-    let broker = source::broker(args).await?;
-    let length = broker.length(named(&broker, name)?).await?;
-    print(&length)?;
-    Ok(broker.close().await?)
+fn selection(limit: Option<u64>, id: Option<String>) -> Selection {
+    match (limit, id) {
+        (_, Some(id)) => Selection::Id(id),
+        (Some(limit), None) => Selection::First(limit),
+        (None, None) => Selection::All,
+    }
 }
 
 /// A declared queue where there are declarations, or its dead letters; any other where there are none.

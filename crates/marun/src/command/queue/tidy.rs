@@ -2,9 +2,10 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use microagent_core::{Broker, Queue};
+use microagent_core::{Broker, Queue, Selection};
+use tokio::time::MissedTickBehavior;
 
-use super::{named, with_dead};
+use super::{Rate, named, with_dead};
 use crate::{
     cli::BrokerArgs,
     command::{print, source},
@@ -15,21 +16,61 @@ use crate::{
 pub(super) async fn requeue(
     name: &str,
     from: Option<&str>,
-    limit: Option<u64>,
+    which: Selection,
+    rate: Option<Rate>,
     args: &BrokerArgs,
 ) -> Result<(), Failure> {
     let broker = source::broker(args).await?;
     let (queue, dead) = with_dead(&broker, name, from)?;
-    let limit = match limit {
-        Some(limit) => limit,
-        None => broker.length(&dead).await?,
+    let which = match which {
+        Selection::All => Selection::First(broker.length(&dead).await?),
+        which => which,
     };
-    let moved = broker.requeue(&dead, &queue, limit).await?;
+    let moved = match (&which, rate) {
+        (Selection::First(limit), Some(rate)) => {
+            requeue_slowly(&broker, (&dead, &queue), *limit, rate).await?
+        }
+        _ => broker.requeue(&dead, &queue, &which).await?,
+    };
+    found(&dead, &which, moved)?;
     print(&moved)?;
     Ok(broker.close().await?)
 }
 
-pub(super) async fn purge(name: &str, yes: bool, args: &BrokerArgs) -> Result<(), Failure> {
+/// Moves one message at a time, so that consumers are not flooded.
+async fn requeue_slowly(
+    broker: &Broker,
+    (dead, queue): (&Queue, &Queue),
+    limit: u64,
+    rate: Rate,
+) -> Result<u64, Failure> {
+    let mut ticks = tokio::time::interval(rate.interval());
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    for moved in 0..limit {
+        ticks.tick().await;
+        if broker.requeue(dead, queue, &Selection::First(1)).await? == 0 {
+            return Ok(moved);
+        }
+    }
+    Ok(limit)
+}
+
+/// Fails if a message was selected by its id and is not there.
+fn found(queue: &Queue, which: &Selection, count: u64) -> Result<(), Failure> {
+    match which {
+        Selection::Id(id) if count == 0 => Err(Failure::failed(format!(
+            "no message with the id `{id}` waits in `{queue}`"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+pub(super) async fn purge(
+    name: &str,
+    yes: bool,
+    which: &Selection,
+    args: &BrokerArgs,
+) -> Result<(), Failure> {
     let can_ask = io::stdin().is_terminal() && io::stderr().is_terminal();
     if !yes && !can_ask {
         return Err(Failure::usage(
@@ -38,19 +79,27 @@ pub(super) async fn purge(name: &str, yes: bool, args: &BrokerArgs) -> Result<()
     }
     let broker = source::broker(args).await?;
     let queue = named(&broker, name)?;
-    let wanted = yes || ask(&broker, &queue).await?;
+    let wanted = yes || ask(&broker, &queue, which).await?;
     let removed = match wanted {
-        true => Ok(broker.purge(&queue).await?),
+        true => Ok(broker.purge(&queue, which).await?),
         false => Err(Failure::failed("nothing was removed")),
     };
     broker.close().await?;
+    found(&queue, which, *removed.as_ref().unwrap_or(&1))?;
     print(&removed?)
 }
 
-async fn ask(broker: &Broker, queue: &Queue) -> Result<bool, Failure> {
+async fn ask(broker: &Broker, queue: &Queue, which: &Selection) -> Result<bool, Failure> {
     let waiting = broker.length(queue).await?;
+    let what = match which {
+        Selection::All => format!("the {waiting} message(s) that wait"),
+        Selection::First(limit) => {
+            format!("the first {} message(s) that wait", waiting.min(*limit))
+        }
+        Selection::Id(id) => format!("message `{id}`, which waits"),
+    };
     let refused = |error: io::Error| Failure::failed(format!("the terminal: {error}"));
-    let question = format!("remove the {waiting} message(s) that wait in `{queue}` on {broker}?");
+    let question = format!("remove {what} in `{queue}` on {broker}?");
     write!(io::stderr(), "marun: {question} [y/N] ").map_err(refused)?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer).map_err(refused)?;

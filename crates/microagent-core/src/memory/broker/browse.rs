@@ -5,7 +5,10 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::Queues;
-use crate::{Message, Queue, header, ledger::Place};
+use crate::{
+    Depth, Message, Queue, Selection, header,
+    ledger::{Entry, Ledger, MessageId, Place},
+};
 
 impl Queues {
     pub(super) fn peek(&self, queue: &Queue, limit: usize) -> Vec<Message> {
@@ -16,11 +19,9 @@ impl Queues {
             .collect()
     }
 
-    pub(super) fn requeue(self: &Arc<Self>, from: &Queue, to: &Queue, limit: u64) -> u64 {
+    pub(super) fn requeue(self: &Arc<Self>, from: &Queue, to: &Queue, which: &Selection) -> u64 {
         let mut state = self.state();
-        state.ledger.wake(Instant::now());
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let moved = state.ledger.withdraw(from.name(), limit);
+        let moved = withdraw(&mut state.ledger, from, which);
         let count = moved.len() as u64;
         let name = state.ledger.line(to.name());
         for (_, entry) in moved {
@@ -38,9 +39,31 @@ impl Queues {
         count
     }
 
-    pub(super) fn purge(&self, queue: &Queue) -> u64 {
+    pub(super) fn purge(&self, queue: &Queue, which: &Selection) -> u64 {
+        withdraw(&mut self.state().ledger, queue, which).len() as u64
+    }
+
+    pub(super) fn depth(&self, queue: &Queue) -> Depth {
         let mut state = self.state();
         state.ledger.wake(Instant::now());
-        state.ledger.withdraw(queue.name(), usize::MAX).len() as u64
+        state.ledger.depth(queue.name())
     }
+}
+
+fn withdraw(
+    ledger: &mut Ledger<Message>,
+    queue: &Queue,
+    which: &Selection,
+) -> Vec<(MessageId, Entry<Message>)> {
+    ledger.wake(Instant::now());
+    let limit = match which {
+        Selection::All => usize::MAX,
+        Selection::First(limit) => usize::try_from(*limit).unwrap_or(usize::MAX),
+        Selection::Id(id) => {
+            let id = id.parse().ok();
+            let entry = id.and_then(|id| Some((id, ledger.withdraw_one(queue.name(), id)?)));
+            return entry.into_iter().collect();
+        }
+    };
+    ledger.withdraw(queue.name(), limit)
 }

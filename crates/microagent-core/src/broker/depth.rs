@@ -1,0 +1,31 @@
+//! How many messages a queue holds, by what happens to them.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// How many messages a queue holds, by state. A number is absent if the server does not know it;
+/// [`Caps`](crate::Caps) says which ones a driver always gives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Depth {
+    /// Messages that a consumer can get now, as [`QueueBroker::length`](crate::QueueBroker::length) counts them.
+    pub waiting: Option<u64>,
+    /// Messages that are delivered and not settled, over all processes.
+    pub in_flight: Option<u64>,
+    /// Messages that wait for a retry or were sent with a delay.
+    pub delayed: Option<u64>,
+    /// How long the oldest waiting message has been in the queue.
+    pub oldest_age: Option<Duration>,
+}
+
+impl Depth {
+    /// Creates a depth of which only the waiting messages are known.
+    #[must_use]
+    pub fn of_waiting(waiting: u64) -> Self {
+        Self {
+            waiting: Some(waiting),
+            ..Self::default()
+        }
+    }
+}
