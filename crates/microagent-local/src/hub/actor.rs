@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::{FutureExt, StreamExt};
 use microagent_core::Result;
 use tokio::{
-    sync::{Semaphore, mpsc, oneshot},
+    sync::{mpsc, oneshot},
     time::{Instant, sleep_until, timeout},
 };
 use tracing::error;
@@ -14,9 +14,10 @@ use super::{
     by_hand::Looks,
     confirm::Commits,
     connection::weight,
-    connections::{Asked, Connection, ConnectionId, Connections, Outgoing},
+    connections::{Asked, Connection, ConnectionId, Connections},
     drain::Drain,
     hand_out::Reads,
+    outgoing::Outgoing,
     queues::{Arrival, Queues},
     signals::Signals,
     time::{CHECK, Time},
@@ -43,9 +44,10 @@ pub(super) enum Inbox {
         id: ConnectionId,
         hello: Hello,
         outgoing: Outgoing,
-        window: Arc<Semaphore>,
     },
     Said(ConnectionId, Vec<(RequestId, Requested)>),
+    /// Messages that wait for this connection have room on it now.
+    Room(ConnectionId),
     Left(ConnectionId),
     Drain(oneshot::Sender<()>),
     Close(oneshot::Sender<Result<()>>),
@@ -113,7 +115,10 @@ impl Actor {
                 Some(confirmation) = self.commits.next() => {
                     self.broken |= !self.queues.confirm(confirmation, &self.connections);
                 }
-                Some(look) = self.looks.next() => self.queues.show(look, &self.connections),
+                Some(look) = self.looks.next() => {
+                    let next = self.queues.show(look, &self.connections, &self.writer);
+                    self.looks.extend(next);
+                }
                 Some(found) = self.reads.next() => self.queues.found(found, &self.connections),
                 () = sleep_until(wakeup) => self.on_tick(),
             }
@@ -135,6 +140,7 @@ impl Actor {
     /// Everything that follows from what was changed.
     fn consequences(&mut self) {
         self.queues.ledger.wake(Instant::now());
+        self.queues.use_room(&self.connections);
         match &mut self.drain {
             None => self.queues.hand_out(&self.connections),
             Some(drain) => drain.look(self.queues.in_flight()),
@@ -173,27 +179,21 @@ impl Actor {
                 id,
                 hello,
                 outgoing,
-                window,
             } => {
                 let own = hello.process == self.process;
-                let connection = Connection {
-                    outgoing,
-                    own,
-                    window,
-                };
-                self.connections.insert(id, connection);
+                self.connections.insert(id, Connection { outgoing, own });
             }
             Inbox::Said(connection, requests) => {
                 for (request, requested) in requests {
-                    self.answer(
-                        Asked {
-                            connection,
-                            request,
-                        },
-                        requested,
-                    );
+                    let asked = Asked {
+                        connection,
+                        request,
+                        weight: weight(&requested),
+                    };
+                    self.answer(asked, requested);
                 }
             }
+            Inbox::Room(id) => self.queues.has_room(id, &self.connections),
             Inbox::Left(id) => self.let_go(id),
             Inbox::Drain(drained) => {
                 self.queues.recall(&self.connections);
@@ -204,7 +204,6 @@ impl Actor {
     }
 
     fn answer(&mut self, asked: Asked, requested: Requested) {
-        let weight = weight(&requested);
         let (queues, connections) = (&mut self.queues, &self.connections);
         match requested {
             Requested::Publish { channel, payload } => {
@@ -224,7 +223,6 @@ impl Actor {
                     payload,
                     headers,
                     delay,
-                    weight,
                 };
                 queues.send(asked, arrival, connections);
             }
@@ -256,8 +254,8 @@ impl Actor {
     }
 
     fn subscribe(&mut self, asked: Asked, sub: LocalId, pattern: &str) {
-        self.signals.subscribe(asked.connection, sub, pattern);
-        self.connections.done(asked, Ok(()));
+        let subscribed = self.signals.subscribe(asked.connection, sub, pattern);
+        self.connections.done(asked, subscribed);
     }
 
     fn unsubscribe(&mut self, asked: Asked, sub: LocalId) {

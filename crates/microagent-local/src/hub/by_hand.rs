@@ -12,26 +12,33 @@ use super::{
     queues::Queues,
 };
 use crate::{
-    protocol::{Failure, HubFrame, Letter, MAX_LETTER, letter_size},
+    protocol::{Failure, Letter, MAX_LETTER, letter_size},
     store::{Body, Change, Rewrite, Writer},
 };
 
 /// The most that is done for one request, so that others get their turn.
 const MOST: u32 = 1000;
 
-/// The most bodies that are read for one request: each may have many megabytes.
+/// The most messages that are shown for one request.
 const MOST_SHOWN: u32 = 16;
+
+/// The most bytes that are shown for one request; the first message may be larger.
+const MOST_BYTES: usize = 8 * 1024 * 1024;
 
 /// Messages that somebody looks at, and what is in them as far as they are still there.
 #[derive(Debug)]
 pub(super) struct Look {
     asked: Asked,
+    queue: String,
+    range: (u32, u32),
     letters: Vec<Letter>,
     bodies: Result<Vec<(MessageId, Body)>>,
 }
 
+type Looking = Pin<Box<dyn Future<Output = Look> + Send>>;
+
 /// Looks that are under way.
-pub(super) type Looks = FuturesUnordered<Pin<Box<dyn Future<Output = Look> + Send>>>;
+pub(super) type Looks = FuturesUnordered<Looking>;
 
 impl Queues {
     pub(super) fn peek(
@@ -40,15 +47,24 @@ impl Queues {
         queue: &str,
         (skip, limit): (u32, u32),
         writer: &Writer,
-    ) -> Pin<Box<dyn Future<Output = Look> + Send>> {
+    ) -> Looking {
         let waiting = self.ledger.waiting(queue).skip(skip as usize);
-        let ids = waiting.take(limit.min(MOST_SHOWN) as usize);
-        let letter = |id| Some(letter_of(id, self.ledger.get(id)?));
-        let letters: Vec<_> = ids.filter_map(letter).collect();
+        let waiting = waiting.take(limit.min(MOST_SHOWN) as usize);
+        let (mut letters, mut bytes) = (Vec::new(), 0);
+        for (id, entry) in waiting.filter_map(|id| Some((id, self.ledger.get(id)?))) {
+            bytes += entry.item.cost();
+            if bytes > MOST_BYTES && !letters.is_empty() {
+                break;
+            }
+            letters.push(letter_of(id, entry));
+        }
         let bodies = writer.bodies(letters.iter().map(|letter| letter.message).collect());
+        let queue = queue.to_owned();
         Box::pin(async move {
             Look {
                 asked,
+                queue,
+                range: (skip, limit),
                 letters,
                 bodies: bodies.await,
             }
@@ -66,7 +82,11 @@ impl Queues {
                 queue: queue.clone(),
                 headers: Rewrite::Revive,
             });
-            Then::Moved { to, queue }
+            Then::Moved {
+                to,
+                queue,
+                added: 0,
+            }
         });
     }
 
@@ -89,8 +109,10 @@ impl Queues {
         let count = withdrawn.len() as u64;
         for (id, entry) in withdrawn {
             let then = settle(self, id);
+            // Counted together, below.
             let asked = Asked {
                 request: 0,
+                weight: 0,
                 ..asked
             };
             self.settlements.after(After::Settled {
@@ -105,48 +127,53 @@ impl Queues {
 }
 
 impl Queues {
-    /// Sends what somebody wanted to look at. A message that cannot be shown is set aside: it could not be delivered either.
-    pub(super) fn show(&mut self, look: Look, connections: &Connections) {
-        let Look {
-            asked,
-            letters,
-            bodies,
-        } = look;
-        let bodies = match bodies {
+    /// Sends what somebody wanted to look at. A message that cannot be shown is set aside, for it could not be delivered
+    /// either; if there is no other, this returns the next look.
+    pub(super) fn show(
+        &mut self,
+        look: Look,
+        connections: &Connections,
+        writer: &Writer,
+    ) -> Option<Looking> {
+        let asked = look.asked;
+        let bodies = match look.bodies {
             Ok(bodies) => bodies,
-            Err(error) => return connections.done(asked, Err(Failure::from(&error))),
+            Err(error) => {
+                connections.done(asked, Err(Failure::from(&error)));
+                return None;
+            }
         };
-        let mut bodies = bodies.into_iter().peekable();
-        for letter in letters {
+        let (mut bodies, mut shown, mut set_aside) = (bodies.into_iter().peekable(), 0, 0);
+        for letter in look.letters {
             let id = letter.message;
             match bodies.next_if(|(message, _)| *message == id) {
                 Some((_, body)) if letter_size(body.payload.len(), &body.headers) > MAX_LETTER => {
-                    self.set_aside_waiting(id, "it is larger than a frame of the hub");
+                    set_aside += self.set_aside_waiting(id, "it is larger than a frame of the hub");
                 }
-                Some((_, body)) => connections.shown(asked, filled(letter, body)),
+                Some((_, body)) => {
+                    shown += 1;
+                    connections.shown(asked, filled(letter, body));
+                }
                 // It has gone meanwhile, or is still there and cannot be read.
-                None => self.set_aside_waiting(id, "its body cannot be read"),
+                None => set_aside += self.set_aside_waiting(id, "its body cannot be read"),
             }
         }
+        if shown == 0 && set_aside > 0 {
+            return Some(self.peek(asked, &look.queue, look.range, writer));
+        }
         connections.done(asked, Ok(()));
+        None
     }
 
-    /// One that is with a consumer now is set aside when it is to be delivered.
-    fn set_aside_waiting(&mut self, id: MessageId, why: &str) {
-        let waits = |id| Some(self.ledger.get(id)?.item.holder.is_none());
-        if waits(id) == Some(true) {
+    /// Returns how many were set aside. One that is with a consumer now is set aside when it is to be delivered.
+    fn set_aside_waiting(&mut self, id: MessageId, why: &str) -> usize {
+        let waits = self
+            .ledger
+            .get(id)
+            .is_some_and(|entry| entry.item.holder.is_none());
+        if waits {
             self.set_aside(id, why);
         }
-    }
-}
-
-impl Connections {
-    fn shown(&self, asked: Asked, letter: Letter) {
-        if let Some(connection) = self.get(asked.connection) {
-            let request = asked.request;
-            connection
-                .outgoing
-                .send(HubFrame::Shown { request, letter });
-        }
+        usize::from(waits)
     }
 }

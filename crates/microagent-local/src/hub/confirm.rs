@@ -18,12 +18,13 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::{
-    connections::{Asked, ConnectionId, Connections},
+    connections::{Asked, Connections},
     item::{Item, released},
     leases::Held,
     queues::Queues,
 };
 use crate::{
+    log_limit::LogLimit,
     protocol::{Failure, RequestId},
     store::{Change, Writer},
 };
@@ -31,6 +32,8 @@ use crate::{
 /// When a message comes again whose settlement could not be written. What was handled is handled once more then, so not at
 /// once: the next settlement would fail as well.
 const UNRECORDED: Duration = Duration::from_secs(10);
+
+static REFUSED_LIMIT: LogLimit = LogLimit::new();
 
 /// Changes that are committed together, all or none.
 #[derive(Debug, Default)]
@@ -49,7 +52,6 @@ pub(super) enum After {
         queue: Arc<str>,
         item: Item,
         due: Option<Instant>,
-        weight: u32,
     },
     /// A message is settled; else it is delivered again.
     Settled {
@@ -88,7 +90,12 @@ pub(super) enum Then {
     /// It waits for its next attempt until then, after a failure.
     Delayed(Instant, SystemTime),
     /// It is a dead letter, under another id.
-    Moved { to: MessageId, queue: Arc<str> },
+    Moved {
+        to: MessageId,
+        queue: Arc<str>,
+        /// By so many bytes it is larger at most.
+        added: usize,
+    },
 }
 
 impl Batch {
@@ -116,27 +123,28 @@ fn again_at(entry: &Entry<Item>) -> Place {
 
 /// Messages of one peer that were sent in a row: they are confirmed together.
 #[derive(Default)]
-struct Row(Option<(ConnectionId, RequestId, RequestId)>);
+struct Row(Option<(Asked, RequestId)>);
 
 impl Row {
     /// One more is durable.
     fn add(&mut self, asked: Asked, connections: &Connections) {
         match &mut self.0 {
-            Some((connection, _, last))
-                if *connection == asked.connection && *last + 1 == asked.request =>
+            Some((first, last))
+                if first.connection == asked.connection && *last + 1 == asked.request =>
             {
+                first.weight += asked.weight;
                 *last = asked.request;
             }
             _ => {
                 self.answer(connections);
-                self.0 = Some((asked.connection, asked.request, asked.request));
+                self.0 = Some((asked, asked.request));
             }
         }
     }
 
     fn answer(&mut self, connections: &Connections) {
-        if let Some((connection, first, last)) = self.0.take() {
-            connections.all_done(connection, first, last);
+        if let Some((first, last)) = self.0.take() {
+            connections.all_done(first, last);
         }
     }
 }
@@ -176,8 +184,10 @@ impl Queues {
         connections: &Connections,
     ) -> bool {
         let failure = result.as_ref().err().map(Failure::from);
-        if let Some(failure) = &failure {
-            warn!(error = %failure, "the store refused what the hub wanted to write");
+        if let Some(failure) = &failure
+            && let Some(omitted) = REFUSED_LIMIT.admit()
+        {
+            warn!(error = %failure, omitted, "the store refused what the hub wanted to write");
         }
         let mut row = Row::default();
         for after in after {
@@ -205,7 +215,6 @@ impl Queues {
                 queue,
                 mut item,
                 due,
-                weight,
             } => {
                 if failure.is_some() {
                     self.cache.evict(&mut item);
@@ -214,7 +223,6 @@ impl Queues {
                     let place = due.map_or(Place::Tail, Place::Delayed);
                     self.ledger.put(id, &queue, item, place);
                 }
-                connections.release(asked, weight);
                 if failure.is_some() {
                     answer(asked);
                 }
@@ -265,10 +273,11 @@ impl Queues {
                 entry.item.first_failure.get_or_insert(failed);
                 self.put_back(id, entry, Place::Delayed(due));
             }
-            Then::Moved { to, queue } => {
+            Then::Moved { to, queue, added } => {
                 // Its headers have changed: the store knows them.
                 self.cache.evict(&mut entry.item);
-                self.ledger.put(to, &queue, Item::stored(1), Place::Tail);
+                let item = Item::stored(1, entry.item.bytes() + added);
+                self.ledger.put(to, &queue, item, Place::Tail);
             }
         }
     }

@@ -15,11 +15,15 @@ use tracing::{debug, warn};
 
 use super::{
     actor::Inbox,
-    connections::{ConnectionId, Outbox, WeakOutgoing, outgoing},
+    connections::ConnectionId,
+    outgoing::{Outbox, WINDOW, WeakOutgoing, outgoing},
 };
-use crate::protocol::{
-    ClientFrame, Hello, HubCodec, HubFrame, PING, RequestId, Requested, SILENCE, SendBuffer,
-    VERSION,
+use crate::{
+    log_limit::LogLimit,
+    protocol::{
+        ByHand, ClientFrame, Hello, HubCodec, HubFrame, PING, RequestId, Requested, SILENCE,
+        SendBuffer, Settled, VERSION, letter_size,
+    },
 };
 
 /// Many small frames are read in one call of the system.
@@ -28,12 +32,16 @@ const BUFFER: usize = 64 * 1024;
 /// What one chunk for the actor holds as a rule.
 const CHUNK: usize = 32;
 
-/// What one chunk for the actor holds at most; a single frame may be heavier.
-const MAX_CHUNK: usize = 256;
-const MAX_CHUNK_WEIGHT: u32 = 1024;
+/// So many frames are written in one go.
+const MAX_BATCH: usize = 256;
 
-/// How much of a connection may wait for the disk, in the units of [`weight`]: 64 MiB, or as many small messages.
-const WINDOW: usize = 64 * 1024;
+/// The most weight of one chunk for the actor; its last frame may be heavier.
+const MAX_CHUNK_WEIGHT: u32 = 256;
+
+/// The weight of a look at messages, each of which may have many megabytes: two of a connection are under way at a time.
+const LOOK: u32 = WINDOW / 2;
+
+static GREETING_LIMIT: LogLimit = LogLimit::new();
 
 type Reader<S> = FramedRead<ReadHalf<S>, HubCodec>;
 type Writer<S> = SendBuffer<WriteHalf<S>, HubCodec>;
@@ -53,25 +61,26 @@ pub(super) async fn serve<S>(
     let hello = match greet(&mut reader, &mut writer).await {
         Ok(hello) => hello,
         Err(error) => {
-            warn!(pid, %error, "a connection to the hub failed before it began");
+            if let Some(omitted) = GREETING_LIMIT.admit() {
+                warn!(pid, %error, omitted, "a connection to the hub failed before it began");
+            }
             return;
         }
     };
-    let (outgoing, outbox) = outgoing();
+    let window = Arc::new(Semaphore::new(WINDOW as usize));
+    let (outgoing, outbox) = outgoing(window.clone());
     let pongs = outgoing.downgrade();
-    let window = Arc::new(Semaphore::new(WINDOW));
     let joined = Inbox::Joined {
         id,
         hello,
         outgoing,
-        window: window.clone(),
     };
     if inbox.send(joined).await.is_err() {
         return;
     }
     let ended = tokio::select! {
         ended = read(&mut reader, id, &inbox, &pongs, &window) => ended,
-        ended = write(&mut writer, outbox) => ended,
+        ended = write(&mut writer, outbox, id, &inbox) => ended,
     };
     debug!(pid = hello.pid, ended = %reason(&ended), "a connection to the hub ended");
     // A hub that is gone needs no word of it.
@@ -113,11 +122,11 @@ async fn read<S: AsyncRead>(
             return Ok(());
         };
         let (chunk, weight) = gather(reader, first, pongs)?;
-        if chunk.is_empty() {
-            continue;
-        }
         if !take(window, weight, pongs).await {
             return Ok(());
+        }
+        if chunk.is_empty() {
+            continue;
         }
         if inbox.send(Inbox::Said(id, chunk)).await.is_err() {
             return Ok(());
@@ -125,8 +134,9 @@ async fn read<S: AsyncRead>(
     }
 }
 
-/// Whoever sends faster than the disk takes waits here, and nobody else does. The peer, whose pings are not read meanwhile,
-/// hears that the hub lives. False when the connection is over.
+/// Waits until the connection has room for these requests: a peer that asks faster than the disk takes, or than it reads the
+/// replies, waits here, and nobody else does. The peer's pings are not read meanwhile, so it is told that the hub lives. Returns
+/// false when the connection is over.
 async fn take(window: &Semaphore, weight: u32, pongs: &WeakOutgoing) -> bool {
     loop {
         match timeout(PING, window.acquire_many(weight)).await {
@@ -135,7 +145,7 @@ async fn take(window: &Semaphore, weight: u32, pongs: &WeakOutgoing) -> bool {
                 return true;
             }
             Ok(Err(_)) => return false,
-            Err(_) => pongs.pong(),
+            Err(_) => pongs.pong(0),
         }
     }
 }
@@ -152,14 +162,17 @@ fn gather<S: AsyncRead>(
     let mut next = Some(first);
     while let Some(frame) = next {
         match frame {
-            ClientFrame::Ping => pongs.pong(),
+            ClientFrame::Ping => {
+                total += 1;
+                pongs.pong(1);
+            }
             ClientFrame::Hello(_) => return Err(invalid("the peer greeted twice")),
             ClientFrame::Request(id, request) => {
                 total += weight(&request);
                 chunk.push((id, request));
             }
         }
-        if chunk.len() >= MAX_CHUNK || total >= MAX_CHUNK_WEIGHT {
+        if total >= MAX_CHUNK_WEIGHT {
             break;
         }
         next = reader.next().now_or_never().flatten().transpose()?;
@@ -167,23 +180,53 @@ fn gather<S: AsyncRead>(
     Ok((chunk, total))
 }
 
-/// What a request takes of its connection's window until it is durable.
+/// What a request takes of its connection's window until its reply has gone: 1, and 1 for each KiB that it carries.
 pub(super) fn weight(request: &Requested) -> u32 {
-    match request {
-        // Bounded by the size of a frame.
-        Requested::Send { payload, .. } => {
-            1 + u32::try_from(payload.len() / 1024).unwrap_or(u32::MAX)
+    let bytes = match request {
+        Requested::ByHand(ByHand::Peek { .. }) => return LOOK,
+        Requested::Send {
+            queue,
+            payload,
+            headers,
+            ..
+        } => queue.len() + letter_size(payload.len(), headers),
+        Requested::Publish { channel, payload } => channel.len() + payload.len(),
+        Requested::Settle {
+            settlement: Settled::DeadLetter { queue, headers },
+            ..
+        } => queue.len() + letter_size(0, headers),
+        Requested::Lease { key, holder, .. } => key.len() + holder.len(),
+        Requested::Subscribe { pattern: name, .. }
+        | Requested::Consume { queue: name, .. }
+        | Requested::Length { queue: name }
+        | Requested::Declare { queue: name }
+        | Requested::ByHand(ByHand::Requeue { to: name, .. } | ByHand::Purge { queue: name, .. }) => {
+            name.len()
         }
-        _ => 0,
-    }
+        Requested::Unsubscribe { .. }
+        | Requested::Cancel { .. }
+        | Requested::Settle { .. }
+        | Requested::Flush
+        | Requested::Goodbye => 0,
+    };
+    // Bounded by the size of a frame.
+    1 + u32::try_from(bytes / 1024).unwrap_or(u32::MAX)
 }
 
-async fn write<S: AsyncWrite>(writer: &mut Writer<S>, mut outbox: Outbox) -> io::Result<()> {
-    let mut batch = Vec::with_capacity(MAX_CHUNK);
-    while outbox.next(&mut batch, MAX_CHUNK).await > 0 {
-        for frame in batch.drain(..) {
-            outbox.left(&frame);
-            writer.put(frame)?;
+async fn write<S: AsyncWrite>(
+    writer: &mut Writer<S>,
+    mut outbox: Outbox,
+    id: ConnectionId,
+    inbox: &mpsc::Sender<Inbox>,
+) -> io::Result<()> {
+    let mut batch = Vec::with_capacity(MAX_BATCH);
+    while outbox.next(&mut batch, MAX_BATCH).await > 0 {
+        for out in batch.drain(..) {
+            if outbox.gone(&out) {
+                // A hub that is gone has nothing more to send.
+                let _ = inbox.send(Inbox::Room(id)).await;
+            }
+            writer.put(out.frame)?;
             if writer.is_full() {
                 within(writer.flush()).await??;
             }

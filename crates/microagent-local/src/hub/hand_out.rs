@@ -14,11 +14,12 @@ use tracing::{error, warn};
 
 use super::{
     confirm::After,
-    connections::Connections,
+    connections::{ConnectionId, Connections},
     item::{Cache, filled, letter_of},
-    queues::{Consumer, Queues},
+    queues::Queues,
 };
 use crate::{
+    log_limit::LogLimit,
     protocol::{HubFrame, Letter, MAX_LETTER, letter_size},
     store::{Body, Change, Writer},
 };
@@ -26,8 +27,19 @@ use crate::{
 type Found = (Vec<MessageId>, Result<Vec<(MessageId, Body)>>);
 type Read = Pin<Box<dyn Future<Output = Found> + Send>>;
 
+static UNREAD_LIMIT: LogLimit = LogLimit::new();
+static ASIDE_LIMIT: LogLimit = LogLimit::new();
+
 /// Bodies that are being read.
 pub(super) type Reads = FuturesUnordered<Read>;
+
+/// A message that goes to its consumer next.
+struct Ready {
+    id: MessageId,
+    cost: usize,
+    /// None if it is too large.
+    letter: Option<Letter>,
+}
 
 impl Queues {
     /// Gives everything that can be given to those who may have it.
@@ -52,7 +64,9 @@ impl Queues {
         let mut bodies = match found {
             Ok(bodies) => bodies.into_iter().peekable(),
             Err(error) => {
-                warn!(%error, "messages cannot be read from the store; they are tried again");
+                if let Some(omitted) = UNREAD_LIMIT.admit() {
+                    warn!(%error, omitted, "messages cannot be read from the store; they are tried again");
+                }
                 self.unread.extend(asked);
                 return;
             }
@@ -103,6 +117,7 @@ impl Queues {
             return;
         };
         entry.item.holder = Some(consumer);
+        entry.item.queued = true;
         holder.in_flight.insert(id);
         holder.outbox.push_back(id);
         if connections.is_own(holder.connection) {
@@ -113,53 +128,96 @@ impl Queues {
                 holder: consumer,
             });
         }
-        if entry.item.body.is_none() {
-            self.wanted.push(id);
-        }
         self.flush(consumer, connections);
     }
 
-    /// Delivers what is ready, in its order.
-    fn flush(&mut self, id: ConsumerId, connections: &Connections) {
-        let mut too_large = Vec::new();
-        self.flush_but(id, connections, &mut too_large);
-        for message in too_large {
-            self.set_aside(message, "it is larger than a frame of the hub");
+    /// The peer has read: what waits for that goes on.
+    pub(super) fn has_room(&mut self, connection: ConnectionId, connections: &Connections) {
+        let consumers = self.consumers.iter();
+        let waiting = consumers
+            .filter(|(_, consumer)| consumer.connection == connection)
+            .filter(|(_, consumer)| consumer.claimed < consumer.outbox.len());
+        let waiting: Vec<_> = waiting.map(|(id, _)| *id).collect();
+        for consumer in waiting {
+            self.flush(consumer, connections);
         }
     }
 
-    /// Delivers all but those that are too large.
-    fn flush_but(
-        &mut self,
-        id: ConsumerId,
-        connections: &Connections,
-        too_large: &mut Vec<MessageId>,
-    ) {
+    /// Uses the room that messages left which were not delivered.
+    pub(super) fn use_room(&mut self, connections: &Connections) {
+        for connection in std::mem::take(&mut self.roomy) {
+            self.has_room(connection, connections);
+        }
+    }
+
+    /// Lends room on the connection to what is in the outbox, in its order, and asks for the bodies.
+    fn claim(&mut self, id: ConsumerId) {
         let Some(consumer) = self.consumers.get_mut(&id) else {
             return;
         };
-        while let Some(message) = consumer.outbox.front().copied() {
-            let Some(entry) = self.ledger.get_mut(message) else {
-                consumer.outbox.pop_front();
-                continue;
-            };
-            if !entry.item.is_deliverable() {
+        while let Some(message) = consumer.outbox.get(consumer.claimed).copied() {
+            if consumer.lent.is_full() {
                 return;
             }
-            consumer.outbox.pop_front();
-            let Some(body) = Cache::lend(&mut entry.item) else {
+            let Some(entry) = self.ledger.get_mut(message) else {
+                consumer.outbox.remove(consumer.claimed);
                 continue;
             };
-            if letter_size(body.payload.len(), &body.headers) > MAX_LETTER {
-                too_large.push(message);
-                continue;
+            consumer.lent.lend(entry.item.cost());
+            consumer.claimed += 1;
+            entry.item.claimed = true;
+            if entry.item.body.is_none() {
+                self.wanted.push(message);
             }
-            deliver(
-                consumer,
-                connections,
-                filled(letter_of(message, entry), body),
-            );
         }
+    }
+
+    /// Delivers what is ready, in its order, as far as the peer reads.
+    fn flush(&mut self, id: ConsumerId, connections: &Connections) {
+        self.claim(id);
+        while let Some(next) = self.next_ready(id) {
+            let Some(consumer) = self.consumers.get_mut(&id) else {
+                return;
+            };
+            consumer.outbox.pop_front();
+            consumer.claimed -= 1;
+            let (local, connection) = (consumer.id, consumer.connection);
+            match (next.letter, connections.get(connection)) {
+                (Some(letter), Some(connection)) => {
+                    let frame = HubFrame::Delivery {
+                        consumer: local,
+                        letter,
+                    };
+                    connection.outgoing.deliver(frame, next.cost);
+                }
+                (None, _) => {
+                    if consumer.lent.give_back(next.cost) {
+                        self.roomy.push(connection);
+                    }
+                    self.set_aside(next.id, "it is larger than a frame of the hub");
+                }
+                (Some(_), None) => {}
+            }
+        }
+    }
+
+    /// The first message of the outbox, if it is ready; it is on its way then.
+    fn next_ready(&mut self, id: ConsumerId) -> Option<Ready> {
+        let consumer = self.consumers.get(&id)?;
+        let message = consumer.outbox.front().copied()?;
+        let entry = self.ledger.get_mut(message)?;
+        if !entry.item.claimed || !entry.item.is_deliverable() {
+            return None;
+        }
+        let body = Cache::lend(&mut entry.item)?;
+        entry.item.queued = false;
+        entry.item.claimed = false;
+        let fits = letter_size(body.payload.len(), &body.headers) <= MAX_LETTER;
+        Some(Ready {
+            id: message,
+            cost: entry.item.cost(),
+            letter: fits.then(|| filled(letter_of(message, entry), body)),
+        })
     }
 
     /// Takes a message that cannot be delivered out of its queue, so that the others go on. It stays in the store.
@@ -173,19 +231,13 @@ impl Queues {
             return;
         };
         self.cache.evict(&mut entry.item);
+        let Some(omitted) = ASIDE_LIMIT.admit() else {
+            return;
+        };
         error!(
-            id, queue = %entry.queue, why,
+            id, omitted, queue = %entry.queue, why,
             "a message cannot be delivered and is set aside: it stays in the table `message` of `queues.sqlite`, and the next hub \
              tries again"
         );
-    }
-}
-
-fn deliver(consumer: &Consumer, connections: &Connections, letter: Letter) {
-    if let Some(connection) = connections.get(consumer.connection) {
-        let consumer = consumer.id;
-        connection
-            .outgoing
-            .send(HubFrame::Delivery { consumer, letter });
     }
 }

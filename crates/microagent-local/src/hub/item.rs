@@ -17,6 +17,9 @@ pub(super) const MAX_CACHED: usize = 64 * 1024 * 1024;
 /// What a body takes beside its payload and headers.
 const BODY: usize = 64;
 
+/// What a delivery takes beside its body.
+const DELIVERY: usize = 256;
+
 /// A message in the ledger.
 #[derive(Debug)]
 pub(super) struct Item {
@@ -31,13 +34,19 @@ pub(super) struct Item {
     pub(super) cached: bool,
     /// Who it is handed out to.
     pub(super) holder: Option<ConsumerId>,
+    /// The size of its body.
+    bytes: u32,
+    /// It is in the outbox of its holder.
+    pub(super) queued: bool,
+    /// It has room there, which is [lent](super::outgoing::Lent) to its holder's connection.
+    pub(super) claimed: bool,
     /// That it is handed out is being written down, which comes before the delivery.
     pub(super) recording: bool,
 }
 
 impl Item {
     /// A message whose body is in the store only.
-    pub(super) fn stored(attempt: u32) -> Self {
+    pub(super) fn stored(attempt: u32, bytes: usize) -> Self {
         Self {
             attempt,
             first_failure: None,
@@ -45,8 +54,20 @@ impl Item {
             body: None,
             cached: false,
             holder: None,
+            bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
+            queued: false,
+            claimed: false,
             recording: false,
         }
+    }
+
+    /// What it takes in memory on its way to a consumer.
+    pub(super) fn cost(&self) -> usize {
+        self.bytes as usize + DELIVERY
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes as usize
     }
 
     /// Whether nothing stands between it and its holder.
@@ -114,12 +135,15 @@ pub(super) fn filled(letter: Letter, body: Body) -> Letter {
 /// The item of a message that is out of the ledger, and nobody's.
 pub(super) fn released(mut entry: Entry<Item>) -> Entry<Item> {
     entry.item.holder = None;
+    entry.item.queued = false;
+    entry.item.claimed = false;
     entry.item.recording = false;
     entry.item.due = None;
     entry
 }
 
-fn size(body: &Body) -> usize {
+/// Returns what a body takes in memory.
+pub(super) fn size(body: &Body) -> usize {
     let headers = body.headers.iter();
     BODY + body.payload.len()
         + headers
@@ -138,7 +162,7 @@ mod tests {
             payload: vec![0; MAX_CACHED / 2].into(),
             ..Body::default()
         };
-        let (mut first, mut second) = (Item::stored(1), Item::stored(1));
+        let (mut first, mut second) = (Item::stored(1, 0), Item::stored(1, 0));
         cache.admit(&mut first, &body);
         cache.admit(&mut second, &body);
         assert!(first.is_deliverable() && !second.is_deliverable());

@@ -41,7 +41,7 @@ impl Queues {
             None if crashes > 0 => Place::Suspect(crashes),
             None => Place::Tail,
         };
-        let mut item = Item::stored(message.attempt);
+        let mut item = Item::stored(message.attempt, message.bytes as usize);
         item.first_failure = message.first_failure;
         item.due = due;
         self.ledger.put(message.id, &message.queue, item, place);

@@ -1,8 +1,8 @@
 //! The hub: where the signals and queues of a folder live while its host runs.
 //!
 //! One task, the [`Actor`](actor::Actor), owns all state; a task for each connection carries frames between it and the
-//! peer. It waits for no disk and no peer: commits are answered when they are through, and slow readers miss signals instead of
-//! delaying others. It knows nothing of sockets or files: connections are anything that reads and writes, and the
+//! peer. It waits for no disk and no peer: commits are answered when they are through. What a peer may have outstanding is bounded for
+//! every kind of request: the hub stops reading from one that does not read, and delays nobody else. It knows nothing of sockets or files: connections are anything that reads and writes, and the
 //! [store](crate::store) is behind its writer.
 
 mod actor;
@@ -15,6 +15,7 @@ mod hand_out;
 mod item;
 mod leases;
 mod load;
+mod outgoing;
 mod queues;
 mod signals;
 mod time;

@@ -19,14 +19,18 @@ use microagent_core::{
 use super::{
     confirm::{After, Batch, Then},
     connections::{Asked, ConnectionId, Connections},
-    item::{Cache, Item},
+    item::{Cache, Item, size},
     leases::Leases,
-    time::{Shift, Time},
+    outgoing::Lent,
+    time::Time,
 };
 use crate::{
     protocol::{Failure, LocalId, Settled, Text, check_message},
     store::{Body, Change, Headers, Rewrite},
 };
+
+/// The most consumers of one connection.
+const MAX_CONSUMERS: usize = 10_000;
 
 /// The most deliveries that one consumer may ask for at a time.
 const MAX_PREFETCH: u32 = 65_535;
@@ -48,6 +52,10 @@ pub(super) struct Queues {
     /// New messages, apart from the rest: a disk without room for them still lets others be handled.
     pub(super) arrivals: Batch,
     pub(super) settlements: Batch,
+    /// How many consumers each connection has.
+    consumers_of: HashMap<ConnectionId, usize>,
+    /// Connections that have room for messages again.
+    pub(super) roomy: Vec<ConnectionId>,
     /// Messages that are handed out and whose bodies must be read.
     pub(super) wanted: Vec<MessageId>,
     /// Those whose bodies could not be read, to be tried again later.
@@ -65,6 +73,9 @@ pub(super) struct Consumer {
     pub(super) in_flight: HashSet<MessageId>,
     /// Those of them that are not on their way yet, in their order.
     pub(super) outbox: VecDeque<MessageId>,
+    /// How many of these have room on the connection: the first ones.
+    pub(super) claimed: usize,
+    pub(super) lent: Arc<Lent>,
 }
 
 /// The consumer of a connection by the client's number.
@@ -87,7 +98,6 @@ pub(super) struct Arrival {
     pub(super) payload: Bytes,
     pub(super) headers: Headers,
     pub(super) delay: Option<Duration>,
-    pub(super) weight: u32,
 }
 
 impl Queues {
@@ -97,6 +107,8 @@ impl Queues {
             time,
             ledger: Ledger::new(),
             consumers: HashMap::default(),
+            consumers_of: HashMap::default(),
+            roomy: Vec::new(),
             declared: HashSet::default(),
             next_id,
             leases: Leases::default(),
@@ -108,33 +120,8 @@ impl Queues {
         }
     }
 
-    /// Converts all times again if somebody set the wall clock.
-    pub(super) fn follow_clock(&mut self) {
-        if let Some(shift) = self.time.check() {
-            self.follow_delays(&shift);
-            self.follow_leases(&shift);
-        }
-    }
-
-    /// A delay of an earlier hub ends at its wall-clock time. One of this hub ends with its timer, and the store gets the
-    /// wall-clock time that this is now, for the next hub.
-    fn follow_delays(&mut self, shift: &Shift) {
-        let settlements = &mut self.settlements;
-        self.ledger
-            .reschedule(|id, entry, timer| match entry.item.due {
-                Some(due) => shift.now.instant_of(due),
-                None => {
-                    let timer = shift.corrected(timer);
-                    let due = shift.now.wall_of(timer);
-                    settlements.change(Change::Reschedule { id, due });
-                    timer
-                }
-            });
-    }
-
     pub(super) fn send(&mut self, asked: Asked, arrival: Arrival, connections: &Connections) {
         if let Err(failure) = check_message(arrival.payload.len(), &arrival.headers) {
-            connections.release(asked, arrival.weight);
             connections.done(asked, Err(failure));
             return;
         }
@@ -147,7 +134,7 @@ impl Queues {
             payload: arrival.payload,
             headers: arrival.headers,
         };
-        let mut item = Item::stored(1);
+        let mut item = Item::stored(1, size(&body));
         self.cache.admit(&mut item, &body);
         self.arrivals.change(Change::Insert {
             id,
@@ -161,7 +148,6 @@ impl Queues {
             queue,
             item,
             due: delay.map(|delay| now.instant + delay),
-            weight: arrival.weight,
         });
     }
 
@@ -179,6 +165,18 @@ impl Queues {
             connections.done(asked, Err(Failure::new(ErrorKind::Refused, text)));
             return;
         }
+        let Some(lent) = connections.get(connection) else {
+            return;
+        };
+        let lent = lent.outgoing.lent().clone();
+        let consumers = self.consumers_of.entry(connection).or_default();
+        if *consumers >= MAX_CONSUMERS {
+            let text =
+                format!("too many consumers on one connection: expected at most {MAX_CONSUMERS}");
+            connections.done(asked, Err(Failure::new(ErrorKind::Refused, text)));
+            return;
+        }
+        *consumers += 1;
         self.declare(asked, queue);
         self.consumers.insert(
             consumer,
@@ -188,6 +186,8 @@ impl Queues {
                 left: false,
                 in_flight: HashSet::default(),
                 outbox: VecDeque::new(),
+                claimed: 0,
+                lent,
             },
         );
         let credit = prefetch.clamp(1, MAX_PREFETCH) as usize;
@@ -257,13 +257,17 @@ impl Queues {
         let to = self.new_id();
         let queue = self.ledger.line(queue);
         self.declared.insert(queue.clone());
+        let added = size(&Body {
+            headers: headers.clone(),
+            ..Body::default()
+        });
         self.settlements.change(Change::Move {
             id,
             to,
             queue: queue.clone(),
             headers: Rewrite::Add(headers),
         });
-        Then::Moved { to, queue }
+        Then::Moved { to, queue, added }
     }
 
     /// Ends a consumer. What it was not delivered yet goes back; the rest too, or it is settled later.
@@ -298,15 +302,13 @@ impl Queues {
 
     /// A connection ended. In peace everything goes back; else what its process may have been handling is suspect.
     pub(super) fn lost(&mut self, connection: ConnectionId, peace: bool, own: bool) {
-        let ended = |consumer: &Consumer| consumer.connection == connection;
-        let mut consumers: HashMap<_, _> = self
-            .consumers
-            .extract_if(|_, consumer| ended(consumer))
-            .collect();
+        if self.consumers_of.remove(&connection).is_none() {
+            return;
+        }
+        self.consumers
+            .retain(|_, consumer| consumer.connection != connection);
         for (id, entry) in self.ledger.lost(connection.peer()) {
-            let holder = entry.item.holder.and_then(|id| consumers.get_mut(&id));
-            let innocent = holder.is_none_or(|holder| holder.outbox.contains(&id));
-            if peace || innocent {
+            if peace || entry.item.queued {
                 self.give_back(id, entry, own);
                 continue;
             }
@@ -340,17 +342,29 @@ impl Queues {
         if !consumer.in_flight.remove(&message) {
             return None;
         }
-        if !consumer.outbox.is_empty() {
-            consumer.outbox.retain(|waiting| *waiting != message);
-        }
         let entry = self.ledger.take(message, consumer.connection.peer());
+        if let Some(entry) = entry.as_ref().filter(|entry| entry.item.queued) {
+            let mut outbox = consumer.outbox.iter();
+            if let Some(place) = outbox.position(|waiting| *waiting == message) {
+                consumer.outbox.remove(place);
+            }
+            if entry.item.claimed {
+                consumer.claimed -= 1;
+                if consumer.lent.give_back(entry.item.cost()) {
+                    self.roomy.push(consumer.connection);
+                }
+            }
+        }
         self.forget_if_done(id);
         entry
     }
 
     fn forget_if_done(&mut self, id: ConsumerId) {
         let done = |consumer: &Consumer| consumer.left && consumer.in_flight.is_empty();
-        if self.consumers.get(&id).is_some_and(done) {
+        if let Some(consumer) = self.consumers.get(&id).filter(|consumer| done(consumer)) {
+            if let Some(consumers) = self.consumers_of.get_mut(&consumer.connection) {
+                *consumers -= 1;
+            }
             self.consumers.remove(&id);
         }
     }

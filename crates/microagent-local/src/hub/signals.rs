@@ -1,30 +1,46 @@
 //! Who listens to what, and who misses signals because it reads too slowly.
 
-use microagent_core::pattern_matches;
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::Arc,
+};
+
+use foldhash::HashMap;
+use microagent_core::{ErrorKind, pattern_matches};
 use tokio::time::Instant;
 
 use super::connections::{ConnectionId, Connections};
-use crate::protocol::{HubFrame, LocalId, Text};
+use crate::protocol::{Failure, HubFrame, LocalId, Text};
+
+/// The most bytes that the subscriptions of one connection take in the hub.
+pub(super) const MAX_KEPT: usize = 64 * 1024 * 1024;
+
+/// What a subscription takes beside its pattern.
+const SUBSCRIPTION: usize = 256;
+
+/// A subscription of one connection.
+type SubId = (ConnectionId, LocalId);
 
 /// All subscriptions, grouped by their patterns: each is matched once for a signal, however many listen.
 #[derive(Debug, Default)]
 pub(super) struct Signals {
-    topics: Vec<Topic>,
+    /// By number, in the order in which they came.
+    topics: BTreeMap<u64, Topic>,
+    last_topic: u64,
+    numbers: HashMap<Arc<str>, u64>,
+    /// To which topic each subscription belongs.
+    subscriptions: BTreeMap<SubId, u64>,
+    /// How many bytes the subscriptions of each connection take.
+    kept: HashMap<ConnectionId, usize>,
     /// How many subscriptions have signals missing that they were not told of.
     behind: usize,
 }
 
 #[derive(Debug)]
 struct Topic {
-    pattern: Box<str>,
-    listeners: Vec<Listener>,
-}
-
-#[derive(Debug)]
-struct Listener {
-    connection: ConnectionId,
-    sub: LocalId,
-    missed: Option<Missed>,
+    pattern: Arc<str>,
+    /// What each of them has missed.
+    listeners: BTreeMap<SubId, Option<Missed>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -34,31 +50,76 @@ struct Missed {
 }
 
 impl Signals {
-    pub(super) fn subscribe(&mut self, connection: ConnectionId, sub: LocalId, pattern: &str) {
-        let listener = Listener {
-            connection,
-            sub,
-            missed: None,
-        };
-        match self
-            .topics
-            .iter_mut()
-            .find(|topic| &*topic.pattern == pattern)
-        {
-            Some(topic) => topic.listeners.push(listener),
-            None => self.topics.push(Topic {
-                pattern: pattern.into(),
-                listeners: vec![listener],
-            }),
+    /// Subscribes; a subscription of the same number is replaced.
+    ///
+    /// # Errors
+    /// [`Refused`](ErrorKind::Refused) if the connection has too many subscriptions.
+    pub(super) fn subscribe(
+        &mut self,
+        connection: ConnectionId,
+        sub: LocalId,
+        pattern: &str,
+    ) -> Result<(), Failure> {
+        self.unsubscribe(connection, sub);
+        let kept = self.kept.entry(connection).or_default();
+        let more = SUBSCRIPTION + pattern.len();
+        if *kept + more > MAX_KEPT {
+            let text = format!(
+                "too many subscriptions on one connection: expected at most {MAX_KEPT} bytes of patterns, and \
+                 {SUBSCRIPTION} for each"
+            );
+            return Err(Failure::new(ErrorKind::Refused, text));
         }
+        *kept += more;
+        let number = self.topic(pattern);
+        if let Some(topic) = self.topics.get_mut(&number) {
+            topic.listeners.insert((connection, sub), None);
+        }
+        self.subscriptions.insert((connection, sub), number);
+        Ok(())
     }
 
     pub(super) fn unsubscribe(&mut self, connection: ConnectionId, sub: LocalId) {
-        self.retain(|listener| listener.connection != connection || listener.sub != sub);
+        let Some(number) = self.subscriptions.remove(&(connection, sub)) else {
+            return;
+        };
+        let Entry::Occupied(mut topic) = self.topics.entry(number) else {
+            return;
+        };
+        let missed = topic.get_mut().listeners.remove(&(connection, sub));
+        self.behind -= usize::from(missed.flatten().is_some());
+        if let Some(kept) = self.kept.get_mut(&connection) {
+            *kept -= SUBSCRIPTION + topic.get().pattern.len();
+        }
+        if topic.get().listeners.is_empty() {
+            self.numbers.remove(&topic.remove().pattern);
+        }
     }
 
     pub(super) fn remove(&mut self, connection: ConnectionId) {
-        self.retain(|listener| listener.connection != connection);
+        let all = (connection, LocalId::MIN)..=(connection, LocalId::MAX);
+        let subscriptions = self.subscriptions.range(all);
+        let subs: Vec<_> = subscriptions.map(|((_, sub), _)| *sub).collect();
+        for sub in subs {
+            self.unsubscribe(connection, sub);
+        }
+        self.kept.remove(&connection);
+    }
+
+    /// The number of the topic of this pattern, which is made if there is none.
+    fn topic(&mut self, pattern: &str) -> u64 {
+        if let Some(number) = self.numbers.get(pattern) {
+            return *number;
+        }
+        self.last_topic += 1;
+        let pattern: Arc<str> = pattern.into();
+        self.numbers.insert(pattern.clone(), self.last_topic);
+        let topic = Topic {
+            pattern,
+            listeners: BTreeMap::new(),
+        };
+        self.topics.insert(self.last_topic, topic);
+        self.last_topic
     }
 
     /// Sends to everyone who listens, and says how many subscriptions that are.
@@ -69,19 +130,19 @@ impl Signals {
         connections: &Connections,
     ) -> u64 {
         let mut receivers = 0;
-        for topic in &mut self.topics {
+        for topic in self.topics.values_mut() {
             if !pattern_matches(&topic.pattern, channel) {
                 continue;
             }
-            for listener in &mut topic.listeners {
+            for (&(connection, sub), missed) in &mut topic.listeners {
                 let event = HubFrame::Event {
-                    sub: listener.sub,
+                    sub,
                     channel: channel.clone(),
                     payload: payload.clone(),
                 };
-                let was_behind = listener.missed.is_some();
-                listener.hear(event, connections);
-                self.behind += usize::from(listener.missed.is_some());
+                let was_behind = missed.is_some();
+                hear((connection, sub), missed, event, connections);
+                self.behind += usize::from(missed.is_some());
                 self.behind -= usize::from(was_behind);
                 receivers += 1;
             }
@@ -98,56 +159,43 @@ impl Signals {
     pub(super) fn catch_up(&mut self, connections: &Connections) {
         let listeners = self
             .topics
-            .iter_mut()
+            .values_mut()
             .flat_map(|topic| &mut topic.listeners);
-        for listener in listeners.filter(|listener| listener.missed.is_some()) {
-            listener.catch_up(connections);
-            self.behind -= usize::from(listener.missed.is_none());
+        for (id, missed) in listeners.filter(|(_, missed)| missed.is_some()) {
+            catch_up(*id, missed, connections);
+            self.behind -= usize::from(missed.is_none());
         }
-    }
-
-    fn retain(&mut self, keep: impl Fn(&Listener) -> bool) {
-        for topic in &mut self.topics {
-            topic.listeners.retain(&keep);
-        }
-        self.topics.retain(|topic| !topic.listeners.is_empty());
-        let listeners = self.topics.iter().flat_map(|topic| &topic.listeners);
-        self.behind = listeners
-            .filter(|listener| listener.missed.is_some())
-            .count();
     }
 }
 
-impl Listener {
-    fn hear(&mut self, event: HubFrame, connections: &Connections) {
-        self.catch_up(connections);
-        let Some(connection) = connections.get(self.connection) else {
-            return;
-        };
-        if self.missed.is_none() && !connection.outgoing.is_full() {
-            connection.outgoing.send(event);
-            return;
-        }
-        let missed = self.missed.get_or_insert_with(|| Missed {
-            count: 0,
-            since: Instant::now(),
-        });
-        missed.count += 1;
+fn hear(id: SubId, missed: &mut Option<Missed>, event: HubFrame, connections: &Connections) {
+    catch_up(id, missed, connections);
+    let Some(connection) = connections.get(id.0) else {
+        return;
+    };
+    if missed.is_none() && !connection.outgoing.is_full() {
+        connection.outgoing.signal(event);
+        return;
     }
+    let missed = missed.get_or_insert_with(|| Missed {
+        count: 0,
+        since: Instant::now(),
+    });
+    missed.count += 1;
+}
 
-    fn catch_up(&mut self, connections: &Connections) {
-        let Some(connection) = connections.get(self.connection) else {
-            return;
-        };
-        if connection.outgoing.is_full() {
-            return;
-        }
-        if let Some(missed) = self.missed.take() {
-            connection.outgoing.send(HubFrame::Missed {
-                sub: self.sub,
-                count: missed.count,
-                lasted: missed.since.elapsed(),
-            });
-        }
+fn catch_up((connection, sub): SubId, missed: &mut Option<Missed>, connections: &Connections) {
+    let Some(connection) = connections.get(connection) else {
+        return;
+    };
+    if connection.outgoing.is_full() {
+        return;
+    }
+    if let Some(missed) = missed.take() {
+        connection.outgoing.signal(HubFrame::Missed {
+            sub,
+            count: missed.count,
+            lasted: missed.since.elapsed(),
+        });
     }
 }

@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -31,6 +31,7 @@ mod by_hand;
 mod clock;
 mod death;
 mod drain;
+mod flood;
 mod greeting;
 mod once;
 mod queues;
@@ -47,6 +48,8 @@ const OTHER: Token = 2;
 struct SharedStore {
     store: Arc<Mutex<MemoryStore>>,
     full: Arc<AtomicBool>,
+    /// How many bodies were read.
+    read: Arc<AtomicUsize>,
     clocks: Arc<SetClocks>,
 }
 
@@ -86,6 +89,7 @@ impl Store for SharedStore {
         if self.full.load(Ordering::Relaxed) {
             return Err(Error::new(ErrorKind::Driver, "the disk is away"));
         }
+        self.read.fetch_add(ids.len(), Ordering::Relaxed);
         self.store.lock().unwrap().bodies(ids)
     }
 }

@@ -8,8 +8,8 @@ use std::{
 use microagent_core::{Error, Result};
 
 use super::{
-    Body, Change, Leased, MessageId, Rewrite, Snapshot, Store, Stored, duplicate, payload_size,
-    rewritten,
+    Body, Change, Leased, MessageId, Rewrite, Snapshot, Store, Stored, duplicate, rewritten,
+    stored_size,
 };
 
 /// Keeps messages in the memory of the process.
@@ -77,7 +77,7 @@ impl MemoryStore {
                     due: due.map(super::whole_millis),
                     first_failure: None,
                     taken: false,
-                    bytes: payload_size(body),
+                    bytes: stored_size(body),
                 };
                 self.insert(row, body.clone(), undo)?;
             }
@@ -163,9 +163,10 @@ impl MemoryStore {
         headers: &Rewrite,
         undo: &mut Undo,
     ) -> Result<()> {
-        let Some((old, body)) = self.messages.get(&id).cloned() else {
+        let Some((_, mut body)) = self.messages.get(&id).cloned() else {
             return Ok(());
         };
+        body.headers = rewritten(body.headers, headers, body.payload.len());
         let row = Stored {
             id: to,
             queue: self.declare(queue, undo),
@@ -174,10 +175,9 @@ impl MemoryStore {
             due: None,
             first_failure: None,
             taken: false,
-            bytes: old.bytes,
+            bytes: stored_size(&body),
         };
-        let headers = rewritten(body.headers, headers, body.payload.len());
-        self.insert(row, Body { headers, ..body }, undo)?;
+        self.insert(row, body, undo)?;
         self.remove(id, undo);
         Ok(())
     }

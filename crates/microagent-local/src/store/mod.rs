@@ -44,7 +44,7 @@ pub(crate) struct Stored {
     pub(crate) first_failure: Option<SystemTime>,
     /// It was in flight in the host's own process, and nothing has come of it.
     pub(crate) taken: bool,
-    /// The size of the payload.
+    /// The size of its payload and of its headers.
     pub(crate) bytes: u32,
 }
 
@@ -209,9 +209,15 @@ fn instant_at(millis: i64) -> SystemTime {
         .unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
+/// Headers as they are stored: nothing, or a JSON list of pairs, which keeps order and repetition.
+fn column(headers: &Headers) -> Option<String> {
+    (!headers.is_empty()).then(|| serde_json::json!(headers).to_string())
+}
+
 #[cfg(test)]
-fn payload_size(body: &Body) -> u32 {
-    u32::try_from(body.payload.len()).unwrap_or(u32::MAX)
+fn stored_size(body: &Body) -> u32 {
+    let headers = column(&body.headers).map_or(0, |headers| headers.len());
+    u32::try_from(body.payload.len() + headers).unwrap_or(u32::MAX)
 }
 
 fn duplicate(id: MessageId) -> Error {

@@ -8,6 +8,7 @@
 mod backlog;
 mod bench;
 mod calls;
+mod flood;
 mod hearer;
 mod hub;
 mod journal;

@@ -1,7 +1,11 @@
 //! Radio: who listens hears, and who does not read delays nobody.
 
 use super::*;
-use crate::hub::connections::MAX_WAITING;
+use crate::hub::{
+    connections::{ConnectionId, Connections},
+    outgoing::MAX_WAITING,
+    signals::Signals,
+};
 
 fn publish(channel: &str, payload: impl Into<bytes::Bytes>) -> Requested {
     Requested::Publish {
@@ -77,4 +81,25 @@ async fn a_peer_that_does_not_read_misses_signals_and_is_told() {
 
     sender.count(publish("b", "after")).await;
     assert_eq!(slow.next().await, event(1, "b", "after"));
+}
+
+#[test]
+fn a_hundred_thousand_subscriptions_come_and_go_at_once() {
+    let (mut signals, connection) = (Signals::default(), ConnectionId(1));
+    let begun = std::time::Instant::now();
+    for _ in 0..2 {
+        for sub in 0..100_000 {
+            let pattern = format!("PUBSUB:signal_{sub}:*");
+            signals.subscribe(connection, sub, &pattern).unwrap();
+        }
+        for sub in 0..50_000 {
+            signals.unsubscribe(connection, sub);
+        }
+        signals.remove(connection);
+    }
+    let connections = Connections::default();
+    let receivers = signals.publish(&"PUBSUB:signal_1:a".into(), &"".into(), &connections);
+    assert_eq!(receivers, 0);
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(20), "{took:?}");
 }

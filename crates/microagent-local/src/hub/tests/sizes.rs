@@ -98,15 +98,14 @@ async fn a_stored_message_that_cannot_be_delivered_stops_nobody() {
     let look = peer
         .ask(Requested::ByHand(ByHand::Peek {
             queue: "q".into(),
-            skip: 0,
+            skip: 1,
             limit: 3,
         }))
         .await;
-    for text in ["a", "b"] {
-        match peer.next().await {
-            HubFrame::Shown { letter, .. } => assert_eq!(text_of(&letter), text),
-            other => panic!("unexpected: {other:?}"),
-        }
+    // Two messages that cannot be shown are no end: the next one is shown.
+    match peer.next().await {
+        HubFrame::Shown { letter, .. } => assert_eq!(text_of(&letter), "b"),
+        other => panic!("unexpected: {other:?}"),
     }
     assert_eq!(peer.next().await, HubFrame::Done(look, Ok(())));
 

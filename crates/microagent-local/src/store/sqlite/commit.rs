@@ -11,7 +11,7 @@ use super::{
     failure::{Failure, Result},
     schema,
 };
-use crate::store::{Change, Headers, MessageId, Rewrite, millis_of, rewritten};
+use crate::store::{Change, Headers, MessageId, Rewrite, column, millis_of, rewritten};
 
 /// What is remembered of the file between two transactions.
 #[derive(Debug)]
@@ -193,11 +193,6 @@ impl Transaction<'_> {
 fn execute(connection: &Connection, sql: &str, values: impl Params) -> Result<()> {
     connection.prepare_cached(sql)?.execute(values)?;
     Ok(())
-}
-
-/// Headers as they are stored: nothing, or a JSON list of pairs, which keeps order and repetition.
-fn column(headers: &Headers) -> Option<String> {
-    (!headers.is_empty()).then(|| serde_json::json!(headers).to_string())
 }
 
 /// Headers as they were stored, or why they cannot be read.

@@ -69,7 +69,8 @@ pub(super) const QUEUES: &str = "SELECT id, name FROM queue ORDER BY name";
 pub(super) const LAST_ID: &str =
     "SELECT (SELECT max(last_id) FROM arrival WHERE last_id < 1 << 62),
     (SELECT max(id) FROM message WHERE id < 1 << 62)";
-pub(super) const MESSAGES: &str = "SELECT id, queue, attempt, crashes, due, taken, length(payload), first_failure FROM message ORDER BY id";
+pub(super) const MESSAGES: &str = "SELECT id, queue, attempt, crashes, due, taken, length(payload) + coalesce(octet_length(headers), 0),
+    first_failure FROM message ORDER BY id";
 pub(super) const BODY: &str = "SELECT headers, payload FROM message WHERE id = ?1";
 pub(super) const HEADERS: &str = "SELECT headers, length(payload) FROM message WHERE id = ?1";
 

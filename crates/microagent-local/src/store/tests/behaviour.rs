@@ -89,7 +89,7 @@ fn a_message_keeps_everything_it_came_with() {
             due: Some(at(1000)),
             first_failure: None,
             taken: false,
-            bytes: 11,
+            bytes: 51,
         };
         assert_eq!(row, expected);
         assert_eq!(bed.body(7), sent);

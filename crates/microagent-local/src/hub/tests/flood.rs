@@ -1,0 +1,182 @@
+//! A peer that asks and never reads: the hub stops reading from it, serves the others, and goes on when it reads.
+
+use super::*;
+use crate::hub::outgoing::{MAX_LENT, WINDOW};
+
+/// Says the same until the hub reads no more of it, and returns how often.
+async fn flood(peer: &mut Peer, frame: impl Fn(RequestId) -> ClientFrame) -> u64 {
+    let mut said = 0;
+    loop {
+        for _ in 0..512 {
+            said += 1;
+            peer.writer.put(&frame(said)).unwrap();
+        }
+        // In virtual time: nothing else happens any more.
+        let written = timeout(Duration::from_secs(2), peer.writer.flush()).await;
+        if written.is_err() {
+            return said;
+        }
+        written.unwrap().unwrap();
+        assert!(said < 4 * u64::from(WINDOW), "the hub reads for ever");
+    }
+}
+
+/// Reads the answers, and writes the rest.
+async fn answers(peer: &mut Peer, count: u64) {
+    let (reader, writer) = (&mut peer.reader, &mut peer.writer);
+    let read = async {
+        let mut left = count;
+        while left > 0 {
+            match reader.next().await.unwrap().unwrap() {
+                HubFrame::Shown { .. } => {}
+                HubFrame::AllDone(first, last) => left -= last - first + 1,
+                _ => left -= 1,
+            }
+        }
+    };
+    let (written, ()) = tokio::join!(writer.flush(), read);
+    written.unwrap();
+}
+
+fn request(number: u64, id: RequestId) -> ClientFrame {
+    let queue = "mailer".into();
+    let request = match number {
+        0 => return ClientFrame::Ping,
+        1 => Requested::Length { queue },
+        2 => Requested::Subscribe {
+            sub: u32::try_from(id % 100).unwrap(),
+            pattern: "a*".into(),
+        },
+        3 => Requested::Flush,
+        4 => send("mailer", "a", Some(60)),
+        5 => Requested::Settle {
+            consumer: 1,
+            message: 1,
+            settlement: Settled::Ack,
+        },
+        _ => Requested::ByHand(ByHand::Peek {
+            queue: "large".into(),
+            skip: 0,
+            limit: 9,
+        }),
+    };
+    ClientFrame::Request(id, request)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_asks_and_never_reads_is_read_no_more_until_it_reads() {
+    let hub = hub().await;
+    let mut other = Peer::join(&hub, 3).await;
+    for _ in 0..4 {
+        other.send("large", &"x".repeat(100_000)).await;
+    }
+    for number in 0..=6 {
+        let mut flooding = Peer::join(&hub, OTHER).await;
+        let said = flood(&mut flooding, |id| request(number, id)).await;
+        other.say(ClientFrame::Ping).await;
+        assert_eq!(other.next().await, HubFrame::Pong);
+        assert_eq!(other.length("large").await, 4, "the others are served");
+        // More often than its window is large, so that what it took is free again.
+        answers(&mut flooding, said).await;
+        let again = flood(&mut flooding, |id| request(number, said + id)).await;
+        let most = said.max(512);
+        assert!(
+            again.abs_diff(most) <= 2048,
+            "request {number}: {said}, then {again}"
+        );
+        answers(&mut flooding, again).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_are_read_from_the_store_as_their_consumer_reads_them() {
+    const MEGABYTE: usize = 1024 * 1024;
+    let store = SharedStore::default();
+    let old = store.hub();
+    let mut peer = Peer::join(&old, OTHER).await;
+    let count = 4 * MAX_LENT / MEGABYTE;
+    for number in 0..count {
+        let text = format!("{number:08}").repeat(MEGABYTE / 8);
+        peer.send("mailer", &text).await;
+    }
+    old.close().await.unwrap();
+
+    let hub = store.hub();
+    let (mut slow, mut other) = (Peer::join(&hub, OTHER).await, Peer::join(&hub, 3).await);
+    slow.consume(1, "mailer", 50).await;
+    slow.consume(2, "mailer", 1000).await;
+    assert_eq!(other.length("mailer").await, 0, "all are handed out");
+    other.hears_nothing_for(2).await;
+    // Without those that came before the answers to its two requests.
+    let read = store.read.load(Ordering::Relaxed) - slow.kept.len();
+    assert!(read <= MAX_LENT / MEGABYTE + 1, "{read} are in memory");
+
+    let mut numbers = [Vec::new(), Vec::new()];
+    for _ in 0..count {
+        let got = slow.delivery().await;
+        numbers[got.consumer as usize - 1].push(got.payload[..8].parse::<usize>().unwrap());
+        slow.settle(&got, Settled::Ack).await.unwrap();
+    }
+    assert!(numbers.iter().all(|numbers| numbers.is_sorted()));
+    assert!(store.snapshot().messages.is_empty());
+}
+
+/// What is cancelled, or is taken back, leaves its room to the others.
+#[tokio::test(start_paused = true)]
+async fn room_of_messages_that_are_not_delivered_is_free_again() {
+    let store = SharedStore::default();
+    let hub = store.hub();
+    let mut peer = Peer::join(&hub, OTHER).await;
+    let megabyte = "x".repeat(1024 * 1024);
+    for _ in 0..80 {
+        peer.send("one", &megabyte).await;
+    }
+    // More than the cache holds, and read again for each consumer.
+    for consumer in 1..20 {
+        let consume = Requested::Consume {
+            consumer,
+            queue: "one".into(),
+            prefetch: 80,
+        };
+        peer.done(consume).await.unwrap();
+        peer.done(cancel(consumer, true)).await.unwrap();
+        peer.kept.clear();
+    }
+    peer.consume(20, "one", 80).await;
+    for _ in 0..80 {
+        assert_eq!(peer.delivery().await.payload.len(), megabyte.len());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_has_bounded_subscriptions_and_consumers() {
+    let hub = hub().await;
+    let mut peer = Peer::join(&hub, OTHER).await;
+    let mut refused = None;
+    for sub in 0..2000 {
+        let pattern = format!("{sub:060000}*").into();
+        refused = peer.done(Requested::Subscribe { sub, pattern }).await.err();
+        if refused.is_some() {
+            break;
+        }
+    }
+    let refused = refused.expect("an end of what it may subscribe");
+    assert_eq!(refused.kind, ErrorKind::Refused);
+    peer.done(Requested::Unsubscribe { sub: 0 }).await.unwrap();
+    let pattern = "b".into();
+    let again = Requested::Subscribe { sub: 0, pattern };
+    peer.done(again).await.unwrap();
+
+    for consumer in 0..10_000 {
+        peer.consume(consumer, &format!("q{consumer}"), 1).await;
+    }
+    let consume = |consumer| Requested::Consume {
+        consumer,
+        queue: "q".into(),
+        prefetch: 1,
+    };
+    let refused = peer.done(consume(10_000)).await.unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::Refused);
+    peer.done(cancel(0, true)).await.unwrap();
+    peer.done(consume(10_000)).await.unwrap();
+}
