@@ -14,10 +14,13 @@ impl fmt::Display for DurationError {
 
 impl std::error::Error for DurationError {}
 
+/// The longest duration that can be written: 100 years of 365 days. What is added to the time now stays a time.
+pub const LONGEST_DURATION: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 /// Reads a duration: plain numbers are seconds, whole or with a fraction; others name their units.
 ///
 /// # Errors
-/// [`DurationError`] for an empty text, a negative number, an unknown unit, or more than a `Duration` can hold.
+/// [`DurationError`] for an empty text, a negative number, an unknown unit, or more than [`LONGEST_DURATION`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -35,6 +38,14 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
             "{text:?} is no duration: {reason}; seconds (`30`, `1.5`) or a number with a unit (`1500ms`, `2m`) are allowed"
         ))
     };
+    let duration = parse(text, refused)?;
+    match duration > LONGEST_DURATION {
+        true => Err(refused("it is longer than 100 years, 36500 days")),
+        false => Ok(duration),
+    }
+}
+
+fn parse(text: &str, refused: impl Fn(&str) -> DurationError) -> Result<Duration, DurationError> {
     let trimmed = text.trim();
     if trimmed.is_empty() {
         return Err(refused("it is empty"));
@@ -105,11 +116,22 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_plain_number_does_not_overflow() {
-        assert_eq!(
-            parse_duration(&u64::MAX.to_string()).unwrap(),
-            Duration::from_secs(u64::MAX)
-        );
+    fn what_is_added_to_the_time_now_is_a_time() {
+        for text in ["3153600000", "3153600000.0", "36500 days"] {
+            assert_eq!(parse_duration(text), Ok(LONGEST_DURATION), "{text}");
+        }
+        let two_to_the_63rd = "9223372036854775808";
+        let longest = u64::MAX.to_string();
+        for text in [
+            "3153600001",
+            "36501 days",
+            "1000y",
+            two_to_the_63rd,
+            &longest,
+        ] {
+            let error = parse_duration(text).unwrap_err().to_string();
+            assert!(error.contains("longer than 100 years"), "{error}");
+        }
         assert!(parse_duration(&format!("{}.0", u64::MAX)).is_err());
     }
 }

@@ -28,6 +28,6 @@ pub use declarations::{
     SignalDeclaration, Violation,
 };
 pub use dsn::{Dsn, DsnError, Host};
-pub use duration::{DurationError, parse_duration};
+pub use duration::{DurationError, LONGEST_DURATION, parse_duration};
 pub use encoding::{TextError, decode_text, without_mark};
 pub use json::compact;

@@ -6,7 +6,7 @@ use microagent_core::{AgentType, Broker, Bus, Error, ErrorKind, Result, RunningA
 use rustix::process::Signal;
 use tokio::{
     signal::unix::{Signal as SignalStream, SignalKind, signal},
-    time::{Instant, timeout_at},
+    time::{Instant, error::Elapsed, timeout_at},
 };
 use tracing::level_filters::LevelFilter;
 
@@ -19,6 +19,9 @@ use crate::{connect, exit, logging, standard::Standard};
 
 /// How long after its grace an agent may take to close its connections; the supervisor waits a little longer.
 const CLOSE_MARGIN: Duration = Duration::from_millis(250);
+
+/// A supervisor reads no longer reports; so many bytes fit into one, however they are written.
+const LONGEST_REASON: usize = 8 * 1024;
 
 /// Runs the agent `name`, a child of the process `parent`, to its end.
 pub(crate) fn run(name: &str, parent: i32, agents: &[AgentType]) -> ExitCode {
@@ -81,7 +84,9 @@ async fn live(
 
 fn report_failure(control: &Control, error: &Error) {
     // Where the supervisor is gone, nobody wants to know.
-    let _ = control.report(&Report::Failed(error.to_string()));
+    let mut why = error.to_string();
+    why.truncate(why.floor_char_boundary(LONGEST_REASON));
+    let _ = control.report(&Report::Failed(why));
 }
 
 /// From now on it is ready, and watched.
@@ -138,9 +143,9 @@ impl Living {
 
     /// Drains the agent, then closes its connections; unreachable servers cannot make it late.
     async fn stop(self, grace: Duration) -> Result<()> {
-        let deadline = Instant::now() + grace + CLOSE_MARGIN;
+        let deadline = Instant::now().checked_add(grace.saturating_add(CLOSE_MARGIN));
         let drained = self.agent.stop().await;
-        let closed = timeout_at(deadline, async {
+        let closed = by(deadline, async {
             if let Some(broker) = &self.broker {
                 broker.close().await?;
             }
@@ -155,6 +160,17 @@ impl Living {
             .map_err(late)
             .and_then(|closed: Result<()>| closed);
         drained.and(closed)
+    }
+}
+
+/// Waits until the deadline, or without one if the clock cannot count so far.
+async fn by<T>(
+    deadline: Option<Instant>,
+    future: impl Future<Output = T>,
+) -> std::result::Result<T, Elapsed> {
+    match deadline {
+        Some(deadline) => timeout_at(deadline, future).await,
+        None => Ok(future.await),
     }
 }
 

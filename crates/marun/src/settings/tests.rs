@@ -156,6 +156,21 @@ fn a_wrong_bus_or_broker_is_refused() {
 }
 
 #[test]
+fn a_time_that_no_clock_can_count_to_is_refused() {
+    for key in ["grace", "ready_timeout", "watchdog"] {
+        for time in ["9223372036854775807", "'36501 days'"] {
+            let text = format!("[agent.a]\nbackend = 'A'\n{key} = {time}");
+            let error = Settings::parse(Path::new("x.toml"), &text).unwrap_err();
+            let time = time.trim_matches('\'');
+            let expected = format!(
+                "x.toml:3: agent.a.{key}: \"{time}\" is no duration: it is longer than 100 years"
+            );
+            assert!(error.to_string().starts_with(&expected), "{error}");
+        }
+    }
+}
+
+#[test]
 fn a_wrong_agent_is_refused() {
     assert_refused(&[
         (

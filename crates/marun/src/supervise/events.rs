@@ -4,11 +4,14 @@ use std::{io, time::Instant};
 
 use tokio::{
     signal::unix::{Signal as SignalStream, SignalKind, signal},
-    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    sync::mpsc::{Receiver, Sender, channel},
     time::sleep_until,
 };
 
 use super::{group::StopSignal, member::Heard};
+
+/// How many reports may wait for the supervisor. When they do, those who report wait.
+const REPORTS_WAITING: usize = 256;
 
 /// Everything that can happen to a supervisor.
 pub(super) enum Event {
@@ -24,14 +27,14 @@ pub(super) struct Events {
     terminate: SignalStream,
     /// None where nobody wants it heeded.
     hang_up: Option<SignalStream>,
-    pub(super) hear: UnboundedSender<(usize, Heard)>,
-    heard: UnboundedReceiver<(usize, Heard)>,
+    pub(super) hear: Sender<(usize, Heard)>,
+    heard: Receiver<(usize, Heard)>,
 }
 
 impl Events {
     /// Must come before the first child, whose end would go unheard otherwise.
     pub(super) fn listen() -> io::Result<Self> {
-        let (hear, heard) = unbounded_channel();
+        let (hear, heard) = channel(REPORTS_WAITING);
         Ok(Self {
             child: signal(SignalKind::child())?,
             interrupt: signal(SignalKind::interrupt())?,

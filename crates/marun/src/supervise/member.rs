@@ -3,12 +3,19 @@
 use std::{io, os::fd::OwnedFd, sync::Arc};
 
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{UnixStream, unix::pipe},
+    sync::mpsc::Sender,
 };
 
-use super::{lines::Lines, output::Output};
+use super::{
+    lines::Lines,
+    output::{OWN_NAME, Output},
+};
 use crate::process::control::Report;
+
+/// More than a member of ours says in a line.
+const MAX_REPORT: usize = 64 * 1024;
 
 /// What is heard of a member over its control socket.
 #[derive(Debug)]
@@ -19,40 +26,85 @@ pub(crate) enum Heard {
     End,
 }
 
+/// The way of what is heard of one member to the supervisor. It waits while much does.
+pub(crate) struct Reports {
+    pub(crate) index: usize,
+    pub(crate) name: Arc<str>,
+    pub(crate) hear: Sender<(usize, Heard)>,
+}
+
+impl Reports {
+    async fn pass_on(&self, heard: Heard) {
+        // It fails where the supervisor is gone, and then nobody wants to know.
+        let _ = self.hear.send((self.index, heard)).await;
+    }
+}
+
 /// Tells a member what it is and passes its report on, then [`Heard::End`]. It holds the socket until the member
 /// closes it: the socket's end is how a member hears that its supervisor is gone.
 pub(crate) async fn converse(
     control: std::os::unix::net::UnixStream,
     assignment: Vec<u8>,
     end_is_ready: bool,
-    hear: impl Fn(Heard),
+    reports: Reports,
 ) {
     // Where the socket breaks, the member is gone or going; how it ended says more.
-    let reported = talk(control, &assignment, &hear).await;
+    let reported = talk(control, &assignment, &reports).await;
     if end_is_ready && matches!(reported, Ok(false)) {
-        hear(Heard::Report(Report::Ready));
+        reports.pass_on(Heard::Report(Report::Ready)).await;
     }
-    hear(Heard::End);
+    reports.pass_on(Heard::End).await;
 }
 
 /// Whether the member has reported by the end of the conversation.
 async fn talk(
     control: std::os::unix::net::UnixStream,
     assignment: &[u8],
-    hear: &impl Fn(Heard),
+    reports: &Reports,
 ) -> io::Result<bool> {
     control.set_nonblocking(true)?;
     let (reader, mut writer) = UnixStream::from_std(control)?.into_split();
     writer.write_all(assignment).await?;
-    let mut lines = BufReader::new(reader).lines();
-    let mut reported = false;
-    while let Some(line) = lines.next_line().await? {
-        reported = true;
-        hear(Heard::Report(
-            serde_json::from_str(&line).map_err(io::Error::other)?,
-        ));
+    let (mut reader, mut line) = (BufReader::new(reader), Vec::new());
+    let (mut reported, mut complained) = (false, false);
+    while next_line(&mut reader, &mut line).await? {
+        match serde_json::from_slice(&line) {
+            Ok(report) => {
+                reported = true;
+                reports.pass_on(Heard::Report(report)).await;
+            }
+            Err(_) if complained => {}
+            Err(error) => {
+                complained = true;
+                let name = &reports.name;
+                tracing::error!(target: OWN_NAME, "{name} sends what is not a report; ignoring it: {error}");
+            }
+        }
     }
     Ok(reported)
+}
+
+/// Reads the next line, cut after [`MAX_REPORT`] bytes so that one process cannot eat the memory of all; false at the end.
+async fn next_line(
+    reader: &mut (impl AsyncBufRead + Unpin),
+    line: &mut Vec<u8>,
+) -> io::Result<bool> {
+    line.clear();
+    loop {
+        let bytes = reader.fill_buf().await?;
+        if bytes.is_empty() {
+            return Ok(!line.is_empty());
+        }
+        let end = bytes.iter().position(|byte| *byte == b'\n');
+        let piece = &bytes[..end.unwrap_or(bytes.len())];
+        let room = MAX_REPORT - line.len();
+        line.extend_from_slice(&piece[..piece.len().min(room)]);
+        let used = piece.len() + usize::from(end.is_some());
+        reader.consume(used);
+        if end.is_some() {
+            return Ok(true);
+        }
+    }
 }
 
 /// Copies what a member prints into the common log, line by line, until nobody can print any more.
@@ -84,4 +136,47 @@ async fn copy_lines(
         to.line(index, name, line).await;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc::channel;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_line_without_end_takes_no_memory_without_bound() {
+        let bytes = [vec![b'x'; 3 * MAX_REPORT], b"\n\"ready\"\nlast".to_vec()].concat();
+        let (mut reader, mut line) = (bytes.as_slice(), Vec::new());
+        let mut lengths = Vec::new();
+        while next_line(&mut reader, &mut line).await.unwrap() {
+            lengths.push(line.len());
+        }
+        assert_eq!(lengths, [MAX_REPORT, 7, 4]);
+        assert!(line.capacity() < 3 * MAX_REPORT);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_a_report_does_not_end_the_conversation() {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let (hear, mut heard) = channel(1);
+        let reports = Reports {
+            index: 7,
+            name: Arc::from("a"),
+            hear,
+        };
+        tokio::spawn(converse(ours, b"hello\n".to_vec(), false, reports));
+        let said = [&[b'x'; 2 * MAX_REPORT], &b"\n{}\n\"ready\"\n"[..]].concat();
+        let talking = std::thread::spawn(move || {
+            io::Write::write_all(&mut (&theirs), &said).unwrap();
+            theirs
+        });
+        let report = heard.recv().await.unwrap();
+        assert!(
+            matches!(report, (7, Heard::Report(Report::Ready))),
+            "{report:?}"
+        );
+        drop(talking.join().unwrap());
+        assert!(matches!(heard.recv().await, Some((7, Heard::End))));
+    }
 }

@@ -1,8 +1,10 @@
 //! Runs a group of processes: starts them, watches them, ends them. It knows processes, not messages.
 //!
 //! `events.rs` is what happens, `group/` decides, `supervisor.rs` does. `spawn.rs` starts one member, `member.rs` listens to
-//! it, `reap.rs` collects the dead; `lines.rs` → `output.rs` → `render.rs` is the way of a log line, to a `screen.rs` with
-//! a `table.rs` where that is a terminal. `systemd.rs` tells the service manager.
+//! it, `reap.rs` collects the dead, `sentinel.rs` tells the one who ends what is left of
+//! the group if the launcher is killed; `lines.rs` → `output.rs` → `render.rs` is the way of a log line, to a `screen.rs` with
+//! a `table.rs` where that is a terminal. `systemd.rs` tells the service manager, and
+//! `pause.rs` knows what a deadline is worth.
 
 mod ending;
 mod events;
@@ -10,9 +12,11 @@ mod group;
 mod lines;
 mod member;
 mod output;
+mod pause;
 mod reap;
 mod render;
 mod screen;
+mod sentinel;
 mod spawn;
 mod supervisor;
 mod systemd;

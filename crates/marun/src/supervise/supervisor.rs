@@ -1,27 +1,29 @@
 //! Does what the group decides, to real processes, and tells it what becomes of them.
 
 use std::{
-    io::{self, Write},
+    io,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
-use tokio::{sync::mpsc::UnboundedSender, task::JoinSet, time::timeout};
+use tokio::{sync::mpsc::Sender, task::JoinSet};
 use tracing::Level;
 
 use super::{
     ending::Ending,
     events::{Event, Events},
     group::{Action, Group, Phase},
-    member::{self, Heard},
+    member::{self, Heard, Reports},
     output::Output,
+    pause::{CATCH_UP, later, within},
     reap::{self, Orphans},
+    sentinel::Sentinel,
     spawn::{self, Kind, Launch},
     systemd::Notifier,
     table::Row,
 };
-use crate::process::{control::Report, mark::Mark, sentinel};
+use crate::process::{control::Report, mark::Mark};
 
 /// How long what is left of the members may take to end, and then their output to arrive. Only a process that the
 /// launcher cannot find can hold a pipe open longer.
@@ -42,7 +44,7 @@ pub(crate) async fn supervise(launches: Vec<Launch>, output: Output) -> io::Resu
     supervisor.start_all();
     supervisor.run(&mut events).await;
     supervisor.end_orphans(&mut events).await;
-    supervisor.finish_output().await;
+    supervisor.finish_output(&mut events).await;
     Ok(!supervisor.group.has_failed())
 }
 
@@ -56,7 +58,7 @@ struct Supervisor {
     orphans: Orphans,
     sentinel: Option<Sentinel>,
     notifier: Notifier,
-    hear: UnboundedSender<(usize, Heard)>,
+    hear: Sender<(usize, Heard)>,
     output: Output,
     copies: JoinSet<()>,
     /// The status table as it was shown last.
@@ -74,29 +76,23 @@ struct Child {
     all_heard: bool,
 }
 
-struct Sentinel {
-    pid: Pid,
-    pipe: io::PipeWriter,
-}
-
 impl Supervisor {
     fn new(
         launches: Vec<Launch>,
         output: Output,
-        hear: UnboundedSender<(usize, Heard)>,
+        hear: Sender<(usize, Heard)>,
     ) -> io::Result<Self> {
         let rules = launches.iter().map(|launch| launch.rules.clone());
         let mark = Mark::new();
         let orphans = Orphans::adopt()?;
-        let (pid, pipe) = spawn::spawn_sentinel(&mark)?;
         Ok(Self {
             group: Group::new(rules, fastrand::f64),
             children: vec![Child::default(); launches.len()],
             launches,
             started: 0,
+            sentinel: Some(Sentinel::start(&mark)?),
             mark,
             orphans,
-            sentinel: Some(Sentinel { pid, pipe }),
             notifier: Notifier::from_environment(),
             hear,
             output,
@@ -145,16 +141,19 @@ impl Supervisor {
         // Before it becomes what it is: until it has its assignment it has started nothing and ends by itself.
         self.tell_sentinel(spawned.pid, true);
         while self.copies.try_join_next().is_some() {}
+        let reports = Reports {
+            index,
+            name: Arc::clone(name),
+            hear: self.hear.clone(),
+        };
         let (name, output) = (Arc::clone(name), self.output.clone());
         self.copies
             .spawn(member::copy_output(spawned.output, index, name, output));
-        let hear = self.hear.clone();
-        let hear = move |heard| drop(hear.send((index, heard)));
         tokio::spawn(member::converse(
             spawned.control,
             assignment,
             end_is_ready,
-            hear,
+            reports,
         ));
         Ok(spawned.pid)
     }
@@ -162,19 +161,48 @@ impl Supervisor {
     async fn run(&mut self, events: &mut Events) {
         while !self.group.is_over() {
             let deadlines = [self.group.deadline(), self.notifier.due()];
-            let event = events.next(deadlines.into_iter().flatten().min()).await;
-            let now = Instant::now();
-            self.notifier.tick(now);
-            let actions = match event {
-                Event::ChildEnded => self.reap(now),
-                Event::StopAsked(signal) => self.group.stop(signal, now),
-                Event::Heard(index, heard) => self.hear(index, heard, now),
-                Event::DeadlinePassed => self.group.tick(now),
-            };
-            self.perform(actions);
-            self.notifier.tell(&self.group);
-            self.show_table();
+            match events.next(deadlines.into_iter().flatten().min()).await {
+                Event::DeadlinePassed => self.meet_deadlines(events).await,
+                event => self.handle(event),
+            }
         }
+    }
+
+    /// Acts on the deadlines that have passed, but first on what happened before: it may wait to be noticed where the
+    /// launcher itself stood still.
+    async fn meet_deadlines(&mut self, events: &mut Events) {
+        let is_due = |group: &Group| group.deadline().is_some_and(|due| due <= Instant::now());
+        if is_due(&self.group) {
+            self.catch_up(events).await;
+        }
+        self.handle(Event::DeadlinePassed);
+    }
+
+    /// Handles what happens until nothing can wait any more.
+    async fn catch_up(&mut self, events: &mut Events) {
+        let mut until = later(Instant::now(), CATCH_UP);
+        while !self.group.is_over() {
+            match events.next(Some(until)).await {
+                Event::DeadlinePassed if until.elapsed() < CATCH_UP => return,
+                // It stood still meanwhile.
+                Event::DeadlinePassed => until = later(Instant::now(), CATCH_UP),
+                event => self.handle(event),
+            }
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        let now = Instant::now();
+        self.notifier.tick(now);
+        let actions = match event {
+            Event::ChildEnded => self.reap(now),
+            Event::StopAsked(signal) => self.group.stop(signal, now),
+            Event::Heard(index, heard) => self.hear(index, heard, now),
+            Event::DeadlinePassed => self.group.tick(now),
+        };
+        self.perform(actions);
+        self.notifier.tell(&self.group);
+        self.show_table();
     }
 
     fn perform(&mut self, actions: Vec<Action>) {
@@ -249,7 +277,7 @@ impl Supervisor {
 
     fn own_processes(&self) -> Vec<Pid> {
         let members = self.children.iter().filter_map(|child| child.pid);
-        let sentinel = self.sentinel.as_ref().map(|one| one.pid);
+        let sentinel = self.sentinel.as_ref().map(Sentinel::pid);
         members.chain(sentinel).collect()
     }
 
@@ -266,7 +294,7 @@ impl Supervisor {
             }
         };
         // Longer than the system takes to end a process that it can.
-        let _ = timeout(LAST_OUTPUT, all).await;
+        let _ = within(LAST_OUTPUT, all).await;
     }
 
     fn bury(&mut self, pid: Pid, ending: Ending, now: Instant) -> Vec<Action> {
@@ -301,9 +329,7 @@ impl Supervisor {
     /// Where the sentinel is gone, its end is noticed as that of any child.
     fn tell_sentinel(&mut self, group: Pid, lives: bool) {
         if let Some(sentinel) = &mut self.sentinel {
-            let _ = sentinel
-                .pipe
-                .write_all(sentinel::line(group, lives).as_bytes());
+            sentinel.tell(group, lives);
         }
     }
 
@@ -331,17 +357,15 @@ impl Supervisor {
     }
 
     /// The last words of the last member, and the end of the sentinel.
-    async fn finish_output(&mut self) {
+    async fn finish_output(&mut self, events: &mut Events) {
         let all = async { while self.copies.join_next().await.is_some() {} };
-        if timeout(LAST_OUTPUT, all).await.is_err() {
+        if within(LAST_OUTPUT, all).await.is_none() {
             tracing::warn!(
                 target: LOG_TARGET, "something that an agent has started lives on, and the launcher cannot find it"
             );
         }
-        if let Some(Sentinel { pid, mut pipe }) = self.sentinel.take() {
-            let _ = pipe.write_all(sentinel::FAREWELL.as_bytes());
-            drop(pipe);
-            let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
+        if let Some(sentinel) = self.sentinel.take() {
+            sentinel.dismiss(events).await;
         }
         self.output.table(Vec::new());
         self.output.flush();

@@ -8,7 +8,10 @@ use std::{
 
 use rustix::process::getpid;
 
-use super::group::{Group, Phase};
+use super::{
+    group::{Group, Phase},
+    pause::later,
+};
 
 /// The variables of the protocol: `sd_notify(3)`, `sd_watchdog_enabled(3)`.
 pub(super) const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
@@ -103,7 +106,7 @@ impl Notifier {
         if let Some(watchdog) = &mut self.watchdog
             && watchdog.due <= now
         {
-            watchdog.due = now + watchdog.every;
+            watchdog.due = later(now, watchdog.every);
             self.send("WATCHDOG=1");
         }
     }

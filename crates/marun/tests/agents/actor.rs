@@ -18,7 +18,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Script {
-    /// At its creation: `fail`, `panic`, `exit`, or `hang`.
+    /// At its creation: `fail`, `panic`, `exit`, `hang`, or `wait` for `pipe`.
     start: String,
     /// What it prints then, as it stands, and to standard error.
     say: String,
@@ -32,7 +32,7 @@ struct Script {
     /// On SIGUSR1: `end`, `fail`, `panic`, `exit`, or `block` the runtime, until somebody writes to `pipe` where there is one.
     act: String,
     pipe: Option<PathBuf>,
-    /// When it stops: `slow` works until it is cut off, `deaf` never comes back.
+    /// When it stops: `slow` works until it is cut off, `deaf` never comes back, `wait` waits for `pipe`.
     stop: String,
 }
 
@@ -84,6 +84,10 @@ impl MicroAgent for Actor {
             "fail" => return Err("no database".into()),
             "panic" => panic!("at its creation"),
             "exit" => exit(0),
+            "wait" => {
+                println!("waiting");
+                block(script.pipe.as_deref());
+            }
             "hang" => {
                 println!("hanging");
                 pending().await
@@ -116,6 +120,10 @@ impl Actor {
         match self.script.stop.as_str() {
             "slow" => pending().await,
             "deaf" => sleep_for_ever(),
+            "wait" => {
+                block(self.script.pipe.as_deref());
+                Ok(())
+            }
             _ => Ok(()),
         }
     }

@@ -45,6 +45,26 @@ fn line_62_a_stop_under_load_loses_nothing_and_does_nothing_twice() {
     assert_eq!(done(&[&first, &second]), Vec::from_iter(0..JOBS));
 }
 
+#[test]
+fn line_58_relayed_signals_make_no_dead_letter() {
+    let folder = folder(&[worker("worker", "{ pause = 600 }", "grace = 0.3")]);
+    send(&folder, 0..1);
+    for _ in 0..4 {
+        let mut group = Group::run(marun(), folder.clone(), &[]);
+        group.wait_for("began ");
+        group.signal(Signal::INT);
+        group.wait_for("SIGINT: the group stops");
+        group.signal(Signal::INT);
+        group.wait_for_end();
+        assert_eq!(group.count("it is killed"), 0, "{}", group.log());
+    }
+    assert_eq!(
+        (length(&folder, "jobs"), length(&folder, "jobs.dead")),
+        (1, 0)
+    );
+    assert!(waiting(&folder, "jobs")[0].get("crashes").is_none());
+}
+
 /// What an agent ends with that could not tell its broker what it gives back.
 const NOT_CLOSED: i32 = 1;
 

@@ -9,17 +9,17 @@ use tempfile::TempDir;
 use crate::group::{Folder, Group, LONG, marun, pid_of};
 
 /// The pipe that keeps an agent blocked until somebody opens it.
-struct Pipe(TempDir);
+pub(crate) struct Pipe(TempDir);
 
 impl Pipe {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let pipe = Self(tempfile::tempdir().unwrap());
         let made = Command::new("mkfifo").arg(pipe.path()).status();
         assert!(made.unwrap().success());
         pipe
     }
 
-    fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.0.path().join("pipe")
     }
 
@@ -32,7 +32,7 @@ impl Pipe {
     }
 
     /// It must stay open until the last thread has passed.
-    fn open(&self) -> File {
+    pub(crate) fn open(&self) -> File {
         File::options().write(true).open(self.path()).unwrap()
     }
 }

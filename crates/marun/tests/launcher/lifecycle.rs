@@ -4,6 +4,7 @@
 use std::{
     fs,
     process::Command,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -186,6 +187,20 @@ fn one_that_works_until_its_grace_is_over_ends_by_itself() {
     group.assert_has(&["first", "grace is over"]);
 }
 
+/// So long after the first request a second one forces.
+pub(crate) const FORCE_AFTER: Duration = Duration::from_millis(500);
+
+#[test]
+fn line_58_two_sigints_at_once_are_one() {
+    let mut group = Group::start(&one("{}"));
+    group.wait_until_ready();
+    group.signal(Signal::INT);
+    group.wait_for("SIGINT: the group stops");
+    group.signal(Signal::INT);
+    assert_eq!(group.wait_for_end(), Some(0), "{}", group.log());
+    group.assert_has(&["last words of first"]);
+}
+
 #[test]
 fn line_58_a_second_sigint_kills_at_once() {
     let mut group = Group::start(&one("{ stop = 'deaf' }"));
@@ -193,6 +208,7 @@ fn line_58_a_second_sigint_kills_at_once() {
     let asked = Instant::now();
     group.signal(Signal::INT);
     group.wait_for("last words of first");
+    thread::sleep(FORCE_AFTER);
     group.signal(Signal::INT);
     assert_eq!(group.wait_for_end(), Some(1), "{}", group.log());
     assert!(

@@ -25,6 +25,7 @@ mod services;
 mod settings;
 mod signals;
 mod streams;
+mod suspended;
 mod terminal;
 #[cfg(feature = "http")]
 mod web;

@@ -5,7 +5,7 @@ use std::io::Write;
 
 use rustix::process::{Signal, kill_process};
 
-use crate::group::Group;
+use crate::{group::Group, lifecycle::FORCE_AFTER};
 
 const CTRL_C: &[u8] = b"\x03";
 
@@ -26,6 +26,7 @@ fn line_58_each_member_is_asked_once_and_a_second_ctrl_c_forces() {
     group.wait_for("listening");
     terminal.write_all(CTRL_C).unwrap();
     group.wait_for("heard TERM");
+    std::thread::sleep(FORCE_AFTER);
     terminal.write_all(CTRL_C).unwrap();
     assert_eq!(group.wait_for_end(), Some(1), "{}", group.log());
     group.assert_has(&["SIGINT: the group stops; a second Ctrl-C kills it"]);

@@ -1,15 +1,11 @@
 //! Signs of life: who gives none is blocked, and is killed where it goes on so. It decides nothing about those that end.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use humantime::format_duration;
 use tracing::Level;
 
-use super::{Action, Group, Member, Stage};
-
-/// A deadline that is noticed later than this passed while the launcher itself did not run: nobody can have heard a
-/// sign of life.
-pub(super) const LATE: Duration = Duration::from_secs(1);
+use super::{Action, Group, Member, Stage, later};
 
 impl Group {
     /// It gives a sign of life.
@@ -38,14 +34,8 @@ impl Group {
     }
 
     /// The time is over in which it had to give one.
-    pub(super) fn silent(&mut self, index: usize, deadline: Instant, now: Instant) -> Vec<Action> {
+    pub(super) fn silent(&mut self, index: usize, deadline: Instant) -> Vec<Action> {
         let member = &mut self.members[index];
-        if now.saturating_duration_since(deadline) > LATE {
-            member.stage = Stage::Ready {
-                silent_at: member.silent_at(now),
-            };
-            return Vec::new();
-        }
         if matches!(member.stage, Stage::Ready { .. }) {
             return self.blocked(index, deadline);
         }
@@ -58,7 +48,7 @@ impl Group {
         let member = &mut self.members[index];
         let left = member.rules.watchdog.unwrap_or_default() / 2;
         member.stage = Stage::Blocked {
-            until: since + left,
+            until: later(since, left),
         };
         let name = &member.rules.name;
         let left = format_duration(left);

@@ -2,7 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::{super::ending::Ending, restart::Restarts};
+use super::{
+    super::{ending::Ending, pause::later},
+    KILL_MARGIN,
+    restart::Restarts,
+};
 use crate::settings::Restart;
 
 /// What a member may take and what becomes of it.
@@ -82,7 +86,33 @@ impl Member {
 
     /// When it is blocked that gives no further sign of life: after half of the time that it may.
     pub(super) fn silent_at(&self, now: Instant) -> Option<Instant> {
-        self.rules.watchdog.map(|watchdog| now + watchdog / 2)
+        self.rules.watchdog.map(|watchdog| later(now, watchdog / 2))
+    }
+
+    /// When it is killed if it is asked to stop now.
+    pub(super) fn killed_at(&self, now: Instant) -> Instant {
+        later(now, self.rules.grace.saturating_add(KILL_MARGIN))
+    }
+
+    /// Its deadline passed while the launcher itself stood still: the member has the time once more, because the launcher
+    /// could not hear it, and may have been frozen together with it. A pause before a restart has just become longer.
+    pub(super) fn grant_again(&mut self, now: Instant) {
+        self.stage = match self.stage {
+            Stage::Starting { .. } => Stage::Starting {
+                deadline: later(now, self.rules.ready_timeout),
+            },
+            Stage::Ready { .. } | Stage::Blocked { .. } => Stage::Ready {
+                silent_at: self.silent_at(now),
+            },
+            Stage::Failing { .. } => Stage::Failing {
+                deadline: self.killed_at(now),
+            },
+            Stage::Draining { .. } => Stage::Draining {
+                deadline: self.killed_at(now),
+            },
+            Stage::Resting { .. } => Stage::Resting { until: now },
+            stage @ (Stage::Waiting | Stage::Killed | Stage::Gone) => stage,
+        };
     }
 
     /// Whether this end is one without a failure, and what is told of it.

@@ -22,10 +22,16 @@ use self::{
     member::{Member, Stage},
     restart::Next,
 };
-use super::ending::Ending;
+use super::{
+    ending::Ending,
+    pause::{LATE, later},
+};
 
 /// An agent's own drain ends at its grace; this much longer may it take to hand back what it did not finish.
 const KILL_MARGIN: Duration = Duration::from_millis(500);
+
+/// A Ctrl-C forces only so long after the first request: wrappers relay a signal that the terminal has sent as well.
+const FORCE_AFTER: Duration = Duration::from_millis(500);
 
 /// What the caller must do, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +83,8 @@ pub(crate) struct Status {
 #[derive(Debug)]
 pub(crate) struct Group {
     members: Vec<Member>,
-    stop_asked: bool,
+    /// When somebody asked the launcher to stop for the first time.
+    stop_asked: Option<Instant>,
     stopping: bool,
     failed: bool,
     chance: fn() -> f64,
@@ -90,7 +97,7 @@ impl Group {
     pub(crate) fn new(members: impl IntoIterator<Item = Rules>, chance: fn() -> f64) -> Self {
         Self {
             members: members.into_iter().map(Member::new).collect(),
-            stop_asked: false,
+            stop_asked: None,
             stopping: false,
             failed: false,
             chance,
@@ -102,7 +109,7 @@ impl Group {
         let member = &mut self.members[index];
         member.started = Some(now);
         member.stage = Stage::Starting {
-            deadline: now + member.rules.ready_timeout,
+            deadline: later(now, member.rules.ready_timeout),
         };
     }
 
@@ -149,12 +156,15 @@ impl Group {
         actions
     }
 
-    /// Somebody asks the launcher to stop. A Ctrl-C after that forces; a repeated SIGTERM does not, because those who send
-    /// it repeat themselves.
+    /// Somebody asks the launcher to stop. A Ctrl-C after that forces, but not at once; a repeated SIGTERM does not, because
+    /// those who send it repeat themselves.
     pub(crate) fn stop(&mut self, asked: StopSignal, now: Instant) -> Vec<Action> {
-        let again = std::mem::replace(&mut self.stop_asked, true);
+        let again = self.stop_asked.is_some();
+        let first = *self.stop_asked.get_or_insert(now);
+        let is_late = now.saturating_duration_since(first) >= FORCE_AFTER;
         let text = match (again, asked) {
-            (true, StopSignal::Interrupt) => return self.force(),
+            (true, StopSignal::Interrupt) if is_late => return self.force(),
+            (true, StopSignal::Interrupt) => "SIGINT: the group stops already",
             (true, StopSignal::Terminate) => "SIGTERM: the group stops already",
             (true, StopSignal::HangUp) => "SIGHUP: the group stops already",
             (false, StopSignal::Interrupt) => "SIGINT: the group stops; a second Ctrl-C kills it",
@@ -172,7 +182,10 @@ impl Group {
         for index in 0..self.members.len() {
             let deadline = self.members[index].deadline();
             if let Some(deadline) = deadline.filter(|deadline| *deadline <= now) {
-                actions.extend(self.tick_one(index, deadline, now));
+                match now.saturating_duration_since(deadline) > LATE {
+                    true => self.members[index].grant_again(now),
+                    false => actions.extend(self.tick_one(index, deadline, now)),
+                }
             }
         }
         actions
@@ -218,7 +231,7 @@ impl Group {
     /// The longest that stopping can take.
     pub(crate) fn longest_stop(&self) -> Duration {
         let graces = self.members.iter().map(|member| member.rules.grace);
-        graces.max().unwrap_or_default() + KILL_MARGIN
+        graces.max().unwrap_or_default().saturating_add(KILL_MARGIN)
     }
 
     /// Every member as a status table shows it.
@@ -244,7 +257,9 @@ impl Group {
         };
         match next {
             Next::Restart { pause, count } => {
-                member.stage = Stage::Resting { until: now + pause };
+                member.stage = Stage::Resting {
+                    until: later(now, pause),
+                };
                 vec![Action::Tell(
                     Level::WARN,
                     tell_restart(member, pause, count),
@@ -265,7 +280,7 @@ impl Group {
     fn fail_living(&mut self, index: usize, now: Instant) -> Vec<Action> {
         let member = &mut self.members[index];
         if !self.stopping && member.restarts.outlives_failure() {
-            let deadline = now + member.rules.grace + KILL_MARGIN;
+            let deadline = member.killed_at(now);
             member.stage = Stage::Failing { deadline };
             return vec![Action::Terminate(index)];
         }
@@ -287,7 +302,7 @@ impl Group {
                 actions.extend(self.fail_living(index, now));
                 actions
             }
-            Stage::Ready { .. } | Stage::Blocked { .. } => self.silent(index, deadline, now),
+            Stage::Ready { .. } | Stage::Blocked { .. } => self.silent(index, deadline),
             Stage::Failing { .. } | Stage::Draining { .. } => {
                 let grace = format_duration(member.rules.grace);
                 self.kill(index, &format!("did not stop within its grace of {grace}"))
@@ -311,7 +326,7 @@ impl Group {
             match member.stage {
                 Stage::Waiting | Stage::Resting { .. } => member.stage = Stage::Gone,
                 Stage::Starting { .. } | Stage::Ready { .. } | Stage::Blocked { .. } => {
-                    let deadline = now + member.rules.grace + KILL_MARGIN;
+                    let deadline = member.killed_at(now);
                     member.stage = Stage::Draining { deadline };
                     actions.push(Action::Terminate(index));
                 }

@@ -2,7 +2,7 @@
 
 mod restarts;
 
-use super::{health::LATE, *};
+use super::*;
 use crate::settings::{Restart, RestartPolicy};
 
 const GRACE: Duration = Duration::from_secs(5);
@@ -157,9 +157,13 @@ fn the_second_ctrl_c_forces_and_a_second_sigterm_does_not() {
     group.ended(0, Ending::Exited(0), now);
     let actions = group.stop(StopSignal::Terminate, now);
     assert!(commands(&actions).is_empty(), "{actions:?}");
-    let actions = group.stop(StopSignal::Interrupt, now);
+    let actions = group.stop(StopSignal::Interrupt, now + FORCE_AFTER);
     assert_eq!(commands(&actions), [&Action::Kill(1), &Action::Kill(2)]);
-    assert!(group.stop(StopSignal::Interrupt, now).is_empty());
+    assert!(
+        group
+            .stop(StopSignal::Interrupt, now + FORCE_AFTER)
+            .is_empty()
+    );
     assert!(group.has_failed());
 }
 
@@ -169,7 +173,10 @@ fn a_signal_during_a_drain_that_nobody_asked_for_does_not_force() {
     group.ended(0, Ending::Exited(0), now);
     let actions = group.stop(StopSignal::Interrupt, now);
     assert!(commands(&actions).is_empty(), "already asked: {actions:?}");
-    assert_eq!(commands(&group.stop(StopSignal::Interrupt, now)).len(), 2);
+    assert_eq!(
+        commands(&group.stop(StopSignal::Interrupt, now + FORCE_AFTER)).len(),
+        2
+    );
 }
 
 #[test]
@@ -203,4 +210,38 @@ fn who_cannot_be_started_stops_those_before_and_keeps_back_those_after() {
     assert_eq!(commands(&actions), [&Action::Terminate(0)]);
     group.ended(0, Ending::Exited(0), now);
     assert!(group.is_over() && group.has_failed());
+}
+
+#[test]
+fn two_sigints_at_once_are_one() {
+    for first in [StopSignal::Interrupt, StopSignal::Terminate] {
+        let (mut group, now) = ready();
+        group.stop(first, now);
+        let soon = now + FORCE_AFTER - Duration::from_millis(1);
+        for _ in 0..3 {
+            let actions = group.stop(StopSignal::Interrupt, soon);
+            assert_eq!(told(&actions), ["SIGINT: the group stops already"]);
+            assert!(commands(&actions).is_empty());
+        }
+        let actions = group.stop(StopSignal::Interrupt, now + FORCE_AFTER);
+        assert_eq!(commands(&actions).len(), 3);
+        assert!(group.has_failed());
+    }
+}
+
+#[test]
+fn no_limit_is_too_long() {
+    let longest = Rules {
+        grace: Duration::MAX,
+        ready_timeout: Duration::MAX,
+        watchdog: Some(Duration::MAX),
+        ..rules("a", RestartPolicy::Always)
+    };
+    let mut group = Group::new([longest], || 0.0);
+    let now = Instant::now();
+    group.started(0, now);
+    group.ready(0, now);
+    group.stop(StopSignal::Terminate, now);
+    assert!(group.deadline() > Some(now + GRACE));
+    assert_eq!(group.longest_stop(), Duration::MAX);
 }

@@ -186,6 +186,33 @@ fn a_launcher_that_stood_still_kills_nobody() {
 }
 
 #[test]
+fn a_launcher_that_stood_still_blames_nobody_at_its_start_or_end() {
+    let late = LATE + Duration::from_millis(1);
+    let (mut group, now) = started();
+    let woken = now + READY + late;
+    assert!(group.tick(woken).is_empty());
+    assert_eq!(group.deadline(), Some(woken + READY));
+    (0..3).for_each(|index| drop(group.ready(index, woken)));
+
+    group.stop(StopSignal::Terminate, woken);
+    let killed_at = woken + GRACE + KILL_MARGIN;
+    let woken = killed_at + late;
+    assert!(group.tick(woken).is_empty());
+    let killed_at = woken + GRACE + KILL_MARGIN;
+    assert_eq!(group.deadline(), Some(killed_at));
+    assert_eq!(commands(&group.tick(killed_at)).len(), 3, "once more");
+}
+
+#[test]
+fn a_pause_before_a_restart_is_over_when_the_launcher_stood_still() {
+    let (mut group, now) = ready_with(RestartPolicy::OnFailure);
+    group.ended(0, Ending::Exited(1), now);
+    let woken = now + Duration::from_secs(9);
+    assert!(group.tick(woken).is_empty());
+    assert_eq!(commands(&group.tick(woken)), [&Action::Start(0)]);
+}
+
+#[test]
 fn one_that_was_blocked_for_a_while_goes_on() {
     let (mut group, now) = ready();
     group.tick(now + WATCHDOG / 2);
