@@ -1,9 +1,12 @@
-//! How long to wait between attempts: longer each time, never the same for two clients.
+//! How long to wait between attempts, and what is logged about them.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, fmt, time::Duration};
 
 const FIRST: Duration = Duration::from_millis(50);
 const LONGEST: Duration = Duration::from_secs(3);
+
+/// The most reasons of one outage that are logged.
+const REASONS: usize = 5;
 
 /// The waits between attempts that fail.
 #[derive(Debug)]
@@ -30,6 +33,33 @@ impl Backoff {
     }
 }
 
+/// A step that fails again and again: growing pauses, and one line in the log per reason.
+///
+/// It ends when the step itself has succeeded; that a step before it succeeded proves nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Outage {
+    backoff: Backoff,
+    logged: BTreeSet<String>,
+}
+
+impl Outage {
+    /// Returns how long to wait before the next attempt.
+    pub(crate) fn pause(&mut self) -> Duration {
+        self.backoff.next()
+    }
+
+    /// Returns true if this reason was not logged in this outage yet.
+    pub(crate) fn is_news(&mut self, reason: &impl fmt::Display) -> bool {
+        self.logged.len() < REASONS && self.logged.insert(reason.to_string())
+    }
+
+    /// Ends the outage; true if there was one.
+    pub(crate) fn end(&mut self) -> bool {
+        self.backoff.reset();
+        !std::mem::take(&mut self.logged).is_empty()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -42,5 +72,17 @@ mod tests {
         assert_ne!(waits[18], waits[19]);
         backoff.reset();
         assert!(backoff.next() <= FIRST);
+    }
+
+    #[test]
+    fn an_outage_is_logged_once_per_reason_until_it_ends() {
+        let mut outage = Outage::default();
+        let logged: Vec<_> = ["a", "b", "a", "b"]
+            .map(|reason| outage.is_news(&reason))
+            .into();
+        assert_eq!(logged, [true, true, false, false]);
+        assert!((0..100).filter(|n| outage.is_news(n)).count() < REASONS);
+        assert!(outage.end() && !outage.end());
+        assert!(outage.is_news(&"a"));
     }
 }

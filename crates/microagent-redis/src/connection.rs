@@ -2,6 +2,7 @@
 //!
 //! It sends no command but `PING`, and decides nothing about messages.
 
+mod greeting;
 mod keep;
 mod link;
 mod open;
@@ -19,10 +20,13 @@ use tracing::warn;
 
 pub(crate) use self::link::Commands;
 use self::{keep::Keeper, link::Doubts, open::Opener};
-use crate::{RedisOptions, backoff::Backoff};
+use crate::{RedisOptions, backoff::Outage, error::error_of};
 
 /// How long a command may stay without an answer.
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(4);
+pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// After this long a connection counts as good, and the next loss starts with the shortest pause.
+pub(crate) const PROVEN: Duration = Duration::from_secs(10);
 
 /// How long after a loss commands still wait for the connection to come back, instead of failing at once.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -66,22 +70,29 @@ impl Connector {
             kind,
             text,
         };
-        match opener.commands(Some(RESPONSE_TIMEOUT)).await {
+        match opener.commands(RESPONSE_TIMEOUT).await {
             Ok(commands) => {
                 // Until the keeper has announced it.
                 let state = away(ErrorKind::Unavailable, "connecting".to_owned());
-                Ok(Self::keeping(opener, Some(commands), state))
+                Ok(Self::keeping(
+                    opener,
+                    Some(commands),
+                    state,
+                    Outage::default(),
+                ))
             }
             Err(error) if is_final(error.kind()) => Err(error),
             Err(error) => {
-                warn!(%error, "cannot connect; trying on");
+                warn!(%error, "cannot connect; will keep retrying");
+                let mut outage = Outage::default();
+                outage.is_news(&error);
                 let state = away(error.kind(), error.to_string());
-                Ok(Self::keeping(opener, None, state))
+                Ok(Self::keeping(opener, None, state, outage))
             }
         }
     }
 
-    fn keeping(opener: Arc<Opener>, first: Option<Commands>, state: State) -> Self {
+    fn keeping(opener: Arc<Opener>, first: Option<Commands>, state: State, outage: Outage) -> Self {
         let doubts = Arc::<Doubts>::default();
         let (state, _) = watch::channel(state);
         let keeper = Keeper {
@@ -89,7 +100,7 @@ impl Connector {
             state: state.clone(),
             doubts: doubts.clone(),
             generation: 0,
-            backoff: Backoff::default(),
+            outage,
         };
         let keeper = tokio::spawn(keeper.run(first));
         let shared = Shared {
@@ -120,14 +131,13 @@ impl Connector {
         states.borrow().commands()
     }
 
-    /// A connection of one's own for commands that block, without a response timeout: a server that stands still is
-    /// not noticed here, so bound the wait. One attempt.
+    /// A connection of one's own for commands that block, each of them for less than `response`. One attempt.
     ///
     /// # Errors
     /// As of [`commands`](Self::commands).
-    pub(crate) async fn dedicated(&self) -> Result<Commands> {
+    pub(crate) async fn dedicated(&self, response: Duration) -> Result<Commands> {
         self.check_open()?;
-        self.shared.opener.commands(None).await
+        self.shared.opener.commands(response).await
     }
 
     /// A connection for subscriptions. One attempt.
@@ -148,11 +158,7 @@ impl Connector {
         loop {
             let settled = states.wait_for(State::is_settled).await;
             let mut commands = settled.map_err(|_| closed())?.commands()?;
-            if redis::cmd("PING")
-                .query_async::<()>(&mut commands)
-                .await
-                .is_ok()
-            {
+            if is_alive(&mut commands).await.is_ok() {
                 return Ok(());
             }
             // The keeper has heard of it, and either opens another or finds this one well.
@@ -202,6 +208,14 @@ impl State {
 impl fmt::Debug for Connector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Connector").field(self.options()).finish()
+    }
+}
+
+/// Asks the server whether it lives. One that refuses to tell this user has answered.
+async fn is_alive(commands: &mut Commands) -> Result<()> {
+    match redis::cmd("PING").query_async::<()>(commands).await {
+        Err(error) if error.code() != Some("NOPERM") => Err(error_of(error)),
+        _ => Ok(()),
     }
 }
 

@@ -10,6 +10,18 @@ pub(crate) fn error_of(error: RedisError) -> Error {
     Error::new(kind, text_of(&error, code.as_deref()))
 }
 
+/// As [`error_of`], of a command that changes something. If its answer is missing, the error says what is unknown then.
+pub(crate) fn error_of_change(error: RedisError, unknown: &str) -> Error {
+    let is_answered = error.clone().into_server_errors().is_some();
+    let error = error_of(error);
+    match error.kind() {
+        ErrorKind::Unavailable if !is_answered => {
+            Error::new(ErrorKind::Unavailable, format!("{error}; {unknown}"))
+        }
+        _ => error,
+    }
+}
+
 /// What the refusal of the database on connecting means; `None` when the error is another one.
 pub(crate) fn refused_database(error: &RedisError, database: u32) -> Option<Error> {
     let of_server = error.clone().into_server_errors().is_some();

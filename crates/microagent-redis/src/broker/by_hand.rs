@@ -11,13 +11,19 @@ use super::{
     scripts::{PEEK, PURGE, REQUEUE},
     taken::TakenMessage,
 };
-use crate::error::error_of;
+use crate::error::{error_of, error_of_change};
 
 /// How much is done by one script, which nobody else can interrupt.
 const MOST: usize = 1000;
 
 /// How many messages are shown at a time: each may have many megabytes.
 const MOST_SHOWN: usize = 16;
+
+/// What an error says if the answer to a move is missing.
+const UNKNOWN_MOVE: &str = "some of the messages may or may not have been moved";
+
+/// What an error says if the answer to a purge is missing.
+const UNKNOWN_PURGE: &str = "some of the messages may or may not have been removed";
 
 /// The messages that wait, at most so many.
 pub(super) async fn peek(
@@ -82,7 +88,8 @@ async fn requeue_some(
 ) -> Result<u64> {
     let mut call = REQUEUE.key(&from.list);
     beside(&mut call, from).key(&to.list).arg(limit);
-    call.invoke_async(connection).await.map_err(error_of)
+    let moved = call.invoke_async(connection).await;
+    moved.map_err(|error| error_of_change(error, UNKNOWN_MOVE))
 }
 
 /// As [`requeue_some`], where the two queues may be on different nodes: one message of the list, in two steps. It is sent before
@@ -92,6 +99,8 @@ async fn requeue_apart(
     from: &QueueKeys,
     to: &QueueKeys,
 ) -> Result<bool> {
+    // What a blocking move has put aside stands before the list.
+    while put_back_one(connection, from).await? {}
     let mut look = redis::cmd("LINDEX");
     let first = look.arg(&from.list).arg(0).query_async(connection).await;
     let first: Option<Vec<u8>> = first.map_err(error_of)?;
@@ -100,7 +109,7 @@ async fn requeue_apart(
     };
     let mut send = redis::cmd("RPUSH");
     let sent = send.arg(&to.list).arg(&body).query_async(connection).await;
-    let () = sent.map_err(error_of)?;
+    let () = sent.map_err(|error| error_of_change(error, UNKNOWN_MOVE))?;
     let mut remove = redis::cmd("LREM");
     let removed = remove
         .arg(&from.list)
@@ -108,7 +117,18 @@ async fn requeue_apart(
         .arg(body)
         .query_async(connection)
         .await;
-    removed.map_err(error_of)
+    removed.map_err(|error| error_of_change(error, UNKNOWN_MOVE))
+}
+
+async fn put_back_one(connection: &mut impl ConnectionLike, queue: &QueueKeys) -> Result<bool> {
+    let mut put_back = redis::cmd("LMOVE");
+    put_back
+        .arg(&queue.inbox)
+        .arg(&queue.list)
+        .arg("RIGHT")
+        .arg("LEFT");
+    let body: Option<Vec<u8>> = put_back.query_async(connection).await.map_err(error_of)?;
+    Ok(body.is_some())
 }
 
 /// Removes what waits, and says how many.
@@ -118,7 +138,8 @@ pub(super) async fn purge(connection: &mut impl ConnectionLike, queue: &Queue) -
     loop {
         let mut call = PURGE.key(&keys.list);
         beside(&mut call, &keys).key(&keys.why).arg(MOST);
-        let count: u64 = call.invoke_async(connection).await.map_err(error_of)?;
+        let count = call.invoke_async(connection).await;
+        let count: u64 = count.map_err(|error| error_of_change(error, UNKNOWN_PURGE))?;
         removed += count;
         if count == 0 {
             return Ok(removed);
@@ -131,7 +152,8 @@ fn beside<'a, 'b>(
     call: &'b mut ScriptInvocation<'a>,
     keys: &QueueKeys,
 ) -> &'b mut ScriptInvocation<'a> {
-    call.key(&keys.due)
+    call.key(&keys.inbox)
+        .key(&keys.due)
         .key(&keys.suspects)
         .key(&keys.later)
         .key(&keys.meta)

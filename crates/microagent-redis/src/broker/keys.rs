@@ -3,12 +3,19 @@
 //! The list has the queue's own name, which is what peers of any language know. Everything beside it starts with
 //! `{queue}:`, so that all keys of a queue share a slot of a cluster and none collides with another queue's.
 
-use std::sync::Arc;
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 /// The keys of one queue.
 #[derive(Clone, Debug)]
 pub(super) struct QueueKeys {
     pub(super) list: String,
+    pub(super) inbox: String,
     pub(super) ids: String,
     pub(super) due: String,
     pub(super) later: String,
@@ -16,6 +23,7 @@ pub(super) struct QueueKeys {
     pub(super) leases: String,
     pub(super) suspects: String,
     pub(super) why: String,
+    pub(super) bad: String,
 }
 
 impl QueueKeys {
@@ -23,6 +31,7 @@ impl QueueKeys {
         let beside = |what: &str| format!("{{{queue}}}:{what}");
         Self {
             list: queue.to_owned(),
+            inbox: beside("inbox"),
             ids: beside("ids"),
             due: beside("due"),
             later: beside("later"),
@@ -30,6 +39,7 @@ impl QueueKeys {
             leases: beside("leases"),
             suspects: beside("suspects"),
             why: beside("why"),
+            bad: beside("bad"),
         }
     }
 
@@ -38,9 +48,26 @@ impl QueueKeys {
         format!("{{{}}}:taken:{consumer}", self.list)
     }
 
-    /// What a blocking move has put aside for a consumer.
-    pub(super) fn inbox(&self, consumer: &str) -> String {
+    /// What a blocking move of an earlier version has put aside for a consumer.
+    pub(super) fn old_inbox(&self, consumer: &str) -> String {
         format!("{{{}}}:inbox:{consumer}", self.list)
+    }
+
+    /// Where the names of all keys beside the list begin.
+    pub(super) fn beside(&self) -> String {
+        format!("{{{}}}:", self.list)
+    }
+
+    /// The names of the keys of consumers, as a pattern.
+    pub(super) fn of_consumers(&self) -> String {
+        let mut pattern = String::new();
+        for letter in self.beside().chars() {
+            if matches!(letter, '*' | '?' | '[' | ']' | '\\' | '^') {
+                pattern.push('\\');
+            }
+            pattern.push(letter);
+        }
+        pattern + "*:*"
     }
 }
 
@@ -56,7 +83,10 @@ pub(super) struct Identity {
     pub(super) queue: Arc<QueueKeys>,
     pub(super) consumer: String,
     pub(super) taken: String,
-    pub(super) inbox: String,
+    joined: AtomicBool,
+    /// The ids of its messages that this process knows of, each with how often: a message that comes back before its last
+    /// settlement is confirmed is there twice.
+    held: Mutex<HashMap<u64, u32>>,
 }
 
 impl Identity {
@@ -64,9 +94,52 @@ impl Identity {
         let consumer = format!("{}-{:016x}", std::process::id(), fastrand::u64(..));
         Self {
             taken: queue.taken(&consumer),
-            inbox: queue.inbox(&consumer),
             queue: Arc::clone(queue),
             consumer,
+            joined: AtomicBool::new(false),
+            held: Mutex::default(),
+        }
+    }
+
+    /// Returns true if the server has confirmed a lease for it.
+    pub(super) fn has_joined(&self) -> bool {
+        self.joined.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_joined(&self) {
+        self.joined.store(true, Ordering::Release);
+    }
+
+    /// Returns the ids that this process knows of.
+    pub(super) fn held(&self) -> Vec<u64> {
+        self.locked().keys().copied().collect()
+    }
+
+    pub(super) fn hold(self: &Arc<Self>, id: u64) -> Held {
+        *self.locked().entry(id).or_default() += 1;
+        let identity = Arc::clone(self);
+        Held { identity, id }
+    }
+
+    fn locked(&self) -> MutexGuard<'_, HashMap<u64, u32>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A message that this process knows of, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) identity: Arc<Identity>,
+    pub(super) id: u64,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Entry::Occupied(mut times) = self.identity.locked().entry(self.id) {
+            *times.get_mut() -= 1;
+            if *times.get() == 0 {
+                times.remove();
+            }
         }
     }
 }
@@ -87,5 +160,20 @@ mod tests {
     fn two_consumers_never_share_an_identity() {
         let keys = Arc::new(QueueKeys::of("mailer"));
         assert_ne!(Identity::new(&keys).consumer, Identity::new(&keys).consumer);
+    }
+
+    #[test]
+    fn a_pattern_means_the_letters_of_the_queue() {
+        assert_eq!(QueueKeys::of("a*[b").of_consumers(), r"{a\*\[b}:*:*");
+    }
+
+    #[test]
+    fn a_message_is_known_until_its_last_holder_is_gone() {
+        let identity = Arc::new(Identity::new(&Arc::new(QueueKeys::of("mailer"))));
+        let (first, again) = (identity.hold(7), identity.hold(7));
+        drop(first);
+        assert_eq!(identity.held(), [7]);
+        drop(again);
+        assert!(identity.held().is_empty());
     }
 }

@@ -1,11 +1,10 @@
 //! Leases: a consumer says that it lives, and looks for others who do not say so any more.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use microagent_core::{ErrorKind, Result};
-use redis::aio::ConnectionLike;
 use tokio::time::sleep;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use super::{consumer::Consumer, scripts};
 
@@ -15,11 +14,6 @@ pub(super) const LEASE: Duration = Duration::from_secs(10);
 /// How often a consumer says that it lives.
 fn heartbeat(lease: Duration) -> Duration {
     lease / 4
-}
-
-/// How long until a consumer looks for dead ones again: within 3 and 4 s for a lease of 10 s.
-fn until_sweep(lease: Duration) -> Duration {
-    lease.mul_f64(0.3 + fastrand::f64() / 10.0)
 }
 
 /// Keeps a consumer's lease until it has stopped and has nothing in flight any more, and ends it then.
@@ -44,64 +38,17 @@ pub(super) async fn keep(consumer: Arc<Consumer>) {
 /// Says that the consumer lives, or that it leaves. True when it has left.
 async fn beat(consumer: &Consumer, stops: bool) -> Result<bool> {
     let (identity, mut connection) = (consumer.identity(), consumer.connector.commands().await?);
-    if stops && scripts::leave(&mut connection, &identity, true).await? {
-        return Ok(true);
+    if stops {
+        // It takes nothing any more, so what it does not know of was in a reply that was lost.
+        let known = identity.held();
+        let done = scripts::reconcile(&mut connection, &identity, &known, true).await?;
+        if done.left {
+            return Ok(true);
+        }
     }
-    // A lease that is gone is the loop's to renew, under another name.
-    scripts::lease(&mut connection, &identity, consumer.lease, false).await?;
+    if identity.has_joined() {
+        // A lease that is gone is the loop's to renew, under another name.
+        scripts::join(&mut connection, &identity, consumer.lease, false).await?;
+    }
     Ok(false)
-}
-
-/// Recovers what dead consumers of the queue had in flight, until the consumer stops.
-pub(super) async fn sweep(consumer: Arc<Consumer>) {
-    let mut suspected = HashMap::new();
-    loop {
-        tokio::select! {
-            () = consumer.stopping.cancelled() => return,
-            () = sleep(until_sweep(consumer.lease)) => {}
-        }
-        suspected = match sweep_once(&consumer, &suspected).await {
-            Ok(expired) => expired,
-            Err(error) => {
-                debug!(queue = &*consumer.queue, %error, "no sweep");
-                HashMap::new()
-            }
-        };
-    }
-}
-
-/// Recovers consumers that have been expired for at least one sweep: after an outage of the server all leases have ended, and
-/// those who live need a moment to say so. Gives those that are expired now.
-async fn sweep_once(
-    consumer: &Consumer,
-    suspected: &HashMap<String, String>,
-) -> Result<HashMap<String, String>> {
-    let mut connection = consumer.connector.commands().await?;
-    let expired: HashMap<_, _> = scripts::expired(&mut connection, &consumer.keys)
-        .await?
-        .into_iter()
-        .collect();
-    for (dead, end) in &expired {
-        if suspected.get(dead) == Some(end) {
-            recover(consumer, &mut connection, dead, end).await?;
-        }
-    }
-    Ok(expired)
-}
-
-async fn recover(
-    consumer: &Consumer,
-    connection: &mut impl ConnectionLike,
-    dead: &str,
-    end: &str,
-) -> Result<()> {
-    if let Some(suspects) = scripts::recover(connection, &consumer.keys, dead, end).await? {
-        warn!(
-            queue = &*consumer.queue,
-            consumer = dead,
-            suspects,
-            "a consumer died: what it had in flight runs again, one by one"
-        );
-    }
-    Ok(())
 }

@@ -9,9 +9,12 @@ mod consumer;
 mod gate;
 mod keys;
 mod lease;
+mod refusals;
 mod reply;
 mod scripts;
+mod session;
 mod settle;
+mod sweep;
 mod taken;
 
 use std::{
@@ -42,7 +45,7 @@ use self::{
     keys::QueueKeys,
     settle::Order,
 };
-use crate::{connection::Connector, error::error_of, options::RedisOptions};
+use crate::{connection::Connector, error::error_of_change, options::RedisOptions};
 
 /// How long a closing broker waits for the server to take the last settlements.
 const CLOSE: Duration = Duration::from_secs(5);
@@ -126,7 +129,7 @@ impl RedisBroker {
     fn start(&self, consumer: &Arc<Consumer>, deliveries: mpsc::UnboundedSender<Delivery>) {
         let started = [
             tokio::spawn(lease::keep(Arc::clone(consumer))).abort_handle(),
-            tokio::spawn(lease::sweep(Arc::clone(consumer))).abort_handle(),
+            tokio::spawn(sweep::sweep(Arc::clone(consumer))).abort_handle(),
             tokio::spawn(Arc::clone(consumer).run(deliveries)).abort_handle(),
         ];
         let mut tasks = locked(&self.tasks);
@@ -146,7 +149,8 @@ impl QueueBroker for RedisBroker {
             .check_send("redis", to, payload.len(), &options)?;
         let mut connection = self.connector.commands().await?;
         let sent: redis::RedisResult<u64> = connection.rpush(to.queue.name(), &payload[..]).await;
-        sent.map(drop).map_err(error_of)
+        let unknown = |error| error_of_change(error, "the message may or may not have been sent");
+        sent.map(drop).map_err(unknown)
     }
 
     async fn consume(
@@ -257,7 +261,8 @@ impl RedisBroker {
         }
         for consumer in &consumers {
             let mut connection = self.connector.commands().await?;
-            scripts::leave(&mut connection, &consumer.identity(), false).await?;
+            scripts::reconcile(&mut connection, &consumer.identity(), &[], true).await?;
+            sweep::bury_unreadable(&self.connector, &consumer.keys).await?;
         }
         Ok(())
     }

@@ -20,6 +20,10 @@ pub(super) enum Found {
         next_due: Option<Duration>,
         /// How many suspects wait.
         suspects: u64,
+        /// How many the consumer has in flight now, these included.
+        in_flight: u64,
+        /// Entries that belonged to no body, and were removed.
+        strays: Vec<String>,
     },
     /// The consumer's lease has ended, and it has nothing in flight any more.
     LeaseLost,
@@ -37,7 +41,7 @@ pub(super) enum Suspect {
 type Text = Vec<u8>;
 
 /// Of `take.lua`: a word, when the next retry is due, how many suspects wait, what was handled before, the first id of the
-/// others, their bodies, and why each of them is a dead letter.
+/// others, their bodies, why each of them is a dead letter, how many are in flight, and entries without a body.
 type Taken = (
     Text,
     i64,
@@ -46,6 +50,8 @@ type Taken = (
     u64,
     Vec<Vec<u8>>,
     Vec<Text>,
+    u64,
+    Vec<Text>,
 );
 
 /// What `take.lua` found.
@@ -53,10 +59,11 @@ type Taken = (
 /// # Errors
 /// [`Driver`](microagent_core::ErrorKind::Driver) for what it cannot have answered.
 pub(super) fn found(reply: Vec<Value>) -> Result<Found> {
-    if reply.len() < 7 {
+    if reply.len() < 9 {
         return Ok(Found::LeaseLost);
     }
-    let (_, due, suspects, again, first, bodies, reasons): Taken = decoded(Value::Array(reply))?;
+    let (_, due, suspects, again, first, bodies, reasons, in_flight, strays): Taken =
+        decoded(Value::Array(reply))?;
     let again = again
         .into_iter()
         .map(|(id, meta, body)| handled_before(Some(id), &meta, body));
@@ -70,6 +77,11 @@ pub(super) fn found(reply: Vec<Value>) -> Result<Found> {
         messages: again.chain(fresh).collect(),
         next_due: u64::try_from(due).ok().map(Duration::from_millis),
         suspects,
+        in_flight,
+        strays: strays
+            .iter()
+            .map(|id| String::from_utf8_lossy(id).into_owned())
+            .collect(),
     })
 }
 

@@ -2,19 +2,25 @@
 
 use std::{sync::LazyLock, time::Duration};
 
-use microagent_core::{Lease, Result};
-use redis::{Script, Value, aio::ConnectionLike};
+use microagent_core::{ErrorKind, Lease, Result};
+use redis::{Script, ScriptInvocation, Value, aio::ConnectionLike};
 
 use super::{
     keys::{Identity, QueueKeys},
     reply::{self, Found, Suspect},
     taken::Meta,
 };
-use crate::{connection::Commands, error::error_of};
+use crate::{
+    connection::Commands,
+    error::{error_of, error_of_change},
+};
 
+/// Each script, with the functions that several of them use in front.
 macro_rules! scripts {
     ($($name:ident = $file:literal;)*) => {
-        $(pub(super) static $name: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!(concat!("lua/", $file))));)*
+        $(pub(super) static $name: LazyLock<Script> = LazyLock::new(|| {
+            Script::new(concat!(include_str!("lua/common.lua"), include_str!(concat!("lua/", $file))))
+        });)*
     };
 }
 
@@ -22,13 +28,14 @@ scripts! {
     JOIN = "join.lua";
     TAKE = "take.lua";
     SUSPECT = "suspect.lua";
+    RECONCILE = "reconcile.lua";
     ACK = "ack.lua";
     RETRY = "retry.lua";
     GIVE_BACK = "give_back.lua";
     BURY = "bury.lua";
     PARK = "park.lua";
-    LEAVE = "leave.lua";
     EXPIRED = "expired.lua";
+    ORPHANS = "orphans.lua";
     RECOVER = "recover.lua";
     LENGTH = "length.lua";
     HOLD = "hold.lua";
@@ -37,17 +44,33 @@ scripts! {
     PURGE = "purge.lua";
 }
 
-/// Begins a lease, or prolongs it; false when there is none any more.
-pub(super) async fn lease(
+/// What the server says to a consumer that asks for its lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Joined {
+    Yes,
+    /// The lease is gone, and with it what the consumer had in flight.
+    LeaseLost,
+    /// So is everything else that the server knew of the queue.
+    AllLost,
+}
+
+/// Begins a lease, or prolongs it.
+pub(super) async fn join(
     connection: &mut impl ConnectionLike,
     who: &Identity,
     lasts: Duration,
     is_new: bool,
-) -> Result<bool> {
+) -> Result<Joined> {
     let mode = if is_new { "new" } else { "again" };
     let mut call = JOIN.key(&who.queue.leases);
+    call.key(&who.taken).key(&who.queue.ids);
     call.arg(&who.consumer).arg(millis(lasts)).arg(mode);
-    call.invoke_async(connection).await.map_err(error_of)
+    let joined: i64 = call.invoke_async(connection).await.map_err(error_of)?;
+    Ok(match joined {
+        1 => Joined::Yes,
+        0 => Joined::LeaseLost,
+        _ => Joined::AllLost,
+    })
 }
 
 /// Takes up to `limit` messages.
@@ -58,7 +81,7 @@ pub(super) async fn take(
 ) -> Result<Found> {
     let keys = &who.queue;
     let mut call = TAKE.key(&keys.list);
-    call.key(&who.inbox)
+    call.key(&keys.inbox)
         .key(&who.taken)
         .key(&keys.ids)
         .key(&keys.due)
@@ -66,7 +89,8 @@ pub(super) async fn take(
     call.key(&keys.meta)
         .key(&keys.leases)
         .key(&keys.suspects)
-        .key(&keys.why);
+        .key(&keys.why)
+        .key(&keys.bad);
     call.arg(&who.consumer).arg(limit.min(1000));
     let reply: Vec<Value> = call.invoke_async(connection).await.map_err(error_of)?;
     reply::found(reply)
@@ -83,50 +107,107 @@ pub(super) async fn take_suspect(
         .key(&keys.meta)
         .key(&keys.leases)
         .key(&keys.suspects)
+        .key(&keys.bad)
         .arg(&who.consumer);
     let reply: Vec<Value> = call.invoke_async(connection).await.map_err(error_of)?;
     reply::suspect(reply)
 }
 
-/// Removes handled messages, and says how many of them were still in flight.
+/// What became of a consumer that compares what it has in flight with what it knows of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Reconciled {
+    /// How many messages it did not know of, which were given back.
+    pub(super) given_back: u64,
+    /// It has left, because it had nothing else in flight.
+    pub(super) left: bool,
+}
+
+/// Gives back what a consumer has in flight beyond the ids that it knows of.
+pub(super) async fn reconcile(
+    connection: &mut impl ConnectionLike,
+    who: &Identity,
+    known: &[u64],
+    leaves: bool,
+) -> Result<Reconciled> {
+    let keys = &who.queue;
+    let mut call = RECONCILE.key(&keys.list);
+    call.key(&keys.inbox)
+        .key(&who.taken)
+        .key(&keys.due)
+        .key(&keys.later)
+        .key(&keys.meta);
+    call.key(&keys.suspects).key(&keys.bad).key(&keys.leases);
+    call.arg(&who.consumer)
+        .arg(if leaves { "leave" } else { "stay" });
+    for id in known {
+        call.arg(id);
+    }
+    let (given_back, left) = call.invoke_async(connection).await.map_err(error_of)?;
+    Ok(Reconciled { given_back, left })
+}
+
+/// How the server answers a settlement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Settled {
+    /// How many of the messages were in flight, and are settled now.
+    pub(super) count: usize,
+    /// The consumer has its lease, so nobody else can have got the others.
+    pub(super) has_lease: bool,
+}
+
+/// Runs a script that settles.
+async fn settled(
+    call: &ScriptInvocation<'_>,
+    connection: &mut impl ConnectionLike,
+) -> Result<Settled> {
+    let (count, has_lease) = call.invoke_async(connection).await.map_err(error_of)?;
+    Ok(Settled { count, has_lease })
+}
+
+/// Removes handled messages; `again` if an earlier call may have removed some of them.
 pub(super) async fn ack(
     connection: &mut impl ConnectionLike,
     who: &Identity,
     ids: &[u64],
-) -> Result<usize> {
+    again: bool,
+) -> Result<Settled> {
     let mut call = ACK.key(&who.taken);
-    call.key(&who.queue.meta);
+    call.key(&who.queue.meta).key(&who.queue.leases);
+    call.arg(&who.consumer)
+        .arg(if again { "again" } else { "first" });
     for id in ids {
         call.arg(id);
     }
-    call.invoke_async(connection).await.map_err(error_of)
+    settled(&call, connection).await
 }
 
-/// Puts a message aside for its next attempt; false when it was not in flight any more.
+/// Puts a message aside for its next attempt.
 pub(super) async fn retry(
     connection: &mut impl ConnectionLike,
     who: &Identity,
     id: u64,
     after: Duration,
     next: Meta,
-) -> Result<bool> {
+) -> Result<Settled> {
     let keys = &who.queue;
     let mut call = RETRY.key(&who.taken);
     call.key(&keys.due)
         .key(&keys.later)
         .key(&keys.meta)
+        .key(&keys.leases)
+        .arg(&who.consumer)
         .arg(id)
         .arg(millis(after))
         .arg(next.to_text());
-    call.invoke_async(connection).await.map_err(error_of)
+    settled(&call, connection).await
 }
 
-/// Gives messages back, and says how many of them were still in flight.
+/// Gives messages back that nobody has handled.
 pub(super) async fn give_back(
     connection: &mut impl ConnectionLike,
     who: &Identity,
     ids: &[u64],
-) -> Result<usize> {
+) -> Result<Settled> {
     let keys = &who.queue;
     let mut call = GIVE_BACK.key(&keys.list);
     call.key(&who.taken)
@@ -134,65 +215,58 @@ pub(super) async fn give_back(
         .key(&keys.later)
         .key(&keys.meta)
         .key(&keys.suspects);
+    call.key(&keys.bad).key(&keys.leases).arg(&who.consumer);
     for id in ids.iter().rev() {
         call.arg(id);
     }
-    call.invoke_async(connection).await.map_err(error_of)
+    settled(&call, connection).await
 }
 
-/// Moves a message to a queue of dead letters; false when it was not in flight any more.
-pub(super) async fn bury(
-    connection: &mut impl ConnectionLike,
-    who: &Identity,
-    id: u64,
-    dead: &QueueKeys,
-    why: &str,
-) -> Result<bool> {
-    let mut call = BURY.key(&who.taken);
-    call.key(&who.queue.meta)
-        .key(&dead.list)
-        .key(&dead.why)
-        .arg(id)
-        .arg(why);
-    call.invoke_async(connection).await.map_err(error_of)
+/// A message that becomes a dead letter.
+pub(super) struct DeadLetter<'a> {
+    pub(super) queue: &'a QueueKeys,
+    /// The hash in which it is: what a consumer has in flight, or the messages whose records are unreadable.
+    pub(super) hash: &'a str,
+    pub(super) consumer: &'a str,
+    pub(super) id: &'a [u8],
+    pub(super) dead: &'a QueueKeys,
+    pub(super) why: &'a str,
 }
 
-/// As [`bury`], where the two queues may be on different nodes: in two steps, of which the first may be repeated.
-pub(super) async fn bury_apart(
-    connection: &mut impl ConnectionLike,
-    who: &Identity,
-    id: u64,
-    dead: &QueueKeys,
-    why: &str,
-) -> Result<bool> {
-    let mut look = redis::cmd("HGET");
-    let body = look.arg(&who.taken).arg(id).query_async(connection);
-    let body: Option<Vec<u8>> = body.await.map_err(error_of)?;
-    let Some(body) = body else {
-        return Ok(false);
-    };
-    let mut call = PARK.key(&dead.list);
-    call.key(&dead.why).arg(body).arg(why);
-    let () = call.invoke_async(connection).await.map_err(error_of)?;
-    Ok(ack(connection, who, &[id]).await? == 1)
-}
+impl DeadLetter<'_> {
+    /// Moves it to the queue of dead letters; `apart` if that may be on another node.
+    pub(super) async fn bury(
+        &self,
+        connection: &mut impl ConnectionLike,
+        apart: bool,
+    ) -> Result<Settled> {
+        if apart {
+            return self.bury_apart(connection).await;
+        }
+        let mut call = BURY.key(self.hash);
+        call.key(&self.queue.meta)
+            .key(&self.dead.list)
+            .key(&self.dead.why)
+            .key(&self.queue.leases);
+        call.arg(self.consumer).arg(self.id).arg(self.why);
+        settled(&call, connection).await
+    }
 
-/// Ends a consumer; what it has in flight goes back. With `unless_busy`, false when it has something in flight.
-pub(super) async fn leave(
-    connection: &mut impl ConnectionLike,
-    who: &Identity,
-    unless_busy: bool,
-) -> Result<bool> {
-    let keys = &who.queue;
-    let mut call = LEAVE.key(&keys.list);
-    call.key(&who.inbox)
-        .key(&who.taken)
-        .key(&keys.due)
-        .key(&keys.later);
-    call.key(&keys.meta).key(&keys.leases).key(&keys.suspects);
-    call.arg(&who.consumer)
-        .arg(if unless_busy { "unless_busy" } else { "" });
-    call.invoke_async(connection).await.map_err(error_of)
+    /// Moves it in two steps, of which the first may be repeated.
+    async fn bury_apart(&self, connection: &mut impl ConnectionLike) -> Result<Settled> {
+        let mut look = redis::cmd("HGET");
+        let body = look.arg(self.hash).arg(self.id).query_async(connection);
+        let body: Option<Vec<u8>> = body.await.map_err(error_of)?;
+        if let Some(body) = body {
+            let mut call = PARK.key(&self.dead.list);
+            call.key(&self.dead.why).arg(body).arg(self.why);
+            let () = call.invoke_async(connection).await.map_err(error_of)?;
+        }
+        let mut remove = ACK.key(self.hash);
+        remove.key(&self.queue.meta).key(&self.queue.leases);
+        remove.arg(self.consumer).arg("again").arg(self.id);
+        settled(&remove, connection).await
+    }
 }
 
 /// The consumers whose leases have ended, and when.
@@ -207,7 +281,20 @@ pub(super) async fn expired(
         .map_err(error_of)
 }
 
-/// Makes suspects of what a dead consumer had in flight; none when it lives, or was recovered by another.
+/// Looks through a part of the server's keys, and returns where to go on and which consumers have something in flight and no
+/// lease.
+pub(super) async fn orphans(
+    connection: &mut impl ConnectionLike,
+    keys: &QueueKeys,
+    cursor: &str,
+) -> Result<(String, Vec<String>)> {
+    let mut call = ORPHANS.key(&keys.leases);
+    call.arg(cursor).arg(keys.of_consumers()).arg(keys.beside());
+    call.invoke_async(connection).await.map_err(error_of)
+}
+
+/// Makes suspects of what a dead consumer had in flight; none when it lives, or was recovered by another. The end of its lease
+/// is empty for a consumer that has none.
 pub(super) async fn recover(
     connection: &mut impl ConnectionLike,
     keys: &QueueKeys,
@@ -215,12 +302,14 @@ pub(super) async fn recover(
     lease_end: &str,
 ) -> Result<Option<u64>> {
     let mut call = RECOVER.key(&keys.list);
-    call.key(keys.inbox(consumer))
+    call.key(&keys.inbox)
+        .key(keys.old_inbox(consumer))
         .key(keys.taken(consumer))
         .key(&keys.later)
         .key(&keys.meta);
     call.key(&keys.leases)
         .key(&keys.suspects)
+        .key(&keys.bad)
         .arg(consumer)
         .arg(lease_end);
     let suspects: i64 = call.invoke_async(connection).await.map_err(error_of)?;
@@ -230,7 +319,7 @@ pub(super) async fn recover(
 /// How many messages wait.
 pub(super) async fn length(connection: &mut impl ConnectionLike, keys: &QueueKeys) -> Result<u64> {
     let mut call = LENGTH.key(&keys.list);
-    call.key(&keys.due).key(&keys.suspects);
+    call.key(&keys.inbox).key(&keys.due).key(&keys.suspects);
     call.invoke_async(connection).await.map_err(error_of)
 }
 
@@ -247,7 +336,9 @@ pub(super) async fn hold(
     let ttl = ttl.clamp(Duration::from_millis(1), LONGEST_HOLD);
     let mut call = HOLD.key(key);
     call.arg(holder).arg(millis(ttl));
-    let (granted, left): (bool, i64) = call.invoke_async(connection).await.map_err(error_of)?;
+    let reply = call.invoke_async(connection).await;
+    let unknown = |error| error_of_change(error, "the lease may or may not be held now");
+    let (granted, left): (bool, i64) = reply.map_err(unknown)?;
     if granted {
         return Ok(Lease::Granted);
     }
@@ -256,12 +347,18 @@ pub(super) async fn hold(
 }
 
 /// The server's number of a connection; none in a cluster, whose nodes count apart, and where the user may not ask.
-pub(super) async fn client_id(connection: &mut Commands) -> Option<u64> {
+///
+/// # Errors
+/// [`Unavailable`](ErrorKind::Unavailable).
+pub(super) async fn client_id(connection: &mut Commands) -> Result<Option<u64>> {
     if connection.is_cluster() {
-        return None;
+        return Ok(None);
     }
     let id = redis::cmd("CLIENT").arg("ID").query_async(connection).await;
-    id.ok()
+    match id.map_err(error_of) {
+        Err(error) if error.kind() == ErrorKind::Unavailable => Err(error),
+        id => Ok(id.ok()),
+    }
 }
 
 /// Has a blocking command of another connection end as if its time were over.
@@ -275,3 +372,6 @@ pub(super) async fn unblock(connection: &mut Commands, client: u64) {
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

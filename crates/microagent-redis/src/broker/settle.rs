@@ -17,26 +17,23 @@ use tracing::warn;
 
 use super::{
     consumer::Consumer,
-    keys::{Identity, QueueKeys},
-    scripts,
+    keys::{Held, Identity, QueueKeys},
+    refusals::Refusals,
+    scripts::{self, DeadLetter, Settled as Answer},
     taken::Meta,
 };
 use crate::{
-    backoff::Backoff,
+    backoff::Outage,
     connection::{Commands, Connector},
 };
 
 /// The most settlements that go to the server in one go.
 const BATCH: usize = 512;
 
-/// How long a message waits whose settlement the server refused.
-const REFUSED: Duration = Duration::from_secs(5);
-
 /// Settles one delivery.
 pub(super) struct Settler {
-    pub(super) consumer: Arc<Consumer>,
-    pub(super) identity: Arc<Identity>,
-    pub(super) id: u64,
+    pub(super) place: Place,
+    pub(super) held: Held,
 }
 
 /// What goes to the task that carries settlements out.
@@ -47,12 +44,27 @@ pub(super) enum Order {
 }
 
 /// A message's place among those that are in flight; whoever drops it makes room for another.
-struct Place(Arc<Consumer>);
+pub(super) struct Place {
+    consumer: Arc<Consumer>,
+    credits: usize,
+}
+
+impl Place {
+    pub(super) fn new(consumer: &Arc<Consumer>) -> Self {
+        let permit = consumer.credits.try_acquire();
+        let credits = permit.map_or(0, |permit| {
+            permit.forget();
+            1
+        });
+        let consumer = Arc::clone(consumer);
+        Self { consumer, credits }
+    }
+}
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.credits.add_permits(1);
-        self.0.gate.landed();
+        self.consumer.credits.add_permits(self.credits);
+        self.consumer.gate.landed();
     }
 }
 
@@ -61,10 +73,11 @@ pub(super) struct Settling {
     /// Kept until it is carried out: what the server has not heard of may come again, and there is no more of it than prefetch
     /// allows; and what goes back to the head of the queue is there before anything else is taken.
     _place: Place,
-    identity: Arc<Identity>,
-    id: u64,
+    held: Held,
     action: Action,
     done: oneshot::Sender<Result<()>>,
+    /// An earlier attempt got no answer: it may have been carried out.
+    is_repeated: bool,
 }
 
 enum Action {
@@ -78,15 +91,17 @@ impl Settle for Settler {
     fn settle(self: Box<Self>, message: &Message, settlement: Settlement) -> Settled {
         let (done, settled) = oneshot::channel();
         let action = Action::of(message, settlement);
+        let consumer = Arc::clone(&self.place.consumer);
         let settling = Settling {
-            _place: Place(Arc::clone(&self.consumer)),
-            identity: self.identity,
-            id: self.id,
+            _place: self.place,
+            held: self.held,
             action,
             done,
+            // The client repeats commands by itself there.
+            is_repeated: consumer.connector.options().is_cluster(),
         };
         // After close nobody takes it, and the dropped `done` says so.
-        let _ = self.consumer.settlements.send(Order::Settle(settling));
+        let _ = consumer.settlements.send(Order::Settle(settling));
         Settled::waiting(settled)
     }
 }
@@ -119,7 +134,7 @@ impl Action {
 
 /// Carries settlements out until the broker is dropped.
 pub(super) async fn flush_all(mut orders: mpsc::UnboundedReceiver<Order>, connector: Connector) {
-    let mut received = Vec::with_capacity(BATCH);
+    let (mut received, mut refusals) = (Vec::with_capacity(BATCH), Refusals::default());
     while orders.recv_many(&mut received, BATCH).await > 0 {
         let (mut batch, mut waiting) = (Vec::with_capacity(received.len()), Vec::new());
         for order in received.drain(..) {
@@ -128,7 +143,7 @@ pub(super) async fn flush_all(mut orders: mpsc::UnboundedReceiver<Order>, connec
                 Order::Flush(done) => waiting.push(done),
             }
         }
-        flush(batch, &connector).await;
+        flush(batch, &connector, &mut refusals).await;
         for done in waiting {
             // Whoever asked may have stopped waiting.
             let _ = done.send(());
@@ -137,22 +152,23 @@ pub(super) async fn flush_all(mut orders: mpsc::UnboundedReceiver<Order>, connec
 }
 
 /// Carries these out, however long the server is away.
-async fn flush(batch: Vec<Settling>, connector: &Connector) {
-    let (mut left, mut backoff) = (batch, Backoff::default());
+async fn flush(batch: Vec<Settling>, connector: &Connector, refusals: &mut Refusals) {
+    let (mut left, mut outage) = (batch, Outage::default());
     while !left.is_empty() {
-        let outage = match connector.commands().await {
+        let failure = match connector.commands().await {
             Ok(connection) => {
-                let (unreached, error) = try_to_flush(left, &connection, connector).await;
+                let (unreached, error) = try_to_flush(left, &connection, connector, refusals).await;
                 left = unreached;
                 error
             }
             Err(error) if error.kind() == ErrorKind::Closed => return tell_all(left, &error),
             Err(error) => Some(error),
         };
-        let Some(error) = outage else { return };
-        let wait = backoff.next();
-        warn!(settlements = left.len(), %error, ?wait, "settlements wait for the server");
-        tokio::time::sleep(wait).await;
+        let Some(error) = failure else { return };
+        if outage.is_news(&error) {
+            warn!(settlements = left.len(), %error, "cannot settle messages; will keep retrying");
+        }
+        tokio::time::sleep(outage.pause()).await;
     }
 }
 
@@ -161,58 +177,53 @@ async fn try_to_flush(
     batch: Vec<Settling>,
     connection: &Commands,
     connector: &Connector,
+    refusals: &mut Refusals,
 ) -> (Vec<Settling>, Option<Error>) {
     let apart = connector.options().is_cluster();
     let groups = grouped(batch)
         .into_iter()
         .map(|group| group.flush(connection.clone(), apart));
     let (mut unreached, mut outage) = (Vec::new(), None);
-    for (settlings, result) in join_all(groups).await {
+    for (mut settlings, result) in join_all(groups).await {
         match result {
             Err(error) if error.kind() == ErrorKind::Unavailable => {
+                for settling in &mut settlings {
+                    settling.is_repeated = true;
+                }
                 unreached.extend(settlings);
                 outage = Some(error);
             }
-            Err(error) => {
-                put_back_later(&settlings, connector, &error);
-                tell_all(settlings, &error);
-            }
-            Ok(Confirmed::All) => settlings
-                .into_iter()
-                .for_each(|settling| settling.tell(Ok(()))),
-            Ok(Confirmed::NotAll) => settlings
-                .into_iter()
-                .for_each(|settling| settling.tell(Err(lease_lost()))),
+            Err(error) => refusals.put_back(settlings, connector, &error),
+            Ok(settled) => tell_all_of(settlings, settled),
         }
     }
     (unreached, outage)
 }
 
-/// Gives back what the server refused to settle: it is delivered again, after a pause and whenever the server takes that.
-fn put_back_later(settlings: &[Settling], connector: &Connector, error: &Error) {
-    warn!(settlements = settlings.len(), %error, "the server refuses settlements; their messages will be delivered again");
-    let (who, ids) = of_one_consumer(settlings);
-    let connector = connector.clone();
-    tokio::spawn(async move {
-        loop {
-            tokio::time::sleep(REFUSED).await;
-            let given = match connector.commands().await {
-                Ok(mut connection) => scripts::give_back(&mut connection, &who, &ids).await,
-                Err(error) => Err(error),
-            };
-            match given {
-                Err(error) if error.kind() != ErrorKind::Closed => {
-                    warn!(messages = ids.len(), %error, "messages cannot be given back; trying on");
-                }
-                _ => return,
-            }
-        }
-    });
-}
-
 fn tell_all(settlings: Vec<Settling>, error: &Error) {
     for settling in settlings {
         settling.tell(Err(error.again()));
+    }
+}
+
+/// Tells what the server's answer means for the settlements of one call.
+fn tell_all_of(settlings: Vec<Settling>, settled: Answer) {
+    let count = settlings.len();
+    for settling in settlings {
+        let result = match settled {
+            _ if settled.count == count => Ok(()),
+            // Nobody else can have got it, so the earlier attempt was carried out.
+            Answer {
+                has_lease: true, ..
+            } if settling.is_repeated => Ok(()),
+            Answer {
+                has_lease: true, ..
+            } => Err(not_in_flight()),
+            Answer {
+                has_lease: false, ..
+            } => Err(lease_lost()),
+        };
+        settling.tell(result);
     }
 }
 
@@ -223,27 +234,23 @@ enum Group {
     One(Settling),
 }
 
-enum Confirmed {
-    All,
-    /// The lease had ended before: at least some were not in flight any more.
-    NotAll,
-}
-
+/// Those of one consumer that have been sent equally often go together.
 fn grouped(batch: Vec<Settling>) -> Vec<Group> {
-    let mut acks: HashMap<*const Identity, Vec<Settling>> = HashMap::new();
-    let mut returns: HashMap<*const Identity, Vec<Settling>> = HashMap::new();
+    let mut acks: HashMap<_, Vec<Settling>> = HashMap::new();
+    let mut returns: HashMap<_, Vec<Settling>> = HashMap::new();
     let mut groups = Vec::new();
     for settling in batch {
-        let consumer = Arc::as_ptr(&settling.identity);
+        let consumer = Arc::as_ptr(&settling.held.identity);
+        let group = (consumer, settling.is_repeated);
         match settling.action {
-            Action::Ack => acks.entry(consumer).or_default().push(settling),
-            Action::GiveBack => returns.entry(consumer).or_default().push(settling),
+            Action::Ack => acks.entry(group).or_default().push(settling),
+            Action::GiveBack => returns.entry(group).or_default().push(settling),
             Action::Retry { .. } | Action::Bury { .. } => groups.push(Group::One(settling)),
         }
     }
     groups.extend(acks.into_values().map(Group::Ack));
     groups.extend(returns.into_values().map(|mut settlings| {
-        settlings.sort_unstable_by_key(|settling| settling.id);
+        settlings.sort_unstable_by_key(|settling| settling.held.id);
         Group::GiveBack(settlings)
     }));
     groups
@@ -254,63 +261,62 @@ impl Group {
         self,
         mut connection: impl ConnectionLike,
         apart: bool,
-    ) -> (Vec<Settling>, Result<Confirmed>) {
-        let confirmed = |all: bool| {
-            if all {
-                Confirmed::All
-            } else {
-                Confirmed::NotAll
-            }
-        };
+    ) -> (Vec<Settling>, Result<Answer>) {
         match self {
             Self::One(settling) => {
-                let result = settling
-                    .carry_out(&mut connection, apart)
-                    .await
-                    .map(confirmed);
+                let result = settling.carry_out(&mut connection, apart).await;
                 (vec![settling], result)
             }
             Self::Ack(settlings) => {
                 let (who, ids) = of_one_consumer(&settlings);
-                let result = scripts::ack(&mut connection, &who, &ids).await;
-                (
-                    settlings,
-                    result.map(|removed| confirmed(removed == ids.len())),
-                )
+                let again = settlings[0].is_repeated;
+                let result = scripts::ack(&mut connection, &who, &ids, again).await;
+                (settlings, result)
             }
             Self::GiveBack(settlings) => {
                 let (who, ids) = of_one_consumer(&settlings);
                 let result = scripts::give_back(&mut connection, &who, &ids).await;
-                (settlings, result.map(|given| confirmed(given == ids.len())))
+                (settlings, result)
             }
         }
     }
 }
 
 fn of_one_consumer(settlings: &[Settling]) -> (Arc<Identity>, Vec<u64>) {
-    let ids = settlings.iter().map(|settling| settling.id).collect();
+    let ids = settlings.iter().map(|settling| settling.held.id).collect();
     // A group has at least one settlement, and all are of one consumer.
-    (Arc::clone(&settlings[0].identity), ids)
+    (Arc::clone(&settlings[0].held.identity), ids)
 }
 
 impl Settling {
     /// `apart` when two queues may be on different nodes.
-    async fn carry_out(&self, connection: &mut impl ConnectionLike, apart: bool) -> Result<bool> {
+    async fn carry_out(&self, connection: &mut impl ConnectionLike, apart: bool) -> Result<Answer> {
+        let Held { identity, id } = &self.held;
         match &self.action {
             Action::Retry { after, next } => {
-                scripts::retry(connection, &self.identity, self.id, *after, *next).await
-            }
-            Action::Bury { dead, why } if apart => {
-                scripts::bury_apart(connection, &self.identity, self.id, dead, why).await
+                scripts::retry(connection, identity, *id, *after, *next).await
             }
             Action::Bury { dead, why } => {
-                scripts::bury(connection, &self.identity, self.id, dead, why).await
+                let id = id.to_string();
+                let letter = DeadLetter {
+                    queue: &identity.queue,
+                    hash: &identity.taken,
+                    consumer: &identity.consumer,
+                    id: id.as_bytes(),
+                    dead,
+                    why,
+                };
+                letter.bury(connection, apart).await
             }
-            Action::Ack => Ok(scripts::ack(connection, &self.identity, &[self.id]).await? == 1),
-            Action::GiveBack => {
-                Ok(scripts::give_back(connection, &self.identity, &[self.id]).await? == 1)
-            }
+            Action::Ack => scripts::ack(connection, identity, &[*id], self.is_repeated).await,
+            Action::GiveBack => scripts::give_back(connection, identity, &[*id]).await,
         }
+    }
+
+    /// Tells of a refusal, and makes room for another message; what is returned keeps this one known.
+    pub(super) fn refuse(self, error: &Error) -> Held {
+        let _ = self.done.send(Err(error.again()));
+        self.held
     }
 
     fn tell(self, result: Result<()>) {
@@ -320,14 +326,19 @@ impl Settling {
 }
 
 fn lease_lost() -> Error {
-    let text = "the lease ended before the settlement; the message is delivered again";
+    let text = "the lease ended before the settlement; the message may be delivered again";
     Error::new(ErrorKind::Unavailable, text)
+}
+
+fn not_in_flight() -> Error {
+    let text = "the message was no longer in flight; somebody removed it from the server";
+    Error::new(ErrorKind::Driver, text)
 }
 
 impl fmt::Debug for Settler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settler")
-            .field("id", &self.id)
+            .field("id", &self.held.id)
             .finish_non_exhaustive()
     }
 }

@@ -12,16 +12,17 @@ use tokio::{
 use tracing::{info, warn};
 
 use super::subscriptions::{Listener, Subscriptions};
-use crate::{backoff::Backoff, connection::Connector, error::error_of};
+use crate::{
+    backoff::Outage,
+    connection::{Connector, PROVEN},
+    error::error_of,
+};
 
 /// How often the server is asked whether it lives, and whether it takes now what it refused.
 const PING_EVERY: Duration = Duration::from_secs(5);
 
 /// How long it may take to answer: a server that is silent for longer counts as gone.
 const ANSWER: Duration = Duration::from_secs(4);
-
-/// After this long a connection counts as good, and the next loss starts with the shortest pause.
-const PROVEN: Duration = Duration::from_secs(10);
 
 /// The most messages that are handed on in one go.
 const BATCH: usize = 256;
@@ -38,7 +39,7 @@ pub(super) struct Subscriber {
     connector: Connector,
     commands: mpsc::UnboundedReceiver<Command>,
     subscriptions: Subscriptions,
-    backoff: Backoff,
+    outage: Outage,
 }
 
 /// Nobody subscribes any more.
@@ -50,7 +51,7 @@ impl Subscriber {
             connector,
             commands,
             subscriptions: Subscriptions::default(),
-            backoff: Backoff::default(),
+            outage: Outage::default(),
         }
     }
 
@@ -71,19 +72,20 @@ impl Subscriber {
                 return;
             };
             if since.elapsed() > PROVEN {
-                self.backoff.reset();
+                self.outage.end();
             }
             self.connector.doubt();
-            let address = self.connector.options().address();
-            warn!(%address, %error, "the connection for signals is lost");
+            if self.outage.is_news(&error) {
+                let address = self.connector.options().address();
+                warn!(%address, %error, "the connection for signals is lost; reconnecting");
+            }
             self.subscriptions.lose(&error.to_string());
-            sleep(self.backoff.next()).await;
+            sleep(self.outage.pause()).await;
         }
     }
 
     /// Tries for ever; what is asked for meanwhile waits.
     async fn connect(&mut self) -> std::result::Result<PubSub, Unwanted> {
-        let mut told = None;
         loop {
             let error = match self.connector.pubsub().await {
                 Ok(pubsub) => return Ok(pubsub),
@@ -94,12 +96,10 @@ impl Subscriber {
                 // Waiting may heal it, but not soon.
                 self.subscriptions.refuse_all(&error);
             }
-            let text = error.to_string();
-            if told.as_ref() != Some(&text) {
-                warn!(%error, "cannot connect for signals; trying on");
+            if self.outage.is_news(&error) {
+                warn!(%error, "cannot connect for signals; will keep retrying");
             }
-            told = Some(text);
-            sleep(self.backoff.next()).await;
+            sleep(self.outage.pause()).await;
             self.apply_what_waits()?;
         }
     }

@@ -10,24 +10,21 @@ use tokio::{
 use tracing::{info, warn};
 
 use super::{
-    RESPONSE_TIMEOUT, State,
+    PROVEN, RESPONSE_TIMEOUT, State, is_alive,
     link::{Commands, Doubts},
     open::Opener,
 };
-use crate::{backoff::Backoff, error::error_of};
+use crate::backoff::Outage;
 
 /// How often an idle connection is asked.
 const PING_EVERY: Duration = Duration::from_secs(5);
-
-/// After this long a connection counts as good, and the next loss starts with the shortest pause.
-const PROVEN: Duration = Duration::from_secs(10);
 
 pub(super) struct Keeper {
     pub(super) opener: Arc<Opener>,
     pub(super) state: watch::Sender<State>,
     pub(super) doubts: Arc<Doubts>,
     pub(super) generation: u64,
-    pub(super) backoff: Backoff,
+    pub(super) outage: Outage,
 }
 
 impl Keeper {
@@ -42,20 +39,21 @@ impl Keeper {
             let since = Instant::now();
             let reason = self.serve(commands).await;
             if since.elapsed() > PROVEN {
-                self.backoff.reset();
+                self.outage.end();
             }
-            let address = self.opener.options().address();
-            warn!(%address, %reason, "the connection for commands is lost");
+            if self.outage.is_news(&reason) {
+                let address = self.opener.options().address();
+                warn!(%address, %reason, "the connection for commands is lost; reconnecting");
+            }
             self.away(Instant::now(), &reason);
         }
     }
 
     async fn reopen(&mut self) -> Commands {
         let since = Instant::now();
-        let mut told = None;
         loop {
-            sleep(self.backoff.next()).await;
-            let error = match self.opener.commands(Some(RESPONSE_TIMEOUT)).await {
+            sleep(self.outage.pause()).await;
+            let error = match self.opener.commands(RESPONSE_TIMEOUT).await {
                 Ok(commands) => {
                     let address = self.opener.options().address();
                     info!(%address, "the connection for commands is back");
@@ -63,12 +61,10 @@ impl Keeper {
                 }
                 Err(error) => error,
             };
-            let text = error.to_string();
-            if told.as_ref() != Some(&text) {
-                warn!(%error, "cannot connect; trying on");
+            if self.outage.is_news(&error) {
+                warn!(%error, "cannot connect; will keep retrying");
             }
             self.away(since, &error);
-            told = Some(text);
         }
     }
 
@@ -88,8 +84,8 @@ impl Keeper {
                 return Error::new(ErrorKind::Unavailable, text);
             }
             let mut asked = commands.clone();
-            if let Err(error) = redis::cmd("PING").query_async::<()>(&mut asked).await {
-                return error_of(error);
+            if let Err(error) = is_alive(&mut asked).await {
+                return error;
             }
         }
     }

@@ -11,7 +11,10 @@ use redis::{
 };
 use tokio::time::timeout;
 
-use super::link::{Commands, Link};
+use super::{
+    greeting,
+    link::{Commands, Link},
+};
 use crate::{
     RedisOptions,
     error::{error_of, refused_database},
@@ -20,10 +23,6 @@ use crate::{
 
 /// How long one attempt may take, from the name look-up to the first answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
-
-/// Longer than any command blocks.
-#[cfg(feature = "cluster")]
-const UNBOUNDED: Duration = Duration::from_secs(3600);
 
 /// Opens connections of the kind that the options ask for.
 #[derive(Debug)]
@@ -50,12 +49,14 @@ impl Opener {
         &self.options
     }
 
-    /// A connection for commands; without a response timeout, for commands that block.
-    pub(super) async fn commands(&self, response: Option<Duration>) -> Result<Commands> {
+    /// A connection for commands, each of which may stay without an answer for so long.
+    pub(super) async fn commands(&self, response: Duration) -> Result<Commands> {
         let opening = async {
             let mut commands = Commands::new(self.link(response).await?);
-            let () = redis::cmd("PING").query_async(&mut commands).await?;
-            Ok(commands)
+            match redis::cmd("PING").query_async::<()>(&mut commands).await {
+                Err(error) if error.code() != Some("NOPERM") => Err(error),
+                _ => Ok(commands),
+            }
         };
         self.in_time(opening).await
     }
@@ -73,10 +74,7 @@ impl Opener {
     async fn in_time<T>(&self, opening: impl Future<Output = RedisResult<T>>) -> Result<T> {
         let error = match timeout(CONNECT_TIMEOUT, opening).await {
             Ok(Ok(opened)) => return Ok(opened),
-            Ok(Err(error)) => {
-                let database = refused_database(&error, self.options.database);
-                database.unwrap_or_else(|| error_of(error))
-            }
+            Ok(Err(error)) => self.why(error).await,
             Err(_) => {
                 let text = format!("no answer within {CONNECT_TIMEOUT:?}");
                 Error::new(ErrorKind::Unavailable, text)
@@ -85,28 +83,39 @@ impl Opener {
         Err(error.context(self.options.address()))
     }
 
-    async fn link(&self, response: Option<Duration>) -> RedisResult<Link> {
+    /// What an error of connecting means, in the server's words where it has said any.
+    async fn why(&self, error: redis::RedisError) -> Error {
+        if let Some(refused) = refused_database(&error, self.options.database) {
+            return refused;
+        }
+        let said = match error.is_connection_dropped() {
+            true => greeting::refusal(&self.options).await,
+            false => None,
+        };
+        said.unwrap_or_else(|| error_of(error))
+    }
+
+    async fn link(&self, response: Duration) -> RedisResult<Link> {
         #[cfg(feature = "cluster")]
         if let Place::Cluster(nodes) = &self.options.place {
             return self.cluster(nodes, response).await;
         }
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
-            .set_response_timeout(response);
+            .set_response_timeout(Some(response));
         let client = self.client().await?;
         let connection = client.get_multiplexed_async_connection_with_config(&config);
         Ok(Link::Single(connection.await?))
     }
 
     #[cfg(feature = "cluster")]
-    async fn cluster(&self, nodes: &[Host], response: Option<Duration>) -> RedisResult<Link> {
+    async fn cluster(&self, nodes: &[Host], response: Duration) -> RedisResult<Link> {
         let nodes = nodes.iter().map(|node| self.info(node));
         let nodes = nodes.collect::<RedisResult<Vec<_>>>()?;
         let builder = redis::cluster::ClusterClientBuilder::new(nodes)
             .tcp_settings(tcp_settings())
             .connection_timeout(CONNECT_TIMEOUT)
-            // Without one of ours, the client has one that is shorter than our blocking moves.
-            .response_timeout(response.unwrap_or(UNBOUNDED));
+            .response_timeout(response);
         let connection = builder.build()?.get_async_connection().await?;
         Ok(Link::Cluster(connection))
     }

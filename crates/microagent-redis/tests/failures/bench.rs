@@ -7,12 +7,16 @@ use std::{
     time::Duration,
 };
 
-use microagent_core::{Broker, Bus, ErrorKind, QueueBroker, Result, Route, SendOptions};
+use futures_util::{StreamExt, stream::BoxStream};
+use microagent_core::{
+    Broker, Bus, ConsumeOptions, Delivery, ErrorKind, QueueBroker, Result, Route, SendOptions,
+};
 use microagent_redis::{RedisBroker, RedisBus, RedisOptions};
 use microagent_testing::RedisServer;
 use redis::{AsyncCommands, aio::MultiplexedConnection};
 use serde_json::{Value, json};
 
+use crate::proxy::Proxy;
 pub(crate) use crate::shared::{
     jobs::{DEAD, JOBS},
     kind_of, until, within,
@@ -86,6 +90,11 @@ impl Bench {
         self.server.kill();
         tokio::time::sleep(lasts).await;
         self.server.restart().await.expect("a server again");
+        self.reconnect().await;
+    }
+
+    /// Looks over another connection, for whoever has cut all.
+    pub(crate) async fn reconnect(&mut self) {
         self.look = look_at(&self.server).await;
     }
 
@@ -93,6 +102,13 @@ impl Bench {
         let mut set = redis::cmd("CONFIG");
         let set = set.arg("SET").arg(setting).arg(value);
         let () = set.query_async(&mut self.look).await.unwrap();
+    }
+
+    /// A broker with the short lease whose connections lead over a proxy.
+    pub(crate) async fn driver_over(&self, proxy: &Proxy) -> RedisBroker {
+        let options = RedisOptions::parse(&proxy.dsn()).unwrap();
+        let broker = RedisBroker::connect_with_lease(&options, LEASE).await;
+        broker.expect("a broker")
     }
 
     /// Puts these jobs into the queue as any producer does.
@@ -147,9 +163,6 @@ impl Bench {
 
     /// The headers of the only dead letter.
     pub(crate) async fn dead_letter(&self) -> BTreeMap<String, String> {
-        use futures_util::StreamExt;
-        use microagent_core::ConsumeOptions;
-
         let broker = self.driver().await;
         let mut dead = broker
             .consume(&DEAD, ConsumeOptions::default())
@@ -199,6 +212,23 @@ impl Write for Log {
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
+}
+
+/// The queue's messages, at most so many at a time.
+pub(crate) async fn consume(broker: &RedisBroker, prefetch: usize) -> BoxStream<'static, Delivery> {
+    let options = ConsumeOptions::with_prefetch(prefetch);
+    broker.consume(&JOBS, options).await.unwrap()
+}
+
+/// The stream's next message, which must come.
+pub(crate) async fn next(jobs: &mut BoxStream<'static, Delivery>) -> Delivery {
+    within(RECOVERY, "a job", jobs.next()).await.unwrap()
+}
+
+/// The number of a job.
+pub(crate) fn number_of(delivery: &Delivery) -> u64 {
+    let job: Value = serde_json::from_slice(delivery.message().payload()).unwrap();
+    job["n"].as_u64().unwrap()
 }
 
 /// A job that is counted and does nothing else.

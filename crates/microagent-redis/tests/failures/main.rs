@@ -8,11 +8,16 @@
     reason = "a test fails by panicking"
 )]
 
+mod answers;
 mod bench;
 mod calls;
+mod chaos;
+mod lost;
 mod outages;
 mod proxy;
 mod queues;
+mod records;
+mod refused;
 #[path = "../../../microagent-testing/tests-shared/failures/mod.rs"]
 mod shared;
 mod signals;

@@ -3,7 +3,7 @@
 use std::{
     env,
     process::{Child, Command, ExitStatus, Stdio},
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -11,7 +11,7 @@ use microagent_core::{
     Agent, Blueprint, Broker, Context, Error, Fields, Handling, MicroAgent, Result, Taken,
 };
 use microagent_redis::{RedisBroker, RedisOptions};
-use redis::{AsyncCommands, aio::MultiplexedConnection};
+use redis::aio::MultiplexedConnection;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
@@ -45,6 +45,11 @@ impl Default for Options {
 
 impl Worker {
     pub(crate) fn start(bench: &Bench, options: Options) -> Self {
+        Self::start_at(&bench.server.dsn(), options)
+    }
+
+    /// Starts one that reaches the server under another address.
+    pub(crate) fn start_at(dsn: &str, options: Options) -> Self {
         let Options {
             lease,
             concurrency,
@@ -52,7 +57,7 @@ impl Worker {
         } = options;
         let child = Command::new(env::current_exe().unwrap())
             .args(["--exact", "worker::process", "--ignored", "--nocapture"])
-            .env(DSN, bench.server.dsn())
+            .env(DSN, dsn)
             .env(
                 OPTIONS,
                 format!("{} {concurrency} {prefetch}", lease.as_millis()),
@@ -98,7 +103,8 @@ impl Drop for Worker {
 fn process() {
     let Ok(dsn) = env::var(DSN) else { return };
     crate::bench::log();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = { runtime }.worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(work(&dsn)).unwrap();
 }
 
@@ -120,12 +126,31 @@ async fn work(dsn: &str) -> Result<()> {
 }
 
 /// The agent: a job says what to do.
-pub(crate) struct Jobber(MultiplexedConnection);
+pub(crate) struct Jobber {
+    client: redis::Client,
+    connection: Mutex<MultiplexedConnection>,
+}
 
 impl Jobber {
     pub(crate) async fn connect(dsn: &str) -> Self {
         let client = redis::Client::open(dsn).unwrap();
-        Self(client.get_multiplexed_async_connection().await.unwrap())
+        let connection = client.get_multiplexed_async_connection().await.unwrap();
+        let connection = Mutex::new(connection);
+        Self { client, connection }
+    }
+
+    /// Notes what a job does, over another connection where this one was cut: a note may be taken twice, and is never missing.
+    async fn note(&self, command: &redis::Cmd) {
+        loop {
+            let mut connection = self.connection.lock().unwrap().clone();
+            if command.query_async::<()>(&mut connection).await.is_ok() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            if let Ok(next) = self.client.get_multiplexed_async_connection().await {
+                *self.connection.lock().unwrap() = next;
+            }
+        }
     }
 }
 
@@ -146,17 +171,27 @@ fn handle(jobber: &Arc<Jobber>, taken: &mut Taken<'_>) -> Handling<()> {
     let (n, takes): (u64, Option<u64>) = (job.get("n")?, job.get_optional("ms")?);
     let (aborts, fails): (Option<bool>, Option<bool>) =
         (job.get_optional("aborts")?, job.get_optional("fails")?);
-    let (attempt, mut redis) = (taken.message.attempt(), jobber.0.clone());
+    let (fails_always, blocks): (Option<bool>, Option<u64>) = (
+        job.get_optional("fails_always")?,
+        job.get_optional("blocks")?,
+    );
+    let (attempt, jobber) = (taken.message.attempt(), Arc::clone(jobber));
     Ok(Box::pin(async move {
-        let failed = |error: redis::RedisError| Error::from(error.to_string());
-        let () = redis.rpush("started", n).await.map_err(failed)?;
+        jobber.note(&redis::Cmd::rpush("started", n)).await;
         if aborts == Some(true) {
             std::process::abort();
+        }
+        if fails_always == Some(true) {
+            return Err(Error::terminal("it fails always"));
+        }
+        if let Some(blocks) = blocks {
+            std::thread::sleep(Duration::from_millis(blocks));
         }
         if fails == Some(true) && attempt == 1 {
             return Err(Error::from("it fails the first time"));
         }
         tokio::time::sleep(Duration::from_millis(takes.unwrap_or(1))).await;
-        redis.hincr("handled", n, 1).await.map_err(failed)
+        jobber.note(&redis::Cmd::hincr("handled", n, 1)).await;
+        Ok(())
     }))
 }

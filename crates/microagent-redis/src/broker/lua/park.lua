@@ -4,8 +4,12 @@
 --       2 why      hash: SHA-1 of a body → why it is a dead letter, as JSON; equal bodies share the latest reason
 -- ARGV  1 the body
 --       2 the reason, as JSON
+local wrong = wrong_type({'list', 'hash'})
+if wrong then
+  return wrong
+end
 if redis.call('LLEN', KEYS[1]) == 0 then
-  -- The reasons that are left are of letters that somebody took.
+  -- The reasons that are left belong to dead letters that somebody took.
   redis.call('DEL', KEYS[2])
 end
 redis.call('RPUSH', KEYS[1], ARGV[1])

@@ -1,32 +1,40 @@
--- Takes over from a dead consumer: what it had in flight are suspects now; what it had only put aside goes back.
+-- Takes over from a dead consumer: what it had in flight are suspects now; what was only put aside goes back.
 -- KEYS  1 queue    list of bodies
---       2 inbox    list: bodies that a blocking move has put aside for the dead consumer
---       3 taken    hash: id → body, what the dead consumer had in flight
---       4 later    hash: id → body, of everything in `due` and `suspects`
---       5 meta     hash: id → "attempt crashes first"
---       6 leases   sorted set: consumer → when its lease ends, in ms of the server's clock
---       7 suspects sorted set: id → when its consumer was found dead
+--       2 inbox    list: bodies that a blocking move has put aside
+--       3 inbox:ID list: the same, of this consumer alone, as in earlier versions
+--       4 taken    hash: id → body, what the dead consumer had in flight
+--       5 later    hash: id → body, of everything in `due` and `suspects`
+--       6 meta     hash: id → "attempt crashes first"
+--       7 leases   sorted set: consumer → when its lease ends, in ms of the server's clock
+--       8 suspects sorted set: id → when its consumer was found dead
+--       9 bad      hash: id → body, of messages whose records are unreadable
 -- ARGV  1 consumer
---       2 the end of its lease as it was seen; a lease that has changed since is left alone
--- Gives how many suspects there are more; -1 when the consumer lives, or another has recovered it.
-local seen = redis.call('ZSCORE', KEYS[6], ARGV[1])
-if not seen or tonumber(seen) ~= tonumber(ARGV[2]) then
+--       2 the end of its lease as it was seen, or empty if it had none; if that has changed since, nothing is done
+-- Returns how many suspects there are more; -1 if the consumer lives, or another one has recovered it.
+local wrong = wrong_type({'list', 'list', 'list', 'hash', 'hash', 'hash', 'zset', 'zset', 'hash'})
+if wrong then
+  return wrong
+end
+local seen = redis.call('ZSCORE', KEYS[7], ARGV[1])
+if (seen and tonumber(seen)) ~= (ARGV[2] ~= '' and tonumber(ARGV[2])) then
   return -1
 end
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
--- A write that changes nothing and is allowed when the memory is full. After it the others are too: what moves needs no more
--- memory, and what waits must be handled for there to be less of it.
-redis.call('HDEL', KEYS[5], '')
-while redis.call('LMOVE', KEYS[2], KEYS[1], 'RIGHT', 'LEFT') do
+begin_writing(KEYS[6])
+move_to_head(KEYS[2], KEYS[1])
+move_to_head(KEYS[3], KEYS[1])
+local time, suspects = now(), 0
+for _, id in ipairs(redis.call('HKEYS', KEYS[4])) do
+  local body = redis.call('HGET', KEYS[4], id)
+  local attempt, crashes, rest = read_meta(redis.call('HGET', KEYS[6], id))
+  if attempt and is_id(id) then
+    redis.call('HSET', KEYS[5], id, body)
+    redis.call('HSET', KEYS[6], id, attempt .. ' ' .. (crashes + 1) .. rest)
+    redis.call('ZADD', KEYS[8], time, id)
+    suspects = suspects + 1
+  else
+    keep_bad(KEYS[9], id, body)
+  end
 end
-local ids = redis.call('HKEYS', KEYS[3])
-for _, id in ipairs(ids) do
-  local attempt, crashes, rest = string.match(redis.call('HGET', KEYS[5], id) or '1 0', '^(%d+) (%d+)(.*)$')
-  redis.call('HSET', KEYS[4], id, redis.call('HGET', KEYS[3], id))
-  redis.call('HSET', KEYS[5], id, attempt .. ' ' .. (crashes + 1) .. rest)
-  redis.call('ZADD', KEYS[7], now, id)
-end
-redis.call('DEL', KEYS[3])
-redis.call('ZREM', KEYS[6], ARGV[1])
-return #ids
+redis.call('DEL', KEYS[4])
+redis.call('ZREM', KEYS[7], ARGV[1])
+return suspects

@@ -3,21 +3,28 @@
 --       2 due      sorted set: id → when it is delivered again, in ms of the server's clock
 --       3 later    hash: id → body, of everything in `due` and `suspects`
 --       4 meta     hash: id → "attempt crashes first"
--- ARGV  1 id
---       2 how long to wait, in ms
---       3 its meta from now on
--- Gives 1; 0 when the message was not in flight any more.
-local body = redis.call('HGET', KEYS[1], ARGV[1])
-if not body then
-  return 0
+--       5 leases   sorted set: consumer → when its lease ends
+-- ARGV  1 consumer
+--       2 id
+--       3 how long to wait, in ms
+--       4 its meta from now on
+-- Returns {1 if it is put aside, 1 if the consumer has its lease}.
+local wrong = wrong_type({'hash', 'zset', 'hash', 'hash', 'zset'})
+if wrong then
+  return wrong
 end
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
--- A write that changes nothing and is allowed when the memory is full. After it the others are too: what moves needs no more
--- memory, and what waits must be handled for there to be less of it.
-redis.call('HDEL', KEYS[4], '')
-redis.call('HSET', KEYS[3], ARGV[1], body)
-redis.call('HSET', KEYS[4], ARGV[1], ARGV[3])
-redis.call('ZADD', KEYS[2], now + ARGV[2], ARGV[1])
-redis.call('HDEL', KEYS[1], ARGV[1])
-return 1
+local alive = redis.call('ZSCORE', KEYS[5], ARGV[1]) and 1 or 0
+if redis.call('HGET', KEYS[4], ARGV[2]) == ARGV[4] then
+  -- An earlier call did it, whose reply was lost. The message may be in flight again, as its next attempt.
+  return {1, alive}
+end
+local body = redis.call('HGET', KEYS[1], ARGV[2])
+if not body then
+  return {0, alive}
+end
+begin_writing(KEYS[4])
+redis.call('HSET', KEYS[3], ARGV[2], body)
+redis.call('HSET', KEYS[4], ARGV[2], ARGV[4])
+redis.call('ZADD', KEYS[2], now() + ARGV[3], ARGV[2])
+redis.call('HDEL', KEYS[1], ARGV[2])
+return {1, alive}

@@ -4,21 +4,33 @@
 --       3 meta     hash: id → "attempt crashes first"
 --       4 leases   sorted set: consumer → when its lease ends
 --       5 suspects sorted set: id → when its consumer was found dead
+--       6 bad      hash: id → body, of messages whose records are unreadable
 -- ARGV  1 consumer
--- Gives {'lost'} when the consumer's lease is gone, {} when no suspect waits, else {'ok', id, meta, body}.
+-- Returns {'lost'} if the consumer's lease is gone, {} if no suspect waits, else {'ok', id, meta, body}. Entries that belong to
+-- no body are removed.
+local wrong = wrong_type({'hash', 'hash', 'hash', 'zset', 'zset', 'hash'})
+if wrong then
+  return wrong
+end
 if not redis.call('ZSCORE', KEYS[4], ARGV[1]) then
   return {'lost'}
 end
+begin_writing(KEYS[3])
 while true do
   local id = redis.call('ZRANGE', KEYS[5], 0, 0)[1]
   if not id then
     return {}
   end
-  local body = redis.call('HGET', KEYS[2], id)
+  local body, meta = redis.call('HGET', KEYS[2], id), redis.call('HGET', KEYS[3], id)
+  local is_readable = is_id(id) and read_meta(meta)
+  if body and is_readable then
+    redis.call('HSET', KEYS[1], id, body)
+  elseif body then
+    keep_bad(KEYS[6], id, body)
+  end
   redis.call('ZREM', KEYS[5], id)
   redis.call('HDEL', KEYS[2], id)
-  if body then
-    redis.call('HSET', KEYS[1], id, body)
-    return {'ok', id, redis.call('HGET', KEYS[3], id) or '', body}
+  if body and is_readable then
+    return {'ok', id, meta or '', body}
   end
 end

@@ -1,6 +1,6 @@
 -- Moves messages out of the queue into what a consumer has in flight: retries that are due first, then the list.
 -- KEYS  1 queue    list of bodies, the same that any RPUSH producer and BLPOP consumer uses
---       2 inbox    list: bodies that a blocking move has put aside for this consumer
+--       2 inbox    list: bodies that a blocking move has put aside, for whoever looks first; they stand before the list
 --       3 taken    hash: id → body, what this consumer has in flight
 --       4 ids      counter of ids
 --       5 due      sorted set: id → when it is delivered again, in ms of the server's clock
@@ -9,46 +9,62 @@
 --       8 leases   sorted set: consumer → when its lease ends
 --       9 suspects sorted set of the ids whose consumer died; they are taken by suspect.lua
 --      10 why      hash: SHA-1 of a dead letter's body → why it is one
+--      11 bad      hash: id → body, of messages whose records are unreadable
 -- ARGV  1 consumer
 --       2 how many, at most 1000
--- Gives {'lost'} when the consumer's lease is gone, else
---   {'ok', ms until the next retry is due or -1, how many suspects wait, {id, meta, body, …}, first id, {body, …}, {why, …}}
-local consumer, room = ARGV[1], tonumber(ARGV[2])
-if not redis.call('ZSCORE', KEYS[8], consumer) then
+-- Returns {'lost'} if the consumer's lease is gone, else {'ok', ms until the next retry is due or -1, how many suspects wait,
+--   {id, meta, body, …}, first id, {body, …}, {why, …}, how many the consumer has in flight now, {id without a body, …}}
+local wrong = wrong_type({'list', 'list', 'hash', 'string', 'zset', 'hash', 'hash', 'zset', 'zset', 'hash', 'hash'})
+if wrong then
+  return wrong
+end
+local room, time = tonumber(ARGV[2]), now()
+if not redis.call('ZSCORE', KEYS[8], ARGV[1]) then
   return {'lost'}
 end
--- Nothing may fail from here on, or what was popped would be lost.
-local kind = redis.call('TYPE', KEYS[1]).ok
-if kind ~= 'list' and kind ~= 'none' then
-  return redis.error_reply('WRONGTYPE the key of the queue holds a ' .. kind .. ' and no list')
-end
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+begin_writing(KEYS[7])
 
-local again = {}
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', now, 'LIMIT', 0, room)) do
-  local body = redis.call('HGET', KEYS[6], id)
-  redis.call('ZREM', KEYS[5], id)
-  redis.call('HDEL', KEYS[6], id)
-  if body then
+local again, strays = {}, {}
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', time, 'LIMIT', 0, room)) do
+  local body, meta = redis.call('HGET', KEYS[6], id), redis.call('HGET', KEYS[7], id)
+  if not body then
+    strays[#strays + 1] = id
+  elseif is_id(id) and read_meta(meta) then
     redis.call('HSET', KEYS[3], id, body)
     again[#again + 1] = id
-    again[#again + 1] = redis.call('HGET', KEYS[7], id) or ''
+    again[#again + 1] = meta or ''
     again[#again + 1] = body
     room = room - 1
+  else
+    keep_bad(KEYS[11], id, body)
   end
+  redis.call('ZREM', KEYS[5], id)
+  redis.call('HDEL', KEYS[6], id)
+end
+
+-- Assigns ids. Without a counter, or with one that is not a number, they go on at the clock in µs, which is beyond all ids
+-- that were assigned before: an id that came twice would overwrite a body.
+local function next_ids(count)
+  local last = tonumber(redis.call('GET', KEYS[4]) or '')
+  if not last or last < 1 or last > 9e15 or last % 1 ~= 0 then
+    local clock = redis.call('TIME')
+    last = clock[1] * 1000000 + clock[2]
+  end
+  redis.call('SET', KEYS[4], string.format('%.0f', last + count))
+  return last + 1
 end
 
 local bodies, reasons, first = {}, {}, 0
-for _, list in ipairs({KEYS[2], KEYS[1]}) do
-  if #bodies < room then
-    for _, body in ipairs(redis.call('LPOP', list, room - #bodies) or {}) do
-      bodies[#bodies + 1] = body
+local count = math.min(room, redis.call('LLEN', KEYS[1]) + redis.call('LLEN', KEYS[2]))
+if count > 0 then
+  first = next_ids(count)
+  for _, list in ipairs({KEYS[2], KEYS[1]}) do
+    if #bodies < count then
+      for _, body in ipairs(redis.call('LPOP', list, count - #bodies) or {}) do
+        bodies[#bodies + 1] = body
+      end
     end
   end
-end
-if #bodies > 0 then
-  first = redis.call('INCRBY', KEYS[4], #bodies) - #bodies + 1
   local fields = {}
   for i, body in ipairs(bodies) do
     fields[2 * i - 1] = string.format('%.0f', first + i - 1)
@@ -56,12 +72,12 @@ if #bodies > 0 then
   end
   redis.call('HSET', KEYS[3], unpack(fields))
 end
-if #bodies > 0 and redis.call('EXISTS', KEYS[10]) == 1 then
+if count > 0 and redis.call('EXISTS', KEYS[10]) == 1 then
   for i, body in ipairs(bodies) do
     reasons[i] = redis.call('HGET', KEYS[10], redis.sha1hex(body)) or ''
   end
 end
 
 local next_due = redis.call('ZRANGE', KEYS[5], 0, 0, 'WITHSCORES')
-local wait = next_due[2] and math.max(0, next_due[2] - now) or -1
-return {'ok', wait, redis.call('ZCARD', KEYS[9]), again, first, bodies, reasons}
+local wait = next_due[2] and math.max(0, next_due[2] - time) or -1
+return {'ok', wait, redis.call('ZCARD', KEYS[9]), again, first, bodies, reasons, redis.call('HLEN', KEYS[3]), strays}

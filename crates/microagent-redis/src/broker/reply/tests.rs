@@ -49,6 +49,8 @@ fn nearly_a_reply() -> impl Strategy<Value = Vec<Value>> {
         Value::Int(8),
         Value::Array(vec![bulk("{}")]),
         Value::Array(vec![bulk("")]),
+        Value::Int(2),
+        Value::Array(vec![bulk("\u{e9}")]),
     ];
     (0..right.len(), any_value()).prop_map(move |(at, value)| {
         let mut reply = right.clone();
@@ -87,7 +89,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn any_reply_is_decoded_or_refused(value in any_value(), reply in vec(any_value(), 0..9)) {
+    fn any_reply_is_decoded_or_refused(value in any_value(), reply in vec(any_value(), 0..11)) {
         is_an_answer(shown(value))?;
         is_an_answer(suspect(reply.clone()))?;
         is_an_answer(found(reply))?;
@@ -102,7 +104,7 @@ proptest! {
     fn any_bytes_on_the_wire_are_decoded_or_refused(bytes in bytes()) {
         if let Ok(value) = redis::parse_redis_value(&bytes) {
             is_an_answer(shown(value.clone()))?;
-            is_an_answer(found(vec![value; 7]))?;
+            is_an_answer(found(vec![value; 9]))?;
         }
     }
 
@@ -121,9 +123,11 @@ proptest! {
             Value::Int(first.saturating_abs()),
             Value::Array(fresh.iter().map(|(body, _)| bulk(body.clone())).collect()),
             Value::Array(fresh.iter().map(|(_, why)| bulk(why.clone())).collect()),
+            Value::Int(0),
+            Value::Array(Vec::new()),
         ];
         let Found::Messages { messages, .. } = found(reply)? else {
-            panic!("a reply of seven values");
+            panic!("a reply of nine values");
         };
         let sent = again.iter().map(|(_, _, body)| body);
         let sent: Vec<_> = sent.chain(fresh.iter().map(|(body, _)| body)).cloned().collect();

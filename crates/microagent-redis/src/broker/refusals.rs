@@ -1,0 +1,109 @@
+//! Settlements that the server refuses: their messages go back, after a pause that grows.
+
+use std::{sync::Arc, time::Duration};
+
+use microagent_core::{Error, ErrorKind};
+use tokio::time::{Instant, sleep};
+use tracing::warn;
+
+use super::{
+    keys::{Held, Identity},
+    scripts,
+    settle::Settling,
+};
+use crate::{backoff::Outage, connection::Connector};
+
+/// How long a message waits whose settlement the server refused; with each further refusal twice as long.
+const SHORTEST: Duration = Duration::from_secs(5);
+
+/// The longest of these pauses.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// What the server has refused of late.
+#[derive(Default)]
+pub(super) struct Refusals {
+    outage: Outage,
+    last: Option<(Instant, Duration)>,
+}
+
+impl Refusals {
+    /// Has messages delivered again whose settlements the server refused.
+    pub(super) fn put_back(
+        &mut self,
+        settlings: Vec<Settling>,
+        connector: &Connector,
+        error: &Error,
+    ) {
+        let pause = self.pause(Instant::now());
+        if self.outage.is_news(error) {
+            warn!(settlements = settlings.len(), %error, ?pause, "the server refuses settlements; their messages will be delivered again");
+        }
+        let held: Vec<_> = settlings
+            .into_iter()
+            .map(|settling| settling.refuse(error))
+            .collect();
+        tokio::spawn(give_back(held, connector.clone(), pause));
+    }
+
+    /// Twice the last pause, if a message may have come back after it and be refused again.
+    fn pause(&mut self, now: Instant) -> Duration {
+        let pause = match self.last {
+            // Refusals at the same time share their pause.
+            Some((at, pause)) if now < at + pause => return pause,
+            Some((at, pause)) if now < at + 3 * pause => (pause * 2).min(LONGEST),
+            _ => {
+                self.outage.end();
+                SHORTEST
+            }
+        };
+        self.last = Some((now, pause));
+        pause
+    }
+}
+
+/// Gives messages back after a pause, and whenever the server takes that. Until then they stay known, so that nobody takes
+/// them for messages of a lost reply.
+async fn give_back(held: Vec<Held>, connector: Connector, mut pause: Duration) {
+    let Some(first) = held.first() else { return };
+    let (who, ids): (Arc<Identity>, Vec<u64>) = (
+        Arc::clone(&first.identity),
+        held.iter().map(|held| held.id).collect(),
+    );
+    let mut outage = Outage::default();
+    loop {
+        sleep(pause).await;
+        let given = match connector.commands().await {
+            Ok(mut connection) => scripts::give_back(&mut connection, &who, &ids).await,
+            Err(error) => Err(error),
+        };
+        match given {
+            Err(error) if error.kind() != ErrorKind::Closed => {
+                if outage.is_news(&error) {
+                    warn!(messages = ids.len(), %error, "cannot give messages back; will keep retrying");
+                }
+            }
+            _ => return,
+        }
+        pause = (pause * 2).min(LONGEST);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_while_refusals_follow_each_other_and_begin_anew_after_a_while() {
+        let mut refusals = Refusals::default();
+        let mut now = Instant::now();
+        let mut pauses = Vec::new();
+        for _ in 0..6 {
+            let pause = refusals.pause(now);
+            assert_eq!(refusals.pause(now), pause, "at the same time");
+            pauses.push(pause.as_secs());
+            now += pause + Duration::from_millis(10);
+        }
+        assert_eq!(pauses, [5, 10, 20, 40, 60, 60]);
+        assert_eq!(refusals.pause(now + 3 * LONGEST), SHORTEST);
+    }
+}

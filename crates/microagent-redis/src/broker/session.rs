@@ -1,0 +1,286 @@
+//! A consumer on one connection: it takes messages, and waits for more, until the connection fails or the consumer stops.
+//!
+//! The connection is its own, because it blocks there. Whatever becomes of a call, its messages are somewhere: those that a
+//! lost reply had told of are found by comparing what the server says with what the consumer knows.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use microagent_core::{Delivery, Result};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep},
+};
+use tracing::{debug, info, warn};
+
+use super::{
+    consumer::Consumer,
+    keys::Identity,
+    reply::{Found, Suspect},
+    scripts::{self, Joined},
+    settle::{Place, Settler},
+    taken::TakenMessage,
+};
+use crate::{
+    backoff::Outage,
+    connection::{Commands, PROVEN, RESPONSE_TIMEOUT},
+    error::error_of,
+};
+
+/// The most messages that one look takes.
+const LOOK: usize = 128;
+
+/// How long one blocking move waits: the longest that a retry can be late.
+const BLOCK: Duration = Duration::from_secs(1);
+
+/// How often the server is asked to end a wait that a stop cuts short.
+const UNBLOCK: Duration = Duration::from_millis(20);
+
+struct Session<'a> {
+    consumer: &'a Arc<Consumer>,
+    deliveries: &'a mpsc::UnboundedSender<Delivery>,
+    connection: Commands,
+    /// The server's number of the connection, where it is known.
+    number: Option<u64>,
+}
+
+enum Look {
+    Found,
+    Empty { next_due: Option<Duration> },
+}
+
+/// Takes messages until the consumer stops.
+///
+/// # Errors
+/// Of the connection, or of a step that the server refuses.
+pub(super) async fn take_over_one_connection(
+    consumer: &Arc<Consumer>,
+    deliveries: &mpsc::UnboundedSender<Delivery>,
+    outage: &mut Outage,
+) -> Result<()> {
+    let connection = consumer
+        .connector
+        .dedicated(BLOCK + RESPONSE_TIMEOUT)
+        .await?;
+    let mut session = Session {
+        consumer,
+        deliveries,
+        connection,
+        number: None,
+    };
+    let since = Instant::now();
+    session.appear().await?;
+    session.number = scripts::client_id(&mut session.connection).await?;
+    while let Some(limit) = session.credit().await? {
+        match session.take(limit).await? {
+            // A full queue needs no waiting, so that step proves itself by time.
+            Look::Found if since.elapsed() < PROVEN => continue,
+            Look::Found => {}
+            Look::Empty { next_due } => session.wait_for_one(next_due).await?,
+        }
+        if outage.end() {
+            info!(queue = &*consumer.queue, "taking messages again");
+        }
+    }
+    Ok(())
+}
+
+impl Session<'_> {
+    /// Makes sure that the consumer has a lease, and nothing in flight that it does not know of.
+    async fn appear(&mut self) -> Result<()> {
+        self.join().await?;
+        self.reconcile().await
+    }
+
+    /// Makes sure that the consumer has a lease; if it was lost, under a new identity.
+    async fn join(&mut self) -> Result<()> {
+        let identity = self.consumer.identity();
+        let joined = self.join_as(&identity).await?;
+        if joined == Joined::Yes {
+            return Ok(());
+        }
+        tell_of_loss(self.consumer, &identity, joined);
+        let identity = self.consumer.renew();
+        self.join_as(&identity).await.map(drop)
+    }
+
+    async fn join_as(&mut self, identity: &Identity) -> Result<Joined> {
+        let is_new = !identity.has_joined();
+        let lease = self.consumer.lease;
+        let joined = scripts::join(&mut self.connection, identity, lease, is_new).await?;
+        if is_new {
+            debug!(
+                queue = &*self.consumer.queue,
+                consumer = identity.consumer,
+                "consumer has a lease"
+            );
+            identity.set_joined();
+        }
+        Ok(joined)
+    }
+
+    /// Gives back what the consumer has in flight and does not know of. Only this task takes messages, and none are under way
+    /// to it now, so whatever it does not know of was in a reply that was lost.
+    async fn reconcile(&mut self) -> Result<()> {
+        let identity = self.consumer.identity();
+        let known = identity.held();
+        let done = scripts::reconcile(&mut self.connection, &identity, &known, false).await?;
+        if done.given_back > 0 {
+            info!(
+                queue = &*self.consumer.queue,
+                messages = done.given_back,
+                "an answer of the server was lost; the messages in it are back in the queue"
+            );
+        }
+        Ok(())
+    }
+
+    /// Waits until at least one message may be taken, and returns how many; none if the consumer stops.
+    async fn credit(&mut self) -> Result<Option<usize>> {
+        let consumer = self.consumer;
+        loop {
+            tokio::select! {
+                biased;
+                () = consumer.stopping.cancelled() => return Ok(None),
+                permit = consumer.credits.acquire() => return Ok(permit.ok().map(|permit| {
+                    drop(permit);
+                    consumer.credits.available_permits().clamp(1, LOOK)
+                })),
+                // An earlier call that was given up on may have been carried out late.
+                () = sleep(consumer.lease / 2) => {}
+            }
+            self.appear().await?;
+        }
+    }
+
+    async fn take(&mut self, limit: usize) -> Result<Look> {
+        let consumer = self.consumer;
+        let looking = tokio::select! {
+            biased;
+            () = consumer.stopping.cancelled() => return Ok(Look::Found),
+            looking = consumer.gate.look() => looking,
+        };
+        let identity = consumer.identity();
+        let known = identity.held().len();
+        let found = scripts::take(&mut self.connection, &identity, limit).await?;
+        let Found::Messages {
+            messages,
+            next_due,
+            suspects,
+            in_flight,
+            strays,
+        } = found
+        else {
+            drop(looking);
+            self.appear().await?;
+            return Ok(Look::Found);
+        };
+        looking.found(messages.len());
+        let taken = messages.len();
+        for message in messages {
+            self.deliver(message, &identity);
+        }
+        for id in strays {
+            warn!(
+                queue = &*consumer.queue,
+                id, "removed an entry that belongs to no message"
+            );
+        }
+        if usize::try_from(in_flight).unwrap_or(usize::MAX) > known + taken {
+            self.reconcile().await?;
+        }
+        if taken > 0 || (suspects > 0 && self.take_suspect().await?) {
+            return Ok(Look::Found);
+        }
+        Ok(Look::Empty { next_due })
+    }
+
+    /// Waits for the process to have nothing in flight, and takes a suspect then. False when another consumer of the
+    /// process does that, or none was left.
+    async fn take_suspect(&mut self) -> Result<bool> {
+        let consumer = self.consumer;
+        let cleared = tokio::select! {
+            cleared = consumer.gate.clear() => cleared,
+            () = consumer.stopping.cancelled() => None,
+        };
+        let Some(cleared) = cleared else {
+            return Ok(false);
+        };
+        let identity = consumer.identity();
+        match scripts::take_suspect(&mut self.connection, &identity).await? {
+            Suspect::Message(message) => {
+                cleared.got_one();
+                self.deliver(message, &identity);
+                Ok(true)
+            }
+            Suspect::None | Suspect::LeaseLost => Ok(false),
+        }
+    }
+
+    fn deliver(&self, taken: TakenMessage, identity: &Arc<Identity>) {
+        // Whatever was taken has got one.
+        let id = taken.id.unwrap_or_default();
+        let settler = Settler {
+            place: Place::new(self.consumer),
+            held: identity.hold(id),
+        };
+        let message = taken.into_message(&self.consumer.queue);
+        // A stream that is being dropped: the delivery goes back when it is dropped here.
+        let _ = self
+            .deliveries
+            .send(Delivery::new(message, Box::new(settler)));
+    }
+
+    /// Waits until a message is in the queue, and puts it aside for whoever looks first. When the consumer stops, the
+    /// server is asked to let go of the connection.
+    async fn wait_for_one(&mut self, next_due: Option<Duration>) -> Result<()> {
+        let consumer = self.consumer;
+        let at_most = next_due
+            .unwrap_or(BLOCK)
+            .clamp(Duration::from_millis(1), BLOCK);
+        let mut wait = redis::cmd("BLMOVE");
+        wait.arg(&consumer.keys.list)
+            .arg(&consumer.keys.inbox)
+            .arg("LEFT")
+            .arg("RIGHT")
+            .arg(at_most.as_secs_f64());
+        let waited = wait.query_async::<Option<Vec<u8>>>(&mut self.connection);
+        tokio::pin!(waited);
+        let waited = tokio::select! {
+            biased;
+            waited = &mut waited => waited,
+            () = consumer.stopping.cancelled() => tokio::select! {
+                waited = waited => waited,
+                never = unblock(consumer, self.number) => match never {},
+            },
+        };
+        waited.map(drop).map_err(error_of)
+    }
+}
+
+/// Asks again and again, for the first time may have come before the wait had begun.
+async fn unblock(consumer: &Consumer, number: Option<u64>) -> Infallible {
+    loop {
+        if let (Some(number), Ok(mut connection)) = (number, consumer.connector.commands().await) {
+            scripts::unblock(&mut connection, number).await;
+        }
+        sleep(UNBLOCK).await;
+    }
+}
+
+fn tell_of_loss(consumer: &Consumer, identity: &Identity, joined: Joined) {
+    let (queue, messages) = (&*consumer.queue, identity.held().len());
+    match joined {
+        _ if messages == 0 => info!(queue, "lease lost; nothing was in flight"),
+        Joined::AllLost => warn!(
+            queue,
+            messages,
+            "lease lost, and all that the server knew of the queue: messages in flight are no longer stored and will not be \
+             delivered again"
+        ),
+        Joined::Yes | Joined::LeaseLost => warn!(
+            queue,
+            messages,
+            "lease lost: messages in flight may be delivered again, also to other consumers"
+        ),
+    }
+}
