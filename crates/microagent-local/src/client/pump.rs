@@ -19,10 +19,12 @@ use super::{
     serve::Ended,
     subscriptions::Subscriptions,
 };
-use crate::host::Candidate;
+use crate::{host::Candidate, log_limit::LogLimit};
 
-/// A connection that lasted for so long was a good one.
-const LASTING: Duration = Duration::from_secs(1);
+/// After a connection that lasted this long the pauses begin anew. A shorter one may have failed at the same step as the one before.
+const LASTING: Duration = Duration::from_secs(10);
+
+static LOST_LIMIT: LogLimit = LogLimit::new();
 
 /// Everything that a connection keeps over its interruptions.
 #[derive(Debug)]
@@ -109,7 +111,10 @@ impl Pump {
         self.pending.fail(reason);
         self.subscriptions.lost(reason);
         let error = Error::new(microagent_core::ErrorKind::Unavailable, reason);
-        info!(folder = %self.candidate.folder().path().display(), reason, "the connection to the hub is lost");
+        if let Some(omitted) = LOST_LIMIT.admit() {
+            let folder = self.candidate.folder().path().display();
+            info!(%folder, reason, omitted, "the connection to the hub is lost");
+        }
         self.link.send_replace(Link::Down(error));
     }
 
@@ -219,6 +224,40 @@ mod tests {
             writer.put(answer).unwrap();
             writer.flush().await.unwrap();
         }
+    }
+
+    /// A hub that welcomes and, a little later than a second, lets go. Returns how long each pause before the next dialling was.
+    async fn let_go_again_and_again(hub: UnixListener, times: usize) -> Vec<Duration> {
+        let (mut pauses, mut since) = (Vec::new(), None::<Instant>);
+        while pauses.len() < times {
+            let (stream, _) = hub.accept().await.unwrap();
+            pauses.extend(since.map(|since| since.elapsed()));
+            let (reader, writer) = split(stream);
+            let mut reader = FramedRead::new(reader, HubCodec);
+            let mut writer = SendBuffer::new(writer, HubCodec);
+            reader.next().await.unwrap().unwrap();
+            writer.put(HubFrame::Welcome { version: VERSION }).unwrap();
+            writer.flush().await.unwrap();
+            sleep(Duration::from_millis(1200)).await;
+            since = Some(Instant::now());
+        }
+        pauses
+    }
+
+    #[tokio::test]
+    async fn a_hub_that_lets_go_after_a_while_is_dialled_with_growing_pauses() {
+        let temp = tempfile::tempdir().unwrap();
+        let lock = File::create(temp.path().join("lock")).unwrap();
+        lock.try_lock().unwrap();
+        let hub = UnixListener::bind(temp.path().join("hub.sock")).unwrap();
+        let hub = tokio::spawn(let_go_again_and_again(hub, 6));
+
+        let options = LocalOptions::parse(&format!("local:{}", temp.path().display())).unwrap();
+        let bus = LocalBus::connect_apart(&options).await.unwrap();
+        let pauses = timeout(Duration::from_secs(30), hub).await;
+        let pauses = pauses.expect("six pauses").unwrap();
+        assert!(pauses[5] >= Duration::from_millis(100), "{pauses:?}");
+        drop(bus);
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! A connection while it is up: commands become frames, frames become answers, events and deliveries.
 
-use std::{io, pin::pin};
+use std::{io, mem, pin::pin};
 
 use futures_util::{FutureExt, StreamExt};
 use microagent_core::{Result, ledger::MessageId};
@@ -41,6 +41,7 @@ impl Pump {
     pub(super) async fn serve(&mut self, mut line: Line) -> Ended {
         self.resume(&mut line);
         let mut heard = Instant::now();
+        let mut looked = heard;
         let mut ping = pin!(interval(PING));
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut commands = Vec::with_capacity(TURN);
@@ -55,7 +56,13 @@ impl Pump {
                     heard = Instant::now();
                     self.hear(frame, &mut line)
                 }
-                _ = ping.tick() => self.look_around(heard, &mut line),
+                _ = ping.tick() => {
+                    // This process itself may have stood still: then what has arrived is read before anyone is judged.
+                    if mem::replace(&mut looked, Instant::now()).elapsed() > 2 * PING {
+                        heard = Instant::now();
+                    }
+                    self.look_around(heard, &mut line)
+                }
             };
             if let Err(ended) = step {
                 return ended;
@@ -315,6 +322,7 @@ impl Pump {
 
     fn look_around(&mut self, heard: Instant, line: &mut Line) -> Result<(), Ended> {
         if heard.elapsed() >= SILENCE {
+            farewell(line);
             let text = format!("the hub was silent for {} s", SILENCE.as_secs());
             return Err(Ended::Lost(text));
         }
@@ -323,6 +331,15 @@ impl Pump {
             Ok(()) => Ok(()),
             Err(error) => lost_by(Err(error)),
         }
+    }
+}
+
+/// Tells a hub that only stood still, should it go on, that this process lives: what it was delivered is not suspect then.
+fn farewell(line: &mut Line) {
+    let goodbye = ClientFrame::Request(0, Requested::Goodbye);
+    // It may have no room for that, or be gone.
+    if line.writer.put(&goodbye).is_ok() {
+        drop(line.writer.flush().now_or_never());
     }
 }
 

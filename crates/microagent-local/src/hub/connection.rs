@@ -2,7 +2,7 @@
 //!
 //! It judges nothing but the greeting, the framing and the silence; pings it answers itself.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, pin::pin, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt};
 use tokio::{
@@ -21,8 +21,8 @@ use super::{
 use crate::{
     log_limit::LogLimit,
     protocol::{
-        ByHand, ClientFrame, Hello, HubCodec, HubFrame, PING, RequestId, Requested, SILENCE,
-        SendBuffer, Settled, VERSION, letter_size,
+        ByHand, ClientFrame, GreetingCodec, Hello, HubCodec, HubFrame, PING, RequestId, Requested,
+        SILENCE, SendBuffer, Settled, VERSION, letter_size,
     },
 };
 
@@ -41,9 +41,16 @@ const MAX_CHUNK_WEIGHT: u32 = 256;
 /// The weight of a look at messages, each of which may have many megabytes: two of a connection are under way at a time.
 const LOOK: u32 = WINDOW / 2;
 
+/// How long what a peer said is read when nothing can be written to it any more.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// How long it is looked for what has arrived when the time of a peer is over.
+const SECOND_LOOK: Duration = Duration::from_millis(250);
+
 static GREETING_LIMIT: LogLimit = LogLimit::new();
 
 type Reader<S> = FramedRead<ReadHalf<S>, HubCodec>;
+type Greeter<S> = FramedRead<ReadHalf<S>, GreetingCodec>;
 type Writer<S> = SendBuffer<WriteHalf<S>, HubCodec>;
 
 /// Serves a peer until it goes, is silent for too long, or the hub lets it go.
@@ -56,7 +63,7 @@ pub(super) async fn serve<S>(
     S: AsyncRead + AsyncWrite,
 {
     let (reader, writer) = split(stream);
-    let mut reader = FramedRead::with_capacity(reader, HubCodec, BUFFER);
+    let mut reader = FramedRead::with_capacity(reader, GreetingCodec, BUFFER);
     let mut writer = SendBuffer::new(writer, HubCodec);
     let hello = match greet(&mut reader, &mut writer).await {
         Ok(hello) => hello,
@@ -67,6 +74,7 @@ pub(super) async fn serve<S>(
             return;
         }
     };
+    let mut reader = reader.map_decoder(|_| HubCodec);
     let window = Arc::new(Semaphore::new(WINDOW as usize));
     let (outgoing, outbox) = outgoing(window.clone());
     let pongs = outgoing.downgrade();
@@ -78,16 +86,23 @@ pub(super) async fn serve<S>(
     if inbox.send(joined).await.is_err() {
         return;
     }
+    let mut reading = pin!(read(&mut reader, id, &inbox, &pongs, &window));
     let ended = tokio::select! {
-        ended = read(&mut reader, id, &inbox, &pongs, &window) => ended,
-        ended = write(&mut writer, outbox, id, &inbox) => ended,
+        ended = &mut reading => ended,
+        ended = write(&mut writer, outbox, id, &inbox) => {
+            // A peer that has gone may have said something before, a farewell above all.
+            if ended.is_err() {
+                let _ = timeout(LAST_WORDS, reading).await;
+            }
+            ended
+        }
     };
     debug!(pid = hello.pid, ended = %reason(&ended), "a connection to the hub ended");
     // A hub that is gone needs no word of it.
     let _ = inbox.send(Inbox::Left(id)).await;
 }
 
-async fn greet<S>(reader: &mut Reader<S>, writer: &mut Writer<S>) -> io::Result<Hello>
+async fn greet<S>(reader: &mut Greeter<S>, writer: &mut Writer<S>) -> io::Result<Hello>
 where
     S: AsyncRead + AsyncWrite,
 {
@@ -236,8 +251,15 @@ async fn write<S: AsyncWrite>(
     Ok(())
 }
 
+/// Waits for a step of the peer until it has been silent for too long. After a pause of this process itself, be it stopped or
+/// suspended, the time is over before the runtime knows what has arrived: that is looked at first.
 async fn within<T>(step: impl Future<Output = T>) -> io::Result<T> {
-    timeout(SILENCE, step).await.map_err(|_| silent(SILENCE))
+    let mut step = pin!(step);
+    if let Ok(done) = timeout(SILENCE, &mut step).await {
+        return Ok(done);
+    }
+    let arrived = timeout(SECOND_LOOK, step).await;
+    arrived.map_err(|_| silent(SILENCE))
 }
 
 fn silent(after: Duration) -> io::Error {

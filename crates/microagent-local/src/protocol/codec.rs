@@ -14,6 +14,13 @@ use super::{
 #[derive(Debug)]
 pub(crate) struct HubCodec;
 
+/// The hub's end before the greeting: reads a client's first frame, for which it takes little memory.
+#[derive(Debug)]
+pub(crate) struct GreetingCodec;
+
+/// The most bytes of a greeting, of any version.
+const MAX_GREETING: usize = 4096;
+
 /// The client's end: reads what the hub says.
 #[derive(Debug)]
 pub(crate) struct ClientCodec;
@@ -24,6 +31,15 @@ impl Decoder for HubCodec {
 
     fn decode(&mut self, src: &mut BytesMut) -> io::Result<Option<ClientFrame>> {
         cut(src, MAX_FRAME, decode::client_frame)
+    }
+}
+
+impl Decoder for GreetingCodec {
+    type Item = ClientFrame;
+    type Error = io::Error;
+
+    fn decode(&mut self, src: &mut BytesMut) -> io::Result<Option<ClientFrame>> {
+        cut(src, MAX_GREETING, decode::client_frame)
     }
 }
 

@@ -17,7 +17,7 @@ mod tests;
 
 use std::time::Duration;
 
-pub(crate) use codec::{ClientCodec, HubCodec};
+pub(crate) use codec::{ClientCodec, GreetingCodec, HubCodec};
 pub(crate) use failure::Failure;
 pub(crate) use frame::{
     ByHand, ClientFrame, Hello, HubFrame, Letter, LocalId, RequestId, Requested, Settled, Token,

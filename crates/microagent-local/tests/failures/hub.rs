@@ -83,6 +83,31 @@ async fn a_stopped_host_is_told_and_not_replaced() {
     assert!(worker.ended().await.success());
 }
 
+/// The host is stopped and goes on: those who lived meanwhile are not taken for dead, and what they had is not suspected.
+#[tokio::test]
+async fn a_host_that_was_stopped_suspects_nobody_who_lived() {
+    let bench = Bench::new();
+    let host = bench.host().await;
+    let broker = bench.broker().await;
+    let mut jobs = broker.consume(&JOBS, one_by_one()).await.unwrap();
+    send(&broker, job(0).to_string()).await.unwrap();
+    let taken = next(&mut jobs).await;
+    host.stop();
+    let patience = Duration::from_secs(30);
+    let error = error_of(within(patience, "an error", send(&broker, "{}")).await);
+    assert!(error.to_string().contains("silent for 20 s"), "{error}");
+
+    host.signal(Signal::CONT);
+    let again = next(&mut jobs).await;
+    assert_eq!(again.message().payload(), taken.message().payload());
+    assert_eq!(
+        (again.message().attempt(), again.message().crashes()),
+        (1, 0)
+    );
+    assert_eq!(error_of(taken.ack().await).kind(), ErrorKind::Unavailable);
+    again.ack().await.unwrap();
+}
+
 /// Processes start at once: one of them hosts, all of them work, and when it dies it is one again.
 #[tokio::test]
 async fn of_those_who_race_one_hosts_and_all_work() {

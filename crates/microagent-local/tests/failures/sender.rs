@@ -17,8 +17,17 @@ use crate::{
 };
 
 /// This many jobs, this often.
-const AT_ONCE: u64 = 10;
+const AT_ONCE: u64 = 5;
 const PACE: Duration = Duration::from_millis(25);
+
+/// Of the jobs from this number on, one of so many fails every time.
+pub(crate) const SOME_FAIL: u64 = 1_000_000_000;
+const FAILING: u64 = 400;
+
+/// Whether this job fails every time.
+pub(crate) fn fails(n: u64) -> bool {
+    n >= SOME_FAIL && n % FAILING == FAILING - 1
+}
 
 /// Sends jobs that take a little, numbered from this one on, until it is stopped. What was not confirmed is not sent again, so
 /// that each job is in the queue at most once.
@@ -35,7 +44,8 @@ pub(crate) async fn send_jobs(options: &LocalOptions, first: u64) -> Result<()> 
             _ = pace.tick() => {}
         }
         let sends = (next..next + AT_ONCE).map(async |n| {
-            if send(&broker, job_that("take", n).to_string()).await.is_ok() {
+            let does = if fails(n) { "fail always" } else { "take" };
+            if send(&broker, job_that(does, n).to_string()).await.is_ok() {
                 tell(&format!("sent {n}"));
             }
         });

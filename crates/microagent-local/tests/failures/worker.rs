@@ -118,6 +118,7 @@ impl Jobber {
             Some("abort") => std::process::abort(),
             Some("fail") if attempt == 1 => return Err("it fails the first time".into()),
             Some("fail") => {}
+            Some("fail always") => return Err("it fails every time".into()),
             Some(other) if let Some(times) = other.strip_prefix("wait ") => {
                 self.wait(times.parse()?).await?
             }

@@ -59,3 +59,21 @@ async fn a_hub_that_closes_answers_first() {
     assert_eq!(store.snapshot().messages.len(), 1);
     assert_eq!(hub.close().await.unwrap_err().kind(), ErrorKind::Closed);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_first_frame_that_is_no_greeting_costs_no_memory() {
+    let hub = hub().await;
+    let mut peer = Peer::open(&hub);
+    peer.writer
+        .put(&ClientFrame::Request(
+            1,
+            send("mailer", &"x".repeat(5000), None),
+        ))
+        .unwrap();
+    // The hub may be gone before it has read everything.
+    let _ = peer.writer.flush().await;
+    assert_eq!(peer.try_next().await, None);
+
+    let mut peer = Peer::join(&hub, OTHER).await;
+    peer.send("mailer", &"x".repeat(5000)).await;
+}
