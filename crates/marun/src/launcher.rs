@@ -1,6 +1,6 @@
 //! The launcher of a binary: the agents that it contains, and its command line.
 
-use std::{collections::BTreeSet, ffi::OsString, process::ExitCode};
+use std::{collections::BTreeSet, env::VarError, ffi::OsString, process::ExitCode};
 
 use microagent_core::{AgentType, MicroAgent};
 
@@ -114,6 +114,9 @@ impl Launcher {
                 return ExitCode::from(u8::try_from(answer.exit_code()).unwrap_or(exit::USAGE));
             }
         };
+        if let Err(failure) = check_variables() {
+            return end(Err(failure));
+        }
         end(match cli.command {
             Command::Run { files, log } => command::run::run(&files, log, &self.agents),
             Command::Check { files } => command::check::check(&files, &self.agents),
@@ -122,6 +125,18 @@ impl Launcher {
             Command::Queue(queue) => command::queue::run(queue),
             Command::Cron(cron) => command::cron::run(cron),
         })
+    }
+}
+
+/// Refuses variables of ours whose values would silently count as not set.
+fn check_variables() -> Result<(), Failure> {
+    let variables = ["RUST_LOG", "WATCHDOG_PID", "WATCHDOG_USEC"];
+    let is_text = |name: &&str| !matches!(std::env::var(name), Err(VarError::NotUnicode(_)));
+    match variables.iter().find(|name| !is_text(name)) {
+        None => Ok(()),
+        Some(name) => Err(Failure::usage(format!(
+            "invalid environment variable {name}: expected UTF-8 text"
+        ))),
     }
 }
 

@@ -34,12 +34,17 @@ fn redact_parameter(parameter: &str) -> String {
     let Some((name, _)) = parameter.split_once('=') else {
         return parameter.to_owned();
     };
-    let lower = name.to_lowercase();
-    let secret = ["pass", "secret", "token", "key"];
-    match secret.iter().any(|word| lower.contains(word)) {
+    match says_secret(name) {
         true => format!("{name}=***"),
         false => parameter.to_owned(),
     }
+}
+
+/// Whether a name speaks of a secret.
+pub(crate) fn says_secret(name: &str) -> bool {
+    let lower = name.to_lowercase();
+    let secret = ["pass", "secret", "token", "key"];
+    secret.iter().any(|word| lower.contains(word))
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ fn read(input: TokenStream, problems: &mut Problems) -> Option<TokenStream> {
         }
     };
     let (name, span) = (given.value(), given.span());
-    let root = env::var("CARGO_MANIFEST_DIR").unwrap_or_default();
+    let root = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default();
     let path = Path::new(&root).join(&name);
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,

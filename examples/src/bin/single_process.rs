@@ -10,11 +10,13 @@ use microagent::prelude::*;
 #[tokio::main]
 async fn main() -> Result<()> {
     tracing_subscriber::fmt().init();
-    let dsn =
-        |variable| env::var(variable).unwrap_or_else(|_| "memory://single_process".to_owned());
+    let dsn = |variable| match env::var(variable) {
+        Err(env::VarError::NotPresent) => Ok("memory://single_process".to_owned()),
+        given => given,
+    };
 
-    let bus = Bus::connect(&dsn("EXAMPLE_BUS")).await?;
-    let broker = Broker::connect(&dsn("EXAMPLE_BROKER")).await?;
+    let bus = Bus::connect(&dsn("EXAMPLE_BUS")?).await?;
+    let broker = Broker::connect(&dsn("EXAMPLE_BROKER")?).await?;
     bus.send("user_agent", signals::Started {}).await?;
 
     let comment_agent = Agent::new(CommentAgent::default())

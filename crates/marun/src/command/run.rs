@@ -45,7 +45,11 @@ fn run_group(plan: Plan, log: LogFormat, output: &Output) -> Result<bool, Failur
         .enable_all()
         .build()
         .map_err(failed)?;
-    let ended = runtime.block_on(supervise::supervise(launches, output.clone()));
+    let ended = runtime.block_on(supervise::supervise(
+        launches,
+        plan.variables,
+        output.clone(),
+    ));
     hubs.shutdown();
     ended.map_err(failed)
 }

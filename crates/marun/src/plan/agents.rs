@@ -38,7 +38,9 @@ impl Programs {
             let inquiry = inquiry(settings, |backend| !is_own(backend));
             if has_agents(settings, |backend| !is_own(backend)) {
                 let path = locate(&program.value, &program.place, Search::BesideThenPath)?;
-                let introduction = ask(&path, &inquiry).map_err(|why| program.place.error(why))?;
+                let without = &settings.variables.secret;
+                let introduction =
+                    ask(&path, &inquiry, without).map_err(|why| program.place.error(why))?;
                 asked.push((path, introduction));
             }
         }

@@ -1,13 +1,14 @@
 //! Asks a program for its introduction. It judges the program, not what is in it.
 
 use std::{
+    collections::BTreeSet,
     io::{self, Read, Write},
     os::unix::process::CommandExt,
     path::Path,
     process::{Child, Command, Stdio},
-    sync::mpsc,
+    sync::mpsc::{self, RecvTimeoutError},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -22,15 +23,22 @@ use crate::process::{
 /// How long a program may take to introduce itself; it connects to nothing, so this is generous.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// A time that ends later than this is over because the launcher itself did not run.
+const LATE: Duration = Duration::from_secs(1);
+
 /// More than the introduction of a thousand agents.
 const MOST_BYTES: u64 = 16 * 1024 * 1024;
 
-/// Runs `PROGRAM __manifest`.
+/// Runs `PROGRAM __manifest`, `without` these environment variables.
 ///
 /// # Errors
 /// Why the program is none that a launcher can use, in words.
-pub(crate) fn ask(program: &Path, inquiry: &Inquiry) -> Result<Introduction, String> {
-    let text = answer_of(program, inquiry)
+pub(crate) fn ask(
+    program: &Path,
+    inquiry: &Inquiry,
+    without: &BTreeSet<String>,
+) -> Result<Introduction, String> {
+    let text = answer_of(program, inquiry, without)
         .map_err(|error| format!("{} {error}", no_program_of_ours(program)))?;
     let spoken: Spoken = serde_json::from_str(&text).map_err(|error| {
         format!(
@@ -66,9 +74,13 @@ fn no_program_of_ours(program: &Path) -> String {
     )
 }
 
-fn answer_of(program: &Path, inquiry: &Inquiry) -> io::Result<String> {
+fn answer_of(program: &Path, inquiry: &Inquiry, without: &BTreeSet<String>) -> io::Result<String> {
     let question = serde_json::to_vec(inquiry)?;
-    let mut child = Command::new(program)
+    let mut command = Command::new(program);
+    for name in without {
+        command.env_remove(name);
+    }
+    let mut child = command
         .arg(hidden::MANIFEST)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -98,7 +110,13 @@ fn converse(child: &mut Child, question: Vec<u8>) -> io::Result<String> {
         let read = from.take(MOST_BYTES).read_to_string(&mut text);
         sender.send(read.map(|_| text))
     });
-    answer
-        .recv_timeout(PATIENCE)
-        .unwrap_or_else(|_| Err(io::Error::other("it gave no answer within 10 s")))
+    loop {
+        let asked = Instant::now();
+        match answer.recv_timeout(PATIENCE) {
+            Ok(answer) => return answer,
+            // The launcher itself was suspended meanwhile, and the program perhaps with it.
+            Err(RecvTimeoutError::Timeout) if asked.elapsed() > PATIENCE + LATE => {}
+            Err(_) => return Err(io::Error::other("it gave no answer within 10 s")),
+        }
+    }
 }

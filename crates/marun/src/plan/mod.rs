@@ -28,7 +28,9 @@ use crate::{
     connect,
     process::control::{BrokerLink, BusLink},
     redact::redacted,
-    settings::{AgentSettings, Located, Member, Place, Restart, Settings, SettingsError},
+    settings::{
+        AgentSettings, Located, Member, Place, Restart, Settings, SettingsError, Variables,
+    },
 };
 
 /// What one or more settings files start, in the order of the files and of the agents' names.
@@ -38,6 +40,9 @@ pub(crate) struct Plan {
     /// The DSNs of the embedded default that agents use, whose hubs must be hosted, and where the settings name them.
     #[serde(skip)]
     pub(crate) local: BTreeMap<String, Place>,
+    /// The environment variables that the files name.
+    #[serde(skip)]
+    pub(crate) variables: Variables,
 }
 
 /// A member of the group.
@@ -101,14 +106,19 @@ impl Plan {
     /// `own` are the agents that the running executable contains.
     pub(crate) fn make(files: &[PathBuf], own: &[AgentType]) -> Result<Self, SettingsError> {
         let (mut agents, mut local) = (Vec::new(), BTreeMap::new());
-        let mut names = BTreeMap::new();
+        let (mut names, mut variables) = (BTreeMap::new(), Variables::default());
         for file in files {
             let settings = Settings::read(file)?;
             check_names(&settings, &mut names)?;
             local.extend(local_dsns(&settings));
+            variables.extend(settings.variables.clone());
             agents.extend(plan_file(settings, own)?);
         }
-        Ok(Self { agents, local })
+        Ok(Self {
+            agents,
+            local,
+            variables,
+        })
     }
 }
 

@@ -1,9 +1,11 @@
 //! `${VAR}` and `${VAR:-default}` in string values. The environment is a parameter, so that tests own theirs.
 
+use std::ffi::OsString;
+
 use super::place::{Place, SettingsError};
 
 /// Looks a variable up; `None` where it is not set.
-pub(crate) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
 /// Replaces every `${…}` of `text`. `$$` is a plain `$`, and so is a `$` before anything but `{` and `$`.
 /// The default counts where the variable is not set or empty, as in a shell.
@@ -50,7 +52,12 @@ fn substitute(
             "the default of `${{{name}…` cannot hold another `${{`"
         )));
     }
-    let value = environment(name);
+    let value = environment(name).map(OsString::into_string).transpose();
+    let value = value.map_err(|_| {
+        place.error(format!(
+            "invalid environment variable {name}: expected UTF-8 text"
+        ))
+    })?;
     match (value, default) {
         (Some(value), _) if !value.is_empty() => Ok(value),
         (_, Some(default)) => Ok(default.to_owned()),
@@ -76,14 +83,15 @@ fn check_name(name: &str, inside: &str, place: &Place) -> Result<(), SettingsErr
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use std::{os::unix::ffi::OsStringExt, path::Path};
 
     use super::*;
 
     fn run(text: &str) -> Result<String, String> {
         let environment = |name: &str| match name {
-            "HOST" => Some("db".to_owned()),
-            "EMPTY" => Some(String::new()),
+            "HOST" => Some("db".into()),
+            "EMPTY" => Some(OsString::new()),
+            "LATIN1" => Some(OsString::from_vec(b"stra\xdfe".to_vec())),
             _ => None,
         };
         let place = Place::top(Path::new("s.toml")).child("bus", Some(1));
@@ -114,6 +122,8 @@ mod tests {
     fn errors_name_place_and_variable() {
         let cases = [
             ("${NONE}", "the environment variable NONE is not set"),
+            ("${LATIN1}", "variable LATIN1: expected UTF-8"),
+            ("${LATIN1:-x}", "variable LATIN1: expected UTF-8"),
             ("${HOST", "without its `}`"),
             ("${}", "is no variable"),
             ("${A B}", "`${A B}` is no variable"),

@@ -14,8 +14,9 @@ mod restart;
 mod section;
 mod suggest;
 mod toml;
+mod variables;
 
-use std::{collections::BTreeMap, fmt, path::Path};
+use std::{cell::RefCell, collections::BTreeMap, fmt, path::Path};
 
 use self::node::Node;
 use self::section::Section;
@@ -26,7 +27,8 @@ pub use self::{
     restart::{Restart, RestartPolicy},
     section::Located,
 };
-pub(crate) use self::{expand::Environment, suggest::allowed};
+use self::{expand::Environment, variables::LookedUp};
+pub(crate) use self::{suggest::allowed, variables::Variables};
 use crate::redact::redacted;
 
 const TOP_KEYS: &[&str] = &["declarations", "program", "tz", "bus", "broker", "agent"];
@@ -74,6 +76,8 @@ pub struct Settings {
     pub brokers: BTreeMap<String, BrokerSettings>,
     /// The agents by their name in the deployment group.
     pub agents: BTreeMap<String, AgentSettings>,
+    /// The environment variables that the file names.
+    pub(crate) variables: Variables,
 }
 
 /// `[bus.NAME]`
@@ -131,7 +135,7 @@ impl Settings {
     /// # Errors
     /// A [`SettingsError`] that names file, line (for TOML) and key, what is wrong and what is allowed.
     pub fn parse(path: &Path, text: &str) -> Result<Self, SettingsError> {
-        Self::parse_with(path, text, &|name| std::env::var(name).ok())
+        Self::parse_with(path, text, &|name| std::env::var_os(name))
     }
 
     fn parse_with(
@@ -145,8 +149,11 @@ impl Settings {
             Some("json") => json::parse(text, &top)?,
             _ => return Err(top.error("unknown format; allowed: .toml, .json")),
         };
-        node.change_strings(&|place, text| expand::expand(text, place, environment))?;
-        let settings = Self::from_node(node)?;
+        let variables = expand_all(&mut node, environment)?;
+        let settings = Self {
+            variables,
+            ..Self::from_node(node)?
+        };
         settings.check_references()?;
         Ok(settings)
     }
@@ -161,6 +168,7 @@ impl Settings {
             brokers: named(section.tables("broker")?, BrokerSettings::from_node)?,
             agents: named(section.tables("agent")?, AgentSettings::from_node)?,
             place: section.place().clone(),
+            variables: Variables::default(),
         };
         if settings.agents.is_empty() {
             return Err(settings
@@ -180,6 +188,27 @@ impl Settings {
         }
         Ok(())
     }
+}
+
+/// Replaces the variables in all strings, and says which there are.
+fn expand_all(node: &mut Node, environment: Environment<'_>) -> Result<Variables, SettingsError> {
+    let variables = RefCell::new(Variables::default());
+    node.change_strings(&|place, text| {
+        let looked_up: RefCell<Vec<LookedUp>> = RefCell::default();
+        let look_up = |name: &str| {
+            let value = environment(name);
+            let known = value.iter().map(|value| (name.to_owned(), value.clone()));
+            looked_up.borrow_mut().extend(known);
+            value
+        };
+        let expanded = expand::expand(text, place, &look_up)?;
+        for (name, value) in looked_up.take() {
+            let mut variables = variables.borrow_mut();
+            variables.note(place, &name, &value, &expanded);
+        }
+        Ok(expanded)
+    })?;
+    Ok(variables.into_inner())
 }
 
 fn named<T>(

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 
 fn parse(file: &str, text: &str) -> Result<Settings, String> {
-    let environment = |name: &str| (name == "REDIS").then(|| "redis://db/7".to_owned());
+    let environment = |name: &str| (name == "REDIS").then(|| "redis://db/7".into());
     Settings::parse_with(Path::new(file), text, &environment).map_err(|error| error.to_string())
 }
 

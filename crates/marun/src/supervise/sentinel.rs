@@ -6,7 +6,10 @@ use std::{io, io::Write, time::Duration};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 use super::{events::Events, pause::within, spawn};
-use crate::process::{mark::Mark, sentinel};
+use crate::{
+    process::{mark::Mark, sentinel},
+    settings::Variables,
+};
 
 /// How long it may take to end when it is dismissed; one that is stopped does not.
 const END: Duration = Duration::from_millis(500);
@@ -21,8 +24,8 @@ pub(super) struct Sentinel {
 }
 
 impl Sentinel {
-    pub(super) fn start(mark: &Mark) -> io::Result<Self> {
-        let (pid, pipe) = spawn::spawn_sentinel(mark)?;
+    pub(super) fn start(mark: &Mark, variables: &Variables) -> io::Result<Self> {
+        let (pid, pipe) = spawn::spawn_sentinel(mark, variables)?;
         rustix::io::ioctl_fionbio(&pipe, true)?;
         Ok(Self {
             pid,

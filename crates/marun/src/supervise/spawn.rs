@@ -1,6 +1,7 @@
 //! Starts one member: its own process, its own process group, its control socket, its output.
 
 use std::{
+    collections::BTreeSet,
     io::{self, PipeReader},
     os::{
         fd::OwnedFd,
@@ -16,6 +17,7 @@ use super::{group::Rules, systemd};
 use crate::{
     hidden,
     process::mark::{self, Mark},
+    settings::Variables,
 };
 
 /// What the supervisor knows of a member before it starts it.
@@ -48,18 +50,24 @@ pub(crate) struct Spawned {
     pub(crate) output: PipeReader,
 }
 
-/// Starts a member, whose processes bear the value `mark`.
+/// Starts a member, whose processes bear the value `mark`. An agent does not inherit the secrets among the variables that the
+/// settings name.
 ///
 /// The calling thread must live as long as the supervisor: on Linux a child hears of its parent's death when the
 /// *thread* that started it ends.
-pub(crate) fn spawn(launch: &Launch, mark: &str) -> io::Result<Spawned> {
+pub(crate) fn spawn(launch: &Launch, mark: &str, variables: &Variables) -> io::Result<Spawned> {
     let (control, theirs) = UnixStream::pair()?;
     let (output, printed) = io::pipe()?;
     let (program, command) = match &launch.kind {
         Kind::Agent(program) => (program.clone(), hidden::AGENT),
         Kind::Command => (std::env::current_exe()?, hidden::EXEC),
     };
-    let child = Command::new(program)
+    let mut process = Command::new(program);
+    if let Kind::Agent(_) = launch.kind {
+        // What it needs of these it gets over the socket.
+        remove(&mut process, &variables.secret);
+    }
+    let child = process
         .args([command, &launch.rules.name, &getpid().to_string()])
         .stdin(OwnedFd::from(theirs))
         .stdout(printed.try_clone()?)
@@ -80,9 +88,14 @@ pub(crate) fn spawn(launch: &Launch, mark: &str) -> io::Result<Spawned> {
 }
 
 /// Starts the sentinel; it is told of groups over the returned pipe.
-pub(crate) fn spawn_sentinel(mark: &Mark) -> io::Result<(Pid, io::PipeWriter)> {
+pub(crate) fn spawn_sentinel(
+    mark: &Mark,
+    variables: &Variables,
+) -> io::Result<(Pid, io::PipeWriter)> {
     let (theirs, pipe) = io::pipe()?;
-    let child = Command::new(std::env::current_exe()?)
+    let mut process = Command::new(std::env::current_exe()?);
+    remove(&mut process, &variables.named);
+    let child = process
         .args([hidden::SENTINEL, mark.as_str()])
         .stdin(theirs)
         .stdout(Stdio::null())
@@ -90,6 +103,12 @@ pub(crate) fn spawn_sentinel(mark: &Mark) -> io::Result<(Pid, io::PipeWriter)> {
         .process_group(0)
         .spawn()?;
     Ok((pid_of(child.id())?, pipe))
+}
+
+fn remove(process: &mut Command, variables: &BTreeSet<String>) {
+    for name in variables {
+        process.env_remove(name);
+    }
 }
 
 fn pid_of(id: u32) -> io::Result<Pid> {

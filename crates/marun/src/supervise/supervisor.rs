@@ -23,7 +23,10 @@ use super::{
     systemd::Notifier,
     table::Row,
 };
-use crate::process::{control::Report, mark::Mark};
+use crate::{
+    process::{control::Report, mark::Mark},
+    settings::Variables,
+};
 
 /// How long what is left of the members may take to end, and then their output to arrive. Only a process that the
 /// launcher cannot find can hold a pipe open longer.
@@ -38,9 +41,13 @@ const LOG_TARGET: &str = "marun";
 ///
 /// # Errors
 /// Where signals cannot be listened to or the sentinel cannot be started; then nothing was started.
-pub(crate) async fn supervise(launches: Vec<Launch>, output: Output) -> io::Result<bool> {
+pub(crate) async fn supervise(
+    launches: Vec<Launch>,
+    variables: Variables,
+    output: Output,
+) -> io::Result<bool> {
     let mut events = Events::listen()?;
-    let mut supervisor = Supervisor::new(launches, output, events.hear.clone())?;
+    let mut supervisor = Supervisor::new(launches, variables, output, events.hear.clone())?;
     supervisor.start_all();
     supervisor.run(&mut events).await;
     supervisor.end_orphans(&mut events).await;
@@ -51,6 +58,8 @@ pub(crate) async fn supervise(launches: Vec<Launch>, output: Output) -> io::Resu
 struct Supervisor {
     group: Group,
     launches: Vec<Launch>,
+    /// The environment variables that the settings name.
+    variables: Variables,
     children: Vec<Child>,
     /// How many processes were started for members.
     started: u64,
@@ -79,6 +88,7 @@ struct Child {
 impl Supervisor {
     fn new(
         launches: Vec<Launch>,
+        variables: Variables,
         output: Output,
         hear: Sender<(usize, Heard)>,
     ) -> io::Result<Self> {
@@ -90,7 +100,8 @@ impl Supervisor {
             children: vec![Child::default(); launches.len()],
             launches,
             started: 0,
-            sentinel: Some(Sentinel::start(&mark)?),
+            sentinel: Some(Sentinel::start(&mark, &variables)?),
+            variables,
             mark,
             orphans,
             notifier: Notifier::from_environment(),
@@ -129,7 +140,7 @@ impl Supervisor {
         let launch = &self.launches[index];
         self.started += 1;
         let serial = self.started;
-        let spawned = spawn::spawn(launch, &self.mark.member(serial))?;
+        let spawned = spawn::spawn(launch, &self.mark.member(serial), &self.variables)?;
         let end_is_ready = matches!(launch.kind, Kind::Command);
         let assignment = launch.assignment.clone();
         self.children[index] = Child {

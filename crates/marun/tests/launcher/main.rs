@@ -10,6 +10,7 @@ mod connections;
 mod contract;
 mod cron;
 mod driver;
+mod environment;
 mod group;
 mod guide;
 mod health;
