@@ -127,13 +127,13 @@ mod tests {
 
     #[test]
     fn reserved_characters_are_refused_in_names() {
-        for name in ["", "a:b", "a#b", "a*", "a?", "[a]", "a\\b", "a\nb"] {
+        for name in ["", "a:b", "a#b", "a#b#c", "a\nb"] {
             assert_eq!(
                 check_sender(name).unwrap_err().kind(),
                 ErrorKind::InvalidName
             );
         }
-        for name in ["user_agent", "Web-1", "é"] {
+        for name in ["user_agent", "Web-1", "é", "a*", "a?", "web[1]", "a\\b"] {
             assert!(check_sender(name).is_ok());
         }
     }

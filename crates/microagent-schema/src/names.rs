@@ -5,7 +5,10 @@
 use std::fmt;
 
 /// What would change the meaning of a channel name or of a subscription's pattern.
-const RESERVED_IN_CHANNELS: &[char] = &[':', '#', '*', '?', '[', ']', '\\'];
+const RESERVED_IN_PREFIXES: &[char] = &[':', '#', '*', '?', '[', ']', '\\'];
+
+/// The characters that end a part of a channel's name.
+const RESERVED_IN_SENDERS: &[char] = &[':', '#'];
 
 /// Why a name is refused, as a sentence that ends in what is allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,10 +109,13 @@ pub fn check_argument(name: &str) -> Result<(), NameError> {
 /// assert!(check_prefix("a:b").is_err());
 /// ```
 pub fn check_prefix(prefix: &str) -> Result<(), NameError> {
-    check_part_of_channel("prefix", prefix)
+    check_part_of_channel("prefix", prefix, RESERVED_IN_PREFIXES)
 }
 
-/// Checks the sender of a signal: not empty, none of `: # * ? [ ] \`, no control character.
+/// Checks the sender of a signal: not empty, neither `:` nor `#`, no control character.
+///
+/// A peer in Python that receives `a:b`, `a#b#c`, or a call from `a#b`, stops receiving that signal. The characters of
+/// patterns (`* ? [ ] \`) are allowed here: a sender is never part of a pattern.
 ///
 /// # Errors
 /// [`NameError`], with the sender and what is allowed.
@@ -117,20 +123,22 @@ pub fn check_prefix(prefix: &str) -> Result<(), NameError> {
 /// ```
 /// use microagent_schema::names::check_sender;
 ///
-/// assert!(check_sender("user_agent").is_ok());
-/// assert!(check_sender("a:b").is_err());
+/// assert!(check_sender("user_agent").is_ok() && check_sender("web[1]").is_ok());
+/// assert!(check_sender("a:b").is_err() && check_sender("a#b").is_err());
 /// ```
 pub fn check_sender(sender: &str) -> Result<(), NameError> {
-    check_part_of_channel("sender", sender)
+    check_part_of_channel("sender", sender, RESERVED_IN_SENDERS)
 }
 
-fn check_part_of_channel(what: &str, name: &str) -> Result<(), NameError> {
-    let reserved = |c: char| RESERVED_IN_CHANNELS.contains(&c) || c.is_control();
-    if !name.is_empty() && !name.contains(reserved) {
+fn check_part_of_channel(what: &str, name: &str, reserved: &[char]) -> Result<(), NameError> {
+    let refused = |c: char| reserved.contains(&c) || c.is_control();
+    if !name.is_empty() && !name.contains(refused) {
         return Ok(());
     }
+    let reserved: Vec<_> = reserved.iter().map(char::to_string).collect();
     Err(NameError(format!(
-        "{name:?} is no {what}: it must not be empty and may hold none of : # * ? [ ] \\ and no control character"
+        "invalid {what} {name:?}: expected a text that is not empty, without {} and control characters",
+        reserved.join(" ")
     )))
 }
 

@@ -103,7 +103,7 @@ fn the_default_prefix_is_read_and_checked() {
             .try_into()
             .unwrap();
         assert!(
-            problem.starts_with("default_prefix: ") && problem.contains("is no prefix"),
+            problem.starts_with("default_prefix: ") && problem.contains("invalid prefix"),
             "{problem}"
         );
     }

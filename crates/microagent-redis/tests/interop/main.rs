@@ -61,6 +61,34 @@ async fn signals_arrive_as_they_were_sent() {
 }
 
 #[tokio::test]
+async fn a_sender_with_the_characters_of_patterns_reaches_python() {
+    let Some(scene) = scene("senders").await else {
+        return;
+    };
+    let mut python = scene.python("receive").await;
+    scene.wait_for_patterns(RECEIVERS).await;
+    let senders = ["a*b", "a?b", "web[1]", "a\\b", "é"];
+    let (note, double) = (
+        scene.bus.signal("note").unwrap(),
+        scene.bus.signal("double").unwrap(),
+    );
+    for sender in senders {
+        note.send(sender, &difficult()).await.unwrap();
+        let call = double.call(sender, &json!({"n": 21})).timeout(CALL);
+        assert_eq!(call.await.unwrap().one::<u64>().unwrap(), 42, "{sender}");
+    }
+    until("python to hear", async || {
+        let heard = python.ask(json!(["heard"])).await;
+        heard == json!(senders.map(|sender| json!([sender, difficult()])))
+    })
+    .await;
+    for sender in ["a:b", "a#b", "a#b#c"] {
+        let refused = note.send(sender, &difficult()).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::InvalidName, "{sender}");
+    }
+}
+
+#[tokio::test]
 async fn a_rust_caller_hears_python() {
     let Some(scene) = scene("rust calls").await else {
         return;

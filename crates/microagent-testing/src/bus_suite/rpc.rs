@@ -151,7 +151,7 @@ pub async fn a_bad_sender_is_refused_before_sending<S: BusServer>(server: S) {
     let radio = Radio::of(server);
     let (bus, station) = (radio.bus().await, radio.connect().await);
     let mut listener = station.listen(&radio.channel("*")).await;
-    for sender in ["a:b", "a#b", "a*b", "a?b", "a[b", "a]b", "a\\b", ""] {
+    for sender in ["a:b", "a#b", "a#b#c", "a\nb", ""] {
         let sent = bus.send(sender, Probe { n: 1 }).await;
         assert_eq!(sent.expect_err(sender).kind(), ErrorKind::InvalidName);
         let called = bus.call(sender, Probe { n: 1 }).await;
