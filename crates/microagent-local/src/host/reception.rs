@@ -92,7 +92,9 @@ impl Reception {
                 (self.socket, self.listener) = (socket, listener);
             }
             Err(error) => {
-                warn!(%folder, %error, "the hub's socket was removed and cannot be made again yet");
+                if let Some(omitted) = SOCKET_LIMIT.admit() {
+                    warn!(%folder, %error, omitted, "the hub's socket was removed and cannot be made again yet");
+                }
             }
         }
     }
@@ -100,6 +102,7 @@ impl Reception {
 
 static ACCEPT_LIMIT: LogLimit = LogLimit::new();
 static STRANGER_LIMIT: LogLimit = LogLimit::new();
+static SOCKET_LIMIT: LogLimit = LogLimit::new();
 
 /// Serves a peer of the same user, or of root. Others could only have come before the socket got its permissions.
 fn admit(stream: UnixStream, hub: &Hub) {
