@@ -1,6 +1,6 @@
 //! Cells in columns, for people. What stands in them, and where the lines go, is the business of who asks.
 
-/// The header and the rows as lines, two blanks between the columns; no line ends in blanks.
+/// The header and the rows as lines, two blanks between the columns; no line ends in blanks. A cell may be of any length.
 pub(crate) fn aligned<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> Vec<String> {
     let mut widths = header.map(str::len);
     for row in rows {
@@ -13,12 +13,18 @@ pub(crate) fn aligned<const N: usize>(header: [&str; N], rows: &[[String; N]]) -
     lines
 }
 
-fn line(cells: &[String], widths: &[usize]) -> String {
-    let cells = cells.iter().zip(widths);
-    let cells: Vec<_> = cells
-        .map(|(cell, &width)| format!("{cell:<width$}"))
-        .collect();
-    cells.join("  ").trim_end().to_owned()
+/// The last cell is not filled up. The others are filled by hand: a width of a format string has at most 16 bits.
+fn line<const N: usize>(cells: &[String; N], widths: &[usize; N]) -> String {
+    let mut line = String::new();
+    for (index, (cell, width)) in cells.iter().zip(widths).enumerate() {
+        line.push_str(cell);
+        if index + 1 < N {
+            let blanks = width.saturating_sub(cell.chars().count()) + 2;
+            line.extend(std::iter::repeat_n(' ', blanks));
+        }
+    }
+    line.truncate(line.trim_end().len());
+    line
 }
 
 #[cfg(test)]
@@ -31,5 +37,14 @@ mod tests {
         let lines = aligned(["NAME", "N"], &rows);
         assert_eq!(lines, ["NAME    N", "ä       1", "longer"]);
         assert_eq!(aligned(["NAME"], &[]), ["NAME"]);
+    }
+
+    #[test]
+    fn a_cell_may_be_of_any_length() {
+        let long = "x".repeat(70_000);
+        let rows = [[long.as_str(), "1"], ["a", &long]].map(|row| row.map(str::to_owned));
+        let lines = aligned(["NAME", "N"], &rows);
+        assert_eq!(lines[1], format!("{long}  1"));
+        assert_eq!(lines[2], format!("a{}{long}", " ".repeat(70_001)));
     }
 }

@@ -89,8 +89,9 @@ fn wait_until_ready(stream: &impl AsFd) -> io::Result<()> {
     }
 }
 
-/// Writes a line to standard output at once.
+/// Writes a line to standard output at once; on a terminal without control characters.
 pub(crate) fn print_line(line: &str) -> io::Result<()> {
+    let line = shown_on(&io::stdout(), line);
     Standard::output().write_all(format!("{line}\n").as_bytes())
 }
 

@@ -1,44 +1,53 @@
-//! `key=text` and `key:=json` → a JSON object.
+//! `key=text` and `key:=json` → a JSON object. The tokens of the JSON stay as they are typed.
 
-use serde_json::{Map, Value};
+use microagent_schema::compact;
+use serde::{Serialize, Serializer};
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::exit::Failure;
 
+/// The fields of one message, in the order of the command line.
+#[derive(Debug, Default)]
+pub(crate) struct Fields(Vec<(String, Box<RawValue>)>);
+
+impl Serialize for Fields {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
+    }
+}
+
 /// Reads the arguments of one message.
-pub(crate) fn parse(arguments: &[String]) -> Result<Map<String, Value>, Failure> {
-    let mut fields = Map::new();
+pub(crate) fn parse(arguments: &[String]) -> Result<Fields, Failure> {
+    let mut fields = Fields::default();
     for argument in arguments {
         let (key, value) = parse_one(argument)?;
-        if fields.insert(key.clone(), value).is_some() {
+        if fields.0.iter().any(|(known, _)| *known == key) {
             return Err(Failure::usage(format!(
                 "the argument `{key}` is given twice"
             )));
         }
+        fields.0.push((key, value));
     }
     Ok(fields)
 }
 
-fn parse_one(argument: &str) -> Result<(String, Value), Failure> {
+fn parse_one(argument: &str) -> Result<(String, Box<RawValue>), Failure> {
     let Some((key, text)) = argument.split_once('=') else {
         return Err(Failure::usage(format!(
             "`{argument}` is no argument; allowed are `key=text` and `key:=json`"
         )));
     };
     let (key, value) = match key.strip_suffix(':') {
-        None => (key, text.into()),
-        Some(key) => {
-            let value = serde_json::from_str(text);
-            let refuse =
-                |error| Failure::usage(format!("`{argument}`: `{text}` is no JSON: {error}"));
-            (key, value.map_err(refuse)?)
-        }
+        None => (key, to_raw_value(text)),
+        Some(key) => (key, RawValue::from_string(compact(text).into_owned())),
     };
     if key.is_empty() {
         return Err(Failure::usage(format!(
             "`{argument}` has no key before its `=`"
         )));
     }
-    Ok((key.to_owned(), value))
+    let refuse = |error| Failure::usage(format!("`{argument}`: `{text}` is no JSON: {error}"));
+    Ok((key.to_owned(), value.map_err(refuse)?))
 }
 
 #[cfg(test)]
@@ -48,7 +57,7 @@ mod tests {
     fn run(arguments: &[&str]) -> Result<String, String> {
         let arguments: Vec<_> = arguments.iter().map(|text| (*text).to_owned()).collect();
         let fields = parse(&arguments).map_err(|failure| failure.message)?;
-        Ok(Value::Object(fields).to_string())
+        Ok(serde_json::to_string(&fields).unwrap())
     }
 
     #[test]
@@ -59,6 +68,11 @@ mod tests {
             r#"{"a":"1","b":1,"c":"x=y","d":{"e":[null]},"f":"","g":":="}"#
         );
         assert_eq!(run(&[]).unwrap(), "{}");
+        let odd = r#"n:= [18446744073709551617, 1e400,{"a":1,"a":"\ud800"}] "#;
+        assert_eq!(
+            run(&[odd]).unwrap(),
+            r#"{"n":[18446744073709551617,1e400,{"a":1,"a":"\ud800"}]}"#
+        );
     }
 
     #[test]

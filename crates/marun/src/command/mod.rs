@@ -12,7 +12,11 @@ mod source;
 
 pub(crate) use self::queue::Rate;
 
+use std::borrow::Cow;
+
+use microagent_schema::compact;
 use serde::Serialize;
+use serde_json::value::RawValue;
 use tracing::level_filters::LevelFilter;
 
 use crate::{
@@ -51,7 +55,21 @@ fn show_warnings() {
 /// Prints a result as one line of JSON.
 fn print(result: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string(result).map_err(|error| Failure::failed(error.to_string()))?;
-    print_text(&text)
+    // An answer is shown as it came, and may hold newlines between its parts.
+    match text.contains(['\n', '\r']) {
+        true => print_text(&compact(&text)),
+        false => print_text(&text),
+    }
+}
+
+/// JSON of somebody else, byte for byte. Where it holds a newline, which is allowed in JSON and not in a line of it, the white
+/// space between its tokens goes.
+fn single_line(json: &str) -> serde_json::Result<Cow<'_, RawValue>> {
+    let raw: &RawValue = serde_json::from_str(json)?;
+    match raw.get().contains(['\n', '\r']) {
+        true => RawValue::from_string(compact(raw.get()).into_owned()).map(Cow::Owned),
+        false => Ok(Cow::Borrowed(raw)),
+    }
 }
 
 /// Prints a line of text.

@@ -3,16 +3,19 @@
 use std::io::{self, Write};
 
 use futures_util::StreamExt;
-use microagent_core::{Bus, BusEvent, Channel, Error, ErrorKind, NamedSignal, Published};
+use microagent_core::{
+    Bus, BusEvent, Channel, Error, ErrorKind, NamedSignal, Published, shortened,
+};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{fields, print, run_to_end, say, source};
+use super::{fields, print, run_to_end, say, single_line, source};
 use crate::{
     cli::{BusArgs, Signal, SignalSend},
     exit::Failure,
     standard::{LineStream, Missing, Settled, Standard},
+    terminal::shown_on,
 };
 
 pub(crate) fn run(command: Signal) -> Result<(), Failure> {
@@ -133,23 +136,13 @@ struct Line<'a> {
 }
 
 fn tell_message(message: &Published, lines: &mut Lines) -> Result<bool, Failure> {
-    let args = serde_json::from_slice::<&RawValue>(&message.payload);
-    let (Some(channel), Ok(args)) = (Channel::parse(&message.channel), args) else {
-        let text = String::from_utf8_lossy(&message.payload);
-        say(format!(
-            "no signal, on the channel {}: {text}",
-            message.channel
-        ));
+    let Some(line) = line_of(message) else {
+        let channel = shortened(message.channel.as_str());
+        let text = shortened(String::from_utf8_lossy(&message.payload));
+        say(format!("no signal, on the channel {channel}: {text}"));
         return Ok(true);
     };
-    let line = serde_json::to_string(&Line {
-        signal: channel.signal,
-        sender: channel.sender,
-        call: channel.id,
-        // A newline within is allowed in JSON, and not in a line.
-        args: &single_line(args)?,
-    });
-    let line = line.map_err(|error| Failure::failed(error.to_string()))?;
+    let line = shown_on(&io::stdout(), &line);
     Ok(write_line(&line, lines).is_ok())
 }
 
@@ -175,14 +168,52 @@ fn say_missing(missing: &Missing) {
     ));
 }
 
-/// The same JSON without white space between its parts where there was a newline.
-fn single_line(json: &RawValue) -> Result<std::borrow::Cow<'_, RawValue>, Failure> {
-    if !json.get().contains(['\n', '\r']) {
-        return Ok(std::borrow::Cow::Borrowed(json));
+/// The line of a signal; none for what is not a signal.
+fn line_of(message: &Published) -> Option<String> {
+    let channel = Channel::parse(&message.channel)?;
+    let args = single_line(std::str::from_utf8(&message.payload).ok()?).ok()?;
+    let line = Line {
+        signal: channel.signal,
+        sender: channel.sender,
+        call: channel.id,
+        args: &args,
+    };
+    serde_json::to_string(&line).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(channel: &str, payload: &'static [u8]) -> Option<String> {
+        line_of(&Published {
+            channel: channel.to_owned(),
+            payload: payload.into(),
+        })
     }
-    let value: serde_json::Value =
-        serde_json::from_str(json.get()).map_err(|error| Failure::failed(error.to_string()))?;
-    let raw = serde_json::value::to_raw_value(&value);
-    raw.map(std::borrow::Cow::Owned)
-        .map_err(|error| Failure::failed(error.to_string()))
+
+    #[test]
+    fn a_payload_is_shown_byte_for_byte_in_one_line() {
+        let cases: [(&[u8], &str); 4] = [
+            (b"{\"x\":\n1e400}", r#"{"x":1e400}"#),
+            (
+                br#"{"x": 18446744073709551617, "x": 1}"#,
+                r#"{"x": 18446744073709551617, "x": 1}"#,
+            ),
+            (b"{\"x\":\r\n \"\\ud800 \"}", r#"{"x":"\ud800 "}"#),
+            (b"[1,\n[[]]]", "[1,[[]]]"),
+        ];
+        for (payload, args) in cases {
+            let expected = format!(r#"{{"signal":"s","sender":"web","args":{args}}}"#);
+            assert_eq!(line("P:s:web", payload), Some(expected));
+        }
+    }
+
+    #[test]
+    fn what_is_no_signal_has_no_line() {
+        for payload in [&b"{"[..], b"\xff", b"", b"{\"x\":NaN}"] {
+            assert_eq!(line("P:s:web", payload), None);
+        }
+        assert_eq!(line("no channel", b"{}"), None);
+    }
 }

@@ -1,8 +1,9 @@
 //! One line of the common log, with the name of who wrote it. It writes nothing.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
-use serde_json::{Map, Value};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::{Value, value::RawValue};
 
 use crate::terminal::{escaped, escaped_but_colors};
 
@@ -45,33 +46,70 @@ impl Format {
                 text(*width, color, name, &line)
             }
             Self::Json { terminal: false } => format!("{}\n", json(name, line)),
-            Self::Json { terminal: true } => {
-                format!("{}\n", escaped(&json(name, line).to_string()))
-            }
+            Self::Json { terminal: true } => format!("{}\n", escaped(&json(name, line))),
         }
     }
 }
 
 fn text(width: usize, color: Option<u8>, name: &str, line: &str) -> String {
+    // A width of a format string has at most 16 bits, and a name may be longer.
+    let blanks = " ".repeat(width.saturating_sub(name.chars().count()));
     match color {
-        None => format!("{name:<width$} | {line}\n"),
-        Some(color) => format!("\x1b[{color}m{name:<width$} |\x1b[0m {line}\n"),
+        None => format!("{name}{blanks} | {line}\n"),
+        Some(color) => format!("\x1b[{color}m{name}{blanks} |\x1b[0m {line}\n"),
     }
 }
 
 /// Cyan, yellow, green, magenta, blue, and their bright sisters.
 const COLORS: [u8; 10] = [36, 33, 32, 35, 34, 96, 93, 92, 95, 94];
 
-/// An object gets the name in front; anything else becomes an object. One that has an `agent` of its own is
-/// wrapped too, so that neither name is lost.
-fn json(name: &str, line: &str) -> Value {
-    let mut object = Map::new();
-    object.insert(AGENT.to_owned(), name.into());
-    match serde_json::from_str::<Map<String, Value>>(line) {
-        Ok(fields) if !fields.contains_key(AGENT) => object.extend(fields),
-        _ => drop(object.insert("line".to_owned(), line.into())),
+/// An object gets the name in front and stays as it is otherwise, byte for byte; anything else becomes an object. One that has
+/// an `agent` of its own is wrapped too, so that neither name is lost.
+fn json(name: &str, line: &str) -> String {
+    let name = Value::from(name);
+    match fields_of(line) {
+        Some("") => format!("{{\"{AGENT}\":{name}}}"),
+        Some(fields) => format!("{{\"{AGENT}\":{name},{fields}}}"),
+        None => format!("{{\"{AGENT}\":{name},\"line\":{}}}", Value::from(line)),
     }
-    Value::Object(object)
+}
+
+/// The text between the braces of an object without an `agent`.
+fn fields_of(line: &str) -> Option<&str> {
+    let object: &RawValue = serde_json::from_str(line).ok()?;
+    let Keys { has_agent } = serde_json::from_str(line).ok()?;
+    let fields = object.get().strip_prefix('{')?.strip_suffix('}')?;
+    (!has_agent).then(|| fields.trim_matches([' ', '\t', '\r']))
+}
+
+/// What the keys of an object say. No value is decoded: any of them may be one that Rust has no type for.
+struct Keys {
+    has_agent: bool,
+}
+
+impl<'de> Deserialize<'de> for Keys {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct KeysVisitor;
+
+        impl<'de> Visitor<'de> for KeysVisitor {
+            type Value = Keys;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Keys, A::Error> {
+                let mut has_agent = false;
+                while let Some((key, _)) = map.next_entry::<&RawValue, IgnoredAny>()? {
+                    let decoded = serde_json::from_str::<String>(key.get());
+                    has_agent |= decoded.is_ok_and(|key| key == AGENT);
+                }
+                Ok(Keys { has_agent })
+            }
+        }
+
+        deserializer.deserialize_map(KeysVisitor)
+    }
 }
 
 #[cfg(test)]
@@ -87,6 +125,24 @@ mod tests {
         };
         assert_eq!(format.render(0, "user_agent", "a"), "user_agent | a\n");
         assert_eq!(format.render(1, "marun", ""), "marun      | \n");
+    }
+
+    #[test]
+    fn a_name_may_be_of_any_length() {
+        let format = Format::Text {
+            width: 70_001,
+            color: false,
+            terminal: false,
+        };
+        let name = "n".repeat(70_000);
+        assert_eq!(format.render(0, &name, "x"), format!("{name}  | x\n"));
+    }
+
+    #[test]
+    fn objects_nested_deep_keep_their_bytes() {
+        let line = format!(r#"{{"a":{}{}}}"#, "[".repeat(10_000), "]".repeat(10_000));
+        let rendered = Format::Json { terminal: false }.render(0, "x", &line);
+        assert_eq!(rendered, format!("{{\"agent\":\"x\",{}\n", &line[1..]));
     }
 
     #[test]
@@ -108,6 +164,15 @@ mod tests {
                 r#"{"agent":"a","level":"INFO","n":1}"#,
             ),
             ("{}", r#"{"agent":"a"}"#),
+            (" {\t} ", r#"{"agent":"a"}"#),
+            (
+                r#"{ "n" : 18446744073709551617, "n": 1e400, "\ud800":"\ud800" }"#,
+                r#"{"agent":"a","n" : 18446744073709551617, "n": 1e400, "\ud800":"\ud800"}"#,
+            ),
+            (
+                r#"{"\u0061gent":1}"#,
+                r#"{"agent":"a","line":"{\"\\u0061gent\":1}"}"#,
+            ),
             ("plain \"text\"", r#"{"agent":"a","line":"plain \"text\""}"#),
             ("[1]", r#"{"agent":"a","line":"[1]"}"#),
             (

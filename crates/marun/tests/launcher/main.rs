@@ -16,6 +16,7 @@ mod guide;
 mod health;
 mod lifecycle;
 mod load;
+mod odd_messages;
 mod output;
 mod queue;
 mod random_kills;

@@ -17,6 +17,7 @@ use crate::{
     command::{say, source},
     exit::Failure,
     standard::print_line,
+    terminal::shown_on,
 };
 
 pub(super) async fn peek(name: &str, look: &Look) -> Result<(), Failure> {
@@ -91,7 +92,10 @@ where
         return Ok(Vec::new());
     }
     let cells: Vec<_> = rows.iter().map(<[String; N]>::from).collect();
-    Ok(fitting(aligned(header, &cells)))
+    let lines = aligned(header, &cells).into_iter();
+    // Before they are cut: an escaped character is longer.
+    let shown = lines.map(|line| shown_on(&io::stdout(), &line).into_owned());
+    Ok(fitting(shown.collect()))
 }
 
 fn to_json(row: &impl Serialize) -> Result<String, Failure> {

@@ -9,7 +9,12 @@ use std::{
 use humantime::format_rfc3339_millis;
 use microagent_core::{Message, header};
 use serde::Serialize;
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
+
+use crate::command::single_line;
+
+/// How many characters a cell has at most; the last one of a row has no limit.
+const CELL: usize = 60;
 
 /// A message that waits.
 #[derive(Debug, Serialize)]
@@ -76,9 +81,6 @@ pub(super) struct DeadLetter {
     body: Body,
 }
 
-/// More of an error's text than this has no room in a table.
-const DETAIL: usize = 60;
-
 impl DeadLetter {
     pub(super) const HEADER: [&str; 5] = ["DIED (UTC)", "REASON", "ATTEMPTS", "DETAIL", "MESSAGE"];
 
@@ -102,11 +104,6 @@ impl DeadLetter {
 
 impl From<&DeadLetter> for [String; 5] {
     fn from(row: &DeadLetter) -> Self {
-        let detail = cell(row.detail.as_deref());
-        let detail = match detail.chars().count() > DETAIL {
-            true => detail.chars().take(DETAIL - 1).chain(['…']).collect(),
-            false => detail,
-        };
         // Of `2026-01-01T12:00:00.000Z` up to the seconds, as people read it.
         let at = row.at.as_deref().and_then(|at| at.get(..19));
         let attempts = row.attempts.map(|attempts| attempts.to_string());
@@ -114,7 +111,7 @@ impl From<&DeadLetter> for [String; 5] {
             cell(at.map(|at| at.replace('T', " ")).as_deref()),
             cell(row.reason.as_deref()),
             cell(attempts.as_deref()),
-            detail,
+            cell(row.detail.as_deref()),
             row.body.cell(),
         ]
     }
@@ -124,7 +121,7 @@ impl From<&DeadLetter> for [String; 5] {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Body {
-    /// JSON, as it is but for white space.
+    /// JSON, byte for byte; without the white space between its tokens where that holds a newline.
     Payload(Box<RawValue>),
     /// UTF-8 that is no JSON.
     Text(String),
@@ -139,7 +136,7 @@ impl Body {
             return Self::Hex(hex(bytes));
         };
         match single_line(text) {
-            Ok(json) => Self::Payload(json),
+            Ok(json) => Self::Payload(json.into_owned()),
             Err(_) => Self::Text(text.to_owned()),
         }
     }
@@ -150,15 +147,6 @@ impl Body {
             Self::Text(text) => printable(text),
             Self::Hex(digits) => format!("0x{digits}"),
         }
-    }
-}
-
-/// A newline is allowed in JSON, and not in a line of it.
-fn single_line(text: &str) -> serde_json::Result<Box<RawValue>> {
-    let json: Box<RawValue> = serde_json::from_str(text)?;
-    match json.get().contains(['\n', '\r']) {
-        true => serde_json::value::to_raw_value(&serde_json::from_str::<Value>(text)?),
-        false => Ok(json),
     }
 }
 
@@ -188,8 +176,17 @@ fn instant(millis: &str) -> Option<String> {
     (at < end).then(|| format_rfc3339_millis(at).to_string())
 }
 
+/// A cell before the last one. It is short, whoever wrote the header that it comes from.
 fn cell(text: Option<&str>) -> String {
-    text.map_or_else(|| "-".to_owned(), printable)
+    let Some(text) = text else {
+        return "-".to_owned();
+    };
+    let start: String = text.chars().take(CELL + 1).collect();
+    let shown = printable(&start);
+    match shown.chars().count() > CELL {
+        true => shown.chars().take(CELL - 1).chain(['…']).collect(),
+        false => shown,
+    }
 }
 
 /// Nothing that a terminal would obey, and no second line.
@@ -221,7 +218,17 @@ mod tests {
 
     #[test]
     fn a_body_is_shown_without_a_loss_and_in_one_line() {
-        let cases: [(&[u8], &str, &str); 5] = [
+        let cases: [(&[u8], &str, &str); 7] = [
+            (
+                b"{\"b\":\n[18446744073709551617, 1e400]}",
+                r#"{"payload":{"b":[18446744073709551617,1e400]}}"#,
+                r#"{"b":[18446744073709551617,1e400]}"#,
+            ),
+            (
+                b"{\"b\":\n1,\"b\":\"\\ud800\"}",
+                r#"{"payload":{"b":1,"b":"\ud800"}}"#,
+                r#"{"b":1,"b":"\ud800"}"#,
+            ),
             (
                 br#"{"b": 1.0}"#,
                 r#"{"payload":{"b": 1.0}}"#,
@@ -284,7 +291,7 @@ mod tests {
             ["1970-01-01 00:01:01", "failed", "4", r"smtp:\nno", "{}"]
         );
         let [_, _, _, detail, _] = <[String; 5]>::from(&letter(&"x".repeat(100)));
-        assert_eq!(detail.chars().count(), DETAIL);
+        assert_eq!(detail.chars().count(), CELL);
     }
 
     #[test]

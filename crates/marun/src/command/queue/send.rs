@@ -4,6 +4,7 @@ use std::cell::Cell;
 
 use futures_util::{StreamExt, stream};
 use microagent_core::{Broker, Queue};
+use microagent_schema::without_mark;
 use serde_json::value::RawValue;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines, Stdin};
 
@@ -102,8 +103,8 @@ async fn next_message(mut messages: Messages) -> Option<(Numbered, Option<Messag
         let number = messages.number;
         match messages.lines.next_line().await {
             Ok(None) => return None,
-            Ok(Some(line)) if line.trim().is_empty() => {}
-            Ok(Some(line)) => match object(&line) {
+            Ok(Some(line)) if content(number, &line).trim().is_empty() => {}
+            Ok(Some(line)) => match object(content(number, &line)) {
                 Ok(message) => return Some(((number, Ok(message)), Some(messages))),
                 Err(failure) => return Some(((number, Err(failure)), None)),
             },
@@ -112,6 +113,14 @@ async fn next_message(mut messages: Messages) -> Option<(Numbered, Option<Messag
                 return Some(((number, Err(failure)), None));
             }
         }
+    }
+}
+
+/// A line without the byte order mark that some programs put in front of the first one.
+fn content(number: u64, line: &str) -> &str {
+    match number {
+        1 => without_mark(line),
+        _ => line,
     }
 }
 
