@@ -23,15 +23,24 @@ pub(crate) fn check_prefix(prefix: &str) -> Result<()> {
         .map_err(|error| Error::new(ErrorKind::InvalidName, error.to_string()))
 }
 
-/// Loads declarations, outside of any runtime.
-pub(crate) fn load(url: &str) -> Result<Declarations> {
+/// Loads the text of declarations, outside of any runtime, and checks it.
+pub(crate) fn load(url: &str) -> Result<String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(microagent::load_stuff(url))
+    let text = runtime.block_on(microagent::load_text(url))?;
+    microagent::parse_stuff(url, &text)?;
+    Ok(text)
 }
 
-/// Loads the declarations of an agent, where it has some.
+/// The declarations that the launcher has loaded and checked.
+pub(crate) fn declared(text: &str) -> Result<Arc<Declarations>> {
+    Declarations::parse(text)
+        .map(Arc::new)
+        .map_err(|error| Error::new(ErrorKind::Declaration, error.to_string()))
+}
+
+/// Loads the declarations of a command, where it has some.
 pub(crate) async fn declarations(url: Option<&str>) -> Result<Option<Arc<Declarations>>> {
     match url {
         Some(url) => Ok(Some(Arc::new(microagent::load_stuff(url).await?))),

@@ -30,7 +30,6 @@
 //! supervise/      the supervisor's side: group/ decides, mod.rs does, spawn, reap, output
 //! process/        a member's side: lifeline, assignment, agent | exec; the sentinel
 //! columns.rs      tables for people
-//! redact.rs       DSNs for people
 //! signals.rs      the signal state that a process inherits
 //! standard.rs     the standard streams as sinks
 //! terminal.rs     texts of others on a terminal
@@ -49,7 +48,6 @@ mod local;
 mod logging;
 mod plan;
 mod process;
-mod redact;
 mod settings;
 mod signals;
 mod standard;

@@ -4,7 +4,10 @@
 
 use std::path::{Path, PathBuf};
 
-use microagent_core::{Error, ErrorKind, Result, driver::Dsn};
+use microagent_core::{
+    Error, ErrorKind, Result,
+    driver::{Dsn, redacted},
+};
 
 /// The folder in which the processes of one machine meet.
 ///
@@ -71,7 +74,7 @@ impl LocalOptions {
 }
 
 fn refused(dsn: &str, why: &str) -> Error {
-    let text = format!("`{dsn}` is no DSN of the local driver: {why}");
+    let text = format!("`{}` is no DSN of the local driver: {why}", redacted(dsn));
     Error::new(ErrorKind::Configuration, text)
 }
 

@@ -10,6 +10,7 @@
 //! - [`Dsn`]: the parts of a DSN.
 //! - [`suggest`]: "did you mean" and "available", for errors about unknown names.
 //! - [`compact`]: JSON without the white space between its tokens.
+//! - [`redacted`]: a DSN or a URL without its secrets.
 //! - [`decode_text`]: the bytes of a file as text, with or without a byte order mark.
 
 pub mod names;
@@ -21,6 +22,7 @@ mod dsn;
 mod duration;
 mod encoding;
 mod json;
+mod redact;
 
 pub use cron::{CronError, CronSpec, Field, FieldSet};
 pub use declarations::{
@@ -31,3 +33,4 @@ pub use dsn::{Dsn, DsnError, Host};
 pub use duration::{DurationError, LONGEST_DURATION, parse_duration};
 pub use encoding::{TextError, decode_text, without_mark};
 pub use json::compact;
+pub use redact::{redacted, says_secret};

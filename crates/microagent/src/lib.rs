@@ -54,7 +54,7 @@ pub mod prelude;
 pub mod __private;
 
 pub use connect::{BrokerBuilder, BusBuilder, Connect, Role, broker_caps, check_dsn, schemes};
-pub use load::{load_queues, load_signals, load_stuff};
+pub use load::{load_queues, load_signals, load_stuff, load_text, parse_stuff};
 pub use microagent_core::*;
 pub use microagent_macros::{Signal, agent, consumer, cron, declare, on, periodic, receiver};
 pub use run::RunUntilStopped;

@@ -1,9 +1,16 @@
 //! Declarations at run time, from a file or over HTTP. How they are written knows `microagent-schema`.
 
+#[cfg(feature = "http")]
+mod web;
+
 use microagent_core::{Declarations, Error, ErrorKind, Queue, Result, SignalDeclaration};
+use microagent_schema::{decode_text, redacted};
 
 /// Reads signals and queues from `file://PATH` or, with the feature `http`, `http(s)://…`. Warnings about the
 /// file go to the log.
+///
+/// A server that fails or cannot be reached is asked up to 3 times within 30 s. Redirects lead to `http` and `https` only. The
+/// certificates of `https` are those of the system, or of `SSL_CERT_FILE`.
 ///
 /// # Errors
 /// [`ErrorKind::Declaration`], with the source and the place in it, for what is malformed; [`ErrorKind::Configuration`] for a
@@ -17,20 +24,46 @@ use microagent_core::{Declarations, Error, ErrorKind, Queue, Result, SignalDecla
 /// # Ok::<(), microagent::Error>(()) }).unwrap();
 /// ```
 pub async fn load_stuff(source: &str) -> Result<Declarations> {
-    let (url, source) = (source, shown(source));
-    let text = match url.split_once("://") {
+    parse_stuff(source, &load_text(source).await?)
+}
+
+/// Reads the text of declarations without understanding it, as a launcher does for its agents.
+///
+/// # Errors
+/// As [`load_stuff`], but for what is malformed.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let source = concat!("file://", env!("CARGO_MANIFEST_DIR"), "/tests/signals.json");
+/// let text = microagent::load_text(source).await?;
+/// assert!(microagent::parse_stuff(source, &text)?.signal("user_created").is_some());
+/// # Ok::<(), microagent::Error>(()) }).unwrap();
+/// ```
+pub async fn load_text(source: &str) -> Result<String> {
+    let shown = redacted(source);
+    let bytes = match source.split_once("://") {
         Some(("file", path)) => read_file(path).await?,
-        Some(("http" | "https", _)) => fetch(url, &source).await?,
+        Some(("http" | "https", _)) => fetch(source, &shown).await?,
         _ => {
             return Err(Error::new(
                 ErrorKind::Configuration,
                 format!(
-                    "`{source}` is no source of declarations: `file://PATH`, `http://…` and `https://…` are allowed"
+                    "`{shown}` is no source of declarations: `file://PATH`, `http://…` and `https://…` are allowed"
                 ),
             ));
         }
     };
-    let declarations = Declarations::parse(&text)
+    decode_text(bytes)
+        .map_err(|error| Error::new(ErrorKind::Declaration, format!("{shown}: {error}")))
+}
+
+/// Understands the text that [`load_text`] read from a source; warnings about it go to the log.
+///
+/// # Errors
+/// [`ErrorKind::Declaration`], with the source and the place in it, for what is malformed.
+pub fn parse_stuff(source: &str, text: &str) -> Result<Declarations> {
+    let source = redacted(source);
+    let declarations = Declarations::parse(text)
         .map_err(|error| Error::new(ErrorKind::Declaration, format!("{source}: {error}")))?;
     for warning in &declarations.warnings {
         tracing::warn!(source, warning, "declarations");
@@ -75,45 +108,17 @@ pub async fn load_queues(source: &str) -> Result<Vec<Queue>> {
         .collect())
 }
 
-/// The source as logs and errors may show it: a URL without who asks and without its query, which may hold a key.
-fn shown(source: &str) -> String {
-    match source.split_once("://") {
-        None | Some(("file", _)) => source.to_owned(),
-        Some((scheme, rest)) => {
-            let (address, query) = rest
-                .split_once('?')
-                .map_or((rest, ""), |(at, _)| (at, "?…"));
-            let (host, path) = address.split_at(address.find('/').unwrap_or(address.len()));
-            let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-            format!("{scheme}://{host}{path}{query}")
-        }
-    }
-}
-
-async fn read_file(path: &str) -> Result<String> {
-    tokio::fs::read_to_string(path)
+async fn read_file(path: &str) -> Result<Vec<u8>> {
+    tokio::fs::read(path)
         .await
         .map_err(|error| Error::new(ErrorKind::Configuration, format!("file://{path}: {error}")))
 }
 
 #[cfg(feature = "http")]
-async fn fetch(url: &str, shown: &str) -> Result<String> {
-    let unreachable = |error: &dyn std::fmt::Display| {
-        Error::new(ErrorKind::Unavailable, format!("{shown}: {error}"))
-    };
-    let owned = url.to_owned();
-    let fetched = tokio::task::spawn_blocking(move || {
-        let config =
-            ureq::Agent::config_builder().timeout_global(Some(std::time::Duration::from_secs(30)));
-        let agent: ureq::Agent = config.build().into();
-        agent.get(&owned).call()?.body_mut().read_to_string()
-    });
-    let text = fetched.await.map_err(|error| unreachable(&error))?;
-    text.map_err(|error| unreachable(&error))
-}
+use self::web::fetch;
 
 #[cfg(not(feature = "http"))]
-async fn fetch(_url: &str, shown: &str) -> Result<String> {
+async fn fetch(_url: &str, shown: &str) -> Result<Vec<u8>> {
     Err(Error::new(
         ErrorKind::Configuration,
         format!(

@@ -113,7 +113,7 @@ fn launch(planned: Planned, log: LogFormat) -> serde_json::Result<Launch> {
                 backend: agent.backend,
                 bus: agent.bus,
                 broker: agent.broker,
-                declarations: agent.declarations,
+                declarations: agent.declarations.map(|declared| declared.text.to_string()),
                 settings: agent.settings,
                 handlers: agent.handlers,
                 zone: agent.zone,

@@ -14,10 +14,12 @@ mod schedules;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use microagent_core::{AgentType, Manifest};
+use microagent_schema::redacted;
 use serde::Serialize;
 
 use self::{
@@ -27,7 +29,6 @@ use self::{
 use crate::{
     connect,
     process::control::{BrokerLink, BusLink},
-    redact::redacted,
     settings::{
         AgentSettings, Located, Member, Place, Restart, Settings, SettingsError, Variables,
     },
@@ -85,8 +86,8 @@ pub(crate) struct PlannedAgent {
     pub(crate) bus: Option<BusLink>,
     #[serde(serialize_with = "redacted_broker")]
     pub(crate) broker: Option<BrokerLink>,
-    /// The URL of its declarations.
-    pub(crate) declarations: Option<String>,
+    /// Its declarations.
+    pub(crate) declarations: Option<Declared>,
     /// Its manifest, as its program gave it and its settings changed it.
     pub(crate) manifest: Manifest,
     /// They may hold secrets, so nobody is shown them.
@@ -98,6 +99,21 @@ pub(crate) struct PlannedAgent {
     /// The zone of its cron tasks that name none; the manifest shows it.
     #[serde(skip)]
     pub(crate) zone: Option<String>,
+}
+
+/// Declarations, as the launcher read them.
+#[derive(Clone)]
+pub(crate) struct Declared {
+    url: String,
+    /// What the agents are given, so that none of them reads another version, or fails to.
+    pub(crate) text: Arc<str>,
+}
+
+impl Serialize for Declared {
+    /// The URL without its secrets.
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        redacted(&self.url).serialize(to)
+    }
 }
 
 impl Plan {
@@ -154,7 +170,7 @@ fn check_names(
 }
 
 fn plan_file(settings: Settings, own: &[AgentType]) -> Result<Vec<Planned>, SettingsError> {
-    let declarations = check_declarations(settings.declarations.as_ref())?;
+    let declarations = load_declarations(settings.declarations.as_ref())?;
     schedules::check_zones(&settings)?;
     check_unused(&settings)?;
     let programs = agents::Programs::ask(&settings, own)?;
@@ -170,7 +186,7 @@ fn plan_file(settings: Settings, own: &[AgentType]) -> Result<Vec<Planned>, Sett
                 ready_timeout: agent.ready_timeout,
                 watchdog: agent.watchdog,
                 restart: agent.restart,
-                what: plan_member(agent, &settings, &programs, declarations.as_deref())?,
+                what: plan_member(agent, &settings, &programs, declarations.as_ref())?,
             })
         })
         .collect()
@@ -180,7 +196,7 @@ fn plan_member(
     agent: &AgentSettings,
     settings: &Settings,
     programs: &agents::Programs,
-    declarations: Option<&str>,
+    declarations: Option<&Declared>,
 ) -> Result<What, SettingsError> {
     match &agent.member {
         Member::Command(command) => Ok(What::Command {
@@ -207,7 +223,7 @@ fn plan_member(
                 broker: broker
                     .as_ref()
                     .and_then(|name| broker_link(settings, &name.value)),
-                declarations: declarations.map(str::to_owned),
+                declarations: declarations.cloned(),
                 manifest,
                 settings: agent.settings.clone(),
                 handlers,
@@ -259,16 +275,19 @@ pub(crate) fn declarations_url(declarations: &Located<String>) -> String {
     format!("file://{}", path.display())
 }
 
-/// Loads the declarations, to find now what would be wrong later.
-fn check_declarations(
+/// Loads the declarations, once for all agents of the file.
+fn load_declarations(
     declarations: Option<&Located<String>>,
-) -> Result<Option<String>, SettingsError> {
+) -> Result<Option<Declared>, SettingsError> {
     let Some(declarations) = declarations else {
         return Ok(None);
     };
     let url = declarations_url(declarations);
-    connect::load(&url).map_err(|error| declarations.place.error(error.to_string()))?;
-    Ok(Some(url))
+    let text = connect::load(&url).map_err(|error| declarations.place.error(error.to_string()))?;
+    Ok(Some(Declared {
+        url,
+        text: text.into(),
+    }))
 }
 
 /// Prefixes, and the DSNs that no agent's program is asked about.

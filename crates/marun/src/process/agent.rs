@@ -112,7 +112,8 @@ async fn start(name: &str, assignment: AgentAssignment, agents: &[AgentType]) ->
         let text = format!("this program contains no agent `{backend}`");
         Error::new(ErrorKind::Configuration, text)
     })?;
-    let declarations = connect::declarations(assignment.declarations.as_deref()).await?;
+    let declarations = assignment.declarations.as_deref();
+    let declarations = declarations.map(connect::declared).transpose()?;
     let mut wiring = Wiring::named(name);
     wiring.settings = assignment.settings;
     wiring.handlers = assignment.handlers;

@@ -6,12 +6,13 @@
 
 use std::{fmt, time::Duration};
 
+use microagent_schema::redacted;
 use serde::{Deserialize, Serialize};
 
-use crate::{logging::LogFormat, redact::redacted};
+use crate::logging::LogFormat;
 
 /// The version of everything that a launcher and a program of another build say to each other.
-pub(crate) const PROTOCOL: u32 = 1;
+pub(crate) const PROTOCOL: u32 = 2;
 
 /// What an agent is told.
 #[derive(Serialize, Deserialize)]
@@ -22,7 +23,7 @@ pub(crate) struct AgentAssignment {
     pub(crate) bus: Option<BusLink>,
     /// Its broker.
     pub(crate) broker: Option<BrokerLink>,
-    /// The URL of the declarations of its settings file.
+    /// The declarations of its settings file, as the launcher read them: no agent reads others than its neighbours.
     pub(crate) declarations: Option<String>,
     /// What it reads with `cx.settings()`.
     pub(crate) settings: serde_json::Value,

@@ -18,6 +18,8 @@ mod variables;
 
 use std::{cell::RefCell, collections::BTreeMap, fmt, path::Path};
 
+use microagent_schema::{decode_text, redacted, without_mark};
+
 use self::node::Node;
 use self::section::Section;
 pub use self::{
@@ -29,7 +31,6 @@ pub use self::{
 };
 use self::{expand::Environment, variables::LookedUp};
 pub(crate) use self::{suggest::allowed, variables::Variables};
-use crate::redact::redacted;
 
 const TOP_KEYS: &[&str] = &["declarations", "program", "tz", "bus", "broker", "agent"];
 const BUS_KEYS: &[&str] = &["dsn", "prefix", "strict"];
@@ -124,13 +125,14 @@ impl Settings {
     /// # Errors
     /// A [`SettingsError`] for a file that cannot be read or is not as described at [`Settings::parse`].
     pub fn read(path: &Path) -> Result<Self, SettingsError> {
-        let text = std::fs::read_to_string(path).map_err(|error| {
+        let refused = |error: &dyn fmt::Display| {
             Place::top(path).error(format!("cannot read the settings: {error}"))
-        })?;
-        Self::parse(path, &text)
+        };
+        let bytes = std::fs::read(path).map_err(|error| refused(&error))?;
+        Self::parse(path, &decode_text(bytes).map_err(|error| refused(&error))?)
     }
 
-    /// Reads the text of a file; the path tells the format and is named in errors.
+    /// Reads the text of a file; the path tells the format and is named in errors. A byte order mark at its start is ignored.
     ///
     /// # Errors
     /// A [`SettingsError`] that names file, line (for TOML) and key, what is wrong and what is allowed.
@@ -143,7 +145,7 @@ impl Settings {
         text: &str,
         environment: Environment<'_>,
     ) -> Result<Self, SettingsError> {
-        let top = Place::top(path);
+        let (top, text) = (Place::top(path), without_mark(text));
         let mut node = match path.extension().and_then(|extension| extension.to_str()) {
             Some("toml") => toml::parse(text, &top)?,
             Some("json") => json::parse(text, &top)?,

@@ -6,8 +6,9 @@ use std::{
     ffi::{OsStr, OsString},
 };
 
+use microagent_schema::{redacted, says_secret};
+
 use super::place::Place;
-use crate::redact::{redacted, says_secret};
 
 /// The variables that `${…}` names in a settings file, as far as they are set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

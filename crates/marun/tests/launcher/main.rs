@@ -22,6 +22,8 @@ mod queue;
 mod random_kills;
 mod restart;
 mod schedules;
+#[cfg(all(feature = "http", feature = "redis"))]
+mod secrets;
 mod service;
 mod services;
 mod settings;

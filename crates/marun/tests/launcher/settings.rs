@@ -308,3 +308,31 @@ fn the_options_of_handlers_are_shown_as_the_settings_make_them() {
     let line = "  consumer   work of the queue jobs, timeout 5s, concurrency 3, retry [2m]\n";
     assert!(out.contains(line), "{out}");
 }
+
+#[test]
+fn settings_may_begin_with_a_byte_order_mark() {
+    let check = |path: &std::path::Path| {
+        let (code, _, message) = output_of(marun(), &["check", path.to_str().unwrap()]);
+        (code, message)
+    };
+    let program = program_path();
+    let folder = Folder::with(&format!(
+        "\u{feff}program = {program:?}\n[agent.a]\nbackend = 'Actor'\n"
+    ));
+    assert_eq!(check(&folder.path("settings.toml")).0, Some(0));
+    let json = format!(
+        "\u{feff}{{\"program\":{program:?},\"agent\":{{\"a\":{{\"backend\":\"Actor\"}}}}}}"
+    );
+    let path = folder.path("settings.json");
+    fs::write(&path, &json).unwrap();
+    assert_eq!(check(&path).0, Some(0));
+
+    let utf16: Vec<u8> = json.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    fs::write(&path, utf16).unwrap();
+    let (code, message) = check(&path);
+    assert_eq!(code, Some(2));
+    assert!(
+        message.contains("invalid encoding `UTF-16`: expected UTF-8"),
+        "{message}"
+    );
+}

@@ -7,7 +7,7 @@
 mod backoff;
 mod connection;
 
-pub use microagent_schema::{Dsn, DsnError, Host};
+pub use microagent_schema::{Dsn, DsnError, Host, redacted};
 
 pub use self::{
     backoff::Backoff,

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use self::server::Server;
 pub use self::{broker::MemoryBroker, bus::MemoryBus};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, driver::redacted};
 
 /// What a `memory:` DSN says.
 ///
@@ -52,8 +52,9 @@ impl MemoryOptions {
             _ => Err(Error::new(
                 ErrorKind::Configuration,
                 format!(
-                    "`{dsn}` is no DSN of the memory driver: `memory://` and `memory://NAME` are allowed, \
-                     with a name of letters, digits and `_-.`"
+                    "`{}` is no DSN of the memory driver: `memory://` and `memory://NAME` are allowed, \
+                     with a name of letters, digits and `_-.`",
+                    redacted(dsn)
                 ),
             )),
         }

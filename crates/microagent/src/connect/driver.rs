@@ -4,7 +4,7 @@ use std::{pin::Pin, sync::Arc};
 
 use microagent_core::{
     Caps, Error, ErrorKind, MemoryBroker, MemoryBus, MemoryOptions, QueueBroker, Result, SignalBus,
-    driver::Dsn,
+    driver::{Dsn, redacted},
 };
 #[cfg(feature = "local")]
 use microagent_local::{LocalBroker, LocalBus, LocalOptions};
@@ -94,7 +94,8 @@ fn find<'a>(drivers: &'a [Driver], dsn: &str, role: Role) -> Result<&'a Code> {
     let Some((scheme, rest)) = dsn.split_once(':') else {
         let allowed = allowed(drivers, role);
         return Err(refused(format!(
-            "`{dsn}` is no DSN: it has no scheme; {allowed}"
+            "`{}` is no DSN: it has no scheme; {allowed}",
+            redacted(dsn)
         )));
     };
     let mut drivers_of_scheme = drivers

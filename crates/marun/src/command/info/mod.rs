@@ -8,13 +8,13 @@ mod options;
 use std::fmt::Write as _;
 
 use microagent_core::{AgentType, Manifest};
+use microagent_schema::redacted;
 
 use super::show_warnings;
 use crate::{
     cli::Files,
     exit::Failure,
     plan::{Plan, Planned, PlannedAgent, What},
-    redact::redacted,
     settings::{Restart, RestartPolicy},
     standard::print_line,
 };
