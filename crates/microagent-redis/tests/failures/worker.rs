@@ -176,6 +176,8 @@ fn handle(jobber: &Arc<Jobber>, taken: &mut Taken<'_>) -> Handling<()> {
         job.get_optional("blocks")?,
     );
     let (attempt, jobber) = (taken.message.attempt(), Arc::clone(jobber));
+    // A job that blocks does so once: as a suspect it would block the next one for as long.
+    let blocks = blocks.filter(|_| taken.message.crashes() == 0);
     Ok(Box::pin(async move {
         jobber.note(&redis::Cmd::rpush("started", n)).await;
         if aborts == Some(true) {
