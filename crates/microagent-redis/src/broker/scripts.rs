@@ -36,6 +36,7 @@ scripts! {
     PARK = "park.lua";
     EXPIRED = "expired.lua";
     ORPHANS = "orphans.lua";
+    RESTORE = "restore.lua";
     RECOVER = "recover.lua";
     LENGTH = "length.lua";
     HOLD = "hold.lua";
@@ -290,6 +291,21 @@ pub(super) async fn orphans(
 ) -> Result<(String, Vec<String>)> {
     let mut call = ORPHANS.key(&keys.leases);
     call.arg(cursor).arg(keys.of_consumers()).arg(keys.beside());
+    call.invoke_async(connection).await.map_err(error_of)
+}
+
+/// Looks through a part of the messages that are set aside, and returns where to go on and how many of them were in no order of
+/// waiting, which wait again now.
+pub(super) async fn restore(
+    connection: &mut impl ConnectionLike,
+    keys: &QueueKeys,
+    cursor: &str,
+) -> Result<(String, u64)> {
+    let mut call = RESTORE.key(&keys.later);
+    call.key(&keys.due)
+        .key(&keys.suspects)
+        .key(&keys.meta)
+        .arg(cursor);
     call.invoke_async(connection).await.map_err(error_of)
 }
 

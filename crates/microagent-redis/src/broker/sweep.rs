@@ -43,15 +43,29 @@ pub(super) async fn sweep(consumer: Arc<Consumer>) {
     }
 }
 
-#[derive(Default)]
 struct Sweeper {
     /// The consumers that the last sweep found expired, with the ends of their leases.
     expired: HashMap<String, String>,
     /// Those that it found without a lease.
     orphans: BTreeSet<String>,
     /// Where the search for them goes on.
-    cursor: Option<String>,
+    next_keys: String,
+    /// Where the search for messages that have lost their order of waiting goes on.
+    next_messages: String,
     refusals: Outage,
+}
+
+impl Default for Sweeper {
+    fn default() -> Self {
+        let start = || "0".to_owned();
+        Self {
+            expired: HashMap::new(),
+            orphans: BTreeSet::new(),
+            next_keys: start(),
+            next_messages: start(),
+            refusals: Outage::default(),
+        }
+    }
 }
 
 impl Sweeper {
@@ -62,6 +76,7 @@ impl Sweeper {
         let parts = [
             self.recover_expired(consumer, &mut connection).await,
             self.recover_orphans(consumer, &mut connection).await,
+            self.restore(consumer, &mut connection).await,
             bury_unreadable(&consumer.connector, &consumer.keys).await,
         ];
         for part in parts {
@@ -117,11 +132,25 @@ impl Sweeper {
         for dead in std::mem::take(&mut self.orphans) {
             recovered = recovered.and(recover(consumer, connection, &dead, "").await);
         }
-        let cursor = self.cursor.as_deref().unwrap_or("0");
-        let (cursor, orphans) = scripts::orphans(connection, &consumer.keys, cursor).await?;
-        self.cursor = Some(cursor);
+        let from = &self.next_keys;
+        let (next, orphans) = scripts::orphans(connection, &consumer.keys, from).await?;
+        self.next_keys = next;
         self.orphans = orphans.into_iter().collect();
         recovered
+    }
+
+    /// Lets messages wait again that are set aside and in no order of waiting.
+    async fn restore(&mut self, consumer: &Consumer, connection: &mut Commands) -> Result<()> {
+        let from = &self.next_messages;
+        let (next, messages) = scripts::restore(connection, &consumer.keys, from).await?;
+        self.next_messages = next;
+        if messages > 0 {
+            warn!(
+                queue = &*consumer.queue,
+                messages, "messages that waited had lost their order; they are delivered now"
+            );
+        }
+        Ok(())
     }
 }
 

@@ -89,6 +89,28 @@ async fn f74_an_entry_without_a_body_is_removed() {
     assert!(log.text().contains("nobody"), "{}", log.text());
 }
 
+/// 74. The order in which messages wait is removed, and not their bodies: they are delivered, with what is known of them.
+#[tokio::test]
+async fn f74_a_body_without_its_order_is_delivered() {
+    let Some(mut bench) = bench("f74").await else {
+        return;
+    };
+    aside(&mut bench, "due", "7", Some("3 0 5"), Some(r#"{"n":0}"#)).await;
+    aside(&mut bench, "suspects", "8", Some("1 2"), Some(r#"{"n":1}"#)).await;
+    let () = bench.look.del("{jobs}:due").await.unwrap();
+    let () = bench.look.del("{jobs}:suspects").await.unwrap();
+    let broker = bench.driver().await;
+    let mut jobs = consume(&broker, 1).await;
+    for known in [(0, 3, 0), (1, 1, 2)] {
+        let delivery = next(&mut jobs).await;
+        let message = delivery.message();
+        let (attempt, crashes) = (message.attempt(), message.crashes());
+        assert_eq!((number_of(&delivery), attempt, crashes), known);
+        delivery.ack().await.unwrap();
+    }
+    bench.assert_nothing_is_left().await;
+}
+
 /// 74. A dead consumer and an ended one with unreadable records in flight: their other messages come back.
 #[tokio::test]
 async fn f74_a_recovery_is_stopped_by_no_record() {

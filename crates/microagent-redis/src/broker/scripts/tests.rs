@@ -48,7 +48,7 @@ impl Case {
     }
 }
 
-static CASES: [Case; 17] = [
+static CASES: [Case; 18] = [
     Case::new(
         "join",
         &JOIN,
@@ -111,6 +111,12 @@ static CASES: [Case; 17] = [
         &ORPHANS,
         &["leases"],
         &["0", "{jobs}:*:*", "{jobs}:"],
+    ),
+    Case::new(
+        "restore",
+        &RESTORE,
+        &["later", "due", "suspects", "meta"],
+        &["0"],
     ),
     Case::new(
         "recover",
