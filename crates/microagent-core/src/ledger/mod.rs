@@ -169,26 +169,30 @@ impl<T> Ledger<T> {
             line.consumers.retain(|id| *id != consumer);
             line.courting.take_if(|peer| *peer == left.peer);
         }
-        if let Some(peer) = self.peers.get_mut(&left.peer) {
+        let peer = self.peers.get_mut(&left.peer);
+        let is_released = peer.is_some_and(|peer| {
             peer.consumers.remove(&consumer);
-            peer.release(&left.queue);
+            peer.release(&left.queue)
+        });
+        if is_released {
+            self.ripen_all_of(left.peer);
         }
-        self.ripen_all_of(left.peer);
         self.ripen(left.queue);
     }
 
     /// Ends a peer. What it had in flight is given back, to be [put back](Self::put_back) as
     /// [suspects](Place::Suspect), or at the head where the peer left in peace.
     pub fn lost(&mut self, peer: PeerId) -> Vec<(MessageId, Entry<T>)> {
-        let consumers = self
-            .peers
-            .get(&peer)
-            .map(|peer| peer.consumers.clone())
-            .unwrap_or_default();
-        for consumer in consumers {
-            self.leave(consumer);
+        let consumers = self.peers.remove(&peer).unwrap_or_default().consumers;
+        let left = consumers.iter().filter_map(|id| self.consumers.remove(id));
+        let queues: BTreeSet<_> = left.map(|consumer| consumer.queue).collect();
+        for queue in queues {
+            if let Some(line) = self.lines.get_mut(&queue) {
+                line.consumers.retain(|id| !consumers.contains(id));
+                line.courting.take_if(|courted| *courted == peer);
+            }
+            self.ripen(queue);
         }
-        self.peers.remove(&peer);
         let held =
             |entry: &Entry<T>| matches!(entry.state, State::InFlight(_, holder) if holder == peer);
         let mut ids: Vec<_> = self

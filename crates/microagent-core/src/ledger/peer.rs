@@ -49,11 +49,14 @@ impl Peer {
         };
     }
 
-    /// It does not consume this queue any more: a promise is void.
-    pub(super) fn release(&mut self, queue: &Arc<str>) {
-        if matches!(&self.suspicion, Suspicion::Promised(promised) if promised == queue) {
+    /// It does not consume this queue any more: a promise is void. Returns whether there was one.
+    pub(super) fn release(&mut self, queue: &Arc<str>) -> bool {
+        let promised =
+            matches!(&self.suspicion, Suspicion::Promised(promised) if promised == queue);
+        if promised {
             self.suspicion = Suspicion::None;
         }
+        promised
     }
 
     /// One message less in flight. True when that changes what it may take, beyond the credit of its consumer.

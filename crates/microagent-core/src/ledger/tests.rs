@@ -132,6 +132,22 @@ fn delayed_messages_are_rescheduled() {
 }
 
 #[test]
+fn a_peer_with_many_consumers_is_lost_without_a_scan_for_each() {
+    let mut ledger = ledger_with(1..=3);
+    for consumer in 0..50_000 {
+        join(&mut ledger, consumer, 1, 1);
+    }
+    assert_eq!(hand_out_all(&mut ledger).len(), 3);
+    let begun = std::time::Instant::now();
+    assert_eq!(ledger.lost(PeerId(1)).len(), 3);
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    ledger.put(4, QUEUE, (), Place::Tail);
+    join(&mut ledger, 50_000, 2, 1);
+    assert_eq!(hand_out_all(&mut ledger), [(50_000, 4)]);
+}
+
+#[test]
 fn suspects_run_alone_and_bystanders_go_on_elsewhere() {
     let mut ledger = ledger_with(1..=2);
     join(&mut ledger, 1, 1, 8);

@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// The most consumers of one connection.
-const MAX_CONSUMERS: usize = 10_000;
+const MAX_CONSUMERS: usize = 1000;
 
 /// The most deliveries that one consumer may ask for at a time.
 const MAX_PREFETCH: u32 = 65_535;
