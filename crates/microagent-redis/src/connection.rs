@@ -9,7 +9,7 @@ mod open;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use microagent_core::{Error, ErrorKind, Result};
+use microagent_core::{Error, ErrorKind, Result, driver::Outage};
 use redis::aio::PubSub;
 use tokio::{
     sync::watch,
@@ -20,7 +20,7 @@ use tracing::warn;
 
 pub(crate) use self::link::Commands;
 use self::{keep::Keeper, link::Doubts, open::Opener};
-use crate::{RedisOptions, backoff::Outage, error::error_of};
+use crate::{RedisOptions, error::error_of};
 
 /// How long a command may stay without an answer.
 pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(4);

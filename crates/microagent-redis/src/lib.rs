@@ -3,7 +3,6 @@
 //! [`RedisOptions`] is what a DSN says, [`RedisBus`] and [`RedisBroker`] are the drivers. They heal their connections for
 //! ever, decide no outcome and call no handler; the client crate's own types stay inside.
 
-mod backoff;
 mod broker;
 mod bus;
 mod connection;

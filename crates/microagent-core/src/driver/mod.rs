@@ -1,17 +1,21 @@
 //! What every driver with a server needs, written once: the parts of a DSN, the pauses
-//! between attempts, and the record of a connection's state.
+//! between attempts, the record of a connection's state, and the rule that a suspect runs alone.
 //!
 //! It knows no protocol. The traits that a driver implements are [`SignalBus`](crate::SignalBus)
 //! and [`QueueBroker`](crate::QueueBroker).
 
 mod backoff;
 mod connection;
+mod outage;
+mod suspect_gate;
 
 pub use microagent_schema::{Dsn, DsnError, Host, redacted};
 
 pub use self::{
     backoff::Backoff,
     connection::{ConnectionRecord, ConnectionState},
+    outage::Outage,
+    suspect_gate::{Cleared, SuspectGate, Taking},
 };
 use crate::{Error, ErrorKind};
 

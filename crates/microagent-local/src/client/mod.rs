@@ -4,7 +4,6 @@
 //! the [`Pump`](pump::Pump), the one task that reads and writes the socket. It hosts nothing itself: before it dials it asks
 //! the [candidate](crate::host) to stand.
 
-mod backoff;
 mod broker;
 mod bus;
 mod command;

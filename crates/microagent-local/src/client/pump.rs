@@ -2,7 +2,7 @@
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
-use microagent_core::{Error, Result};
+use microagent_core::{Error, Result, driver::Backoff};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{Instant, sleep, sleep_until},
@@ -10,7 +10,6 @@ use tokio::{
 use tracing::{debug, info, warn};
 
 use super::{
-    backoff::Backoff,
     command::{Command, Epoch, too_late},
     connection::{CurrentEpoch, Link},
     consumers::Consumers,
@@ -20,6 +19,10 @@ use super::{
     subscriptions::Subscriptions,
 };
 use crate::{host::Candidate, log_limit::LogLimit};
+
+/// The pauses before dialling again: a host that dies is replaced within milliseconds by one of its clients.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// After a connection that lasted this long the pauses begin anew. A shorter one may have failed at the same step as the one before.
 const LASTING: Duration = Duration::from_secs(10);
@@ -67,7 +70,7 @@ impl Pump {
     }
 
     pub(super) async fn run(mut self) {
-        let mut backoff = Backoff::default();
+        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         loop {
             let dialling = dial(self.candidate.clone());
             let Some(dialled) = self.offline(dialling).await else {
@@ -92,7 +95,7 @@ impl Pump {
                 }
                 Err(error) => self.down(error),
             }
-            if self.offline(sleep(backoff.next())).await.is_none() {
+            if self.offline(sleep(backoff.next_pause())).await.is_none() {
                 break;
             }
         }

@@ -8,18 +8,20 @@ use std::{
 };
 
 use futures_util::Stream;
-use microagent_core::{Delivery, Error, ErrorKind};
+use microagent_core::{
+    Delivery, Error, ErrorKind,
+    driver::{Outage, SuspectGate},
+};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::{
-    gate::Gate,
     keys::{Identity, QueueKeys},
     session,
     settle::Order,
 };
-use crate::{backoff::Outage, connection::Connector};
+use crate::connection::Connector;
 
 /// How long a consumer that stops waits for the server's answer to what it has asked before. What comes later does no harm:
 /// a consumer that has left takes nothing.
@@ -30,7 +32,7 @@ pub(super) struct Consumer {
     pub(super) queue: Arc<str>,
     pub(super) keys: Arc<QueueKeys>,
     pub(super) connector: Connector,
-    pub(super) gate: Arc<Gate>,
+    pub(super) gate: Arc<SuspectGate>,
     /// How long it counts as alive after it has last said so.
     pub(super) lease: Duration,
     /// One per message that may still be taken.
@@ -47,7 +49,7 @@ pub(super) struct Consumer {
 pub(super) struct Setup {
     pub(super) queue: Arc<str>,
     pub(super) connector: Connector,
-    pub(super) gate: Arc<Gate>,
+    pub(super) gate: Arc<SuspectGate>,
     pub(super) settlements: mpsc::UnboundedSender<Order>,
     pub(super) prefetch: usize,
     pub(super) lease: Duration,

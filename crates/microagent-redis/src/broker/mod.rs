@@ -6,7 +6,6 @@
 
 mod by_hand;
 mod consumer;
-mod gate;
 mod keys;
 mod lease;
 mod refusals;
@@ -28,7 +27,7 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use microagent_core::{
     Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Delivery, Error, ErrorKind, Lease, Message, Queue,
-    QueueBroker, Result, Route, Selection, SendOptions,
+    QueueBroker, Result, Route, Selection, SendOptions, driver::SuspectGate,
 };
 use redis::AsyncCommands;
 use tokio::{
@@ -41,7 +40,6 @@ use tracing::warn;
 
 use self::{
     consumer::{Consumer, Deliveries, Setup, closed},
-    gate::Gate,
     keys::QueueKeys,
     settle::Order,
 };
@@ -56,7 +54,7 @@ const CLOSE: Duration = Duration::from_secs(5);
 /// `maxmemory-policy noeviction` keeps it from throwing queues away.
 pub struct RedisBroker {
     connector: Connector,
-    gate: Arc<Gate>,
+    gate: Arc<SuspectGate>,
     lease: Duration,
     stopping: CancellationToken,
     settlements: Mutex<Option<mpsc::UnboundedSender<Order>>>,

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use microagent_core::{Error, ErrorKind};
+use microagent_core::{Error, ErrorKind, driver::Outage};
 use tokio::time::{Instant, sleep};
 use tracing::warn;
 
@@ -11,7 +11,7 @@ use super::{
     scripts,
     settle::Settling,
 };
-use crate::{backoff::Outage, connection::Connector};
+use crate::connection::Connector;
 
 /// How long a message waits whose settlement the server refused; with each further refusal twice as long.
 const SHORTEST: Duration = Duration::from_secs(5);

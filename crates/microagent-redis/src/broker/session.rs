@@ -5,7 +5,7 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use microagent_core::{Delivery, Result};
+use microagent_core::{Delivery, Result, driver::Outage};
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep},
@@ -21,7 +21,6 @@ use super::{
     taken::TakenMessage,
 };
 use crate::{
-    backoff::Outage,
     connection::{Commands, PROVEN, RESPONSE_TIMEOUT},
     error::error_of,
 };
@@ -157,7 +156,7 @@ impl Session<'_> {
         let looking = tokio::select! {
             biased;
             () = consumer.stopping.cancelled() => return Ok(Look::Found),
-            looking = consumer.gate.look() => looking,
+            looking = consumer.gate.begin_take() => looking,
         };
         let identity = consumer.identity();
         let known = identity.held().len();
@@ -208,7 +207,7 @@ impl Session<'_> {
         let identity = consumer.identity();
         match scripts::take_suspect(&mut self.connection, &identity).await? {
             Suspect::Message(message) => {
-                cleared.got_one();
+                cleared.found_suspect();
                 self.deliver(message, &identity);
                 Ok(true)
             }

@@ -10,7 +10,9 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use microagent_core::{Error, ErrorKind, Message, Result, Settle, Settled, Settlement, header};
+use microagent_core::{
+    Error, ErrorKind, Message, Result, Settle, Settled, Settlement, driver::Outage, header,
+};
 use redis::aio::ConnectionLike;
 use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
@@ -22,10 +24,7 @@ use super::{
     scripts::{self, DeadLetter, Settled as Answer},
     taken::Meta,
 };
-use crate::{
-    backoff::Outage,
-    connection::{Commands, Connector},
-};
+use crate::connection::{Commands, Connector};
 
 /// The most settlements that go to the server in one go.
 const BATCH: usize = 512;
@@ -64,7 +63,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.consumer.credits.add_permits(self.credits);
-        self.consumer.gate.landed();
+        self.consumer.gate.settled();
     }
 }
 

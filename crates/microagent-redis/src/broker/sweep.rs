@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use microagent_core::{DeadReason, Error, ErrorKind, Message, Result, header};
+use microagent_core::{DeadReason, Error, ErrorKind, Message, Result, driver::Outage, header};
 use redis::AsyncCommands;
 use tokio::time::sleep;
 use tracing::{debug, error, warn};
@@ -17,7 +17,6 @@ use super::{
     scripts::{self, DeadLetter},
 };
 use crate::{
-    backoff::Outage,
     connection::{Commands, Connector},
     error::error_of,
 };

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, future::join_all};
-use microagent_core::{Error, ErrorKind, Result};
+use microagent_core::{Error, ErrorKind, Result, driver::Outage};
 use redis::aio::{PubSub, PubSubSink};
 use tokio::{
     sync::mpsc,
@@ -13,7 +13,6 @@ use tracing::{info, warn};
 
 use super::subscriptions::{Listener, Subscriptions};
 use crate::{
-    backoff::Outage,
     connection::{Connector, PROVEN},
     error::error_of,
 };

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use microagent_core::{Error, ErrorKind};
+use microagent_core::{Error, ErrorKind, driver::Outage};
 use tokio::{
     sync::watch,
     time::{Instant, sleep},
@@ -14,7 +14,6 @@ use super::{
     link::{Commands, Doubts},
     open::Opener,
 };
-use crate::backoff::Outage;
 
 /// How often an idle connection is asked.
 const PING_EVERY: Duration = Duration::from_secs(5);

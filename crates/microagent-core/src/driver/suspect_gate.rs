@@ -1,20 +1,36 @@
-//! Room for suspects: a message whose consumer died runs when nothing else of its process is in flight, and alone.
+//! Keeps a suspect alone: a message that was in flight when its consumer died is delivered when nothing
+//! else of this process is in flight, and nothing is delivered beside it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// What one process has in flight, over all its consumers.
+/// Counts what one process has in flight over all its consumers, and lets a suspect in alone, as the
+/// contract of [`QueueBroker`](crate::QueueBroker) asks. All consumers of a broker share one.
+///
+/// ```
+/// use microagent_core::driver::SuspectGate;
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let gate = SuspectSuspectGate::default();
+/// gate.begin_take().await.found(1); // an ordinary message is in flight
+/// gate.settled(); // and settled
+///
+/// let alone = gate.clear().await.expect("no other consumer waits for it");
+/// alone.found_suspect(); // nothing else is taken until it is settled
+/// gate.settled();
+/// # });
+/// ```
 #[derive(Debug, Default)]
-pub(super) struct Gate {
+pub struct SuspectGate {
     state: Mutex<State>,
     changed: Notify,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// Looks into queues that are under way, whose finds are not counted yet.
-    looking: usize,
+    /// Takes that are under way, whose messages are not counted yet.
+    taking: usize,
     in_flight: usize,
     suspicion: Suspicion,
 }
@@ -29,19 +45,19 @@ enum Suspicion {
     Held,
 }
 
-impl Gate {
-    /// Waits until ordinary messages may be taken, and announces a look into a queue.
-    pub(super) async fn look(&self) -> Looking<'_> {
+impl SuspectGate {
+    /// Waits until ordinary messages may be taken, and registers the take.
+    pub async fn begin_take(&self) -> Taking<'_> {
         self.when(
             |state| state.suspicion == Suspicion::None,
-            |state| state.looking += 1,
+            |state| state.taking += 1,
         )
         .await;
-        Looking(self, 0)
+        Taking(self, 0)
     }
 
-    /// A message is not in flight any more.
-    pub(super) fn landed(&self) {
+    /// Registers that a message is no longer in flight.
+    pub fn settled(&self) {
         let mut state = self.state();
         state.in_flight = state.in_flight.saturating_sub(1);
         if state.suspicion == Suspicion::Held {
@@ -51,9 +67,9 @@ impl Gate {
         self.changed.notify_waiters();
     }
 
-    /// Waits until the process has nothing in flight; nothing is taken from now on until what this returns is dropped. None
-    /// at once when another consumer waits for that already.
-    pub(super) async fn clear(&self) -> Option<Cleared<'_>> {
+    /// Waits until the process has nothing in flight. No other take begins until the returned guard is
+    /// dropped. Returns `None` at once if another consumer waits for that already, or holds a suspect.
+    pub async fn clear(&self) -> Option<Cleared<'_>> {
         {
             let mut state = self.state();
             if state.suspicion != Suspicion::None {
@@ -62,7 +78,7 @@ impl Gate {
             state.suspicion = Suspicion::Awaited;
         }
         let cleared = Cleared(self, false);
-        self.when(|state| state.looking == 0 && state.in_flight == 0, |_| {})
+        self.when(|state| state.taking == 0 && state.in_flight == 0, |_| {})
             .await;
         Some(cleared)
     }
@@ -86,34 +102,36 @@ impl Gate {
     }
 }
 
-/// A look into a queue; it ends when this is dropped.
+/// A take from a queue. It ends when this is dropped.
 #[derive(Debug)]
-pub(super) struct Looking<'a>(&'a Gate, usize);
+#[must_use = "the take ends when this is dropped"]
+pub struct Taking<'a>(&'a SuspectGate, usize);
 
-impl Looking<'_> {
-    /// It has found so many messages, which are in flight now.
-    pub(super) fn found(mut self, messages: usize) {
+impl Taking<'_> {
+    /// Ends the take with this many messages, which are in flight now.
+    pub fn found(mut self, messages: usize) {
         self.1 = messages;
     }
 }
 
-impl Drop for Looking<'_> {
+impl Drop for Taking<'_> {
     fn drop(&mut self) {
         let mut state = self.0.state();
-        state.looking -= 1;
+        state.taking -= 1;
         state.in_flight += self.1;
         drop(state);
         self.0.changed.notify_waiters();
     }
 }
 
-/// A process that is kept clear for a suspect, until this is dropped.
+/// A process with nothing in flight. It stays so until this is dropped.
 #[derive(Debug)]
-pub(super) struct Cleared<'a>(&'a Gate, bool);
+#[must_use = "other takes begin when this is dropped"]
+pub struct Cleared<'a>(&'a SuspectGate, bool);
 
 impl Cleared<'_> {
-    /// There was a suspect, which is in flight now.
-    pub(super) fn got_one(mut self) {
+    /// Registers that a suspect is in flight now; nothing is taken beside it.
+    pub fn found_suspect(mut self) {
         self.1 = true;
     }
 }
@@ -140,41 +158,44 @@ mod tests {
 
     #[tokio::test]
     async fn a_suspect_waits_for_the_rest_and_the_rest_for_it() {
-        let gate = Gate::default();
-        gate.look().await.found(2);
+        let gate = SuspectGate::default();
+        gate.begin_take().await.found(2);
 
         let mut clear = Box::pin(gate.clear());
         assert!((&mut clear).now_or_never().is_none(), "two are in flight");
         assert!(
-            gate.look().now_or_never().is_none(),
+            gate.begin_take().now_or_never().is_none(),
             "nothing more is taken"
         );
         assert!(gate.clear().await.is_none(), "one waits already");
-        gate.landed();
-        gate.landed();
-        clear.now_or_never().flatten().unwrap().got_one();
-        assert!(gate.look().now_or_never().is_none(), "the suspect is alone");
-        gate.landed();
-        assert!(gate.look().now_or_never().is_some());
+        gate.settled();
+        gate.settled();
+        clear.now_or_never().flatten().unwrap().found_suspect();
+        assert!(
+            gate.begin_take().now_or_never().is_none(),
+            "the suspect is alone"
+        );
+        gate.settled();
+        assert!(gate.begin_take().now_or_never().is_some());
     }
 
     #[tokio::test]
     async fn without_a_suspect_everything_goes_on() {
-        let gate = Gate::default();
+        let gate = SuspectGate::default();
         drop(gate.clear().await);
-        assert!(gate.look().now_or_never().is_some());
+        assert!(gate.begin_take().now_or_never().is_some());
     }
 
     #[tokio::test]
     async fn what_is_given_up_on_holds_nobody_up() {
-        let gate = Gate::default();
-        drop(gate.look().await);
-        gate.look().await.found(1);
+        let gate = SuspectGate::default();
+        drop(gate.begin_take().await);
+        gate.begin_take().await.found(1);
         let mut clear = Box::pin(gate.clear());
         assert!((&mut clear).now_or_never().is_none());
         drop(clear);
-        assert!(gate.look().now_or_never().is_some());
-        gate.landed();
+        assert!(gate.begin_take().now_or_never().is_some());
+        gate.settled();
         assert!(gate.clear().now_or_never().flatten().is_some());
     }
 }
