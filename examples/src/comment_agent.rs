@@ -17,7 +17,8 @@ pub struct CommentAgent {
 impl CommentAgent {
     #[on(pre_start)]
     async fn setup(&mut self, cx: &Context) {
-        info!("Run ... {}", cx.info());
+        info!("Run ...");
+        debug!("{}", cx.info());
         self.comments.clear();
     }
 

@@ -12,7 +12,8 @@ pub struct EmailAgent;
 impl EmailAgent {
     #[on(pre_start)]
     async fn setup(&self, cx: &Context) {
-        info!("Run ... {}", cx.info());
+        info!("Run ...");
+        debug!("{}", cx.info());
     }
 
     #[consumer(queues::MAILER)]

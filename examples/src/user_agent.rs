@@ -12,7 +12,8 @@ pub struct UserAgent;
 impl UserAgent {
     #[on(pre_start)]
     fn setup(&self, cx: &Context) {
-        info!("Run ... {}", cx.info());
+        info!("Run ...");
+        debug!("{}", cx.info());
     }
 
     #[cron("* * * * *", timeout = 5)]

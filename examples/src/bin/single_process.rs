@@ -12,7 +12,7 @@ async fn main() -> Result<()> {
     tracing_subscriber::fmt().init();
     let dsn = |variable| match env::var(variable) {
         Err(env::VarError::NotPresent) => Ok("memory://single_process".to_owned()),
-        given => given,
+        given => given.map_err(|error| Error::from(format!("{variable}: {error}"))),
     };
 
     let bus = Bus::connect(&dsn("EXAMPLE_BUS")?).await?;

@@ -28,7 +28,7 @@ use crate::{
 /// Runs a command that talks to a bus or broker, on a runtime of its own.
 fn run_to_end(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     logging::install(
-        LogFormat::Text { color: false },
+        LogFormat::of_standard_error(),
         LevelFilter::WARN,
         Standard::error,
     );
@@ -46,7 +46,7 @@ fn run_to_end(command: impl Future<Output = Result<(), Failure>>) -> Result<(), 
 /// What the libraries beneath warn of goes to standard error.
 fn show_warnings() {
     logging::install(
-        LogFormat::Text { color: false },
+        LogFormat::of_standard_error(),
         LevelFilter::WARN,
         Standard::error,
     );

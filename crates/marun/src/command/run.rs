@@ -21,7 +21,10 @@ pub(crate) fn run(files: &Files, log: Log, own: &[AgentType]) -> Result<(), Fail
     let plan = Plan::make(&files.settings, own)?;
     let log = match log {
         Log::Json => LogFormat::Json,
-        Log::Text => LogFormat::Text { color: has_color() },
+        Log::Text => LogFormat::Text {
+            color: has_color(),
+            terminal: io::stdout().is_terminal(),
+        },
     };
     let output = Output::start(format(log, &plan), Standard::output(), terminal(log));
     let output = output.map_err(failed)?;
@@ -66,7 +69,7 @@ fn has_color() -> bool {
 
 /// A status table is for people at a terminal that can move its cursor.
 fn terminal(log: LogFormat) -> Option<Terminal> {
-    let LogFormat::Text { color } = log else {
+    let LogFormat::Text { color, .. } = log else {
         return None;
     };
     let is_dumb = std::env::var_os("TERM").is_none_or(|name| name == "dumb");
@@ -90,7 +93,7 @@ fn format(log: LogFormat, plan: &Plan) -> Format {
     let terminal = io::stdout().is_terminal();
     match log {
         LogFormat::Json => Format::Json { terminal },
-        LogFormat::Text { color } => {
+        LogFormat::Text { color, .. } => {
             let names = plan.agents.iter().map(|agent| agent.name.len());
             let width = names.chain([supervise::OWN_NAME.len()]).max();
             Format::Text {

@@ -100,3 +100,30 @@ fn a_terminal_shows_control_characters_and_a_pipe_gets_them_as_they_are() {
         assert_eq!(group.wait_for_end(), Some(0), "{}", group.log());
     }
 }
+
+#[test]
+fn a_terminal_shows_the_time_of_the_day_and_a_pipe_the_date_too() {
+    let agent = "[agent.first]\nbackend = 'Actor'\nsettings = { chatter = 1 }\n";
+    let (in_terminal, _terminal) = Group::in_terminal(agent, &[]);
+    let mut groups = [(in_terminal, false), (Group::start(agent), true)];
+    for (group, is_long) in &mut groups {
+        group.wait_for("all agents are ready");
+        group.wait_for("chatter 1");
+        for (name, text) in [("marun", "first is ready"), ("first", "chatter 1")] {
+            let line = group.all_after(&format!("{name} | "));
+            let line = line.iter().find(|line| line.contains(text)).unwrap();
+            let (time, rest) = line.split_once(' ').unwrap();
+            let shape = time.replace(|c: char| c.is_ascii_digit(), "0");
+            let (expected, module) = match is_long {
+                true => ("0000-00-00T00:00:00.000000Z", true),
+                false => ("00:00:00.000", false),
+            };
+            assert_eq!(shape, expected, "{line}");
+            assert_eq!(rest.trim() != format!("INFO {text}"), module, "{line}");
+        }
+    }
+    for (mut group, _) in groups {
+        group.signal(Signal::INT);
+        assert_eq!(group.wait_for_end(), Some(0), "{}", group.log());
+    }
+}
