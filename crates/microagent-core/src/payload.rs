@@ -99,8 +99,9 @@ impl<'a> Fields<'a> {
     pub fn get<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
         let Some(raw) = self.raw(name) else {
             return Err(undecodable(format!(
-                "argument `{name}` is missing; the payload has {}",
-                self.names()
+                "argument `{name}` is missing; the payload has {}{}",
+                self.names(),
+                whole_payload_instead::<T>(name)
             )));
         };
         decode_field(name, raw)
@@ -153,6 +154,21 @@ impl<'a> Fields<'a> {
         }
         let names: Vec<_> = self.0.iter().map(|(name, _)| format!("`{name}`")).collect();
         names.join(", ")
+    }
+}
+
+/// What was meant, perhaps, by a parameter of a type of one's own: `mail: Mail` takes the field `mail`.
+fn whole_payload_instead<T>(name: &str) -> String {
+    let of = std::any::type_name::<T>();
+    let is_own = of.contains("::")
+        && !["core::", "alloc::", "std::"]
+            .iter()
+            .any(|of_rust| of.starts_with(of_rust));
+    match is_own.then(|| of.rsplit("::").next().unwrap_or(of)) {
+        Some(own) => {
+            format!("; write `Payload({name}): Payload<{own}>` if it is the whole payload")
+        }
+        None => String::new(),
     }
 }
 
@@ -286,6 +302,22 @@ mod tests {
             fields.get::<u8>("user_id").unwrap_err().to_string(),
             "argument `user_id` is missing; the payload has `userid`"
         );
+    }
+
+    #[test]
+    fn a_missing_argument_of_a_type_of_ones_own_may_be_the_whole_payload() {
+        #[derive(Debug, Deserialize)]
+        struct Mail {
+            #[expect(dead_code, reason = "it is not decoded here")]
+            text: String,
+        }
+        let fields = Fields::of(br#"{"text":"hi"}"#).unwrap();
+        assert_eq!(
+            fields.get::<Mail>("mail").unwrap_err().to_string(),
+            "argument `mail` is missing; the payload has `text`; write `Payload(mail): Payload<Mail>` if it is the whole payload"
+        );
+        let of_rust = fields.get::<Vec<String>>("list").unwrap_err().to_string();
+        assert!(!of_rust.contains("Payload("), "{of_rust}");
     }
 
     #[test]

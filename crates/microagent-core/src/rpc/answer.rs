@@ -65,7 +65,15 @@ impl Answer {
         decode(receiver, raw)
     }
 
-    /// The only value that is not `null`.
+    /// Returns the only value that is not `null`. If all are `null`, that is `None` for an `Option`.
+    ///
+    /// ```
+    /// use microagent_core::Answer;
+    ///
+    /// let answer = Answer::parse(br#"{"Users.find":null}"#).unwrap();
+    /// assert_eq!(answer.one::<Option<u64>>().unwrap(), None);
+    /// assert!(answer.one::<u64>().is_err());
+    /// ```
     ///
     /// # Errors
     /// [`ErrorKind::Remote`] when there is none (a failure in Python arrives as `null`), [`ErrorKind::Decode`]
@@ -79,6 +87,10 @@ impl Answer {
                     "several receivers answered, `{one}` and `{other}` among them: ask for one with `get`"
                 );
                 Err(Error::new(ErrorKind::Decode, shortened(text)))
+            }
+            // `null` is what a receiver returns that has nothing to say; for an `Option` that is an answer.
+            (None, _) if self.errors.is_empty() && !self.values.is_empty() => {
+                serde_json::from_str("null").map_err(|_| self.nothing())
             }
             (None, _) => Err(self.nothing()),
         }
