@@ -19,10 +19,10 @@ use crate::{
 const JOIN: &str = "\r\nnew\r\n";
 const APPEAR: &str = "\r\nstay\r\n";
 const CLIENT_ID: &str = "CLIENT\r\n$2\r\nID";
-const TAKE: &str = "{jobs}:why";
+pub(crate) const TAKE: &str = "{jobs}:why";
 /// The only script with six keys.
 const TAKE_SUSPECT: &str = "\r\n$1\r\n6\r\n";
-const WAIT: &str = "BLMOVE";
+pub(crate) const WAIT: &str = "BLMOVE";
 const HEARTBEAT: &str = "\r\nagain\r\n";
 const ACK: &str = "\r\nfirst\r\n";
 /// Of the two scripts with five keys.

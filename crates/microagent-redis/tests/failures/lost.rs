@@ -7,8 +7,9 @@ use redis::{AsyncCommands, aio::MultiplexedConnection};
 use serde_json::json;
 
 use crate::{
+    answers::{TAKE, WAIT},
     bench::{JOBS, LEASE, Log, RECOVERY, bench, consume, job, next, number_of, until},
-    proxy::Proxy,
+    proxy::{Fault, Proxy},
     worker::{Options, Worker},
 };
 
@@ -166,9 +167,19 @@ async fn f66_a_blocked_runtime_loses_nothing() {
     }
 }
 
-/// 66. The answers to one consumer are late by more than its lease and a sweep, while another one lives.
+/// 66. The answers to one consumer are late by more than its lease and a sweep, beginning with that to a wait.
 #[tokio::test]
-async fn f66_late_answers_lose_nothing() {
+async fn f66_late_answers_to_a_wait_lose_nothing() {
+    late_answers_lose_nothing(WAIT).await;
+}
+
+/// 66. The same, beginning with the answer to a take: the wait that follows it is under another identity.
+#[tokio::test]
+async fn f66_late_answers_to_a_take_lose_nothing() {
+    late_answers_lose_nothing(TAKE).await;
+}
+
+async fn late_answers_lose_nothing(first: &str) {
     let (lease, stall, rounds) = stalls();
     for _ in 0..rounds {
         let Some(mut bench) = bench("f66").await else {
@@ -184,12 +195,15 @@ async fn f66_late_answers_lose_nothing() {
         bench.wait_for_handled(1, RECOVERY).await;
         wait_for_waiting(&bench.look).await;
         let _other = Worker::start(&bench, options);
-        proxy.delay_answers(stall);
+        proxy.fail_at(first, Fault::Stall(stall));
+        until("the stall", RECOVERY, async || proxy.has_failed()).await;
         for n in 1..60 {
+            if n == 45 {
+                proxy.delay_answers(Duration::ZERO);
+            }
             bench.push([job(n)]).await;
             tokio::time::sleep(stall / 50).await;
         }
-        proxy.delay_answers(Duration::ZERO);
         bench
             .wait_for_handled(60, stall + 3 * lease + RECOVERY)
             .await;

@@ -47,6 +47,8 @@ pub(crate) enum Fault {
     Cut,
     /// The command arrives late; by then its sender has given up.
     Late(Duration),
+    /// From now on each answer is so late, on all connections, until [`Proxy::delay_answers`] says otherwise.
+    Stall(Duration),
 }
 
 impl Proxy {
@@ -84,7 +86,7 @@ impl Proxy {
         self.state.fault.lock().unwrap().is_none()
     }
 
-    /// From now on each answer is so late.
+    /// From now on each answer is so late, on all connections.
     pub(crate) fn delay_answers(&self, by: Duration) {
         *self.state.delay.lock().unwrap() = by;
     }
@@ -140,6 +142,7 @@ async fn commands(
                 // Its sender's end is not heard of meanwhile, so that the command arrives.
                 sleep(by).await;
             }
+            Some(Fault::Stall(by)) => *state.delay.lock().unwrap() = by,
             None => {}
         }
         if to.write_all(&bytes).await.is_err() {
