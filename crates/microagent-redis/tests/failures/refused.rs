@@ -1,15 +1,17 @@
 //! Line 72: the server refuses a step again and again. The pauses grow, the log says it once, in the server's own words, and all
 //! goes on by itself when the server has changed its mind.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use microagent_core::{ConsumeOptions, QueueBroker, SignalBus};
+use futures_util::StreamExt;
+use microagent_core::{BusEvent, ConsumeOptions, QueueBroker, SignalBus};
 use microagent_redis::{RedisBroker, RedisBus, RedisOptions};
 use redis::AsyncCommands;
 
 use crate::{
     bench::{
-        Bench, JOBS, LEASE, Log, RECOVERY, bench, bench_with, job, next, number_of, until, within,
+        Bench, JOBS, LEASE, Log, RECOVERY, bench, bench_with, consume, job, next, number_of, until,
+        within,
     },
     proxy::Proxy,
 };
@@ -166,6 +168,59 @@ async fn f72_a_server_with_too_many_clients_is_quoted() {
         .unwrap();
     bench.push([job(1)]).await;
     next(&mut jobs).await.ack().await.unwrap();
+}
+
+/// Connections that are made and cut again and again prove nothing: each loss is told once, and the pauses grow.
+#[tokio::test]
+async fn f72_connections_that_are_cut_at_once_are_told_once() {
+    let Some(mut bench) = bench("f72").await else {
+        return;
+    };
+    let log = Log::default();
+    let _recorded = log.record();
+    let proxy = Proxy::to(bench.server.address()).await;
+    let broker = bench.driver_over(&proxy).await;
+    let options = RedisOptions::parse(&proxy.dsn()).unwrap();
+    let bus = RedisBus::connect(&options).await.unwrap();
+    let mut signals = bus.subscribe("P:s:*").await.unwrap();
+    let mut jobs = consume(&broker, 1).await;
+    let begun = Instant::now();
+    while begun.elapsed() < WHILE {
+        bench.server.cut().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let told = log.text();
+    for loss in [
+        "the connection for commands is lost",
+        "the connection for signals is lost",
+        "cannot take messages",
+    ] {
+        let lines = told.lines().filter(|line| line.contains(loss)).count();
+        // The first command to meet the cut may say it in other words than the next.
+        assert!((1..=3).contains(&lines), "{lines} times {loss}: {told}");
+    }
+    // Of two drivers with three connections that are kept.
+    assert!(
+        proxy.connections() < 4 * ATTEMPTS,
+        "{}",
+        proxy.connections()
+    );
+
+    bench.reconnect().await;
+    within(RECOVERY, "the broker", broker.ready())
+        .await
+        .unwrap();
+    bench.push([job(1)]).await;
+    next(&mut jobs).await.ack().await.unwrap();
+    until("a signal", RECOVERY, async || {
+        let sent = bus.publish("P:s:a", "{}".into()).await;
+        sent.is_ok_and(|heard| !heard.is_none())
+    })
+    .await;
+    within(RECOVERY, "the signal", async {
+        while !matches!(signals.next().await, Some(BusEvent::Message(_))) {}
+    })
+    .await;
 }
 
 /// A user who must not ask whether the server lives can still use it.
