@@ -10,11 +10,6 @@ use microagent::prelude::*;
 #[tokio::main]
 async fn main() -> Result<()> {
     tracing_subscriber::fmt().init();
-    let dsn = |variable| match env::var(variable) {
-        Err(env::VarError::NotPresent) => Ok("memory://single_process".to_owned()),
-        given => given.map_err(|error| Error::from(format!("{variable}: {error}"))),
-    };
-
     let bus = Bus::connect(&dsn("EXAMPLE_BUS")?).await?;
     let broker = Broker::connect(&dsn("EXAMPLE_BROKER")?).await?;
     bus.send("user_agent", signals::Started {}).await?;
@@ -39,4 +34,16 @@ async fn main() -> Result<()> {
     let (comments, emails) = tokio::join!(comment_agent.stop(), email_agent.stop());
     let closed = bus.close().await.and(broker.close().await);
     ended.and(comments).and(emails).and(closed)
+}
+
+/// The DSN in a variable; without it, memory.
+fn dsn(variable: &str) -> Result<String> {
+    match env::var(variable) {
+        Ok(dsn) => Ok(dsn),
+        Err(env::VarError::NotPresent) => Ok("memory://single_process".to_owned()),
+        // The error itself would quote the value, which may hold a password.
+        Err(env::VarError::NotUnicode(_)) => {
+            Err(format!("invalid value of {variable}: expected UTF-8").into())
+        }
+    }
 }
