@@ -14,6 +14,7 @@ mod dispatch;
 pub mod driver;
 mod error;
 mod finite;
+mod kwargs;
 pub mod ledger;
 mod memory;
 mod message;
@@ -45,6 +46,7 @@ pub use channel::{Channel, DEFAULT_PREFIX, pattern_matches};
 pub use clock::{Clock, SystemClock};
 pub use delivery::{DeadReason, Delivery, Settle, Settled, Settlement};
 pub use error::{Advice, BoxError, Error, ErrorKind, Result, ResultExt, ServerInterrupt};
+pub use kwargs::Kwargs;
 pub use memory::{MemoryBroker, MemoryBus, MemoryOptions};
 pub use message::{Headers, Message};
 pub use microagent_schema::{
@@ -52,7 +54,7 @@ pub use microagent_schema::{
     SignalDeclaration, Violation,
 };
 pub use number::Number;
-pub use payload::{Fields, Kwargs, Payload, encode_payload};
+pub use payload::{Fields, Payload, encode_payload};
 pub use queue::{AsQueue, DEAD_LETTER_SUFFIX, Queue};
 pub use rpc::{Answer, Call, Wait, Waiter, WaiterEnd};
 pub use signal::Signal;

@@ -2,17 +2,17 @@
 //!
 //! Undecodable is an ordinary outcome here, never a panic; what becomes of the message is decided elsewhere.
 
-use std::{borrow::Cow, fmt, ops::Deref};
+use std::{borrow::Cow, fmt};
 
 use bytes::Bytes;
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{DeserializeOwned, MapAccess, Visitor},
 };
-use serde_json::{Map, Value, value::RawValue};
+use serde_json::value::RawValue;
 
 use crate::{
-    Error, ErrorKind, Result, finite,
+    Error, ErrorKind, Kwargs, Result, finite,
     text::{excerpt, shortened},
 };
 
@@ -40,31 +40,6 @@ impl<T: DeserializeOwned> Payload<T> {
         serde_json::from_slice(body)
             .map(Self)
             .map_err(|error| undecodable(format!("the payload does not fit: {error}")))
-    }
-}
-
-/// The arguments that no other parameter of the handler took, by name.
-///
-/// ```
-/// let rest = microagent_core::Kwargs::default();
-/// assert_eq!(rest.to_string(), "{}");
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Kwargs(pub Map<String, Value>);
-
-impl Deref for Kwargs {
-    type Target = Map<String, Value>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.0
-    }
-}
-
-impl fmt::Display for Kwargs {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let json = serde_json::to_string(&self.0).map_err(|_| fmt::Error)?;
-        f.write_str(&json)
     }
 }
 
@@ -118,18 +93,10 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// All fields but these.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Decode`] for a number that JSON values cannot hold.
-    pub fn except(&self, taken: &[&str]) -> Result<Kwargs> {
-        let mut rest = Map::new();
-        for (name, raw) in &self.0 {
-            if !taken.contains(&name.as_ref()) {
-                rest.insert(name.to_string(), decode_field(name, raw)?);
-            }
-        }
-        Ok(Kwargs(rest))
+    /// Returns all fields but these, undecoded.
+    #[must_use]
+    pub fn except(&self, taken: &[&str]) -> Kwargs {
+        Kwargs::of(self.iter().filter(|(name, _)| !taken.contains(name)))
     }
 
     /// The names and undecoded values, in the order of the payload.
@@ -203,6 +170,17 @@ impl<'de> Deserialize<'de> for Fields<'de> {
         }
 
         deserializer.deserialize_map(ObjectVisitor)
+    }
+}
+
+impl<'a> FromIterator<(&'a str, &'a RawValue)> for Fields<'a> {
+    fn from_iter<I: IntoIterator<Item = (&'a str, &'a RawValue)>>(fields: I) -> Self {
+        let fields = fields.into_iter();
+        Self(
+            fields
+                .map(|(name, raw)| (Cow::Borrowed(name), raw))
+                .collect(),
+        )
     }
 }
 

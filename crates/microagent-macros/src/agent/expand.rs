@@ -136,7 +136,7 @@ fn signal_body(handler: &Handler, signal: &Path) -> TokenStream {
                 // Another type of the same name is the compiler's error on the parameter.
                 return quote_spanned!(written.span()=> let #argument: #written = #decoded.0;);
             }
-            Gets::Kwargs => quote!(heard.fields.except(&[#(#taken),*])?),
+            Gets::Kwargs => quote!(heard.fields.except(&[#(#taken),*])),
             _ => field(parameter, &quote!(heard.fields)),
         };
         quote!(let #argument = #value;)
@@ -164,7 +164,7 @@ fn consumer_entry(handler: &Handler, method: &str, consumer: &Consumer) -> Token
             Gets::Message => quote!(::core::clone::Clone::clone(taken.message)),
             Gets::Delivery => quote!(taken.delivery()?),
             Gets::Payload(of) => payload(parameter, of, &quote!(taken.message.payload())),
-            Gets::Kwargs => quote!(fields.except(&[#(#taken),*])?),
+            Gets::Kwargs => quote!(fields.except(&[#(#taken),*])),
             _ => field(parameter, &quote!(fields)),
         };
         quote!(let #argument = #value;)

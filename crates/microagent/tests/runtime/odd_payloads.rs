@@ -150,6 +150,34 @@ async fn a_strict_bus_refuses_what_cannot_be_decoded_too() {
     agent.stop().await.unwrap();
 }
 
+struct Shower(Diary);
+
+#[agent]
+impl Shower {
+    #[receiver(UserCreated)]
+    async fn created(&self, user_id: u64, rest: Kwargs) -> Result<u128> {
+        self.0.write(format!("{user_id} {rest}"));
+        rest.get("id")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_no_parameter_took_arrives_byte_for_byte() {
+    let (mock, diary) = (BusMock::new(), Diary::default());
+    let agent = Agent::new(Shower(diary.clone()))
+        .bus(mock.bus())
+        .start()
+        .await
+        .unwrap();
+    let rest = r#""id":18446744073709551617,"x":[1e400,"\ud800"]"#;
+    let body = format!(r#"{{"user_id":7,{rest}}}"#);
+    let raw: Box<serde_json::value::RawValue> = serde_json::from_str(&body).unwrap();
+    let answer = mock.ask("user_created", "peer", &raw).await.unwrap();
+    assert_eq!(answer.one::<u128>().unwrap(), 18_446_744_073_709_551_617);
+    assert_eq!(diary.read(), [format!("7 {{{rest}}}")]);
+    agent.stop().await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_signal_that_is_larger_than_what_may_be_sent_is_not_decoded() {
     let (mock, diary) = (BusMock::new(), Diary::default());
