@@ -31,12 +31,16 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Payload<T>(pub T);
 
-impl<T: DeserializeOwned> Payload<T> {
+impl<T> Payload<T> {
     /// Decodes a JSON body.
     ///
     /// # Errors
     /// [`ErrorKind::Decode`], with the place and what was expected there.
-    pub fn decode(body: &[u8]) -> Result<Self> {
+    pub fn decode(body: &[u8]) -> Result<Self>
+    where
+        // Not on the `impl`, so that a missing `Deserialize` is named by the compiler.
+        T: DeserializeOwned,
+    {
         serde_json::from_slice(body)
             .map(Self)
             .map_err(|error| undecodable(format!("the payload does not fit: {error}")))
