@@ -4,6 +4,8 @@
 
 use std::{error::Error as StdError, fmt, time::Duration};
 
+use microagent_schema::OptionError;
+
 /// Any error at all, boxed. Handlers may fail with whatever converts into this, `anyhow::Error` included.
 pub type BoxError = Box<dyn StdError + Send + Sync + 'static>;
 
@@ -300,6 +302,12 @@ from_std_errors!(
     tokio::task::JoinError,
     tokio::time::error::Elapsed,
 );
+
+impl From<OptionError> for Error {
+    fn from(error: OptionError) -> Self {
+        Self::new(ErrorKind::Configuration, error.to_string())
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -28,11 +28,9 @@ mod text;
 mod timer;
 
 pub use agent::{
-    Agent, AgentType, Answering, Blueprint, ConsumerManifest, ConsumerOptions, Context,
-    CronManifest, CronOptions, DeadLetter, Doubt, FailurePolicy, Handling, Heard, HookManifest,
-    Manifest, MicroAgent, OnFailure, Once, Overflow, Overlap, PeriodicManifest, PeriodicOptions,
-    ReceiverManifest, ReceiverOptions, RetryPolicy, RunningAgent, Sender, Shutdown, SignalName,
-    TakeOnce, Taken, Wiring,
+    Agent, AgentType, Answering, Blueprint, ConsumerManifest, Context, CronManifest, Handling,
+    Heard, HookManifest, Manifest, MicroAgent, PeriodicManifest, ReceiverManifest, RunningAgent,
+    Sender, Shutdown, SignalName, TakeOnce, Taken, Wiring,
 };
 pub use broker::{
     Broker, BrokerOptions, Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Depth, Lease, NamedQueue,
@@ -50,8 +48,9 @@ pub use kwargs::Kwargs;
 pub use memory::{MemoryBroker, MemoryBus, MemoryOptions};
 pub use message::{Headers, Message};
 pub use microagent_schema::{
-    ArgumentDeclaration, DeclarationError, Declarations, JsonType, QueueDeclaration,
-    SignalDeclaration, Violation,
+    ArgumentDeclaration, ConsumerOptions, CronOptions, DeadLetter, DeclarationError, Declarations,
+    Doubt, HandlerOptions, JsonType, OnFailure, Once, OptionError, Overflow, Overlap,
+    PeriodicOptions, QueueDeclaration, ReceiverOptions, RetryPolicy, SignalDeclaration, Violation,
 };
 pub use number::Number;
 pub use payload::{Fields, Payload, encode_payload};

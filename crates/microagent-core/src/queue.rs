@@ -2,12 +2,10 @@
 
 use std::{borrow::Cow, fmt};
 
+pub use microagent_schema::names::DEAD_LETTER_SUFFIX;
 use microagent_schema::{QueueDeclaration, names};
 
 use crate::{Error, ErrorKind, Result};
-
-/// What the name of a dead-letter queue ends in; a declared name has no dot, so the two never collide.
-pub const DEAD_LETTER_SUFFIX: &str = ".dead";
 
 /// A queue by its name, `[a-z_][a-z0-9_]*`, with the exchange and topics that an AMQP broker binds it to.
 ///

@@ -3,14 +3,14 @@
 mod json_types;
 mod serde_options;
 
-use microagent_schema::{ArgumentDeclaration, SignalDeclaration, names};
+use microagent_schema::{ArgumentDeclaration, SignalDeclaration, names, suggest};
 use proc_macro2::{Span, TokenStream};
 use syn::{Data, DeriveInput, Field, Fields, LitStr, meta::ParseNestedMeta};
 
 use crate::{
     declaration,
     field::{snake_case, wire_name},
-    problems::{Problems, allowed, shown},
+    problems::{Problems, shown},
 };
 
 /// Expands the derive.
@@ -70,10 +70,7 @@ impl Named {
             self.prefix = Some(prefix.value());
         } else {
             let said = shown(&option.path);
-            let message = format!(
-                "`#[signal]` has no option `{said}`; {}",
-                allowed(&said, &["name", "prefix"])
-            );
+            let message = suggest::unknown("option of `#[signal]`", &said, ["name", "prefix"]);
             return Err(option.error(message));
         }
         Ok(())

@@ -43,15 +43,7 @@ pub fn agent(options: TokenStream, item: TokenStream) -> TokenStream {
 /// It may take `&Context`, `Sender`, `SignalName`, the listed signal, its fields by their names, `Payload<T>` and `Kwargs`. What it
 /// returns is the answer to a call.
 ///
-/// | option | default | meaning |
-/// |---|---|---|
-/// | `timeout` | `60` | how long one run may take |
-/// | `concurrency` | `256` | how many runs there may be at a time |
-/// | `buffer` | `1024` | how many signals may wait for a run |
-/// | `overflow` | `drop_oldest` | which signal is dropped beyond that; or `drop_newest` |
-/// | `retry(…)` | `retry()` | after which times it runs again; none |
-/// | `on_error`, `on_timeout`, `on_panic` | `retry` | what follows a failure; or `drop` |
-/// | `on_undecodable` | `drop` | what follows a signal that does not fit; or `retry` |
+/// The options are the fields of [`ReceiverOptions`](microagent_schema::ReceiverOptions), by their names.
 ///
 /// Times are seconds (`30`, `0.5`), text with a unit (`"1500ms"`, `"2m"`) or an expression of type `Duration`.
 ///
@@ -83,18 +75,8 @@ pub fn receiver(_options: TokenStream, item: TokenStream) -> TokenStream {
 /// It may take `&Context`, `&Message`, the payload's fields by their names, `Payload<T>`, `Kwargs`, and with `autoack = false` the
 /// `Delivery`. It returns `()` or a `Result` of it: `Ok` acknowledges.
 ///
-/// | option | default | meaning |
-/// |---|---|---|
-/// | `timeout` | `60` | how long one run may take |
-/// | `concurrency` | `16` | how many runs there may be at a time |
-/// | `prefetch` | 2 × `concurrency` | how many messages may be out of the queue |
-/// | `autoack` | `true` | the result settles the message; with `false` the handler takes the `Delivery` and does |
-/// | `retry(…)` | `retry(1, 4, 9)` | after which times a failed message comes again |
-/// | `on_error`, `on_timeout`, `on_panic` | `retry` | what follows a failure; or `dead_letter`, or `drop` |
-/// | `on_undecodable` | `dead_letter` | what follows a payload that does not fit; or `retry`, or `drop` |
-/// | `dead_letter` | `"{queue}.dead"` | where dead letters go; `"none"` drops them |
-/// | `max_crashes` | `3` | after how many deaths of its consumers a message is a dead letter |
-/// | `driver(name = value)` | none | options of the driver, which refuses those that it does not know |
+/// The options are the fields of [`ConsumerOptions`](microagent_schema::ConsumerOptions), by their names. Lists and tables stand in
+/// parentheses: `retry(1, 4, 9)`, `driver(name = value)`.
 ///
 /// ```
 /// use microagent::prelude::*;
@@ -119,15 +101,7 @@ pub fn consumer(_options: TokenStream, item: TokenStream) -> TokenStream {
 
 /// A task that runs again and again, inside [`#[agent]`](macro@agent): `#[periodic(15)]`. It may take `&Context`.
 ///
-/// | option | default | meaning |
-/// |---|---|---|
-/// | `period` | required | the time between two starts; also without its name |
-/// | `timeout` | `1` | how long one run may take |
-/// | `start_after` | `0` | how long after the agent's start the first run starts |
-/// | `overlap` | `allow` | when the last run is still going: both run; `skip` leaves the new one out, `queue` runs it afterwards |
-/// | `jitter` | `0` | each run starts up to this much later, at random |
-/// | `retry(…)` | `retry()` | after which times a failed run is repeated; none |
-/// | `on_error`, `on_timeout`, `on_panic` | `retry` | what follows a failure; or `drop` |
+/// The options are the fields of [`PeriodicOptions`](microagent_schema::PeriodicOptions), by their names. The period needs no name.
 ///
 /// ```
 /// use microagent::prelude::*;
@@ -152,15 +126,8 @@ pub fn periodic(_options: TokenStream, item: TokenStream) -> TokenStream {
 /// The schedule has five fields (minute, hour, day of month, month, day of week) and is read as cronie reads it, or is a nickname such as
 /// `@daily`. A bad one does not compile.
 ///
-/// | option | default | meaning |
-/// |---|---|---|
-/// | `timeout` | `1` | how long one run may take |
-/// | `tz` | that of the agent, else `"UTC"` | the IANA name of the zone whose clock the schedule follows; checked when the agent starts |
-/// | `overlap` | `allow` | when the last run is still going: both run; `skip` leaves the new one out, `queue` runs it afterwards |
-/// | `jitter` | `0` | each run starts up to this much later, at random |
-/// | `once` | not | one of all replicas runs at each instant; `once(crashed = run, unavailable = run)` where two runs are better than none |
-/// | `retry(…)` | `retry()` | after which times a failed run is repeated; none |
-/// | `on_error`, `on_timeout`, `on_panic` | `retry` | what follows a failure; or `drop` |
+/// The options are the fields of [`CronOptions`](microagent_schema::CronOptions), by their names. The schedule needs no name;
+/// `once` alone is `once = true`, and `once(crashed = run, unavailable = run)` prefers two runs to none.
 ///
 /// ```
 /// use microagent::prelude::*;

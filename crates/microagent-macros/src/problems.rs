@@ -1,6 +1,5 @@
 //! Everything that is wrong with the user's code, collected to be said at once.
 
-use microagent_schema::suggest::nearest;
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
 use syn::Error;
@@ -46,36 +45,6 @@ impl Problems {
     }
 }
 
-/// What is allowed instead of a name that is unknown, the nearest first.
-pub(crate) fn allowed(unknown: &str, known: &[&str]) -> String {
-    let list: Vec<_> = known.iter().map(|name| format!("`{name}`")).collect();
-    let list = list.join(", ");
-    match synonym(unknown, known).or_else(|| nearest(unknown, known)) {
-        Some(name) => format!("did you mean `{name}`? allowed are {list}"),
-        None => format!("allowed are {list}"),
-    }
-}
-
-/// What other libraries call our options.
-const SYNONYMS: &[(&str, &str)] = &[
-    ("backoff", "retry(…)"),
-    ("delay", "start_after"),
-    ("dlq", "dead_letter"),
-    ("every", "period"),
-    ("interval", "period"),
-    ("max_retries", "retry(…)"),
-    ("retries", "retry(…)"),
-    ("time_zone", "tz"),
-    ("timezone", "tz"),
-    ("workers", "concurrency"),
-    ("zone", "tz"),
-];
-
-fn synonym<'a>(unknown: &str, known: &[&'a str]) -> Option<&'a str> {
-    let (_, ours) = SYNONYMS.iter().find(|(theirs, _)| *theirs == unknown)?;
-    known.iter().copied().find(|name| name == ours)
-}
-
 /// Tokens as people write them.
 pub(crate) fn shown(tokens: &impl ToTokens) -> String {
     let mut shown = tokens.to_token_stream().to_string();
@@ -89,40 +58,4 @@ pub(crate) fn shown(tokens: &impl ToTokens) -> String {
         shown = shown.replace(spaced, written);
     }
     shown
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const CRON: [&str; 4] = ["timeout", "tz", "retry(…)", "on_error"];
-
-    fn meant(unknown: &str) -> Option<String> {
-        let said = allowed(unknown, &CRON);
-        let (meant, _) = said.strip_prefix("did you mean `")?.split_once('`')?;
-        Some(meant.to_owned())
-    }
-
-    #[test]
-    fn a_slip_and_a_synonym_are_understood() {
-        for (unknown, known) in [
-            ("timout", "timeout"),
-            ("time_out", "timeout"),
-            ("timezone", "tz"),
-            ("zone", "tz"),
-            ("tx", "tz"),
-            ("onerror", "on_error"),
-            ("backoff", "retry(…)"),
-        ] {
-            assert_eq!(meant(unknown).as_deref(), Some(known), "{unknown}");
-        }
-    }
-
-    #[test]
-    fn what_is_not_near_is_not_guessed() {
-        // `workers` is a synonym of what is no option here.
-        for unknown in ["priority", "times", "workers", "x"] {
-            assert_eq!(meant(unknown), None, "{unknown}");
-        }
-    }
 }

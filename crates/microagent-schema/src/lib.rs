@@ -8,6 +8,7 @@
 //! - [`CronSpec`]: the five fields of cron.
 //! - [`parse_duration`]: `1.5`, `"30"`, `"1500ms"`.
 //! - [`Dsn`]: the parts of a DSN.
+//! - [`HandlerOptions`]: the options of receivers, consumers, periodic and cron tasks.
 //! - [`suggest`]: "did you mean" and "available", for errors about unknown names.
 //! - [`compact`]: JSON without the white space between its tokens.
 //! - [`redacted`]: a DSN or a URL without its secrets.
@@ -22,6 +23,7 @@ mod dsn;
 mod duration;
 mod encoding;
 mod json;
+mod options;
 mod redact;
 
 pub use cron::{CronError, CronSpec, Field, FieldSet};
@@ -33,4 +35,8 @@ pub use dsn::{Dsn, DsnError, Host};
 pub use duration::{DurationError, LONGEST_DURATION, parse_duration};
 pub use encoding::{TextError, decode_text, without_mark};
 pub use json::compact;
+pub use options::{
+    ConsumerOptions, CronOptions, DeadLetter, Doubt, Form, HandlerOptions, OnFailure, Once,
+    OptionError, Overflow, Overlap, PeriodicOptions, ReceiverOptions, RetryPolicy, Words,
+};
 pub use redact::{redacted, says_secret};

@@ -10,6 +10,9 @@ const RESERVED_IN_PREFIXES: &[char] = &[':', '#', '*', '?', '[', ']', '\\'];
 /// The characters that end a part of a channel's name.
 const RESERVED_IN_SENDERS: &[char] = &[':', '#'];
 
+/// The end of the name of a dead-letter queue. A declared name has no dot, so the two never collide.
+pub const DEAD_LETTER_SUFFIX: &str = ".dead";
+
 /// Why a name is refused, as a sentence that ends in what is allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameError(String);

@@ -1,26 +1,27 @@
-//! What the settings make of an agent's handlers. What an option means, and what is allowed, knows the manifest.
+//! The options that the settings set for an agent's handlers, at their places in the file. The manifest
+//! knows what an option means and what is allowed.
 
 use std::collections::BTreeMap;
 
-use microagent_core::{Error, Manifest};
-use serde_json::{Map, Value, json};
+use microagent_core::{Manifest, OptionError};
+use serde_json::{Map, Value};
 
-use crate::settings::{HandlerSettings, Place, SettingsError};
+use crate::settings::{AgentSettings, HandlerSettings, Place, SettingsError};
 
-/// The manifest with these options, and the options as the agent takes them.
+/// Returns the manifest with the agent's options, and the options as the agent takes them.
 pub(super) fn configured(
     manifest: &Manifest,
-    handlers: &BTreeMap<String, HandlerSettings>,
-    agent: &Place,
+    agent: &AgentSettings,
 ) -> Result<(Manifest, Value), SettingsError> {
-    let said: Map<_, _> = handlers
+    let given: Map<_, _> = agent
+        .handlers
         .iter()
         .map(|(name, handler)| (name.clone(), as_json(handler)))
         .collect();
-    let said = Value::Object(said);
-    match manifest.configured(&said) {
-        Ok(configured) => Ok((configured, said)),
-        Err(error) => Err(refused(manifest, handlers, agent, &error)),
+    let given = Value::Object(given);
+    match manifest.configured(&given) {
+        Ok(configured) => Ok((configured, given)),
+        Err(error) => Err(refused(agent, error)),
     }
 }
 
@@ -31,36 +32,28 @@ fn as_json(handler: &HandlerSettings) -> Value {
         .collect()
 }
 
-/// The error at the place that it is about: an option, a handler, or all of them.
-fn refused(
-    manifest: &Manifest,
-    handlers: &BTreeMap<String, HandlerSettings>,
-    agent: &Place,
-    error: &Error,
-) -> SettingsError {
-    let is_why = |said: Value| {
-        let alone = manifest.configured(&said).err();
-        alone.is_some_and(|alone| alone.to_string() == error.to_string())
+/// Returns the error at the smallest place that it is about: an option, a handler, or the agent that has
+/// it from its program. The text does not repeat what the place says.
+pub(super) fn refused(agent: &AgentSettings, mut error: OptionError) -> SettingsError {
+    let handler = error
+        .handler
+        .as_ref()
+        .and_then(|name| agent.handlers.get(name));
+    let Some(handler) = handler else {
+        return agent.place.error(error.to_string());
     };
-    let text = error.to_string();
-    for (name, handler) in handlers {
-        let text = without(&text, &format!("handler `{name}`: "));
-        if is_why(json!({ name: {} })) {
-            return handler.place.error(text);
-        }
-        for (key, option) in &handler.options {
-            if is_why(json!({ name: { key: option.value } })) {
-                return option.place.error(without(text, &format!("`{key}`: ")));
-            }
-        }
-        if is_why(json!({ name: as_json(handler) })) {
-            return handler.place.error(text);
-        }
+    error.handler = None;
+    if let Some(place) = place(&handler.options, error.option.as_deref()) {
+        error.option = None;
+        return place.error(error.to_string());
     }
-    agent.error(text)
+    let other = place(&handler.options, error.other);
+    other.unwrap_or(&handler.place).error(error.to_string())
 }
 
-/// The place says already which handler and option it is about.
-fn without<'a>(text: &'a str, beginning: &str) -> &'a str {
-    text.strip_prefix(beginning).unwrap_or(text)
+fn place<'a>(
+    options: &'a BTreeMap<String, crate::settings::Located<Value>>,
+    option: Option<&str>,
+) -> Option<&'a Place> {
+    Some(&options.get(option?)?.place)
 }

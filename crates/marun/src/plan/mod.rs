@@ -2,7 +2,7 @@
 //! this nothing of the configuration can fail. Nothing is started, and no bus or broker is connected.
 //!
 //! `program.rs` finds a program, `ask.rs` asks it; `agents.rs` decides which program runs an agent and whether it gets
-//! what it needs, `handlers.rs` what the settings make of its handlers, `schedules.rs` whether they can be started.
+//! what it needs, `handlers.rs` what the settings make of its handlers, `schedules.rs` the zones and brokers that their schedules need.
 
 mod agents;
 mod ask;
@@ -208,12 +208,13 @@ fn plan_member(
             broker,
         } => {
             let (program, manifest) = programs.find(backend)?;
-            let (manifest, handlers) =
-                handlers::configured(manifest, &agent.handlers, &agent.place)?;
+            let (mut manifest, handlers) = handlers::configured(manifest, agent)?;
             agents::check_needs(agent, &manifest, settings)?;
             let zone = agent.tz.as_ref().or(settings.tz.as_ref());
-            let manifest = schedules::in_zone(manifest, zone.map(|zone| zone.value.as_str()));
-            schedules::check(agent, &manifest)?;
+            if let Some(zone) = zone {
+                manifest = manifest.in_zone(&zone.value);
+            }
+            schedules::check_once(agent, &manifest)?;
             Ok(What::Agent(Box::new(PlannedAgent {
                 backend: backend.value.clone(),
                 program: program.to_owned(),

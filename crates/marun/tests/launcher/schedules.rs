@@ -12,19 +12,19 @@ fn a_schedule_that_no_start_could_keep() {
     let cases = [
         (
             "backend = 'OnlyOne'",
-            ":2: agent.a: handler `report`: `once` needs a broker, whose leases tell the replicas apart",
+            ":2: agent.a: handler `report`: `once`: it needs a broker, whose leases tell the replicas apart",
         ),
         (
             "backend = 'Actor'\n[agent.b]\nbackend = 'OnlyOne'\nhandlers.report.once = true",
-            ":6: agent.b.handlers.report.once: handler `report`: `once` needs a broker",
+            ":6: agent.b.handlers.report.once: it needs a broker",
         ),
         (
             "backend = 'Lost'",
-            ":2: agent.a: handler `report`: `Mars/Olympus`",
+            ":2: agent.a: handler `report`: `tz`: `Mars/Olympus`",
         ),
         (
             "backend = 'Unsteady'",
-            ":2: agent.a: task `tick`: a jitter of 2s: less than 1s is allowed here",
+            ":2: agent.a: handler `tick`: `jitter`: a run starts up to this much later; less than the period, which is 1s, is allowed, not 2s",
         ),
     ];
     for (lines, expected) in cases {

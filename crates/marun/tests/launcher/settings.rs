@@ -74,7 +74,7 @@ fn an_option_that_a_handler_has_not() {
     let cases = [
         (
             "[agent.worker.handlers.wrok]\ntimeout = 1",
-            ":7: agent.worker.handlers.wrok: Worker has no handler `wrok`; those with options are `work`",
+            ":7: agent.worker.handlers.wrok: Worker has no such handler with options; did you mean `work`? (available: `work`)",
         ),
         (
             "handlers = 5",
@@ -86,7 +86,7 @@ fn an_option_that_a_handler_has_not() {
         ),
         (
             "[agent.worker.handlers.work]\non_error = 'drop'\ntimout = 1",
-            ":9: agent.worker.handlers.work.timout: unknown option `timout`, expected one of `timeout`, ",
+            ":9: agent.worker.handlers.work.timout: unknown option; did you mean `timeout`? (available: `timeout`, ",
         ),
         (
             "handlers.work = { timeout = 'soon' }",
@@ -94,11 +94,11 @@ fn an_option_that_a_handler_has_not() {
         ),
         (
             "handlers.work.on_error = 'ignore'",
-            ":7: agent.worker.handlers.work.on_error: unknown variant `ignore`, expected one of `retry`, ",
+            ":7: agent.worker.handlers.work.on_error: unknown value `ignore` (available: `retry`, ",
         ),
         (
             "[agent.worker.handlers.work]\nconcurrency = 8\nprefetch = 4",
-            ":7: agent.worker.handlers.work: `prefetch` is 4, which is less than `concurrency`, 8",
+            ":9: agent.worker.handlers.work.prefetch: 4 is less than `concurrency`, which is 8",
         ),
     ];
     for (lines, expected) in cases {

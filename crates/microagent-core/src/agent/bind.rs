@@ -54,7 +54,7 @@ pub(super) async fn consumers<A: MicroAgent>(
     };
     for entry in entries {
         let mut options = ConsumeOptions::with_prefetch(entry.options.effective_prefetch());
-        options.native = entry.options.native.clone();
+        options.native = entry.options.driver.clone();
         let deliveries = broker
             .consume(&entry.queue, options)
             .await

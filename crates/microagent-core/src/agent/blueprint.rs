@@ -5,12 +5,11 @@
 use std::{fmt, future::Future, sync::Arc};
 
 use futures_util::future::BoxFuture;
-use microagent_schema::SignalDeclaration;
-
-use super::{
-    Answering, ConsumerOptions, Context, CronOptions, Heard, PeriodicOptions, ReceiverOptions,
-    Taken,
+use microagent_schema::{
+    ConsumerOptions, CronOptions, PeriodicOptions, ReceiverOptions, SignalDeclaration,
 };
+
+use super::{Answering, Context, Heard, Taken};
 use crate::{Gap, Queue, Result, Signal};
 
 /// An object that lives on a bus and a broker. `#[agent]` implements it on an `impl` block.

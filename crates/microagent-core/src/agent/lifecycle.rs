@@ -24,7 +24,7 @@ use tracing::{debug, error, info, warn};
 
 use super::{
     Blueprint, Context, Manifest, MicroAgent, RunningAgent, bind, builder::Setup,
-    context::Surroundings, failures, overrides,
+    context::Surroundings,
 };
 use crate::{
     Broker, Bus, Delivery, Error, ErrorKind, Result,
@@ -69,14 +69,10 @@ pub(crate) async fn start<A: MicroAgent>(
     setup: Setup,
 ) -> Result<RunningAgent<A>> {
     let mut blueprint = A::blueprint();
-    let declared = blueprint.manifest();
-    overrides::apply(&mut blueprint, &declared, said_of_handlers(&setup)?)?;
-    set_zone(&mut blueprint, setup.zone.as_deref());
-    let manifest = blueprint.manifest();
+    let manifest = configured(&mut blueprint, &setup)?;
     check_connections(&manifest, &setup)?;
-    failures::check(&blueprint)?;
     if setup.periodic_tasks {
-        timer::check(&blueprint, setup.broker.as_ref())?;
+        timer::check_leases_of(&blueprint, setup.broker.as_ref())?;
     }
     let cx = context_of(manifest, &setup)?;
 
@@ -304,20 +300,17 @@ fn hook_result(name: &str, kind: &str, end: End<()>) -> Result<()> {
     }
 }
 
-fn said_of_handlers(setup: &Setup) -> Result<&Value> {
-    setup.handlers.as_ref().map_err(|error| {
+/// Gives the handlers the options that the start sets, and returns the manifest with them.
+fn configured<A: MicroAgent>(blueprint: &mut Blueprint<A>, setup: &Setup) -> Result<Manifest> {
+    let handlers = setup.handlers.as_ref().map_err(|error| {
         let text = format!("the options of handlers cannot be written as JSON: {error}");
         Error::new(ErrorKind::Configuration, text)
-    })
-}
-
-fn set_zone<A>(blueprint: &mut Blueprint<A>, zone: Option<&str>) {
-    for entry in &mut blueprint.cron {
-        let tz = &mut entry.options.tz;
-        *tz = tz
-            .take()
-            .or_else(|| zone.map(|zone| zone.to_owned().into()));
-    }
+    })?;
+    let manifest = blueprint
+        .manifest()
+        .started_with(handlers, setup.zone.as_deref())?;
+    blueprint.take_options(&manifest);
+    Ok(manifest)
 }
 
 fn check_connections(manifest: &Manifest, setup: &Setup) -> Result<()> {

@@ -6,9 +6,42 @@ use tracing::error;
 
 use super::run::End;
 use crate::{
-    Advice, ConsumerOptions, DeadReason, FailurePolicy, Message, OnFailure, RetryPolicy,
-    delivery::Settlement, text::excerpt,
+    Advice, ConsumerOptions, CronOptions, DeadReason, Message, OnFailure, PeriodicOptions,
+    ReceiverOptions, RetryPolicy, delivery::Settlement, text::excerpt,
 };
+
+/// What follows each kind of failure of a handler.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FailurePolicy {
+    error: OnFailure,
+    timeout: OnFailure,
+    panic: OnFailure,
+    undecodable: OnFailure,
+}
+
+/// Takes the policy out of the options; a schedule decodes nothing, so it needs no choice for that.
+macro_rules! policy_of {
+    ($($options:ty: $undecodable:expr),+ $(,)?) => {$(
+        impl From<&$options> for FailurePolicy {
+            fn from(options: &$options) -> Self {
+                let undecodable: fn(&$options) -> OnFailure = $undecodable;
+                Self {
+                    error: options.on_error,
+                    timeout: options.on_timeout,
+                    panic: options.on_panic,
+                    undecodable: undecodable(options),
+                }
+            }
+        }
+    )+};
+}
+
+policy_of! {
+    ReceiverOptions: |options| options.on_undecodable,
+    ConsumerOptions: |options| options.on_undecodable,
+    PeriodicOptions: |_| OnFailure::Drop,
+    CronOptions: |_| OnFailure::Drop,
+}
 
 /// What follows an end, whatever handler it was.
 #[derive(Debug, PartialEq, Eq)]
@@ -59,7 +92,7 @@ pub(crate) fn again_after<T>(
 /// What a run's end makes of its message.
 pub(crate) fn of_run<T>(end: &End<T>, message: &Message, options: &ConsumerOptions) -> Settlement {
     let detail = end.failure().unwrap_or_default();
-    match verdict(end, message.attempt(), &options.retry, &options.failures) {
+    match verdict(end, message.attempt(), &options.retry, &options.into()) {
         Verdict::Done => Settlement::Ack,
         Verdict::Undone => abandoned(),
         Verdict::Again(after) => Settlement::Retry {
@@ -291,7 +324,8 @@ mod tests {
         let never = RetryPolicy::never();
         for (kind, _) in KINDS {
             let (end, _) = end_and_policy(kind, OnFailure::Retry);
-            assert_eq!(again_after(&end, 1, &never, &FailurePolicy::RUNS), None);
+            let policy = FailurePolicy::from(&ReceiverOptions::default());
+            assert_eq!(again_after(&end, 1, &never, &policy), None);
         }
     }
 }

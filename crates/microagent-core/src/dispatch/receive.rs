@@ -218,7 +218,7 @@ impl BoundReceiver {
         let options = &self.options;
         let mut end = self.run_once(received).await;
         for attempt in 1.. {
-            let again = outcome::again_after(&end, attempt, &options.retry, &options.failures);
+            let again = outcome::again_after(&end, attempt, &options.retry, &options.into());
             let Some(delay) = again else {
                 break;
             };

@@ -11,10 +11,10 @@ use tracing::{debug, error, warn};
 
 use super::once::{Claim, OnceLease};
 use crate::{
-    Context, FailurePolicy, MicroAgent, Overlap, Result, RetryPolicy,
+    Context, MicroAgent, Overlap, Result, RetryPolicy,
     agent::{Life, Task},
     dispatch::{
-        outcome,
+        outcome::{self, FailurePolicy},
         run::{self, End, Site, fenced, record},
     },
     stats::HandlerStats,

@@ -9,4 +9,4 @@ mod run;
 
 pub use cron::CronSchedule;
 pub(crate) use cron::check_zone;
-pub(crate) use run::{check, check_jitter, run_cron, run_periodic};
+pub(crate) use run::{check_leases_of, run_cron, run_periodic};

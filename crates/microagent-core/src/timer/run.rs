@@ -17,45 +17,20 @@ use crate::{
     clock::later,
 };
 
-/// A run that starts a day later is another day's.
-const LONGEST_JITTER: Duration = Duration::from_secs(24 * 3600);
-
-/// Refuses schedules that cannot be kept, before anything of the agent has started.
+/// Checks that the broker has the leases that cron tasks need, before anything of the agent has started.
 ///
 /// # Errors
-/// [`ErrorKind::Configuration`] for a schedule, zone or jitter that is none, and for `once` without a broker;
-/// [`ErrorKind::Unsupported`] for `once` on a driver without leases.
-pub(crate) fn check<A: MicroAgent>(
+/// [`ErrorKind::Configuration`] for `once` without a broker, [`ErrorKind::Unsupported`] for `once` on a driver without
+/// leases.
+pub(crate) fn check_leases_of<A: MicroAgent>(
     blueprint: &Blueprint<A>,
     broker: Option<&Broker>,
 ) -> Result<()> {
-    for entry in &blueprint.periodic {
-        check_jitter(entry.name, entry.options.jitter, Some(entry.options.period))?;
-    }
-    for entry in &blueprint.cron {
-        schedule_of(entry.name, &entry.options)?;
-        check_jitter(entry.name, entry.options.jitter, None)?;
-        if entry.options.once.is_some() {
-            check_leases(entry.name, broker)?;
-        }
-    }
-    Ok(())
-}
-
-/// Refuses a jitter that is not less than the period, where there is one, and than a day.
-pub(crate) fn check_jitter(
-    handler: &str,
-    jitter: Duration,
-    period: Option<Duration>,
-) -> Result<()> {
-    let limit = period.unwrap_or(LONGEST_JITTER).min(LONGEST_JITTER);
-    if jitter.is_zero() || jitter < limit {
-        return Ok(());
-    }
-    Err(refused(
-        handler,
-        &format!("a jitter of {jitter:?}: less than {limit:?} is allowed here"),
-    ))
+    let mut once = blueprint
+        .cron
+        .iter()
+        .filter(|entry| entry.options.once.is_some());
+    once.try_for_each(|entry| check_leases(entry.name, broker))
 }
 
 fn check_leases(handler: &str, broker: Option<&Broker>) -> Result<()> {
@@ -74,7 +49,7 @@ fn check_leases(handler: &str, broker: Option<&Broker>) -> Result<()> {
 }
 
 fn schedule_of(handler: &str, options: &CronOptions) -> Result<CronSchedule> {
-    let schedule = CronSchedule::new(&options.spec).and_then(|schedule| match &options.tz {
+    let schedule = CronSchedule::new(&options.cron).and_then(|schedule| match &options.tz {
         Some(zone) => schedule.in_zone(zone),
         None => Ok(schedule),
     });
@@ -103,7 +78,7 @@ pub(crate) fn run_periodic<A: MicroAgent>(
             timeout: options.timeout,
             overlap: options.overlap,
             jitter: options.jitter,
-            failures: options.failures,
+            failures: (&options).into(),
             retry: options.retry,
             once: None,
         };
@@ -133,11 +108,11 @@ pub(crate) fn run_cron<A: MicroAgent>(
         let rules = Rules {
             name: entry.name,
             kind: "cron",
-            source: options.spec.into_owned(),
+            failures: (&options).into(),
+            source: options.cron.into_owned(),
             timeout: options.timeout,
             overlap: options.overlap,
             jitter: options.jitter,
-            failures: options.failures,
             retry: options.retry,
             once,
         };

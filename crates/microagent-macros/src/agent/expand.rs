@@ -64,12 +64,12 @@ fn entry(handler: &Handler) -> TokenStream {
         Kind::Receiver(receiver) => return receivers(handler, method, receiver),
         Kind::Consumer(consumer) => consumer_entry(handler, method, consumer),
         Kind::Periodic(options) => {
-            let (period, setters, task) = (&options.period, &options.setters, task(handler));
+            let (period, setters, task) = (&options.first, &options.setters, task(handler));
             quote!(.periodic(#method, ::microagent::__private::PeriodicOptions::every(#period) #setters, #task))
         }
-        Kind::Cron(spec, options) => {
-            let (setters, task) = (&options.setters, task(handler));
-            quote!(.cron(#method, ::microagent::__private::CronOptions::at(#spec) #setters, #task))
+        Kind::Cron(options) => {
+            let (schedule, setters, task) = (&options.first, &options.setters, task(handler));
+            quote!(.cron(#method, ::microagent::__private::CronOptions::at(#schedule) #setters, #task))
         }
         Kind::Hook(Hook::Create) => return TokenStream::new(),
         Kind::Hook(Hook::PreStart) => {

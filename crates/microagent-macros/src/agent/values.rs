@@ -1,15 +1,13 @@
-//! The value of an option: a duration, a count, a word, a text. Each error names the option and what is allowed.
+//! The value of an option in an attribute: its tokens, and the value as settings would write it. The forms, and the
+//! sentences about what does not fit, are those of `microagent-schema`.
 
-use std::{fmt::Display, time::Duration};
+use std::fmt::Display;
 
-use proc_macro2::TokenStream;
-use quote::quote;
-use syn::{Error, Expr, ExprLit, Lit, LitStr, Result, parse::ParseStream};
-
-use crate::problems::allowed;
-
-/// What an option of time may be, for messages.
-const DURATIONS: &str = "seconds (`30`, `0.5`), text with a unit (`\"1500ms\"`, `\"2m\"`) or an expression of type `Duration` are allowed";
+use microagent_schema::{Form, Words, parse_duration, suggest};
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, format_ident, quote};
+use serde_json::Value as Json;
+use syn::{Error, Expr, ExprLit, Lit, LitBool, LitStr, Result, UnOp, parse::ParseStream};
 
 /// The value of an option, not yet understood.
 pub(super) struct Value {
@@ -17,10 +15,29 @@ pub(super) struct Value {
     expression: Expr,
 }
 
-/// A count, and how much it is where that is known before it is compiled.
-pub(super) struct Count {
-    pub(super) tokens: TokenStream,
-    pub(super) known: Option<u64>,
+/// A value that was read.
+#[derive(Debug)]
+pub(super) struct Read {
+    /// The arguments of the option's setter, once for each call of it.
+    pub(super) arguments: Vec<TokenStream>,
+    /// The value as settings would write it; none for an expression.
+    pub(super) known: Option<Json>,
+}
+
+impl Read {
+    fn of(argument: impl ToTokens, known: impl Into<Json>) -> Self {
+        Self {
+            arguments: vec![argument.to_token_stream()],
+            known: Some(known.into()),
+        }
+    }
+
+    fn expression(expression: &Expr) -> Self {
+        Self {
+            arguments: vec![expression.to_token_stream()],
+            known: None,
+        }
+    }
 }
 
 impl Value {
@@ -36,8 +53,16 @@ impl Value {
         }
     }
 
-    pub(super) fn expression(self) -> Expr {
-        self.expression
+    /// The value of an option that its name alone switches on.
+    pub(super) fn switched_on(option: &Ident) -> Self {
+        let lit = Lit::Bool(LitBool::new(true, option.span()));
+        let attrs = Vec::new();
+        Self::from(option, Expr::Lit(ExprLit { attrs, lit }))
+    }
+
+    /// The tokens of the value.
+    pub(super) fn place(&self) -> TokenStream {
+        self.expression.to_token_stream()
     }
 
     /// An error that stands at the value and names its option.
@@ -46,122 +71,121 @@ impl Value {
         Error::new_spanned(&self.expression, format!("`{option}`: {reason}"))
     }
 
-    /// Seconds as a number, text with a unit, or any expression of type `Duration`.
-    pub(super) fn duration(&self) -> Result<TokenStream> {
-        let expression = &self.expression;
-        let Some(text) = self.duration_text()? else {
-            return Ok(quote!(#expression));
-        };
-        let duration =
-            microagent_schema::parse_duration(&text).map_err(|error| self.refused(error))?;
-        let (seconds, nanos) = (duration.as_secs(), duration.subsec_nanos());
-        Ok(quote!(::microagent::__private::Duration::new(#seconds, #nanos)))
-    }
-
-    /// A duration that is longer than nothing.
-    pub(super) fn positive_duration(&self) -> Result<TokenStream> {
-        let text = self.duration_text()?;
-        match text.map(|text| microagent_schema::parse_duration(&text)) {
-            Some(Ok(Duration::ZERO)) => Err(self.refused("it must be longer than 0")),
-            _ => self.duration(),
+    /// Reads a value that does not stand in parentheses.
+    pub(super) fn read(&self, form: Form) -> Result<Read> {
+        match form {
+            Form::Time => self.time(),
+            Form::Count => self.count(),
+            Form::Flag => self.flag(),
+            Form::Word(words) => self.word(words),
+            Form::Text(_) => match self.text() {
+                Some(text) => Ok(Read::of(text, text.value())),
+                None => Err(self.refused(form.expected())),
+            },
+            Form::Choices { of, .. } => self.switch(of),
+            other => Err(self.refused(other.expected())),
         }
     }
 
-    /// The duration, where it is written down and right.
-    pub(super) fn known_duration(&self) -> Option<Duration> {
-        let text = self.duration_text().ok().flatten()?;
-        microagent_schema::parse_duration(&text).ok()
+    /// Reads seconds as a number, text with a unit, or any expression of type `Duration`.
+    pub(super) fn time(&self) -> Result<Read> {
+        let Some(text) = self.time_text()? else {
+            return Ok(Read::expression(&self.expression));
+        };
+        let duration = parse_duration(&text).map_err(|error| self.refused(error))?;
+        let (seconds, nanos) = (duration.as_secs(), duration.subsec_nanos());
+        let tokens = quote!(::microagent::__private::Duration::new(#seconds, #nanos));
+        Ok(Read::of(tokens, text))
     }
 
     /// The text of a duration that is written down; none for an expression.
-    fn duration_text(&self) -> Result<Option<String>> {
-        match &self.expression {
-            Expr::Lit(ExprLit { lit, .. }) => self.duration_literal(lit).map(Some),
-            Expr::Unary(_) => Err(self.refused(format!("this is no duration; {DURATIONS}"))),
-            _ => Ok(None),
-        }
-    }
-
-    fn duration_literal(&self, literal: &Lit) -> Result<String> {
+    fn time_text(&self) -> Result<Option<String>> {
+        let Some((sign, literal)) = self.literal() else {
+            return Ok(None);
+        };
         let (digits, unit) = match literal {
-            Lit::Str(text) => return Ok(text.value()),
+            Lit::Str(text) => return Ok(Some(text.value())),
             Lit::Int(number) => (number.base10_digits(), number.suffix()),
             Lit::Float(number) => (number.base10_digits(), number.suffix()),
-            _ => return Err(self.refused(format!("this is no duration; {DURATIONS}"))),
+            _ => return Err(self.refused(Form::Time.expected())),
         };
         if unit.is_empty() {
-            return Ok(digits.to_owned());
+            return Ok(Some(format!("{sign}{digits}")));
         }
         Err(self.refused(format!(
             "a number with a unit stands in quotes: `\"{digits}{unit}\"`"
         )))
     }
 
-    /// A whole number that is not below `least`, or any expression of type `usize`.
-    pub(super) fn count(&self, least: u64) -> Result<Count> {
+    /// Reads a whole number, or any expression of that type.
+    fn count(&self) -> Result<Read> {
         let expression = &self.expression;
-        let known = match expression {
-            Expr::Lit(ExprLit {
-                lit: Lit::Int(number),
-                ..
-            }) => number
-                .base10_parse::<u64>()
-                .ok()
-                .filter(|count| *count >= least),
-            Expr::Lit(_) | Expr::Unary(_) => None,
-            _ => {
-                return Ok(Count {
-                    tokens: quote!(#expression),
-                    known: None,
-                });
-            }
-        };
-        match known {
-            Some(count) => Ok(Count {
-                tokens: quote!(#expression),
-                known: Some(count),
-            }),
-            None => Err(self.refused(format!("a whole number of at least {least} is allowed"))),
+        match self.literal() {
+            None => Ok(Read::expression(expression)),
+            Some(("", Lit::Int(number))) => match number.base10_parse::<u64>() {
+                Ok(count) => Ok(Read::of(expression, count)),
+                Err(_) => Err(self.refused(Form::Count.expected())),
+            },
+            Some(_) => Err(self.refused(Form::Count.expected())),
         }
     }
 
-    /// One of these words, with or without quotes.
-    pub(super) fn word(&self, known: &[&str]) -> Result<String> {
+    fn flag(&self) -> Result<Read> {
+        match self.literal() {
+            Some(("", Lit::Bool(flag))) => Ok(Read::of(flag, flag.value)),
+            _ => Err(self.refused(Form::Flag.expected())),
+        }
+    }
+
+    /// Reads `true`, which calls the setter with the default, or `false`, which does not call it.
+    fn switch(&self, of: &str) -> Result<Read> {
+        let mut read = self.flag()?;
+        let of = format_ident!("{of}");
+        read.arguments = match read.known {
+            Some(Json::Bool(true)) => vec![quote!(::microagent::__private::#of::default())],
+            _ => Vec::new(),
+        };
+        Ok(read)
+    }
+
+    /// Reads one of these words, with or without quotes.
+    pub(super) fn word(&self, words: Words) -> Result<Read> {
         let said = match &self.expression {
             Expr::Path(path) => path.path.get_ident().map(ToString::to_string),
-            Expr::Lit(ExprLit {
-                lit: Lit::Str(text),
-                ..
-            }) => Some(text.value()),
-            _ => None,
+            _ => self.text().map(LitStr::value),
         };
-        match said {
-            Some(said) if known.contains(&said.as_str()) => Ok(said),
-            Some(said) => {
-                Err(self.refused(format!("there is no `{said}`; {}", allowed(&said, known))))
-            }
-            None => Err(self.refused(allowed("", known))),
-        }
+        let Some(said) = said else {
+            return Err(self.refused(suggest::available(words.words)));
+        };
+        words
+            .check(&said.as_str().into())
+            .map_err(|error| self.refused(error))?;
+        let (of, variant) = (format_ident!("{}", words.of), variant(&said));
+        Ok(Read::of(
+            quote!(::microagent::__private::#of::#variant),
+            said,
+        ))
     }
 
-    /// A text in quotes; `what` it says is for the message.
-    pub(super) fn text(&self, what: &str) -> Result<LitStr> {
+    fn text(&self) -> Option<&LitStr> {
         match &self.expression {
             Expr::Lit(ExprLit {
                 lit: Lit::Str(text),
                 ..
-            }) => Ok(text.clone()),
-            _ => Err(self.refused(format!("{what} is allowed, as a text in quotes"))),
+            }) => Some(text),
+            _ => None,
         }
     }
 
-    pub(super) fn boolean(&self) -> Result<bool> {
+    /// A literal and its sign.
+    fn literal(&self) -> Option<(&'static str, &Lit)> {
         match &self.expression {
-            Expr::Lit(ExprLit {
-                lit: Lit::Bool(value),
-                ..
-            }) => Ok(value.value),
-            _ => Err(self.refused("`true` and `false` are allowed")),
+            Expr::Lit(ExprLit { lit, .. }) => Some(("", lit)),
+            Expr::Unary(unary) => match (&unary.op, &*unary.expr) {
+                (UnOp::Neg(_), Expr::Lit(ExprLit { lit, .. })) => Some(("-", lit)),
+                _ => None,
+            },
+            _ => None,
         }
     }
 
@@ -179,4 +203,15 @@ impl Value {
             _ => Err(self.refused("a text, a number, `true` or `false` is allowed")),
         }
     }
+}
+
+/// The variant of a word: `DropOldest` of `drop_oldest`.
+fn variant(word: &str) -> Ident {
+    let mut name = String::new();
+    for part in word.split('_') {
+        let mut letters = part.chars();
+        name.extend(letters.next().map(|letter| letter.to_ascii_uppercase()));
+        name.push_str(letters.as_str());
+    }
+    format_ident!("{name}")
 }

@@ -99,7 +99,8 @@ async fn what_does_not_fit_is_refused_at_start() {
     let cases = [
         (
             json!({"send_mail": {}}),
-            "Configured has no handler `send_mail`; those with options are `heard`, `send_email`, `tick`, `report`, `hourly`",
+            "handler `send_mail`: Configured has no such handler with options; did you mean `send_email`? (available: `heard`, \
+             `send_email`, `tick`, `report`, `hourly`)",
         ),
         (
             json!({"http": {"timeout": 5}}),
@@ -107,31 +108,31 @@ async fn what_does_not_fit_is_refused_at_start() {
         ),
         (
             json!({"tick": {"cron": "@daily"}}),
-            "handler `tick`: unknown option `cron`",
+            "handler `tick`: `cron`: unknown option (available: `period`, ",
         ),
         (
             json!({"tick": {"on_undecodable": "drop"}}),
-            "handler `tick`: there is no option `on_undecodable` of a periodic or cron task: its runs have no payload",
+            "handler `tick`: `on_undecodable`: unknown option: the runs of a schedule have no payload",
         ),
         (
             json!({"tick": {"jitter": 20}}),
-            "task `tick`: a jitter of 20s: less than 15s is allowed here",
+            "handler `tick`: `jitter`: a run starts up to this much later; less than the period, which is 15s, is allowed, not 20s",
         ),
         (
             json!({"send_email": {"concurrency": 40, "prefetch": 2}}),
-            "handler `send_email`: `prefetch` is 2",
+            "handler `send_email`: `prefetch`: 2 is less than `concurrency`, which is 40",
         ),
         (
             json!({"send_email": {"concurrency": 40}}),
-            "handler `send_email`: `prefetch` is 20, which is less than `concurrency`, 40",
+            "handler `send_email`: `prefetch`: 20 is less than `concurrency`, which is 40",
         ),
         (
             json!({"send_email": {"dead_letter": "mailer"}}),
-            "handler `send_email`: its dead letters would go from `mailer` to `mailer`: it would take them again",
+            "handler `send_email`: `dead_letter`: its dead letters would go from `mailer` to `mailer`: it would take them again",
         ),
         (
             json!({"heard": {"on_error": "dead_letter"}}),
-            "handler `heard`: `on_error`: unknown variant `dead_letter`, expected `retry` or `drop`",
+            "handler `heard`: `on_error`: only a message of a queue can become a dead letter (available: `retry`, `drop`)",
         ),
         (json!([]), "the options of handlers are a table"),
     ];
@@ -146,7 +147,7 @@ async fn what_does_not_fit_is_refused_at_start() {
     assert!(
         error
             .to_string()
-            .starts_with("task `report`: `Mars` is no time zone"),
+            .starts_with("handler `report`: `tz`: `Mars` is no time zone"),
         "{error}"
     );
 }

@@ -282,6 +282,6 @@ async fn a_jitter_as_long_as_the_period_is_refused_at_start() {
     let error = Agent::new(TooLate).start().await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "task `tick`: a jitter of 1s: less than 1s is allowed here"
+        "handler `tick`: `jitter`: a run starts up to this much later; less than the period, which is 1s, is allowed, not 1s"
     );
 }

@@ -328,7 +328,6 @@ async fn a_dead_letter_of_what_is_no_message_is_refused_at_start() {
     let error = Agent::new(Wrong).start().await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "handler `tick`: a failure is to become a dead letter, which only a message of a queue can; \
-         `retry` and `drop` are allowed here"
+        "handler `tick`: `on_error`: only a message of a queue can become a dead letter (available: `retry`, `drop`)"
     );
 }

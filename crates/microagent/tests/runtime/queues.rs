@@ -371,14 +371,29 @@ async fn dead_letters_that_nobody_could_find_are_refused_at_the_start() {
             .map(drop),
     ];
     let told = errors.map(|error| error.unwrap_err().to_string());
-    let circle = "handler `taken`: its dead letters would go from `mailer` to `mailer`: it would take them again";
+    let circle = "handler `taken`: `dead_letter`: its dead letters would go from `mailer` to `mailer`: it would take them again";
     assert!(told[0].starts_with(circle), "{}", told[0]);
-    let nameless =
-        "handler `taken`: its dead letters would go from `mailer.dead` to `mailer.dead.dead`: ";
+    let nameless = "handler `taken`: `dead_letter`: its dead letters would go from `mailer.dead` to `mailer.dead.dead`: ";
     assert!(told[1].starts_with(nameless), "{}", told[1]);
     assert!(
         told[1].ends_with("`dead_letter` names another queue, or is `none`"),
         "{}",
         told[1]
     );
+}
+
+#[tokio::test]
+async fn a_queue_without_a_proper_name_is_refused_for_that() {
+    const NAMELESS: Queue = Queue::new("Name Less");
+    struct Astray;
+
+    #[agent]
+    impl Astray {
+        #[consumer(NAMELESS)]
+        async fn taken(&self) {}
+    }
+
+    let agent = Agent::new(Astray).broker(broker().await);
+    let error = agent.start().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidName, "{error}");
 }

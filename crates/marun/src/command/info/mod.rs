@@ -2,7 +2,6 @@
 //!
 //! `options.rs` is what a handler has beside the `defaults.rs`.
 
-mod defaults;
 mod options;
 
 use std::fmt::Write as _;
@@ -95,12 +94,14 @@ fn describe_manifest(manifest: &Manifest) -> Vec<String> {
     }
     for task in &manifest.periodic {
         let options = options::of_periodic(task);
-        let text = format!("{} every {} s{options}", task.name, task.period);
+        let period = task.options.period.as_secs_f64();
+        let text = format!("{} every {period} s{options}", task.name);
         lines.push(row("periodic", text));
     }
     for task in &manifest.cron {
         let options = options::of_cron(task);
-        let text = format!("{} at `{}` {}{options}", task.name, task.cron, task.tz);
+        let schedule = &task.options.cron;
+        let text = format!("{} at `{schedule}` {}{options}", task.name, task.tz());
         lines.push(row("cron", text));
     }
     for hook in &manifest.hooks {

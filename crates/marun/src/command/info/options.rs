@@ -1,45 +1,43 @@
-//! The options of a handler that are not the default, for people. It knows none by name but those that say which handler
-//! it is, so that a new one is shown too.
+//! The options of a handler that are not the default, for people. It knows no option by name, so that a new one is
+//! shown too.
 
 use std::time::Duration;
 
 use humantime::format_duration;
-use microagent_core::{ConsumerManifest, CronManifest, PeriodicManifest, ReceiverManifest};
+use microagent_core::{
+    ConsumerManifest, ConsumerOptions, CronManifest, CronOptions, PeriodicManifest,
+    PeriodicOptions, ReceiverManifest, ReceiverOptions,
+};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::defaults::{DEFAULTS, QUEUE};
-
 pub(super) fn of_receiver(receiver: &ReceiverManifest) -> String {
-    changed(receiver, DEFAULTS.receivers.first(), &["name", "signal"])
+    changed(&receiver.options, &ReceiverOptions::default())
 }
 
 pub(super) fn of_consumer(consumer: &ConsumerManifest) -> String {
-    let default = DEFAULTS.consumers.first().cloned();
-    let default = default.map(|default| ConsumerManifest {
-        dead_letter: default
-            .dead_letter
-            .map(|name| name.replacen(QUEUE, &consumer.queue, 1)),
-        ..default
-    });
-    changed(consumer, default.as_ref(), &["name", "queue"])
+    let mut default = ConsumerOptions::default();
+    default.dead_letter = default.dead_letter.named(&consumer.queue);
+    changed(&consumer.options, &default)
 }
 
+/// The period is shown already.
 pub(super) fn of_periodic(task: &PeriodicManifest) -> String {
-    changed(task, DEFAULTS.periodic.first(), &["name", "period"])
+    changed(&task.options, &PeriodicOptions::every(task.options.period))
 }
 
+/// The schedule and its zone are shown already.
 pub(super) fn of_cron(task: &CronManifest) -> String {
-    let shown = ["name", "cron", "tz", "own_tz"];
-    changed(task, DEFAULTS.cron.first(), &shown)
+    let default = CronOptions::at(task.options.cron.clone()).tz(task.tz().to_owned());
+    changed(&task.options, &default)
 }
 
-/// `, timeout 5s, retry [1s, 1m]`, without those that are shown already; nothing where all are the default.
-fn changed<T: Serialize>(handler: &T, default: Option<&T>, shown: &[&str]) -> String {
-    let default = default.map(options).unwrap_or_default();
+/// `, timeout 5s, retry [1s, 1m]`; nothing if all options are the default.
+fn changed<T: Serialize>(given: &T, default: &T) -> String {
+    let default = options(default);
     let mut text = String::new();
-    for (name, value) in options(handler) {
-        if !shown.contains(&name.as_str()) && default.get(&name) != Some(&value) {
+    for (name, value) in options(given) {
+        if default.get(&name) != Some(&value) {
             text.push_str(", ");
             text.push_str(&told(&name, &value));
         }
@@ -87,8 +85,18 @@ mod tests {
 
     use super::*;
 
+    /// An agent with a handler of each kind, whose program says nothing about their options.
     fn configured(handlers: &Value) -> Manifest {
-        DEFAULTS.configured(handlers).unwrap()
+        let manifest: Manifest = serde_json::from_value(json!({
+            "name": "Silent",
+            "receivers": [{"name": "hear", "signal": "heard"}],
+            "consumers": [{"name": "take", "queue": "queue", "dead_letter": "queue.dead"}],
+            "periodic": [{"name": "often", "period": 1.0}],
+            "cron": [{"name": "daily", "cron": "@daily", "tz": "UTC"}],
+            "hooks": [],
+        }))
+        .unwrap();
+        manifest.configured(handlers).unwrap()
     }
 
     #[test]
@@ -125,19 +133,19 @@ mod tests {
 
     #[test]
     fn what_replicas_agree_on_in_doubt_is_said() {
-        let mut task = DEFAULTS.cron[0].clone();
-        task.once = Some(Once::default().crashed(Doubt::Run));
+        let mut task = configured(&json!({})).cron.remove(0);
+        task.options.once = Some(Once::default().crashed(Doubt::Run));
         let told = r#", once {"crashed":"run","unavailable":"skip"}"#;
         assert_eq!(of_cron(&task), told);
     }
 
     #[test]
     fn dead_letters_of_another_queue_are_no_change_but_none_is() {
-        let mut consumer = DEFAULTS.consumers[0].clone();
+        let mut consumer = configured(&json!({})).consumers.remove(0);
         consumer.queue = "jobs".to_owned();
-        consumer.dead_letter = Some("jobs.dead".to_owned());
+        consumer.options = consumer.options.dead_letter("jobs.dead");
         assert_eq!(of_consumer(&consumer), "");
-        consumer.dead_letter = None;
+        consumer.options = consumer.options.dead_letter("none");
         assert_eq!(of_consumer(&consumer), ", dead_letter none");
     }
 }

@@ -1,10 +1,10 @@
 //! `#[on(create | pre_start | post_start | pre_stop | server | gap)]`.
 
+use microagent_schema::suggest;
 use proc_macro2::{Ident, Span, TokenStream};
 use syn::{Error, LitStr, Result, Token, ext::IdentExt, parse::ParseStream};
 
 use super::{Kind, missing};
-use crate::problems::allowed;
 
 /// When a hook runs.
 #[derive(Clone, Copy, PartialEq)]
@@ -44,10 +44,7 @@ impl Hook {
 pub(super) fn read(input: ParseStream<'_>) -> Result<Option<Kind>> {
     let (said, span) = name(input)?;
     let Some(hook) = Hook::ALL.into_iter().find(|hook| hook.name() == said) else {
-        let message = format!(
-            "there is no hook `{said}`; {}",
-            allowed(&said, &Hook::ALL.map(Hook::name))
-        );
+        let message = suggest::unknown("hook", &said, Hook::ALL.map(Hook::name));
         // So that what follows it is no second error.
         input.parse::<TokenStream>()?;
         return Err(Error::new(span, message));

@@ -1,17 +1,17 @@
 //! What stands in a handler's attribute: what it listens to, and its options.
 
 mod consumer;
-mod failures;
+mod groups;
 mod hook;
-mod once;
 mod parts;
+mod reading;
 mod receiver;
 mod schedule;
 
 use std::fmt;
 
 use proc_macro2::TokenStream;
-use syn::{Attribute, Expr, LitStr, Meta, Path, parse::ParseStream, parse::Parser};
+use syn::{Attribute, Expr, Meta, Path, parse::ParseStream, parse::Parser};
 
 pub(super) use self::hook::Hook;
 use crate::problems::{Problems, shown};
@@ -21,7 +21,7 @@ pub(super) enum Kind {
     Receiver(Receiver),
     Consumer(Consumer),
     Periodic(Options),
-    Cron(LitStr, Options),
+    Cron(Options),
     Hook(Hook),
 }
 
@@ -36,10 +36,11 @@ pub(super) struct Consumer {
     pub(super) options: Options,
 }
 
-/// Calls of the options' builder, `.timeout(…)` and so on, and for a periodic task its period.
+/// Calls of the options' builder, `.timeout(…)` and so on, and for a schedule the period or the text that
+/// the builder begins with.
 #[derive(Default)]
 pub(super) struct Options {
-    pub(super) period: Option<TokenStream>,
+    pub(super) first: Option<TokenStream>,
     pub(super) setters: TokenStream,
 }
 
@@ -71,7 +72,7 @@ impl Kind {
             Self::Receiver(_) => KindName::Receiver,
             Self::Consumer(_) => KindName::Consumer,
             Self::Periodic(_) => KindName::Periodic,
-            Self::Cron(..) => KindName::Cron,
+            Self::Cron(_) => KindName::Cron,
             Self::Hook(hook) => KindName::On(hook.name()),
         }
     }

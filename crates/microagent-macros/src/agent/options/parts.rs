@@ -1,12 +1,13 @@
 //! The parts of an attribute, between its commas, one by one; what a part means is the attribute's concern.
 
+use microagent_schema::{Form, HandlerOptions, OptionError};
 use proc_macro2::{Ident, TokenStream};
 use syn::{
     Error, Expr, Member, Path, Result, Token, ext::IdentExt, parenthesized, parse::ParseStream,
 };
 
 use super::super::values::Value;
-use crate::problems::{Problems, allowed};
+use crate::problems::Problems;
 
 /// What stands between two commas.
 pub(super) enum Part {
@@ -24,15 +25,8 @@ pub(super) fn each(
     problems: &mut Problems,
     mut take: impl FnMut(Part) -> Result<()>,
 ) -> Result<()> {
-    let mut seen: Vec<Ident> = Vec::new();
     while !input.is_empty() {
         let part = next(input)?;
-        if let Part::Set(name, _) | Part::Group(name, _) = &part {
-            if seen.contains(name) {
-                problems.at(name, format!("`{name}` stands here twice"));
-            }
-            seen.push(name.clone());
-        }
         if !input.is_empty() && input.parse::<Token![,]>().is_err() {
             return Err(
                 input.error("a `,` is expected here; an option is set by `=`, as in `timeout = 5`")
@@ -59,17 +53,13 @@ fn next(input: ParseStream<'_>) -> Result<Part> {
     input.parse().map(Part::Positional)
 }
 
-/// There is no such option; `known` are those that there are.
-pub(super) fn unknown(name: &Ident, of: &str, known: &[&str]) -> Error {
-    let said = name.to_string();
-    let message = match instead(of, &said) {
-        Some(instead) => format!("`#[{of}]` has no option `{said}`; {instead}"),
-        None => format!(
-            "`#[{of}]` has no option `{said}`; {}",
-            allowed(&said, known)
-        ),
-    };
-    Error::new(name.span(), message)
+/// An unknown option; what to write instead goes before the options that there are.
+pub(super) fn unknown<T: HandlerOptions>(name: &Ident, error: &OptionError) -> Error {
+    let said = name.unraw().to_string();
+    match instead(T::ATTRIBUTE, &said) {
+        Some(instead) => Error::new(name.span(), format!("`{said}`: unknown option; {instead}")),
+        None => Error::new(name.span(), error),
+    }
 }
 
 /// What to write for something that is written in another way than as an option.
@@ -82,28 +72,21 @@ fn instead(of: &str, said: &str) -> Option<&'static str> {
         ("consumer", "dto_class" | "dto_name") => {
             "take the whole payload as a parameter: `Payload(mail): Payload<Mail>`"
         }
-        ("cron", "spec" | "cron" | "schedule") => {
+        ("cron", "spec" | "schedule") => {
             "the schedule stands first, without a name: `#[cron(\"0 */4 * * *\")]`"
         }
         _ => return None,
     })
 }
 
-/// An option that stands without a value, if that is what this expression is.
-pub(super) fn without_value(expression: &Expr, known: &[&str]) -> Option<Error> {
-    let Expr::Path(path) = expression else {
-        return None;
-    };
-    let name = path.path.get_ident()?;
-    let known = known
-        .iter()
-        .find(|known| *name == known.trim_end_matches("(…)"))?;
-    let usage = match known.ends_with("(…)") {
-        true => (*known).to_owned(),
-        false => format!("{known} = …"),
+/// Why an option cannot stand without a value.
+pub(super) fn without_value(name: &Ident, form: Form) -> Error {
+    let usage = match form {
+        Form::Times | Form::Texts => format!("{name}(…)"),
+        _ => format!("{name} = …"),
     };
     let message = format!("`{name}` needs a value: `{usage}`");
-    Some(Error::new(name.span(), message))
+    Error::new(name.span(), message)
 }
 
 /// The name in `signals.user_created`, as Python writes a path.

@@ -1,75 +1,34 @@
-//! `#[receiver(Signal, …, timeout = 60, concurrency = 256, buffer = 1024, overflow = drop_oldest, retry(),
-//! on_error = retry, on_timeout = retry, on_panic = retry, on_undecodable = drop)]`.
+//! `#[receiver(Signal, …)]` with the options of [`ReceiverOptions`].
 
-use microagent_schema::names;
-use proc_macro2::TokenStream;
-use quote::quote;
+use microagent_schema::{ReceiverOptions, names};
 use syn::{Error, Expr, ExprLit, Lit, Path, Result, parse::ParseStream};
 
-use super::{
-    Kind, Options, Receiver, failures, missing,
-    parts::{self, Part, unknown},
-};
+use super::{Kind, Receiver, missing, parts, reading::Reading};
 use crate::{
-    agent::values::Value,
     field::type_name,
     problems::{Problems, shown},
 };
 
-const KNOWN: [&str; 9] = [
-    "timeout",
-    "concurrency",
-    "buffer",
-    "overflow",
-    "retry(…)",
-    "on_error",
-    "on_timeout",
-    "on_panic",
-    "on_undecodable",
-];
-
 /// Reads what stands in the parentheses.
 pub(super) fn read(input: ParseStream<'_>, problems: &mut Problems) -> Result<Option<Kind>> {
     let (start, before) = (input.span(), problems.count());
-    let (mut signals, mut setters) = (Vec::new(), TokenStream::new());
-    parts::each(input, problems, |part| {
-        match part {
-            Part::Positional(expression) => list(expression, &mut signals)?,
-            Part::Set(name, value) => setters.extend(match name.to_string().as_str() {
-                "timeout" => with(&name, &value.positive_duration()?),
-                "concurrency" => with(&name, &value.count(1)?.tokens),
-                "buffer" => with(&name, &value.count(0)?.tokens),
-                "overflow" => overflow(&value)?,
-                "on_error" | "on_timeout" | "on_panic" | "on_undecodable" => {
-                    failures::follows(&name, &value, failures::OF_RUNS)?
-                }
-                "retry" => return Err(failures::retry_by_number(&value)),
-                _ => return Err(unknown(&name, "receiver", &KNOWN)),
-            }),
-            Part::Group(name, inside) if name == "retry" => {
-                setters.extend(failures::retry(&name, inside)?);
-            }
-            Part::Group(name, _) => return Err(unknown(&name, "receiver", &KNOWN)),
-        }
-        Ok(())
+    let mut reading = Reading::over(ReceiverOptions::default());
+    let mut signals = Vec::new();
+    parts::each(input, problems, |part| match reading.take(part)? {
+        Some(signal) => list(signal, &mut signals),
+        None => Ok(()),
     })?;
+    let options = reading.finish("", problems);
     if signals.is_empty() {
         if problems.count() == before {
             problems.at_span(start, missing("receiver"));
         }
         return Ok(None);
     }
-    let options = Options {
-        period: None,
-        setters,
-    };
     Ok(Some(Kind::Receiver(Receiver { signals, options })))
 }
 
 fn list(expression: Expr, signals: &mut Vec<Path>) -> Result<()> {
-    if let Some(error) = parts::without_value(&expression, &KNOWN) {
-        return Err(error);
-    }
     let signal = match expression {
         Expr::Path(path) if path.qself.is_none() => path.path,
         other => return Err(no_type(&other)),
@@ -114,17 +73,4 @@ fn no_type(expression: &Expr) -> Error {
             .to_owned(),
     };
     Error::new_spanned(expression, message)
-}
-
-fn overflow(value: &Value) -> Result<TokenStream> {
-    let policy = match value.word(&["drop_oldest", "drop_newest"])?.as_str() {
-        "drop_newest" => quote!(DropNewest),
-        _ => quote!(DropOldest),
-    };
-    Ok(quote!(.overflow(::microagent::__private::Overflow::#policy)))
-}
-
-/// The call of the builder that has the option's name.
-pub(super) fn with(name: &proc_macro2::Ident, value: &TokenStream) -> TokenStream {
-    quote!(.#name(#value))
 }
