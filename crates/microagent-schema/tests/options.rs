@@ -50,7 +50,7 @@ fn every_option_of_a_receiver_is_read() {
 #[test]
 fn every_option_of_a_consumer_is_read() {
     let given = json!({
-        "timeout": "1500ms", "concurrency": "2", "prefetch": 4, "retry": [0.5, "2s"], "on_error": "drop",
+        "timeout": "1500ms", "concurrency": "2", "prefetch": 4, "retry": [0.5, "2s"], "retry_jitter": 0.5, "on_error": "drop",
         "on_timeout": "dead_letter", "on_panic": "drop", "on_undecodable": "retry", "dead_letter": "lost",
         "max_crashes": 1, "driver": {"group": "billing", "lanes": 2},
     });
@@ -63,6 +63,7 @@ fn every_option_of_a_consumer_is_read() {
         .concurrency(2)
         .prefetch(4)
         .retry(retries())
+        .retry_jitter(SECOND / 2)
         .on_error(OnFailure::Drop)
         .on_timeout(OnFailure::DeadLetter)
         .on_panic(OnFailure::Drop)

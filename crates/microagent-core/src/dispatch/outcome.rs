@@ -96,12 +96,16 @@ pub(crate) fn of_run<T>(end: &End<T>, message: &Message, options: &ConsumerOptio
         Verdict::Done => Settlement::Ack,
         Verdict::Undone => abandoned(),
         Verdict::Again(after) => Settlement::Retry {
-            after,
+            after: after.saturating_add(random_up_to(options.retry_jitter)),
             reason: detail,
         },
         Verdict::Over(reason) => buried(message, options, reason, detail),
         Verdict::Dropped(reason) => dropped(message, reason, &detail),
     }
+}
+
+fn random_up_to(most: Duration) -> Duration {
+    most.mul_f64(fastrand::f64())
 }
 
 /// What becomes of a message that was in flight at so many deaths of its consumers; `None` lets it run.
@@ -176,6 +180,28 @@ mod tests {
             detail: "no".into(),
         };
         assert_eq!(delays[3], parked);
+    }
+
+    #[test]
+    fn a_retry_comes_up_to_its_jitter_later() {
+        let jitter = Duration::from_secs(10);
+        let options = ConsumerOptions::default().retry_jitter(jitter);
+        let delays: std::collections::BTreeSet<_> = (0..20)
+            .map(
+                |_| match of_run(&failed("no".into()), &attempt(2), &options) {
+                    Settlement::Retry { after, .. } => after,
+                    other => panic!("{other:?}"),
+                },
+            )
+            .collect();
+        let policy = Duration::from_secs(4);
+        assert!(
+            delays
+                .iter()
+                .all(|after| (policy..policy + jitter).contains(after)),
+            "{delays:?}"
+        );
+        assert!(delays.len() > 10, "{delays:?}");
     }
 
     #[test]

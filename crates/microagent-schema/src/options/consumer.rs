@@ -40,6 +40,10 @@ pub struct ConsumerOptions {
     pub autoack: bool,
     /// When a failed message is delivered again. Default: after 1, 4 and 9 s.
     pub retry: RetryPolicy,
+    /// Each retry comes up to this much later, at random, so that messages that failed together do
+    /// not come back together. Default: 0 s.
+    #[serde(with = "values::seconds")]
+    pub retry_jitter: Duration,
     /// What follows an error. Default: retry.
     pub on_error: OnFailure,
     /// What follows a timeout. Default: retry.
@@ -68,6 +72,7 @@ impl Default for ConsumerOptions {
             prefetch: None,
             autoack: true,
             retry: RetryPolicy::default(),
+            retry_jitter: Duration::ZERO,
             on_error: OnFailure::Retry,
             on_timeout: OnFailure::Retry,
             on_panic: OnFailure::Retry,
@@ -85,6 +90,7 @@ setters! {
         concurrency: usize,
         autoack: bool,
         retry: RetryPolicy,
+        retry_jitter: Duration,
         on_error: OnFailure,
         on_timeout: OnFailure,
         on_panic: OnFailure,
@@ -145,6 +151,7 @@ impl HandlerOptions for ConsumerOptions {
         ("prefetch", Form::Count),
         ("autoack", Form::Flag),
         ("retry", Form::Times),
+        ("retry_jitter", Form::Time),
         ("on_error", Form::Word(AFTER_MESSAGES)),
         ("on_timeout", Form::Word(AFTER_MESSAGES)),
         ("on_panic", Form::Word(AFTER_MESSAGES)),

@@ -30,6 +30,7 @@ impl Optioned {
         prefetch = 40,
         autoack = true,
         retry("500ms", 1.5, 10),
+        retry_jitter = "250ms",
         dead_letter = "lost_mails",
         max_crashes = 9,
         on_error = retry,
@@ -99,7 +100,7 @@ fn options_of_consumers_are_in_the_manifest() {
         json!([
             consumer(json!({
                 "name": "taken", "queue": "mailer", "timeout": 1.5, "concurrency": 4, "prefetch": 40, "max_crashes": 9,
-                "retry": [0.5, 1.5, 10.0], "on_timeout": "dead_letter", "on_panic": "drop", "on_undecodable": "drop",
+                "retry": [0.5, 1.5, 10.0], "retry_jitter": 0.25, "on_timeout": "dead_letter", "on_panic": "drop", "on_undecodable": "drop",
                 "dead_letter": "lost_mails",
             })),
             consumer(json!({
@@ -152,7 +153,7 @@ fn options_of_schedules_are_in_the_manifest() {
 fn consumer(said: Value) -> Value {
     let defaults = json!({
         "timeout": 60.0, "concurrency": 16, "prefetch": null, "autoack": true, "max_crashes": 3, "driver": {},
-        "retry": [1.0, 4.0, 9.0], "on_error": "retry", "on_timeout": "retry", "on_panic": "retry",
+        "retry": [1.0, 4.0, 9.0], "retry_jitter": 0.0, "on_error": "retry", "on_timeout": "retry", "on_panic": "retry",
         "on_undecodable": "dead_letter",
     });
     with(defaults, said)
