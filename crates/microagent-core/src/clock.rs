@@ -24,6 +24,10 @@ pub trait Clock: Send + Sync + fmt::Debug + 'static {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is where the wall clock is read"
+    )]
     fn now(&self) -> SystemTime {
         SystemTime::now()
     }
