@@ -9,7 +9,10 @@ mod open;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use microagent_core::{Error, ErrorKind, Result, driver::Outage};
+use microagent_core::{
+    Error, ErrorKind, Result,
+    driver::{ConnectionRecord, ConnectionState, Outage},
+};
 use redis::aio::PubSub;
 use tokio::{
     sync::watch,
@@ -44,6 +47,7 @@ struct Shared {
     opener: Arc<Opener>,
     state: watch::Sender<State>,
     doubts: Arc<Doubts>,
+    record: Arc<ConnectionRecord>,
     keeper: AbortOnDropHandle<()>,
 }
 
@@ -95,10 +99,16 @@ impl Connector {
     fn keeping(opener: Arc<Opener>, first: Option<Commands>, state: State, outage: Outage) -> Self {
         let doubts = Arc::<Doubts>::default();
         let (state, _) = watch::channel(state);
+        let record = Arc::<ConnectionRecord>::default();
+        match (&first, &*state.borrow()) {
+            (None, State::Away { text, .. }) => record.down(text),
+            _ => record.up(),
+        }
         let keeper = Keeper {
             opener: opener.clone(),
             state: state.clone(),
             doubts: doubts.clone(),
+            record: record.clone(),
             generation: 0,
             outage,
         };
@@ -107,6 +117,7 @@ impl Connector {
             opener,
             state,
             doubts,
+            record,
             keeper: AbortOnDropHandle::new(keeper),
         };
         Self {
@@ -171,6 +182,11 @@ impl Connector {
         self.shared.doubts.raised.notify_one();
     }
 
+    /// Returns the state of the connection for commands.
+    pub(crate) fn state(&self) -> ConnectionState {
+        self.shared.record.state()
+    }
+
     /// Where the server is, without credentials.
     pub(crate) fn options(&self) -> &RedisOptions {
         self.shared.opener.options()
@@ -180,6 +196,7 @@ impl Connector {
     pub(crate) fn close(&self) {
         self.shared.keeper.abort();
         self.shared.state.send_replace(State::Closed);
+        self.shared.record.down(closed());
     }
 
     fn check_open(&self) -> Result<()> {

@@ -22,6 +22,25 @@ pub struct ConnectionState {
     pub last_error: Option<String>,
 }
 
+impl ConnectionState {
+    /// Returns the state of a driver that needs both connections: up if both are.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let reconnects = self.reconnects.max(other.reconnects);
+        let deciding = match (self.up, other.up) {
+            (true, false) => other,
+            (false, true) => self,
+            // Both are up since the later of them is; both are down since the earlier of them is.
+            (up, _) if (self.since < other.since) == up => other,
+            _ => self,
+        };
+        Self {
+            reconnects,
+            ..deciding
+        }
+    }
+}
+
 /// Records what happens to a connection, for [`QueueBroker::connection`](crate::QueueBroker::connection)
 /// and [`SignalBus::connection`](crate::SignalBus::connection).
 ///
@@ -111,6 +130,28 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn two_connections_are_up_if_both_are() {
+        let (one, other) = (ConnectionRecord::always_up(), ConnectionRecord::always_up());
+        let began = Instant::now();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        other.down("reset");
+        let both = || one.state().and(other.state());
+        assert_eq!((both().up, both().since), (false, Instant::now()));
+        assert_eq!(both(), other.state().and(one.state()));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        one.down("refused");
+        assert_eq!(
+            both().since,
+            began + Duration::from_secs(1),
+            "the earlier loss"
+        );
+        one.up();
+        other.up();
+        assert_eq!((both().up, both().since), (true, Instant::now()));
+        assert_eq!(both().reconnects, 1);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn attempts_that_fail_do_not_move_the_time_of_the_loss() {

@@ -8,7 +8,7 @@ use redis::{ScriptInvocation, aio::ConnectionLike};
 use super::{
     keys::QueueKeys,
     reply,
-    scripts::{PEEK, PURGE, REQUEUE},
+    scripts::{PEEK, PURGE, REQUEUE, SELECT},
     taken::TakenMessage,
 };
 use crate::error::{error_of, error_of_change};
@@ -39,7 +39,8 @@ pub(super) async fn peek(
         if part.is_empty() {
             break;
         }
-        seen.extend(part.into_iter().map(|taken| taken.into_message(&name)));
+        let shown = |(id, taken): (String, TakenMessage)| taken.into_message(&name).with_id(id);
+        seen.extend(part.into_iter().map(shown));
     }
     Ok(seen)
 }
@@ -48,7 +49,7 @@ async fn look(
     connection: &mut impl ConnectionLike,
     keys: &QueueKeys,
     (skip, limit): (usize, usize),
-) -> Result<Vec<TakenMessage>> {
+) -> Result<Vec<(String, TakenMessage)>> {
     let mut call = PEEK.key(&keys.list);
     beside(&mut call, keys).key(&keys.why).arg(skip).arg(limit);
     let reply = call.invoke_async(connection).await.map_err(error_of)?;
@@ -131,20 +132,83 @@ async fn put_back_one(connection: &mut impl ConnectionLike, queue: &QueueKeys) -
     Ok(body.is_some())
 }
 
-/// Removes what waits, and says how many.
-pub(super) async fn purge(connection: &mut impl ConnectionLike, queue: &Queue) -> Result<u64> {
+/// Moves one message to the tail of another queue. Returns false if it does not wait.
+pub(super) async fn requeue_one(
+    connection: &mut impl ConnectionLike,
+    (from, to): (&Queue, &Queue),
+    id: &str,
+    apart: bool,
+) -> Result<bool> {
+    let (from, to) = (QueueKeys::of(from.name()), QueueKeys::of(to.name()));
+    if !apart {
+        return select(connection, &from, "move", id, Some(&to))
+            .await
+            .map(|body| body.is_some());
+    }
+    // Sent before it is removed, so that a crash between the steps makes two of it and not none.
+    let Some(body) = select(connection, &from, "look", id, None).await? else {
+        return Ok(false);
+    };
+    let mut send = redis::cmd("RPUSH");
+    let sent = send.arg(&to.list).arg(body).query_async(connection).await;
+    let () = sent.map_err(|error| error_of_change(error, UNKNOWN_MOVE))?;
+    select(connection, &from, "remove", id, None).await?;
+    Ok(true)
+}
+
+/// Removes one message. Returns false if it does not wait.
+pub(super) async fn purge_one(
+    connection: &mut impl ConnectionLike,
+    queue: &Queue,
+    id: &str,
+) -> Result<bool> {
     let keys = QueueKeys::of(queue.name());
-    let mut removed = 0;
-    loop {
+    let body = select(connection, &keys, "remove", id, None).await?;
+    Ok(body.is_some())
+}
+
+async fn select(
+    connection: &mut impl ConnectionLike,
+    keys: &QueueKeys,
+    action: &str,
+    id: &str,
+    to: Option<&QueueKeys>,
+) -> Result<Option<Vec<u8>>> {
+    let mut call = SELECT.key(&keys.list);
+    beside(&mut call, keys).key(&keys.why);
+    if let Some(to) = to {
+        call.key(&to.list);
+    }
+    let body = call.arg(action).arg(id).invoke_async(connection).await;
+    let unknown = match action {
+        "remove" => UNKNOWN_PURGE,
+        _ => UNKNOWN_MOVE,
+    };
+    body.map_err(|error| error_of_change(error, unknown))
+}
+
+/// Removes waiting messages, at most `limit` from the head, and returns how many it removed.
+pub(super) async fn purge(
+    connection: &mut impl ConnectionLike,
+    queue: &Queue,
+    limit: u64,
+) -> Result<u64> {
+    let keys = QueueKeys::of(queue.name());
+    // No more than wait now: a producer that goes on would make it endless.
+    let waiting = super::scripts::length(connection, &keys).await?;
+    let (limit, mut removed) = (limit.min(waiting), 0);
+    while removed < limit {
+        let room = usize::try_from(limit - removed).unwrap_or(MOST).min(MOST);
         let mut call = PURGE.key(&keys.list);
-        beside(&mut call, &keys).key(&keys.why).arg(MOST);
+        beside(&mut call, &keys).key(&keys.why).arg(room);
         let count = call.invoke_async(connection).await;
         let count: u64 = count.map_err(|error| error_of_change(error, UNKNOWN_PURGE))?;
-        removed += count;
         if count == 0 {
-            return Ok(removed);
+            break;
         }
+        removed += count;
     }
+    Ok(removed)
 }
 
 /// The keys of what waits outside of the list.

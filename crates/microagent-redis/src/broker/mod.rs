@@ -26,8 +26,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use microagent_core::{
-    Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Delivery, Error, ErrorKind, Lease, Message, Queue,
-    QueueBroker, Result, Route, Selection, SendOptions, driver::SuspectGate,
+    Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Delivery, Depth, Error, ErrorKind, Lease, Message,
+    Queue, QueueBroker, Result, Route, Selection, SendOptions,
+    driver::{ConnectionState, SuspectGate},
 };
 use redis::AsyncCommands;
 use tokio::{
@@ -69,6 +70,7 @@ impl RedisBroker {
         let mut caps = Caps::default();
         (caps.durable, caps.shared, caps.leases) = (true, true, true);
         (caps.peek, caps.requeue, caps.purge) = (true, true, true);
+        (caps.select_by_id, caps.depth, caps.connection) = (true, true, true);
         caps.max_payload = DEFAULT_MAX_PAYLOAD;
         caps
     }
@@ -178,6 +180,12 @@ impl QueueBroker for RedisBroker {
         scripts::length(&mut connection, &QueueKeys::of(queue.name())).await
     }
 
+    async fn depth(&self, queue: &Queue) -> Result<Depth> {
+        self.check_open()?;
+        let mut connection = self.connector.commands().await?;
+        scripts::depth(&mut connection, &QueueKeys::of(queue.name())).await
+    }
+
     /// Redis makes a list when its first message comes, so there is nothing to create.
     async fn declare(&self, _queue: &Queue) -> Result<()> {
         self.check_open().map(drop)
@@ -190,29 +198,41 @@ impl QueueBroker for RedisBroker {
     }
 
     async fn requeue(&self, from: &Queue, to: &Queue, which: &Selection) -> Result<u64> {
-        let limit = which.limit("redis")?;
         self.check_open()?;
         let mut connection = self.connector.commands().await?;
         let apart = self.connector.options().is_cluster();
-        by_hand::requeue(&mut connection, (from, to), limit, apart).await
+        match which {
+            Selection::Id(id) => {
+                let moved = by_hand::requeue_one(&mut connection, (from, to), id, apart);
+                moved.await.map(u64::from)
+            }
+            which => {
+                let limit = which.limit("redis")?;
+                by_hand::requeue(&mut connection, (from, to), limit, apart).await
+            }
+        }
     }
 
     async fn purge(&self, queue: &Queue, which: &Selection) -> Result<u64> {
         self.check_open()?;
-        if *which != Selection::All {
-            let text = format!(
-                "{which:?} of `{queue}`: removing a part of a queue is not supported by the driver `redis`"
-            );
-            return Err(Error::new(ErrorKind::Unsupported, text));
-        }
         let mut connection = self.connector.commands().await?;
-        by_hand::purge(&mut connection, queue).await
+        match which {
+            Selection::Id(id) => {
+                let removed = by_hand::purge_one(&mut connection, queue, id).await;
+                removed.map(u64::from)
+            }
+            which => by_hand::purge(&mut connection, queue, which.limit("redis")?).await,
+        }
     }
 
     async fn lease(&self, key: &str, holder: &str, ttl: Duration) -> Result<Lease> {
         self.check_open()?;
         let mut connection = self.connector.commands().await?;
         scripts::hold(&mut connection, &keys::lease(key), holder, ttl).await
+    }
+
+    fn connection(&self) -> Option<ConnectionState> {
+        Some(self.connector.state())
     }
 
     fn caps(&self) -> Caps {

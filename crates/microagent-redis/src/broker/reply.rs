@@ -103,19 +103,22 @@ pub(super) fn suspect(reply: Vec<Value>) -> Result<Suspect> {
 /// Messages that are in no list: an id, what is known of it, its body.
 type Aside = Vec<(Text, Text, Vec<u8>)>;
 
-/// What `peek.lua` shows, in its order.
+/// What `peek.lua` shows, in its order, each with the id by which `select.lua` finds it.
 ///
 /// # Errors
 /// As [`found`].
-pub(super) fn shown(reply: Value) -> Result<Vec<TakenMessage>> {
-    let (due, bodies, reasons, suspects): (Aside, Vec<Vec<u8>>, Vec<Text>, Aside) = decoded(reply)?;
+pub(super) fn shown(reply: Value) -> Result<Vec<(String, TakenMessage)>> {
+    type Shown = (Aside, Vec<Vec<u8>>, Vec<Text>, Aside, Vec<Text>);
+    let (due, bodies, reasons, suspects, ids): Shown = decoded(reply)?;
+    let id_text = |id: &Text| String::from_utf8_lossy(id).into_owned();
     let aside = |(id, meta, body): (Text, Text, Vec<u8>)| {
-        let id = text(&id).and_then(|id| id.parse().ok());
-        handled_before(id, &meta, body)
+        let number = text(&id).and_then(|id| id.parse().ok());
+        (id_text(&id), handled_before(number, &meta, body))
     };
     let due = due.into_iter().map(aside);
     let suspects = suspects.into_iter().map(aside);
-    Ok(due.chain(listed(bodies, reasons)).chain(suspects).collect())
+    let listed = ids.iter().map(id_text).zip(listed(bodies, reasons));
+    Ok(due.chain(listed).chain(suspects).collect())
 }
 
 fn handled_before(id: Option<u64>, meta: &[u8], body: Vec<u8>) -> TakenMessage {

@@ -2,7 +2,7 @@
 
 use std::{sync::LazyLock, time::Duration};
 
-use microagent_core::{ErrorKind, Lease, Result};
+use microagent_core::{Depth, ErrorKind, Lease, Result};
 use redis::{Script, ScriptInvocation, Value, aio::ConnectionLike};
 
 use super::{
@@ -39,10 +39,12 @@ scripts! {
     RESTORE = "restore.lua";
     RECOVER = "recover.lua";
     LENGTH = "length.lua";
+    DEPTH = "depth.lua";
     HOLD = "hold.lua";
     PEEK = "peek.lua";
     REQUEUE = "requeue.lua";
     PURGE = "purge.lua";
+    SELECT = "select.lua";
 }
 
 /// What the server says to a consumer that asks for its lease.
@@ -337,6 +339,22 @@ pub(super) async fn length(connection: &mut impl ConnectionLike, keys: &QueueKey
     let mut call = LENGTH.key(&keys.list);
     call.key(&keys.inbox).key(&keys.due).key(&keys.suspects);
     call.invoke_async(connection).await.map_err(error_of)
+}
+
+/// Counts the messages of a queue by state.
+pub(super) async fn depth(connection: &mut impl ConnectionLike, keys: &QueueKeys) -> Result<Depth> {
+    let mut list = redis::cmd("ZRANGE");
+    let consumers = list.arg(&keys.leases).arg(0).arg(-1);
+    let consumers: Vec<String> = consumers.query_async(connection).await.map_err(error_of)?;
+    let mut call = DEPTH.key(&keys.list);
+    call.key(&keys.inbox).key(&keys.due).key(&keys.suspects);
+    for consumer in consumers {
+        call.key(keys.taken(&consumer));
+    }
+    let reply: (u64, u64, u64) = call.invoke_async(connection).await.map_err(error_of)?;
+    let mut depth = Depth::of_waiting(reply.0);
+    (depth.in_flight, depth.delayed) = (Some(reply.1), Some(reply.2));
+    Ok(depth)
 }
 
 /// The longest lease of a key: a hundred years.

@@ -20,6 +20,7 @@ use futures_util::{Stream, StreamExt, stream::BoxStream};
 use microagent_core::{
     BusEvent, Error, ErrorKind, Mailbox, MailboxStream, Receivers, Result, SignalBus,
     check_published,
+    driver::{ConnectionRecord, ConnectionState},
 };
 use redis::AsyncCommands;
 use tokio::sync::mpsc;
@@ -52,6 +53,8 @@ pub struct RedisBus {
     connector: Connector,
     commands: mpsc::UnboundedSender<Command>,
     closed: CancellationToken,
+    /// Of the connection for subscriptions, from the first subscription on.
+    subscribed: Arc<ConnectionRecord>,
 }
 
 impl RedisBus {
@@ -63,13 +66,15 @@ impl RedisBus {
         let connector = Connector::connect(options).await?;
         let (commands, received) = mpsc::unbounded_channel();
         let closed = CancellationToken::new();
-        let subscriber = Subscriber::new(connector.clone(), received);
+        let subscribed = Arc::new(ConnectionRecord::always_up());
+        let subscriber = Subscriber::new(connector.clone(), received, subscribed.clone());
         let until = closed.clone();
         tokio::spawn(async move { until.run_until_cancelled(subscriber.run()).await });
         Ok(Self {
             connector,
             commands,
             closed,
+            subscribed,
         })
     }
 
@@ -115,6 +120,11 @@ impl SignalBus for RedisBus {
     async fn ready(&self) -> Result<()> {
         self.check_open()?;
         self.connector.ready().await
+    }
+
+    /// Up if both the connection for commands and the one for subscriptions are.
+    fn connection(&self) -> Option<ConnectionState> {
+        Some(self.connector.state().and(self.subscribed.state()))
     }
 
     fn address(&self) -> String {

@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, future::join_all};
-use microagent_core::{Error, ErrorKind, Result, driver::Outage};
+use microagent_core::{
+    Error, ErrorKind, Result,
+    driver::{ConnectionRecord, Outage},
+};
 use redis::aio::{PubSub, PubSubSink};
 use tokio::{
     sync::mpsc,
@@ -39,18 +42,24 @@ pub(super) struct Subscriber {
     commands: mpsc::UnboundedReceiver<Command>,
     subscriptions: Subscriptions,
     outage: Outage,
+    record: Arc<ConnectionRecord>,
 }
 
 /// Nobody subscribes any more.
 struct Unwanted;
 
 impl Subscriber {
-    pub(super) fn new(connector: Connector, commands: mpsc::UnboundedReceiver<Command>) -> Self {
+    pub(super) fn new(
+        connector: Connector,
+        commands: mpsc::UnboundedReceiver<Command>,
+        record: Arc<ConnectionRecord>,
+    ) -> Self {
         Self {
             connector,
             commands,
             subscriptions: Subscriptions::default(),
             outage: Outage::default(),
+            record,
         }
     }
 
@@ -78,6 +87,7 @@ impl Subscriber {
                 let address = self.connector.options().address();
                 warn!(%address, %error, "the connection for signals is lost; reconnecting");
             }
+            self.record.down(&error);
             self.subscriptions.lose(&error.to_string());
             sleep(self.outage.pause()).await;
         }
@@ -98,6 +108,7 @@ impl Subscriber {
             if self.outage.is_news(&error) {
                 warn!(%error, "cannot connect for signals; will keep retrying");
             }
+            self.record.down(&error);
             sleep(self.outage.pause()).await;
             self.apply_what_waits()?;
         }
@@ -113,6 +124,7 @@ impl Subscriber {
         let mut again = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
         again.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.update(&mut sink).await?;
+        self.record.up();
         info!(
             address = self.connector.options().address(),
             "listening for signals"

@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use microagent_core::{Error, ErrorKind, driver::Outage};
+use microagent_core::{
+    Error, ErrorKind,
+    driver::{ConnectionRecord, Outage},
+};
 use tokio::{
     sync::watch,
     time::{Instant, sleep},
@@ -22,6 +25,7 @@ pub(super) struct Keeper {
     pub(super) opener: Arc<Opener>,
     pub(super) state: watch::Sender<State>,
     pub(super) doubts: Arc<Doubts>,
+    pub(super) record: Arc<ConnectionRecord>,
     pub(super) generation: u64,
     pub(super) outage: Outage,
 }
@@ -73,6 +77,7 @@ impl Keeper {
         let shared = commands.clone();
         let shared = shared.watched(self.generation, self.doubts.clone());
         self.state.send_replace(State::Up(shared));
+        self.record.up();
         loop {
             tokio::select! {
                 () = sleep(PING_EVERY) => {}
@@ -90,6 +95,7 @@ impl Keeper {
     }
 
     fn away(&self, since: Instant, error: &Error) {
+        self.record.down(error);
         self.state.send_replace(State::Away {
             since,
             kind: error.kind(),

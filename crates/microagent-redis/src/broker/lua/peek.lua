@@ -8,7 +8,8 @@
 --       7 why      hash: SHA-1 of a dead letter's body → why it is one
 -- ARGV  1 how many are not shown
 --       2 how many are shown behind them, at most 1000
--- Returns {{id, meta, body, …}, {body, …}, {why, …}, {id, meta, body, …}}
+-- Returns {{id, meta, body, …}, {body, …}, {why, …}, {id, meta, body, …}, {id of a body in a list, …}}; such an id is the
+--   position of the body and the beginning of its SHA-1
 local wrong = wrong_type({'list', 'list', 'zset', 'zset', 'hash', 'hash', 'hash'})
 if wrong then
   return wrong
@@ -37,14 +38,18 @@ end
 local first, count = part(redis.call('ZCOUNT', KEYS[3], '-inf', time))
 local due = set_aside(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', time, 'LIMIT', first, count))
 
-local bodies, reasons = {}, {}
+local bodies, reasons, ids = {}, {}, {}
+local before = 0
 for _, list in ipairs({KEYS[2], KEYS[1]}) do
-  first, count = part(redis.call('LLEN', list))
+  local length = redis.call('LLEN', list)
+  first, count = part(length)
   if count > 0 then
-    for _, body in ipairs(redis.call('LRANGE', list, first, first + count - 1)) do
+    for i, body in ipairs(redis.call('LRANGE', list, first, first + count - 1)) do
       bodies[#bodies + 1] = body
+      ids[#ids + 1] = (before + first + i - 1) .. '-' .. string.sub(redis.sha1hex(body), 1, 12)
     end
   end
+  before = before + length
 end
 if #bodies > 0 and redis.call('EXISTS', KEYS[7]) == 1 then
   for i, body in ipairs(bodies) do
@@ -57,4 +62,4 @@ local suspects = {}
 if count > 0 then
   suspects = set_aside(redis.call('ZRANGE', KEYS[4], first, first + count - 1))
 end
-return {due, bodies, reasons, suspects}
+return {due, bodies, reasons, suspects, ids}

@@ -6,15 +6,13 @@
 --       5 later    hash: id → body, of everything in `due` and `suspects`
 --       6 meta     hash: id → "attempt crashes first", of messages that were handled before
 --       7 why      hash: SHA-1 of a dead letter's body → why it is one
--- ARGV  1 how many of those beside the list, at most 1000
--- Returns how many there were.
+-- ARGV  1 how many, at most 1000
+-- Returns how many there were: retries that are due first, then the list, then suspects.
 local wrong = wrong_type({'list', 'list', 'zset', 'zset', 'hash', 'hash', 'hash'})
 if wrong then
   return wrong
 end
-local room = tonumber(ARGV[1])
-local removed = redis.call('LLEN', KEYS[1]) + redis.call('LLEN', KEYS[2])
-redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[7])
+local room, removed = tonumber(ARGV[1]), 0
 
 local function remove_aside(set, ids)
   for _, id in ipairs(ids) do
@@ -26,5 +24,17 @@ local function remove_aside(set, ids)
 end
 
 remove_aside(KEYS[3], redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now(), 'LIMIT', 0, room))
-remove_aside(KEYS[4], redis.call('ZRANGE', KEYS[4], 0, room - 1))
+for _, list in ipairs({KEYS[2], KEYS[1]}) do
+  local count = math.min(room - removed, redis.call('LLEN', list))
+  if count > 0 then
+    redis.call('LTRIM', list, count, -1)
+    removed = removed + count
+  end
+end
+if redis.call('EXISTS', KEYS[1], KEYS[2]) == 0 then
+  redis.call('UNLINK', KEYS[7])
+end
+if removed < room then
+  remove_aside(KEYS[4], redis.call('ZRANGE', KEYS[4], 0, room - removed - 1))
+end
 return removed

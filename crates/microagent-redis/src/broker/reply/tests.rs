@@ -147,9 +147,12 @@ proptest! {
             Value::Array(bodies.iter().cloned().map(bulk).collect()),
             Value::Array(Vec::new()),
             Value::Array(Vec::new()),
+            Value::Array((0..bodies.len()).map(|n| bulk(format!("{n}-ab").into_bytes())).collect()),
         ]);
         let sent = due.iter().map(|(_, _, body)| body).chain(&bodies);
-        prop_assert_eq!(bodies_of(&shown(reply)?), sent.cloned().collect::<Vec<_>>());
+        let (ids, shown): (Vec<_>, Vec<_>) = shown(reply)?.into_iter().unzip();
+        prop_assert_eq!(bodies_of(&shown), sent.cloned().collect::<Vec<_>>());
+        prop_assert!(ids[due.len()..].iter().all(|id| id.ends_with("-ab")));
     }
 
     #[test]

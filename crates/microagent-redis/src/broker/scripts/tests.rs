@@ -48,7 +48,7 @@ impl Case {
     }
 }
 
-static CASES: [Case; 18] = [
+static CASES: [Case; 20] = [
     Case::new(
         "join",
         &JOIN,
@@ -131,6 +131,27 @@ static CASES: [Case; 18] = [
         &LENGTH,
         &["jobs", "inbox", "due", "suspects"],
         &[],
+    ),
+    Case::new(
+        "depth",
+        &DEPTH,
+        &["jobs", "inbox", "due", "suspects", "taken:me"],
+        &[],
+    ),
+    Case::new(
+        "select",
+        &SELECT,
+        &[
+            "jobs",
+            "inbox",
+            "due",
+            "suspects",
+            "later",
+            "meta",
+            "why",
+            "jobs.dead",
+        ],
+        &["move", "4"],
     ),
     Case::new("hold", &HOLD, &["lease"], &["me", "1000"]),
     Case::new(
