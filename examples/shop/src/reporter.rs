@@ -1,4 +1,4 @@
-//! The report: a cron task that runs in one of all replicas.
+//! The report: a cron task and a receiver that share their state.
 
 use microagent::prelude::*;
 use tokio::sync::Mutex;
