@@ -64,7 +64,7 @@ fn a_dsn_whose_driver_is_not_compiled_in() {
 fn what_a_program_refuses_is_told_where_the_settings_say_it() {
     let told = "the driver of `mail://` is not compiled in: switch on the feature `mail`";
     let answer = format!(
-        r#"{{"protocol": 1, "agents": [], "refused_buses": {{}}, "refused_brokers": {{"mail://x": "{told}"}}}}"#
+        r#"{{"protocol": 2, "agents": [], "refused_buses": {{}}, "refused_brokers": {{"mail://x": "{told}"}}}}"#
     );
     let folder = Folder::with(
         "program = './lean.sh'

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 /// use microagent_core::driver::SuspectGate;
 ///
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-/// let gate = SuspectSuspectGate::default();
+/// let gate = SuspectGate::default();
 /// gate.begin_take().await.found(1); // an ordinary message is in flight
 /// gate.settled(); // and settled
 ///
