@@ -193,6 +193,13 @@ pub(crate) enum Queue {
         #[command(flatten)]
         broker: BrokerArgs,
     },
+    /// Return everything that is kept beside a Redis list to it, for consumers in other languages, and print how many
+    Release {
+        /// The queue; all agents that consume it must have stopped
+        name: String,
+        #[command(flatten)]
+        broker: BrokerArgs,
+    },
     /// Remove the messages that wait, for ever, and print how many
     Purge {
         /// The queue; NAME.dead are the dead letters of NAME

@@ -19,6 +19,7 @@ on_every_driver![
     dead_letters_may_be_elsewhere,
     only_what_was_meant_is_removed,
     on_a_terminal_purge_asks,
+    a_queue_is_released_where_others_share_it,
     wrong_names_say_what_is_right,
 ];
 
@@ -62,6 +63,13 @@ impl Queues {
         out
     }
 
+    /// So many messages wait in this queue.
+    fn holds(&self, queue: &str, waiting: u64) {
+        let length = self.done(&format!("length {queue} --json"));
+        let length: Value = serde_json::from_str(&length).unwrap();
+        assert_eq!(length["waiting"], waiting, "{length}");
+    }
+
     fn rows(&self, line: &str) -> Vec<Value> {
         let (code, out, message) = self.run(&format!("{line} --json"));
         assert_eq!(code, Some(0), "{line}: {message}");
@@ -83,7 +91,7 @@ fn a_look_takes_nothing(driver: &Driver) {
         assert_eq!(payloads(&rows), ["1", "2", "3"]);
         assert_eq!(rows[0]["attempt"], 1);
     }
-    assert_eq!(queues.done("length jobs"), "3\n");
+    queues.holds("jobs", 3);
 
     let table = queues.done("peek jobs");
     let lines: Vec<_> = table.lines().collect();
@@ -147,7 +155,7 @@ fn dead_letters_tell_why_and_go_back_to_work(driver: &Driver) {
     assert!(table.contains("  terminal  1         "), "{table}");
 
     assert_eq!(queues.done("requeue jobs"), "1\n");
-    assert_eq!(queues.done("length jobs.dead"), "0\n");
+    queues.holds("jobs.dead", 0);
     let rows = queues.rows("peek jobs");
     assert_eq!(
         (&rows[0]["attempt"], &rows[0]["headers"]),
@@ -199,15 +207,15 @@ fn only_what_was_meant_is_removed(driver: &Driver) {
     let (code, out, message) = queues.run("purge jobs");
     assert_eq!((code, out.as_str()), (Some(2), ""));
     assert!(message.contains("`--yes` is needed"), "{message}");
-    assert_eq!(queues.done("length jobs"), "2\n");
+    queues.holds("jobs", 2);
     assert_eq!(queues.done("purge jobs --yes"), "2\n");
-    assert_eq!(queues.done("length jobs"), "0\n");
+    queues.holds("jobs", 0);
     assert_eq!(queues.done("purge jobs.dead --yes"), "1\n");
 }
 
 fn on_a_terminal_purge_asks(driver: &Driver) {
     let queues = Queues::with(driver, "jobs", 2);
-    for (answer, code, left) in [("\n", 1, "2\n"), ("no\n", 1, "2\n"), ("y\n", 0, "0\n")] {
+    for (answer, code, left) in [("\n", 1, 2), ("no\n", 1, 2), ("y\n", 0, 0)] {
         let settings = queues.0.settings();
         let purge = ["queue", "purge", "jobs", "--settings", &settings];
         let (mut command, mut terminal) = in_terminal(&purge);
@@ -228,8 +236,24 @@ fn on_a_terminal_purge_asks(driver: &Driver) {
         );
         terminal.write_all(answer.as_bytes()).unwrap();
         assert_eq!(child.wait().unwrap().code(), Some(code), "{answer:?}");
-        assert_eq!(queues.done("length jobs"), left);
+        queues.holds("jobs", left);
     }
+}
+
+fn a_queue_is_released_where_others_share_it(driver: &Driver) {
+    let queues = Queues::with(driver, "jobs", 2);
+    let (code, out, message) = queues.run("release jobs");
+    match driver.scheme() {
+        "redis" => assert_eq!((code, out.as_str()), (Some(0), "0\n"), "{message}"),
+        _ => {
+            assert_eq!((code, out.as_str()), (Some(1), ""));
+            assert!(
+                message.contains("releasing `jobs` is not supported"),
+                "{message}"
+            );
+        }
+    }
+    queues.holds("jobs", 2);
 }
 
 fn wrong_names_say_what_is_right(driver: &Driver) {

@@ -216,7 +216,7 @@ impl Life {
         let queues =
             std::mem::take(&mut *self.queues.lock().unwrap_or_else(PoisonError::into_inner));
         if let Some(broker) = &self.broker {
-            queues.iter().for_each(|queue| broker.release(queue));
+            queues.iter().for_each(|queue| broker.end_consumer(queue));
         }
     }
 

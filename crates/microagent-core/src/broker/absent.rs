@@ -55,6 +55,10 @@ impl QueueBroker for AbsentBroker {
         Err(self.error())
     }
 
+    async fn release(&self, _queue: &Queue) -> Result<u64> {
+        Err(self.error())
+    }
+
     async fn purge(&self, _queue: &Queue, _which: &Selection) -> Result<u64> {
         Err(self.error())
     }

@@ -103,6 +103,22 @@ pub trait QueueBroker: Send + Sync + fmt::Debug + 'static {
         Err(no_browsing(&self.address(), queue))
     }
 
+    /// Returns the messages that this driver keeps beside a queue (retries that wait, suspects, what dead
+    /// consumers had in flight) to the queue itself, as new messages, and returns how many there were. A
+    /// program that knows nothing but the server's plain queue can take them then.
+    ///
+    /// # Errors
+    /// [`Refused`](crate::ErrorKind::Refused) while an agent consumes the queue,
+    /// [`Unavailable`](crate::ErrorKind::Unavailable), [`Closed`](crate::ErrorKind::Closed);
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) without [`Caps::release`].
+    async fn release(&self, queue: &Queue) -> Result<u64> {
+        let text = format!(
+            "releasing `{queue}` is not supported by `{}`: no other program shares its queues",
+            self.address()
+        );
+        Err(Error::new(ErrorKind::Unsupported, text))
+    }
+
     /// Takes a key for a holder, or prolongs what the holder has: until `ttl` from now, by the server's clock. All
     /// processes that share the server compete for it; of those that ask at once one gets it. It ends by itself, and
     /// by nothing else, the end of the holder's process included.
@@ -262,6 +278,8 @@ pub struct Caps {
     pub purge: bool,
     /// One waiting message can be moved or removed [by its id](Selection::Id).
     pub select_by_id: bool,
+    /// What is kept beside a queue can be [returned](QueueBroker::release) to it, for other programs.
+    pub release: bool,
     /// [`Depth::in_flight`] and [`Depth::delayed`] are known.
     pub depth: bool,
     /// The driver tells the [state of its connection](QueueBroker::connection).

@@ -190,6 +190,17 @@ impl Broker {
         self.0.driver.purge(queue, which).await
     }
 
+    /// Returns what the driver keeps beside a queue to the queue itself, for programs that know nothing
+    /// but the server's plain queue, and returns how many messages there were.
+    ///
+    /// # Errors
+    /// As of [`QueueBroker::release`], [`ErrorKind::InvalidName`].
+    pub async fn release(&self, queue: impl AsQueue) -> Result<u64> {
+        let queue = queue.as_queue();
+        queue.check_name()?;
+        self.0.driver.release(queue).await
+    }
+
     /// Creates a queue where it does not exist.
     ///
     /// # Errors
@@ -288,11 +299,11 @@ impl Broker {
             .driver
             .consume(queue, options)
             .await
-            .inspect_err(|_| self.release(queue.name()))
+            .inspect_err(|_| self.end_consumer(queue.name()))
     }
 
     /// Lets another consumer have the queue.
-    pub(crate) fn release(&self, queue: &str) {
+    pub(crate) fn end_consumer(&self, queue: &str) {
         self.consumed().remove(queue);
     }
 

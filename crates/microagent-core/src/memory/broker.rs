@@ -40,6 +40,7 @@ const CAPS: Caps = Caps {
     requeue: true,
     purge: true,
     select_by_id: true,
+    release: false,
     depth: true,
     connection: true,
     max_payload: DEFAULT_MAX_PAYLOAD,

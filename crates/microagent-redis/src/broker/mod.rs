@@ -9,6 +9,7 @@ mod consumer;
 mod keys;
 mod lease;
 mod refusals;
+mod release;
 mod reply;
 mod scripts;
 mod session;
@@ -71,6 +72,7 @@ impl RedisBroker {
         (caps.durable, caps.shared, caps.leases) = (true, true, true);
         (caps.peek, caps.requeue, caps.purge) = (true, true, true);
         (caps.select_by_id, caps.depth, caps.connection) = (true, true, true);
+        caps.release = true;
         caps.max_payload = DEFAULT_MAX_PAYLOAD;
         caps
     }
@@ -223,6 +225,11 @@ impl QueueBroker for RedisBroker {
             }
             which => by_hand::purge(&mut connection, queue, which.limit("redis")?).await,
         }
+    }
+
+    async fn release(&self, queue: &Queue) -> Result<u64> {
+        self.check_open()?;
+        release::release(&self.connector, queue).await
     }
 
     async fn lease(&self, key: &str, holder: &str, ttl: Duration) -> Result<Lease> {

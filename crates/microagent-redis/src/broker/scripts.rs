@@ -38,6 +38,7 @@ scripts! {
     ORPHANS = "orphans.lua";
     RESTORE = "restore.lua";
     RECOVER = "recover.lua";
+    RELEASE = "release.lua";
     LENGTH = "length.lua";
     DEPTH = "depth.lua";
     HOLD = "hold.lua";

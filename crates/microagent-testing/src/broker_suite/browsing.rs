@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use microagent_core::{
-    DeadReason, Depth, Message, Queue, QueueBroker, Selection, Settlement, header,
+    DeadReason, Depth, ErrorKind, Message, Queue, QueueBroker, Selection, Settlement, header,
 };
 
 use super::{
     BrokerServer,
-    post::{Office, Post, body_of, new_queue, retry, unsupported},
+    post::{Office, Post, body_of, new_queue, refused, retry, unsupported},
 };
 use crate::suite::eventually;
 
@@ -192,6 +192,30 @@ pub async fn depth_counts_by_state_or_what_waits_only<S: BrokerServer>(server: S
     .await;
     in_flight.ack().await.expect("an ack");
     assert_eq!(depth().await, (Some(2), Some(0), Some(1)));
+}
+
+/// Released, a retry that waits is in the queue as a new message; while the queue is consumed it is
+/// refused. Or it is refused always.
+pub async fn released_messages_wait_as_new_or_it_is_refused<S: BrokerServer>(server: S) {
+    let post = Post::of(server);
+    let (here, there, queue) = (post.connect().await, post.connect().await, new_queue());
+    here.send(&queue, "a").await;
+    let mut consumer = here.consume(&queue, 1).await;
+    retry(consumer.takes("a").await, Duration::from_secs(3600)).await;
+    if !there.driver.caps().release {
+        return unsupported(queue.name(), there.driver.release(&queue).await);
+    }
+    let consumed = there.driver.release(&queue).await;
+    refused(ErrorKind::Refused, queue.name(), consumed);
+    there.length_is(&queue, 0).await;
+
+    here.close().await;
+    let release = || async { there.driver.release(&queue).await.ok() };
+    eventually(post.patience, "a release", Some(1), release).await;
+    there.length_is(&queue, 1).await;
+    let again = there.consume(&queue, 1).await.takes("a").await;
+    assert_eq!(again.message().attempt(), 1);
+    again.ack().await.expect("an ack");
 }
 
 /// Without the capability looking is refused, with the queue's name.

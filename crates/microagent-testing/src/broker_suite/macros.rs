@@ -113,6 +113,7 @@ macro_rules! broker_suite {
                 a_requeued_dead_letter_is_a_new_message,
                 purging_removes_what_waits,
                 messages_are_moved_and_removed_by_choice,
+                released_messages_wait_as_new_or_it_is_refused,
                 depth_counts_by_state_or_what_waits_only,
             ]);
             $crate::__clauses!(broker_suite::leases, BrokerServer, $time, BrokerSuiteServer, $attributes, [

@@ -127,6 +127,10 @@ impl QueueBroker for WildBroker {
         self.inner.purge(queue, which).await
     }
 
+    async fn release(&self, queue: &Queue) -> Result<u64> {
+        self.inner.release(queue).await
+    }
+
     async fn lease(&self, key: &str, holder: &str, ttl: Duration) -> Result<Lease> {
         self.inner.lease(key, holder, ttl).await
     }

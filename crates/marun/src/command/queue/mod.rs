@@ -42,6 +42,7 @@ pub(crate) fn run(command: Queue) -> std::result::Result<(), Failure> {
                 let which = selection(limit, id);
                 tidy::requeue(&name, from.as_deref(), which, rate, &broker).await
             }
+            Queue::Release { name, broker } => tidy::release(&name, &broker).await,
             Queue::Purge {
                 name,
                 yes,

@@ -65,6 +65,13 @@ fn found(queue: &Queue, which: &Selection, count: u64) -> Result<(), Failure> {
     }
 }
 
+pub(super) async fn release(name: &str, args: &BrokerArgs) -> Result<(), Failure> {
+    let broker = source::broker(args).await?;
+    let released = broker.release(&named(&broker, name)?).await?;
+    print(&released)?;
+    Ok(broker.close().await?)
+}
+
 pub(super) async fn purge(
     name: &str,
     yes: bool,

@@ -48,7 +48,7 @@ impl Case {
     }
 }
 
-static CASES: [Case; 20] = [
+static CASES: [Case; 21] = [
     Case::new(
         "join",
         &JOIN,
@@ -131,6 +131,14 @@ static CASES: [Case; 20] = [
         &LENGTH,
         &["jobs", "inbox", "due", "suspects"],
         &[],
+    ),
+    Case::new(
+        "release",
+        &RELEASE,
+        &[
+            "jobs", "inbox", "due", "suspects", "later", "meta", "ids", "leases",
+        ],
+        &["10"],
     ),
     Case::new(
         "depth",

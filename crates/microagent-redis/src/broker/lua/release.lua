@@ -1,0 +1,40 @@
+-- Returns messages that are kept beside the list to the list, as messages that were never handled, so that a program that
+-- knows nothing but the list can take them. Dead consumers have been recovered before.
+-- KEYS  1 queue    list of bodies
+--       2 inbox    list: bodies that a blocking move has put aside
+--       3 due      sorted set: id → when it is delivered again, in ms of the server's clock
+--       4 suspects sorted set of the ids whose consumer died
+--       5 later    hash: id → body, of everything in `due` and `suspects`
+--       6 meta     hash: id → "attempt crashes first", of messages that were handled before
+--       7 ids      counter of ids
+--       8 leases   sorted set: consumer → when its lease ends
+-- ARGV  1 how many, at most 1000
+-- Returns how many there were; -1 if a consumer lives, and nothing is done then. With the last ones go the records themselves.
+local wrong = wrong_type({'list', 'list', 'zset', 'zset', 'hash', 'hash', 'string', 'zset'})
+if wrong then
+  return wrong
+end
+if redis.call('ZCOUNT', KEYS[8], '(' .. string.format('%.0f', now()), '+inf') > 0 then
+  return -1
+end
+begin_writing(KEYS[6])
+local room, released = tonumber(ARGV[1]), redis.call('LLEN', KEYS[2])
+move_to_head(KEYS[2], KEYS[1])
+for _, set in ipairs({KEYS[4], KEYS[3]}) do
+  if released < room then
+    for _, id in ipairs(redis.call('ZRANGE', set, 0, room - released - 1)) do
+      local body = redis.call('HGET', KEYS[5], id)
+      if body then
+        redis.call('RPUSH', KEYS[1], body)
+        released = released + 1
+      end
+      redis.call('ZREM', set, id)
+      redis.call('HDEL', KEYS[5], id)
+      redis.call('HDEL', KEYS[6], id)
+    end
+  end
+end
+if redis.call('EXISTS', KEYS[3], KEYS[4], KEYS[5]) == 0 then
+  redis.call('UNLINK', KEYS[6], KEYS[7], KEYS[8])
+end
+return released

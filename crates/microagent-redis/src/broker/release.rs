@@ -1,0 +1,83 @@
+//! Giving a queue back to programs that know nothing but its list, such as Python's MicroAgent.
+
+use microagent_core::{Error, ErrorKind, Queue, Result};
+
+use super::{
+    keys::QueueKeys,
+    scripts::{self, RELEASE},
+    sweep::bury_unreadable,
+};
+use crate::{
+    connection::{Commands, Connector},
+    error::error_of_change,
+};
+
+/// How many messages one script returns, which nobody else can interrupt.
+const MOST: usize = 1000;
+
+/// The error text if the answer to a release is missing.
+const UNKNOWN: &str = "some of the messages may or may not have been returned to the list";
+
+/// Returns everything that stands beside the list to it: messages of dead consumers, suspects, and retries that wait.
+/// Returns how many messages there were.
+///
+/// # Errors
+/// [`ErrorKind::Refused`] while a consumer lives.
+pub(super) async fn release(connector: &Connector, queue: &Queue) -> Result<u64> {
+    let keys = QueueKeys::of(queue.name());
+    let mut connection = connector.commands().await?;
+    recover_dead(&mut connection, &keys).await?;
+    bury_unreadable(connector, &keys).await?;
+    let mut released = 0;
+    loop {
+        let mut call = RELEASE.key(&keys.list);
+        call.key(&keys.inbox).key(&keys.due).key(&keys.suspects);
+        call.key(&keys.later).key(&keys.meta).key(&keys.ids);
+        let count = call
+            .key(&keys.leases)
+            .arg(MOST)
+            .invoke_async(&mut connection);
+        let count: i64 = count
+            .await
+            .map_err(|error| error_of_change(error, UNKNOWN))?;
+        match u64::try_from(count) {
+            Ok(0) => return Ok(released),
+            Ok(count) => released += count,
+            Err(_) => return Err(alive(queue)),
+        }
+    }
+}
+
+/// Makes suspects of what dead consumers had in flight, and finds messages that no order of waiting names.
+async fn recover_dead(connection: &mut Commands, keys: &QueueKeys) -> Result<()> {
+    for (consumer, end) in scripts::expired(connection, keys).await? {
+        scripts::recover(connection, keys, &consumer, &end).await?;
+    }
+    let mut cursor = "0".to_owned();
+    loop {
+        let (next, orphans) = scripts::orphans(connection, keys, &cursor).await?;
+        for orphan in orphans {
+            scripts::recover(connection, keys, &orphan, "").await?;
+        }
+        if next == "0" {
+            break;
+        }
+        cursor = next;
+    }
+    cursor = "0".to_owned();
+    loop {
+        let (next, _) = scripts::restore(connection, keys, &cursor).await?;
+        if next == "0" {
+            return Ok(());
+        }
+        cursor = next;
+    }
+}
+
+fn alive(queue: &Queue) -> Error {
+    let text = format!(
+        "cannot release `{queue}`: an agent consumes it; stop all of its consumers first (the lease of one that was killed ends \
+         after 10 s)"
+    );
+    Error::new(ErrorKind::Refused, text)
+}
