@@ -5,6 +5,7 @@ use std::{
     io::{BufRead, BufReader, PipeReader, Read, pipe},
     path::Path,
     process::{Child, Command, Stdio},
+    sync::mpsc,
     thread,
     time::{Duration, Instant},
 };
@@ -40,10 +41,22 @@ fn stop(mut launcher: Child) {
 }
 
 /// Reads until each of these texts was followed by all the numbers, in their order.
-fn read_numbers(reader: impl Read, texts: [&str; 2], plain: impl Fn(String) -> String) {
+/// A launcher that has lost its stream writes nothing, which is noticed after a while.
+fn read_numbers(
+    reader: impl Read + Send + 'static,
+    texts: [&str; 2],
+    plain: impl Fn(String) -> String,
+) {
+    let (sender, lines) = mpsc::channel();
+    // It goes on reading to the end, so that the launcher can stop.
+    thread::spawn(move || {
+        for line in BufReader::new(reader).lines().map_while(Result::ok) {
+            drop(sender.send(line));
+        }
+    });
     let mut seen = [0; 2];
-    for line in BufReader::new(reader).lines() {
-        let line = plain(line.unwrap());
+    while let Ok(line) = lines.recv_timeout(LONG) {
+        let line = plain(line);
         for (text, seen) in texts.iter().zip(&mut seen) {
             if let Some((_, number)) = line.split_once(text) {
                 assert_eq!(number.trim().parse(), Ok(*seen + 1), "{line}");
@@ -60,24 +73,22 @@ fn read_numbers(reader: impl Read, texts: [&str; 2], plain: impl Fn(String) -> S
 #[test]
 fn line_68_a_non_blocking_pipe_gets_every_line() {
     let folder = chatterers();
-    let (launcher, mut reader) = into_small_pipe(&folder, &[]);
-    read_numbers(&mut reader, ["chatter ", "shell | "], |line| line);
-    thread::spawn(move || reader.read_to_end(&mut Vec::new()));
+    let (launcher, reader) = into_small_pipe(&folder, &[]);
+    read_numbers(reader, ["chatter ", "shell | "], |line| line);
     stop(launcher);
 }
 
 #[test]
 fn line_68_so_it_does_for_machines() {
     let folder = chatterers();
-    let (launcher, mut reader) = into_small_pipe(&folder, &["--log", "json"]);
+    let (launcher, reader) = into_small_pipe(&folder, &["--log", "json"]);
     let plain = |line: String| {
         let line: Value = serde_json::from_str(&line).unwrap();
         let text = line["line"].as_str().or(line["fields"]["message"].as_str());
         let agent = line["agent"].as_str().unwrap();
         format!("{agent} | {}", text.unwrap_or_default())
     };
-    read_numbers(&mut reader, ["chatter ", "shell | "], plain);
-    thread::spawn(move || reader.read_to_end(&mut Vec::new()));
+    read_numbers(reader, ["chatter ", "shell | "], plain);
     stop(launcher);
 }
 
