@@ -37,7 +37,8 @@ pub(crate) fn excerpt(body: &[u8]) -> String {
     if body.len() <= LIMIT {
         return String::from_utf8_lossy(body).into_owned();
     }
-    let start = String::from_utf8_lossy(&body[..LIMIT + 4]);
+    // A few bytes more, so that the character at the limit is whole or left out.
+    let start = String::from_utf8_lossy(&body[..body.len().min(LIMIT + 4)]);
     let start = &start[..start.floor_char_boundary(LIMIT)];
     format!("{start}… ({} bytes)", body.len())
 }
@@ -68,5 +69,20 @@ mod tests {
             assert!(!start.contains('\u{fffd}'), "{start}");
             assert!(start.ends_with(&format!("… ({} bytes)", body.len())));
         }
+    }
+
+    #[test]
+    fn an_excerpt_of_a_body_of_any_length_ends_at_the_limit() {
+        for length in 0..=130 {
+            let start = excerpt("x".repeat(length).as_bytes());
+            let end = if length > 120 {
+                format!("… ({length} bytes)")
+            } else {
+                String::new()
+            };
+            assert_eq!(start, "x".repeat(length.min(120)) + &end);
+        }
+        let broken = [0xff; 121];
+        assert!(excerpt(&broken).ends_with("… (121 bytes)"));
     }
 }
