@@ -157,7 +157,8 @@ impl Life {
         self.cx.stopping().cancelled().await;
         tokio::select! {
             biased;
-            () = self.abandoned.cancelled() => {}
+            // Where the handle was dropped, there may have been no runtime to do it.
+            () = self.abandoned.cancelled() => drop(self.leave_bus()),
             () = self.wind_down() => info!(agent = self.cx.name(), "agent has stopped"),
         }
         drop(stopped);
@@ -224,7 +225,7 @@ impl Life {
     /// start on this bus handle only when it is done.
     fn leave_bus(&self) -> Option<JoinHandle<()>> {
         let bus = self.bus.clone()?;
-        // Without a runtime nothing is heard anyway.
+        // Outside of a runtime it is left to `supervise`.
         let runtime = Handle::try_current().ok()?;
         let (agent_type, listens) = (self.agent_type, self.listens.swap(false, Ordering::AcqRel));
         listens.then(|| runtime.spawn(async move { bus.listening().leave(agent_type).await }))
@@ -382,3 +383,6 @@ fn life_of<A: MicroAgent>(
         pre_stop: pre_stop.collect(),
     }
 }
+
+#[cfg(test)]
+mod tests;
