@@ -6,10 +6,13 @@
 use std::{collections::HashMap, fmt};
 
 use microagent_schema::compact;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{DeserializeOwned, MapAccess, Visitor},
+};
 use serde_json::{Map, Value, value::RawValue};
 
-use crate::{Fields, Result};
+use crate::{Fields, Result, payload::decode_field};
 
 /// The arguments that no other parameter of the handler took, by name.
 ///
@@ -77,9 +80,9 @@ impl Kwargs {
     /// # Errors
     /// [`ErrorKind::Decode`](crate::ErrorKind::Decode) for a field that a [`Value`] cannot hold, such as `1e400`.
     pub fn to_map(&self) -> Result<Map<String, Value>> {
-        let names = self.names();
-        names
-            .map(|name| Ok((name.to_owned(), self.get(name)?)))
+        let fields = self.iter();
+        fields
+            .map(|(name, raw)| Ok((name.to_owned(), decode_field(name, raw)?)))
             .collect()
     }
 
@@ -144,8 +147,27 @@ impl Serialize for Kwargs {
 
 impl<'de> Deserialize<'de> for Kwargs {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let fields = Fields::deserialize(deserializer)?;
-        Ok(Self::of(fields.iter()))
+        struct ObjectVisitor;
+
+        impl<'de> Visitor<'de> for ObjectVisitor {
+            type Value = Kwargs;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object with the arguments by name")
+            }
+
+            // Not as `Fields`, which borrow: a reader and a `Value` have no text to borrow from.
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Kwargs, A::Error> {
+                let mut fields: Vec<(String, Box<RawValue>)> = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                let borrowed = fields.iter().map(|(name, raw)| (name.as_str(), &**raw));
+                Ok(Kwargs::of(borrowed))
+            }
+        }
+
+        deserializer.deserialize_map(ObjectVisitor)
     }
 }
 
@@ -165,6 +187,17 @@ mod tests {
         assert!(rest.get::<Value>("a").is_err() && rest.to_map().is_err());
         let error = rest.get::<u8>("c").unwrap_err().to_string();
         assert_eq!(error, "argument `c` is missing; the payload has `a`, `b`");
+    }
+
+    #[test]
+    fn fields_are_read_from_a_reader_and_from_a_value() {
+        let json = r#"{"a":18446744073709551617,"b":1,"b":{"c":[]}}"#;
+        let read: Kwargs = serde_json::from_reader(json.as_bytes()).unwrap();
+        assert_eq!(read, kwargs(json));
+        let value = serde_json::json!({"a": [1.5, null], "b": "x"});
+        let read: Kwargs = serde_json::from_value(value.clone()).unwrap();
+        assert_eq!(read, kwargs(&value.to_string()));
+        assert_eq!(Value::from(read.to_map().unwrap()), value);
     }
 
     #[test]

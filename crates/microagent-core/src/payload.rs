@@ -143,7 +143,8 @@ fn whole_payload_instead<T>(name: &str) -> String {
     }
 }
 
-fn decode_field<T: DeserializeOwned>(name: &str, raw: &RawValue) -> Result<T> {
+/// Decodes the value of a field; an error has its name.
+pub(crate) fn decode_field<T: DeserializeOwned>(name: &str, raw: &RawValue) -> Result<T> {
     serde_json::from_str(raw.get())
         .map_err(|error| undecodable(format!("argument `{name}`: {error}")))
 }
