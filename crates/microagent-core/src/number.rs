@@ -1,8 +1,14 @@
 //! A JSON number as a field of a signal: made from any number of Rust, and kept exactly as it was received.
 //!
-//! It does not calculate.
+//! It compares and does not calculate.
 
-use std::{cmp::Ordering, fmt};
+mod decimal;
+
+use std::{
+    cmp::Ordering,
+    fmt,
+    hash::{Hash, Hasher},
+};
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -11,11 +17,15 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
+use self::decimal::Decimal;
+
 /// A JSON number, as `declare!` makes it of an argument that is declared as `number`.
 ///
 /// Any integer or float of Rust converts into it. It keeps what was received digit by digit, integers beyond 64 bits
 /// included. NaN and the infinities are not JSON numbers: sending a signal that holds one fails with
 /// [`ErrorKind::InvalidPayload`](crate::ErrorKind::InvalidPayload).
+///
+/// Numbers with the same value are equal, however they are written: `7`, `7.0` and `70e-1` are.
 ///
 /// It is decoded by `serde_json` from JSON text; not inside of `#[serde(flatten)]` or an untagged enum.
 ///
@@ -32,7 +42,7 @@ use serde_json::value::RawValue;
 /// assert!(serde_json::to_string(&Number::from(f64::NAN)).is_err());
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone)]
 pub struct Number(Box<str>);
 
 impl Number {
@@ -77,7 +87,8 @@ macro_rules! from_integers {
 
         impl PartialEq<$integer> for Number {
             fn eq(&self, integer: &$integer) -> bool {
-                self.0.parse() == Ok(*integer)
+                let number = Self::from(*integer);
+                *self == number
             }
         }
     )*};
@@ -90,7 +101,7 @@ from_integers!(
 macro_rules! from_floats {
     ($($float:ty),*) => {$(
         impl From<$float> for Number {
-            /// Takes the shortest text that is this float, as Python writes it.
+            /// Takes the shortest text that is read as this float again, as Python does.
             fn from(float: $float) -> Self {
                 match serde_json::to_string(&float) {
                     Ok(text) if float.is_finite() => Self(text.into()),
@@ -115,16 +126,31 @@ impl From<serde_json::Number> for Number {
     }
 }
 
+impl PartialEq for Number {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+            || Decimal::of(&self.0).is_some_and(|value| Some(value) == Decimal::of(&other.0))
+    }
+}
+
+impl Eq for Number {}
+
+impl Hash for Number {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match Decimal::of(&self.0) {
+            Some(value) => value.hash(state),
+            None => self.0.hash(state),
+        }
+    }
+}
+
 impl PartialOrd for Number {
-    /// Compares integers exactly and everything else as `f64`.
+    /// Compares the values exactly; NaN and the infinities are not in the order.
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        if self == other {
+        if self.0 == other.0 {
             return Some(Ordering::Equal);
         }
-        match (self.as_i128(), other.as_i128()) {
-            (Some(this), Some(other)) => Some(this.cmp(&other)),
-            _ => self.as_f64()?.partial_cmp(&other.as_f64()?),
-        }
+        Some(Decimal::of(&self.0)?.cmp(&Decimal::of(&other.0)?))
     }
 }
 
@@ -276,5 +302,45 @@ mod tests {
         assert!(half < seven && nan.partial_cmp(&seven).is_none());
         let largest = [u64::MAX - 1, u64::MAX].map(Number::from);
         assert!(largest[0] < largest[1]);
+    }
+
+    #[test]
+    fn numbers_of_the_same_value_are_equal_in_every_way() {
+        let hash = |number: &Number| {
+            let mut state = std::hash::DefaultHasher::new();
+            number.hash(&mut state);
+            state.finish()
+        };
+        // In their order, those of a row equal.
+        let rows: [&[&str]; 12] = [
+            &["-1e400"],
+            &["-10", "-1e1", "-10.00"],
+            &["-1.5"],
+            &["-0.2", "-2E-1"],
+            &["0", "-0", "0.0", "0e7"],
+            &["1e-99999999999999999999"],
+            &["0.02", "2e-2", "0.2e-1"],
+            &["7", "7.0", "70e-1", "0.7e+1"],
+            &["9007199254740992", "9007199254740992.0"],
+            &["9007199254740993", "9007199254740993.0"],
+            &["1e400", "10e399"],
+            &["1e99999999999999999999"],
+        ];
+        let number = |text: &str| serde_json::from_str::<Number>(text).unwrap();
+        let numbers: Vec<_> = (0..)
+            .zip(rows)
+            .flat_map(|(place, row)| row.iter().map(move |text| (place, number(text))))
+            .collect();
+        for (place, one) in &numbers {
+            for (other_place, other) in &numbers {
+                let expected: Ordering = i32::cmp(place, other_place);
+                assert_eq!(one.partial_cmp(other), Some(expected), "{one} {other}");
+                assert_eq!(one == other, expected.is_eq(), "{one} {other}");
+                if one == other {
+                    assert_eq!(hash(one), hash(other), "{one} {other}");
+                }
+            }
+        }
+        assert!(number("7.0") == 7_u8 && number("7.5") != 7_u8 && number("-7") != 7_u8);
     }
 }
