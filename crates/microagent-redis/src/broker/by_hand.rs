@@ -222,3 +222,6 @@ fn beside<'a, 'b>(
         .key(&keys.later)
         .key(&keys.meta)
 }
+
+#[cfg(test)]
+mod tests;

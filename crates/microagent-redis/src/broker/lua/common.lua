@@ -23,6 +23,13 @@ local function begin_writing(hash)
   redis.call('HDEL', hash, '')
 end
 
+-- How many digits of the SHA-1 of a body its id has while it is in a list.
+local DIGEST = 12
+
+local function digest_of(body)
+  return string.sub(redis.sha1hex(body), 1, DIGEST)
+end
+
 -- Returns true for an id that take.lua can have assigned.
 local function is_id(id)
   return #id <= 18 and string.match(id, '^[1-9]%d*$') ~= nil

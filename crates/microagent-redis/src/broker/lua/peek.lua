@@ -46,7 +46,7 @@ for _, list in ipairs({KEYS[2], KEYS[1]}) do
   if count > 0 then
     for i, body in ipairs(redis.call('LRANGE', list, first, first + count - 1)) do
       bodies[#bodies + 1] = body
-      ids[#ids + 1] = (before + first + i - 1) .. '-' .. string.sub(redis.sha1hex(body), 1, 12)
+      ids[#ids + 1] = (before + first + i - 1) .. '-' .. digest_of(body)
     end
   end
   before = before + length

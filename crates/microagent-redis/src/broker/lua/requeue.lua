@@ -12,6 +12,7 @@ local wrong = wrong_type({'list', 'list', 'zset', 'zset', 'hash', 'hash', 'list'
 if wrong then
   return wrong
 end
+begin_writing(KEYS[6])
 local room = tonumber(ARGV[1])
 local moved = 0
 

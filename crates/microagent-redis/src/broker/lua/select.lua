@@ -24,36 +24,52 @@ local action, id = ARGV[1], ARGV[2]
 -- this many places before it.
 local FAR = 1000
 
-local function body_at(position)
-  local put_aside = redis.call('LLEN', KEYS[2])
-  if position < put_aside then
-    return KEYS[2], position, redis.call('LINDEX', KEYS[2], position)
+-- Looks through a list backwards, from the index `last` to the index `first`. Reads one body at first, then a few at a time: each
+-- may have many megabytes, and a position in a long list is expensive to find.
+local function find_in(list, first, last, digest)
+  local count = 1
+  while last >= first do
+    local from = math.max(first, last - count + 1)
+    local bodies = redis.call('LRANGE', list, from, last)
+    for i = #bodies, 1, -1 do
+      if digest_of(bodies[i]) == digest then
+        return list, from + i - 1, bodies[i]
+      end
+    end
+    last, count = from - 1, math.min(2 * count, 16)
   end
-  return KEYS[1], position - put_aside, redis.call('LINDEX', KEYS[1], position - put_aside)
 end
 
+-- Positions count through both lists. One beyond their end is cut before anything is counted down from it: a number of more
+-- than 2^53 does not change when 1 is subtracted.
 local function find_in_lists(position, digest)
-  for at = position, math.max(0, position - FAR), -1 do
-    local list, index, body = body_at(at)
-    if body and string.sub(redis.sha1hex(body), 1, #digest) == digest then
-      return list, index, body
-    end
+  local put_aside, length = redis.call('LLEN', KEYS[2]), redis.call('LLEN', KEYS[1])
+  local first, last = math.max(0, position - FAR), math.min(position, put_aside + length - 1)
+  local list, index, body = find_in(KEYS[1], math.max(0, first - put_aside), last - put_aside, digest)
+  if body then
+    return list, index, body
   end
+  return find_in(KEYS[2], first, math.min(last, put_aside - 1), digest)
 end
 
 -- Equal bodies share the reason of a dead letter.
 local function forget_reason(body)
+  local reason = redis.sha1hex(body)
+  if redis.call('HEXISTS', KEYS[7], reason) == 0 then
+    return
+  end
   if not redis.call('LPOS', KEYS[1], body) and not redis.call('LPOS', KEYS[2], body) then
-    redis.call('HDEL', KEYS[7], redis.sha1hex(body))
+    redis.call('HDEL', KEYS[7], reason)
   end
 end
 
 local position, digest = string.match(id, '^(%d+)%-(%x+)$')
-if position then
+if position and #digest == DIGEST then
   local list, index, body = find_in_lists(tonumber(position), digest)
   if not body or action == 'look' then
     return body or false
   end
+  begin_writing(KEYS[6])
   -- A mark that no body equals: an element is removed by its value.
   local mark = 'microagent:removed:' .. redis.sha1hex(id .. body)
   if action == 'move' then
@@ -71,6 +87,7 @@ local waits = redis.call('ZSCORE', KEYS[4], id) or (due and due <= now())
 if not body or not waits or action == 'look' then
   return body and waits and body or false
 end
+begin_writing(KEYS[6])
 if action == 'move' then
   redis.call('RPUSH', KEYS[8], body)
 end
