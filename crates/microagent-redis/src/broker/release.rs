@@ -26,26 +26,31 @@ const UNKNOWN: &str = "some of the messages may or may not have been returned to
 pub(super) async fn release(connector: &Connector, queue: &Queue) -> Result<u64> {
     let keys = QueueKeys::of(queue.name());
     let mut connection = connector.commands().await?;
-    recover_dead(&mut connection, &keys).await?;
-    bury_unreadable(connector, &keys).await?;
     let mut released = 0;
     loop {
-        let mut call = RELEASE.key(&keys.list);
-        call.key(&keys.inbox).key(&keys.due).key(&keys.suspects);
-        call.key(&keys.later).key(&keys.meta).key(&keys.ids);
-        let count = call
-            .key(&keys.leases)
-            .arg(MOST)
-            .invoke_async(&mut connection);
-        let count: i64 = count
-            .await
-            .map_err(|error| error_of_change(error, UNKNOWN))?;
-        match u64::try_from(count) {
-            Ok(0) => return Ok(released),
-            Ok(count) => released += count,
-            Err(_) => return Err(alive(queue)),
+        recover_dead(&mut connection, &keys).await?;
+        bury_unreadable(connector, &keys).await?;
+        loop {
+            let (count, dead) = release_some(&mut connection, &keys).await?;
+            match u64::try_from(count) {
+                Ok(0) if dead == 0 => return Ok(released),
+                // A consumer's lease has ended since the search for dead ones.
+                Ok(0) => break,
+                Ok(count) => released += count,
+                Err(_) => return Err(alive(queue)),
+            }
         }
     }
+}
+
+/// Returns how many messages this returned to the list, or -1 if a consumer lives, and how many dead consumers are not
+/// recovered yet.
+async fn release_some(connection: &mut Commands, keys: &QueueKeys) -> Result<(i64, u64)> {
+    let mut call = RELEASE.key(&keys.list);
+    call.key(&keys.inbox).key(&keys.due).key(&keys.suspects);
+    call.key(&keys.later).key(&keys.meta).key(&keys.ids);
+    let done = call.key(&keys.leases).arg(MOST).invoke_async(connection);
+    done.await.map_err(|error| error_of_change(error, UNKNOWN))
 }
 
 /// Makes suspects of what dead consumers had in flight, and finds messages that no order of waiting names.
@@ -81,3 +86,6 @@ fn alive(queue: &Queue) -> Error {
     );
     Error::new(ErrorKind::Refused, text)
 }
+
+#[cfg(test)]
+mod tests;

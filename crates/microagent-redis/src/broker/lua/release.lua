@@ -9,13 +9,14 @@
 --       7 ids      counter of ids
 --       8 leases   sorted set: consumer → when its lease ends
 -- ARGV  1 how many, at most 1000
--- Returns how many there were; -1 if a consumer lives, and nothing is done then. With the last ones go the records themselves.
+-- Returns {how many there were, how many consumers have died and are not recovered yet}; {-1, 0} if a consumer lives, and nothing
+-- is done then. With the last ones go the records themselves.
 local wrong = wrong_type({'list', 'list', 'zset', 'zset', 'hash', 'hash', 'string', 'zset'})
 if wrong then
   return wrong
 end
 if redis.call('ZCOUNT', KEYS[8], '(' .. string.format('%.0f', now()), '+inf') > 0 then
-  return -1
+  return {-1, 0}
 end
 begin_writing(KEYS[6])
 local room, released = tonumber(ARGV[1]), redis.call('LLEN', KEYS[2])
@@ -34,7 +35,8 @@ for _, set in ipairs({KEYS[4], KEYS[3]}) do
     end
   end
 end
-if redis.call('EXISTS', KEYS[3], KEYS[4], KEYS[5]) == 0 then
-  redis.call('UNLINK', KEYS[6], KEYS[7], KEYS[8])
+local dead = redis.call('ZCARD', KEYS[8])
+if dead == 0 and redis.call('EXISTS', KEYS[3], KEYS[4], KEYS[5]) == 0 then
+  redis.call('UNLINK', KEYS[6], KEYS[7])
 end
-return released
+return {released, dead}
