@@ -36,6 +36,8 @@ pub enum ErrorKind {
     Timeout,
     /// Nobody listens to the signal that was called.
     NoResponders,
+    /// The call would be the 17th of calls that are made inside each other: most likely handlers call each other in a cycle.
+    CallDepth,
     /// The handler at the other end failed; the text is its own.
     Remote,
     /// The server cannot be reached now, or the connection was lost.

@@ -80,7 +80,7 @@ fn bound_receiver<A: MicroAgent>(
     let (agent, call) = (Arc::clone(agent), entry.call);
     BoundReceiver {
         agent: A::NAME,
-        key: format!("{}.{}", A::NAME, entry.name),
+        key: format!("{}.{}", A::NAME, entry.name).into(),
         name: entry.name,
         cx: life.cx.clone(),
         flow: Flow::new(&entry.options),
@@ -99,6 +99,7 @@ fn bound_consumer<A: MicroAgent>(
 ) -> BoundConsumer {
     let (agent, call) = (Arc::clone(agent), entry.call);
     BoundConsumer {
+        key: format!("{}.{}", A::NAME, entry.name).into(),
         name: entry.name,
         queue: entry.queue.name().to_owned(),
         cx: life.cx.clone(),

@@ -16,13 +16,15 @@ use super::{
 };
 use crate::{
     ConsumerOptions, Context, Delivery, Error, ErrorKind, Handling, Message, Result, Settlement,
-    Taken, delivery::Lender, shortened, stats::HandlerStats,
+    Taken, delivery::Lender, rpc::CallScope, shortened, stats::HandlerStats,
 };
 
 type Call = Box<dyn Fn(&mut Taken<'_>) -> Handling<()> + Send + Sync>;
 
 /// A consumer of a living agent.
 pub(crate) struct BoundConsumer {
+    /// `MailerAgent.send`, as it stands in chains of calls.
+    pub(crate) key: Arc<str>,
     pub(crate) name: &'static str,
     pub(crate) queue: String,
     pub(crate) cx: Context,
@@ -123,7 +125,11 @@ impl BoundConsumer {
         let decoded = run::decoded(|| (self.call)(&mut taken));
         drop(taken);
         let end = match decoded {
-            Ok(run) => run::fenced(run, self.options.timeout, &self.killed).await,
+            Ok(run) => {
+                let scope = CallScope::new(&self.key, None, self.options.timeout);
+                let run = run::fenced(run, self.options.timeout, &self.killed);
+                scope.around(run).await
+            }
             Err(end) => end.of(),
         };
         run::record(&end, &self.site(), &self.stats, began);

@@ -60,7 +60,7 @@ enum Verdict {
 fn verdict<T>(end: &End<T>, attempt: u32, retry: &RetryPolicy, of: &FailurePolicy) -> Verdict {
     let (reason, follows, advice) = match end {
         End::Done(_) => return Verdict::Done,
-        End::Abandoned => return Verdict::Undone,
+        End::Abandoned | End::Unneeded => return Verdict::Undone,
         End::Failed(error) => (DeadReason::Failed, of.error, error.advice()),
         End::Undecodable(_) => (DeadReason::Undecodable, of.undecodable, Advice::Retry),
         End::TimedOut(_) => (DeadReason::Timeout, of.timeout, Advice::Retry),

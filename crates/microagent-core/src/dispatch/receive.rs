@@ -10,7 +10,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::{
     flow::{Admission, Flow, Job},
@@ -21,7 +21,8 @@ use crate::{
     Answering, Bus, Channel, Context, Error, ErrorKind, Fields, Handling, Heard, Published,
     ReceiverOptions, Result, Sender, SignalName,
     bus::{check, check_received},
-    rpc::AnswerBody,
+    clock::later,
+    rpc::{AnswerBody, CallScope, Caller},
     shortened,
     stats::HandlerStats,
     text::excerpt,
@@ -34,7 +35,7 @@ pub(crate) struct BoundReceiver {
     /// The agent's type.
     pub(crate) agent: &'static str,
     /// `CommentAgent.comments_count`, as it stands in answers.
-    pub(crate) key: String,
+    pub(crate) key: Arc<str>,
     pub(crate) name: &'static str,
     pub(crate) cx: Context,
     pub(crate) options: ReceiverOptions,
@@ -64,8 +65,10 @@ pub(crate) fn hear(
         return stray(bus, &published.channel);
     };
     let sender = Sender::from(channel.sender);
+    let caller = channel.id.and_then(Caller::parse);
     let received = |warns| Received {
         hearing: Arc::clone(hearing),
+        caller: caller.clone(),
         sender: sender.clone(),
         body: published.payload.clone(),
         warns,
@@ -97,6 +100,8 @@ type Run = std::pin::Pin<Box<dyn Future<Output = Result<Answering>> + Send>>;
 struct Received {
     hearing: Arc<Hearing>,
     sender: Sender,
+    /// Who waits for an answer, as far as the id of the call says so.
+    caller: Option<Caller>,
     body: Bytes,
     /// One of its receivers warns of what breaks the declaration.
     warns: bool,
@@ -112,6 +117,12 @@ impl Received {
                 let text = format!("{error}; it starts with `{}`", excerpt(&self.body));
                 End::Undecodable(Error::new(error.kind(), text))
             })
+    }
+
+    /// Whether it is a call whose caller has stopped waiting by then.
+    fn unneeded_by(&self, then: Instant) -> bool {
+        let caller = self.caller.as_ref();
+        caller.is_some_and(|caller| caller.gave_up_by(then))
     }
 
     fn check(&self, fields: &Fields<'_>) -> Result<()> {
@@ -147,7 +158,7 @@ fn answer<'a>(
         let (tell, told) = oneshot::channel();
         receiver.start(received, |end| drop(tell.send(said(end))));
         tasks = Some(&receiver.tasks);
-        let key = receiver.key.clone();
+        let key = receiver.key.to_string();
         async move {
             let told = told
                 .await
@@ -175,6 +186,7 @@ fn said(end: End<Answering>) -> Told {
     match end {
         End::Done(answer) => Ok(answer),
         End::Abandoned => Err("the agent is stopping".to_owned()),
+        End::Unneeded => Err("not started: its caller had stopped waiting".to_owned()),
         failed => Err(failed.failure().unwrap_or_default()),
     }
 }
@@ -222,6 +234,9 @@ impl BoundReceiver {
             let Some(delay) = again else {
                 break;
             };
+            if received.unneeded_by(later(Instant::now(), delay)) {
+                break;
+            }
             warn!(
                 agent = self.cx.name(),
                 handler = self.name,
@@ -241,12 +256,32 @@ impl BoundReceiver {
 
     async fn run_once(&self, received: &Received) -> End<Answering> {
         let began = Instant::now();
+        if received.unneeded_by(began) {
+            return self.skip(received);
+        }
         let end = match self.decode(received) {
-            Ok(run) => run::fenced(run, self.options.timeout, &self.killed).await,
+            Ok(run) => {
+                let timeout = self.options.timeout;
+                let scope = CallScope::new(&self.key, received.caller.clone(), timeout);
+                let run = run::fenced(run, timeout, &self.killed);
+                scope.around(run).await
+            }
             Err(end) => end,
         };
         run::record(&end, &self.site(&received.hearing.name), &self.stats, began);
         end
+    }
+
+    /// A call that waited for a place longer than its caller did.
+    fn skip(&self, received: &Received) -> End<Answering> {
+        self.stats.dropped.count();
+        debug!(
+            agent = self.cx.name(),
+            handler = self.name,
+            source = &*received.hearing.name,
+            "call not started: its caller had stopped waiting"
+        );
+        End::Unneeded
     }
 
     fn decode(&self, received: &Received) -> std::result::Result<Run, End<Answering>> {

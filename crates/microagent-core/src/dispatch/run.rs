@@ -19,13 +19,15 @@ pub(crate) enum End<T> {
     Undecodable(Error),
     /// Cut off because the agent's grace was over.
     Abandoned,
+    /// A call that was not started, because its caller had stopped waiting.
+    Unneeded,
 }
 
 impl<T> End<T> {
     /// The failure in words, of which there are not too many; `None` for a run that was no failure.
     pub(crate) fn failure(&self) -> Option<String> {
         let text = match self {
-            Self::Done(_) | Self::Abandoned => return None,
+            Self::Done(_) | Self::Abandoned | Self::Unneeded => return None,
             Self::Failed(error) | Self::Undecodable(error) => error.to_string(),
             Self::TimedOut(limit) => format!("timed out after {limit:?}"),
             Self::Panicked(text) => format!("panicked: {text}"),
@@ -86,6 +88,7 @@ impl End<std::convert::Infallible> {
             Self::Panicked(text) => End::Panicked(text),
             Self::Undecodable(error) => End::Undecodable(error),
             Self::Abandoned => End::Abandoned,
+            Self::Unneeded => End::Unneeded,
         }
     }
 }
@@ -104,7 +107,7 @@ pub(crate) fn record<T>(end: &End<T>, site: &Site<'_>, stats: &HandlerStats, beg
     }
     let took = began.elapsed();
     match end {
-        End::Done(_) => {}
+        End::Done(_) | End::Unneeded => {}
         End::Failed(error) => {
             stats.failed.count();
             let error = shortened(error.to_string());

@@ -13,6 +13,7 @@ use tracing::warn;
 
 use super::{
     Answer,
+    chain::{self, CallScope},
     pending::{PendingCall, Reply},
 };
 use crate::{Bus, Channel, Error, ErrorKind, Receivers, Result, clock::later};
@@ -24,7 +25,7 @@ pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// Each end without an answer is another: [`NoResponders`](ErrorKind::NoResponders) at once where nobody listens,
-/// [`Timeout`](ErrorKind::Timeout), [`Unavailable`](ErrorKind::Unavailable) where the connection was lost; and as
+/// [`Timeout`](ErrorKind::Timeout), [`CallDepth`](ErrorKind::CallDepth), [`Unavailable`](ErrorKind::Unavailable) where the connection was lost; and as
 /// [`Bus::send`]. A receiver that failed is an error of [`Answer::get`] and [`Answer::one`].
 ///
 /// ```
@@ -70,6 +71,8 @@ pub(super) struct Request {
     pub(super) bus: Bus,
     pub(super) outgoing: Result<Outgoing>,
     pub(super) timeout: Duration,
+    /// The handler that makes the call.
+    scope: Option<CallScope>,
 }
 
 /// A call as it goes out, but for its id.
@@ -85,7 +88,8 @@ impl Call {
         Self(Request::new(bus, outgoing))
     }
 
-    /// How long to wait for the first answer [60 s].
+    /// How long to wait for the first answer. Default: 60 s. In a receiver, a call never waits longer than the caller
+    /// of that receiver does.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.0.timeout = timeout;
         self
@@ -102,7 +106,7 @@ impl Call {
                 },
                 Ok(Some(Reply::Lost(reason))) => return Err(lost(&outgoing.signal, &reason)),
                 Ok(None) => return Err(lost(&outgoing.signal, "the bus was closed")),
-                Err(_) => return Err(timed_out(&outgoing.signal, self.0.timeout)),
+                Err(_) => return Err(self.0.timed_out(&outgoing.signal)),
             }
         }
     }
@@ -114,11 +118,26 @@ impl Request {
             bus,
             outgoing,
             timeout: DEFAULT_TIMEOUT,
+            scope: CallScope::current(),
         }
     }
 
+    /// When this call stops waiting: after its timeout, or with the caller of the handler that makes it.
     pub(super) fn deadline(&self) -> Instant {
-        later(Instant::now(), self.timeout)
+        let own = later(Instant::now(), self.timeout);
+        let caller = self.scope.as_ref().and_then(CallScope::caller_waits_until);
+        caller.map_or(own, |caller| caller.min(own))
+    }
+
+    fn timed_out(&self, signal: &str) -> Error {
+        let caller = self.scope.as_ref().and_then(CallScope::caller_waits_until);
+        let text = match (&self.scope, caller) {
+            (Some(handler), Some(until)) if until <= Instant::now() => {
+                format!("no answer to `{signal}` before the caller of `{handler}` stopped waiting")
+            }
+            _ => format!("no answer to `{signal}` within {:?}", self.timeout),
+        };
+        Error::new(ErrorKind::Timeout, text)
     }
 }
 
@@ -129,9 +148,14 @@ impl Request {
         deadline: Instant,
     ) -> Result<(PendingCall, &Outgoing, Receivers)> {
         let outgoing = self.outgoing.as_ref().map_err(Error::again)?;
+        if deadline <= Instant::now() {
+            return Err(self.timed_out(&outgoing.signal));
+        }
         let sent = timeout_at(deadline, async {
             let driver = self.bus.driver();
-            let pending = self.bus.calls().open(driver, &outgoing.prefix).await?;
+            let calls = self.bus.calls();
+            calls.listen(driver, &outgoing.prefix).await?;
+            let pending = calls.open(&chain::id_suffix(self.scope.as_ref(), deadline)?);
             let channel = Channel {
                 prefix: &outgoing.prefix,
                 signal: &outgoing.signal,
@@ -145,7 +169,7 @@ impl Request {
         });
         let (pending, heard) = sent
             .await
-            .unwrap_or_else(|_| Err(timed_out(&outgoing.signal, self.timeout)))?;
+            .unwrap_or_else(|_| Err(self.timed_out(&outgoing.signal)))?;
         if heard.is_none() {
             return Err(Error::new(
                 ErrorKind::NoResponders,
@@ -154,13 +178,6 @@ impl Request {
         }
         Ok((pending, outgoing, heard))
     }
-}
-
-fn timed_out(signal: &str, timeout: Duration) -> Error {
-    Error::new(
-        ErrorKind::Timeout,
-        format!("no answer to `{signal}` within {timeout:?}"),
-    )
 }
 
 fn lost(signal: &str, reason: &str) -> Error {

@@ -47,21 +47,17 @@ impl Calls {
         }
     }
 
-    /// Registers a call; answers are heard from now on, for the prefix is listened to when this returns.
-    pub(crate) async fn open(&self, driver: &dyn SignalBus, prefix: &str) -> Result<PendingCall> {
-        self.listen(driver, prefix).await?;
-        let id = format!(
-            "{}-{}",
-            self.token,
-            self.last.fetch_add(1, Ordering::Relaxed)
-        );
+    /// Registers a call, whose id ends with `suffix`.
+    pub(crate) fn open(&self, suffix: &str) -> PendingCall {
+        let number = self.last.fetch_add(1, Ordering::Relaxed);
+        let id = format!("{}-{number}{suffix}", self.token);
         let (tell, replies) = mpsc::unbounded_channel();
         self.waiting.lock().insert(id.clone(), tell);
-        Ok(PendingCall {
+        PendingCall {
             id,
             replies,
             waiting: Arc::clone(&self.waiting),
-        })
+        }
     }
 
     /// How many calls wait now.
@@ -74,7 +70,8 @@ impl Calls {
         self.waiting.late.get()
     }
 
-    async fn listen(&self, driver: &dyn SignalBus, prefix: &str) -> Result<()> {
+    /// Subscribes to the answers on this prefix, once; they are received when this returns.
+    pub(crate) async fn listen(&self, driver: &dyn SignalBus, prefix: &str) -> Result<()> {
         let mut listening = self.listening.lock().await;
         if listening
             .get(prefix)

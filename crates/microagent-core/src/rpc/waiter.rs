@@ -43,7 +43,7 @@ impl Wait {
         Self(Request::new(bus, outgoing))
     }
 
-    /// How long to wait for answers [60 s].
+    /// How long to wait for answers. Default: 60 s. In a receiver, never longer than the caller of that receiver waits.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.0.timeout = timeout;
         self

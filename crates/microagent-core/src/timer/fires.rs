@@ -17,6 +17,7 @@ use crate::{
         outcome::{self, FailurePolicy},
         run::{self, End, Site, fenced, record},
     },
+    rpc::CallScope,
     stats::HandlerStats,
 };
 
@@ -208,7 +209,12 @@ impl Fires {
     async fn run_once(&self) -> End<()> {
         let began = Instant::now();
         let end = match run::decoded(|| Ok((self.start)())) {
-            Ok(run) => fenced(run, self.rules.timeout, &self.life.killed).await,
+            Ok(run) => {
+                let key = format!("{}.{}", self.agent(), self.name()).into();
+                let scope = CallScope::new(&key, None, self.rules.timeout);
+                let run = fenced(run, self.rules.timeout, &self.life.killed);
+                scope.around(run).await
+            }
             Err(end) => end.of(),
         };
         record(&end, &self.site(), &self.stats, began);

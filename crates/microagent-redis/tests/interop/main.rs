@@ -13,11 +13,11 @@ mod scene;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use microagent_core::{ConsumeOptions, ErrorKind};
+use microagent_core::{Agent, ConsumeOptions, ErrorKind};
 use serde_json::{Value, json};
 
 use self::{
-    rust_agent::{Double, TO_PYTHON, TO_RUST, TWICE},
+    rust_agent::{Double, Relay, TO_PYTHON, TO_RUST, TWICE},
     scene::{scene, until},
 };
 
@@ -113,6 +113,33 @@ async fn a_rust_caller_hears_python() {
         let value: Option<u64> = answer.get(&format!("PythonAgent.{name}")).unwrap();
         assert_eq!(value, None);
     }
+}
+
+#[tokio::test]
+async fn a_call_made_in_a_receiver_reaches_python_although_its_id_names_the_chain() {
+    let Some(scene) = scene("chains").await else {
+        return;
+    };
+    let _python = scene.python("receive").await;
+    scene.wait_for_patterns(RECEIVERS).await;
+    let relay = Agent::new(Relay::default()).bus(scene.bus.clone());
+    let relay = relay.start().await.unwrap();
+    let note = scene.bus.signal("note").unwrap();
+    let mut answers = note
+        .waiter("test", &difficult())
+        .timeout(CALL)
+        .await
+        .unwrap();
+    while let Some(answer) = answers.next().await {
+        assert!(!answer.has_errors(), "{answer:?}");
+    }
+    assert_eq!(
+        answers.answered(),
+        2,
+        "Python has answered, and so has the relay"
+    );
+    assert_eq!(*relay.agent().doubled.lock().unwrap(), [42]);
+    relay.stop().await.unwrap();
 }
 
 #[tokio::test]

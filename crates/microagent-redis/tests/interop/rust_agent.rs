@@ -81,6 +81,33 @@ impl MicroAgent for RustAgent {
     }
 }
 
+/// An agent that calls another one in its receiver.
+#[derive(Default)]
+pub(crate) struct Relay {
+    pub(crate) doubled: Mutex<Vec<u64>>,
+}
+
+impl MicroAgent for Relay {
+    const NAME: &'static str = "Relay";
+
+    fn blueprint() -> Blueprint<Self> {
+        Blueprint::new().receiver::<Note>("note", ReceiverOptions::default(), relay)
+    }
+
+    async fn create(_cx: &Context) -> Result<Self> {
+        Ok(Self::default())
+    }
+}
+
+fn relay(agent: &Arc<Relay>, heard: &Heard<'_>) -> Handling<Answering> {
+    let (agent, double) = (agent.clone(), heard.cx.bus().undeclared("double")?);
+    Ok(Box::pin(async move {
+        let answer = double.call("relay", &serde_json::json!({"n": 21})).await?;
+        agent.doubled.lock().unwrap().push(answer.one()?);
+        Ok(Answering::default())
+    }))
+}
+
 fn note(agent: &Arc<RustAgent>, heard: &Heard<'_>) -> Handling<Answering> {
     let note = serde_json::from_slice(heard.body)?;
     agent

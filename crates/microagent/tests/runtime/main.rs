@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod call_chains;
 mod calls;
 mod clocks;
 mod cut_off;

@@ -1,0 +1,208 @@
+//! The chain of calls in which a handler runs, and how long its caller still waits.
+//!
+//! Both travel in the id of a call: `{token}-{n}~{milliseconds}`, and `~{A.x,B.y}` when it is made in a handler.
+//! A responder only repeats the id in its answer, so that a peer in another language does not notice.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use crate::{Advice, Error, ErrorKind, Result, clock::later, shortened};
+
+/// The most handlers of a chain of calls.
+pub(crate) const MAX_CALL_DEPTH: usize = 16;
+
+/// Separates the parts of an id.
+const PART: char = '~';
+/// Separates the handlers of a chain.
+const LINK: char = ',';
+
+tokio::task_local! {
+    static CURRENT: CallScope;
+}
+
+/// The caller of a receiver, as far as its id tells of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    /// When it stops waiting.
+    until: Instant,
+    /// The handlers before this one, the first caller first.
+    chain: Arc<str>,
+}
+
+impl Caller {
+    /// Reads the id of a call that arrives now; `None` for an id that a peer of another kind made.
+    pub(crate) fn parse(id: &str) -> Option<Self> {
+        let mut parts = id.split(PART).skip(1);
+        let millis = parts.next()?.parse().ok()?;
+        let chain = parts.next().unwrap_or_default();
+        Some(Self {
+            until: later(Instant::now(), Duration::from_millis(millis)),
+            chain: chain.into(),
+        })
+    }
+
+    /// Whether it has stopped waiting by then.
+    pub(crate) fn gave_up_by(&self, then: Instant) -> bool {
+        self.until <= then
+    }
+}
+
+/// The handler that runs, as the calls that it makes see it.
+#[derive(Clone, Debug)]
+pub(crate) struct CallScope {
+    handler: Arc<str>,
+    caller: Option<Caller>,
+    /// When its own timeout cuts it off.
+    ends: Instant,
+}
+
+impl CallScope {
+    pub(crate) fn new(handler: &Arc<str>, caller: Option<Caller>, timeout: Duration) -> Self {
+        Self {
+            handler: Arc::clone(handler),
+            caller,
+            ends: later(Instant::now(), timeout),
+        }
+    }
+
+    /// Runs a handler so that the calls that it makes know of this scope.
+    pub(crate) async fn around<F: Future>(self, run: F) -> F::Output {
+        CURRENT.scope(self, run).await
+    }
+
+    /// The scope of the handler that makes a call now, if one does.
+    pub(super) fn current() -> Option<Self> {
+        CURRENT.try_with(Clone::clone).ok()
+    }
+
+    /// When the caller of this handler stops waiting.
+    pub(super) fn caller_waits_until(&self) -> Option<Instant> {
+        Some(self.caller.as_ref()?.until)
+    }
+
+    /// When nobody needs an answer to a call any more that is made here.
+    fn needed_until(&self, deadline: Instant) -> Instant {
+        deadline.min(self.ends)
+    }
+
+    /// The chain of a call that this handler makes.
+    ///
+    /// # Errors
+    /// When it is too long already.
+    fn chain(&self) -> Result<String> {
+        let before = self.caller.as_ref().map_or("", |caller| &caller.chain);
+        let own = wire_name(&self.handler);
+        let chain = match before {
+            "" => own,
+            before => format!("{before}{LINK}{own}"),
+        };
+        if chain.split(LINK).count() > MAX_CALL_DEPTH {
+            return Err(too_deep(&chain));
+        }
+        Ok(chain)
+    }
+}
+
+impl std::fmt::Display for CallScope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.handler)
+    }
+}
+
+/// The end of the id of a call that waits until `deadline`.
+///
+/// # Errors
+/// When the call would make its chain too long.
+pub(super) fn id_suffix(scope: Option<&CallScope>, deadline: Instant) -> Result<String> {
+    let now = Instant::now();
+    let Some(scope) = scope else {
+        return Ok(format!("{PART}{}", millis_until(deadline, now)));
+    };
+    let millis = millis_until(scope.needed_until(deadline), now);
+    Ok(format!("{PART}{millis}{PART}{}", scope.chain()?))
+}
+
+/// Rounds up: a call that still waits is never taken for one that does not.
+fn millis_until(deadline: Instant, now: Instant) -> u64 {
+    let nanos = deadline.saturating_duration_since(now).as_nanos();
+    u64::try_from(nanos.div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}
+
+/// A handler's name without the characters that separate the parts of a channel and of an id.
+fn wire_name(handler: &str) -> String {
+    handler.replace(
+        |c: char| matches!(c, PART | LINK | '#' | ':') || c.is_control() || c.is_whitespace(),
+        "_",
+    )
+}
+
+fn too_deep(chain: &str) -> Error {
+    let chain = shortened(chain.replace(LINK, " → "));
+    let text = format!(
+        "more than {MAX_CALL_DEPTH} calls inside each other: {chain}; do these handlers call each other in a cycle?"
+    );
+    Error::new(ErrorKind::CallDepth, text).with_advice(Advice::Terminal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scope(handler: &str, id: &str) -> CallScope {
+        CallScope::new(&handler.into(), Caller::parse(id), Duration::from_secs(5))
+    }
+
+    fn in_millis(millis: u64) -> Instant {
+        Instant::now() + Duration::from_millis(millis)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_id_says_how_long_its_caller_waits_and_from_where_it_calls() {
+        let first = id_suffix(None, in_millis(3000)).unwrap();
+        assert_eq!(first, "~3000");
+        let second = scope("A.x", "t-1~3000");
+        assert_eq!(second.caller_waits_until(), Some(in_millis(3000)));
+        let second = id_suffix(Some(&second), in_millis(2000)).unwrap();
+        assert_eq!(second, "~2000~A.x");
+        let third = scope("B.y", &format!("t-2{second}"));
+        let third = id_suffix(Some(&third), in_millis(9000)).unwrap();
+        assert_eq!(third, "~5000~A.x,B.y", "its handler ends before");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ids_of_other_peers_tell_nothing() {
+        for id in ["0123456789abcdef", "t-1", "t-1~", "t-1~soon", "~-1"] {
+            assert!(Caller::parse(id).is_none(), "{id}");
+        }
+        let odd = scope("A#b~c,d:e f", "x");
+        assert_eq!(
+            id_suffix(Some(&odd), in_millis(1)).unwrap(),
+            "~1~A_b_c_d_e_f"
+        );
+        assert_eq!(odd.caller_waits_until(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_of_less_than_a_millisecond_is_a_wait() {
+        let soon = Instant::now() + Duration::from_nanos(1);
+        assert_eq!(id_suffix(None, soon).unwrap(), "~1");
+        let caller = Caller::parse("t-1~1").unwrap();
+        assert!(!caller.gave_up_by(soon));
+        assert!(caller.gave_up_by(in_millis(1)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_chain_has_sixteen_handlers_at_most() {
+        let mut id = "t-1~3000".to_owned();
+        for _ in 0..MAX_CALL_DEPTH {
+            let suffix = id_suffix(Some(&scope("A.x", &id)), in_millis(1000)).unwrap();
+            id = format!("t-2{suffix}");
+        }
+        let error = id_suffix(Some(&scope("B.y", &id)), in_millis(1000)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::CallDepth);
+        assert_eq!(error.advice(), Advice::Terminal);
+        let text = error.to_string();
+        assert!(text.contains("A.x → A.x → B.y;"), "{text}");
+    }
+}
