@@ -1,7 +1,8 @@
-//! Microservices that never talk to each other.
+//! Event-driven microservices.
 //!
-//! A microservice is an *agent*: one object that talks only to a signal bus (events, like radio: who listens, hears) and a queue
-//! broker (messages, kept until one consumer has handled them). It declares its handlers by attributes:
+//! A microservice is an *agent*: one struct whose methods handle events, queue messages and schedules. Agents never call each other. They
+//! talk to a signal bus (an event reaches every agent that subscribes to it) and a queue broker (a message is kept until one consumer has
+//! handled it). Attributes declare the handlers:
 //!
 //! ```
 //! use microagent::prelude::*;
@@ -35,13 +36,13 @@
 //! ```
 //!
 //! A program needs this crate, `tokio` with `macros` and `rt-multi-thread`, and `serde` with `derive`: the derives `Serialize` and
-//! `Deserialize` of the [`prelude`] are serde's own, and what they write names the crate `serde`.
+//! `Deserialize` of the [`prelude`] are serde's own, and their generated code names the crate `serde`.
 //!
-//! - What a handler may take and return: [`agent`](macro@agent) and the guide's page about handlers.
-//! - Connections: [`Connect`], by a DSN. Drivers are cargo features: `memory://` is always there, `local:PATH` and `redis://…` are by
-//!   default.
-//! - Declarations: [`declare!`], [`Signal`](macro@Signal), and at run time [`load_stuff`].
-//! - Without the macros: [`Blueprint`], on which they write.
+//! - [`agent`](macro@agent) and the guide's page about handlers describe parameters and results of handlers.
+//! - [`Connect`] connects to a bus or broker by its DSN. Drivers are cargo features: `memory://` is always available; `local:PATH` and
+//!   `redis://…` are on by default.
+//! - [`declare!`] and [`Signal`](macro@Signal) declare signals and queues; [`load_stuff`] loads declarations at run time.
+//! - [`Blueprint`] defines an agent without the macros.
 
 mod connect;
 mod load;

@@ -49,7 +49,9 @@ fn the_commands_of_the_readme_reach_the_group() {
         "{call}"
     );
     assert_eq!(send, "", "nothing is to be told");
-    assert!(length.trim().parse::<u64>().is_ok(), "{length}");
+    let (waiting, rest) = length.split_once(' ').unwrap();
+    assert!(waiting.parse::<u64>().is_ok(), "{length}");
+    assert!(rest.starts_with("waiting, "), "{length}");
     group.wait_for(
         "email_agent",
         "Catch emailer {\"text\":\"Welcome text\"",
