@@ -1,4 +1,4 @@
-//! `declare!("signals.json")`: the deployment's file as types.
+//! `declare!("signals.json")`: generates types from the file of a deployment.
 
 mod queue;
 mod signal;
@@ -56,7 +56,7 @@ fn read(input: TokenStream, problems: &mut Problems) -> Option<TokenStream> {
         .then(|| modules(&declared, &name, &path.to_string_lossy(), span))
 }
 
-/// Refuses what Rust cannot name apart.
+/// Rejects names that are equal in Rust.
 fn refuse_names(declared: &Declarations, file: &str, span: Span, problems: &mut Problems) {
     let types = signal::unnameable(&declared.signals);
     let constants = queue::unnameable(&declared.queues);
@@ -81,7 +81,7 @@ fn modules(declared: &Declarations, file: &str, path: &str, span: Span) -> Token
         .enumerate()
         .map(|(n, text)| warning(n, file, text, span));
     quote! {
-        // A change of the file compiles the crate anew.
+        // A change of the file recompiles the crate.
         const _: &[u8] = ::core::include_bytes!(#path);
 
         #(#warnings)*
@@ -100,8 +100,8 @@ fn modules(declared: &Declarations, file: &str, path: &str, span: Span) -> Token
     }
 }
 
-/// What deserves a look becomes the compiler's warning: stable Rust has no other way for a macro to warn than the use of
-/// something deprecated.
+/// Turns the warnings about the file into compiler warnings. On stable Rust, a macro can only warn by the use of a
+/// deprecated item.
 fn warning(n: usize, file: &str, text: &str, span: Span) -> TokenStream {
     let (name, note) = (
         format_ident!("declarations_{n}"),
@@ -120,8 +120,8 @@ fn warning(n: usize, file: &str, text: &str, span: Span) -> TokenStream {
 mod tests {
     use super::*;
 
-    /// What is said about a file with this text.
-    fn said_about(text: &str) -> (String, String) {
+    /// Returns the output for a file with this text, and its path.
+    fn output_for(text: &str) -> (String, String) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("signals.json");
         fs::write(&path, text).unwrap();
@@ -132,25 +132,25 @@ mod tests {
     #[test]
     fn every_problem_of_a_file_is_said_with_its_place_and_what_is_allowed() {
         let broken = r#"{"signals": [{"name": "User", "providing_args": []}], "queues": [{"name": "mailer"}, {"name": "mailer"}]}"#;
-        let (said, path) = said_about(broken);
-        assert_eq!(said.matches("compile_error").count(), 2, "{said}");
+        let (output, path) = output_for(broken);
+        assert_eq!(output.matches("compile_error").count(), 2, "{output}");
         for part in [
             "signals[0].name: `User` is no signal name",
             "queues[1]: `mailer` is declared by queues[0] already",
         ] {
             assert!(
-                said.contains(&format!("`{path}`: {part}")),
-                "`{part}` is missing: {said}"
+                output.contains(&format!("`{path}`: {part}")),
+                "`{part}` is missing: {output}"
             );
         }
     }
 
     #[test]
     fn a_text_that_is_no_json_is_refused_with_line_and_column() {
-        let (said, _) = said_about("{\n  \"signals\": [,]\n}");
+        let (output, _) = output_for("{\n  \"signals\": [,]\n}");
         assert!(
-            said.contains("line 2, column 15: this is no JSON"),
-            "{said}"
+            output.contains("line 2, column 15: this is no JSON"),
+            "{output}"
         );
     }
 
@@ -159,23 +159,23 @@ mod tests {
         let twins = r#"{"signals": [{"name": "a_1", "providing_args": []}, {"name": "a1", "providing_args": []},
                                      {"name": "self", "providing_args": []}],
                          "queues": [{"name": "_"}]}"#;
-        let (said, _) = said_about(twins);
+        let (output, _) = output_for(twins);
         for part in [
             "signals `a_1` and `a1` would both be the type `A1`",
             "signal `self` would be the type `Self`, which Rust has taken",
             "queue `_` would be the constant `_`, which has no name",
         ] {
-            assert!(said.contains(part), "`{part}` is missing: {said}");
+            assert!(output.contains(part), "`{part}` is missing: {output}");
         }
     }
 
     #[test]
     fn what_deserves_a_look_is_a_warning_of_the_compiler() {
-        let (said, path) = said_about(r#"{"jsonlib": "ujson", "signals": [], "queues": []}"#);
+        let (output, path) = output_for(r#"{"jsonlib": "ujson", "signals": [], "queues": []}"#);
         let note = format!("`{path}`: `jsonlib` names a Python module");
         assert!(
-            said.contains("deprecated") && said.contains(&note),
-            "{said}"
+            output.contains("deprecated") && output.contains(&note),
+            "{output}"
         );
     }
 }

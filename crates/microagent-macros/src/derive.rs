@@ -33,10 +33,10 @@ pub(crate) fn expand(item: TokenStream) -> TokenStream {
     declaration::implementation(&input.ident, &signal, named.prefix.as_deref())
 }
 
-/// What the signal is called.
+/// The name of the signal.
 struct Named {
     name: String,
-    /// Where the name comes from.
+    /// The source of the name.
     span: Span,
     prefix: Option<String>,
 }
@@ -69,8 +69,8 @@ impl Named {
                 .map_err(|error| syn::Error::new(prefix.span(), error))?;
             self.prefix = Some(prefix.value());
         } else {
-            let said = shown(&option.path);
-            let message = suggest::unknown("option of `#[signal]`", &said, ["name", "prefix"]);
+            let name = shown(&option.path);
+            let message = suggest::unknown("option of `#[signal]`", &name, ["name", "prefix"]);
             return Err(option.error(message));
         }
         Ok(())

@@ -3,12 +3,12 @@
 use proc_macro2::{Ident, Span};
 use syn::ext::IdentExt;
 
-/// The name of a field on the wire.
+/// Returns the name of a field on the wire.
 pub(crate) fn wire_name(field: &Ident) -> String {
     field.unraw().to_string()
 }
 
-/// A Rust name for a name on the wire: keywords become raw identifiers. Declarations refuse those that cannot.
+/// Returns a Rust name for a name on the wire: keywords become raw identifiers. Declarations reject names for which that is impossible.
 pub(crate) fn rust_name(wire: &str, span: Span) -> Ident {
     // A keyword since edition 2024 that the parser does not count as one; raw, it is the same name in every edition.
     match syn::parse_str::<Ident>(wire) {
@@ -25,7 +25,7 @@ pub(crate) fn type_name(wire: &str) -> String {
         name.extend(letters.next().map(|first| first.to_ascii_uppercase()));
         name.extend(letters);
     }
-    // `_1` is a signal's name, `1` is no type's.
+    // `_1` is a valid name of a signal, but `1` is not a valid name of a type.
     match name.starts_with(|first: char| first.is_ascii_alphabetic()) {
         true => name,
         false => format!("Signal{name}"),

@@ -38,10 +38,10 @@ pub fn agent(options: TokenStream, item: TokenStream) -> TokenStream {
     agent::expand(options.into(), item.into()).into()
 }
 
-/// A handler of signals, inside [`#[agent]`](macro@agent): `#[receiver(Signal, …)]`.
+/// Marks a handler of signals, inside [`#[agent]`](macro@agent): `#[receiver(Signal, …)]`.
 ///
-/// It may take `&Context`, `Sender`, `SignalName`, the listed signal, its fields by their names, `Payload<T>` and `Kwargs`. What it
-/// returns is the answer to a call.
+/// It may take `&Context`, `Sender`, `SignalName`, the listed signal, its fields by their names, `Payload<T>` and `Kwargs`. Its result
+/// answers a call.
 ///
 /// The options are the fields of [`ReceiverOptions`](microagent_schema::ReceiverOptions), by their names.
 ///
@@ -70,7 +70,7 @@ pub fn receiver(_options: TokenStream, item: TokenStream) -> TokenStream {
     agent::outside("receiver", item.into()).into()
 }
 
-/// The handler of a queue, inside [`#[agent]`](macro@agent): `#[consumer(QUEUE, …)]`. An agent has one for each queue.
+/// Marks the handler of a queue, inside [`#[agent]`](macro@agent): `#[consumer(QUEUE, …)]`. An agent has one for each queue.
 ///
 /// It may take `&Context`, `&Message`, the payload's fields by their names, `Payload<T>`, `Kwargs`, and with `autoack = false` the
 /// `Delivery`. It returns `()` or a `Result` of it: `Ok` acknowledges.
@@ -99,7 +99,7 @@ pub fn consumer(_options: TokenStream, item: TokenStream) -> TokenStream {
     agent::outside("consumer", item.into()).into()
 }
 
-/// A task that runs again and again, inside [`#[agent]`](macro@agent): `#[periodic(15)]`. It may take `&Context`.
+/// Marks a task that runs periodically, inside [`#[agent]`](macro@agent): `#[periodic(15)]`. It may take `&Context`.
 ///
 /// The options are the fields of [`PeriodicOptions`](microagent_schema::PeriodicOptions), by their names. The period needs no name.
 ///
@@ -121,7 +121,7 @@ pub fn periodic(_options: TokenStream, item: TokenStream) -> TokenStream {
     agent::outside("periodic", item.into()).into()
 }
 
-/// A task that runs by a schedule, inside [`#[agent]`](macro@agent): `#[cron("0 */4 * * *")]`. It may take `&Context`.
+/// Marks a task that runs by a schedule, inside [`#[agent]`](macro@agent): `#[cron("0 */4 * * *")]`. It may take `&Context`.
 ///
 /// The schedule has five fields (minute, hour, day of month, month, day of week) and is read as cronie reads it, or is a nickname such as
 /// `@daily`. A bad one does not compile.
@@ -147,17 +147,17 @@ pub fn cron(_options: TokenStream, item: TokenStream) -> TokenStream {
     agent::outside("cron", item.into()).into()
 }
 
-/// A hook in the agent's life, inside [`#[agent]`](macro@agent): `#[on(pre_start)]`, or as in Python `#[on("pre_start")]`. It may take
+/// Marks a hook in the agent's life, inside [`#[agent]`](macro@agent): `#[on(pre_start)]`, or as in Python `#[on("pre_start")]`. It may take
 /// `&Context`.
 ///
 /// | hook | when | an `Err` |
 /// |---|---|---|
-/// | `create` | builds the agent, where nobody gives one to the start: a function without `self` that returns it | the agent does not start |
+/// | `create` | builds the agent if the program does not pass one: a function without `self` that returns it | the agent does not start |
 /// | `pre_start` | before anything is received; the only handler that may take `&mut self` | the agent does not start |
 /// | `post_start` | everything is bound | the agent does not start |
-/// | `server` | from then on, beside the handlers, until it returns | the agent stops; gracefully where it is a `ServerInterrupt` |
-/// | `gap` | the bus was deaf for a time; takes a `&Gap` | is logged |
-/// | `pre_stop` | nothing new is taken any more | is logged |
+/// | `server` | from then on, beside the handlers, until it returns | the agent stops; without a failure if it is a `ServerInterrupt` |
+/// | `gap` | the bus was disconnected for a time; takes a `&Gap` | is logged |
+/// | `pre_stop` | nothing new is taken | is logged |
 ///
 /// ```
 /// use microagent::prelude::*;

@@ -1,20 +1,20 @@
-//! Everything that is wrong with the user's code, collected to be said at once.
+//! All errors in the user's code, collected to be reported together.
 
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
 use syn::Error;
 
-/// What was found so far.
+/// The errors so far.
 #[derive(Default)]
 pub(crate) struct Problems(Option<Error>);
 
 impl Problems {
-    /// Adds an error that stands at these tokens.
+    /// Adds an error at these tokens.
     pub(crate) fn at(&mut self, tokens: &impl ToTokens, message: impl std::fmt::Display) {
         self.add(Error::new_spanned(tokens, message));
     }
 
-    /// Adds an error that stands at this place.
+    /// Adds an error at this place.
     pub(crate) fn at_span(&mut self, span: Span, message: impl std::fmt::Display) {
         self.add(Error::new(span, message));
     }
@@ -26,12 +26,12 @@ impl Problems {
         }
     }
 
-    /// The value of a part that could be read; what could not is added.
+    /// Returns the value of a valid part, or adds the error of an invalid one.
     pub(crate) fn keep<T>(&mut self, part: syn::Result<T>) -> Option<T> {
         part.map_err(|error| self.add(error)).ok()
     }
 
-    /// How many there are, to know whether a part added some.
+    /// Returns the number of errors, to see whether a part added some.
     pub(crate) fn count(&self) -> usize {
         self.0.iter().flat_map(|error| error.clone()).count()
     }
@@ -45,7 +45,7 @@ impl Problems {
     }
 }
 
-/// Tokens as people write them.
+/// Returns tokens with the usual spaces.
 pub(crate) fn shown(tokens: &impl ToTokens) -> String {
     let mut shown = tokens.to_token_stream().to_string();
     for (spaced, written) in [

@@ -1,7 +1,7 @@
 //! DSNs: the text that says which server a driver connects to, how it logs in there, and with which options.
 //!
-//! This is the only place that knows the syntax. What a path or an option means, and which of them
-//! are allowed, is decided by each driver.
+//! This is the only place that knows the syntax. Each driver decides which paths and options it allows, and
+//! what they mean.
 
 mod error;
 mod read;

@@ -1,8 +1,8 @@
-//! Durations as settings and attributes write them: plain seconds, or a number with a unit.
+//! Durations in settings and attributes: plain seconds, or a number with a unit.
 
 use std::{fmt, time::Duration};
 
-/// A text is no duration. Its text says why and what is allowed.
+/// An invalid duration, with the problem and the allowed forms.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DurationError(String);
 
@@ -14,7 +14,7 @@ impl fmt::Display for DurationError {
 
 impl std::error::Error for DurationError {}
 
-/// The longest duration that can be written: 100 years of 365 days. What is added to the time now stays a time.
+/// The longest duration that can be written: 100 years of 365 days, so that adding it to the present does not overflow.
 pub const LONGEST_DURATION: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// Reads a duration: plain numbers are seconds, whole or with a fraction; others name their units.

@@ -1,11 +1,11 @@
-//! Bytes of a file → its text. The formats here are UTF-8; editors of some systems put a mark in front of it.
+//! Decoding of files. The formats of this crate are UTF-8; some editors put a byte order mark in front.
 
 use std::fmt;
 
-/// The byte order mark, as it stands at the start of a text.
+/// The byte order mark at the start of a text.
 const MARK: char = '\u{feff}';
 
-/// The text without a byte order mark at its start.
+/// Returns the text without a byte order mark at its start.
 ///
 /// ```
 /// assert_eq!(microagent_schema::without_mark("\u{feff}{}"), "{}");
@@ -51,7 +51,7 @@ fn foreign_mark(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Bytes are not the text of a file.
+/// Bytes that are not UTF-8 text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TextError(String);
 

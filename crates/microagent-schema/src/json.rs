@@ -1,11 +1,11 @@
-//! JSON text without the white space between its tokens. It reads no values, so it cannot change one.
+//! JSON text without the white space between its tokens. Values are not decoded, so they cannot change.
 
 use std::borrow::Cow;
 
 /// Removes the white space between the tokens of a JSON text. Every token keeps its bytes: numbers of any size, equal
-/// keys, and escapes that stand for no character.
+/// keys, and escapes that are not characters.
 ///
-/// A text that is not valid JSON is treated in the same way. Where two of its tokens would become one, a space stays.
+/// A text that is not valid JSON is treated in the same way. If two of its tokens would become one, a space stays.
 ///
 /// ```
 /// use microagent_schema::compact;
@@ -32,7 +32,7 @@ pub fn compact(json: &str) -> Cow<'_, str> {
     Cow::Owned(compacted)
 }
 
-/// Whether a token goes on beside another byte of this kind: all but strings and punctuation do.
+/// Returns whether a token would continue in another byte of this kind. All tokens but strings and punctuation do.
 fn joins(byte: Option<&u8>) -> bool {
     byte.is_some_and(|byte| !matches!(byte, b'"' | b'{' | b'}' | b'[' | b']' | b',' | b':'))
 }
@@ -56,7 +56,7 @@ impl<'a> Iterator for Tokens<'a> {
     }
 }
 
-/// The white space of JSON, which is not that of Unicode.
+/// Returns the white space of JSON, which is not that of Unicode.
 fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n' | '\r')
 }

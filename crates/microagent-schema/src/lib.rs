@@ -1,10 +1,10 @@
 //! The text formats that every part of MicroAgent agrees on, as pure functions from text to data.
 //!
 //! Both the macros (at compile time) and the runtime read declarations and schedules with this crate, so that they
-//! can never disagree. It opens no file, asks no clock and knows no time zone.
+//! can never disagree. The crate does not open files, read clocks or know time zones.
 //!
 //! - [`Declarations`]: the format of `signals.json`; [`SignalDeclaration::violations`] checks a payload against it.
-//! - [`names`]: what signals, queues, arguments and prefixes may be called.
+//! - [`names`]: rules for the names of signals, queues, arguments and prefixes.
 //! - [`CronSpec`]: the five fields of cron.
 //! - [`parse_duration`]: `1.5`, `"30"`, `"1500ms"`.
 //! - [`Dsn`]: the parts of a DSN.

@@ -1,10 +1,10 @@
-//! What signals, queues, arguments and prefixes may be called, on every side of the wire.
+//! Rules for the names of signals, queues, arguments, prefixes and senders.
 //!
-//! Pure checks of one name at a time; that a name is used twice is [`Declarations`](crate::Declarations)' concern.
+//! Each function checks one name. [`Declarations`](crate::Declarations) checks for duplicates.
 
 use std::fmt;
 
-/// What would change the meaning of a channel name or of a subscription's pattern.
+/// Characters that would change the meaning of a channel name or of a subscription's pattern.
 const RESERVED_IN_PREFIXES: &[char] = &[':', '#', '*', '?', '[', ']', '\\'];
 
 /// The characters that end a part of a channel's name.
@@ -13,7 +13,7 @@ const RESERVED_IN_SENDERS: &[char] = &[':', '#'];
 /// The end of the name of a dead-letter queue. A declared name has no dot, so the two never collide.
 pub const DEAD_LETTER_SUFFIX: &str = ".dead";
 
-/// Why a name is refused, as a sentence that ends in what is allowed.
+/// An invalid name, with the problem and the allowed characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameError(String);
 

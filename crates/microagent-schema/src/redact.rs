@@ -1,4 +1,4 @@
-//! DSNs and URLs as logs, errors and people may see them. It checks nothing: a text that is wrong is shown as carefully.
+//! DSNs and URLs without their secrets, for logs and errors. Invalid texts are redacted as carefully as valid ones.
 
 /// Words in a name whose value is a secret.
 const SECRET: [&str; 4] = ["pass", "secret", "token", "key"];
@@ -9,12 +9,12 @@ const DOUBTFUL: [&str; 4] = ["auth", "cred", "pwd", "signature"];
 /// The schemes of web addresses, whose queries often hold signatures.
 const WEB: [&str; 3] = ["http", "https", "ftp"];
 
-/// What stands for a secret.
+/// The replacement of a secret.
 const HIDDEN: &str = "***";
 
 /// Returns a DSN or a URL without its secrets: the password; a user name without a password, which may be a token; the values of
-/// options whose names speak of secrets; and a fragment. Of a web address everything before the host and the whole query is left
-/// out.
+/// options whose names suggest secrets; and a fragment. Of a web address everything before the host and the whole query is
+/// removed.
 ///
 /// If there is no `@` before the first `/`, `?` or `#`, everything before the last `@` counts as user name and password, because a
 /// password that was not percent-encoded may hold them.
@@ -44,7 +44,7 @@ pub fn redacted(url: &str) -> String {
     format!("{scheme}://{login}{}", redacted_path(rest))
 }
 
-/// What may hold user name and password, and the rest from the host on.
+/// Returns the part that may hold user name and password, and the rest from the host on.
 fn split_login(rest: &str) -> (Option<&str>, &str) {
     let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let at = rest[..authority_end].rfind('@').or_else(|| rest.rfind('@'));
@@ -70,7 +70,7 @@ fn redacted_web(rest: &str) -> String {
     }
 }
 
-/// A DSN of a path, or a text that should have been a DSN.
+/// Redacts a DSN of a path, or a text that should have been a DSN.
 fn redacted_opaque(text: &str) -> String {
     match text.rsplit_once('@') {
         Some((_, rest)) if !text.starts_with("local:") => {
@@ -80,7 +80,7 @@ fn redacted_opaque(text: &str) -> String {
     }
 }
 
-/// Hides what of the options and the fragment may be a secret.
+/// Hides the options and fragments that may be secrets.
 fn redacted_path(text: &str) -> String {
     let (text, fragment) = match text.split_once('#') {
         Some((text, _)) => (text, format!("#{HIDDEN}")),
@@ -99,14 +99,14 @@ fn redacted_option(option: &str) -> String {
     };
     let lower = name.to_lowercase();
     let is_doubtful = DOUBTFUL.iter().any(|word| lower.contains(word));
-    // A percent sign may write any letter.
+    // A percent sign can encode any letter.
     match says_secret(name) || is_doubtful || name.contains('%') {
         true => format!("{name}={HIDDEN}"),
         false => option.to_owned(),
     }
 }
 
-/// Returns whether a name, of an option or of a variable, speaks of a secret: it contains `pass`, `secret`, `token` or `key`.
+/// Returns whether the name of an option or of a variable suggests a secret: it contains `pass`, `secret`, `token` or `key`.
 ///
 /// ```
 /// assert!(microagent_schema::says_secret("SMTP_PASSWORD"));

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::field::wire_name;
 
-/// The implementation of `MicroAgent`.
+/// Returns the implementation of `MicroAgent`.
 pub(super) fn table(agent: &AgentBlock) -> TokenStream {
     let (self_type, name, conditions) = (&agent.self_type, &agent.name, &agent.conditions);
     let handlers = agent.handlers.iter().map(entry);
@@ -35,7 +35,7 @@ pub(super) fn table(agent: &AgentBlock) -> TokenStream {
     }
 }
 
-/// An implementation that only stands where something is wrong anyway.
+/// Returns an implementation that is only used beside an error, to avoid further errors.
 pub(super) fn placeholder(agent: &AgentBlock) -> TokenStream {
     if agent.is_trait_impl || agent.name.is_empty() || !agent.generics.params.is_empty() {
         return TokenStream::new();
@@ -185,7 +185,7 @@ fn consumer_entry(handler: &Handler, method: &str, consumer: &Consumer) -> Token
     }
 }
 
-/// The whole payload as a `Payload` of this type.
+/// Returns the whole payload as a `Payload` of this type.
 fn payload(parameter: &Parameter, of: &impl ToTokens, body: &TokenStream) -> TokenStream {
     quote_spanned!(parameter.written.ty.span()=> ::microagent::__private::Payload::<#of>::decode(#body)?)
 }
@@ -201,7 +201,7 @@ fn field(parameter: &Parameter, fields: &TokenStream) -> TokenStream {
     }
 }
 
-/// A task that gets the context at most, or the gap beside it.
+/// Returns a task that gets the context at most, or the gap beside it.
 fn task(handler: &Handler) -> TokenStream {
     let of_gap = matches!(handler.kind, Kind::Hook(Hook::Gap));
     let clones = handler.parameters.iter().enumerate().map(|(n, parameter)| {
@@ -238,7 +238,7 @@ fn pre_start(handler: &Handler) -> TokenStream {
     quote!(|agent: &mut Self, cx: &::microagent::__private::Context| { #run })
 }
 
-/// The handler's future, at the method's place: what it cannot be, such as `Send`, is said there.
+/// Returns the handler's future, at the place of the method, so that errors such as a missing `Send` are reported there.
 fn run(handler: &Handler, steps: &TokenStream) -> TokenStream {
     let place = Span::call_site().located_at(handler.method.span());
     quote_spanned!(place=> ::std::boxed::Box::pin(async move { #steps }))
@@ -259,7 +259,7 @@ fn call(handler: &Handler, end: &str) -> TokenStream {
     ended(&returned, end, handler)
 }
 
-/// The kind of what was returned is found by method resolution, and then taken by it.
+/// Generates the conversion of a handler's result. Method resolution finds the kind of the result.
 fn ended(returned: &TokenStream, end: &str, handler: &Handler) -> TokenStream {
     let span = match &handler.returns {
         syn::ReturnType::Type(_, of) => of.span(),
@@ -274,7 +274,7 @@ fn ended(returned: &TokenStream, end: &str, handler: &Handler) -> TokenStream {
     }
 }
 
-/// The one `create` that is there without a condition, or else those whose conditions hold, or else the default.
+/// Returns the unconditional `create`, or else those whose conditions hold, or else the default.
 fn create(agent: &AgentBlock) -> TokenStream {
     let creates = agent
         .handlers
@@ -320,7 +320,7 @@ fn default_creation() -> TokenStream {
     }
 }
 
-/// The fields that parameters take, which `Kwargs` leaves out.
+/// Returns the fields that parameters take, which `Kwargs` leaves out.
 fn taken_names(handler: &Handler) -> Vec<String> {
     let fields = handler
         .parameters
@@ -332,7 +332,7 @@ fn taken_names(handler: &Handler) -> Vec<String> {
     fields.collect()
 }
 
-/// The variable of the nth parameter, at the parameter's place.
+/// Returns the variable of the nth parameter, at the parameter's place.
 fn argument(n: usize, parameter: &Parameter) -> Ident {
     let place = Span::call_site().located_at(parameter.written.ty.span());
     format_ident!("argument_{n}", span = place)

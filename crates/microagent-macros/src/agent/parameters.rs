@@ -1,4 +1,4 @@
-//! What each parameter of a handler gets, by nothing but its text.
+//! The classification of a handler's parameters by their text.
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
@@ -18,7 +18,7 @@ pub(super) struct Parameter {
     pub(super) written: PatType,
 }
 
-/// What it gets.
+/// The value that it gets.
 pub(super) enum Gets {
     Context,
     Sender,
@@ -87,7 +87,7 @@ fn gets(parameter: &PatType, kind: &Kind, problems: &mut Problems) -> Option<Get
     allowed(gets, parameter, kind, problems)
 }
 
-/// How `sender` and `signal` of a receiver are written; no argument of a signal has these names.
+/// Returns how `sender` and `signal` of a receiver are written; no argument of a signal has these names.
 fn of_signal(parameter: &PatType, kind: &Kind) -> Option<&'static str> {
     let (Pat::Ident(name), KindName::Receiver) = (&*parameter.pat, kind.name()) else {
         return None;
@@ -188,7 +188,7 @@ fn field(parameter: &PatType, problems: &mut Problems) -> Option<Gets> {
     })
 }
 
-/// Whether a reference stands anywhere in a type.
+/// Returns whether a type contains a reference.
 fn borrows(of: TokenStream) -> bool {
     of.into_iter().any(|token| match token {
         TokenTree::Punct(sign) => sign.as_char() == '&',
@@ -197,7 +197,7 @@ fn borrows(of: TokenStream) -> bool {
     })
 }
 
-/// The one generic argument of a type.
+/// Returns the one generic argument of a type.
 fn only_argument(of: &Type) -> Option<&Type> {
     let Type::Path(path) = of else { return None };
     match &path.path.segments.last()?.arguments {
@@ -209,7 +209,7 @@ fn only_argument(of: &Type) -> Option<&Type> {
     }
 }
 
-/// Refuses what this kind of handler does not know.
+/// Rejects parameters that this kind of handler does not support.
 fn allowed(gets: Gets, parameter: &PatType, kind: &Kind, problems: &mut Problems) -> Option<Gets> {
     use KindName::{Consumer, On, Receiver};
     let here = kind.name();

@@ -1,4 +1,4 @@
-//! From tokens to handlers: which methods they are, what they ask for, and what their attributes say.
+//! Parsing of tokens into handlers: their methods, parameters and attributes.
 
 use proc_macro2::{Ident, TokenStream};
 use syn::{
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::problems::Problems;
 
-/// An agent as it is written.
+/// The `impl` block of an agent.
 pub(super) struct AgentBlock {
     pub(super) self_type: Type,
     pub(super) name: String,
@@ -38,7 +38,7 @@ pub(super) struct Handler {
     pub(super) conditions: Vec<TokenStream>,
 }
 
-/// How it takes the agent.
+/// The receiver of the method: `&self`, `&mut self` or none.
 pub(super) enum Access {
     Shared,
     Exclusive(Receiver),
@@ -111,7 +111,7 @@ fn refuse_on(attributes: &mut Vec<Attribute>, problems: &mut Problems) {
     });
 }
 
-/// The name of a handler's attribute, however it is imported.
+/// Returns the name of a handler's attribute, however it is imported.
 fn handler_name(attribute: &Attribute) -> Option<String> {
     name_in(attribute.path())
 }
@@ -122,7 +122,7 @@ fn name_in(path: &Path) -> Option<String> {
     (ours && HANDLERS.contains(&last.as_str())).then_some(last)
 }
 
-/// Refuses a handler's attribute inside `#[cfg_attr(…)]`, which is only opened when `#[agent]` has been here already.
+/// Rejects a handler's attribute inside `#[cfg_attr(…)]`, which is only opened when `#[agent]` has been here already.
 fn is_hidden_handler(attribute: &Attribute, problems: &mut Problems) -> bool {
     let Meta::List(list) = &attribute.meta else {
         return false;
@@ -144,7 +144,7 @@ fn is_hidden_handler(attribute: &Attribute, problems: &mut Problems) -> bool {
     true
 }
 
-/// Refuses `#[hook("pre_start")]` and `#[pre_start]`, which somebody writes who knows other frameworks.
+/// Rejects `#[hook("pre_start")]` and `#[pre_start]`, which users of other frameworks may write.
 fn is_misnamed_hook(attribute: &Attribute, problems: &mut Problems) -> bool {
     let Some(name) = attribute.path().get_ident().map(ToString::to_string) else {
         return false;
@@ -189,7 +189,7 @@ fn name_of(self_type: &Type) -> String {
     }
 }
 
-/// The last word of a path.
+/// Returns the last word of a path.
 pub(super) fn last_name(path: &Path) -> String {
     path.segments
         .last()

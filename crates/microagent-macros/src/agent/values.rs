@@ -1,5 +1,5 @@
 //! The value of an option in an attribute: its tokens, and the value as settings would write it. The forms, and the
-//! sentences about what does not fit, are those of `microagent-schema`.
+//! errors about invalid values, come from `microagent-schema`.
 
 use std::fmt::Display;
 
@@ -41,7 +41,7 @@ impl Read {
 }
 
 impl Value {
-    /// Reads what the option of this name is set to.
+    /// Reads the value of the option of this name.
     pub(super) fn of(option: impl Display, input: ParseStream<'_>) -> Result<Self> {
         Ok(Self::from(option, input.parse()?))
     }
@@ -53,25 +53,25 @@ impl Value {
         }
     }
 
-    /// The value of an option that its name alone switches on.
+    /// Returns the value of an option that its name alone switches on.
     pub(super) fn switched_on(option: &Ident) -> Self {
         let lit = Lit::Bool(LitBool::new(true, option.span()));
         let attrs = Vec::new();
         Self::from(option, Expr::Lit(ExprLit { attrs, lit }))
     }
 
-    /// The tokens of the value.
+    /// Returns the tokens of the value.
     pub(super) fn place(&self) -> TokenStream {
         self.expression.to_token_stream()
     }
 
-    /// An error that stands at the value and names its option.
+    /// Returns an error at the place of the value, with the name of its option.
     pub(super) fn refused(&self, reason: impl Display) -> Error {
         let option = &self.option;
         Error::new_spanned(&self.expression, format!("`{option}`: {reason}"))
     }
 
-    /// Reads a value that does not stand in parentheses.
+    /// Reads a value that is not in parentheses.
     pub(super) fn read(&self, form: Form) -> Result<Read> {
         match form {
             Form::Time => self.time(),
@@ -98,7 +98,7 @@ impl Value {
         Ok(Read::of(tokens, text))
     }
 
-    /// The text of a duration that is written down; none for an expression.
+    /// Returns the text of a literal duration; `None` for an expression.
     fn time_text(&self) -> Result<Option<String>> {
         let Some((sign, literal)) = self.literal() else {
             return Ok(None);
@@ -150,20 +150,20 @@ impl Value {
 
     /// Reads one of these words, with or without quotes.
     pub(super) fn word(&self, words: Words) -> Result<Read> {
-        let said = match &self.expression {
+        let word = match &self.expression {
             Expr::Path(path) => path.path.get_ident().map(ToString::to_string),
             _ => self.text().map(LitStr::value),
         };
-        let Some(said) = said else {
+        let Some(word) = word else {
             return Err(self.refused(suggest::available(words.words)));
         };
         words
-            .check(&said.as_str().into())
+            .check(&word.as_str().into())
             .map_err(|error| self.refused(error))?;
-        let (of, variant) = (format_ident!("{}", words.of), variant(&said));
+        let (of, variant) = (format_ident!("{}", words.of), variant(&word));
         Ok(Read::of(
             quote!(::microagent::__private::#of::#variant),
-            said,
+            word,
         ))
     }
 
@@ -177,7 +177,7 @@ impl Value {
         }
     }
 
-    /// A literal and its sign.
+    /// Returns a literal and its sign.
     fn literal(&self) -> Option<(&'static str, &Lit)> {
         match &self.expression {
             Expr::Lit(ExprLit { lit, .. }) => Some(("", lit)),
@@ -189,7 +189,7 @@ impl Value {
         }
     }
 
-    /// What a driver's option is set to, as the text that the driver reads.
+    /// Returns the value of a driver's option, as the text that the driver reads.
     pub(super) fn driver_text(&self) -> Result<String> {
         let literal = match &self.expression {
             Expr::Lit(ExprLit { lit, .. }) => Some(lit),
@@ -205,7 +205,7 @@ impl Value {
     }
 }
 
-/// The variant of a word: `DropOldest` of `drop_oldest`.
+/// Returns the variant of a word: `DropOldest` of `drop_oldest`.
 fn variant(word: &str) -> Ident {
     let mut name = String::new();
     for part in word.split('_') {

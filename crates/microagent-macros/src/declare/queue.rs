@@ -4,7 +4,7 @@ use microagent_schema::QueueDeclaration;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
 
-/// The constant of a queue; its name is the queue's in capitals.
+/// Returns the constant of a queue; its name is the queue's in capitals.
 pub(super) fn constant(queue: &QueueDeclaration, span: Span) -> TokenStream {
     let (ident, name) = (Ident::new(&constant_name(queue), span), &queue.name);
     let exchange = queue
@@ -21,7 +21,7 @@ pub(super) fn constant(queue: &QueueDeclaration, span: Span) -> TokenStream {
     }
 }
 
-/// The queues that no constant can be named after, each with the reason.
+/// Returns the queues that no constant can be named after, each with the reason.
 pub(super) fn unnameable(queues: &[QueueDeclaration]) -> Vec<String> {
     let nameless = queues.iter().filter(|queue| constant_name(queue) == "_");
     nameless

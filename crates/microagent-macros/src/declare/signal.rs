@@ -11,7 +11,7 @@ use crate::{
     field::{rust_name, type_name},
 };
 
-/// The struct of a signal; its name is the signal's in camel case.
+/// Returns the struct of a signal; its name is the signal's in camel case.
 pub(super) fn structure(
     signal: &SignalDeclaration,
     prefix: Option<&str>,
@@ -40,7 +40,7 @@ pub(super) fn structure(
     }
 }
 
-/// The signals that no type can be named after, each with the reason.
+/// Returns the signals that no type can be named after, each with the reason.
 pub(super) fn unnameable(signals: &[SignalDeclaration]) -> Vec<String> {
     let (mut first, mut found) = (HashMap::new(), Vec::new());
     for SignalDeclaration { name, .. } in signals {
@@ -69,7 +69,7 @@ fn field(argument: &ArgumentDeclaration, span: Span) -> TokenStream {
     }
 }
 
-/// The Rust type of a JSON type; `["x", "null"]` is an `Option`, other unions and what is undeclared are any value.
+/// Returns the Rust type of a JSON type; `["x", "null"]` is an `Option`, other unions and what is undeclared are any value.
 fn field_type(types: &[JsonType]) -> TokenStream {
     match types {
         [one] => type_of(*one),

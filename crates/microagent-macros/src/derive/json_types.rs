@@ -1,9 +1,9 @@
-//! The JSON types of a Rust type, by nothing but its text.
+//! The JSON types of a Rust type, derived from its text.
 
 use microagent_schema::JsonType;
 use syn::{GenericArgument, PathArguments, PathSegment, Type, TypePath};
 
-/// The JSON types that a value of this type is written as; empty, which means any, where the text does not tell.
+/// Returns the JSON types that a value of this type is written as; empty, which means any, if the text does not show it.
 pub(super) fn of(rust: &Type) -> Vec<JsonType> {
     match rust {
         Type::Path(path) if path.qself.is_none() => of_path(path),
@@ -26,7 +26,7 @@ fn of_path(path: &TypePath) -> Vec<JsonType> {
         | "i64" | "i128" | "isize" => {
             vec![JsonType::Number]
         }
-        // What is not finite is written as `null`.
+        // NaN and infinities are written as `null`.
         "f32" | "f64" => vec![JsonType::Number, JsonType::Null],
         "Vec" | "VecDeque" | "HashSet" | "BTreeSet" => vec![JsonType::Array],
         "HashMap" | "BTreeMap" => vec![JsonType::Object],

@@ -1,10 +1,10 @@
-//! The options that the user gave to serde: what they change about a signal's arguments.
+//! The user's serde options, and their effect on a signal's arguments.
 
 use syn::{Attribute, Expr, ExprLit, Lit, Result, Token, meta::ParseNestedMeta, parenthesized};
 
 use crate::problems::Problems;
 
-/// Refuses what makes a struct something else than its fields.
+/// Rejects options that serialize a struct as something other than its fields.
 pub(super) fn check_struct(attributes: &[Attribute], problems: &mut Problems) {
     for option in options(attributes) {
         match option.name.as_str() {
@@ -24,7 +24,7 @@ pub(super) fn check_struct(attributes: &[Attribute], problems: &mut Problems) {
     }
 }
 
-/// Refuses what takes a field's name or place from it; true when serde writes it by its own type.
+/// Rejects options that change the name or place of a field; returns whether serde writes it by its own type.
 pub(super) fn check_field(attributes: &[Attribute], wire: &str, problems: &mut Problems) -> bool {
     let mut by_type = true;
     for option in options(attributes) {
@@ -51,11 +51,11 @@ pub(super) fn check_field(attributes: &[Attribute], wire: &str, problems: &mut P
 struct SerdeOption {
     name: String,
     span: proc_macro2::Span,
-    /// What it is set to, where that is a text.
+    /// The value, if it is a text.
     text: Option<String>,
 }
 
-/// What cannot be read is serde's to refuse.
+/// Reads the options. Invalid ones are left to serde.
 fn options(attributes: &[Attribute]) -> Vec<SerdeOption> {
     let mut found = Vec::new();
     for attribute in attributes

@@ -1,10 +1,10 @@
-//! Why a schedule is refused.
+//! The error of an invalid schedule.
 
 use std::fmt;
 
 use super::Field;
 
-/// A schedule is refused. Its text names the field, what is wrong with it and what is allowed.
+/// An invalid schedule. Its text contains the field, the problem and the allowed values.
 ///
 /// ```
 /// use microagent_schema::{CronSpec, Field};
@@ -16,9 +16,9 @@ use super::Field;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CronError {
-    /// The field at fault; none where the schedule as a whole is.
+    /// The invalid field; `None` if the schedule as a whole is invalid.
     pub field: Option<Field>,
-    /// What is wrong and what is allowed, without the field's name.
+    /// The problem and the allowed values, without the field's name.
     pub message: String,
 }
 

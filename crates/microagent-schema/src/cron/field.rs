@@ -39,7 +39,7 @@ impl Field {
         Self::DayOfWeek,
     ];
 
-    /// The numbers that the field may hold.
+    /// Returns the numbers that the field may hold.
     #[must_use]
     pub fn range(self) -> std::ops::RangeInclusive<u8> {
         match self {
@@ -51,7 +51,7 @@ impl Field {
         }
     }
 
-    /// The number that a word stands for, in any case.
+    /// Returns the number that a word stands for, in any case.
     pub(super) fn value_of_word(self, word: &str) -> Option<u8> {
         let index = self
             .words()
@@ -70,7 +70,7 @@ impl Field {
         }
     }
 
-    /// What the field may hold, for messages: `1-12 or jan-dec`.
+    /// Returns the values that the field may hold, for messages: `1-12 or jan-dec`.
     pub(super) fn allowed(self) -> String {
         let numbers = self.allowed_numbers();
         match self.words() {
@@ -79,7 +79,7 @@ impl Field {
         }
     }
 
-    /// The numbers that the field may hold, for messages: `1-12`.
+    /// Returns the numbers that the field may hold, for messages: `1-12`.
     pub(super) fn allowed_numbers(self) -> String {
         let range = self.range();
         format!("{}-{}", range.start(), range.end())

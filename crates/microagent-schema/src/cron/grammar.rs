@@ -2,7 +2,7 @@
 
 use super::{CronError, Field, FieldSet};
 
-/// The values that a field's text allows. Days of the week come back as 0 to 6 from Sunday.
+/// Returns the values that a field's text allows. Days of the week come back as 0 to 6 from Sunday.
 pub(super) fn parse_field(field: Field, text: &str) -> Result<FieldSet, CronError> {
     text.split(',').try_fold(FieldSet::default(), |set, item| {
         if item.is_empty() {
@@ -33,7 +33,7 @@ fn parse_item(field: Field, item: &str) -> Result<FieldSet, CronError> {
     Ok(values.map(|value| normal(field, value)).collect())
 }
 
-/// How far it is from one value to the next. A step beyond the range leaves the range's start alone, as in cron.
+/// Returns how far it is from one value to the next. A step beyond the range leaves the range's start alone, as in cron.
 fn parse_step(field: Field, item: &str, step: &str) -> Result<usize, CronError> {
     let refused = |reason: &str| {
         let message =
@@ -50,7 +50,7 @@ fn parse_step(field: Field, item: &str, step: &str) -> Result<usize, CronError> 
     }
 }
 
-/// The ends of a range. A range of days of the week may run over the week's end: it then ends above 6.
+/// Returns the ends of a range. A range of days of the week may run over the week's end: it then ends above 6.
 fn parse_range(field: Field, span: &str, first: &str, last: &str) -> Result<(u8, u8), CronError> {
     let (from, to) = (
         parse_value(field, span, first)?,
@@ -68,7 +68,7 @@ fn parse_range(field: Field, span: &str, first: &str, last: &str) -> Result<(u8,
     Err(CronError::of(field, message))
 }
 
-/// A number or a word, which stands in `span`.
+/// Returns a number or a word, which stands in `span`.
 fn parse_value(field: Field, span: &str, text: &str) -> Result<u8, CronError> {
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
         return field

@@ -1,6 +1,7 @@
 //! The schedule language of Vixie cron: five fields, or a nickname, as sets of values.
 //!
-//! It knows what a schedule allows, not when that is: zones, leap years and clock changes are the runtime's.
+//! This module describes the values that a schedule allows. The runtime computes its instants, because they depend on zones, leap
+//! years and clock changes.
 
 mod error;
 mod field;
@@ -14,7 +15,7 @@ pub use error::CronError;
 pub use field::Field;
 pub use set::FieldSet;
 
-/// The longest that each month gets, January first.
+/// The greatest number of days of each month, January first.
 const DAYS_IN_MONTH: [u8; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
 /// A schedule: minute, hour, day of month, month and day of week.
@@ -42,7 +43,7 @@ pub struct CronSpec {
     stars: Stars,
 }
 
-/// Which fields start with `*`, in their order: `*/2` does, `0-59` does not.
+/// For each field, whether it starts with `*`: `*/2` does, `0-59` does not.
 type Stars = [bool; 5];
 
 impl CronSpec {
@@ -50,7 +51,7 @@ impl CronSpec {
     /// `@midnight` or `@hourly`.
     ///
     /// # Errors
-    /// [`CronError`], naming the field where one is at fault; also for a schedule that can never fire.
+    /// [`CronError`], with the invalid field; also for a schedule that can never fire.
     ///
     /// ```
     /// use microagent_schema::CronSpec;
@@ -89,50 +90,50 @@ impl CronSpec {
         Err(CronError::of(Field::DayOfMonth, message))
     }
 
-    /// The minutes of the hour, 0 to 59.
+    /// Returns the minutes of the hour, 0 to 59.
     #[must_use]
     pub fn minutes(&self) -> FieldSet {
         self.minutes
     }
 
-    /// The hours of the day, 0 to 23.
+    /// Returns the hours of the day, 0 to 23.
     #[must_use]
     pub fn hours(&self) -> FieldSet {
         self.hours
     }
 
-    /// The days of the month, 1 to 31.
+    /// Returns the days of the month, 1 to 31.
     #[must_use]
     pub fn days_of_month(&self) -> FieldSet {
         self.days_of_month
     }
 
-    /// The months, 1 to 12.
+    /// Returns the months, 1 to 12.
     #[must_use]
     pub fn months(&self) -> FieldSet {
         self.months
     }
 
-    /// The days of the week, 0 (Sunday) to 6.
+    /// Returns the days of the week, 0 (Sunday) to 6.
     #[must_use]
     pub fn days_of_week(&self) -> FieldSet {
         self.days_of_week
     }
 
-    /// Whether the day of month starts with `*`.
+    /// Returns whether the day of month starts with `*`.
     #[must_use]
     pub fn dom_is_star(&self) -> bool {
         self.stars[2]
     }
 
-    /// Whether the day of week starts with `*`.
+    /// Returns whether the day of week starts with `*`.
     #[must_use]
     pub fn dow_is_star(&self) -> bool {
         self.stars[4]
     }
 
-    /// Whether the schedule names its times of day: neither minute nor hour starts with `*`. Such a schedule runs once
-    /// where the clock repeats an hour and right afterwards where it skips one; others follow the clock.
+    /// Returns whether the schedule has fixed times of day: neither minute nor hour starts with `*`. Such a schedule fires once
+    /// if the clock repeats an hour, and right after an hour that the clock skips; other schedules follow the clock.
     ///
     /// ```
     /// use microagent_schema::CronSpec;
@@ -145,7 +146,7 @@ impl CronSpec {
         !self.stars[0] && !self.stars[1]
     }
 
-    /// Whether the schedule has times on a date, by the rule of day of month *and* or *or* day of week.
+    /// Returns whether the schedule has times on a date, by the rule of day of month *and* or *or* day of week.
     ///
     /// `month` counts from 1, `day_of_week` from 0 for Sunday.
     ///
@@ -172,7 +173,7 @@ impl CronSpec {
         }
     }
 
-    /// How Python `MicroAgent` reads the same text differently, as a sentence; none where it does not.
+    /// Returns how Python `MicroAgent` reads the same text differently, as a sentence; `None` if it does not.
     ///
     /// ```
     /// use microagent_schema::CronSpec;
@@ -190,7 +191,7 @@ impl CronSpec {
         python::difference(self)
     }
 
-    /// The set of a field, in the order of [`Field::ALL`].
+    /// Returns the set of a field, in the order of [`Field::ALL`].
     fn set_of(&self, field: Field) -> FieldSet {
         match field {
             Field::Minute => self.minutes,
@@ -202,7 +203,7 @@ impl CronSpec {
     }
 }
 
-/// The texts of the five fields; a nickname stands for its own.
+/// Returns the texts of the five fields; a nickname is replaced by its fields.
 fn split_fields(source: &str) -> Result<[&str; 5], CronError> {
     let fields = if source.starts_with('@') {
         fields_of_nickname(source)?

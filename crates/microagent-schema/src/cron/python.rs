@@ -1,6 +1,6 @@
-//! How Python `MicroAgent` (1.8 and 1.9) reads a schedule, for those who bring theirs along.
+//! Differences between this grammar and Python `MicroAgent` (1.8 and 1.9), for ported schedules.
 //!
-//! There day of week 0 is Monday, a step keeps the values that it divides, and lists, ranges and words do not mix.
+//! In Python, day of week 0 is Monday, a step keeps the values that it divides, and lists, ranges and words do not mix.
 
 use super::{CronSpec, DAYS_IN_MONTH, Field, FieldSet, split_fields};
 
@@ -14,10 +14,10 @@ const WEEKDAYS_FROM_MONDAY: [&str; 7] = [
     "Sunday",
 ];
 
-/// How many values a sentence lists before it abridges them.
+/// The number of values that a sentence lists before it abridges them.
 const LISTED: usize = 8;
 
-/// How Python reads the schedule differently, as a sentence.
+/// Returns how Python reads the schedule differently, as a sentence.
 pub(super) fn difference(spec: &CronSpec) -> Option<String> {
     if spec.source.starts_with('@') {
         return Some("Python MicroAgent refuses this schedule: it knows no nicknames".to_owned());
@@ -51,7 +51,7 @@ pub(super) fn difference(spec: &CronSpec) -> Option<String> {
     })
 }
 
-/// What the start of an agent raises there, before 1.8.1 and since, where what Python reads never fires: it looks for the
+/// Returns the exception of an agent's start in Python, before 1.8.1 and since, if its reading never fires: Python looks for the
 /// next instant day by day for two years, and within a day without end.
 fn ends(sets: &[FieldSet; 5]) -> [Option<&'static str>; 2] {
     let [minutes, hours, days, months, weekdays] = sets;
@@ -79,7 +79,7 @@ fn every_weekday(weekdays: FieldSet) -> bool {
     (0..7).all(|day| weekdays.contains(day))
 }
 
-/// The values that Python takes from a field that the standard accepts; none where it raises.
+/// Returns the values that Python takes from a field that the standard accepts; `None` if it raises.
 fn read_field(field: Field, text: &str) -> Option<FieldSet> {
     if !text.contains(['-', '*']) {
         return text.split(',').map(|value| value.parse().ok()).collect();
@@ -127,7 +127,7 @@ fn field_difference(spec: &CronSpec, field: Field, text: &str, set: FieldSet) ->
     ))
 }
 
-/// Python's set in the standard's numbers. Its day of week 7 is allowed and is no day at all.
+/// Python's set in the standard's numbers. Its day of week 7 is allowed, but does not match any day.
 fn from_sunday(field: Field, set: FieldSet) -> FieldSet {
     match field {
         Field::DayOfWeek => set
@@ -155,7 +155,7 @@ fn listed(values: &[String]) -> String {
     }
 }
 
-/// Whether Python combines day of month and day of week otherwise, given its own readings of the two.
+/// Returns whether Python combines day of month and day of week otherwise, given its own reading of both.
 fn rule_difference(spec: &CronSpec, days: FieldSet, weekdays: FieldSet) -> Option<&'static str> {
     let (all_days, all_weekdays) = (every_day(days), every_weekday(weekdays));
     let since_1_9 = |by_date: bool, by_weekday: bool| match (all_days, all_weekdays) {

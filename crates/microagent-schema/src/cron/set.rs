@@ -16,7 +16,7 @@ use std::fmt;
 pub struct FieldSet(u64);
 
 impl FieldSet {
-    /// Whether the value is allowed.
+    /// Returns whether the value is allowed.
     #[must_use]
     pub fn contains(self, value: u8) -> bool {
         self.0
@@ -24,7 +24,7 @@ impl FieldSet {
             .is_some_and(|bits| bits & 1 == 1)
     }
 
-    /// The lowest allowed value that is not below `value`.
+    /// Returns the lowest allowed value that is not below `value`.
     #[must_use]
     pub fn first_from(self, value: u8) -> Option<u8> {
         let below = self.0.checked_shr(value.into()).filter(|bits| *bits != 0)?;
@@ -33,12 +33,12 @@ impl FieldSet {
             .map(|distance| value + distance)
     }
 
-    /// The allowed values, ascending.
+    /// Returns the allowed values, ascending.
     pub fn iter(self) -> impl Iterator<Item = u8> {
         (0..64).filter(move |value| self.contains(*value))
     }
 
-    /// Whether nothing is allowed.
+    /// Returns whether nothing is allowed.
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.0 == 0

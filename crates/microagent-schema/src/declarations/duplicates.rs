@@ -1,4 +1,4 @@
-//! Keys that stand twice in one JSON object. A JSON tree keeps only the last of them, and a declaration would be lost silently.
+//! Duplicate keys in one JSON object. A JSON tree keeps only the last of them, so a declaration would be lost silently.
 
 use std::{collections::HashSet, fmt};
 
@@ -6,19 +6,19 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::Problem;
 
-/// The problem of every repeated key in a text; none for a text that is no JSON.
+/// Returns a problem for every duplicate key; none if the text is not JSON.
 pub(super) fn find(json: &str) -> Vec<Problem> {
     let mut problems = Vec::new();
     let walk = Walk {
         place: String::new(),
         problems: &mut problems,
     };
-    // A syntax error is reported by whoever reads the values; here it only ends the walk.
+    // The reader of the values reports a syntax error; here it only ends the walk.
     let _ = walk.deserialize(&mut serde_json::Deserializer::from_str(json));
     problems
 }
 
-/// The place of a key inside of the object at `place`.
+/// Returns the place of a key inside of the object at `place`.
 pub(super) fn place_of(place: &str, key: &str) -> String {
     let plain = !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || c == '_');
     match (place, plain) {

@@ -1,13 +1,13 @@
-//! Why a `signals.json` is refused: every problem at once, each with its place.
+//! The error of an invalid `signals.json`: all problems at once, each with its place.
 
 use std::fmt;
 
 /// One problem of a `signals.json`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Where: a path such as `signals[2].providing_args.code`, or `line 3, column 7` where the text is no JSON.
+    /// The place: a path such as `signals[2].providing_args.code`, or `line 3, column 7` if the text is not JSON.
     pub place: String,
-    /// What is wrong and what is allowed.
+    /// The problem and the allowed values.
     pub message: String,
 }
 
@@ -26,7 +26,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// A `signals.json` is refused. Its text lists every problem.
+/// An invalid `signals.json`. Its text lists every problem.
 ///
 /// ```
 /// use microagent_schema::Declarations;
@@ -56,7 +56,7 @@ impl DeclarationError {
         )])
     }
 
-    /// The problems, in the file's order; never empty.
+    /// Returns the problems, in the file's order; never empty.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.problems

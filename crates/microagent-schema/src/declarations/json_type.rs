@@ -40,7 +40,7 @@ impl JsonType {
         Self::Null,
     ];
 
-    /// The type of a value.
+    /// Returns the type of a value.
     #[must_use]
     pub fn of(value: &Value) -> Self {
         match value {
@@ -53,13 +53,13 @@ impl JsonType {
         }
     }
 
-    /// The type of that name in a declaration.
+    /// Returns the type of that name in a declaration.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|known| known.name() == name)
     }
 
-    /// The name in a declaration.
+    /// Returns the name in a declaration.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -72,7 +72,7 @@ impl JsonType {
         }
     }
 
-    /// The name with its article, for sentences.
+    /// Returns the name with its article, for sentences.
     pub(super) fn with_article(self) -> &'static str {
         match self {
             Self::String => "a string",

@@ -1,6 +1,6 @@
-//! What a deployment's `signals.json` declares: signals with their arguments, and queues.
+//! The format of `signals.json`: signals with their arguments, and queues.
 //!
-//! The only place that knows the file's format. It reads text; where the text comes from is the caller's concern.
+//! This is the only place that knows the format. It reads text, which the caller provides.
 
 mod duplicates;
 mod error;
@@ -14,7 +14,7 @@ pub use violation::Violation;
 
 use crate::without_mark;
 
-/// Everything that one `signals.json` declares.
+/// The contents of one `signals.json`.
 ///
 /// ```
 /// use microagent_schema::Declarations;
@@ -33,15 +33,15 @@ use crate::without_mark;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Declarations {
-    /// The format's version, 1 or 2; 1 where the file names none.
+    /// The version of the format, 1 or 2. Default: 1.
     pub version: u32,
-    /// The channel prefix of the deployment, where the file names one; settings may override it.
+    /// The channel prefix of the deployment, if the file has one; settings may override it.
     pub default_prefix: Option<String>,
     /// The signals, in the file's order; names are unique.
     pub signals: Vec<SignalDeclaration>,
     /// The queues, in the file's order; names are unique.
     pub queues: Vec<QueueDeclaration>,
-    /// What was understood but deserves a look, one sentence each; whoever loads the file logs them.
+    /// Warnings, one sentence each; the code that loads the file logs them.
     pub warnings: Vec<String>,
 }
 
@@ -52,7 +52,7 @@ pub struct SignalDeclaration {
     pub name: String,
     /// The arguments, in the file's order; names are unique.
     pub arguments: Vec<ArgumentDeclaration>,
-    /// Whether `providing_args` was an object with types rather than a list of names.
+    /// `true` if `providing_args` is an object with types, `false` if it is a list of names.
     pub typed: bool,
 }
 
@@ -65,7 +65,7 @@ pub struct ArgumentDeclaration {
     pub types: Vec<JsonType>,
 }
 
-/// One queue: its name, and where an AMQP broker binds it.
+/// One queue: its name, and its bindings on an AMQP broker.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QueueDeclaration {
     /// The name, `[a-z_][a-z0-9_]*`.
@@ -77,7 +77,7 @@ pub struct QueueDeclaration {
 }
 
 impl Default for Declarations {
-    /// Nothing declared, in the version of a file that names none.
+    /// Returns empty declarations of version 1.
     fn default() -> Self {
         Self {
             version: 1,
@@ -93,7 +93,7 @@ impl Declarations {
     /// Reads the text of a `signals.json`; a byte order mark at its start is ignored.
     ///
     /// # Errors
-    /// [`DeclarationError`] with every problem of the text, each with its place and what is allowed there.
+    /// [`DeclarationError`] with every problem of the text, each with its place and the allowed values.
     ///
     /// ```
     /// use microagent_schema::Declarations;
@@ -107,13 +107,13 @@ impl Declarations {
         reader::read(&document, duplicates::find(json)).map_err(DeclarationError::new)
     }
 
-    /// The signal of this name.
+    /// Returns the signal of this name.
     #[must_use]
     pub fn signal(&self, name: &str) -> Option<&SignalDeclaration> {
         self.signals.iter().find(|signal| signal.name == name)
     }
 
-    /// The queue of this name.
+    /// Returns the queue of this name.
     #[must_use]
     pub fn queue(&self, name: &str) -> Option<&QueueDeclaration> {
         self.queues.iter().find(|queue| queue.name == name)
@@ -121,7 +121,7 @@ impl Declarations {
 }
 
 impl SignalDeclaration {
-    /// A signal whose arguments may have any type.
+    /// Creates a signal whose arguments may have any type.
     ///
     /// ```
     /// use microagent_schema::SignalDeclaration;
@@ -142,7 +142,7 @@ impl SignalDeclaration {
         }
     }
 
-    /// The argument of this name.
+    /// Returns the argument of this name.
     #[must_use]
     pub fn argument(&self, name: &str) -> Option<&ArgumentDeclaration> {
         self.arguments.iter().find(|argument| argument.name == name)
@@ -150,7 +150,7 @@ impl SignalDeclaration {
 }
 
 impl ArgumentDeclaration {
-    /// Whether a value of this type may be sent for the argument.
+    /// Returns whether a value of this type may be sent for the argument.
     ///
     /// ```
     /// use microagent_schema::{ArgumentDeclaration, JsonType};

@@ -1,4 +1,4 @@
-//! From a JSON tree to declarations, collecting every problem on the way instead of stopping at the first.
+//! Conversion of a JSON tree to declarations. It collects all problems instead of stopping at the first.
 
 use serde_json::{Map, Value};
 
@@ -74,7 +74,7 @@ impl Reader {
         Some(prefix.to_owned())
     }
 
-    /// The readable entries of a list of the file, with their indices in it.
+    /// Returns the readable entries of a list of the file, with their indices in it.
     fn entries<T>(
         &mut self,
         file: &Map<String, Value>,

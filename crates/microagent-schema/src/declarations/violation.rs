@@ -1,4 +1,4 @@
-//! How a payload breaks its signal's declaration. What follows from it, a warning or an error, is the bus's decision.
+//! Violations of a signal's declaration by a payload. The bus decides whether they are warnings or errors.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -9,15 +9,15 @@ use serde_json::{Map, Value};
 
 use super::{JsonType, SignalDeclaration};
 
-/// One way in which a payload breaks its signal's declaration.
+/// One violation of a signal's declaration by a payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Violation {
-    /// A declared argument is not there.
+    /// A declared argument is missing.
     Missing {
         /// The argument's name.
         argument: String,
     },
-    /// An argument is there that is not declared.
+    /// An argument is not declared.
     Undeclared {
         /// The argument's name.
         argument: String,
@@ -34,8 +34,8 @@ pub enum Violation {
 }
 
 impl SignalDeclaration {
-    /// How a payload breaks this declaration: missing arguments and wrong types first, in declared order, then
-    /// undeclared arguments. Empty when it does not.
+    /// Returns the violations of this declaration by a payload: missing arguments and wrong types first, in declared order, then
+    /// undeclared arguments.
     ///
     /// ```
     /// use microagent_schema::Declarations;

@@ -1,10 +1,10 @@
-//! What is wrong with a DSN.
+//! The error of an invalid DSN.
 
 use std::fmt;
 
-/// Why a DSN cannot be read: the part, what is wrong with it and what is expected.
+/// An invalid part of a DSN, with the problem and the expected form.
 ///
-/// The text does not say "DSN": whoever shows it says of what. It never contains a user name or a
+/// The text does not contain the word "DSN"; the caller adds the context. It never contains a user name or a
 /// password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DsnError(String);

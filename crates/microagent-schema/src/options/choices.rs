@@ -4,14 +4,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{Form, Words};
 
-/// What a receiver does with a signal for which its buffer has no room.
+/// The choice of the signal that a receiver drops when its buffer is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Overflow {
-    /// Drops the signal that has waited longest.
+    /// Drops the signal that has waited the longest.
     #[default]
     DropOldest,
-    /// Drops the signal that has just come.
+    /// Drops the signal that has just arrived.
     DropNewest,
 }
 
@@ -20,17 +20,17 @@ impl Overflow {
         Form::Word(Words::of("Overflow", &["drop_oldest", "drop_newest"]));
 }
 
-/// What happens when a schedule fires while its last run is still going.
+/// The reaction if a schedule fires while its last run is still in progress.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Overlap {
     /// Both run, as documented: each run is independent.
     #[default]
     Allow,
-    /// The new run is left out and counted.
+    /// The new run is omitted and counted.
     Skip,
     /// The new run starts when the last one ends. At most one waits: a newer one takes its place,
-    /// and the one that it replaces is left out and counted.
+    /// and the replaced run is omitted and counted.
     Queue,
 }
 
@@ -38,20 +38,20 @@ impl Overlap {
     pub(super) const FORM: Form = Form::Word(Words::of("Overlap", &["allow", "skip", "queue"]));
 }
 
-/// What is done where it cannot be known whether another replica runs.
+/// The reaction if it is unknown whether another replica runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Doubt {
-    /// Rather no run than two.
+    /// Does not run, to avoid a second run.
     #[default]
     Skip,
-    /// Rather two runs than none.
+    /// Runs, although another replica may have run.
     Run,
 }
 
 const DOUBTS: Words = Words::of("Doubt", &["skip", "run"]);
 
-/// How the replicas of a cron task agree that one of them runs at each instant. They do so by leases
+/// The rules by which one replica of a cron task runs at each instant. Replicas agree by leases
 /// of the broker, which are named by the agent's type, the handler and the instant, so that their
 /// clocks may differ by 5 minutes.
 ///
@@ -65,12 +65,12 @@ const DOUBTS: Words = Words::of("Doubt", &["skip", "run"]);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Once {
-    /// What follows when the replica that has the instant dies before its run has ended. With `skip`
-    /// nobody runs; with `run` another replica runs when the first one cannot run any longer, which is
-    /// a bit more than the timeout after its start. Default: `skip`.
+    /// The reaction if the replica with the lease of the instant dies before its run has ended. With `skip`
+    /// no replica runs; with `run` another replica runs when the first one can no longer run, which is
+    /// slightly later than the timeout after its start. Default: `skip`.
     pub crashed: Doubt,
-    /// What follows when the broker cannot be asked. With `skip` nobody runs; with `run` each replica
-    /// that cannot ask runs. Default: `skip`.
+    /// The reaction if the broker does not answer. With `skip` no replica runs; with `run` each replica
+    /// without an answer runs. Default: `skip`.
     pub unavailable: Doubt,
 }
 

@@ -25,17 +25,17 @@ use super::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ConsumerOptions {
-    /// How long one run of the handler may take. Default: 60 s.
+    /// The longest duration of one run. Default: 60 s.
     #[serde(with = "values::seconds")]
     pub timeout: Duration,
-    /// How many runs there may be at a time; at least 1. Default: 16.
+    /// The number of runs at the same time; at least 1. Default: 16.
     #[serde(deserialize_with = "values::count")]
     pub concurrency: usize,
-    /// How many messages may be in flight, running ones included; at least `concurrency`. Default:
+    /// The number of messages in flight, running ones included; at least `concurrency`. Default:
     /// 2 × `concurrency`.
     #[serde(deserialize_with = "values::optional_count")]
     pub prefetch: Option<usize>,
-    /// Whether the handler's result settles the message. Otherwise the handler takes the `Delivery`
+    /// `true`: the handler's result settles the message. `false`: the handler takes the `Delivery`
     /// and settles it. Default: true.
     pub autoack: bool,
     /// When a failed message is delivered again. Default: after 1, 4 and 9 s.
@@ -44,16 +44,16 @@ pub struct ConsumerOptions {
     /// not come back together. Default: 0 s.
     #[serde(with = "values::seconds")]
     pub retry_jitter: Duration,
-    /// What follows an error. Default: retry.
+    /// The reaction to an error. Default: retry.
     pub on_error: OnFailure,
-    /// What follows a timeout. Default: retry.
+    /// The reaction to a timeout. Default: retry.
     pub on_timeout: OnFailure,
-    /// What follows a panic. Default: retry.
+    /// The reaction to a panic. Default: retry.
     pub on_panic: OnFailure,
-    /// What follows a message that the handler cannot decode. Default: a dead letter at once,
+    /// The reaction to a message that the handler cannot decode. Default: a dead letter at once,
     /// because another try finds the same.
     pub on_undecodable: OnFailure,
-    /// Where a message goes that cannot be handled. Default: the queue `{queue}.dead`.
+    /// The queue of its dead letters. Default: the queue `{queue}.dead`.
     #[serde(skip_serializing_if = "DeadLetter::is_own_queue")]
     pub dead_letter: DeadLetter,
     /// After how many deaths of its consumers a message becomes a dead letter; at least 1. Default: 3.

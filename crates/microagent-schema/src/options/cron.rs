@@ -33,29 +33,29 @@ use crate::CronSpec;
 pub struct CronOptions {
     /// The schedule in five fields, or a nickname such as `@daily`.
     pub cron: Cow<'static, str>,
-    /// How long one run may take. Default: 1 s.
+    /// The longest duration of one run. Default: 1 s.
     #[serde(with = "values::seconds")]
     pub timeout: Duration,
     /// The IANA name of the zone whose clock the schedule follows. Default: the zone of the agent,
     /// which is UTC if its settings do not set one.
     pub tz: Option<Cow<'static, str>>,
-    /// What happens when the last run is still going. Default: both run.
+    /// The reaction if the last run is still in progress. Default: both run.
     pub overlap: Overlap,
     /// Each run starts up to this much later, at random; less than a day. Default: 0 s.
     #[serde(with = "values::seconds")]
     pub jitter: Duration,
-    /// Whether one of the agent's replicas runs at each instant, and how they agree on it. Default:
+    /// The choice of one of the agent's replicas at each instant. Default:
     /// all replicas run.
     #[serde(deserialize_with = "values::switch")]
     pub once: Option<Once>,
     /// When the task runs again after a failure. With its retries it is one run to the overlap
     /// policy. Default: never.
     pub retry: RetryPolicy,
-    /// What follows an error: retry or drop. Default: retry.
+    /// The reaction to an error: retry or drop. Default: retry.
     pub on_error: OnFailure,
-    /// What follows a timeout: retry or drop. Default: retry.
+    /// The reaction to a timeout: retry or drop. Default: retry.
     pub on_timeout: OnFailure,
-    /// What follows a panic: retry or drop. Default: retry.
+    /// The reaction to a panic: retry or drop. Default: retry.
     pub on_panic: OnFailure,
 }
 
@@ -92,7 +92,7 @@ impl CronOptions {
         self
     }
 
-    /// A missing schedule is refused as one that is empty.
+    /// Reports a missing schedule as an empty one.
     fn without_schedule() -> Self {
         Self::at("")
     }

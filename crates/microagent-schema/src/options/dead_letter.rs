@@ -1,4 +1,4 @@
-//! Where the dead letters of a consumer go.
+//! The queue for the dead letters of a consumer.
 
 use std::borrow::Cow;
 

@@ -19,7 +19,7 @@ pub struct OptionError {
     pub option: Option<String>,
     /// Another option that the broken rule is about.
     pub other: Option<&'static str>,
-    /// What is wrong, and what is allowed.
+    /// The problem, and the allowed values.
     pub message: String,
 }
 

@@ -1,11 +1,11 @@
-//! What follows a failed run, in one vocabulary for all handlers. The runtime decides what it makes
-//! of the end of a run.
+//! The reactions to a failed run, in one vocabulary for all handlers. The runtime decides which reaction
+//! the end of a run causes.
 
 use serde::{Deserialize, Serialize};
 
 use super::Words;
 
-/// What follows a failure of one kind.
+/// The reaction to one kind of failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnFailure {
@@ -18,10 +18,10 @@ pub enum OnFailure {
     Drop,
 }
 
-/// What may follow the failure of a message.
+/// The reactions to the failure of a message.
 pub(super) const AFTER_MESSAGES: Words = Words::of("OnFailure", &["retry", "dead_letter", "drop"]);
 
-/// What may follow the failure of any other run.
+/// The reactions to the failure of any other run.
 pub(super) const AFTER_RUNS: Words = Words {
     of: "OnFailure",
     words: &["retry", "drop"],
@@ -32,7 +32,7 @@ pub(super) const AFTER_RUNS: Words = Words {
 };
 
 impl OnFailure {
-    /// The word in settings and attributes.
+    /// Returns the word in settings and attributes.
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::Retry => "retry",

@@ -4,7 +4,7 @@ use serde_json::{Number, Value};
 
 use crate::{LONGEST_DURATION, parse_duration, suggest};
 
-/// How the value of an option is written.
+/// The form of the value of an option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Form {
@@ -100,7 +100,7 @@ fn check_length(seconds: &Number) -> Result<(), String> {
 }
 
 impl Words {
-    /// The words of a type.
+    /// Returns the words of a type.
     pub(super) const fn of(of: &'static str, words: &'static [&'static str]) -> Self {
         Self {
             of,
@@ -112,7 +112,7 @@ impl Words {
     /// Checks that a value is one of the words.
     ///
     /// # Errors
-    /// What is available, with the nearest word first.
+    /// Lists the available words, with the nearest word first.
     pub fn check(&self, value: &Value) -> Result<(), String> {
         let Some(word) = value.as_str() else {
             return Err(format!(

@@ -25,16 +25,16 @@ use super::{
 #[serde(default = "PeriodicOptions::without_period", deny_unknown_fields)]
 #[non_exhaustive]
 pub struct PeriodicOptions {
-    /// The time between two starts; they stand on a grid and do not drift.
+    /// The time between two starts, on a fixed grid that does not drift.
     #[serde(with = "values::seconds")]
     pub period: Duration,
-    /// How long one run may take. Default: 1 s.
+    /// The longest duration of one run. Default: 1 s.
     #[serde(with = "values::seconds")]
     pub timeout: Duration,
-    /// How long after the agent's start the first run starts. Default: 0 s.
+    /// The delay between the start of the agent and the first run. Default: 0 s.
     #[serde(with = "values::seconds")]
     pub start_after: Duration,
-    /// What happens when the last run is still going. Default: both run.
+    /// The reaction if the last run is still in progress. Default: both run.
     pub overlap: Overlap,
     /// Each run starts up to this much later, at random; less than the period and than a day. The
     /// grid stays where it is. Default: 0 s.
@@ -43,11 +43,11 @@ pub struct PeriodicOptions {
     /// When the task runs again after a failure. With its retries it is one run to the overlap
     /// policy. Default: never.
     pub retry: RetryPolicy,
-    /// What follows an error: retry or drop. Default: retry.
+    /// The reaction to an error: retry or drop. Default: retry.
     pub on_error: OnFailure,
-    /// What follows a timeout: retry or drop. Default: retry.
+    /// The reaction to a timeout: retry or drop. Default: retry.
     pub on_timeout: OnFailure,
-    /// What follows a panic: retry or drop. Default: retry.
+    /// The reaction to a panic: retry or drop. Default: retry.
     pub on_panic: OnFailure,
 }
 
@@ -68,7 +68,7 @@ impl PeriodicOptions {
         }
     }
 
-    /// A missing period is refused as one that is too short.
+    /// Reports a missing period as one that is too short.
     fn without_period() -> Self {
         Self::every(Duration::ZERO)
     }

@@ -21,27 +21,27 @@ use super::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ReceiverOptions {
-    /// How long one run of the handler may take. Default: 60 s.
+    /// The longest duration of one run. Default: 60 s.
     #[serde(with = "values::seconds")]
     pub timeout: Duration,
-    /// How many runs there may be at a time; at least 1. Default: 256.
+    /// The number of runs at the same time; at least 1. Default: 256.
     #[serde(deserialize_with = "values::count")]
     pub concurrency: usize,
-    /// How many signals may wait for a run. Default: 1024.
+    /// The number of signals that may wait for a run. Default: 1024.
     #[serde(deserialize_with = "values::count")]
     pub buffer: usize,
-    /// Which signal is dropped when the buffer is full. Default: the oldest.
+    /// The signal that is dropped when the buffer is full. Default: the oldest.
     pub overflow: Overflow,
     /// When the handler runs again after a failure. It keeps its place meanwhile, and a call is
     /// answered when the last run has ended. Default: never.
     pub retry: RetryPolicy,
-    /// What follows an error: retry or drop. Default: retry.
+    /// The reaction to an error: retry or drop. Default: retry.
     pub on_error: OnFailure,
-    /// What follows a timeout: retry or drop. Default: retry.
+    /// The reaction to a timeout: retry or drop. Default: retry.
     pub on_timeout: OnFailure,
-    /// What follows a panic: retry or drop. Default: retry.
+    /// The reaction to a panic: retry or drop. Default: retry.
     pub on_panic: OnFailure,
-    /// What follows a signal that the handler cannot decode: retry or drop. Default: drop.
+    /// The reaction to a signal that the handler cannot decode: retry or drop. Default: drop.
     pub on_undecodable: OnFailure,
 }
 

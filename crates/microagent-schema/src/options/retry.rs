@@ -1,4 +1,4 @@
-//! How often and when something that failed is tried again.
+//! The delays of retries.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -16,7 +16,7 @@ use super::values;
 /// let policy = RetryPolicy::default();
 /// assert_eq!(policy.delay_after(1), Some(Duration::from_secs(1)));
 /// assert_eq!(policy.delay_after(3), Some(Duration::from_secs(9)));
-/// assert_eq!(policy.delay_after(4), None); // four handlings, then dead letter
+/// assert_eq!(policy.delay_after(4), None); // four attempts, then a dead letter
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
@@ -24,7 +24,7 @@ pub struct RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// Retries after these delays, one after the other; then no more.
+    /// Creates a policy with these delays, one for each retry.
     #[must_use]
     pub fn after(delays: impl Into<Vec<Duration>>) -> Self {
         Self {
@@ -32,7 +32,7 @@ impl RetryPolicy {
         }
     }
 
-    /// No retries.
+    /// Creates a policy without retries.
     #[must_use]
     pub const fn never() -> Self {
         Self {
@@ -40,7 +40,7 @@ impl RetryPolicy {
         }
     }
 
-    /// The delays, one after the other.
+    /// Returns the delays, one after the other.
     #[must_use]
     pub fn delays(&self) -> &[Duration] {
         &self.delays

@@ -1,4 +1,4 @@
-//! How the values of options are written and read with serde.
+//! Serialization of option values with serde.
 //!
 //! Times are written as seconds. Text is read wherever a number is expected, because a value that
 //! comes from an environment variable is a text.
@@ -57,12 +57,12 @@ fn count_of(value: &Value) -> Result<usize, String> {
         .map_err(|_| format!("this is {value}; {}", Form::Count.expected()))
 }
 
-/// A count, as a number or a text.
+/// Reads a count from a number or a text.
 pub(super) fn count<'de, D: Deserializer<'de>>(input: D) -> Result<usize, D::Error> {
     count_of(&Value::deserialize(input)?).map_err(D::Error::custom)
 }
 
-/// A count that may be absent.
+/// Reads a count that may be absent.
 pub(super) fn optional_count<'de, D>(input: D) -> Result<Option<usize>, D::Error>
 where
     D: Deserializer<'de>,
@@ -72,7 +72,7 @@ where
     count.map_err(D::Error::custom)
 }
 
-/// A count with an upper limit that nobody reaches.
+/// Reads a count with an upper limit that is never reached.
 pub(super) fn small_count<'de, D: Deserializer<'de>>(input: D) -> Result<u32, D::Error> {
     Ok(u32::try_from(count(input)?).unwrap_or(u32::MAX))
 }

@@ -1,4 +1,4 @@
-//! The values of options that stand in parentheses: `retry(1, 4, 9)`, `driver(name = value)`,
+//! Option values in parentheses: `retry(1, 4, 9)`, `driver(name = value)`,
 //! `once(crashed = run)`.
 
 use microagent_schema::{Words, suggest};
@@ -46,12 +46,12 @@ pub(super) fn texts(_: &Ident, inside: TokenStream) -> Result<Read> {
 pub(super) fn choices(of: &str, choices: &[(&str, Words)], inside: TokenStream) -> Result<Read> {
     let (mut setters, mut known) = (TokenStream::new(), Map::new());
     for (name, value) in pairs.parse2(inside)? {
-        let said = name.to_string();
-        let Some((_, words)) = choices.iter().find(|(choice, _)| *choice == said) else {
+        let choice_name = name.to_string();
+        let Some((_, words)) = choices.iter().find(|(choice, _)| *choice == choice_name) else {
             let names = choices.iter().map(|(choice, _)| *choice);
             return Err(Error::new(
                 name.span(),
-                suggest::unknown("option", &said, names),
+                suggest::unknown("option", &choice_name, names),
             ));
         };
         let Read {

@@ -6,7 +6,7 @@ use syn::{Error, LitStr, Result, Token, ext::IdentExt, parse::ParseStream};
 
 use super::{Kind, missing};
 
-/// When a hook runs.
+/// The moment in the life of an agent at which a hook runs.
 #[derive(Clone, Copy, PartialEq)]
 pub(in crate::agent) enum Hook {
     Create,
@@ -27,7 +27,7 @@ impl Hook {
         Self::Gap,
     ];
 
-    /// The name in the attribute, which the blueprint's method has too.
+    /// Returns the name in the attribute, which is also the name of the blueprint's method.
     pub(in crate::agent) fn name(self) -> &'static str {
         match self {
             Self::Create => "create",
@@ -40,12 +40,12 @@ impl Hook {
     }
 }
 
-/// Reads what stands in the parentheses.
+/// Reads the contents of the parentheses.
 pub(super) fn read(input: ParseStream<'_>) -> Result<Option<Kind>> {
-    let (said, span) = name(input)?;
-    let Some(hook) = Hook::ALL.into_iter().find(|hook| hook.name() == said) else {
-        let message = suggest::unknown("hook", &said, Hook::ALL.map(Hook::name));
-        // So that what follows it is no second error.
+    let (name_text, span) = name(input)?;
+    let Some(hook) = Hook::ALL.into_iter().find(|hook| hook.name() == name_text) else {
+        let message = suggest::unknown("hook", &name_text, Hook::ALL.map(Hook::name));
+        // Avoids a second error about the following tokens.
         input.parse::<TokenStream>()?;
         return Err(Error::new(span, message));
     };
@@ -60,7 +60,7 @@ pub(super) fn read(input: ParseStream<'_>) -> Result<Option<Kind>> {
     }
 }
 
-/// The name of the hook, as a word or, as in Python, as a text in quotes.
+/// Returns the name of the hook, as a word or, as in Python, as a text in quotes.
 fn name(input: ParseStream<'_>) -> Result<(String, Span)> {
     if input.peek(LitStr) {
         let text: LitStr = input.parse()?;
@@ -72,13 +72,13 @@ fn name(input: ParseStream<'_>) -> Result<(String, Span)> {
     }
 }
 
-/// Marks the first option.
+/// Reports the first option.
 fn no_options(hook: Hook, rest: &TokenStream) -> Error {
     let (hook, option) = (hook.name(), rest.clone().into_iter().next());
-    let said = option
+    let name_text = option
         .as_ref()
         .map(|option| option.to_string().replace('"', ""));
-    let why = match said.as_deref() {
+    let why = match name_text.as_deref() {
         Some("timeout") => ": a hook has no deadline",
         Some(other) if Hook::ALL.iter().any(|known| known.name() == other) => {
             ": a method is one hook, so write a method for each"

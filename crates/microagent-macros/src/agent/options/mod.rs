@@ -1,4 +1,4 @@
-//! What stands in a handler's attribute: what it listens to, and its options.
+//! The contents of a handler's attribute: the signals or the queue, and the options.
 
 mod consumer;
 mod groups;
@@ -16,7 +16,7 @@ use syn::{Attribute, Expr, Meta, Path, parse::ParseStream, parse::Parser};
 pub(super) use self::hook::Hook;
 use crate::problems::{Problems, shown};
 
-/// What a handler is.
+/// The kind of a handler.
 pub(super) enum Kind {
     Receiver(Receiver),
     Consumer(Consumer),
@@ -44,7 +44,7 @@ pub(super) struct Options {
     pub(super) setters: TokenStream,
 }
 
-/// A kind's name, as messages call it.
+/// Returns the name of a kind, for messages.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum KindName {
     Receiver,
@@ -77,7 +77,7 @@ impl Kind {
         }
     }
 
-    /// The parameters that it may have, for messages.
+    /// Returns the parameters that it may have, for messages.
     pub(super) fn parameters(&self) -> &'static str {
         match self {
             Self::Receiver(_) => {
@@ -91,7 +91,7 @@ impl Kind {
         }
     }
 
-    /// Whether a receiver lists a signal whose type has this name.
+    /// Returns whether a receiver lists a signal whose type has this name.
     pub(super) fn lists_signal(&self, name: &str) -> bool {
         match self {
             Self::Receiver(receiver) => receiver
@@ -134,7 +134,7 @@ pub(super) fn kind(name: &str, attribute: &Attribute, problems: &mut Problems) -
     }
 }
 
-/// What an attribute cannot do without.
+/// Reports a missing part that an attribute requires.
 fn missing(name: &str) -> &'static str {
     match name {
         "receiver" => "a receiver lists the signals that it hears: `#[receiver(UserCreated)]`",

@@ -1,4 +1,4 @@
-//! The parts of an attribute, between its commas, one by one; what a part means is the attribute's concern.
+//! The parts of an attribute between its commas. Each attribute interprets its parts.
 
 use microagent_schema::{Form, HandlerOptions, OptionError};
 use proc_macro2::{Ident, TokenStream};
@@ -9,7 +9,7 @@ use syn::{
 use super::super::values::Value;
 use crate::problems::Problems;
 
-/// What stands between two commas.
+/// The text between two commas.
 pub(super) enum Part {
     /// `signals::UserCreated`, `"0 * * * *"`
     Positional(Expr),
@@ -19,7 +19,7 @@ pub(super) enum Part {
     Group(Ident, TokenStream),
 }
 
-/// Reads all parts; one that is wrong is skipped, so that everything that is wrong is said at once.
+/// Reads all parts. An invalid part is skipped, so that all errors are reported at once.
 pub(super) fn each(
     input: ParseStream<'_>,
     problems: &mut Problems,
@@ -53,18 +53,21 @@ fn next(input: ParseStream<'_>) -> Result<Part> {
     input.parse().map(Part::Positional)
 }
 
-/// An unknown option; what to write instead goes before the options that there are.
+/// Returns the error for an unknown option: the correct spelling, if one is known, else the available options.
 pub(super) fn unknown<T: HandlerOptions>(name: &Ident, error: &OptionError) -> Error {
-    let said = name.unraw().to_string();
-    match instead(T::ATTRIBUTE, &said) {
-        Some(instead) => Error::new(name.span(), format!("`{said}`: unknown option; {instead}")),
+    let name_text = name.unraw().to_string();
+    match instead(T::ATTRIBUTE, &name_text) {
+        Some(instead) => Error::new(
+            name.span(),
+            format!("`{name_text}`: unknown option; {instead}"),
+        ),
         None => Error::new(name.span(), error),
     }
 }
 
-/// What to write for something that is written in another way than as an option.
-fn instead(of: &str, said: &str) -> Option<&'static str> {
-    Some(match (of, said) {
+/// Returns the correct spelling of a feature that is not written as an option.
+fn instead(of: &str, name_text: &str) -> Option<&'static str> {
+    Some(match (of, name_text) {
         ("receiver", "signal" | "signals") => {
             "the signals stand first, without a name: `#[receiver(UserCreated)]`"
         }
@@ -79,7 +82,7 @@ fn instead(of: &str, said: &str) -> Option<&'static str> {
     })
 }
 
-/// Why an option cannot stand without a value.
+/// Returns the error for an option without a value.
 pub(super) fn without_value(name: &Ident, form: Form) -> Error {
     let usage = match form {
         Form::Times | Form::Texts => format!("{name}(…)"),
@@ -89,7 +92,7 @@ pub(super) fn without_value(name: &Ident, form: Form) -> Error {
     Error::new(name.span(), message)
 }
 
-/// The name in `signals.user_created`, as Python writes a path.
+/// Returns the name in `signals.user_created`, as Python writes a path.
 pub(super) fn dotted(expression: &Expr) -> Option<String> {
     match expression {
         Expr::Field(field) => match &field.member {
@@ -100,7 +103,7 @@ pub(super) fn dotted(expression: &Expr) -> Option<String> {
     }
 }
 
-/// The last name of a path, if it is written in small letters.
+/// Returns the last name of a path, if it is written in small letters.
 pub(super) fn in_small_letters(path: &Path) -> Option<String> {
     let name = path.segments.last()?.ident.unraw().to_string();
     let small = |letter: char| letter == '_' || letter.is_ascii_digit() || letter.is_lowercase();

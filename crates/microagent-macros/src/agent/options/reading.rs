@@ -65,12 +65,12 @@ impl<T: HandlerOptions> Reading<T> {
         self.add(option, value.place(), read)
     }
 
-    /// The value that is written down for this option.
+    /// Returns the value that is written down for this option.
     pub(super) fn known(&self, option: &str) -> Option<&Json> {
         self.known.get(option)
     }
 
-    /// Whether the option is set, or was meant to be.
+    /// Returns whether the option is set, or was meant to be.
     pub(super) fn has(&self, option: &str) -> bool {
         self.given.iter().any(|given| given.name == option)
             || self.unknown.iter().any(|name| name == option)
@@ -193,7 +193,7 @@ fn form<T: HandlerOptions>(name: &Ident) -> Result<Form> {
     form.map_err(|error| parts::unknown::<T>(name, &error))
 }
 
-/// The name of an option that stands alone, of this kind of handler or of others.
+/// Returns the name of an option that stands alone, of this kind of handler or of others.
 fn word<T: HandlerOptions>(expression: &Expr) -> Option<Ident> {
     let Expr::Path(path) = expression else {
         return None;

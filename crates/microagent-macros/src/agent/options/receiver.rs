@@ -9,7 +9,7 @@ use crate::{
     problems::{Problems, shown},
 };
 
-/// Reads what stands in the parentheses.
+/// Reads the contents of the parentheses.
 pub(super) fn read(input: ParseStream<'_>, problems: &mut Problems) -> Result<Option<Kind>> {
     let (start, before) = (input.span(), problems.count());
     let mut reading = Reading::over(ReceiverOptions::default());
@@ -51,7 +51,7 @@ fn list(expression: Expr, signals: &mut Vec<Path>) -> Result<()> {
     Ok(())
 }
 
-/// What a receiver lists that is not the path of a type.
+/// Reports an entry of a receiver that is not the path of a type.
 fn no_type(expression: &Expr) -> Error {
     let name = match expression {
         Expr::Lit(ExprLit {

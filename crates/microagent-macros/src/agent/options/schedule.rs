@@ -10,7 +10,7 @@ use syn::{Error, Expr, Lit, LitStr, Result, ext::IdentExt, parse::ParseStream};
 use super::{Kind, missing, parts, reading::Reading};
 use crate::problems::Problems;
 
-/// Reads what stands in the parentheses of `#[periodic]`.
+/// Reads the contents of the parentheses of `#[periodic]`.
 pub(super) fn periodic(input: ParseStream<'_>, problems: &mut Problems) -> Result<Option<Kind>> {
     let (start, before) = (input.span(), problems.count());
     let mut reading = Reading::over(PeriodicOptions::every(Duration::MAX));
@@ -32,13 +32,13 @@ pub(super) fn periodic(input: ParseStream<'_>, problems: &mut Problems) -> Resul
     Ok(Some(Kind::Periodic(options)))
 }
 
-/// Reads what stands in the parentheses of `#[cron]`.
+/// Reads the contents of the parentheses of `#[cron]`.
 pub(super) fn cron(input: ParseStream<'_>, problems: &mut Problems) -> Result<Option<Kind>> {
     let (start, before) = (input.span(), problems.count());
     let mut reading = Reading::over(CronOptions::at("@daily"));
     if !input.peek(LitStr) && !input.peek(Ident::peek_any) {
         let error = input.error("a schedule stands in quotes: `#[cron(\"0 */4 * * *\")]`");
-        // So that what follows it is no second error.
+        // Avoids a second error about the following tokens.
         input.parse::<TokenStream>()?;
         return Err(error);
     }
