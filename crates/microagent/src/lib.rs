@@ -1,8 +1,8 @@
 //! Event-driven microservices.
 //!
-//! A microservice is an *agent*: one struct whose methods handle events, queue messages and schedules. Agents never call each other. They
-//! talk to a signal bus (an event reaches every agent that subscribes to it) and a queue broker (a message is kept until one consumer has
-//! handled it). Attributes declare the handlers:
+//! A microservice is an *agent*: one struct whose methods handle events, queue messages and schedules. Agents do not connect to each other.
+//! They talk to a signal bus (an event reaches every agent that subscribes to it) and a queue broker (a message is kept until one consumer
+//! has handled it). Attributes declare the handlers:
 //!
 //! ```
 //! use microagent::prelude::*;
