@@ -42,7 +42,7 @@ impl Caller {
         })
     }
 
-    /// Whether it has stopped waiting by then.
+    /// Returns whether the caller has stopped waiting by then.
     pub(crate) fn gave_up_by(&self, then: Instant) -> bool {
         self.until <= then
     }
@@ -81,7 +81,7 @@ impl CallScope {
         Some(self.caller.as_ref()?.until)
     }
 
-    /// When nobody needs an answer to a call any more that is made here.
+    /// Returns when an answer to a call that is made here is no longer needed.
     fn needed_until(&self, deadline: Instant) -> Instant {
         deadline.min(self.ends)
     }

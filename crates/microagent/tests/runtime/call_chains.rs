@@ -98,7 +98,7 @@ async fn a_call_in_a_receiver_waits_no_longer_than_its_caller() {
     let call = bus.call("test", CommentsCount { user_id: 1 });
     let error = call.timeout(3 * SECOND).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
-    // Nobody waits for a signal that is no call: its receiver has the time that it asks for.
+    // Nobody waits for a signal that is not a call: its receiver has the time that it asks for.
     bus.send("test", CommentsCount { user_id: 1 })
         .await
         .unwrap();
