@@ -287,6 +287,14 @@ impl Broker {
     ) -> Result<BoxStream<'static, Delivery>> {
         queue.check_name()?;
         self.tell_of_unused_exchange(queue);
+        let claim = self.claim(queue)?;
+        let deliveries = self.0.driver.consume(queue, options).await?;
+        claim.keep();
+        Ok(deliveries)
+    }
+
+    /// Makes the caller the only consumer of a queue on this handle.
+    fn claim<'a>(&'a self, queue: &'a Queue) -> Result<Claim<'a>> {
         if !self.consumed().insert(queue.name().to_owned()) {
             return Err(Error::new(
                 ErrorKind::Configuration,
@@ -295,11 +303,10 @@ impl Broker {
                 ),
             ));
         }
-        self.0
-            .driver
-            .consume(queue, options)
-            .await
-            .inspect_err(|_| self.end_consumer(queue.name()))
+        Ok(Claim {
+            broker: self,
+            queue: Some(queue.name()),
+        })
     }
 
     /// Lets another consumer have the queue.
@@ -330,6 +337,28 @@ impl Broker {
     }
 }
 
+/// The right to consume a queue. It ends when this is dropped before it was kept: the driver refused,
+/// or nobody waits for it any longer.
+struct Claim<'a> {
+    broker: &'a Broker,
+    queue: Option<&'a str>,
+}
+
+impl Claim<'_> {
+    /// Keeps the right until [`Broker::end_consumer`].
+    fn keep(mut self) {
+        self.queue = None;
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        if let Some(queue) = self.queue {
+            self.broker.end_consumer(queue);
+        }
+    }
+}
+
 impl fmt::Display for Broker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.driver.address())
@@ -349,16 +378,4 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::MemoryBroker;
-
-    #[test]
-    fn an_exchange_that_is_not_used_is_told_of_once() {
-        let broker = Broker::new(Arc::new(MemoryBroker::new()));
-        let queue = Queue::new("pusher").with_exchange("events");
-        assert_eq!(broker.newly_unused_exchange(&queue), Some("events"));
-        assert_eq!(broker.newly_unused_exchange(&queue), None);
-        assert_eq!(broker.newly_unused_exchange(&Queue::new("mailer")), None);
-    }
-}
+mod tests;
