@@ -41,8 +41,8 @@ pub(super) async fn fetch(url: &str, shown: &str) -> Result<Vec<u8>> {
     let mut attempt = 1;
     loop {
         let owned = url.to_owned();
-        let left = deadline.saturating_duration_since(Instant::now());
-        let fetched = tokio::task::spawn_blocking(move || get(&owned, left)).await;
+        let until = deadline.into_std();
+        let fetched = tokio::task::spawn_blocking(move || get(&owned, until)).await;
         let failure = match fetched {
             Ok(Ok(bytes)) => return Ok(bytes),
             Ok(Err(failure)) => failure,
@@ -112,16 +112,17 @@ const INVALID: &str = "invalid URL: expected `http://[USER:PASSWORD@]HOST[:PORT]
                        `%2F`, `%3F`, `%23` and `%40` for `/`, `?`, `#` and `@`";
 
 /// One attempt, on a thread that may block.
-fn get(url: &str, left: Duration) -> Result<Vec<u8>, Failure> {
-    with_default(NoSubscriber::default(), || follow(url, left))
+fn get(url: &str, deadline: std::time::Instant) -> Result<Vec<u8>, Failure> {
+    with_default(NoSubscriber::default(), || follow(url, deadline))
 }
 
-fn follow(url: &str, left: Duration) -> Result<Vec<u8>, Failure> {
+fn follow(url: &str, deadline: std::time::Instant) -> Result<Vec<u8>, Failure> {
     let mut url = url.to_owned();
     for _ in 0..=REDIRECTS {
         if !redirect::is_usable(&url) {
             return Err(Failure::configuration(&INVALID));
         }
+        let left = deadline.saturating_duration_since(std::time::Instant::now());
         let mut response = client(&url, left)?.get(&url).call()?;
         let status = response.status();
         if let Some(location) = location_of(&response) {
@@ -196,4 +197,39 @@ fn certificates() -> Result<RootCerts, Failure> {
         .iter()
         .map(|der| Certificate::from_der(der).to_owned());
     Ok(RootCerts::Specific(Arc::new(certificates.collect())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read, Write},
+        net::TcpListener,
+        thread,
+    };
+
+    use super::*;
+
+    /// A server whose every answer is late and leads to itself.
+    fn slow_redirects(pause: Duration) -> String {
+        const ANSWER: &[u8] =
+            b"HTTP/1.1 302 Found\r\nlocation: /\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        thread::spawn(move || {
+            for mut connection in listener.incoming().map_while(std::result::Result::ok) {
+                let _ = connection.read(&mut [0; 1024]);
+                thread::sleep(pause);
+                let _ = connection.write_all(ANSWER);
+            }
+        });
+        url
+    }
+
+    #[test]
+    fn all_redirects_of_an_attempt_share_its_time() {
+        let url = slow_redirects(Duration::from_millis(100));
+        let deadline = std::time::Instant::now() + Duration::from_millis(250);
+        let failure = get(&url, deadline).unwrap_err();
+        assert_eq!(failure.text, "the server did not answer in time");
+    }
 }
