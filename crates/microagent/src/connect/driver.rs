@@ -91,7 +91,8 @@ fn check_among(drivers: &[Driver], dsn: &str, role: Role) -> Result<()> {
 
 /// The code of the driver that a DSN names.
 fn find<'a>(drivers: &'a [Driver], dsn: &str, role: Role) -> Result<&'a Code> {
-    let Some((scheme, rest)) = dsn.split_once(':') else {
+    // Text before a colon that is not a scheme may be a user name or a password.
+    let Some(scheme) = Dsn::scheme_of(dsn) else {
         let allowed = allowed(drivers, role);
         return Err(refused(format!(
             "`{}` is no DSN: it has no scheme; {allowed}",
@@ -102,6 +103,7 @@ fn find<'a>(drivers: &'a [Driver], dsn: &str, role: Role) -> Result<&'a Code> {
         .iter()
         .filter(|driver| driver.schemes.contains(&scheme));
     let Some(driver) = drivers_of_scheme.next() else {
+        let rest = &dsn[scheme.len() + 1..];
         let slashes = if rest.starts_with("//") { "//" } else { "" };
         let allowed = allowed(drivers, role);
         return Err(refused(format!(
@@ -312,6 +314,10 @@ mod tests {
             ("post", "`post` is no DSN: it has no scheme"),
             ("mail://x", "`mail://` is no driver"),
             ("mail:x", "`mail:` is no driver"),
+            (
+                "s3cr3t@host:6379",
+                "`***@host:6379` is no DSN: it has no scheme",
+            ),
         ] {
             let expected = format!("{expected}; allowed here are `memory://`, `post://OFFICE`");
             assert_eq!(why(dsn, Role::Broker), Some(expected));
