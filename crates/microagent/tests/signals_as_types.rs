@@ -145,7 +145,7 @@ fn a_signal_in_code_declares_what_the_types_of_its_fields_tell() {
             ("type", vec![String, Null]),
             ("tags", vec![Array]),
             ("counts", vec![Object]),
-            ("ratio", vec![Number, Null]),
+            ("ratio", vec![Number]),
             ("extra", vec![]),
             ("box", vec![]),
         ]
@@ -159,7 +159,7 @@ fn what_a_signal_in_code_sends_never_breaks_its_own_declaration() {
         r#type: None,
         tags: vec!["a".to_owned()],
         counts: HashMap::new(),
-        ratio: f64::NAN,
+        ratio: 0.5,
         extra: json!(null),
         r#box: true,
     };

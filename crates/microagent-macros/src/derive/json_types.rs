@@ -23,11 +23,9 @@ fn of_path(path: &TypePath) -> Vec<JsonType> {
         "String" | "char" => vec![JsonType::String],
         "bool" => vec![JsonType::Boolean],
         "Number" | "u8" | "u16" | "u32" | "u64" | "u128" | "usize" | "i8" | "i16" | "i32"
-        | "i64" | "i128" | "isize" => {
+        | "i64" | "i128" | "isize" | "f32" | "f64" => {
             vec![JsonType::Number]
         }
-        // NaN and infinities are written as `null`.
-        "f32" | "f64" => vec![JsonType::Number, JsonType::Null],
         "Vec" | "VecDeque" | "HashSet" | "BTreeSet" => vec![JsonType::Array],
         "HashMap" | "BTreeMap" => vec![JsonType::Object],
         "Box" | "Arc" | "Rc" => only_argument(last).map(of).unwrap_or_default(),
@@ -65,7 +63,7 @@ mod tests {
             ("std::string::String", "string"),
             ("u64", "number"),
             ("Number", "number"),
-            ("f64", "number null"),
+            ("f64", "number"),
             ("bool", "boolean"),
             ("Vec<u8>", "array"),
             ("(u8, String)", "array"),
