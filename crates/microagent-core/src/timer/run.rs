@@ -91,7 +91,7 @@ pub(crate) fn run_periodic<A: MicroAgent>(
 /// Lets the agent's cron tasks fire until it stops.
 ///
 /// # Errors
-/// As [`check`]; nothing has been started then.
+/// [`ErrorKind::Configuration`] for a text that is not a schedule or a zone; nothing has been started then.
 pub(crate) fn run_cron<A: MicroAgent>(
     agent: &Arc<A>,
     life: &Arc<Life>,
