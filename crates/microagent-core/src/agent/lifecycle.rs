@@ -157,7 +157,7 @@ impl Life {
         self.cx.stopping().cancelled().await;
         tokio::select! {
             biased;
-            // Where the handle was dropped, there may have been no runtime to do it.
+            // `abandon` could not leave the bus if the handle was dropped outside of a runtime.
             () = self.abandoned.cancelled() => drop(self.leave_bus()),
             () = self.wind_down() => info!(agent = self.cx.name(), "agent has stopped"),
         }
