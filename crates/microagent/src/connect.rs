@@ -160,7 +160,7 @@ struct Dsn(String);
 
 impl fmt::Debug for Dsn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = self.0.split_once(':').map_or("", |(scheme, _)| scheme);
+        let scheme = microagent_core::driver::Dsn::scheme_of(&self.0).unwrap_or_default();
         write!(f, "{scheme}:…")
     }
 }
@@ -177,5 +177,7 @@ mod tests {
             shown.contains("redis:…") && !shown.contains("s3cret"),
             "{shown}"
         );
+        let shown = format!("{:?}", Bus::builder("s3cret@db.example:6379"));
+        assert!(!shown.contains("s3cret"), "{shown}");
     }
 }
