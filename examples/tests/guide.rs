@@ -1,5 +1,5 @@
-//! The guide's page for those who come from Python shows the examples as they are, in both languages; and no link of the
-//! documentation leads nowhere.
+//! The page `docs/from-python.md` shows the examples unchanged, in both languages, and every link of the documentation has a
+//! target.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -101,11 +101,11 @@ fn links(page: &str) -> impl Iterator<Item = &str> {
         .lines()
         .filter_map(|line| Some(line.strip_prefix('[')?.split_once("]: ")?.1));
     let links = inline.chain(below).filter(|target| !target.contains(' '));
-    // Our crates are not published, so nothing is told of them there.
+    // Our crates are not published, so docs.rs has no pages about them.
     links.filter(|target| !target.contains("://") || target.contains("docs.rs/microagent"))
 }
 
-/// What a heading is called in a link.
+/// Returns the anchor of a heading.
 fn anchor(heading: &str) -> String {
     let kept = heading.trim_start_matches('#').trim().to_lowercase();
     let kept = kept

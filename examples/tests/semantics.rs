@@ -1,5 +1,4 @@
-//! What the guide promises under faults is proved by tests that exist: `docs/semantics.md` names none that is not there, and
-//! leaves no line of the promises without one. It does not run them.
+//! Every test that `docs/semantics.md` names exists, and every row of its tables names one. This test does not run them.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -28,7 +27,7 @@ impl Tests {
         tests
     }
 
-    /// Whether this is a test, the beginning of a test's name with a `*`, a file or a folder of tests.
+    /// Returns whether this is a test, the beginning of a test's name with a `*`, a file or a folder of tests.
     fn have(&self, name: &str) -> bool {
         if name.ends_with(".rs") || name.ends_with('/') {
             let mut files = self.files.iter().map(|file| file.to_string_lossy());
@@ -94,7 +93,7 @@ fn sections(page: &str) -> impl Iterator<Item = (&str, Vec<Vec<&str>>)> {
     })
 }
 
-/// What stands between backquotes.
+/// Returns the texts between backquotes.
 fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }

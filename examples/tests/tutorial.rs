@@ -24,7 +24,7 @@ mod running;
 
 use running::Group;
 
-/// How long the first build, and each step after it, may take on a busy machine.
+/// The longest duration of the first build, and of each step after it, on a busy machine.
 const STEP: Duration = Duration::from_secs(900);
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
@@ -169,10 +169,10 @@ impl Reader {
 
     /// A line of a group is waited for; one of a command must have been printed after those before it.
     fn compares(&mut self, line: &str) {
-        if let Some((agent, said)) = line.split_once('|') {
+        if let Some((agent, text)) = line.split_once('|') {
             let group = self.group.as_mut().unwrap();
-            let (_, said) = said.split_once("INFO ").unwrap();
-            return group.wait_for(agent.trim(), said, STEP);
+            let (_, text) = text.split_once("INFO ").unwrap();
+            return group.wait_for(agent.trim(), text, STEP);
         }
         let expected = words(line);
         let found = self.output.iter().position(|line| fits(line, &expected));
@@ -186,7 +186,7 @@ fn words(line: &str) -> String {
     Vec::from_iter(line.split_whitespace()).join(" ")
 }
 
-/// Whether the line is the expected one, where `…` stands for any text.
+/// Returns whether the line is the expected one; `…` in the expected line stands for any text.
 fn fits(line: &str, expected: &str) -> bool {
     let mut parts = expected.split('…');
     let Some(mut rest) = parts.next().and_then(|start| line.strip_prefix(start)) else {

@@ -1,4 +1,4 @@
-//! How an agent is tested alone: its bus and its broker are recording mocks, and time is virtual.
+//! A test of a single agent: its bus and its broker are recording mocks, and time is virtual.
 
 use std::time::Duration;
 

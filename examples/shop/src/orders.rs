@@ -7,13 +7,13 @@ use crate::{Mail, Payments, queues, signals};
 /// An order in the queue `orders`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
-    /// Made up when the order was taken.
+    /// The number of the order.
     pub order_id: String,
-    /// What is wanted.
+    /// The name of the item.
     pub item: String,
-    /// How many of it.
+    /// The number of items.
     pub quantity: u64,
-    /// Whom to tell.
+    /// The address of the customer.
     pub email: String,
 }
 

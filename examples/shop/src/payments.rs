@@ -7,12 +7,12 @@ use tokio::sync::Mutex;
 
 use crate::Order;
 
-/// How the payment service behaves; the settings of the agent [`Orders`](crate::Orders).
+/// The behaviour of the payment service; the settings of the agent [`Orders`](crate::Orders).
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Settings {
     price: f64,
-    /// Each n-th request is declined; 0 is none.
+    /// The service declines each n-th request; with 0 it declines none. Default: 0.
     #[serde(default)]
     decline_every: u64,
 }

@@ -30,7 +30,7 @@ impl Stock {
         })
     }
 
-    /// What it returns is the answer to the call.
+    /// Answers the call with the number of items that are left.
     #[receiver(signals::StockAsked)]
     async fn left(&self, item: String) -> u64 {
         self.left.lock().await.get(&item).copied().unwrap_or(0)

@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 
 use crate::{Order, queues, signals};
 
-/// What a handler of a request answers.
+/// The response of a request handler.
 type Response = std::result::Result<(StatusCode, String), (StatusCode, String)>;
 
 #[derive(Deserialize)]

@@ -122,7 +122,7 @@ async fn the_report_comes_at_seven_in_berlin() -> Result<()> {
     reporter.stop().await
 }
 
-/// Whatever crashes: each order is charged and mailed at least once, or is a dead letter.
+/// Crashes lose nothing: each order is charged and mailed at least once, or is a dead letter.
 #[test]
 fn no_order_is_lost_in_crashes() {
     let faults = Faults::none()

@@ -15,7 +15,7 @@ use microagent::ErrorKind;
 use microagent_testing::RedisServer;
 use rustix::process::{Pid, Signal, kill_process};
 
-/// How long a step may take, on a machine that is busy with other tests.
+/// The longest duration of a step, on a machine that is busy with other tests.
 const STEP: Duration = Duration::from_secs(60);
 
 /// The group of the settings, and its log so far.

@@ -31,9 +31,9 @@ fn ten_thousand_mails_survive_the_death_of_their_consumer() {
     on_broker(folder.path(), send_mails);
 
     let mut killed = start(Launcher::Examples, folder.path());
-    let mut told = HashSet::new();
-    while told.len() < MAILS / 3 {
-        told.extend(mail_in(&killed.next_line(START)).map(str::to_owned));
+    let mut logged = HashSet::new();
+    while logged.len() < MAILS / 3 {
+        logged.extend(mail_in(&killed.next_line(START)).map(str::to_owned));
     }
     running::kill(killed.agents()["email_agent"], Signal::KILL);
     assert_ne!(killed.wait_for_end(STOP).code(), Some(0));
@@ -42,7 +42,7 @@ fn ten_thousand_mails_survive_the_death_of_their_consumer() {
         "it was to be killed in the middle"
     );
 
-    // Whatever comes again comes before the queue is empty. A stop gives back what had no handler yet, so there may be more.
+    // Mails that are delivered again are delivered before the queue is empty. A stop gives back what had no handler yet, so there may be more.
     let mut lives = vec![killed];
     while mails_left(folder.path()) > 0 {
         assert!(lives.len() < 5, "mails are left for ever");
@@ -104,7 +104,7 @@ async fn send_mails(broker: Broker) -> Result<()> {
     Ok(())
 }
 
-/// How many of ours wait; the other agents send mails too.
+/// Returns how many of this test's mails wait; the other agents send mails too.
 fn mails_left(folder: &Path) -> usize {
     let waiting = on_broker(folder, async |broker| broker.peek(MAILER, 2 * MAILS).await);
     let ours = |message: &&Message| message.payload().starts_with(br#"{"text":"mail "#);

@@ -21,7 +21,7 @@ const START: Duration = Duration::from_secs(20);
 /// The settings' grace is 30 s; nothing here takes that long.
 const STOP: Duration = Duration::from_secs(20);
 
-/// What the documentation says that the group logs.
+/// The log lines of the group, as the documentation shows them.
 const SENTENCES: [&str; 4] = [
     "Run periodic task",
     "Catch signal",
@@ -129,6 +129,6 @@ fn output_of(arguments: &[&str]) -> (Option<i32>, String) {
         .args(arguments)
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    (output.status.code(), said)
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.code(), stderr)
 }

@@ -32,7 +32,7 @@ fn the_commands_of_the_readme_reach_the_group() {
         .lines()
         .filter_map(|line| line.strip_prefix("cargo run -q -p examples -- "));
     let dsn = format!("local:{}", folder.path().display());
-    let said = words.map(|words| {
+    let outputs = words.map(|words| {
         let mut command = Launcher::Examples.command();
         command.args(words.split_whitespace()).current_dir(&root);
         command.env("EXAMPLE_BUS", &dsn).env("EXAMPLE_BROKER", &dsn);
@@ -40,15 +40,15 @@ fn the_commands_of_the_readme_reach_the_group() {
         assert!(output.status.success(), "{words}: {output:?}");
         String::from_utf8(output.stdout).unwrap()
     });
-    let said: Vec<_> = said.collect();
-    let [call, send, length] = &said[..] else {
-        panic!("the README has other commands: {said:?}");
+    let outputs: Vec<_> = outputs.collect();
+    let [call, send, length] = &outputs[..] else {
+        panic!("the README has other commands: {outputs:?}");
     };
     assert!(
         call.starts_with("{\"CommentAgent.example_rpc_handler\":"),
         "{call}"
     );
-    assert_eq!(send, "", "nothing is to be told");
+    assert_eq!(send, "", "`signal send` prints nothing");
     let (waiting, rest) = length.split_once(' ').unwrap();
     assert!(waiting.parse::<u64>().is_ok(), "{length}");
     assert!(rest.starts_with("waiting, "), "{length}");
@@ -72,10 +72,10 @@ fn the_group_with_a_web_server_answers_over_http() {
     // The comment is counted before its mail is sent.
     group.wait_for("email_agent", "Catch emailer {\"text\":\"Comment\"", START);
 
-    let said = group
+    let address = group
         .lines()
         .find_map(|line| line.split_once("address=127.0.0.1:"));
-    let port = said.unwrap().1.trim();
+    let port = address.unwrap().1.trim();
     let (head, body) = get(port.parse().unwrap(), "/comments/1");
     assert!(head.starts_with("HTTP/1.1 200 OK"), "{head}");
     assert!(body.parse::<u64>().unwrap() > 0, "{body}");

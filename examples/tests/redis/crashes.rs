@@ -20,7 +20,7 @@ use crate::{
 
 const MAILS: usize = 10_000;
 const KILLS: usize = 5;
-/// How many mails the log tells of until EmailAgent is killed once more: the backlog must last for all of its lives.
+/// The number of mails in the log until EmailAgent is killed once more: the backlog must last for all of its lives.
 const EACH: usize = 300;
 /// EmailAgent's consumer has the default concurrency of 16, and so at most 32 messages out of the queue.
 const PREFETCH: usize = 32;
@@ -58,8 +58,8 @@ fn push(scene: &Scene, python: &Path) {
         .arg(MAILS.to_string())
         .output()
         .unwrap();
-    let told = String::from_utf8_lossy(&pushed.stderr);
-    assert!(pushed.status.success(), "{told}");
+    let stderr = String::from_utf8_lossy(&pushed.stderr);
+    assert!(pushed.status.success(), "{stderr}");
     assert_eq!(scene.waiting(queues::MAILER.name()), MAILS);
 }
 

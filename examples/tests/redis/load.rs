@@ -13,11 +13,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::scene::Scene;
 
-/// How many mails a second are sent.
+/// The number of mails that are sent per second.
 const RATE: u32 = 1_000;
 const CALLERS: usize = 4;
 
-/// What somebody asked for, and got.
+/// A call and its result.
 pub(crate) struct Asked {
     pub(crate) at: Instant,
     pub(crate) took: Duration,
@@ -45,10 +45,10 @@ impl Load {
         let (broker, bus, stop) = (scene.broker(), scene.bus(), CancellationToken::new());
         let _runtime = scene.runtime.enter();
         let sending = tokio::spawn(send(broker, stop.clone()));
-        let (told, calls) = mpsc::unbounded_channel();
+        let (results, calls) = mpsc::unbounded_channel();
         let mut calling = JoinSet::new();
         for _ in 0..CALLERS {
-            calling.spawn(call(bus.clone(), stop.clone(), told.clone()));
+            calling.spawn(call(bus.clone(), stop.clone(), results.clone()));
         }
         Self {
             stop,
@@ -88,7 +88,7 @@ async fn send(broker: Broker, stop: CancellationToken) -> Sent {
     sent
 }
 
-async fn call(bus: Bus, stop: CancellationToken, told: mpsc::UnboundedSender<Asked>) {
+async fn call(bus: Bus, stop: CancellationToken, results: mpsc::UnboundedSender<Asked>) {
     let mut beat = interval(Duration::from_millis(50));
     while !stop.is_cancelled() {
         beat.tick().await;
@@ -97,7 +97,7 @@ async fn call(bus: Bus, stop: CancellationToken, told: mpsc::UnboundedSender<Ask
             let answer = bus.call("load", question).await?;
             answer.one::<u64>().map(drop)
         });
-        drop(told.send(asked.await));
+        drop(results.send(asked.await));
     }
 }
 

@@ -49,8 +49,8 @@ fn the_user_agent_may_be_in_python() {
     let created = signals::UserCreated { user_id: 7.into() };
     let bus = scene.bus();
     scene.runtime.block_on(bus.send("shop", created)).unwrap();
-    let heard = "Catch signal <Signal user_created> from shop with {'user_id': 7}";
-    group.wait_for("user_agent", heard, START);
+    let line = "Catch signal <Signal user_created> from shop with {'user_id': 7}";
+    group.wait_for("user_agent", line, START);
     group.wait_for(
         "email_agent",
         "Catch emailer {\"text\":\"Welcome text\"",
@@ -76,11 +76,11 @@ fn the_comment_agent_may_be_in_python() {
 
     let bus = scene.bus();
     let question = || signals::RpcCommentsCount { user_id: 1.into() };
-    let told = scene.runtime.block_on(async {
+    let count = scene.runtime.block_on(async {
         let answer = bus.call("shop", question()).await.unwrap();
         answer.one::<u64>().unwrap()
     });
-    assert!(told >= 1, "{told} comments");
+    assert!(count >= 1, "{count} comments");
     end(&mut group, ALL);
 }
 
@@ -99,8 +99,8 @@ fn the_email_agent_may_be_in_python() {
     let mail = json!({"text": "é \" \\ 😀", "n": [1, 2.5, null, true]});
     let sent = async { broker.send(queues::MAILER, &mail).await };
     scene.runtime.block_on(sent).unwrap();
-    let heard = "Catch emailer {'text': 'é \" \\\\ 😀', 'n': [1, 2.5, None, True]}";
-    group.wait_for("email_agent", heard, START);
+    let line = "Catch emailer {'text': 'é \" \\\\ 😀', 'n': [1, 2.5, None, True]}";
+    group.wait_for("email_agent", line, START);
     end(&mut group, ALL);
 }
 

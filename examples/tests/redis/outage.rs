@@ -17,11 +17,11 @@ use crate::{
     scene::{Scene, mail_in, scene},
 };
 
-/// How long the server is away, in seconds, where 6 are not enough.
+/// The duration of the outage in seconds, if 6 are not enough.
 const OUTAGE: &str = "EXAMPLE_OUTAGE";
-/// How soon mail is consumed again.
+/// The longest time until mail is consumed again.
 const SOON: Duration = Duration::from_secs(5);
-/// How long a call or a send may take until it fails: a command stays without an answer for 4 s, and waits 1 s before.
+/// The longest time until a call or a send fails: a command stays without an answer for 4 s, and waits 1 s before.
 const CLEAR: Duration = Duration::from_secs(6);
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -97,7 +97,7 @@ fn calls_until_one_is_answered(scene: &Scene, load: &mut Load, after: Instant) -
     calls
 }
 
-/// What failed did so soon and said why, and without a server everything failed.
+/// Checks that calls and sends failed soon and with a reason, and that everything failed without a server.
 fn check_failures(calls: &[Asked], sent: &Sent, away: &Range<Instant>) -> BTreeSet<String> {
     let mut texts = BTreeSet::new();
     for asked in calls.iter().chain(&sent.refused) {
@@ -106,7 +106,7 @@ fn check_failures(calls: &[Asked], sent: &Sent, away: &Range<Instant>) -> BTreeS
             continue;
         };
         assert!(asked.took <= CLEAR, "after {:?}: {error}", asked.took);
-        // Who calls before the other process listens again hears that nobody does.
+        // A call that is made before the other process has subscribed again gets `NoResponders`.
         let expected = [ErrorKind::Unavailable, ErrorKind::NoResponders];
         assert!(expected.contains(&error.kind()), "{error}");
         texts.insert(error.to_string());

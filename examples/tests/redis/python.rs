@@ -1,4 +1,4 @@
-//! Where the Python package is.
+//! The place of the Python package.
 
 use std::{
     env,

@@ -105,7 +105,7 @@ impl Scene {
         self.runtime.block_on(connecting)
     }
 
-    /// How many messages consumers have taken and not settled.
+    /// Returns how many messages consumers have taken and not settled.
     pub(crate) fn in_flight(&self) -> usize {
         self.taken("*")
     }
@@ -132,12 +132,12 @@ impl Scene {
         }
     }
 
-    /// How many messages wait in a list.
+    /// Returns how many messages wait in a list.
     pub(crate) fn waiting(&self, list: &str) -> usize {
         self.look().llen(list).unwrap()
     }
 
-    /// How many messages the consumers of this process have taken and not settled.
+    /// Returns how many messages the consumers of this process have taken and not settled.
     pub(crate) fn taken_by(&self, process: Pid) -> usize {
         self.taken(&format!("{}-*", process.as_raw_nonzero()))
     }

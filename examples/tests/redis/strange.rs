@@ -1,4 +1,4 @@
-//! What no peer should send: raw bytes on the group's channels and in its queue.
+//! Input that no peer should send: raw bytes on the group's channels and in its queue.
 
 use std::{fmt::Debug, time::Duration};
 
@@ -16,7 +16,7 @@ use crate::{
 const BIG: usize = 10 * 1024 * 1024;
 const SOON: Duration = Duration::from_secs(10);
 
-/// Bodies that are no JSON object, and how each starts in the log.
+/// Bodies that are not JSON objects, and the start of each in the log.
 fn strange() -> [(Vec<u8>, &'static str); 5] {
     [
         (b"[1,2]".to_vec(), "`[1,2]`"),
@@ -31,8 +31,11 @@ fn strange() -> [(Vec<u8>, &'static str); 5] {
 fn send_strange(raw: &mut redis::Connection) {
     for (body, _) in strange() {
         for channel in ["PREF:user_comment:raw", "PREF:user_comment:a:b"] {
-            let heard: usize = raw.publish(channel, &body).unwrap();
-            assert_eq!(heard, 2, "the user agent and the comment agent listen");
+            let subscribers: usize = raw.publish(channel, &body).unwrap();
+            assert_eq!(
+                subscribers, 2,
+                "the user agent and the comment agent listen"
+            );
         }
         let _: usize = raw.rpush("mailer", &body).unwrap();
     }
@@ -115,7 +118,7 @@ fn strange_bodies_are_counted() {
             until(
                 &strays,
                 || format!("{bus:?}"),
-                |told| told.contains(&strays),
+                |line| line.contains(&strays),
             )
             .await;
         }

@@ -56,7 +56,7 @@ impl Launcher {
     }
 }
 
-/// A group of agents. What is left of it is killed when it is dropped.
+/// A group of agents. Dropping it kills its remaining processes.
 pub(crate) struct Group {
     supervisor: Child,
     incoming: Receiver<String>,
@@ -109,8 +109,8 @@ impl Group {
 
     /// Waits until this agent has said this.
     pub(crate) fn wait_for(&mut self, agent: &str, text: &str, within: Duration) {
-        let said = |line: &str| line.starts_with(agent) && line.contains(text);
-        self.wait_until(said, text, within);
+        let matches = |line: &str| line.starts_with(agent) && line.contains(text);
+        self.wait_until(matches, text, within);
     }
 
     /// The processes of the agents, by name.
@@ -253,7 +253,7 @@ fn stat_of(process: &Path) -> Option<(char, u32)> {
     Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
 }
 
-/// A process that has ended and that nobody has buried yet is not alive.
+/// Returns whether a process runs. A zombie does not.
 fn is_alive(pid: Pid) -> bool {
     let process = PathBuf::from(format!("/proc/{}", pid.as_raw_nonzero()));
     stat_of(&process).is_some_and(|(state, _)| !matches!(state, 'Z' | 'X'))
