@@ -123,6 +123,12 @@ fn timeless(line: &str, home: &str) -> String {
         rest = &moment[length..];
     }
     told.push_str(rest);
+    // The first cell of a row, before the moment.
+    if let Some((id, rest)) = told.split_once("  MOMENT")
+        && id.trim_end().parse::<u64>().is_ok()
+    {
+        return format!("…  MOMENT{rest}");
+    }
     match told
         .split_once("{\"id\":\"")
         .and_then(|(before, rest)| Some((before, rest.split_once('"')?.1)))

@@ -1,6 +1,9 @@
-//! `queue peek`, `dead`, `requeue` and `purge`: what waits is seen, goes back to work or goes away, on every driver.
+//! `queue length`, `peek`, `dead`, `requeue` and `purge` on every driver.
 
-use std::io::{Read, Write};
+use std::{
+    io::{Read, Write},
+    time::{Duration, Instant},
+};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -17,6 +20,10 @@ on_every_driver![
     what_follows_a_failure_is_said_by_the_settings,
     the_oldest_dead_letters_go_back_first,
     dead_letters_may_be_elsewhere,
+    one_dead_letter_is_chosen_by_its_id,
+    one_message_or_the_first_ones_are_removed,
+    dead_letters_go_back_at_a_rate,
+    the_length_tells_every_state,
     only_what_was_meant_is_removed,
     on_a_terminal_purge_asks,
     a_queue_is_released_where_others_share_it,
@@ -149,9 +156,13 @@ fn dead_letters_tell_why_and_go_back_to_work(driver: &Driver) {
     assert!(row["at"].as_str().unwrap().ends_with('Z'), "{row}");
     let table = queues.done("dead jobs");
     assert!(
-        table.starts_with("DIED (UTC)           REASON    ATTEMPTS  DETAIL"),
+        table.starts_with("ID ")
+            && table.contains("  DIED (UTC)           REASON    ATTEMPTS  DETAIL"),
         "{table}"
     );
+    let id = row["id"].as_str().unwrap();
+    let cells = table.lines().nth(1).unwrap();
+    assert!(cells.starts_with(&format!("{id}  ")), "{table}");
     assert!(table.contains("  terminal  1         "), "{table}");
 
     assert_eq!(queues.done("requeue jobs"), "1\n");
@@ -199,6 +210,81 @@ fn dead_letters_may_be_elsewhere(driver: &Driver) {
     assert_eq!(payloads(&queues.rows("dead jobs --from parked")), ["1"]);
     assert_eq!(queues.done("requeue jobs --from parked"), "1\n");
     assert_eq!(payloads(&queues.rows("peek jobs")), ["1"]);
+}
+
+/// The id of each row, in their order.
+fn ids(rows: &[Value]) -> Vec<&str> {
+    rows.iter().map(|row| row["id"].as_str().unwrap()).collect()
+}
+
+fn one_dead_letter_is_chosen_by_its_id(driver: &Driver) {
+    let queues = Queues::with(driver, "jobs.dead", 3);
+    let rows = queues.rows("dead jobs");
+    let middle = ids(&rows)[1];
+    let shown = queues.rows(&format!("dead jobs --id {middle}"));
+    assert_eq!(payloads(&shown), ["2"]);
+
+    let requeue = format!("requeue jobs --id {middle}");
+    assert_eq!(queues.done(&requeue), "1\n");
+    assert_eq!(payloads(&queues.rows("dead jobs")), ["1", "3"]);
+    assert_eq!(payloads(&queues.rows("peek jobs")), ["2"]);
+    for line in [requeue, format!("dead jobs --id {middle}")] {
+        let (code, out, message) = queues.run(&line);
+        assert_eq!((code, out.as_str()), (Some(1), ""), "{line}");
+        let expected = format!("marun: no message with the id `{middle}` waits in `jobs.dead`\n");
+        assert_eq!(message, expected, "{line}");
+    }
+}
+
+fn one_message_or_the_first_ones_are_removed(driver: &Driver) {
+    let queues = Queues::with(driver, "jobs", 4);
+    let rows = queues.rows("peek jobs");
+    let third = ids(&rows)[2];
+    let purge = format!("purge jobs --yes --id {third}");
+    assert_eq!(queues.done(&purge), "1\n");
+    let (code, out, message) = queues.run(&purge);
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert!(
+        message.contains(&format!("no message with the id `{third}`")),
+        "{message}"
+    );
+    assert_eq!(queues.done("purge jobs --yes --limit 2"), "2\n");
+    assert_eq!(payloads(&queues.rows("peek jobs")), ["4"]);
+}
+
+fn dead_letters_go_back_at_a_rate(driver: &Driver) {
+    let queues = Queues::with(driver, "jobs.dead", 4);
+    let began = Instant::now();
+    assert_eq!(queues.done("requeue jobs --rate 4/s --limit 3"), "3\n");
+    // The first one goes at once, and each other one 250 ms after the one before.
+    let took = began.elapsed();
+    assert!(took >= Duration::from_millis(500), "{took:?}");
+    assert_eq!(payloads(&queues.rows("peek jobs")), ["1", "2", "3"]);
+    assert_eq!(payloads(&queues.rows("dead jobs")), ["4"]);
+}
+
+fn the_length_tells_every_state(driver: &Driver) {
+    let queues = Queues::of(driver, "[agent.worker.handlers.work]\nretry = ['1h']\n");
+    queues.done("send jobs n=1 fail=later");
+    let mut group = Group::run(marun(), queues.0.clone(), &[]);
+    group.wait_for("later");
+    group.signal(Signal::INT);
+    assert_eq!(group.wait_for_end(), Some(0), "{}", group.log());
+    queues.done("send jobs n=2");
+    queues.done("send jobs.dead n=3");
+
+    let line = queues.done("length jobs");
+    assert_eq!(line, "1 waiting, 0 in flight, 1 delayed, 1 dead\n");
+    let json = queues.done("length jobs --json");
+    let json: Value = serde_json::from_str(&json).unwrap();
+    let expected = json!({
+        "queue": "jobs", "waiting": 1, "in_flight": 0, "delayed": 1, "dead": 1
+    });
+    assert_eq!(json, expected);
+    assert_eq!(
+        queues.done("length jobs.dead"),
+        "1 waiting, 0 in flight, 0 delayed\n"
+    );
 }
 
 fn only_what_was_meant_is_removed(driver: &Driver) {

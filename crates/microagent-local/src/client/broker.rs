@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use microagent_core::{
-    Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Delivery, Lease, Message, Queue, QueueBroker,
-    Result, Route, Selection, SendOptions,
+    Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Delivery, Depth, Lease, Message, Queue, QueueBroker,
+    Result, Route, Selection, SendOptions, driver::ConnectionState, ledger::MessageId,
 };
 
 use super::{
@@ -65,6 +65,7 @@ impl LocalBroker {
         caps.shared = true;
         caps.leases = true;
         (caps.peek, caps.requeue, caps.purge) = (true, true, true);
+        (caps.select_by_id, caps.depth, caps.connection) = (true, true, true);
         caps.max_payload = DEFAULT_MAX_PAYLOAD;
         caps
     }
@@ -107,6 +108,17 @@ impl LocalBroker {
         Ok(done)
     }
 
+    /// Lets the hub move or remove the message with this id. An id that the hub never gives names no message.
+    async fn one(&self, id: &str, of_message: impl FnOnce(MessageId) -> ByHand) -> Result<u64> {
+        match id.parse() {
+            Ok(message) => {
+                let request = Requested::ByHand(of_message(message));
+                self.session.count(request).await
+            }
+            Err(_) => Ok(0),
+        }
+    }
+
     fn of(session: Arc<Session>, options: &LocalOptions) -> Self {
         Self {
             session,
@@ -147,6 +159,11 @@ impl QueueBroker for LocalBroker {
         self.session.count(Requested::Length { queue }).await
     }
 
+    async fn depth(&self, queue: &Queue) -> Result<Depth> {
+        let queue = text("a queue's name", queue.name())?;
+        self.session.depth(queue).await
+    }
+
     async fn declare(&self, queue: &Queue) -> Result<()> {
         let queue = text("a queue's name", queue.name())?;
         self.session.done(Requested::Declare { queue }).await
@@ -177,11 +194,21 @@ impl QueueBroker for LocalBroker {
     }
 
     async fn requeue(&self, from: &Queue, to: &Queue, which: &Selection) -> Result<u64> {
-        let limit = which.limit("local")?;
+        let (source, to) = (
+            text("a queue's name", from.name())?,
+            text("a queue's name", to.name())?,
+        );
+        if let Selection::Id(id) = which {
+            let one = |message| ByHand::RequeueOne {
+                from: source,
+                to,
+                message,
+            };
+            return self.one(id, one).await;
+        }
         // No more than wait now: both may be one queue.
-        let limit = limit.min(self.length(from).await?);
-        let from = text("a queue's name", from.name())?;
-        let to = text("a queue's name", to.name())?;
+        let limit = which.limit("local")?.min(self.length(from).await?);
+        let from = source;
         self.in_parts(limit, |limit| ByHand::Requeue {
             from: from.clone(),
             to: to.clone(),
@@ -191,9 +218,12 @@ impl QueueBroker for LocalBroker {
     }
 
     async fn purge(&self, queue: &Queue, which: &Selection) -> Result<u64> {
-        let limit = which.limit("local")?;
         let queue = text("a queue's name", queue.name())?;
-        self.in_parts(limit, |limit| ByHand::Purge {
+        if let Selection::Id(id) = which {
+            let one = |message| ByHand::PurgeOne { queue, message };
+            return self.one(id, one).await;
+        }
+        self.in_parts(which.limit("local")?, |limit| ByHand::Purge {
             queue: queue.clone(),
             limit,
         })
@@ -212,6 +242,10 @@ impl QueueBroker for LocalBroker {
                 left: Duration::from_millis(left),
             },
         })
+    }
+
+    fn connection(&self) -> Option<ConnectionState> {
+        Some(self.session.state())
     }
 
     fn caps(&self) -> Caps {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use microagent_core::{
     BusEvent, DEFAULT_MAX_PAYLOAD, Error, ErrorKind, Receivers, Result, SignalBus,
+    driver::ConnectionState,
 };
 
 use super::{
@@ -93,6 +94,10 @@ impl SignalBus for LocalBus {
 
     async fn ready(&self) -> Result<()> {
         self.session.ready().await
+    }
+
+    fn connection(&self) -> Option<ConnectionState> {
+        Some(self.session.state())
     }
 
     fn address(&self) -> String {

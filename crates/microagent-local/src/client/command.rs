@@ -1,10 +1,10 @@
 //! What handles ask of the connection's task.
 
-use microagent_core::{Error, ErrorKind, Mailbox, Result, ledger::MessageId};
+use microagent_core::{Depth, Error, ErrorKind, Mailbox, Result, ledger::MessageId};
 use tokio::sync::oneshot;
 
 use super::consumers::Consumer;
-use crate::protocol::{Failure, Letter, LocalId, Requested, Settled, Text};
+use crate::protocol::{Failure, Letter, LocalId, QueueCounts, Requested, Settled, Text};
 
 /// A handle, numbered in its connection.
 pub(super) type SessionId = u32;
@@ -49,6 +49,7 @@ pub(super) enum Command {
 pub(super) enum Reply {
     Done(oneshot::Sender<Result<()>>),
     Count(oneshot::Sender<Result<u64>>),
+    Depth(oneshot::Sender<Result<Depth>>),
     /// What was shown so far.
     Shown(Vec<Letter>, oneshot::Sender<Result<Vec<Letter>>>),
     /// Whoever asked only wants it done.
@@ -56,13 +57,14 @@ pub(super) enum Reply {
 }
 
 impl Reply {
-    pub(super) fn send(self, result: Result<u64, Failure>) {
+    pub(super) fn send(self, result: Result<Answer, Failure>) {
+        let result = result.map_err(Error::from);
+        // A receiver that is gone no longer needs the answer.
         match self {
-            Self::Done(done) => drop(done.send(result.map(drop).map_err(Error::from))),
-            Self::Count(count) => drop(count.send(result.map_err(Error::from))),
-            Self::Shown(seen, shown) => {
-                drop(shown.send(result.map(|_| seen).map_err(Error::from)));
-            }
+            Self::Done(done) => drop(done.send(result.map(drop))),
+            Self::Count(count) => drop(count.send(result.and_then(Answer::count))),
+            Self::Depth(depth) => drop(depth.send(result.and_then(Answer::depth))),
+            Self::Shown(seen, shown) => drop(shown.send(result.map(|_| seen))),
             Self::Nobody => {}
         }
     }
@@ -72,9 +74,42 @@ impl Reply {
         match self {
             Self::Done(done) => done.is_closed(),
             Self::Count(count) => count.is_closed(),
+            Self::Depth(depth) => depth.is_closed(),
             Self::Shown(_, shown) => shown.is_closed(),
             Self::Nobody => false,
         }
+    }
+}
+
+/// The hub's answer to a request that did not fail.
+#[derive(Debug)]
+pub(super) enum Answer {
+    Done,
+    Count(u64),
+    Depth(QueueCounts),
+}
+
+impl Answer {
+    fn count(self) -> Result<u64> {
+        match self {
+            Self::Count(count) => Ok(count),
+            other => Err(other.unexpected("a number")),
+        }
+    }
+
+    fn depth(self) -> Result<Depth> {
+        let Self::Depth(counts) = self else {
+            return Err(self.unexpected("the depth of a queue"));
+        };
+        let mut depth = Depth::of_waiting(counts.waiting);
+        depth.in_flight = Some(counts.in_flight);
+        depth.delayed = Some(counts.delayed);
+        Ok(depth)
+    }
+
+    fn unexpected(&self, expected: &str) -> Error {
+        let text = format!("invalid answer {self:?} of the hub: expected {expected}");
+        Error::new(ErrorKind::Driver, text)
     }
 }
 

@@ -9,7 +9,10 @@ use std::{
     },
 };
 
-use microagent_core::{Error, ErrorKind, Result};
+use microagent_core::{
+    Error, ErrorKind, Result,
+    driver::{ConnectionRecord, ConnectionState},
+};
 use tokio::{
     sync::{mpsc, watch},
     time::timeout,
@@ -46,12 +49,45 @@ impl CurrentEpoch {
     }
 }
 
+/// The pump's end of what the handles see of the connection.
+#[derive(Debug)]
+pub(super) struct LinkEnd {
+    link: watch::Sender<Link>,
+    record: Arc<ConnectionRecord>,
+    epoch: CurrentEpoch,
+}
+
+impl LinkEnd {
+    /// Records that the hub is reached, over the connection with this number.
+    pub(super) fn up(&self, epoch: Epoch) {
+        self.epoch.set(epoch);
+        self.record.up();
+        self.link.send_replace(Link::Up);
+    }
+
+    /// Records that the hub is not reached.
+    pub(super) fn down(&self, error: Error) {
+        self.epoch.set(0);
+        self.record.down(&error);
+        self.link.send_replace(Link::Down(error));
+    }
+
+    /// Returns why the hub is not reached, if an attempt to reach it has failed.
+    pub(super) fn reason(&self) -> Option<(ErrorKind, String)> {
+        match &*self.link.borrow() {
+            Link::Down(error) => Some((error.kind(), error.to_string())),
+            _ => None,
+        }
+    }
+}
+
 /// What all handles of this process on one folder share.
 #[derive(Debug)]
 pub(super) struct Connection {
     folder: PathBuf,
     commands: mpsc::UnboundedSender<Command>,
     link: watch::Receiver<Link>,
+    record: Arc<ConnectionRecord>,
     pub(super) epoch: CurrentEpoch,
     last_id: AtomicU32,
     /// How many handles there are; changed under the lock of [`SHARED`] only.
@@ -92,12 +128,19 @@ impl Connection {
         let (commands, heard) = mpsc::unbounded_channel();
         let (told, link) = watch::channel(Link::Dialling);
         let epoch = CurrentEpoch::default();
-        let pump = Pump::new(Candidate::of(folder), heard, told, epoch.clone());
+        let record = Arc::<ConnectionRecord>::default();
+        let link_end = LinkEnd {
+            link: told,
+            record: record.clone(),
+            epoch: epoch.clone(),
+        };
+        let pump = Pump::new(Candidate::of(folder), heard, link_end);
         tokio::spawn(pump.run());
         Arc::new(Self {
             folder: path,
             commands,
             link,
+            record,
             epoch,
             last_id: AtomicU32::new(0),
             handles: AtomicUsize::new(1),
@@ -120,6 +163,15 @@ impl Connection {
     /// A number for a session, a subscription or a consumer, given once.
     pub(super) fn new_id(&self) -> u32 {
         self.last_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Returns whether the hub is reached, and since when.
+    pub(super) fn state(&self) -> ConnectionState {
+        if self.commands.is_closed() && self.record.state().up {
+            // The pump ended with its runtime, and could not record it.
+            self.record.down(ended());
+        }
+        self.record.state()
     }
 
     /// Hands a command over; false when nobody takes it any more.

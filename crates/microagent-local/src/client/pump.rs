@@ -2,16 +2,16 @@
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
-use microagent_core::{Error, Result, driver::Backoff};
+use microagent_core::{Error, ErrorKind, Result, driver::Backoff};
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, oneshot},
     time::{Instant, sleep, sleep_until},
 };
 use tracing::{debug, info, warn};
 
 use super::{
     command::{Command, Epoch, too_late},
-    connection::{CurrentEpoch, Link},
+    connection::LinkEnd,
     consumers::Consumers,
     dial::dial,
     pending::{Held, Pending},
@@ -34,8 +34,7 @@ static LOST_LIMIT: LogLimit = LogLimit::new();
 pub(super) struct Pump {
     candidate: Arc<Candidate>,
     pub(super) commands: mpsc::UnboundedReceiver<Command>,
-    link: watch::Sender<Link>,
-    current: CurrentEpoch,
+    link: LinkEnd,
     pub(super) epoch: Epoch,
     pub(super) pending: Pending,
     pub(super) held: Held,
@@ -52,14 +51,12 @@ impl Pump {
     pub(super) fn new(
         candidate: Arc<Candidate>,
         commands: mpsc::UnboundedReceiver<Command>,
-        link: watch::Sender<Link>,
-        current: CurrentEpoch,
+        link: LinkEnd,
     ) -> Self {
         Self {
             candidate,
             commands,
             link,
-            current,
             epoch: 0,
             pending: Pending::default(),
             held: Held::default(),
@@ -104,32 +101,29 @@ impl Pump {
 
     fn up(&mut self) {
         self.epoch += 1;
-        self.current.set(self.epoch);
         debug!(folder = %self.candidate.folder().path().display(), "connected to the hub");
-        self.link.send_replace(Link::Up);
+        self.link.up(self.epoch);
     }
 
     fn lost(&mut self, reason: &str) {
-        self.current.set(0);
+        // First, so that whoever learns of the loss finds it recorded.
+        self.link.down(Error::new(ErrorKind::Unavailable, reason));
         self.pending.fail(reason);
         self.subscriptions.lost(reason);
-        let error = Error::new(microagent_core::ErrorKind::Unavailable, reason);
         if let Some(omitted) = LOST_LIMIT.admit() {
             let folder = self.candidate.folder().path().display();
             info!(%folder, reason, omitted, "the connection to the hub is lost");
         }
-        self.link.send_replace(Link::Down(error));
     }
 
     fn down(&mut self, error: Error) {
-        let known =
-            matches!(&*self.link.borrow(), Link::Down(known) if known.kind() == error.kind());
-        if known {
+        let known = self.link.reason().map(|(kind, _)| kind);
+        if known == Some(error.kind()) {
             debug!(%error, "the hub is not reached yet");
         } else {
             warn!(%error, "the hub is not reached; trying again");
         }
-        self.link.send_replace(Link::Down(error));
+        self.link.down(error);
     }
 
     /// Does without a connection until this is done. None when the connection is to end.
@@ -146,11 +140,9 @@ impl Pump {
     }
 
     fn expire(&mut self) {
-        let reason = match &*self.link.borrow() {
-            Link::Down(error) => error.to_string(),
-            _ => "the hub does not answer".to_owned(),
-        };
-        self.held.expire(&reason);
+        let reason = self.link.reason().map(|(_, text)| text);
+        let reason = reason.as_deref().unwrap_or("the hub does not answer");
+        self.held.expire(reason);
     }
 
     /// Takes a command for which there is no connection now.
@@ -183,7 +175,8 @@ impl Pump {
 
     /// Lets go of the folder, and tells those who wait for that.
     async fn end(self) {
-        self.current.set(0);
+        let closed = Error::new(ErrorKind::Closed, "the connection was closed");
+        self.link.down(closed);
         let retired = self.candidate.retire().await;
         for leaving in self.leaving {
             let result = match &retired {

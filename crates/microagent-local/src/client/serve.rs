@@ -12,7 +12,7 @@ use tokio::{
 use tracing::{debug, warn};
 
 use super::{
-    command::{Command, Epoch, Reply, SessionId, too_late},
+    command::{Answer, Command, Epoch, Reply, SessionId, too_late},
     consumers::Incoming,
     dial::Line,
     pending::Asked,
@@ -261,7 +261,7 @@ impl Pump {
         match frame {
             HubFrame::Done(id, result) => {
                 if let Some(asked) = self.pending.take(id) {
-                    return self.answered(asked, result.map(|()| 0));
+                    return self.answered(asked, result.map(|()| Answer::Done));
                 }
             }
             HubFrame::AllDone(first, last) => {
@@ -270,12 +270,17 @@ impl Pump {
                         // A peer that counts wrongly must not keep this one busy.
                         break;
                     };
-                    self.answered(asked, Ok(0))?;
+                    self.answered(asked, Ok(Answer::Done))?;
                 }
             }
             HubFrame::Count(id, count) => {
                 if let Some(asked) = self.pending.take(id) {
-                    return self.answered(asked, Ok(count));
+                    return self.answered(asked, Ok(Answer::Count(count)));
+                }
+            }
+            HubFrame::Depth(id, counts) => {
+                if let Some(asked) = self.pending.take(id) {
+                    return self.answered(asked, Ok(Answer::Depth(counts)));
                 }
             }
             HubFrame::Event {
@@ -303,7 +308,7 @@ impl Pump {
         }
     }
 
-    fn answered(&mut self, asked: Asked, result: Result<u64, Failure>) -> Result<(), Ended> {
+    fn answered(&mut self, asked: Asked, result: Result<Answer, Failure>) -> Result<(), Ended> {
         match asked {
             Asked::Request(reply) => reply.send(result),
             Asked::Consume(id) => self.consumers.live(id, result.map(drop)),

@@ -1,12 +1,9 @@
 //! A handle's share of the connection: it ends alone, and the connection with the last one.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::{Arc, OnceLock};
 
-use microagent_core::{Error, ErrorKind, Result};
-use tokio::sync::oneshot;
+use microagent_core::{Depth, Error, ErrorKind, Result, driver::ConnectionState};
+use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     command::{Command, Reply, SessionId},
@@ -25,7 +22,8 @@ pub(super) struct Session {
     pub(super) id: SessionId,
     /// What people call it.
     what: &'static str,
-    closed: AtomicBool,
+    /// When it was closed.
+    closed: OnceLock<Instant>,
 }
 
 impl Session {
@@ -49,14 +47,30 @@ impl Session {
             id: connection.new_id(),
             connection,
             what,
-            closed: AtomicBool::new(false),
+            closed: OnceLock::new(),
         });
         session.connection.attempted().await?;
         Ok(session)
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
+        self.closed.get().is_some()
+    }
+
+    /// Marks the handle as closed. Returns false if it was closed already.
+    fn mark_closed(&self) -> bool {
+        self.closed.set(Instant::now()).is_ok()
+    }
+
+    /// Returns the state of the connection; a closed handle has none.
+    pub(super) fn state(&self) -> ConnectionState {
+        let mut state = self.connection.state();
+        if let Some(closed) = self.closed.get() {
+            state.up = false;
+            state.since = *closed;
+            state.last_error = Some(self.closed_error().to_string());
+        }
+        state
     }
 
     pub(super) fn check_open(&self) -> Result<()> {
@@ -77,6 +91,14 @@ impl Session {
     pub(super) async fn count(&self, requested: Requested) -> Result<u64> {
         let (count, answer) = oneshot::channel();
         self.tell(Command::Request(requested, Reply::Count(count)))?;
+        self.wait(answer).await
+    }
+
+    /// Asks how many messages a queue has in each state.
+    pub(super) async fn depth(&self, queue: Text) -> Result<Depth> {
+        let (depth, answer) = oneshot::channel();
+        let request = Requested::Depth { queue };
+        self.tell(Command::Request(request, Reply::Depth(depth)))?;
         self.wait(answer).await
     }
 
@@ -122,7 +144,7 @@ impl Session {
     /// # Errors
     /// When what was under way was not confirmed.
     pub(super) async fn close(&self) -> Result<()> {
-        if self.closed.swap(true, Ordering::AcqRel) {
+        if !self.mark_closed() {
             return Ok(());
         }
         let (done, closed) = oneshot::channel();
@@ -144,7 +166,7 @@ impl Session {
 
     /// Ends the connection as the death of the process would.
     pub(super) fn crash(&self) {
-        if !self.closed.swap(true, Ordering::AcqRel) {
+        if self.mark_closed() {
             self.connection.leave();
             self.connection.tell(Command::Crash);
         }
@@ -157,7 +179,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if self.closed.swap(true, Ordering::AcqRel) {
+        if !self.mark_closed() {
             return;
         }
         let (done, _) = oneshot::channel();

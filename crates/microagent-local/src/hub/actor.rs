@@ -11,7 +11,7 @@ use tokio::{
 use tracing::error;
 
 use super::{
-    by_hand::Looks,
+    by_hand::{Looks, Which},
     confirm::Commits,
     connection::weight,
     connections::{Asked, Connection, ConnectionId, Connections},
@@ -243,6 +243,7 @@ impl Actor {
             Requested::Length { queue } => {
                 connections.count(asked, queues.ledger.length(&queue) as u64);
             }
+            Requested::Depth { queue } => connections.depth(asked, queues.counts(&queue)),
             Requested::Declare { queue } => queues.declare(asked, &queue),
             Requested::Lease { key, holder, ttl } => {
                 queues.lease(asked, &key, &holder, ttl, connections);
@@ -269,8 +270,19 @@ impl Actor {
                 let look = self.queues.peek(asked, &queue, (skip, limit), &self.writer);
                 self.looks.push(look);
             }
-            ByHand::Requeue { from, to, limit } => self.queues.requeue(asked, &from, &to, limit),
-            ByHand::Purge { queue, limit } => self.queues.purge(asked, &queue, limit),
+            ByHand::Requeue { from, to, limit } => {
+                let which = Which::First(limit);
+                self.queues.requeue(asked, &from, &to, which);
+            }
+            ByHand::Purge { queue, limit } => {
+                self.queues.purge(asked, &queue, Which::First(limit));
+            }
+            ByHand::RequeueOne { from, to, message } => {
+                self.queues.requeue(asked, &from, &to, Which::One(message));
+            }
+            ByHand::PurgeOne { queue, message } => {
+                self.queues.purge(asked, &queue, Which::One(message));
+            }
         }
     }
 

@@ -12,7 +12,7 @@ use super::{
     queues::Queues,
 };
 use crate::{
-    protocol::{Failure, Letter, MAX_LETTER, letter_size},
+    protocol::{Failure, Letter, MAX_LETTER, QueueCounts, letter_size},
     store::{Body, Change, Rewrite, Writer},
 };
 
@@ -40,7 +40,24 @@ type Looking = Pin<Box<dyn Future<Output = Look> + Send>>;
 /// Looks that are under way.
 pub(super) type Looks = FuturesUnordered<Looking>;
 
+/// Which of the waiting messages of a queue.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Which {
+    /// At most this many, from the head of the queue.
+    First(u32),
+    One(MessageId),
+}
+
 impl Queues {
+    pub(super) fn counts(&self, queue: &str) -> QueueCounts {
+        let depth = self.ledger.depth(queue);
+        QueueCounts {
+            waiting: depth.waiting.unwrap_or_default(),
+            in_flight: depth.in_flight.unwrap_or_default(),
+            delayed: depth.delayed.unwrap_or_default(),
+        }
+    }
+
     pub(super) fn peek(
         &self,
         asked: Asked,
@@ -71,10 +88,10 @@ impl Queues {
         })
     }
 
-    pub(super) fn requeue(&mut self, asked: Asked, from: &str, to: &str, limit: u32) {
+    pub(super) fn requeue(&mut self, asked: Asked, from: &str, to: &str, which: Which) {
         let queue = self.ledger.line(to);
         self.declared.insert(queue.clone());
-        self.withdraw(asked, from, limit, |queues, id| {
+        self.withdraw(asked, from, which, |queues, id| {
             let (to, queue) = (queues.new_id(), queue.clone());
             queues.settlements.change(Change::Move {
                 id,
@@ -90,8 +107,8 @@ impl Queues {
         });
     }
 
-    pub(super) fn purge(&mut self, asked: Asked, queue: &str, limit: u32) {
-        self.withdraw(asked, queue, limit, |queues, id| {
+    pub(super) fn purge(&mut self, asked: Asked, queue: &str, which: Which) {
+        self.withdraw(asked, queue, which, |queues, id| {
             queues.settlements.change(Change::Remove { id });
             Then::Gone
         });
@@ -102,10 +119,16 @@ impl Queues {
         &mut self,
         asked: Asked,
         queue: &str,
-        limit: u32,
+        which: Which,
         mut settle: impl FnMut(&mut Self, MessageId) -> Then,
     ) {
-        let withdrawn = self.ledger.withdraw(queue, limit.min(MOST) as usize);
+        let withdrawn = match which {
+            Which::First(limit) => self.ledger.withdraw(queue, limit.min(MOST) as usize),
+            Which::One(id) => {
+                let entry = self.ledger.withdraw_one(queue, id);
+                entry.map(|entry| (id, entry)).into_iter().collect()
+            }
+        };
         let count = withdrawn.len() as u64;
         for (id, entry) in withdrawn {
             let then = settle(self, id);

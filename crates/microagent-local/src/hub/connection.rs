@@ -214,10 +214,14 @@ pub(super) fn weight(request: &Requested) -> u32 {
         Requested::Subscribe { pattern: name, .. }
         | Requested::Consume { queue: name, .. }
         | Requested::Length { queue: name }
+        | Requested::Depth { queue: name }
         | Requested::Declare { queue: name }
-        | Requested::ByHand(ByHand::Requeue { to: name, .. } | ByHand::Purge { queue: name, .. }) => {
-            name.len()
-        }
+        | Requested::ByHand(
+            ByHand::Requeue { to: name, .. }
+            | ByHand::RequeueOne { to: name, .. }
+            | ByHand::Purge { queue: name, .. }
+            | ByHand::PurgeOne { queue: name, .. },
+        ) => name.len(),
         Requested::Unsubscribe { .. }
         | Requested::Cancel { .. }
         | Requested::Settle { .. }

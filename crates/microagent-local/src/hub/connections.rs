@@ -4,7 +4,7 @@ use foldhash::HashMap;
 use microagent_core::ledger::PeerId;
 
 use super::outgoing::Outgoing;
-use crate::protocol::{Failure, HubFrame, Letter, RequestId};
+use crate::protocol::{Failure, HubFrame, Letter, QueueCounts, RequestId};
 
 /// A connection, never the same twice in the life of a hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -72,6 +72,10 @@ impl Connections {
 
     pub(super) fn count(&self, asked: Asked, count: u64) {
         self.reply(asked, |request| HubFrame::Count(request, count));
+    }
+
+    pub(super) fn depth(&self, asked: Asked, counts: QueueCounts) {
+        self.reply(asked, |request| HubFrame::Depth(request, counts));
     }
 
     /// One of the messages that somebody wants to look at.

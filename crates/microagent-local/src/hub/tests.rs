@@ -21,8 +21,8 @@ use self::clock::SetClocks;
 use super::Hub;
 use crate::{
     protocol::{
-        ByHand, ClientCodec, ClientFrame, Failure, Hello, HubFrame, Letter, LocalId, RequestId,
-        Requested, SendBuffer, Settled, Token, VERSION,
+        ByHand, ClientCodec, ClientFrame, Failure, Hello, HubFrame, Letter, LocalId, QueueCounts,
+        RequestId, Requested, SendBuffer, Settled, Token, VERSION,
     },
     store::{Body, Change, Headers, MemoryStore, MessageId, Snapshot, Store, Writer},
 };

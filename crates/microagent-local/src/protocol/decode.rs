@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{
-    ByHand, ClientFrame, Failure, Hello, HubFrame, Letter, Requested, Settled,
+    ByHand, ClientFrame, Failure, Hello, HubFrame, Letter, QueueCounts, Requested, Settled,
     encode::MAGIC,
     wire::{Fields, malformed},
 };
@@ -51,10 +51,19 @@ pub(super) fn hub_frame(mut fields: Fields<'_>) -> io::Result<HubFrame> {
             letter: letter(&mut fields)?,
         },
         10 => HubFrame::AllDone(fields.u64()?, fields.u64()?),
+        11 => HubFrame::Depth(fields.u64()?, counts(&mut fields)?),
         other => return Err(unknown("frame", other)),
     };
     fields.end()?;
     Ok(frame)
+}
+
+fn counts(fields: &mut Fields<'_>) -> io::Result<QueueCounts> {
+    Ok(QueueCounts {
+        waiting: fields.u64()?,
+        in_flight: fields.u64()?,
+        delayed: fields.u64()?,
+    })
 }
 
 fn hello(mut fields: Fields<'_>) -> io::Result<ClientFrame> {
@@ -127,7 +136,10 @@ fn request(fields: &mut Fields<'_>) -> io::Result<Requested> {
             holder: fields.text()?,
             ttl: fields.duration()?,
         },
-        kind @ 13..=15 => Requested::ByHand(by_hand(kind, fields)?),
+        16 => Requested::Depth {
+            queue: fields.text()?,
+        },
+        kind @ (13..=15 | 17..=18) => Requested::ByHand(by_hand(kind, fields)?),
         other => return Err(unknown("request", other)),
     })
 }
@@ -145,9 +157,18 @@ fn by_hand(kind: u8, fields: &mut Fields<'_>) -> io::Result<ByHand> {
             to: fields.text()?,
             limit: fields.u32()?,
         },
-        _ => ByHand::Purge {
+        15 => ByHand::Purge {
             queue: name,
             limit: fields.u32()?,
+        },
+        17 => ByHand::RequeueOne {
+            from: name,
+            to: fields.text()?,
+            message: fields.u64()?,
+        },
+        _ => ByHand::PurgeOne {
+            queue: name,
+            message: fields.u64()?,
         },
     })
 }

@@ -43,6 +43,13 @@ pub(super) fn hub_frame(out: &mut BytesMut, frame: &HubFrame) {
             out.put_u64_le(*id);
             out.put_u64_le(*count);
         }
+        HubFrame::Depth(id, counts) => {
+            out.put_u8(11);
+            out.put_u64_le(*id);
+            out.put_u64_le(counts.waiting);
+            out.put_u64_le(counts.in_flight);
+            out.put_u64_le(counts.delayed);
+        }
         HubFrame::Event {
             sub,
             channel,
@@ -148,6 +155,7 @@ fn put_request(out: &mut BytesMut, request: &Requested) {
         Requested::ByHand(by_hand) => put_by_hand(out, by_hand),
         Requested::Goodbye => out.put_u8(10),
         Requested::Flush => out.put_u8(11),
+        Requested::Depth { queue } => put_named(out, 16, queue),
     }
 }
 
@@ -182,6 +190,15 @@ fn put_by_hand(out: &mut BytesMut, by_hand: &ByHand) {
         ByHand::Purge { queue, limit } => {
             put_named(out, 15, queue);
             out.put_u32_le(*limit);
+        }
+        ByHand::RequeueOne { from, to, message } => {
+            put_named(out, 17, from);
+            put_bytes(out, to.as_bytes());
+            out.put_u64_le(*message);
+        }
+        ByHand::PurgeOne { queue, message } => {
+            put_named(out, 18, queue);
+            out.put_u64_le(*message);
         }
     }
 }

@@ -33,7 +33,7 @@ pub(crate) enum ClientFrame {
     Ping,
 }
 
-/// What a client asks for; each is answered by [`HubFrame::Done`], or by a [`HubFrame::Count`] where a number is the answer.
+/// What a client asks for. The hub answers with [`HubFrame::Done`] unless the request names another frame.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Requested {
     /// Answered with the number of subscriptions that hear it.
@@ -73,6 +73,10 @@ pub(crate) enum Requested {
     Length {
         queue: Text,
     },
+    /// Answered with a [`HubFrame::Depth`].
+    Depth {
+        queue: Text,
+    },
     Declare {
         queue: Text,
     },
@@ -98,6 +102,22 @@ pub(crate) enum ByHand {
     Requeue { from: Text, to: Text, limit: u32 },
     /// Answered with the number of those that were removed.
     Purge { queue: Text, limit: u32 },
+    /// Answered with the number of moved messages, which is 0 if the message does not wait in the queue.
+    RequeueOne {
+        from: Text,
+        to: Text,
+        message: MessageId,
+    },
+    /// Answered with the number of removed messages, which is 0 if the message does not wait in the queue.
+    PurgeOne { queue: Text, message: MessageId },
+}
+
+/// The messages of a queue by their state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct QueueCounts {
+    pub(crate) waiting: u64,
+    pub(crate) in_flight: u64,
+    pub(crate) delayed: u64,
 }
 
 /// A settlement on the wire.
@@ -126,6 +146,7 @@ pub(crate) enum HubFrame {
     /// All of these are done, the last one included: one frame for what was sent in a row.
     AllDone(RequestId, RequestId),
     Count(RequestId, u64),
+    Depth(RequestId, QueueCounts),
     Event {
         sub: LocalId,
         channel: Text,

@@ -2,6 +2,18 @@
 //!
 //! A frame is its length (4 bytes, little endian, without itself), a byte for its kind, and its fields. Everything here is
 //! bytes to values and back; what the values mean is decided by the hub and the client.
+//!
+//! # Versions
+//!
+//! A hub and its clients speak the same [`VERSION`], or the hub refuses the client with both versions in the error. There is no
+//! negotiation: all programs of one folder are built with the same version. Every change of a frame raises the version: a new kind, a new field, another meaning. The numbers of removed kinds are
+//! not used again. Only the start of a greeting (magic and version, [`Hello`]) is the same in all versions. The version of the
+//! [database](crate::store) is independent of it.
+//!
+//! | version | change |
+//! |---|---|
+//! | 1 | first version |
+//! | 2 | the depth of a queue; moving and removing one message by its id |
 
 mod codec;
 mod decode;
@@ -20,7 +32,8 @@ use std::time::Duration;
 pub(crate) use codec::{ClientCodec, GreetingCodec, HubCodec};
 pub(crate) use failure::Failure;
 pub(crate) use frame::{
-    ByHand, ClientFrame, Hello, HubFrame, Letter, LocalId, RequestId, Requested, Settled, Token,
+    ByHand, ClientFrame, Hello, HubFrame, Letter, LocalId, QueueCounts, RequestId, Requested,
+    Settled, Token,
 };
 pub(crate) use send_buffer::SendBuffer;
 pub(crate) use size::{MAX_FRAME, MAX_HEADERS, MAX_HUB_FRAME};
@@ -29,8 +42,8 @@ pub(crate) use size::{MAX_LETTER, check_message, header_size, letter_size};
 /// A short text: kept in place where it fits, cheap to clone where it does not.
 pub(crate) type Text = smol_str::SmolStr;
 
-/// The version that this build speaks. A peer of another version is refused, with both versions in the error.
-pub(crate) const VERSION: u16 = 1;
+/// The version that this build speaks. The module's documentation has the policy and the history.
+pub(crate) const VERSION: u16 = 2;
 
 /// How often a client says that it lives.
 pub(crate) const PING: Duration = Duration::from_secs(5);

@@ -9,7 +9,7 @@ use tokio_util::codec::{Decoder, Encoder};
 
 use super::{
     ByHand, ClientCodec, ClientFrame, Failure, Hello, HubCodec, HubFrame, Letter, MAX_FRAME,
-    Requested, Settled, Text, VERSION,
+    QueueCounts, Requested, Settled, Text, VERSION,
 };
 use crate::store::Headers;
 
@@ -71,6 +71,7 @@ fn request() -> impl Strategy<Value = Requested> {
         }),
         text().prop_map(|queue| Requested::Length { queue }),
         text().prop_map(|queue| Requested::Declare { queue }),
+        text().prop_map(|queue| Requested::Depth { queue }),
         by_hand().prop_map(Requested::ByHand),
         (text(), text(), delay()).prop_map(|(key, holder, ttl)| Requested::Lease {
             key,
@@ -95,6 +96,12 @@ fn by_hand() -> impl Strategy<Value = ByHand> {
             limit
         }),
         (text(), any::<u32>()).prop_map(|(queue, limit)| ByHand::Purge { queue, limit }),
+        (text(), text(), any::<u64>()).prop_map(|(from, to, message)| ByHand::RequeueOne {
+            from,
+            to,
+            message
+        }),
+        (text(), any::<u64>()).prop_map(|(queue, message)| ByHand::PurgeOne { queue, message }),
     ]
 }
 
@@ -133,6 +140,14 @@ fn hub_frame() -> impl Strategy<Value = HubFrame> {
             .prop_map(|(id, failure)| HubFrame::Done(id, failure.map_or(Ok(()), Err))),
         any::<(u64, u64)>().prop_map(|(first, last)| HubFrame::AllDone(first, last)),
         any::<(u64, u64)>().prop_map(|(id, count)| HubFrame::Count(id, count)),
+        any::<(u64, u64, u64, u64)>().prop_map(|(id, waiting, in_flight, delayed)| {
+            let counts = QueueCounts {
+                waiting,
+                in_flight,
+                delayed,
+            };
+            HubFrame::Depth(id, counts)
+        }),
         (any::<u32>(), text(), payload()).prop_map(|(sub, channel, payload)| HubFrame::Event {
             sub,
             channel,

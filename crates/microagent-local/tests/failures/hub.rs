@@ -40,6 +40,11 @@ async fn the_host_dies_and_another_takes_over() {
     assert_eq!((message.attempt(), message.crashes()), (1, 0));
     again.ack().await.unwrap();
     next(&mut jobs).await.ack().await.unwrap();
+    for state in [broker.connection(), bus.connection()] {
+        let state = state.unwrap();
+        assert_eq!((state.up, state.reconnects), (true, 1), "{state:?}");
+        assert!(state.last_error.is_some(), "{state:?}");
+    }
     let lost = within(SOON, "the loss", events.next()).await;
     assert!(matches!(lost, Some(BusEvent::Lost(_))), "{lost:?}");
     let gap = within(SOON, "the gap", events.next()).await;
@@ -69,6 +74,12 @@ async fn a_stopped_host_is_told_and_not_replaced() {
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     let told = error.to_string();
     assert!(told.contains("silent for 20 s; not confirmed"), "{told}");
+    for (broker, reason) in [(&connected, "silent for 20 s"), (&coming, "did not answer")] {
+        let state = broker.connection().unwrap();
+        assert_eq!((state.up, state.reconnects), (false, 0), "{state:?}");
+        let error = state.last_error.unwrap();
+        assert!(error.contains(reason), "{error}");
+    }
 
     host.signal(Signal::CONT);
     for broker in [&connected, &coming] {

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The version of this build.
-const OURS: u16 = 1;
+const OURS: u16 = 2;
 
 /// The length of the rest, the kind of the frame, the word that every greeting begins with, the version.
 fn greeting(version: u16, rest: &[u8]) -> Vec<u8> {

@@ -82,7 +82,14 @@ pub(super) struct DeadLetter {
 }
 
 impl DeadLetter {
-    pub(super) const HEADER: [&str; 5] = ["DIED (UTC)", "REASON", "ATTEMPTS", "DETAIL", "MESSAGE"];
+    pub(super) const HEADER: [&str; 6] = [
+        "ID",
+        "DIED (UTC)",
+        "REASON",
+        "ATTEMPTS",
+        "DETAIL",
+        "MESSAGE",
+    ];
 
     pub(super) fn of(message: &Message) -> Self {
         let said = |name| message.header(name).map(str::to_owned);
@@ -102,12 +109,13 @@ impl DeadLetter {
     }
 }
 
-impl From<&DeadLetter> for [String; 5] {
+impl From<&DeadLetter> for [String; 6] {
     fn from(row: &DeadLetter) -> Self {
         // Of `2026-01-01T12:00:00.000Z` up to the seconds, as people read it.
         let at = row.at.as_deref().and_then(|at| at.get(..19));
         let attempts = row.attempts.map(|attempts| attempts.to_string());
         [
+            cell(row.id.as_deref()),
             cell(at.map(|at| at.replace('T', " ")).as_deref()),
             cell(row.reason.as_deref()),
             cell(attempts.as_deref()),
@@ -267,11 +275,10 @@ mod tests {
             .with_first_failure(UNIX_EPOCH + Duration::from_millis(1));
         let now = UNIX_EPOCH + Duration::from_secs(61);
         let headers = header::of_dead_letter(&message, DeadReason::Failed, detail, now);
-        let dead = headers
-            .into_iter()
-            .fold(Message::new("jobs.dead", "{}"), |message, (name, value)| {
-                message.with_header(name, value)
-            });
+        let dead = headers.into_iter().fold(
+            Message::new("jobs.dead", "{}").with_id("7"),
+            |message, (name, value)| message.with_header(name, value),
+        );
         DeadLetter::of(&dead)
     }
 
@@ -281,23 +288,33 @@ mod tests {
         assert_eq!(
             json(&row),
             concat!(
-                r#"{"reason":"failed","detail":"smtp:\nno","queue":"jobs","attempts":4,"#,
+                r#"{"id":"7","reason":"failed","detail":"smtp:\nno","queue":"jobs","attempts":4,"#,
                 r#""first_at":"1970-01-01T00:00:00.001Z","at":"1970-01-01T00:01:01.000Z","#,
                 r#""headers":{"trace":"t"},"payload":{}}"#
             )
         );
         assert_eq!(
-            <[String; 5]>::from(&row),
-            ["1970-01-01 00:01:01", "failed", "4", r"smtp:\nno", "{}"]
+            <[String; 6]>::from(&row),
+            [
+                "7",
+                "1970-01-01 00:01:01",
+                "failed",
+                "4",
+                r"smtp:\nno",
+                "{}"
+            ]
         );
-        let [_, _, _, detail, _] = <[String; 5]>::from(&letter(&"x".repeat(100)));
+        let [_, _, _, _, detail, _] = <[String; 6]>::from(&letter(&"x".repeat(100)));
         assert_eq!(detail.chars().count(), CELL);
     }
 
     #[test]
     fn what_nobody_said_stays_open() {
         let foreign = DeadLetter::of(&Message::new("jobs.dead", "x"));
-        assert_eq!(<[String; 5]>::from(&foreign), ["-", "-", "-", "-", "x"]);
+        assert_eq!(
+            <[String; 6]>::from(&foreign),
+            ["-", "-", "-", "-", "-", "x"]
+        );
         assert!(json(&foreign).starts_with(r#"{"reason":null,"#));
         for wrong in ["", "x", "-1", "18446744073709551615"] {
             assert_eq!(instant(wrong), None);

@@ -12,6 +12,16 @@ fn requeue(limit: u32) -> Requested {
     Requested::ByHand(ByHand::Requeue { from, to, limit })
 }
 
+fn requeue_one(message: MessageId) -> Requested {
+    let (from, to) = ("mailer.dead".into(), "mailer".into());
+    Requested::ByHand(ByHand::RequeueOne { from, to, message })
+}
+
+fn purge_one(message: MessageId) -> Requested {
+    let queue = "mailer.dead".into();
+    Requested::ByHand(ByHand::PurgeOne { queue, message })
+}
+
 fn purge() -> Requested {
     let queue = "mailer.dead".into();
     Requested::ByHand(ByHand::Purge { queue, limit: 9 })
@@ -26,6 +36,17 @@ fn lease(holder: &str) -> Requested {
 }
 
 impl Peer {
+    async fn depth(&mut self, queue: &str) -> QueueCounts {
+        let queue = queue.into();
+        let asked = self.ask(Requested::Depth { queue }).await;
+        loop {
+            match self.read().await.expect("the hub is silent or gone") {
+                HubFrame::Depth(id, counts) if id == asked => return counts,
+                other => self.kept.push_back(other),
+            }
+        }
+    }
+
     async fn shown(&mut self, request: Requested) -> Vec<String> {
         let asked = self.ask(request).await;
         let mut shown = Vec::new();
@@ -69,7 +90,13 @@ async fn what_cannot_be_written_stays_where_it_was() {
         peer.send("mailer.dead", text).await;
     }
     store.fill(true);
-    for request in [requeue(9), purge(), lease("one")] {
+    for request in [
+        requeue(9),
+        requeue_one(1),
+        purge(),
+        purge_one(1),
+        lease("one"),
+    ] {
         let refused = peer.done(request).await.unwrap_err();
         assert!(refused.text.contains("disk is full"), "{refused}");
     }
@@ -80,6 +107,55 @@ async fn what_cannot_be_written_stays_where_it_was() {
     assert_eq!(peer.count(purge()).await, 1);
     assert_eq!(peer.length("mailer").await, 1);
     assert_eq!(store.snapshot().messages.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_waiting_message_is_moved_or_removed_by_its_id() {
+    let store = SharedStore::default();
+    let hub = store.hub();
+    let mut peer = Peer::join(&hub, OTHER).await;
+    for text in ["a", "b", "c"] {
+        peer.send("mailer.dead", text).await;
+    }
+    let ids: Vec<_> = store.snapshot().messages.iter().map(|row| row.id).collect();
+    assert_eq!(peer.count(requeue_one(ids[1])).await, 1);
+    assert_eq!(peer.count(purge_one(ids[2])).await, 1);
+    for gone in [ids[1], ids[2], MessageId::MAX] {
+        assert_eq!(peer.count(requeue_one(gone)).await, 0);
+        assert_eq!(peer.count(purge_one(gone)).await, 0);
+    }
+    assert_eq!(peer.shown(peek(0, 9)).await, ["a"]);
+
+    peer.consume(1, "mailer", 1).await;
+    assert_eq!(peer.delivery().await.payload, "b");
+    peer.consume(2, "mailer.dead", 1).await;
+    assert_eq!(peer.delivery().await.payload, "a");
+    assert_eq!(peer.count(purge_one(ids[0])).await, 0, "it is in flight");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_depth_of_a_queue_counts_its_messages_by_state() {
+    let hub = hub().await;
+    let mut peer = Peer::join(&hub, OTHER).await;
+    for text in ["a", "b", "c"] {
+        peer.send("mailer", text).await;
+    }
+    peer.done(send("mailer", "d", Some(60))).await.unwrap();
+    peer.consume(1, "mailer", 1).await;
+    let got = peer.delivery().await;
+    assert_eq!(peer.depth("mailer").await, counts(2, 1, 1));
+    peer.settle(&got, Settled::Ack).await.unwrap();
+    tokio::time::advance(Duration::from_secs(61)).await;
+    assert_eq!(peer.depth("mailer").await, counts(2, 1, 0));
+    assert_eq!(peer.depth("other").await, counts(0, 0, 0));
+}
+
+fn counts(waiting: u64, in_flight: u64, delayed: u64) -> QueueCounts {
+    QueueCounts {
+        waiting,
+        in_flight,
+        delayed,
+    }
 }
 
 #[tokio::test(start_paused = true)]
