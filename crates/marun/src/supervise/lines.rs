@@ -15,9 +15,10 @@ impl Lines {
         let mut lines = Vec::new();
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             self.partial.extend_from_slice(piece);
-            while self.partial.len() > MAX_LINE {
+            while without_end(&self.partial).len() > MAX_LINE {
                 let rest = self.partial.split_off(cut_at(&self.partial));
-                lines.push(text(&std::mem::replace(&mut self.partial, rest)));
+                let piece = std::mem::replace(&mut self.partial, rest);
+                lines.push(String::from_utf8_lossy(&piece).into_owned());
             }
             if self.partial.ends_with(b"\n") {
                 lines.push(text(&self.partial));
@@ -40,11 +41,15 @@ fn cut_at(bytes: &[u8]) -> usize {
     back.unwrap_or(MAX_LINE)
 }
 
-/// What is not UTF-8 is shown as `�`; the end of a line of another system is no part of it.
+/// What is not UTF-8 is shown as `�`.
 fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(without_end(bytes)).into_owned()
+}
+
+/// Returns a line without its end, be it that of another system.
+fn without_end(bytes: &[u8]) -> &[u8] {
     let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-    let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-    String::from_utf8_lossy(bytes).into_owned()
+    bytes.strip_suffix(b"\r").unwrap_or(bytes)
 }
 
 #[cfg(test)]
@@ -91,9 +96,23 @@ mod tests {
 
     #[test]
     fn a_line_of_just_the_limit_stays_whole() {
-        let exact = vec![b'x'; MAX_LINE - 1];
-        let lines = run(&[&exact, b"\n"]);
-        assert_eq!(lines.len(), 1);
-        assert_eq!(lines[0].len(), MAX_LINE - 1);
+        for (length, pieces) in [(MAX_LINE - 1, 1), (MAX_LINE, 1), (2 * MAX_LINE, 2)] {
+            let exact = vec![b'x'; length];
+            for end in [&b"\n"[..], b"\r\n"] {
+                let whole = [&exact, end].concat();
+                for chunks in [&[exact.as_slice(), end][..], &[whole.as_slice()]] {
+                    let lines = run(chunks);
+                    assert_eq!(lines.len(), pieces, "{length} {end:?}");
+                    assert_eq!(lines.concat().len(), length);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_piece_of_a_line_keeps_its_last_byte() {
+        let line = [vec![b'x'; MAX_LINE - 1], b"\rrest\n".to_vec()].concat();
+        let lines = run(&[&line]);
+        assert!(lines[0].ends_with("x\r") && lines[1] == "rest");
     }
 }
