@@ -1,6 +1,13 @@
 //! The tasks that listen to one member: its report and its output. They decide nothing.
 
-use std::{io, os::fd::OwnedFd, sync::Arc};
+use std::{
+    io,
+    os::fd::OwnedFd,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use tokio::{
     io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
@@ -107,9 +114,32 @@ async fn next_line(
     }
 }
 
+/// Whether the output of a member waits to be written. Then the member, if it prints, waits too.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct HeldBack(Arc<AtomicBool>);
+
+impl HeldBack {
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Is set while the line waits.
+    async fn during(&self, line: impl Future<Output = ()>) {
+        self.0.store(true, Ordering::Relaxed);
+        line.await;
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
 /// Copies what a member prints into the common log, line by line, until nobody can print any more.
-pub(crate) async fn copy_output(printed: io::PipeReader, index: usize, name: Arc<str>, to: Output) {
-    if let Err(error) = copy_lines(printed, index, &name, &to).await {
+pub(crate) async fn copy_output(
+    printed: io::PipeReader,
+    index: usize,
+    name: Arc<str>,
+    to: Output,
+    held_back: HeldBack,
+) {
+    if let Err(error) = copy_lines(printed, index, &name, &to, &held_back).await {
         tracing::error!("the output of {name} cannot be read any more: {error}");
     }
 }
@@ -119,6 +149,7 @@ async fn copy_lines(
     index: usize,
     name: &Arc<str>,
     to: &Output,
+    held_back: &HeldBack,
 ) -> io::Result<()> {
     let mut printed = pipe::Receiver::from_owned_fd(OwnedFd::from(printed))?;
     let mut lines = Lines::default();
@@ -129,7 +160,7 @@ async fn copy_lines(
             break;
         }
         for line in lines.push(&chunk[..length]) {
-            to.line(index, name, line).await;
+            held_back.during(to.line(index, name, line)).await;
         }
     }
     if let Some(line) = lines.finish() {

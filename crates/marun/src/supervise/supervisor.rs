@@ -14,7 +14,7 @@ use super::{
     ending::Ending,
     events::{Event, Events},
     group::{Action, Group, Phase},
-    member::{self, Heard, Reports},
+    member::{self, Heard, HeldBack, Reports},
     output::Output,
     pause::{CATCH_UP, later, within},
     reap::{self, Orphans},
@@ -61,6 +61,8 @@ struct Supervisor {
     /// The environment variables that the settings name.
     variables: Variables,
     children: Vec<Child>,
+    /// By member, as the children are.
+    held_back: Vec<HeldBack>,
     /// How many processes were started for members.
     started: u64,
     mark: Mark,
@@ -98,6 +100,7 @@ impl Supervisor {
         Ok(Self {
             group: Group::new(rules, fastrand::f64),
             children: vec![Child::default(); launches.len()],
+            held_back: launches.iter().map(|_| HeldBack::default()).collect(),
             launches,
             started: 0,
             sentinel: Some(Sentinel::start(&mark, &variables)?),
@@ -158,8 +161,14 @@ impl Supervisor {
             hear: self.hear.clone(),
         };
         let (name, output) = (Arc::clone(name), self.output.clone());
-        self.copies
-            .spawn(member::copy_output(spawned.output, index, name, output));
+        let held_back = self.held_back[index].clone();
+        self.copies.spawn(member::copy_output(
+            spawned.output,
+            index,
+            name,
+            output,
+            held_back,
+        ));
         tokio::spawn(member::converse(
             spawned.control,
             assignment,
@@ -209,7 +218,12 @@ impl Supervisor {
             Event::ChildEnded => self.reap(now),
             Event::StopAsked(signal) => self.group.stop(signal, now),
             Event::Heard(index, heard) => self.hear(index, heard, now),
-            Event::DeadlinePassed => self.group.tick(now),
+            Event::DeadlinePassed => {
+                let held_back = self.held_back.iter().map(HeldBack::is_set).enumerate();
+                let held_back = held_back.filter_map(|(index, is_set)| is_set.then_some(index));
+                held_back.for_each(|index| self.group.held_back(index, now));
+                self.group.tick(now)
+            }
         };
         self.perform(actions);
         self.notifier.tell(&self.group);

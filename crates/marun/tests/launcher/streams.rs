@@ -92,6 +92,19 @@ fn line_68_so_it_does_for_machines() {
     stop(launcher);
 }
 
+#[test]
+fn a_reader_that_stands_still_blames_no_agent() {
+    let folder = Folder::of(&format!(
+        "[agent.first]\nbackend = 'Actor'\nsettings = {{ chatter = {LINES} }}\nready_timeout = 3\n\
+         [agent.shell]\ncommand = ['sh', '-c', 'seq {LINES}; exec sleep 600']\n"
+    ));
+    let (launcher, reader) = into_small_pipe(&folder, &[]);
+    // It cannot become ready in this time, because it prints, and nobody reads.
+    thread::sleep(Duration::from_secs(6));
+    read_numbers(reader, ["chatter ", "shell | "], |line| line);
+    stop(launcher);
+}
+
 /// A file that takes so many bytes and no more, until somebody allows it.
 const LIMIT: u64 = 8192;
 

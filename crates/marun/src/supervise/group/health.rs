@@ -26,6 +26,17 @@ impl Group {
         vec![Action::TellHealth(Level::INFO, index, text)]
     }
 
+    /// Its output waits to be written, and so may the member: the time in which somebody does not read the log is not its own.
+    pub(crate) fn held_back(&mut self, index: usize, now: Instant) {
+        let member = &mut self.members[index];
+        if matches!(
+            member.stage,
+            Stage::Starting { .. } | Stage::Ready { .. } | Stage::Blocked { .. }
+        ) {
+            member.grant_again(now);
+        }
+    }
+
     /// The names of those that give no sign of life.
     pub(crate) fn blocked_names(&self) -> Vec<&str> {
         let is_blocked = |member: &&Member| matches!(member.stage, Stage::Blocked { .. });

@@ -245,3 +245,29 @@ fn no_limit_is_too_long() {
     assert!(group.deadline() > Some(now + GRACE));
     assert_eq!(group.longest_stop(), Duration::MAX);
 }
+
+#[test]
+fn one_whose_output_waits_is_not_blamed_for_its_silence() {
+    let (mut group, now) = ready();
+    let half = WATCHDOG / 2;
+    let blocked = now + half;
+    assert_eq!(told(&group.tick(blocked)).len(), 3, "all are blocked");
+    for round in 1..5 {
+        let at = now + half * (round + 1);
+        (0..3).for_each(|index| group.held_back(index, at));
+        assert!(group.tick(at).is_empty(), "round {round}");
+    }
+    let last = now + half * 5;
+    assert_eq!(group.deadline(), Some(last + half));
+    assert!(commands(&group.tick(last + half)).is_empty());
+    assert_eq!(commands(&group.tick(last + 2 * half)).len(), 3);
+}
+
+#[test]
+fn one_whose_output_waits_is_killed_after_its_grace_nevertheless() {
+    let (mut group, now) = ready();
+    group.stop(StopSignal::Terminate, now);
+    let until = now + GRACE + KILL_MARGIN;
+    (0..3).for_each(|index| group.held_back(index, now + GRACE));
+    assert_eq!(commands(&group.tick(until)).len(), 3);
+}
