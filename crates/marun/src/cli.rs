@@ -77,6 +77,9 @@ pub(crate) enum Signal {
         /// How long to wait for the answer
         #[arg(long, default_value = "60", value_name = "SECONDS")]
         timeout: String,
+        /// Print all answers, a line for each process, until every process has answered or the time is over
+        #[arg(long)]
+        all: bool,
     },
     /// Print each signal of this name as a line of JSON, until Ctrl-C
     Listen {
@@ -379,7 +382,7 @@ mod tests {
 
     #[test]
     fn a_signal_names_its_bus() {
-        let Command::Signal(Signal::Call { send, timeout }) =
+        let Command::Signal(Signal::Call { send, timeout, all }) =
             parse("signal call sum a:=1 b=x --bus redis:// --prefix P --timeout 1.5")
                 .unwrap()
                 .command
@@ -387,6 +390,7 @@ mod tests {
             panic!("signal call");
         };
         assert_eq!((send.name.as_str(), timeout.as_str()), ("sum", "1.5"));
+        assert!(!all);
         assert_eq!(send.fields, ["a:=1", "b=x"]);
         assert_eq!(send.bus.prefix.as_deref(), Some("P"));
     }

@@ -182,7 +182,11 @@ pub struct Delivery {
     settle: Option<Box<dyn Settle>>,
     dead_letter: Option<Arc<str>>,
     lender: Option<Lender>,
+    on_dead_letter: Option<OnDeadLetter>,
 }
+
+/// Is told of a dead letter that the handler asks for itself: the message, and why.
+pub(crate) type OnDeadLetter = Box<dyn Fn(&Message, &Settlement) + Send + Sync>;
 
 /// Where a delivery that was lent to a handler goes when the handler drops it unsettled.
 #[derive(Clone, Default)]
@@ -232,6 +236,7 @@ impl Delivery {
             settle: Some(settle),
             dead_letter: None,
             lender: None,
+            on_dead_letter: None,
         }
     }
 
@@ -276,15 +281,24 @@ impl Delivery {
     /// Hands the settlement to the driver at once; await the result to know that it was confirmed. A reason or a detail of
     /// more than [`TEXT_LIMIT`](crate::TEXT_LIMIT) bytes is shortened.
     pub fn settle(mut self, settlement: Settlement) -> Settled {
-        match self.settle.take() {
-            Some(settle) => settle.settle(&self.message, settlement.shortened()),
-            None => Settled::done(Ok(())),
+        let Some(settle) = self.settle.take() else {
+            return Settled::done(Ok(()));
+        };
+        let settlement = settlement.shortened();
+        if let (Some(report), Settlement::DeadLetter { .. }) = (&self.on_dead_letter, &settlement) {
+            report(&self.message, &settlement);
         }
+        settle.settle(&self.message, settlement)
     }
 
     /// Prepares the delivery for a handler that settles by hand.
-    pub(crate) fn lend(&mut self, dead_letter: Option<Arc<str>>) -> Lender {
+    pub(crate) fn lend(
+        &mut self,
+        dead_letter: Option<Arc<str>>,
+        on_dead_letter: OnDeadLetter,
+    ) -> Lender {
         let lender = Lender::default();
+        self.on_dead_letter = Some(on_dead_letter);
         self.dead_letter = dead_letter;
         self.lender = Some(lender.clone());
         lender

@@ -43,6 +43,7 @@ pub use bus::{
 pub use channel::{Channel, DEFAULT_PREFIX, pattern_matches};
 pub use clock::{Clock, SystemClock};
 pub use delivery::{DeadReason, Delivery, Settle, Settled, Settlement};
+pub use dispatch::polled::{RunningHandler, running_handlers};
 pub use error::{Advice, BoxError, Error, ErrorKind, Result, ResultExt, ServerInterrupt};
 pub use kwargs::Kwargs;
 pub use memory::{MemoryBroker, MemoryBus, MemoryOptions};

@@ -20,13 +20,18 @@ pub(crate) struct HandlerStats {
     pub(crate) dead_lettered: Counter,
 }
 
-/// A number that only grows.
+/// A number that grows.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
     pub(crate) fn count(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Returns the number, and starts again at 0.
+    pub(crate) fn take(&self) -> u64 {
+        self.0.swap(0, Ordering::Relaxed)
     }
 
     pub(crate) fn get(&self) -> u64 {

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use futures_util::StreamExt;
 use microagent_core::{
-    Bus, BusEvent, Channel, Error, ErrorKind, NamedSignal, Published, shortened,
+    Bus, BusEvent, Channel, Error, ErrorKind, NamedSignal, Published, Waiter, WaiterEnd, shortened,
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -22,7 +22,7 @@ pub(crate) fn run(command: Signal) -> Result<(), Failure> {
     run_to_end(async {
         match command {
             Signal::Send(send) => send_one(send).await,
-            Signal::Call { send, timeout } => call(send, &timeout).await,
+            Signal::Call { send, timeout, all } => call(send, &timeout, all).await,
             Signal::Listen { name, bus } => listen(&name, &bus).await,
         }
     })
@@ -35,22 +35,56 @@ async fn send_one(args: SignalSend) -> Result<(), Failure> {
     Ok(bus.close().await?)
 }
 
-async fn call(args: SignalSend, timeout: &str) -> Result<(), Failure> {
+async fn call(args: SignalSend, timeout: &str, all: bool) -> Result<(), Failure> {
     let timeout = microagent_schema::parse_duration(timeout)
         .map_err(|error| Failure::usage(format!("--timeout: {error}")))?;
     let fields = fields::parse(&args.fields)?;
     let bus = source::bus(&args.bus).await?;
-    let call = named(&bus, &args.name)?.call(&args.sender, &fields);
-    let answer = call.timeout(timeout).await;
-    let answer = answer.map_err(|error| not_answered(error, &bus, &args.bus))?;
-    print(&answer)?;
+    let signal = named(&bus, &args.name)?;
+    let has_errors = if all {
+        let waiter = signal.waiter(&args.sender, &fields).timeout(timeout).await;
+        let waiter = waiter.map_err(|error| not_answered(error, &bus, &args.bus))?;
+        print_all(waiter).await?
+    } else {
+        let answer = signal.call(&args.sender, &fields).timeout(timeout).await;
+        let answer = answer.map_err(|error| not_answered(error, &bus, &args.bus))?;
+        print(&answer)?;
+        answer.has_errors()
+    };
     bus.close().await?;
-    match answer.has_errors() {
+    match has_errors {
         true => Err(Failure::failed(
             "a receiver failed; `$errors` in the answer says why",
         )),
         false => Ok(()),
     }
+}
+
+/// Prints each answer as it comes, and says at the end which are missing. True if a receiver failed.
+async fn print_all(mut answers: Waiter) -> Result<bool, Failure> {
+    let mut has_errors = false;
+    while let Some(answer) = answers.next().await {
+        print(&answer)?;
+        has_errors |= answer.has_errors();
+    }
+    let missing = match answers.end() {
+        Some(WaiterEnd::Deadline { missing }) => missing,
+        Some(WaiterEnd::Lost { reason, .. }) => {
+            let text = format!("the connection was lost while waiting for answers: {reason}");
+            return Err(Error::new(ErrorKind::Unavailable, text).into());
+        }
+        _ => &Some(0),
+    };
+    if answers.answered() == 0 {
+        return Err(Error::new(ErrorKind::Timeout, "no answer came in time").into());
+    }
+    match missing {
+        Some(0) | None => {}
+        Some(missing) => say(format!(
+            "{missing} more received the call and did not answer in time"
+        )),
+    }
+    Ok(has_errors)
 }
 
 /// Most often nobody listens because the listeners have another prefix.

@@ -1,7 +1,7 @@
 //! Which program runs which agent, and whether the agent gets what it needs.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -68,7 +68,8 @@ impl Programs {
 
     fn unknown(&self, backend: &str) -> String {
         let known = self.asked.iter().flat_map(|(_, told)| &told.agents);
-        let known: Vec<&str> = known.map(|agent| agent.name.as_str()).collect();
+        // A launcher that is the `program` itself is asked twice.
+        let known: BTreeSet<&str> = known.map(|agent| agent.name.as_str()).collect();
         if known.is_empty() && !self.named {
             return format!(
                 "there is no agent `{backend}` in this launcher; name the program that contains it: `program = …` at the top"

@@ -208,6 +208,9 @@ fn plan_member(
             broker,
         } => {
             let (program, manifest) = programs.find(backend)?;
+            if let Some(problem) = &manifest.creation_problem {
+                return Err(backend.place.error(problem));
+            }
             let (mut manifest, handlers) = handlers::configured(manifest, agent)?;
             agents::check_needs(agent, &manifest, settings)?;
             let zone = agent.tz.as_ref().or(settings.tz.as_ref());

@@ -3,12 +3,14 @@
 
 use std::{
     io,
-    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     thread,
     time::Duration,
 };
 
+use microagent_core::{RunningHandler, running_handlers};
 use tokio::time::{MissedTickBehavior, interval};
+use tracing::warn;
 
 use super::{control::Report, lifeline::Control};
 
@@ -24,7 +26,7 @@ pub(super) fn start(control: Control, watchdog: Duration) -> io::Result<()> {
     // Writing may wait, for a supervisor that stands still, and a task must not.
     thread::Builder::new()
         .name("marun-pulse".to_owned())
-        .spawn(move || pass_on(&heard, &control))?;
+        .spawn(move || pass_on(&heard, &control, watchdog / 2))?;
     tokio::spawn(beat(beats, (watchdog / BEATS).max(SHORTEST)));
     Ok(())
 }
@@ -39,6 +41,35 @@ async fn beat(beats: SyncSender<()>, every: Duration) {
     }
 }
 
-fn pass_on(heard: &Receiver<()>, control: &Control) {
-    while heard.recv().is_ok() && control.report(&Report::Alive).is_ok() {}
+/// Passes the beats on. Says what blocks the runtime when none comes for `patience`, as the supervisor says that it is blocked.
+fn pass_on(heard: &Receiver<()>, control: &Control, patience: Duration) {
+    let mut is_blocked = false;
+    loop {
+        match heard.recv_timeout(patience) {
+            Ok(()) => is_blocked = false,
+            Err(RecvTimeoutError::Timeout) => {
+                if !is_blocked {
+                    warn_of(&running_handlers());
+                }
+                is_blocked = true;
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        if control.report(&Report::Alive).is_err() {
+            return;
+        }
+    }
+}
+
+fn warn_of(running: &[RunningHandler]) {
+    let handlers: Vec<_> = running.iter().map(ToString::to_string).collect();
+    let handlers = match handlers.is_empty() {
+        true => "none; a task of its own blocks it".to_owned(),
+        false => handlers.join(", "),
+    };
+    warn!(
+        handlers,
+        "the runtime is blocked: run code that blocks or computes for long with tokio::task::spawn_blocking"
+    );
 }

@@ -8,6 +8,7 @@
 
 mod actor;
 mod guide;
+mod refused;
 mod scheduled;
 mod wired;
 
@@ -15,18 +16,21 @@ use std::process::ExitCode;
 
 use actor::Actor;
 use guide::{CommentAgent, Mailer};
+use refused::{Bare, Rivals};
 use scheduled::{Clerk, Lost, OnlyOne, Unsteady};
 use wired::{Responder, Worker};
 
 fn main() -> ExitCode {
     marun::main![
         Actor,
+        Bare,
         Clerk,
         CommentAgent,
         Lost,
         Mailer,
         OnlyOne,
         Responder,
+        Rivals,
         Unsteady,
         Worker,
     ]

@@ -95,6 +95,26 @@ fn wait_for_news(manager: &UnixDatagram, expected: &str) {
 }
 
 #[test]
+fn line_60_an_agent_names_the_handler_that_blocks_its_runtime() {
+    let pipe = Pipe::new();
+    let mut group = Group::start(&pipe.agent());
+    let pids = group.wait_until_ready();
+    kill_process(pids["first"], Signal::USR1).unwrap();
+    let line = loop {
+        let line = group.next_line();
+        if line.contains("the runtime is blocked:") {
+            break line;
+        }
+    };
+    for text in ["WARN", "Actor.act (for ", "tokio::task::spawn_blocking"] {
+        assert!(line.contains(text), "{line}");
+    }
+    let _open = pipe.open();
+    group.signal(Signal::TERM);
+    assert_eq!(group.wait_for_end(), Some(0), "{}", group.log());
+}
+
+#[test]
 fn line_60_the_table_shows_who_is_blocked() {
     let pipe = Pipe::new();
     let (mut group, _terminal) = Group::in_terminal(&pipe.agent(), &[]);

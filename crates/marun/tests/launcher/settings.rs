@@ -70,6 +70,31 @@ fn a_wrong_key_or_value() {
 }
 
 #[test]
+fn an_agent_that_could_not_start_is_refused_by_check() {
+    let bare = Folder::of("[agent.a]\nbackend = 'Bare'\n");
+    let texts = [
+        ": agent.a.backend: ",
+        "neither `#[on(create)]` nor `Default`",
+    ];
+    refused(&bare, &texts);
+    let rivals = "[broker.main]\ndsn = 'local:'\n[agent.a]\nbackend = 'Rivals'\nbroker = 'main'\n";
+    let texts = [
+        ": agent.a: ",
+        "`second`",
+        "queue `jobs` has a consumer already, `first`",
+    ];
+    refused(&Folder::of(rivals), &texts);
+}
+
+#[test]
+fn a_launcher_that_is_the_program_itself_lists_its_agents_once() {
+    let folder = Folder::of("[agent.a]\nbackend = 'Akter'\n");
+    let (code, _, message) = output_of(program(), &["check", &folder.settings()]);
+    assert_eq!(code, Some(2), "{message}");
+    assert_eq!(message.matches("CommentAgent").count(), 1, "{message}");
+}
+
+#[test]
 fn an_option_that_a_handler_has_not() {
     let cases = [
         (

@@ -67,6 +67,11 @@ fn a_call_is_answered_refused_and_given_up(driver: &Driver) {
     );
     assert_eq!(run(&group, "signal call ask n:=7"), answer);
 
+    assert_eq!(
+        run(&group, "signal call ask n:=7 --all --timeout 60"),
+        answer
+    );
+
     let (code, out, message) = run(&group, "signal call ask n:=0");
     assert_eq!(
         (code, out.contains("$errors"), out.contains("zero")),

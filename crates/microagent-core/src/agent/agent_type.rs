@@ -81,7 +81,10 @@ impl AgentType {
     pub fn of<A: MicroAgent>() -> Self {
         Self {
             name: A::NAME,
-            manifest: || A::blueprint().manifest(),
+            manifest: || Manifest {
+                creation_problem: A::creation_problem(),
+                ..A::blueprint().manifest()
+            },
             start: |wiring| Box::pin(start::<A>(wiring)),
         }
     }

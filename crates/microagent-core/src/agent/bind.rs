@@ -8,7 +8,13 @@ use super::{ConsumerEntry, MicroAgent, ReceiverEntry, blueprint::OnGap, lifecycl
 use crate::{
     ConsumeOptions, Error, Gap, Result,
     bus::{Binding, Listener},
-    dispatch::{consume::BoundConsumer, flow::Flow, receive::BoundReceiver, run},
+    dispatch::{
+        consume::{BoundConsumer, Parking},
+        flow::Flow,
+        receive::BoundReceiver,
+        run,
+    },
+    stats::Counter,
 };
 
 /// Subscribes the agent's receivers; its signals are heard when this returns.
@@ -87,6 +93,7 @@ fn bound_receiver<A: MicroAgent>(
         options: entry.options,
         call: Box::new(move |heard| call(&agent, heard)),
         stats: life.cx.stats().handler(entry.name),
+        dropped: Counter::default(),
         tasks: life.tasks.clone(),
         killed: life.killed.clone(),
     }
@@ -105,6 +112,11 @@ fn bound_consumer<A: MicroAgent>(
         cx: life.cx.clone(),
         options: entry.options,
         call: Box::new(move |taken| call(&agent, taken)),
+        parking: Parking {
+            cx: life.cx.clone(),
+            handler: entry.name,
+            stats: life.cx.stats().handler(entry.name),
+        },
         stats: life.cx.stats().handler(entry.name),
         tasks: life.tasks.clone(),
         killed: life.killed.clone(),

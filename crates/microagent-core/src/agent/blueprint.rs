@@ -52,6 +52,12 @@ pub trait MicroAgent: Sized + Send + Sync + 'static {
 
     /// Builds the agent where only its type is known, as the launcher does.
     fn create(cx: &Context) -> impl Future<Output = Result<Self>> + Send;
+
+    /// Returns why [`create`](Self::create) always fails, if that is known before it is called.
+    #[must_use]
+    fn creation_problem() -> Option<String> {
+        None
+    }
 }
 
 /// A handler that has decoded its arguments and can run; or the error that says what it could not decode.

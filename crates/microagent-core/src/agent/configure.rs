@@ -121,8 +121,9 @@ impl Manifest {
         for known in &self.receivers {
             of(&known.name, known.options.validate())?;
         }
-        for known in &self.consumers {
+        for (n, known) in self.consumers.iter().enumerate() {
             of(&known.name, check_consumer(&known.options, &known.queue))?;
+            of(&known.name, self.check_rivals(n))?;
         }
         for known in &self.periodic {
             of(&known.name, known.options.validate())?;
@@ -131,6 +132,19 @@ impl Manifest {
             of(&known.name, check_cron(known))?;
         }
         Ok(())
+    }
+
+    /// Refuses a second consumer of a queue. The compiler refuses one that names the same constant.
+    fn check_rivals(&self, n: usize) -> Result<(), OptionError> {
+        let queue = &self.consumers[n].queue;
+        let mut before = self.consumers[..n].iter();
+        match before.find(|other| other.queue == *queue) {
+            None => Ok(()),
+            Some(other) => Err(OptionError::new(format!(
+                "queue `{queue}` has a consumer already, `{}`: a message goes to one handler, so an agent has one consumer per queue",
+                other.name
+            ))),
+        }
     }
 
     /// Why this handler has no options.

@@ -32,6 +32,7 @@ use crate::{
     bus::AbsentBus,
     dispatch::{
         consume::{self, BoundConsumer},
+        polled,
         run::{End, fenced},
     },
     stats::AgentStats,
@@ -243,6 +244,8 @@ impl Life {
     /// Runs a server beside the handlers. Its failure is the agent's, its `Ok` is its own.
     async fn serve(self: Arc<Self>, name: &'static str, server: BoxFuture<'static, Result<()>>) {
         let agent = self.cx.name();
+        let key = format!("{}.{name}", self.agent_type).into();
+        let server = polled::noted(key, server);
         let end = fenced(server, Duration::MAX, &self.killed).await;
         let result = hook_result(name, "server", end);
         match result {

@@ -21,6 +21,10 @@ pub struct Manifest {
     pub consumers: Vec<ConsumerManifest>,
     /// Its hooks and servers.
     pub hooks: Vec<HookManifest>,
+    /// Why it cannot be built by its name, as a launcher does. Only [`AgentType::manifest`](crate::AgentType::manifest)
+    /// says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub creation_problem: Option<String>,
 }
 
 /// A periodic task.
@@ -98,6 +102,7 @@ impl<A: MicroAgent> Blueprint<A> {
             receivers: self.receivers.iter().map(Into::into).collect(),
             consumers: self.consumers.iter().map(Into::into).collect(),
             hooks: self.hooks(),
+            creation_problem: None,
         }
     }
 

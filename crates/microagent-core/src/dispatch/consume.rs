@@ -12,7 +12,7 @@ use tracing::{error, warn};
 
 use super::{
     outcome,
-    run::{self, End, Site},
+    run::{self, End, MessageSite, Site},
 };
 use crate::{
     ConsumerOptions, Context, Delivery, Error, ErrorKind, Handling, Message, Result, Settlement,
@@ -31,6 +31,7 @@ pub(crate) struct BoundConsumer {
     pub(crate) options: ConsumerOptions,
     pub(crate) call: Call,
     pub(crate) stats: Arc<HandlerStats>,
+    pub(crate) parking: Parking,
     pub(crate) tasks: TaskTracker,
     pub(crate) killed: CancellationToken,
 }
@@ -82,8 +83,9 @@ impl BoundConsumer {
             return self.settle(delivery, parked, place).await;
         }
         if self.options.autoack {
-            let end = self.run(&message, None).await;
+            let (end, began) = self.run(&message, None).await;
             let settlement = outcome::of_run(&end, &message, &self.options);
+            self.record(&end, &message, began, outcome::follows(&settlement));
             return self.settle(delivery, settlement, place).await;
         }
         self.handle_lent(delivery, message, place).await;
@@ -98,24 +100,32 @@ impl BoundConsumer {
         place: OwnedSemaphorePermit,
     ) {
         let dead_letter = outcome::dead_letter_queue(&message, &self.options).map(Into::into);
-        let lender: Lender = delivery.lend(dead_letter);
-        let end = self.run(&message, Some(delivery)).await;
+        let parking = self.parking.clone();
+        let lender: Lender = delivery.lend(
+            dead_letter,
+            Box::new(move |message, settlement| parking.note(message, settlement)),
+        );
+        let (end, began) = self.run(&message, Some(delivery)).await;
         let Some(unsettled) = lender.reclaim(message.clone()) else {
-            return;
+            return self.record(&end, &message, began, "settled by the handler".to_owned());
         };
-        let end = match end {
-            End::Done(()) => End::Failed("the handler ended without settling its delivery".into()),
-            failed => failed,
-        };
-        if let End::Failed(error) = &end {
+        let left = matches!(end, End::Done(()))
+            .then(|| End::Failed("the handler ended without settling its delivery".into()));
+        let decisive = left.as_ref().unwrap_or(&end);
+        let settlement = outcome::of_run(decisive, &message, &self.options);
+        let next = outcome::follows(&settlement);
+        if let End::Failed(error) = decisive {
             let error = shortened(error.to_string());
-            warn!(agent = self.cx.name(), handler = self.name, queue = self.queue, %error, "delivery left unsettled");
+            warn!(
+                agent = self.cx.name(), handler = self.name, queue = self.queue, id = message.id(),
+                attempt = message.attempt(), %error, next, "delivery left unsettled"
+            );
         }
-        let settlement = outcome::of_run(&end, &message, &self.options);
+        self.record(&end, &message, began, next);
         self.settle(unsettled, settlement, place).await;
     }
 
-    async fn run(&self, message: &Message, delivery: Option<Delivery>) -> End<()> {
+    async fn run(&self, message: &Message, delivery: Option<Delivery>) -> (End<()>, Instant) {
         let began = Instant::now();
         let mut taken = Taken {
             cx: &self.cx,
@@ -132,8 +142,22 @@ impl BoundConsumer {
             }
             Err(end) => end.of(),
         };
-        run::record(&end, &self.site(), &self.stats, began);
-        end
+        (end, began)
+    }
+
+    fn record(&self, end: &End<()>, message: &Message, began: Instant, next: String) {
+        let site = Site {
+            agent: self.cx.name(),
+            handler: self.name,
+            kind: "queue",
+            source: &self.queue,
+            message: Some(MessageSite {
+                id: message.id(),
+                attempt: message.attempt(),
+                next,
+            }),
+        };
+        run::record(end, &site, &self.stats, began);
     }
 
     /// Hands the settlement over, gives the place to the next message, and then waits for the confirmation.
@@ -143,19 +167,7 @@ impl BoundConsumer {
         settlement: Settlement,
         place: OwnedSemaphorePermit,
     ) {
-        if let Settlement::DeadLetter {
-            queue,
-            reason,
-            detail,
-        } = &settlement
-        {
-            self.stats.dead_lettered.count();
-            let attempt = delivery.message().attempt();
-            error!(
-                agent = self.cx.name(), handler = self.name, queue = self.queue, dead_letter = queue,
-                %reason, detail, attempt, "message parked as a dead letter"
-            );
-        }
+        self.parking.note(delivery.message(), &settlement);
         let settled = delivery.settle(settlement);
         drop(place);
         if let Err(error) = settled.await {
@@ -165,13 +177,30 @@ impl BoundConsumer {
             );
         }
     }
+}
 
-    fn site(&self) -> Site<'_> {
-        Site {
-            agent: self.cx.name(),
-            handler: self.name,
-            kind: "queue",
-            source: &self.queue,
-        }
+/// Counts and logs the dead letters of a consumer, those that its handler asks for included.
+#[derive(Clone)]
+pub(crate) struct Parking {
+    pub(crate) cx: Context,
+    pub(crate) handler: &'static str,
+    pub(crate) stats: Arc<HandlerStats>,
+}
+
+impl Parking {
+    fn note(&self, message: &Message, settlement: &Settlement) {
+        let Settlement::DeadLetter {
+            queue,
+            reason,
+            detail,
+        } = settlement
+        else {
+            return;
+        };
+        self.stats.dead_lettered.count();
+        error!(
+            agent = self.cx.name(), handler = self.handler, queue = message.queue(), id = message.id(),
+            dead_letter = queue, %reason, detail, attempt = message.attempt(), "message parked as a dead letter"
+        );
     }
 }

@@ -3,5 +3,6 @@
 pub(crate) mod consume;
 pub(crate) mod flow;
 pub(crate) mod outcome;
+pub(crate) mod polled;
 pub(crate) mod receive;
 pub(crate) mod run;

@@ -118,6 +118,16 @@ pub(crate) fn of_crashes(message: &Message, options: &ConsumerOptions) -> Option
     Some(buried(message, options, DeadReason::Crash, detail))
 }
 
+/// Says what follows a failed run, for its line in the log.
+pub(crate) fn follows(settlement: &Settlement) -> String {
+    match settlement {
+        Settlement::Retry { after, .. } => format!("retry in {after:?}"),
+        Settlement::DeadLetter { queue, .. } => format!("dead letter in `{queue}`"),
+        Settlement::Return => "back to its queue".to_owned(),
+        Settlement::Ack => "the message is dropped".to_owned(),
+    }
+}
+
 /// What a delivery that nobody settled becomes.
 pub(crate) fn abandoned() -> Settlement {
     Settlement::Return

@@ -24,7 +24,7 @@ use crate::{
     clock::later,
     rpc::{AnswerBody, CallScope, Caller},
     shortened,
-    stats::HandlerStats,
+    stats::{Counter, HandlerStats},
     text::excerpt,
 };
 
@@ -42,6 +42,8 @@ pub(crate) struct BoundReceiver {
     pub(crate) call: Call,
     pub(crate) flow: Flow,
     pub(crate) stats: Arc<HandlerStats>,
+    /// The signals that were dropped since it last kept up.
+    pub(crate) dropped: Counter,
     pub(crate) tasks: TaskTracker,
     pub(crate) killed: CancellationToken,
 }
@@ -215,6 +217,7 @@ impl BoundReceiver {
                 while let Some(next) = receiver.flow.next() {
                     next.await;
                 }
+                receiver.keeps_up();
             });
         }
         if matches!(
@@ -296,9 +299,23 @@ impl BoundReceiver {
         run::decoded(|| (self.call)(&heard)).map_err(End::of)
     }
 
+    /// Logs how many signals were dropped, now that no signal waits.
+    fn keeps_up(&self) {
+        let dropped = self.dropped.take();
+        if dropped > 0 {
+            warn!(
+                agent = self.cx.name(),
+                handler = self.name,
+                dropped,
+                "receiver keeps up again: signals were dropped"
+            );
+        }
+    }
+
     /// Counts every signal that had to go; logs the first of each thousand, since they come in bursts.
     fn overflowed(&self, signal: &str, admission: &Admission) {
-        let before = self.stats.dropped.get();
+        let before = self.dropped.get();
+        self.dropped.count();
         self.stats.dropped.count();
         if before.is_multiple_of(1000) {
             let which = if *admission == Admission::Refused {
@@ -323,6 +340,7 @@ impl BoundReceiver {
             handler: self.name,
             kind: "signal",
             source: signal,
+            message: None,
         }
     }
 }

@@ -45,6 +45,17 @@ pub(crate) struct Site<'a> {
     pub(crate) kind: &'static str,
     /// The signal's or queue's name, the schedule.
     pub(crate) source: &'a str,
+    /// The message, where there is one.
+    pub(crate) message: Option<MessageSite<'a>>,
+}
+
+/// A message, as the log names it.
+#[derive(Debug)]
+pub(crate) struct MessageSite<'a> {
+    pub(crate) id: Option<&'a str>,
+    pub(crate) attempt: u32,
+    /// What follows if the run failed: the next retry, or the dead letter.
+    pub(crate) next: String,
 }
 
 /// Runs a handler's future to one of its ends.
@@ -95,61 +106,71 @@ impl End<std::convert::Infallible> {
 
 /// Counts the end and logs it where it is a failure.
 pub(crate) fn record<T>(end: &End<T>, site: &Site<'_>, stats: &HandlerStats, began: Instant) {
-    let Site {
-        agent,
-        handler,
-        kind,
-        source,
-    } = *site;
-    if let End::Done(_) = end {
-        stats.done.count();
-        return;
-    }
-    let took = began.elapsed();
+    let counter = match end {
+        End::Done(_) => &stats.done,
+        End::Failed(_) => &stats.failed,
+        End::TimedOut(_) => &stats.timed_out,
+        End::Panicked(_) => &stats.panicked,
+        End::Undecodable(_) => &stats.undecodable,
+        End::Abandoned | End::Unneeded => &stats.dropped,
+    };
+    counter.count();
+    log(end, site, began.elapsed());
+}
+
+fn log<T>(end: &End<T>, site: &Site<'_>, took: Duration) {
+    let (agent, handler, kind, source) = (site.agent, site.handler, site.kind, site.source);
+    let message = site.message.as_ref();
+    let id = message.and_then(|message| message.id);
+    let attempt = message.map(|message| message.attempt);
+    let next = message.map(|message| message.next.as_str());
     match end {
         End::Done(_) | End::Unneeded => {}
         End::Failed(error) => {
-            stats.failed.count();
             let error = shortened(error.to_string());
-            error!(agent, handler, kind, source, ?took, %error, "handler failed");
+            error!(agent, handler, kind, source, id, attempt, ?took, %error, next, "handler failed");
         }
         End::TimedOut(limit) => {
-            stats.timed_out.count();
             error!(
                 agent,
                 handler,
                 kind,
                 source,
+                id,
+                attempt,
                 ?took,
                 ?limit,
+                next,
                 "handler timed out"
             );
         }
         End::Panicked(panic) => {
-            stats.panicked.count();
             let panic = shortened(panic.as_str());
             error!(
                 agent,
                 handler,
                 kind,
                 source,
+                id,
+                attempt,
                 ?took,
                 panic,
+                next,
                 "handler panicked"
             );
         }
         End::Undecodable(error) => {
-            stats.undecodable.count();
             let error = shortened(error.to_string());
-            error!(agent, handler, kind, source, %error, "payload does not fit the handler");
+            error!(agent, handler, kind, source, id, attempt, %error, next, "payload does not fit the handler");
         }
         End::Abandoned => {
-            stats.dropped.count();
             warn!(
                 agent,
                 handler,
                 kind,
                 source,
+                id,
+                attempt,
                 ?took,
                 "handler cut off at the end of the grace"
             );

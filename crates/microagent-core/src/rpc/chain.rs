@@ -7,7 +7,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::{Advice, Error, ErrorKind, Result, clock::later, shortened};
+use crate::{Advice, Error, ErrorKind, Result, clock::later, dispatch::polled, shortened};
 
 /// The most handlers of a chain of calls.
 pub(crate) const MAX_CALL_DEPTH: usize = 16;
@@ -68,7 +68,8 @@ impl CallScope {
 
     /// Runs a handler so that the calls that it makes know of this scope.
     pub(crate) async fn around<F: Future>(self, run: F) -> F::Output {
-        CURRENT.scope(self, run).await
+        let handler = Arc::clone(&self.handler);
+        polled::noted(handler, CURRENT.scope(self, run)).await
     }
 
     /// The scope of the handler that makes a call now, if one does.

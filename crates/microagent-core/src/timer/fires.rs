@@ -236,6 +236,7 @@ impl Fires {
             handler: self.name(),
             kind: self.rules.kind,
             source: &self.rules.source,
+            message: None,
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::field::wire_name;
 pub(super) fn table(agent: &AgentBlock) -> TokenStream {
     let (self_type, name, conditions) = (&agent.self_type, &agent.name, &agent.conditions);
     let handlers = agent.handlers.iter().map(entry);
-    let create = create(agent);
+    let (create, creation_problem) = (create(agent), creation_problem(agent));
     quote! {
         #(#[cfg(#conditions)])*
         #[automatically_derived]
@@ -30,6 +30,10 @@ pub(super) fn table(agent: &AgentBlock) -> TokenStream {
 
             async fn create(cx: &::microagent::__private::Context) -> ::microagent::__private::Result<Self> {
                 #create
+            }
+
+            fn creation_problem() -> ::core::option::Option<::std::string::String> {
+                #creation_problem
             }
         }
     }
@@ -271,6 +275,28 @@ fn ended(returned: &TokenStream, end: &str, handler: &Handler) -> TokenStream {
         let returned = #returned;
         use ::microagent::__private::{ResultReturned as _, ValueReturned as _};
         #kind
+    }
+}
+
+/// Returns the expression that says why the default `create` would fail.
+fn creation_problem(agent: &AgentBlock) -> TokenStream {
+    let creates = agent
+        .handlers
+        .iter()
+        .filter(|handler| matches!(handler.kind, Kind::Hook(Hook::Create)));
+    let conditions = creates.map(|handler| {
+        let conditions = &handler.conditions;
+        quote!(all(#(#conditions),*))
+    });
+    let conditions: Vec<_> = conditions.collect();
+    quote! {
+        #[cfg(any(#(#conditions),*))]
+        { ::core::option::Option::None }
+        #[cfg(not(any(#(#conditions),*)))]
+        {
+            use ::microagent::__private::{WithDefault as _, WithoutDefault as _};
+            (&::microagent::__private::Blank::<Self>::new()).problem()
+        }
     }
 }
 

@@ -35,6 +35,9 @@ pub trait WithDefault {
     /// # Errors
     /// None.
     fn create(&self) -> Result<Self::Agent>;
+
+    /// Returns why it cannot be built: it can.
+    fn problem(&self) -> Option<String>;
 }
 
 impl<A: Default> WithDefault for Blank<A> {
@@ -42,6 +45,10 @@ impl<A: Default> WithDefault for Blank<A> {
 
     fn create(&self) -> Result<A> {
         Ok(A::default())
+    }
+
+    fn problem(&self) -> Option<String> {
+        None
     }
 }
 
@@ -55,19 +62,24 @@ pub trait WithoutDefault {
     /// # Errors
     /// Always, with [`ErrorKind::Configuration`].
     fn create(&self) -> Result<Self::Agent>;
+
+    /// Returns what is missing.
+    fn problem(&self) -> Option<String>;
 }
 
 impl<A: MicroAgent> WithoutDefault for &Blank<A> {
     type Agent = A;
 
     fn create(&self) -> Result<A> {
-        Err(Error::new(
-            ErrorKind::Configuration,
-            format!(
-                "`{name}` has neither `#[on(create)]` nor `Default`, so it cannot be built by its name; \
-                 give it one of them, or build the value yourself and start it with `Agent::new(value)`",
-                name = A::NAME
-            ),
+        let problem = self.problem().unwrap_or_default();
+        Err(Error::new(ErrorKind::Configuration, problem))
+    }
+
+    fn problem(&self) -> Option<String> {
+        Some(format!(
+            "`{name}` has neither `#[on(create)]` nor `Default`, so it cannot be built by its name; \
+             give it one of them, or build the value yourself and start it with `Agent::new(value)`",
+            name = A::NAME
         ))
     }
 }

@@ -4,11 +4,13 @@
 
 mod call_chains;
 mod calls;
+mod checks;
 mod clocks;
 mod cut_off;
 mod failures;
 mod life;
 mod log;
+mod log_lines;
 mod odd_payloads;
 mod once;
 mod queues;

@@ -167,8 +167,13 @@ async fn a_message_that_is_parked_is_an_error_in_the_log_that_says_where() {
         (failed[0].field("kind"), failed[0].field("source")),
         ("queue", "mailer")
     );
-    let parked = log.lines("message parked as a dead letter");
+    assert_eq!(failed[0].field("next"), "dead letter in `mailer.dead`");
+    let mut parked = log.lines("message parked as a dead letter");
     assert_eq!(parked.len(), 1);
+    assert_eq!(
+        parked[0].fields.remove("id").as_deref(),
+        failed[0].fields.get("id").map(String::as_str)
+    );
     assert_eq!(parked[0].level, Level::ERROR);
     let expected = fields([
         ("agent", "Failing"),

@@ -1,0 +1,58 @@
+//! What the manifest of an agent says before anything starts.
+
+use microagent::{AgentType, prelude::*};
+
+use super::MAILER;
+
+/// The same queue by another name.
+const POST: Queue = Queue::new("mailer");
+
+#[derive(Default)]
+struct Rivals;
+
+#[agent]
+impl Rivals {
+    #[consumer(MAILER)]
+    async fn first(&self) {}
+
+    #[consumer(POST)]
+    async fn second(&self) {}
+}
+
+#[test]
+fn two_consumers_of_one_queue_through_two_constants_are_refused() {
+    let manifest = AgentType::of::<Rivals>().manifest();
+    let error = manifest.configured(&json!({})).unwrap_err();
+    let text = "handler `second`: queue `mailer` has a consumer already, `first`: a message goes to one handler, \
+                so an agent has one consumer per queue";
+    assert_eq!(error.to_string(), text);
+}
+
+struct Bare;
+
+#[agent]
+impl Bare {
+    #[on(pre_start)]
+    async fn starts(&mut self) {}
+}
+
+struct Created;
+
+#[agent]
+impl Created {
+    #[on(create)]
+    async fn create() -> Self {
+        Self
+    }
+}
+
+#[test]
+fn a_type_that_cannot_be_built_by_its_name_says_so() {
+    let problem = AgentType::of::<Bare>().manifest().creation_problem.unwrap();
+    assert!(
+        problem.starts_with("`Bare` has neither `#[on(create)]` nor `Default`"),
+        "{problem}"
+    );
+    assert_eq!(AgentType::of::<Rivals>().manifest().creation_problem, None);
+    assert_eq!(AgentType::of::<Created>().manifest().creation_problem, None);
+}
