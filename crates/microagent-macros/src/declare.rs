@@ -135,7 +135,7 @@ mod tests {
         let (output, path) = output_for(broken);
         assert_eq!(output.matches("compile_error").count(), 2, "{output}");
         for part in [
-            "signals[0].name: `User` is no signal name",
+            "signals[0].name: invalid signal name `User`",
             "queues[1]: `mailer` is declared by queues[0] already",
         ] {
             assert!(

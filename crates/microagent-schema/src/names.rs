@@ -40,7 +40,7 @@ pub fn check_signal(name: &str) -> Result<(), NameError> {
     check_lower_case("signal", name)?;
     if name == "response" {
         return Err(NameError(
-            "`response` is no signal name: answers to calls travel under it; any other name is allowed"
+            "invalid signal name `response`: answers to calls use this name; expected any other name"
                 .to_owned(),
         ));
     }
@@ -67,7 +67,7 @@ fn check_lower_case(what: &str, name: &str) -> Result<(), NameError> {
         return Ok(());
     }
     Err(NameError(format!(
-        "`{name}` is no {what} name: lower-case letters, digits and `_` are allowed, not starting with a digit"
+        "invalid {what} name `{name}`: expected lower-case letters, digits and `_`, not starting with a digit"
     )))
 }
 
@@ -91,12 +91,12 @@ pub fn check_argument(name: &str) -> Result<(), NameError> {
         _ if is_word(name, |letter| letter.is_ascii_alphabetic()) => return Ok(()),
         _ => {
             return Err(NameError(format!(
-                "`{name}` is no argument name: letters, digits and `_` are allowed, not starting with a digit"
+                "invalid argument name `{name}`: expected letters, digits and `_`, not starting with a digit"
             )));
         }
     };
     Err(NameError(format!(
-        "`{name}` is no argument name: {reason}; any other identifier is allowed"
+        "invalid argument name `{name}`: {reason}; expected any other identifier"
     )))
 }
 
@@ -193,7 +193,7 @@ mod tests {
     fn a_refusal_says_what_is_allowed() {
         assert_eq!(
             check_queue("Mailer").unwrap_err().to_string(),
-            "`Mailer` is no queue name: lower-case letters, digits and `_` are allowed, not starting with a digit"
+            "invalid queue name `Mailer`: expected lower-case letters, digits and `_`, not starting with a digit"
         );
     }
 

@@ -217,23 +217,23 @@ fn missing_keys_are_refused() {
 fn bad_names_are_refused() {
     assert!(
         signal_problem(r#"{"name": "UserCreated", "providing_args": []}"#)
-            .starts_with("signals[0].name: `UserCreated` is no signal name: ")
+            .starts_with("signals[0].name: invalid signal name `UserCreated`: ")
     );
     assert!(
         signal_problem(r#"{"name": "response", "providing_args": []}"#)
-            .starts_with("signals[0].name: `response` is no signal name: ")
+            .starts_with("signals[0].name: invalid signal name `response`: ")
     );
     assert!(
         queue_problem(r#"{"name": "q.dead"}"#)
-            .starts_with("queues[0].name: `q.dead` is no queue name: ")
+            .starts_with("queues[0].name: invalid queue name `q.dead`: ")
     );
     assert!(
         signal_problem(r#"{"name": "a", "providing_args": ["ok", "sender"]}"#)
-            .starts_with("signals[0].providing_args[1]: `sender` is no argument name: ")
+            .starts_with("signals[0].providing_args[1]: invalid argument name `sender`: ")
     );
     assert!(
         signal_problem(r#"{"name": "a", "providing_args": {"signal": "number"}}"#)
-            .starts_with("signals[0].providing_args.signal: `signal` is no argument name: ")
+            .starts_with("signals[0].providing_args.signal: invalid argument name `signal`: ")
     );
 }
 

@@ -267,7 +267,7 @@ fn a_bad_option_of_a_consumer_is_named_with_what_is_allowed() {
         ),
         (
             json!({"dead_letter": "Dead Letters"}),
-            "`dead_letter`: `Dead Letters` is no queue name: lower-case letters, digits and `_` are allowed, not \
+            "`dead_letter`: invalid queue name `Dead Letters`: expected lower-case letters, digits and `_`, not \
              starting with a digit",
         ),
         (

@@ -99,7 +99,7 @@ impl Declarations {
     /// use microagent_schema::Declarations;
     ///
     /// let error = Declarations::parse(r#"{"queues": [{"name": "Mailer"}]}"#).unwrap_err();
-    /// assert!(error.to_string().starts_with("queues[0].name: `Mailer` is no queue name: "));
+    /// assert!(error.to_string().starts_with("queues[0].name: invalid queue name `Mailer`: "));
     /// ```
     pub fn parse(json: &str) -> Result<Self, DeclarationError> {
         let json = without_mark(json);
