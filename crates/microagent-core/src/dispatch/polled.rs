@@ -11,7 +11,7 @@ use std::{
 
 use tokio::time::Instant;
 
-/// What one thread runs.
+/// The handler that one thread runs.
 type Place = Mutex<Option<(Arc<str>, Instant)>>;
 
 /// The places of all threads that have run a handler.
@@ -31,7 +31,7 @@ thread_local! {
 pub struct RunningHandler {
     /// Its name: `Mailer.send`.
     pub name: String,
-    /// How long it has kept its thread.
+    /// The time for which the handler has kept its thread.
     pub since: Duration,
 }
 
@@ -73,7 +73,7 @@ struct Entry(Option<Arc<Place>>);
 
 impl Entry {
     fn new(name: &Arc<str>) -> Self {
-        // A thread that ends has no place any more.
+        // A thread that ends no longer has a place.
         let place =
             PLACE.try_with(|place| Arc::clone(place.borrow_mut().get_or_insert_with(new_place)));
         let place = place.ok();

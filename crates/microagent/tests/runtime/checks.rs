@@ -1,4 +1,4 @@
-//! What the manifest of an agent says before anything starts.
+//! The contents of an agent's manifest before anything starts.
 
 use microagent::{AgentType, prelude::*};
 

@@ -1,4 +1,4 @@
-//! What a line of the log names: the message, the attempt, what follows, and how many signals were dropped.
+//! The fields of log lines: the message, the attempt, what follows, and how many signals were dropped.
 
 use std::time::Duration;
 
