@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     LocalOptions,
-    protocol::{ByHand, Requested, check_message},
+    protocol::{Browse, Requested, check_message},
 };
 
 /// The durable queues of a folder.
@@ -96,11 +96,11 @@ impl LocalBroker {
     }
 
     /// Lets the hub work in parts until the limit is reached or nothing is left.
-    async fn in_parts(&self, limit: u64, part: impl Fn(u32) -> ByHand) -> Result<u64> {
+    async fn in_parts(&self, limit: u64, part: impl Fn(u32) -> Browse) -> Result<u64> {
         let mut done = 0;
         while done < limit {
             let left = u32::try_from(limit - done).unwrap_or(u32::MAX);
-            match self.session.count(Requested::ByHand(part(left))).await? {
+            match self.session.count(Requested::Browse(part(left))).await? {
                 0 => break,
                 count => done += count,
             }
@@ -109,10 +109,10 @@ impl LocalBroker {
     }
 
     /// Lets the hub move or remove the message with this id. An id that the hub never gives names no message.
-    async fn one(&self, id: &str, of_message: impl FnOnce(MessageId) -> ByHand) -> Result<u64> {
+    async fn one(&self, id: &str, of_message: impl FnOnce(MessageId) -> Browse) -> Result<u64> {
         match id.parse() {
             Ok(message) => {
-                let request = Requested::ByHand(of_message(message));
+                let request = Requested::Browse(of_message(message));
                 self.session.count(request).await
             }
             Err(_) => Ok(0),
@@ -178,7 +178,7 @@ impl QueueBroker for LocalBroker {
         while seen.len() < limit {
             let part = self
                 .session
-                .look(ByHand::Peek {
+                .look(Browse::Peek {
                     queue: name.clone(),
                     skip: few(seen.len()),
                     limit: few(limit - seen.len()),
@@ -199,7 +199,7 @@ impl QueueBroker for LocalBroker {
             text("a queue's name", to.name())?,
         );
         if let Selection::Id(id) = which {
-            let one = |message| ByHand::RequeueOne {
+            let one = |message| Browse::RequeueOne {
                 from: source,
                 to,
                 message,
@@ -209,7 +209,7 @@ impl QueueBroker for LocalBroker {
         // No more than wait now: both may be one queue.
         let limit = which.limit("local")?.min(self.length(from).await?);
         let from = source;
-        self.in_parts(limit, |limit| ByHand::Requeue {
+        self.in_parts(limit, |limit| Browse::Requeue {
             from: from.clone(),
             to: to.clone(),
             limit,
@@ -220,10 +220,10 @@ impl QueueBroker for LocalBroker {
     async fn purge(&self, queue: &Queue, which: &Selection) -> Result<u64> {
         let queue = text("a queue's name", queue.name())?;
         if let Selection::Id(id) = which {
-            let one = |message| ByHand::PurgeOne { queue, message };
+            let one = |message| Browse::PurgeOne { queue, message };
             return self.one(id, one).await;
         }
-        self.in_parts(which.limit("local")?, |limit| ByHand::Purge {
+        self.in_parts(which.limit("local")?, |limit| Browse::Purge {
             queue: queue.clone(),
             limit,
         })

@@ -4,7 +4,7 @@ use microagent_core::{Depth, Error, ErrorKind, Mailbox, Result, ledger::MessageI
 use tokio::sync::oneshot;
 
 use super::consumers::Consumer;
-use crate::protocol::{Failure, Letter, LocalId, QueueCounts, Requested, Settled, Text};
+use crate::protocol::{Failure, Letter, LocalId, QueueCounts, Requested, Text, WireSettlement};
 
 /// A handle, numbered in its connection.
 pub(super) type SessionId = u32;
@@ -20,7 +20,7 @@ pub(super) enum Command {
         epoch: Epoch,
         consumer: LocalId,
         message: MessageId,
-        settlement: Settled,
+        settlement: WireSettlement,
         done: oneshot::Sender<Result<()>>,
     },
     Subscribe {

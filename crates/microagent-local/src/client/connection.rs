@@ -23,7 +23,7 @@ use super::{
     pending::PATIENCE,
     pump::Pump,
 };
-use crate::host::{Candidate, Folder};
+use crate::host::{Folder, HostElection};
 
 /// Whether the hub is reached.
 #[derive(Debug)]
@@ -134,7 +134,7 @@ impl Connection {
             record: record.clone(),
             epoch: epoch.clone(),
         };
-        let pump = Pump::new(Candidate::of(folder), heard, link_end);
+        let pump = Pump::new(HostElection::of(folder), heard, link_end);
         tokio::spawn(pump.run());
         Arc::new(Self {
             folder: path,

@@ -20,7 +20,7 @@ use super::{
     session::Session,
 };
 use crate::{
-    protocol::{self, LocalId, Text},
+    protocol::{LocalId, Text, WireSettlement},
     store::Headers,
 };
 
@@ -133,11 +133,11 @@ impl Settle for Settler {
     }
 }
 
-fn on_the_wire(message: &Message, settlement: Settlement) -> protocol::Settled {
+fn on_the_wire(message: &Message, settlement: Settlement) -> WireSettlement {
     match settlement {
-        Settlement::Ack => protocol::Settled::Ack,
-        Settlement::Return => protocol::Settled::Return,
-        Settlement::Retry { after, .. } => protocol::Settled::Retry { after },
+        Settlement::Ack => WireSettlement::Ack,
+        Settlement::Return => WireSettlement::Return,
+        Settlement::Retry { after, .. } => WireSettlement::Retry { after },
         Settlement::DeadLetter {
             queue,
             reason,
@@ -145,7 +145,7 @@ fn on_the_wire(message: &Message, settlement: Settlement) -> protocol::Settled {
         } => {
             let detail = &detail[..detail.floor_char_boundary(MAX_DETAIL)];
             let headers = header::of_dead_letter(message, reason, detail, SystemTime::now());
-            protocol::Settled::DeadLetter {
+            WireSettlement::DeadLetter {
                 queue: queue.into(),
                 headers: new_ones(message, headers),
             }

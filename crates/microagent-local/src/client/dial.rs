@@ -1,4 +1,4 @@
-//! One attempt to get a connection: stand for election, then knock at whoever was elected.
+//! One attempt to connect: hosts the folder if nobody does, then connects to the host.
 
 use std::{io, path::Path, sync::Arc};
 
@@ -15,7 +15,7 @@ use tokio::{
 use tokio_util::codec::FramedRead;
 
 use crate::{
-    host::{Candidate, process},
+    host::{HostElection, process},
     protocol::{ClientCodec, ClientFrame, Hello, HubFrame, SILENCE, SendBuffer, VERSION},
 };
 
@@ -31,9 +31,9 @@ pub(super) struct Line {
 ///
 /// # Errors
 /// [`Unavailable`](ErrorKind::Unavailable) when a later attempt may succeed, and what is wrong with the folder.
-pub(super) async fn dial(candidate: Arc<Candidate>) -> Result<Line> {
-    candidate.stand().await?;
-    let socket = candidate.folder().socket();
+pub(super) async fn dial(election: Arc<HostElection>) -> Result<Line> {
+    election.host_if_free().await?;
+    let socket = election.folder().socket();
     let connected = UnixStream::connect(&socket).await.map_err(|error| {
         let text = format!("{}: the hub cannot be reached: {error}", socket.display());
         unavailable(text).with_source(error)

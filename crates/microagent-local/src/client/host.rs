@@ -6,7 +6,7 @@ use microagent_core::Result;
 
 use crate::{
     LocalOptions,
-    host::{Candidate, Folder},
+    host::{Folder, HostElection},
 };
 
 /// The hub of a folder, hosted by this process whether or not it uses it.
@@ -30,7 +30,7 @@ use crate::{
 /// ```
 #[derive(Debug)]
 pub struct Host {
-    candidate: Arc<Candidate>,
+    election: Arc<HostElection>,
 }
 
 impl Host {
@@ -40,9 +40,9 @@ impl Host {
     /// What is wrong with the folder ([`Configuration`](microagent_core::ErrorKind::Configuration)) or with the files in it
     /// ([`Driver`](microagent_core::ErrorKind::Driver)).
     pub async fn start(options: &LocalOptions) -> Result<Self> {
-        let candidate = Candidate::of(Folder::prepare(options.folder())?);
-        candidate.stand().await?;
-        Ok(Self { candidate })
+        let election = HostElection::of(Folder::prepare(options.folder())?);
+        election.host_if_free().await?;
+        Ok(Self { election })
     }
 
     /// Hosts no more, unless this process still uses the folder. Others may finish what they have of its queues; it waits for
@@ -51,6 +51,6 @@ impl Host {
     /// # Errors
     /// When what was under way could not be written; it was confirmed to nobody.
     pub async fn shutdown(self) -> Result<()> {
-        self.candidate.retire().await
+        self.election.retire().await
     }
 }

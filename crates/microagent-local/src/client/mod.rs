@@ -2,7 +2,7 @@
 //!
 //! A handle is a [`Session`](session::Session) of the connection; what it asks for goes as a [`Command`](command::Command) to
 //! the [`Pump`](pump::Pump), the one task that reads and writes the socket. It hosts nothing itself: before it dials it asks
-//! the [candidate](crate::host) to stand.
+//! the [election](crate::host) to host if nobody does.
 
 mod broker;
 mod bus;

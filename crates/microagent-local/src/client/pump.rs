@@ -18,7 +18,7 @@ use super::{
     serve::Ended,
     subscriptions::Subscriptions,
 };
-use crate::{host::Candidate, log_limit::LogLimit};
+use crate::{host::HostElection, log_limit::LogLimit};
 
 /// The pauses before dialling again: a host that dies is replaced within milliseconds by one of its clients.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -32,7 +32,7 @@ static LOST_LIMIT: LogLimit = LogLimit::new();
 /// Everything that a connection keeps over its interruptions.
 #[derive(Debug)]
 pub(super) struct Pump {
-    candidate: Arc<Candidate>,
+    election: Arc<HostElection>,
     pub(super) commands: mpsc::UnboundedReceiver<Command>,
     link: LinkEnd,
     pub(super) epoch: Epoch,
@@ -49,12 +49,12 @@ pub(super) struct Over;
 
 impl Pump {
     pub(super) fn new(
-        candidate: Arc<Candidate>,
+        election: Arc<HostElection>,
         commands: mpsc::UnboundedReceiver<Command>,
         link: LinkEnd,
     ) -> Self {
         Self {
-            candidate,
+            election,
             commands,
             link,
             epoch: 0,
@@ -69,7 +69,7 @@ impl Pump {
     pub(super) async fn run(mut self) {
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         loop {
-            let dialling = dial(self.candidate.clone());
+            let dialling = dial(self.election.clone());
             let Some(dialled) = self.offline(dialling).await else {
                 break;
             };
@@ -101,7 +101,7 @@ impl Pump {
 
     fn up(&mut self) {
         self.epoch += 1;
-        debug!(folder = %self.candidate.folder().path().display(), "connected to the hub");
+        debug!(folder = %self.election.folder().path().display(), "connected to the hub");
         self.link.up(self.epoch);
     }
 
@@ -111,7 +111,7 @@ impl Pump {
         self.pending.fail(reason);
         self.subscriptions.lost(reason);
         if let Some(omitted) = LOST_LIMIT.admit() {
-            let folder = self.candidate.folder().path().display();
+            let folder = self.election.folder().path().display();
             info!(%folder, reason, omitted, "the connection to the hub is lost");
         }
     }
@@ -177,7 +177,7 @@ impl Pump {
     async fn end(self) {
         let closed = Error::new(ErrorKind::Closed, "the connection was closed");
         self.link.down(closed);
-        let retired = self.candidate.retire().await;
+        let retired = self.election.retire().await;
         for leaving in self.leaving {
             let result = match &retired {
                 Ok(()) => Ok(()),

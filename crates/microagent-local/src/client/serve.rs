@@ -19,7 +19,7 @@ use super::{
     pump::Pump,
 };
 use crate::protocol::{
-    ClientFrame, Failure, HubFrame, Letter, LocalId, PING, Requested, SILENCE, Settled,
+    ClientFrame, Failure, HubFrame, Letter, LocalId, PING, Requested, SILENCE, WireSettlement,
 };
 
 /// How many commands, or frames, are taken in one go.
@@ -50,18 +50,18 @@ impl Pump {
                 biased;
                 flushed = line.writer.flush(), if !line.writer.is_empty() => lost_by(flushed),
                 taken = self.commands.recv_many(&mut commands, TURN), if !line.writer.is_full() => {
-                    self.obey_all(taken, &mut commands, &mut line).await
+                    self.drain_commands(taken, &mut commands, &mut line).await
                 }
                 frame = line.reader.next() => {
                     heard = Instant::now();
-                    self.hear(frame, &mut line)
+                    self.handle_frames(frame, &mut line)
                 }
                 _ = ping.tick() => {
                     // This process itself may have stood still: then what has arrived is read before anyone is judged.
                     if mem::replace(&mut looked, Instant::now()).elapsed() > 2 * PING {
                         heard = Instant::now();
                     }
-                    self.look_around(heard, &mut line)
+                    self.on_tick(heard, &mut line)
                 }
             };
             if let Err(ended) = step {
@@ -85,7 +85,7 @@ impl Pump {
     }
 
     /// Takes the commands, and those of tasks that were about to run: one call of the system for all of them.
-    async fn obey_all(
+    async fn drain_commands(
         &mut self,
         taken: usize,
         commands: &mut Vec<Command>,
@@ -94,13 +94,13 @@ impl Pump {
         if taken == 0 {
             // Everybody has gone without a word; what they had goes back all the same.
             let (done, _) = oneshot::channel();
-            return self.carry_out(Command::Goodbye(done), line);
+            return self.handle_command(Command::Goodbye(done), line);
         }
         let mut gathered = 0;
         while !commands.is_empty() {
             gathered += commands.len();
             for command in commands.drain(..) {
-                self.carry_out(command, line)?;
+                self.handle_command(command, line)?;
             }
             if line.writer.is_full() || gathered >= ENOUGH {
                 break;
@@ -114,7 +114,7 @@ impl Pump {
         Ok(())
     }
 
-    fn carry_out(&mut self, command: Command, line: &mut Line) -> Result<(), Ended> {
+    fn handle_command(&mut self, command: Command, line: &mut Line) -> Result<(), Ended> {
         match command {
             Command::Request(requested, reply) => {
                 self.request(requested, Asked::Request(reply), line);
@@ -175,7 +175,7 @@ impl Pump {
     fn settle(
         &mut self,
         (epoch, consumer, message): (Epoch, LocalId, MessageId),
-        settlement: Settled,
+        settlement: WireSettlement,
         done: oneshot::Sender<Result<()>>,
         line: &mut Line,
     ) {
@@ -215,7 +215,7 @@ impl Pump {
         let request = Requested::Settle {
             consumer,
             message,
-            settlement: Settled::Return,
+            settlement: WireSettlement::Return,
         };
         self.say(request, line);
     }
@@ -238,12 +238,16 @@ impl Pump {
     }
 
     /// Takes a frame, and those that have arrived with it.
-    fn hear(&mut self, first: Option<io::Result<HubFrame>>, line: &mut Line) -> Result<(), Ended> {
+    fn handle_frames(
+        &mut self,
+        first: Option<io::Result<HubFrame>>,
+        line: &mut Line,
+    ) -> Result<(), Ended> {
         let mut next = Some(first);
         let mut left = TURN;
         while let Some(frame) = next {
             match frame {
-                Some(Ok(frame)) => self.take(frame, line)?,
+                Some(Ok(frame)) => self.handle_frame(frame, line)?,
                 Some(Err(error)) => return lost_by(Err(error)),
                 None => return Err(Ended::Lost("the hub closed the connection".to_owned())),
             }
@@ -257,7 +261,7 @@ impl Pump {
         Ok(())
     }
 
-    fn take(&mut self, frame: HubFrame, line: &mut Line) -> Result<(), Ended> {
+    fn handle_frame(&mut self, frame: HubFrame, line: &mut Line) -> Result<(), Ended> {
         match frame {
             HubFrame::Done(id, result) => {
                 if let Some(asked) = self.pending.take(id) {
@@ -325,7 +329,7 @@ impl Pump {
         Ok(())
     }
 
-    fn look_around(&mut self, heard: Instant, line: &mut Line) -> Result<(), Ended> {
+    fn on_tick(&mut self, heard: Instant, line: &mut Line) -> Result<(), Ended> {
         if heard.elapsed() >= SILENCE {
             farewell(line);
             let text = format!("the hub was silent for {} s", SILENCE.as_secs());

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     LocalOptions,
     host::Folder,
-    protocol::{ByHand, Letter, MAX_TEXT, Requested, Text},
+    protocol::{Browse, Letter, MAX_TEXT, Requested, Text},
 };
 
 /// One bus or one broker.
@@ -103,10 +103,10 @@ impl Session {
     }
 
     /// Asks for messages to look at.
-    pub(super) async fn look(&self, by_hand: ByHand) -> Result<Vec<Letter>> {
+    pub(super) async fn look(&self, browse: Browse) -> Result<Vec<Letter>> {
         let (shown, answer) = oneshot::channel();
         let reply = Reply::Shown(Vec::new(), shown);
-        self.tell(Command::Request(Requested::ByHand(by_hand), reply))?;
+        self.tell(Command::Request(Requested::Browse(browse), reply))?;
         self.wait(answer).await
     }
 

@@ -3,12 +3,12 @@
 //! It speaks no protocol and keeps no messages; it opens the files, starts the hub on a thread of its own, and lets go of
 //! everything in the right order.
 
-mod candidate;
+mod acceptor;
+mod election;
 mod folder;
-mod office;
-mod reception;
+mod hub_thread;
 mod socket;
 mod watch;
 
-pub(crate) use candidate::{Candidate, process};
+pub(crate) use election::{HostElection, process};
 pub(crate) use folder::Folder;

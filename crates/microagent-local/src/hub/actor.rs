@@ -11,7 +11,7 @@ use tokio::{
 use tracing::error;
 
 use super::{
-    by_hand::{Looks, Which},
+    browse::{Looks, Which},
     confirm::Commits,
     connection::weight,
     connections::{Asked, Connection, ConnectionId, Connections},
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     clocks::Clocks,
-    protocol::{ByHand, Hello, LocalId, RequestId, Requested, Token},
+    protocol::{Browse, Hello, LocalId, RequestId, Requested, Token},
     store::{Snapshot, Writer},
 };
 
@@ -110,7 +110,7 @@ impl Actor {
                     if taken == 0 {
                         break;
                     }
-                    said.drain(..).for_each(|said| self.hear(said));
+                    said.drain(..).for_each(|said| self.handle(said));
                 }
                 Some(confirmation) = self.commits.next() => {
                     self.broken |= !self.queues.confirm(confirmation, &self.connections);
@@ -173,7 +173,7 @@ impl Actor {
         }
     }
 
-    fn hear(&mut self, said: Inbox) {
+    fn handle(&mut self, said: Inbox) {
         match said {
             Inbox::Joined {
                 id,
@@ -248,7 +248,7 @@ impl Actor {
             Requested::Lease { key, holder, ttl } => {
                 queues.lease(asked, &key, &holder, ttl, connections);
             }
-            Requested::ByHand(by_hand) => self.by_hand(asked, by_hand),
+            Requested::Browse(browse) => self.browse(asked, browse),
             Requested::Flush => queues.answer_in_turn(asked),
             Requested::Goodbye => self.say_goodbye(asked),
         }
@@ -264,23 +264,23 @@ impl Actor {
         self.connections.done(asked, Ok(()));
     }
 
-    fn by_hand(&mut self, asked: Asked, by_hand: ByHand) {
-        match by_hand {
-            ByHand::Peek { queue, skip, limit } => {
+    fn browse(&mut self, asked: Asked, browse: Browse) {
+        match browse {
+            Browse::Peek { queue, skip, limit } => {
                 let look = self.queues.peek(asked, &queue, (skip, limit), &self.writer);
                 self.looks.push(look);
             }
-            ByHand::Requeue { from, to, limit } => {
+            Browse::Requeue { from, to, limit } => {
                 let which = Which::First(limit);
                 self.queues.requeue(asked, &from, &to, which);
             }
-            ByHand::Purge { queue, limit } => {
+            Browse::Purge { queue, limit } => {
                 self.queues.purge(asked, &queue, Which::First(limit));
             }
-            ByHand::RequeueOne { from, to, message } => {
+            Browse::RequeueOne { from, to, message } => {
                 self.queues.requeue(asked, &from, &to, Which::One(message));
             }
-            ByHand::PurgeOne { queue, message } => {
+            Browse::PurgeOne { queue, message } => {
                 self.queues.purge(asked, &queue, Which::One(message));
             }
         }

@@ -21,8 +21,8 @@ use super::{
 use crate::{
     log_limit::LogLimit,
     protocol::{
-        ByHand, ClientFrame, GreetingCodec, Hello, HubCodec, HubFrame, PING, RequestId, Requested,
-        SILENCE, SendBuffer, Settled, VERSION, letter_size,
+        Browse, ClientFrame, GreetingCodec, Hello, HubCodec, HubFrame, PING, RequestId, Requested,
+        SILENCE, SendBuffer, VERSION, WireSettlement, letter_size,
     },
 };
 
@@ -198,7 +198,7 @@ fn gather<S: AsyncRead>(
 /// What a request takes of its connection's window until its reply has gone: 1, and 1 for each KiB that it carries.
 pub(super) fn weight(request: &Requested) -> u32 {
     let bytes = match request {
-        Requested::ByHand(ByHand::Peek { .. }) => return LOOK,
+        Requested::Browse(Browse::Peek { .. }) => return LOOK,
         Requested::Send {
             queue,
             payload,
@@ -207,7 +207,7 @@ pub(super) fn weight(request: &Requested) -> u32 {
         } => queue.len() + letter_size(payload.len(), headers),
         Requested::Publish { channel, payload } => channel.len() + payload.len(),
         Requested::Settle {
-            settlement: Settled::DeadLetter { queue, headers },
+            settlement: WireSettlement::DeadLetter { queue, headers },
             ..
         } => queue.len() + letter_size(0, headers),
         Requested::Lease { key, holder, .. } => key.len() + holder.len(),
@@ -216,11 +216,11 @@ pub(super) fn weight(request: &Requested) -> u32 {
         | Requested::Length { queue: name }
         | Requested::Depth { queue: name }
         | Requested::Declare { queue: name }
-        | Requested::ByHand(
-            ByHand::Requeue { to: name, .. }
-            | ByHand::RequeueOne { to: name, .. }
-            | ByHand::Purge { queue: name, .. }
-            | ByHand::PurgeOne { queue: name, .. },
+        | Requested::Browse(
+            Browse::Requeue { to: name, .. }
+            | Browse::RequeueOne { to: name, .. }
+            | Browse::Purge { queue: name, .. }
+            | Browse::PurgeOne { queue: name, .. },
         ) => name.len(),
         Requested::Unsubscribe { .. }
         | Requested::Cancel { .. }

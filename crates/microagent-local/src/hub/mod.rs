@@ -6,7 +6,7 @@
 //! [store](crate::store) is behind its writer.
 
 mod actor;
-mod by_hand;
+mod browse;
 mod confirm;
 mod connection;
 mod connections;

@@ -25,7 +25,7 @@ use super::{
     time::Time,
 };
 use crate::{
-    protocol::{Failure, LocalId, Settled, Text, check_message},
+    protocol::{Failure, LocalId, Text, WireSettlement, check_message},
     store::{Body, Change, Headers, Rewrite},
 };
 
@@ -211,7 +211,7 @@ impl Queues {
         &mut self,
         asked: Asked,
         (consumer, id): (LocalId, MessageId),
-        settlement: Settled,
+        settlement: WireSettlement,
         connections: &Connections,
     ) {
         let Some(entry) = self.landed(consumer_id(asked.connection, consumer), id) else {
@@ -220,17 +220,17 @@ impl Queues {
             return;
         };
         let then = match settlement {
-            Settled::Return => {
+            WireSettlement::Return => {
                 self.give_back(id, entry, connections.is_own(asked.connection));
                 self.answer_in_turn(asked);
                 return;
             }
-            Settled::Ack => {
+            WireSettlement::Ack => {
                 self.settlements.change(Change::Remove { id });
                 Then::Gone
             }
-            Settled::Retry { after } => self.delay(id, entry.item.attempt + 1, after),
-            Settled::DeadLetter { queue, headers } => self.bury(id, &queue, headers),
+            WireSettlement::Retry { after } => self.delay(id, entry.item.attempt + 1, after),
+            WireSettlement::DeadLetter { queue, headers } => self.bury(id, &queue, headers),
         };
         self.settlements.after(After::Settled {
             asked,

@@ -21,13 +21,13 @@ use self::clock::SetClocks;
 use super::Hub;
 use crate::{
     protocol::{
-        ByHand, ClientCodec, ClientFrame, Failure, Hello, HubFrame, Letter, LocalId, QueueCounts,
-        RequestId, Requested, SendBuffer, Settled, Token, VERSION,
+        Browse, ClientCodec, ClientFrame, Failure, Hello, HubFrame, Letter, LocalId, QueueCounts,
+        RequestId, Requested, SendBuffer, Token, VERSION, WireSettlement,
     },
     store::{Body, Change, Headers, MemoryStore, MessageId, Snapshot, Store, Writer},
 };
 
-mod by_hand;
+mod browse;
 mod clock;
 mod death;
 mod drain;
@@ -234,7 +234,7 @@ impl Peer {
         payloads
     }
 
-    async fn settle(&mut self, got: &Got, settlement: Settled) -> Result<(), Failure> {
+    async fn settle(&mut self, got: &Got, settlement: WireSettlement) -> Result<(), Failure> {
         self.done(settle(got, settlement)).await
     }
 
@@ -259,7 +259,7 @@ fn send(queue: &str, payload: &str, delay: Option<u64>) -> Requested {
     }
 }
 
-fn settle(got: &Got, settlement: Settled) -> Requested {
+fn settle(got: &Got, settlement: WireSettlement) -> Requested {
     Requested::Settle {
         consumer: got.consumer,
         message: got.id,

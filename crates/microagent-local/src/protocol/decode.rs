@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{
-    ByHand, ClientFrame, Failure, Hello, HubFrame, Letter, QueueCounts, Requested, Settled,
+    Browse, ClientFrame, Failure, Hello, HubFrame, Letter, QueueCounts, Requested, WireSettlement,
     encode::MAGIC,
     wire::{Fields, malformed},
 };
@@ -139,34 +139,34 @@ fn request(fields: &mut Fields<'_>) -> io::Result<Requested> {
         16 => Requested::Depth {
             queue: fields.text()?,
         },
-        kind @ (13..=15 | 17..=18) => Requested::ByHand(by_hand(kind, fields)?),
+        kind @ (13..=15 | 17..=18) => Requested::Browse(browse(kind, fields)?),
         other => return Err(unknown("request", other)),
     })
 }
 
-fn by_hand(kind: u8, fields: &mut Fields<'_>) -> io::Result<ByHand> {
+fn browse(kind: u8, fields: &mut Fields<'_>) -> io::Result<Browse> {
     let name = fields.text()?;
     Ok(match kind {
-        13 => ByHand::Peek {
+        13 => Browse::Peek {
             queue: name,
             skip: fields.u32()?,
             limit: fields.u32()?,
         },
-        14 => ByHand::Requeue {
+        14 => Browse::Requeue {
             from: name,
             to: fields.text()?,
             limit: fields.u32()?,
         },
-        15 => ByHand::Purge {
+        15 => Browse::Purge {
             queue: name,
             limit: fields.u32()?,
         },
-        17 => ByHand::RequeueOne {
+        17 => Browse::RequeueOne {
             from: name,
             to: fields.text()?,
             message: fields.u64()?,
         },
-        _ => ByHand::PurgeOne {
+        _ => Browse::PurgeOne {
             queue: name,
             message: fields.u64()?,
         },
@@ -184,14 +184,14 @@ fn letter(fields: &mut Fields<'_>) -> io::Result<Letter> {
     })
 }
 
-fn settlement(fields: &mut Fields<'_>) -> io::Result<Settled> {
+fn settlement(fields: &mut Fields<'_>) -> io::Result<WireSettlement> {
     Ok(match fields.u8()? {
-        1 => Settled::Ack,
-        2 => Settled::Return,
-        3 => Settled::Retry {
+        1 => WireSettlement::Ack,
+        2 => WireSettlement::Return,
+        3 => WireSettlement::Retry {
             after: fields.duration()?,
         },
-        4 => Settled::DeadLetter {
+        4 => WireSettlement::DeadLetter {
             queue: fields.text()?,
             headers: fields.headers()?,
         },

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::{BufMut, BytesMut};
 
 use super::{
-    ByHand, ClientFrame, Failure, Hello, HubFrame, Letter, Requested, Settled,
+    Browse, ClientFrame, Failure, Hello, HubFrame, Letter, Requested, WireSettlement,
     wire::{put_bytes, put_duration, put_headers, put_instant},
 };
 
@@ -152,7 +152,7 @@ fn put_request(out: &mut BytesMut, request: &Requested) {
         Requested::Length { queue } => put_named(out, 8, queue),
         Requested::Declare { queue } => put_named(out, 9, queue),
         Requested::Lease { key, holder, ttl } => put_lease(out, key, holder, *ttl),
-        Requested::ByHand(by_hand) => put_by_hand(out, by_hand),
+        Requested::Browse(browse) => put_browse(out, browse),
         Requested::Goodbye => out.put_u8(10),
         Requested::Flush => out.put_u8(11),
         Requested::Depth { queue } => put_named(out, 16, queue),
@@ -175,43 +175,43 @@ fn put_lease(out: &mut BytesMut, key: &str, holder: &str, ttl: Duration) {
     put_duration(out, ttl);
 }
 
-fn put_by_hand(out: &mut BytesMut, by_hand: &ByHand) {
-    match by_hand {
-        ByHand::Peek { queue, skip, limit } => {
+fn put_browse(out: &mut BytesMut, browse: &Browse) {
+    match browse {
+        Browse::Peek { queue, skip, limit } => {
             put_named(out, 13, queue);
             out.put_u32_le(*skip);
             out.put_u32_le(*limit);
         }
-        ByHand::Requeue { from, to, limit } => {
+        Browse::Requeue { from, to, limit } => {
             put_named(out, 14, from);
             put_bytes(out, to.as_bytes());
             out.put_u32_le(*limit);
         }
-        ByHand::Purge { queue, limit } => {
+        Browse::Purge { queue, limit } => {
             put_named(out, 15, queue);
             out.put_u32_le(*limit);
         }
-        ByHand::RequeueOne { from, to, message } => {
+        Browse::RequeueOne { from, to, message } => {
             put_named(out, 17, from);
             put_bytes(out, to.as_bytes());
             out.put_u64_le(*message);
         }
-        ByHand::PurgeOne { queue, message } => {
+        Browse::PurgeOne { queue, message } => {
             put_named(out, 18, queue);
             out.put_u64_le(*message);
         }
     }
 }
 
-fn put_settlement(out: &mut BytesMut, settlement: &Settled) {
+fn put_settlement(out: &mut BytesMut, settlement: &WireSettlement) {
     match settlement {
-        Settled::Ack => out.put_u8(1),
-        Settled::Return => out.put_u8(2),
-        Settled::Retry { after } => {
+        WireSettlement::Ack => out.put_u8(1),
+        WireSettlement::Return => out.put_u8(2),
+        WireSettlement::Retry { after } => {
             out.put_u8(3);
             put_duration(out, *after);
         }
-        Settled::DeadLetter { queue, headers } => {
+        WireSettlement::DeadLetter { queue, headers } => {
             out.put_u8(4);
             put_bytes(out, queue.as_bytes());
             put_headers(out, headers);

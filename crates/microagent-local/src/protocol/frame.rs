@@ -67,7 +67,7 @@ pub(crate) enum Requested {
     Settle {
         consumer: LocalId,
         message: MessageId,
-        settlement: Settled,
+        settlement: WireSettlement,
     },
     /// Answered with the number of waiting messages.
     Length {
@@ -86,16 +86,16 @@ pub(crate) enum Requested {
         holder: Text,
         ttl: Duration,
     },
-    ByHand(ByHand),
+    Browse(Browse),
     /// Answered when everything that was asked for before is through, whatever became of it.
     Flush,
     /// The process leaves in peace. Everything unsettled goes back; answered as a flush.
     Goodbye,
 }
 
-/// What people do with waiting messages. The hub may do less at a time than it was asked to.
+/// A request about waiting messages that consumes none. The hub may do less at a time than it was asked to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum ByHand {
+pub(crate) enum Browse {
     /// Answered with a [`HubFrame::Shown`] for each of at most `limit` messages behind the first `skip`, and then done.
     Peek { queue: Text, skip: u32, limit: u32 },
     /// Answered with the number of those that were moved.
@@ -122,7 +122,7 @@ pub(crate) struct QueueCounts {
 
 /// A settlement on the wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Settled {
+pub(crate) enum WireSettlement {
     Ack,
     Return,
     Retry {

@@ -32,8 +32,8 @@ use std::time::Duration;
 pub(crate) use codec::{ClientCodec, GreetingCodec, HubCodec};
 pub(crate) use failure::Failure;
 pub(crate) use frame::{
-    ByHand, ClientFrame, Hello, HubFrame, Letter, LocalId, QueueCounts, RequestId, Requested,
-    Settled, Token,
+    Browse, ClientFrame, Hello, HubFrame, Letter, LocalId, QueueCounts, RequestId, Requested,
+    Token, WireSettlement,
 };
 pub(crate) use send_buffer::SendBuffer;
 pub(crate) use size::{MAX_FRAME, MAX_HEADERS, MAX_HUB_FRAME};

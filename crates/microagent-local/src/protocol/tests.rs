@@ -8,8 +8,8 @@ use proptest::{collection::vec, option, prelude::*};
 use tokio_util::codec::{Decoder, Encoder};
 
 use super::{
-    ByHand, ClientCodec, ClientFrame, Failure, Hello, HubCodec, HubFrame, Letter, MAX_FRAME,
-    QueueCounts, Requested, Settled, Text, VERSION,
+    Browse, ClientCodec, ClientFrame, Failure, Hello, HubCodec, HubFrame, Letter, MAX_FRAME,
+    QueueCounts, Requested, Text, VERSION, WireSettlement,
 };
 use crate::store::Headers;
 
@@ -29,12 +29,13 @@ fn delay() -> impl Strategy<Value = Duration> {
     (1..1_000_000_u64).prop_map(Duration::from_millis)
 }
 
-fn settlement() -> impl Strategy<Value = Settled> {
+fn settlement() -> impl Strategy<Value = WireSettlement> {
     prop_oneof![
-        Just(Settled::Ack),
-        Just(Settled::Return),
-        delay().prop_map(|after| Settled::Retry { after }),
-        (text(), headers()).prop_map(|(queue, headers)| Settled::DeadLetter { queue, headers }),
+        Just(WireSettlement::Ack),
+        Just(WireSettlement::Return),
+        delay().prop_map(|after| WireSettlement::Retry { after }),
+        (text(), headers())
+            .prop_map(|(queue, headers)| WireSettlement::DeadLetter { queue, headers }),
     ]
 }
 
@@ -72,7 +73,7 @@ fn request() -> impl Strategy<Value = Requested> {
         text().prop_map(|queue| Requested::Length { queue }),
         text().prop_map(|queue| Requested::Declare { queue }),
         text().prop_map(|queue| Requested::Depth { queue }),
-        by_hand().prop_map(Requested::ByHand),
+        browse().prop_map(Requested::Browse),
         (text(), text(), delay()).prop_map(|(key, holder, ttl)| Requested::Lease {
             key,
             holder,
@@ -83,25 +84,25 @@ fn request() -> impl Strategy<Value = Requested> {
     ]
 }
 
-fn by_hand() -> impl Strategy<Value = ByHand> {
+fn browse() -> impl Strategy<Value = Browse> {
     prop_oneof![
-        (text(), any::<(u32, u32)>()).prop_map(|(queue, (skip, limit))| ByHand::Peek {
+        (text(), any::<(u32, u32)>()).prop_map(|(queue, (skip, limit))| Browse::Peek {
             queue,
             skip,
             limit
         }),
-        (text(), text(), any::<u32>()).prop_map(|(from, to, limit)| ByHand::Requeue {
+        (text(), text(), any::<u32>()).prop_map(|(from, to, limit)| Browse::Requeue {
             from,
             to,
             limit
         }),
-        (text(), any::<u32>()).prop_map(|(queue, limit)| ByHand::Purge { queue, limit }),
-        (text(), text(), any::<u64>()).prop_map(|(from, to, message)| ByHand::RequeueOne {
+        (text(), any::<u32>()).prop_map(|(queue, limit)| Browse::Purge { queue, limit }),
+        (text(), text(), any::<u64>()).prop_map(|(from, to, message)| Browse::RequeueOne {
             from,
             to,
             message
         }),
-        (text(), any::<u64>()).prop_map(|(queue, message)| ByHand::PurgeOne { queue, message }),
+        (text(), any::<u64>()).prop_map(|(queue, message)| Browse::PurgeOne { queue, message }),
     ]
 }
 
@@ -298,7 +299,7 @@ fn a_frame_that_no_peer_would_accept_is_not_sent() {
 #[test]
 fn a_delay_is_rounded_up_and_an_error_keeps_its_kind() {
     let settle = |after| {
-        let settlement = Settled::Retry { after };
+        let settlement = WireSettlement::Retry { after };
         let request = Requested::Settle {
             consumer: 1,
             message: 2,

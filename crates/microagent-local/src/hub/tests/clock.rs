@@ -84,7 +84,9 @@ async fn store_a_retry(store: &SharedStore, after: u64) {
     peer.consume(1, "mailer", 1).await;
     let got = peer.delivery().await;
     let after = Duration::from_secs(after);
-    peer.settle(&got, Settled::Retry { after }).await.unwrap();
+    peer.settle(&got, WireSettlement::Retry { after })
+        .await
+        .unwrap();
     hub.close().await.unwrap();
 }
 

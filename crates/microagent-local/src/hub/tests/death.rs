@@ -18,7 +18,7 @@ async fn what_a_dead_process_had_is_suspect_and_comes_alone() {
     let mut got = other.delivery().await;
     if got.payload == "c" {
         // It was free before the death was noticed.
-        other.settle(&got, Settled::Ack).await.unwrap();
+        other.settle(&got, WireSettlement::Ack).await.unwrap();
         got = other.delivery().await;
     }
     assert_eq!((got.payload.as_str(), got.crashes), ("a", 1));
@@ -84,7 +84,7 @@ async fn f05_what_a_living_process_handles_for_hours_is_delivered_once() {
         }
         other.hears_nothing_for(5).await;
     }
-    busy.settle(&held, Settled::Ack).await.unwrap();
+    busy.settle(&held, WireSettlement::Ack).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -105,12 +105,12 @@ async fn what_the_hosts_own_process_has_is_on_record_until_it_is_settled() {
     other.consume(1, "mailer", 1).await;
     let elsewhere = other.delivery().await;
     own.done(cancel(1, false)).await.unwrap();
-    own.settle(&acked, Settled::Ack).await.unwrap();
+    own.settle(&acked, WireSettlement::Ack).await.unwrap();
     let after = Duration::from_secs(1);
-    own.settle(&retried, Settled::Retry { after })
+    own.settle(&retried, WireSettlement::Retry { after })
         .await
         .unwrap();
-    own.settle(&returned, Settled::Return).await.unwrap();
+    own.settle(&returned, WireSettlement::Return).await.unwrap();
 
     let taken: Vec<_> = store
         .snapshot()
@@ -145,7 +145,10 @@ async fn after_the_death_of_the_host_its_own_messages_are_suspect_and_the_others
     survivor.consume(1, "mailer", 8).await;
     let suspect = survivor.delivery().await;
     assert_eq!((suspect.payload.as_str(), suspect.crashes), ("own", 1));
-    survivor.settle(&suspect, Settled::Ack).await.unwrap();
+    survivor
+        .settle(&suspect, WireSettlement::Ack)
+        .await
+        .unwrap();
     let bystander = survivor.delivery().await;
     assert_eq!(
         (bystander.payload.as_str(), bystander.crashes),

@@ -28,14 +28,14 @@ async fn what_is_in_flight_is_settled_before_the_hub_ends_and_nothing_else_is_gi
     let (first, second) = (busy.delivery().await, busy.delivery().await);
     let draining = draining(&hub).await;
     idle.consume(1, "mailer", 8).await;
-    busy.settle(&first, Settled::Ack).await.unwrap();
+    busy.settle(&first, WireSettlement::Ack).await.unwrap();
     // Whoever comes now is let in, and heard.
     let mut late = Peer::join(&hub, 4).await;
     late.send("mailer", "d").await;
     idle.hears_nothing_for(5).await;
     assert!(!draining.is_finished());
 
-    busy.settle(&second, Settled::Ack).await.unwrap();
+    busy.settle(&second, WireSettlement::Ack).await.unwrap();
     draining.await.unwrap();
     busy.hears_nothing_for(1).await;
     hub.close().await.unwrap();

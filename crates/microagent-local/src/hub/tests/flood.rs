@@ -52,9 +52,9 @@ fn request(number: u64, id: RequestId) -> ClientFrame {
         5 => Requested::Settle {
             consumer: 1,
             message: 1,
-            settlement: Settled::Ack,
+            settlement: WireSettlement::Ack,
         },
-        _ => Requested::ByHand(ByHand::Peek {
+        _ => Requested::Browse(Browse::Peek {
             queue: "large".into(),
             skip: 0,
             limit: 9,
@@ -128,7 +128,7 @@ async fn messages_are_read_from_the_store_as_their_consumer_reads_them() {
                 let settle = Requested::Settle {
                     consumer,
                     message: letter.message,
-                    settlement: Settled::Ack,
+                    settlement: WireSettlement::Ack,
                 };
                 slow.ask(settle).await;
             }

@@ -17,9 +17,9 @@ async fn a_message_waits_is_delivered_and_is_gone_when_handled() {
     assert_eq!(got.payload, "hi");
     assert_eq!(sender.length("mailer").await, 0);
 
-    worker.settle(&got, Settled::Ack).await.unwrap();
+    worker.settle(&got, WireSettlement::Ack).await.unwrap();
     assert!(store.snapshot().messages.is_empty());
-    let twice = worker.settle(&got, Settled::Ack).await.unwrap_err();
+    let twice = worker.settle(&got, WireSettlement::Ack).await.unwrap_err();
     assert_eq!(twice.kind, ErrorKind::Unavailable);
 }
 
@@ -42,7 +42,7 @@ async fn headers_travel_and_prefetch_bounds_what_is_out() {
     assert_eq!(peer.delivery().await.payload, "1");
     peer.hears_nothing_for(10).await;
 
-    peer.settle(&first, Settled::Ack).await.unwrap();
+    peer.settle(&first, WireSettlement::Ack).await.unwrap();
     assert_eq!(peer.delivery().await.payload, "2");
 }
 
@@ -55,7 +55,9 @@ async fn a_retry_comes_after_its_delay_as_the_next_attempt() {
     peer.consume(1, "mailer", 8).await;
     let got = peer.delivery().await;
     let after = Duration::from_secs(9);
-    peer.settle(&got, Settled::Retry { after }).await.unwrap();
+    peer.settle(&got, WireSettlement::Retry { after })
+        .await
+        .unwrap();
     assert_eq!(store.snapshot().messages[0].attempt, 2);
 
     peer.hears_nothing_for(8).await;
@@ -81,7 +83,7 @@ async fn a_dead_letter_is_in_its_queue_with_its_reason() {
     peer.send("mailer", "bad").await;
     peer.consume(1, "mailer", 8).await;
     let got = peer.delivery().await;
-    let settlement = Settled::DeadLetter {
+    let settlement = WireSettlement::DeadLetter {
         queue: "mailer.dead".into(),
         headers: vec![("why".into(), "because".into())],
     };
@@ -104,7 +106,7 @@ async fn what_is_returned_comes_first_as_the_same_attempt() {
     }
     peer.consume(1, "mailer", 1).await;
     let first = peer.delivery().await;
-    peer.settle(&first, Settled::Return).await.unwrap();
+    peer.settle(&first, WireSettlement::Return).await.unwrap();
     let again = peer.delivery().await;
     assert_eq!((again.payload.as_str(), again.attempt), ("a", 1));
 }
@@ -118,7 +120,7 @@ async fn a_cancelled_consumer_gets_nothing_more_and_may_still_settle() {
     let got = peer.delivery().await;
     peer.done(cancel(1, false)).await.unwrap();
     peer.send("mailer", "b").await;
-    peer.settle(&got, Settled::Ack).await.unwrap();
+    peer.settle(&got, WireSettlement::Ack).await.unwrap();
     assert_eq!(peer.length("mailer").await, 1);
     assert_eq!(peer.done(cancel(1, true)).await, Ok(()), "harmless");
 }
@@ -135,8 +137,8 @@ async fn a_consumer_that_gives_back_cannot_settle_the_next_ones_copy() {
     peer.consume(2, "mailer", 8).await;
     let new = peer.delivery().await;
     assert_eq!((new.id, new.crashes), (old.id, 0));
-    assert!(peer.settle(&old, Settled::Ack).await.is_err());
-    peer.settle(&new, Settled::Ack).await.unwrap();
+    assert!(peer.settle(&old, WireSettlement::Ack).await.is_err());
+    peer.settle(&new, WireSettlement::Ack).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -57,7 +57,7 @@ async fn the_largest_message_survives_whatever_is_added_to_it() {
     for times in 0..4 {
         let words = (format!("words-{times}"), "w".repeat(MAX_HEADERS - 100));
         let reason = (header::DEAD_REASON.to_owned(), "failed".to_owned());
-        let settlement = Settled::DeadLetter {
+        let settlement = WireSettlement::DeadLetter {
             queue: "q".into(),
             headers: vec![reason, words],
         };
@@ -67,7 +67,7 @@ async fn the_largest_message_survives_whatever_is_added_to_it() {
         let names: Vec<_> = got.headers.iter().map(|(name, _)| name.as_str()).collect();
         assert!(names.contains(&"h") && names.contains(&header::DEAD_REASON));
     }
-    peer.settle(&got, Settled::Return).await.unwrap();
+    peer.settle(&got, WireSettlement::Return).await.unwrap();
     assert_eq!(peer.delivery().await.payload.len(), DEFAULT_MAX_PAYLOAD);
 }
 
@@ -96,7 +96,7 @@ async fn a_stored_message_that_cannot_be_delivered_stops_nobody() {
     let hub = store.hub();
     let mut peer = Peer::join(&hub, OTHER).await;
     let look = peer
-        .ask(Requested::ByHand(ByHand::Peek {
+        .ask(Requested::Browse(Browse::Peek {
             queue: "q".into(),
             skip: 1,
             limit: 3,
@@ -113,7 +113,7 @@ async fn a_stored_message_that_cannot_be_delivered_stops_nobody() {
     for text in ["a", "b", "c"] {
         let got = peer.delivery().await;
         assert_eq!(got.payload, text);
-        peer.settle(&got, Settled::Ack).await.unwrap();
+        peer.settle(&got, WireSettlement::Ack).await.unwrap();
     }
     let kept: Vec<Stored> = store.snapshot().messages;
     let kept: Vec<_> = kept.iter().map(|message| message.id).collect();

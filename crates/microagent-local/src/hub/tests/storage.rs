@@ -70,8 +70,8 @@ async fn what_cannot_be_written_is_refused_and_what_was_not_removed_comes_again(
     );
     assert_eq!(peer.length("mailer").await, 0);
     for settlement in [
-        Settled::Ack,
-        Settled::Retry {
+        WireSettlement::Ack,
+        WireSettlement::Retry {
             after: Duration::from_secs(60),
         },
     ] {
@@ -81,7 +81,7 @@ async fn what_cannot_be_written_is_refused_and_what_was_not_removed_comes_again(
         assert_eq!((again.id, again.attempt), (got.id, 1));
     }
     store.fill(false);
-    peer.settle(&got, Settled::Ack).await.unwrap();
+    peer.settle(&got, WireSettlement::Ack).await.unwrap();
     assert!(store.snapshot().messages.is_empty());
 }
 

@@ -1,4 +1,4 @@
-//! What people do with waiting messages: look at them, put dead letters back to work, throw them away.
+//! Browsing: looking at waiting messages, moving and removing them without consuming them.
 
 use std::pin::Pin;
 

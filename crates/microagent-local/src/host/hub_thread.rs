@@ -1,6 +1,6 @@
-//! The hub at work: a thread of its own with everything that a host holds.
+//! The thread on which the hub of this process runs, with everything that a host holds.
 //!
-//! On a thread of its own, because a handler that blocks its runtime must not silence the hub of every other process.
+//! The thread is its own because a handler that blocks its runtime must not silence the hub of every other process.
 
 use std::{io, sync::Arc, thread};
 
@@ -13,9 +13,9 @@ use tracing::info;
 
 use super::{
     Folder,
-    candidate::process,
+    acceptor::Acceptor,
+    election::process,
     folder::{Lock, check_owner},
-    reception::Reception,
 };
 use crate::{
     clocks::SystemClocks,
@@ -25,12 +25,12 @@ use crate::{
 
 /// A hub that runs in this process. Dropped it ends all the same, and nobody waits for that.
 #[derive(Debug)]
-pub(super) struct Office {
+pub(super) struct HubThread {
     stop: oneshot::Sender<()>,
     ended: oneshot::Receiver<Result<()>>,
 }
 
-impl Office {
+impl HubThread {
     /// Opens the files and starts the hub; it can be reached when this returns.
     ///
     /// # Errors
@@ -88,7 +88,7 @@ fn host(folder: &Folder, stopped: oneshot::Receiver<()>, ready: oneshot::Sender<
     let snapshot = store.load()?;
     let messages = snapshot.messages.len();
     let hosted = runtime.block_on(async {
-        let mut reception = Reception::open(folder)?;
+        let mut acceptor = Acceptor::open(folder)?;
         let hub = Hub::start(
             Writer::spawn(store)?,
             snapshot,
@@ -98,11 +98,11 @@ fn host(folder: &Folder, stopped: oneshot::Receiver<()>, ready: oneshot::Sender<
         info!(folder = %folder.path().display(), messages, "this process hosts the hub");
         let _ = ready.send(());
         tokio::select! {
-            () = reception.receive(&hub) => {}
+            () = acceptor.accept_peers(&hub) => {}
             () = hub.ended() => {}
             () = drained(stopped, &hub) => {}
         }
-        drop(reception);
+        drop(acceptor);
         hub.close().await
     });
     end(runtime);
@@ -112,7 +112,7 @@ fn host(folder: &Folder, stopped: oneshot::Receiver<()>, ready: oneshot::Sender<
 
 /// Waits until the hub is to end, and then for those who have something of it.
 async fn drained(stopped: oneshot::Receiver<()>, hub: &Hub) {
-    // An error means that the candidate is gone.
+    // An error means that the election is gone.
     let _ = stopped.await;
     hub.drain().await;
 }

@@ -1,4 +1,4 @@
-//! Where peers come in, and what a host looks at so that they can: its socket, and the files that make it the host.
+//! Accepts the connections of peers, and checks the files that make this process the host.
 
 use std::{io, path::Path};
 
@@ -16,19 +16,19 @@ use crate::{hub::Hub, log_limit::LogLimit};
 /// How long it is waited when no connection can be accepted, for files to become free.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
-/// How often the files are looked at.
-const LOOK_AROUND: Duration = Duration::from_millis(500);
+/// How often the files are checked.
+const CHECK: Duration = Duration::from_millis(500);
 
 /// The socket of a folder's host.
 #[derive(Debug)]
-pub(super) struct Reception {
+pub(super) struct Acceptor {
     folder: Folder,
     files: Watch,
     socket: Socket,
     listener: UnixListener,
 }
 
-impl Reception {
+impl Acceptor {
     /// Peers can connect when this returns. Only the holder of the folder's lock may, with the database open.
     ///
     /// # Errors
@@ -45,8 +45,8 @@ impl Reception {
     }
 
     /// Lets peers in, until the folder is not this host's any more.
-    pub(super) async fn receive(&mut self, hub: &Hub) {
-        let mut look = interval(LOOK_AROUND);
+    pub(super) async fn accept_peers(&mut self, hub: &Hub) {
+        let mut look = interval(CHECK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {

@@ -1,4 +1,4 @@
-//! This process's chance to host a folder: one for all that use it here.
+//! The election of the host of a folder, one per folder for everything in this process that uses it.
 
 use std::{
     collections::HashMap,
@@ -9,17 +9,17 @@ use std::{
 use microagent_core::Result;
 use tokio::sync::Mutex;
 
-use super::{Folder, office::Office};
+use super::{Folder, hub_thread::HubThread};
 use crate::protocol::Token;
 
-/// Stands for election whenever it is asked to, and hosts from the first success on.
+/// Decides whether this process hosts a folder: it does if it gets the lock of the folder, and then hosts until its last use ends.
 #[derive(Debug)]
-pub(crate) struct Candidate {
+pub(crate) struct HostElection {
     folder: Folder,
-    office: Mutex<Option<Office>>,
+    hub_thread: Mutex<Option<HubThread>>,
 }
 
-static CANDIDATES: StdMutex<Option<HashMap<PathBuf, Weak<Candidate>>>> = StdMutex::new(None);
+static ELECTIONS: StdMutex<Option<HashMap<PathBuf, Weak<HostElection>>>> = StdMutex::new(None);
 
 /// The name of this process, by which a hub of its own recognises it.
 pub(crate) fn process() -> Token {
@@ -27,22 +27,22 @@ pub(crate) fn process() -> Token {
     *PROCESS.get_or_init(|| fastrand::u128(..))
 }
 
-impl Candidate {
-    /// The candidate of this process for a folder.
+impl HostElection {
+    /// Returns the election of this process for a folder.
     pub(crate) fn of(folder: Folder) -> Arc<Self> {
-        let mut candidates = CANDIDATES.lock().unwrap_or_else(PoisonError::into_inner);
-        let candidates = candidates.get_or_insert_default();
-        if let Some(candidate) = candidates.get(folder.path()).and_then(Weak::upgrade) {
-            return candidate;
+        let mut elections = ELECTIONS.lock().unwrap_or_else(PoisonError::into_inner);
+        let elections = elections.get_or_insert_default();
+        if let Some(election) = elections.get(folder.path()).and_then(Weak::upgrade) {
+            return election;
         }
-        candidates.retain(|_, candidate| candidate.strong_count() > 0);
+        elections.retain(|_, election| election.strong_count() > 0);
         let path = folder.path().to_owned();
-        let candidate = Arc::new(Self {
+        let election = Arc::new(Self {
             folder,
-            office: Mutex::default(),
+            hub_thread: Mutex::default(),
         });
-        candidates.insert(path, Arc::downgrade(&candidate));
-        candidate
+        elections.insert(path, Arc::downgrade(&election));
+        election
     }
 
     pub(crate) fn folder(&self) -> &Folder {
@@ -53,26 +53,29 @@ impl Candidate {
     ///
     /// # Errors
     /// What is wrong with the folder or its files.
-    pub(crate) async fn stand(&self) -> Result<()> {
-        let mut office = self.office.lock().await;
-        if office.as_ref().is_some_and(|office| !office.is_over()) {
+    pub(crate) async fn host_if_free(&self) -> Result<()> {
+        let mut hub_thread = self.hub_thread.lock().await;
+        if hub_thread
+            .as_ref()
+            .is_some_and(|hub_thread| !hub_thread.is_over())
+        {
             return Ok(());
         }
-        *office = None;
+        *hub_thread = None;
         if let Some(lock) = self.folder.lock()? {
-            *office = Some(Office::open(&self.folder, lock).await?);
+            *hub_thread = Some(HubThread::open(&self.folder, lock).await?);
         }
         Ok(())
     }
 
-    /// Ends this use of the candidate. With the last one it hosts no more, and the folder is free when this returns.
+    /// Ends this use of the election. With the last one it hosts no more, and the folder is free when this returns.
     ///
     /// # Errors
     /// When what was under way could not be written.
     pub(crate) async fn retire(self: Arc<Self>) -> Result<()> {
         let last = Arc::into_inner(self);
-        match last.and_then(|last| last.office.into_inner()) {
-            Some(office) => office.close().await,
+        match last.and_then(|last| last.hub_thread.into_inner()) {
+            Some(hub_thread) => hub_thread.close().await,
             None => Ok(()),
         }
     }
@@ -89,13 +92,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_process_has_one_candidate_and_hosts_until_its_last_use() {
+    async fn a_process_has_one_election_and_hosts_until_its_last_use() {
         let temp = tempfile::tempdir().unwrap();
         let folder = Folder::prepare(temp.path()).unwrap();
-        let (one, two) = (Candidate::of(folder.clone()), Candidate::of(folder.clone()));
+        let (one, two) = (
+            HostElection::of(folder.clone()),
+            HostElection::of(folder.clone()),
+        );
         assert!(Arc::ptr_eq(&one, &two));
-        one.stand().await.unwrap();
-        two.stand().await.unwrap();
+        one.host_if_free().await.unwrap();
+        two.host_if_free().await.unwrap();
         one.retire().await.unwrap();
         assert!(reachable(&folder).await);
         two.retire().await.unwrap();
@@ -108,11 +114,11 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let folder = Folder::prepare(temp.path()).unwrap();
         let other = folder.lock().unwrap();
-        let candidate = Candidate::of(folder.clone());
-        candidate.stand().await.unwrap();
+        let election = HostElection::of(folder.clone());
+        election.host_if_free().await.unwrap();
         assert!(!reachable(&folder).await);
         drop(other);
-        candidate.stand().await.unwrap();
+        election.host_if_free().await.unwrap();
         assert!(reachable(&folder).await);
     }
 
@@ -125,8 +131,8 @@ mod tests {
             "no database, but long enough",
         )
         .unwrap();
-        let candidate = Candidate::of(folder.clone());
-        let error = candidate.stand().await.unwrap_err();
+        let election = HostElection::of(folder.clone());
+        let error = election.host_if_free().await.unwrap_err();
         assert!(error.to_string().contains("queues.sqlite"), "{error}");
         assert!(folder.lock().unwrap().is_some());
     }

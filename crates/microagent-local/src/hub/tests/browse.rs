@@ -4,27 +4,27 @@ use super::*;
 
 fn peek(skip: u32, limit: u32) -> Requested {
     let queue = "mailer.dead".into();
-    Requested::ByHand(ByHand::Peek { queue, skip, limit })
+    Requested::Browse(Browse::Peek { queue, skip, limit })
 }
 
 fn requeue(limit: u32) -> Requested {
     let (from, to) = ("mailer.dead".into(), "mailer".into());
-    Requested::ByHand(ByHand::Requeue { from, to, limit })
+    Requested::Browse(Browse::Requeue { from, to, limit })
 }
 
 fn requeue_one(message: MessageId) -> Requested {
     let (from, to) = ("mailer.dead".into(), "mailer".into());
-    Requested::ByHand(ByHand::RequeueOne { from, to, message })
+    Requested::Browse(Browse::RequeueOne { from, to, message })
 }
 
 fn purge_one(message: MessageId) -> Requested {
     let queue = "mailer.dead".into();
-    Requested::ByHand(ByHand::PurgeOne { queue, message })
+    Requested::Browse(Browse::PurgeOne { queue, message })
 }
 
 fn purge() -> Requested {
     let queue = "mailer.dead".into();
-    Requested::ByHand(ByHand::Purge { queue, limit: 9 })
+    Requested::Browse(Browse::Purge { queue, limit: 9 })
 }
 
 fn lease(holder: &str) -> Requested {
@@ -144,7 +144,7 @@ async fn the_depth_of_a_queue_counts_its_messages_by_state() {
     peer.consume(1, "mailer", 1).await;
     let got = peer.delivery().await;
     assert_eq!(peer.depth("mailer").await, counts(2, 1, 1));
-    peer.settle(&got, Settled::Ack).await.unwrap();
+    peer.settle(&got, WireSettlement::Ack).await.unwrap();
     tokio::time::advance(Duration::from_secs(61)).await;
     assert_eq!(peer.depth("mailer").await, counts(2, 1, 0));
     assert_eq!(peer.depth("other").await, counts(0, 0, 0));
