@@ -11,6 +11,7 @@ mod connection;
 mod consumers;
 mod deliveries;
 mod dial;
+mod handle;
 mod host;
 mod pending;
 mod pump;

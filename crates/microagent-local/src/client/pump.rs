@@ -10,7 +10,7 @@ use tokio::{
 use tracing::{debug, info, warn};
 
 use super::{
-    command::{Command, Epoch, too_late},
+    command::{Command, Epoch},
     connection::LinkEnd,
     consumers::Consumers,
     dial::dial,
@@ -43,9 +43,6 @@ pub(super) struct Pump {
     /// Those who wait for the end.
     pub(super) leaving: Vec<oneshot::Sender<Result<()>>>,
 }
-
-/// The connection is to end.
-pub(super) struct Over;
 
 impl Pump {
     pub(super) fn new(
@@ -133,7 +130,7 @@ impl Pump {
             let end = self.held.next_end();
             tokio::select! {
                 done = &mut until => return Some(done),
-                command = self.commands.recv() => self.defer(command).ok()?,
+                command = self.commands.recv() => self.handle_command(command?, None).ok()?,
                 () = sleep_until(end.unwrap_or_else(Instant::now)), if end.is_some() => self.expire(),
             }
         }
@@ -143,34 +140,6 @@ impl Pump {
         let reason = self.link.reason().map(|(_, text)| text);
         let reason = reason.as_deref().unwrap_or("the hub does not answer");
         self.held.expire(reason);
-    }
-
-    /// Takes a command for which there is no connection now.
-    fn defer(&mut self, command: Option<Command>) -> Result<(), Over> {
-        match command {
-            Some(Command::Request(requested, reply)) => self.held.add(requested, reply),
-            Some(Command::Settle { done, .. }) => drop(done.send(Err(too_late()))),
-            Some(Command::Subscribe {
-                sub,
-                session,
-                pattern,
-                mailbox,
-            }) => self.subscriptions.insert(sub, session, pattern, mailbox),
-            Some(Command::Consume(id, consumer)) => self.consumers.insert(id, consumer),
-            Some(Command::Unsubscribe(sub)) => drop(self.subscriptions.remove(sub)),
-            Some(Command::Cancel { consumer, .. }) => drop(self.consumers.remove(consumer)),
-            Some(Command::Close(session, done)) => {
-                self.subscriptions.close(session);
-                self.consumers.close(session);
-                let _ = done.send(Ok(()));
-            }
-            Some(Command::Goodbye(done)) => {
-                self.leaving.push(done);
-                return Err(Over);
-            }
-            Some(Command::Crash) | None => return Err(Over),
-        }
-        Ok(())
     }
 
     /// Lets go of the folder, and tells those who wait for that.

@@ -3,7 +3,7 @@
 use std::{io, mem, pin::pin};
 
 use futures_util::{FutureExt, StreamExt};
-use microagent_core::{Result, ledger::MessageId};
+use microagent_core::Result;
 use tokio::{
     sync::oneshot,
     task::yield_now,
@@ -12,15 +12,13 @@ use tokio::{
 use tracing::{debug, warn};
 
 use super::{
-    command::{Answer, Command, Epoch, Reply, SessionId, too_late},
+    command::{Answer, Command},
     consumers::Incoming,
     dial::Line,
     pending::Asked,
     pump::Pump,
 };
-use crate::protocol::{
-    ClientFrame, Failure, HubFrame, Letter, LocalId, PING, Requested, SILENCE, WireSettlement,
-};
+use crate::protocol::{ClientFrame, Failure, HubFrame, Letter, LocalId, PING, Requested, SILENCE};
 
 /// How many commands, or frames, are taken in one go.
 const TURN: usize = 256;
@@ -94,13 +92,13 @@ impl Pump {
         if taken == 0 {
             // Everybody has gone without a word; what they had goes back all the same.
             let (done, _) = oneshot::channel();
-            return self.handle_command(Command::Goodbye(done), line);
+            return self.handle_command(Command::Goodbye(done), Some(line));
         }
         let mut gathered = 0;
         while !commands.is_empty() {
             gathered += commands.len();
             for command in commands.drain(..) {
-                self.handle_command(command, line)?;
+                self.handle_command(command, Some(line))?;
             }
             if line.writer.is_full() || gathered >= ENOUGH {
                 break;
@@ -112,129 +110,6 @@ impl Pump {
             }
         }
         Ok(())
-    }
-
-    fn handle_command(&mut self, command: Command, line: &mut Line) -> Result<(), Ended> {
-        match command {
-            Command::Request(requested, reply) => {
-                self.request(requested, Asked::Request(reply), line);
-            }
-            Command::Settle {
-                epoch,
-                consumer,
-                message,
-                settlement,
-                done,
-            } => self.settle((epoch, consumer, message), settlement, done, line),
-            Command::Subscribe {
-                sub,
-                session,
-                pattern,
-                mailbox,
-            } => {
-                let request = Requested::Subscribe {
-                    sub,
-                    pattern: pattern.clone(),
-                };
-                self.subscriptions.insert(sub, session, pattern, mailbox);
-                self.request(request, Asked::Subscribe(sub), line);
-            }
-            Command::Unsubscribe(sub) => {
-                if self.subscriptions.remove(sub) {
-                    self.say(Requested::Unsubscribe { sub }, line);
-                }
-            }
-            Command::Consume(id, consumer) => {
-                let request = consumer.request(id);
-                self.consumers.insert(id, consumer);
-                self.request(request, Asked::Consume(id), line);
-            }
-            Command::Cancel { consumer, unread } => self.cancel(consumer, unread, line),
-            Command::Close(session, done) => self.close(session, done, line),
-            Command::Goodbye(done) => {
-                self.leaving.push(done);
-                self.request(Requested::Goodbye, Asked::Goodbye, line);
-            }
-            Command::Crash => return Err(Ended::Over),
-        }
-        Ok(())
-    }
-
-    fn request(&mut self, requested: Requested, asked: Asked, line: &mut Line) {
-        let id = self.pending.add(asked);
-        if let Err(error) = line.writer.put(&ClientFrame::Request(id, requested)) {
-            self.pending.refuse(id, &error);
-        }
-    }
-
-    /// Asks for something whose answer nobody needs.
-    fn say(&mut self, requested: Requested, line: &mut Line) {
-        self.request(requested, Asked::Request(Reply::Nobody), line);
-    }
-
-    fn settle(
-        &mut self,
-        (epoch, consumer, message): (Epoch, LocalId, MessageId),
-        settlement: WireSettlement,
-        done: oneshot::Sender<Result<()>>,
-        line: &mut Line,
-    ) {
-        if epoch != self.epoch {
-            let _ = done.send(Err(too_late()));
-            return;
-        }
-        let request = Requested::Settle {
-            consumer,
-            message,
-            settlement,
-        };
-        self.request(request, Asked::Request(Reply::Done(done)), line);
-    }
-
-    /// Ends a consumer before what it did not read goes back, so that it does not get it again.
-    fn cancel(&mut self, consumer: LocalId, unread: Vec<(Epoch, MessageId)>, line: &mut Line) {
-        if !self.consumers.remove(consumer) {
-            return;
-        }
-        let give_back = false;
-        self.say(
-            Requested::Cancel {
-                consumer,
-                give_back,
-            },
-            line,
-        );
-        for (epoch, message) in unread {
-            if epoch == self.epoch {
-                self.give_back(consumer, message, line);
-            }
-        }
-    }
-
-    fn give_back(&mut self, consumer: LocalId, message: MessageId, line: &mut Line) {
-        let request = Requested::Settle {
-            consumer,
-            message,
-            settlement: WireSettlement::Return,
-        };
-        self.say(request, line);
-    }
-
-    fn close(&mut self, session: SessionId, done: oneshot::Sender<Result<()>>, line: &mut Line) {
-        for sub in self.subscriptions.close(session) {
-            self.say(Requested::Unsubscribe { sub }, line);
-        }
-        for consumer in self.consumers.close(session) {
-            let give_back = true;
-            self.say(
-                Requested::Cancel {
-                    consumer,
-                    give_back,
-                },
-                line,
-            );
-        }
-        self.request(Requested::Flush, Asked::Request(Reply::Done(done)), line);
     }
 
     /// Takes a frame, and those that have arrived with it.
@@ -308,7 +183,7 @@ impl Pump {
     fn pass_on(&mut self, consumer: LocalId, letter: Letter, line: &mut Line) {
         let (epoch, message) = (self.epoch, letter.message);
         if !self.consumers.deliver(consumer, Incoming { epoch, letter }) {
-            self.give_back(consumer, message, line);
+            self.return_message(consumer, message, Some(line));
         }
     }
 
