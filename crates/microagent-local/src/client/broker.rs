@@ -231,17 +231,8 @@ impl QueueBroker for LocalBroker {
     }
 
     async fn lease(&self, key: &str, holder: &str, ttl: Duration) -> Result<Lease> {
-        let lease = Requested::Lease {
-            key: text("a key", key)?,
-            holder: text("a holder's name", holder)?,
-            ttl,
-        };
-        Ok(match self.session.count(lease).await? {
-            0 => Lease::Granted,
-            left => Lease::Held {
-                left: Duration::from_millis(left),
-            },
-        })
+        let (key, holder) = (text("a key", key)?, text("a holder's name", holder)?);
+        self.session.lease(key, holder, ttl).await
     }
 
     fn connection(&self) -> Option<ConnectionState> {

@@ -1,6 +1,8 @@
 //! What handles ask of the connection's task.
 
-use microagent_core::{Depth, Error, ErrorKind, Mailbox, Result, ledger::MessageId};
+use std::time::Duration;
+
+use microagent_core::{Depth, Error, ErrorKind, Lease, Mailbox, Result, ledger::MessageId};
 use tokio::sync::oneshot;
 
 use super::consumers::Consumer;
@@ -50,6 +52,7 @@ pub(super) enum Reply {
     Done(oneshot::Sender<Result<()>>),
     Count(oneshot::Sender<Result<u64>>),
     Depth(oneshot::Sender<Result<Depth>>),
+    Lease(oneshot::Sender<Result<Lease>>),
     /// What was shown so far.
     Shown(Vec<Letter>, oneshot::Sender<Result<Vec<Letter>>>),
     /// Whoever asked only wants it done.
@@ -64,6 +67,7 @@ impl Reply {
             Self::Done(done) => drop(done.send(result.map(drop))),
             Self::Count(count) => drop(count.send(result.and_then(Answer::count))),
             Self::Depth(depth) => drop(depth.send(result.and_then(Answer::depth))),
+            Self::Lease(lease) => drop(lease.send(result.and_then(Answer::lease))),
             Self::Shown(seen, shown) => drop(shown.send(result.map(|_| seen))),
             Self::Nobody => {}
         }
@@ -75,6 +79,7 @@ impl Reply {
             Self::Done(done) => done.is_closed(),
             Self::Count(count) => count.is_closed(),
             Self::Depth(depth) => depth.is_closed(),
+            Self::Lease(lease) => lease.is_closed(),
             Self::Shown(_, shown) => shown.is_closed(),
             Self::Nobody => false,
         }
@@ -87,6 +92,7 @@ pub(super) enum Answer {
     Done,
     Count(u64),
     Depth(QueueCounts),
+    Lease(Option<Duration>),
 }
 
 impl Answer {
@@ -105,6 +111,14 @@ impl Answer {
         depth.in_flight = Some(counts.in_flight);
         depth.delayed = Some(counts.delayed);
         Ok(depth)
+    }
+
+    fn lease(self) -> Result<Lease> {
+        match self {
+            Self::Lease(None) => Ok(Lease::Granted),
+            Self::Lease(Some(left)) => Ok(Lease::Held { left }),
+            other => Err(other.unexpected("a lease")),
+        }
     }
 
     fn unexpected(&self, expected: &str) -> Error {

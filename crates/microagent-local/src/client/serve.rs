@@ -162,6 +162,11 @@ impl Pump {
                     return self.answered(asked, Ok(Answer::Depth(counts)));
                 }
             }
+            HubFrame::Lease(id, left) => {
+                if let Some(asked) = self.pending.take(id) {
+                    return self.answered(asked, Ok(Answer::Lease(left)));
+                }
+            }
             HubFrame::Event {
                 sub,
                 channel,

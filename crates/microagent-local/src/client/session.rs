@@ -1,8 +1,11 @@
 //! A handle's share of the connection: it ends alone, and the connection with the last one.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
-use microagent_core::{Depth, Error, ErrorKind, Result, driver::ConnectionState};
+use microagent_core::{Depth, Error, ErrorKind, Lease, Result, driver::ConnectionState};
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
@@ -99,6 +102,14 @@ impl Session {
         let (depth, answer) = oneshot::channel();
         let request = Requested::Depth { queue };
         self.tell(Command::Request(request, Reply::Depth(depth)))?;
+        self.wait(answer).await
+    }
+
+    /// Claims a lease.
+    pub(super) async fn lease(&self, key: Text, holder: Text, ttl: Duration) -> Result<Lease> {
+        let (lease, answer) = oneshot::channel();
+        let request = Requested::Lease { key, holder, ttl };
+        self.tell(Command::Request(request, Reply::Lease(lease)))?;
         self.wait(answer).await
     }
 

@@ -249,7 +249,7 @@ impl Queues {
                 answer(asked);
             }
             After::Leased { asked, key, before } => match failure {
-                None => connections.count(asked, 0),
+                None => connections.lease(asked, None),
                 Some(failure) => {
                     self.leases.restore(key, before);
                     connections.done(asked, Err(failure.clone()));

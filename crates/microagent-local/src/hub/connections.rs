@@ -1,5 +1,7 @@
 //! Who is connected, and the replies to each.
 
+use std::time::Duration;
+
 use foldhash::HashMap;
 use microagent_core::ledger::PeerId;
 
@@ -72,6 +74,11 @@ impl Connections {
 
     pub(super) fn count(&self, asked: Asked, count: u64) {
         self.reply(asked, |request| HubFrame::Count(request, count));
+    }
+
+    /// Answers a claim of a lease: granted, or for how long another holder has the key.
+    pub(super) fn lease(&self, asked: Asked, left: Option<Duration>) {
+        self.reply(asked, |request| HubFrame::Lease(request, left));
     }
 
     pub(super) fn depth(&self, asked: Asked, counts: QueueCounts) {

@@ -98,9 +98,9 @@ impl Queues {
     ) {
         let Now { wall, instant, .. } = self.time.now();
         if let Some(left) = self.leases.left(key, holder, instant) {
-            // Never zero, which would mean that it is granted.
+            // Whole milliseconds, as they travel, and never none.
             let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-            connections.count(asked, millis.max(1));
+            connections.lease(asked, Some(Duration::from_millis(millis.max(1))));
             return;
         }
         for key in self.leases.take_ended(instant) {

@@ -193,6 +193,17 @@ impl Peer {
         }
     }
 
+    /// Claims a lease. Returns for how long another holder has it.
+    async fn lease(&mut self, request: Requested) -> Option<Duration> {
+        let asked = self.ask(request).await;
+        loop {
+            match self.read().await.expect("the hub is silent or gone") {
+                HubFrame::Lease(id, left) if id == asked => return left,
+                other => self.kept.push_back(other),
+            }
+        }
+    }
+
     async fn send(&mut self, queue: &str, payload: &str) {
         self.done(send(queue, payload, None)).await.unwrap();
     }

@@ -1,18 +1,19 @@
-//! Bytes to frames. Whatever arrives ends in a frame or in an error that says what is wrong; it never panics.
+//! Decodes frames. Whatever arrives ends in a frame or in an error that says what is wrong; it never panics.
 
 use std::io;
 
 use super::{
     Browse, ClientFrame, Failure, Hello, HubFrame, Letter, QueueCounts, Requested, WireSettlement,
     encode::MAGIC,
+    kind::{client, hub, request, settlement},
     wire::{Fields, malformed},
 };
 
 pub(super) fn client_frame(mut fields: Fields<'_>) -> io::Result<ClientFrame> {
     let frame = match fields.u8()? {
-        1 => return hello(fields),
-        2 => ClientFrame::Ping,
-        3 => ClientFrame::Request(fields.u64()?, request(&mut fields)?),
+        client::HELLO => return hello(fields),
+        client::PING => ClientFrame::Ping,
+        client::REQUEST => ClientFrame::Request(fields.u64()?, request(&mut fields)?),
         other => return Err(unknown("frame", other)),
     };
     fields.end()?;
@@ -21,37 +22,42 @@ pub(super) fn client_frame(mut fields: Fields<'_>) -> io::Result<ClientFrame> {
 
 pub(super) fn hub_frame(mut fields: Fields<'_>) -> io::Result<HubFrame> {
     let frame = match fields.u8()? {
-        1 => {
+        hub::WELCOME => {
             magic(&mut fields)?;
             // What another version says after this is not ours to judge.
             return Ok(HubFrame::Welcome {
                 version: fields.u16()?,
             });
         }
-        2 => HubFrame::Pong,
-        3 => HubFrame::Done(fields.u64()?, Ok(())),
-        4 => HubFrame::Done(fields.u64()?, Err(failure(&mut fields)?)),
-        5 => HubFrame::Count(fields.u64()?, fields.u64()?),
-        6 => HubFrame::Event {
+        hub::PONG => HubFrame::Pong,
+        hub::DONE => HubFrame::Done(fields.u64()?, Ok(())),
+        hub::FAILED => HubFrame::Done(fields.u64()?, Err(failure(&mut fields)?)),
+        hub::COUNT => HubFrame::Count(fields.u64()?, fields.u64()?),
+        hub::EVENT => HubFrame::Event {
             sub: fields.u32()?,
             channel: fields.text()?,
             payload: fields.bytes()?,
         },
-        7 => HubFrame::Missed {
+        hub::MISSED => HubFrame::Missed {
             sub: fields.u32()?,
             count: fields.u64()?,
             lasted: fields.duration()?,
         },
-        8 => HubFrame::Delivery {
+        hub::DELIVERY => HubFrame::Delivery {
             consumer: fields.u32()?,
             letter: letter(&mut fields)?,
         },
-        9 => HubFrame::Shown {
+        hub::SHOWN => HubFrame::Shown {
             request: fields.u64()?,
             letter: letter(&mut fields)?,
         },
-        10 => HubFrame::AllDone(fields.u64()?, fields.u64()?),
-        11 => HubFrame::Depth(fields.u64()?, counts(&mut fields)?),
+        hub::ALL_DONE => HubFrame::AllDone(fields.u64()?, fields.u64()?),
+        hub::LEASE => {
+            let id = fields.u64()?;
+            let (held, left) = (fields.flag()?, fields.duration()?);
+            HubFrame::Lease(id, held.then_some(left))
+        }
+        hub::DEPTH => HubFrame::Depth(fields.u64()?, counts(&mut fields)?),
         other => return Err(unknown("frame", other)),
     };
     fields.end()?;
@@ -88,16 +94,16 @@ fn hello(mut fields: Fields<'_>) -> io::Result<ClientFrame> {
 
 fn request(fields: &mut Fields<'_>) -> io::Result<Requested> {
     Ok(match fields.u8()? {
-        1 => Requested::Publish {
+        request::PUBLISH => Requested::Publish {
             channel: fields.text()?,
             payload: fields.bytes()?,
         },
-        2 => Requested::Subscribe {
+        request::SUBSCRIBE => Requested::Subscribe {
             sub: fields.u32()?,
             pattern: fields.text()?,
         },
-        3 => Requested::Unsubscribe { sub: fields.u32()? },
-        4 => {
+        request::UNSUBSCRIBE => Requested::Unsubscribe { sub: fields.u32()? },
+        request::SEND => {
             let queue = fields.text()?;
             let delay = Some(fields.duration()?).filter(|delay| !delay.is_zero());
             let headers = fields.headers()?;
@@ -109,37 +115,41 @@ fn request(fields: &mut Fields<'_>) -> io::Result<Requested> {
                 delay,
             }
         }
-        5 => Requested::Consume {
+        request::CONSUME => Requested::Consume {
             consumer: fields.u32()?,
             queue: fields.text()?,
             prefetch: fields.u32()?,
         },
-        6 => Requested::Cancel {
+        request::CANCEL => Requested::Cancel {
             consumer: fields.u32()?,
             give_back: fields.flag()?,
         },
-        7 => Requested::Settle {
+        request::SETTLE => Requested::Settle {
             consumer: fields.u32()?,
             message: fields.u64()?,
             settlement: settlement(fields)?,
         },
-        8 => Requested::Length {
+        request::LENGTH => Requested::Length {
             queue: fields.text()?,
         },
-        9 => Requested::Declare {
+        request::DECLARE => Requested::Declare {
             queue: fields.text()?,
         },
-        10 => Requested::Goodbye,
-        11 => Requested::Flush,
-        12 => Requested::Lease {
+        request::GOODBYE => Requested::Goodbye,
+        request::FLUSH => Requested::Flush,
+        request::LEASE => Requested::Lease {
             key: fields.text()?,
             holder: fields.text()?,
             ttl: fields.duration()?,
         },
-        16 => Requested::Depth {
+        request::DEPTH => Requested::Depth {
             queue: fields.text()?,
         },
-        kind @ (13..=15 | 17..=18) => Requested::Browse(browse(kind, fields)?),
+        kind @ (request::PEEK
+        | request::REQUEUE
+        | request::PURGE
+        | request::REQUEUE_ONE
+        | request::PURGE_ONE) => Requested::Browse(browse(kind, fields)?),
         other => return Err(unknown("request", other)),
     })
 }
@@ -147,21 +157,21 @@ fn request(fields: &mut Fields<'_>) -> io::Result<Requested> {
 fn browse(kind: u8, fields: &mut Fields<'_>) -> io::Result<Browse> {
     let name = fields.text()?;
     Ok(match kind {
-        13 => Browse::Peek {
+        request::PEEK => Browse::Peek {
             queue: name,
             skip: fields.u32()?,
             limit: fields.u32()?,
         },
-        14 => Browse::Requeue {
+        request::REQUEUE => Browse::Requeue {
             from: name,
             to: fields.text()?,
             limit: fields.u32()?,
         },
-        15 => Browse::Purge {
+        request::PURGE => Browse::Purge {
             queue: name,
             limit: fields.u32()?,
         },
-        17 => Browse::RequeueOne {
+        request::REQUEUE_ONE => Browse::RequeueOne {
             from: name,
             to: fields.text()?,
             message: fields.u64()?,
@@ -186,12 +196,12 @@ fn letter(fields: &mut Fields<'_>) -> io::Result<Letter> {
 
 fn settlement(fields: &mut Fields<'_>) -> io::Result<WireSettlement> {
     Ok(match fields.u8()? {
-        1 => WireSettlement::Ack,
-        2 => WireSettlement::Return,
-        3 => WireSettlement::Retry {
+        settlement::ACK => WireSettlement::Ack,
+        settlement::RETURN => WireSettlement::Return,
+        settlement::RETRY => WireSettlement::Retry {
             after: fields.duration()?,
         },
-        4 => WireSettlement::DeadLetter {
+        settlement::DEAD_LETTER => WireSettlement::DeadLetter {
             queue: fields.text()?,
             headers: fields.headers()?,
         },

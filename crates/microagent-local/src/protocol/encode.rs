@@ -1,4 +1,4 @@
-//! Frames to bytes. The kinds are numbered here and in `decode`; a number is never used for something else.
+//! Encodes frames.
 
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::{
     Browse, ClientFrame, Failure, Hello, HubFrame, Letter, Requested, WireSettlement,
+    kind::{client, hub, request, settlement},
     wire::{put_bytes, put_duration, put_headers, put_instant},
 };
 
@@ -15,9 +16,9 @@ pub(super) const MAGIC: &[u8; 8] = b"microhub";
 pub(super) fn client_frame(out: &mut BytesMut, frame: &ClientFrame) {
     match frame {
         ClientFrame::Hello(hello) => put_hello(out, hello),
-        ClientFrame::Ping => out.put_u8(2),
+        ClientFrame::Ping => out.put_u8(client::PING),
         ClientFrame::Request(id, request) => {
-            out.put_u8(3);
+            out.put_u8(client::REQUEST);
             out.put_u64_le(*id);
             put_request(out, request);
         }
@@ -27,52 +28,58 @@ pub(super) fn client_frame(out: &mut BytesMut, frame: &ClientFrame) {
 pub(super) fn hub_frame(out: &mut BytesMut, frame: &HubFrame) {
     match frame {
         HubFrame::Welcome { version } => {
-            out.put_u8(1);
+            out.put_u8(hub::WELCOME);
             out.put_slice(MAGIC);
             out.put_u16_le(*version);
         }
-        HubFrame::Pong => out.put_u8(2),
+        HubFrame::Pong => out.put_u8(hub::PONG),
         HubFrame::Done(id, result) => put_done(out, *id, result.as_ref().err()),
         HubFrame::AllDone(first, last) => {
-            out.put_u8(10);
+            out.put_u8(hub::ALL_DONE);
             out.put_u64_le(*first);
             out.put_u64_le(*last);
         }
         HubFrame::Count(id, count) => {
-            out.put_u8(5);
+            out.put_u8(hub::COUNT);
             out.put_u64_le(*id);
             out.put_u64_le(*count);
         }
         HubFrame::Depth(id, counts) => {
-            out.put_u8(11);
+            out.put_u8(hub::DEPTH);
             out.put_u64_le(*id);
             out.put_u64_le(counts.waiting);
             out.put_u64_le(counts.in_flight);
             out.put_u64_le(counts.delayed);
+        }
+        HubFrame::Lease(id, left) => {
+            out.put_u8(hub::LEASE);
+            out.put_u64_le(*id);
+            out.put_u8(u8::from(left.is_some()));
+            put_duration(out, left.unwrap_or_default());
         }
         HubFrame::Event {
             sub,
             channel,
             payload,
         } => {
-            out.put_u8(6);
+            out.put_u8(hub::EVENT);
             out.put_u32_le(*sub);
             put_bytes(out, channel.as_bytes());
             put_bytes(out, payload);
         }
         HubFrame::Missed { sub, count, lasted } => {
-            out.put_u8(7);
+            out.put_u8(hub::MISSED);
             out.put_u32_le(*sub);
             out.put_u64_le(*count);
             put_duration(out, *lasted);
         }
         HubFrame::Delivery { consumer, letter } => {
-            out.put_u8(8);
+            out.put_u8(hub::DELIVERY);
             out.put_u32_le(*consumer);
             put_letter(out, letter);
         }
         HubFrame::Shown { request, letter } => {
-            out.put_u8(9);
+            out.put_u8(hub::SHOWN);
             out.put_u64_le(*request);
             put_letter(out, letter);
         }
@@ -89,7 +96,7 @@ fn put_letter(out: &mut BytesMut, letter: &Letter) {
 }
 
 fn put_hello(out: &mut BytesMut, hello: &Hello) {
-    out.put_u8(1);
+    out.put_u8(client::HELLO);
     out.put_slice(MAGIC);
     out.put_u16_le(hello.version);
     out.put_u128_le(hello.process);
@@ -99,23 +106,23 @@ fn put_hello(out: &mut BytesMut, hello: &Hello) {
 fn put_request(out: &mut BytesMut, request: &Requested) {
     match request {
         Requested::Publish { channel, payload } => {
-            out.put_u8(1);
+            out.put_u8(request::PUBLISH);
             put_bytes(out, channel.as_bytes());
             put_bytes(out, payload);
         }
         Requested::Subscribe { sub, pattern } => {
-            out.put_u8(2);
+            out.put_u8(request::SUBSCRIBE);
             out.put_u32_le(*sub);
             put_bytes(out, pattern.as_bytes());
         }
-        Requested::Unsubscribe { sub } => put_numbered(out, 3, *sub),
+        Requested::Unsubscribe { sub } => put_numbered(out, request::UNSUBSCRIBE, *sub),
         Requested::Send {
             queue,
             payload,
             headers,
             delay,
         } => {
-            out.put_u8(4);
+            out.put_u8(request::SEND);
             put_bytes(out, queue.as_bytes());
             put_duration(out, delay.unwrap_or_default());
             put_headers(out, headers);
@@ -126,7 +133,7 @@ fn put_request(out: &mut BytesMut, request: &Requested) {
             queue,
             prefetch,
         } => {
-            out.put_u8(5);
+            out.put_u8(request::CONSUME);
             out.put_u32_le(*consumer);
             put_bytes(out, queue.as_bytes());
             out.put_u32_le(*prefetch);
@@ -135,7 +142,7 @@ fn put_request(out: &mut BytesMut, request: &Requested) {
             consumer,
             give_back,
         } => {
-            out.put_u8(6);
+            out.put_u8(request::CANCEL);
             out.put_u32_le(*consumer);
             out.put_u8(u8::from(*give_back));
         }
@@ -144,18 +151,18 @@ fn put_request(out: &mut BytesMut, request: &Requested) {
             message,
             settlement,
         } => {
-            out.put_u8(7);
+            out.put_u8(request::SETTLE);
             out.put_u32_le(*consumer);
             out.put_u64_le(*message);
             put_settlement(out, settlement);
         }
-        Requested::Length { queue } => put_named(out, 8, queue),
-        Requested::Declare { queue } => put_named(out, 9, queue),
+        Requested::Length { queue } => put_named(out, request::LENGTH, queue),
+        Requested::Declare { queue } => put_named(out, request::DECLARE, queue),
         Requested::Lease { key, holder, ttl } => put_lease(out, key, holder, *ttl),
         Requested::Browse(browse) => put_browse(out, browse),
-        Requested::Goodbye => out.put_u8(10),
-        Requested::Flush => out.put_u8(11),
-        Requested::Depth { queue } => put_named(out, 16, queue),
+        Requested::Goodbye => out.put_u8(request::GOODBYE),
+        Requested::Flush => out.put_u8(request::FLUSH),
+        Requested::Depth { queue } => put_named(out, request::DEPTH, queue),
     }
 }
 
@@ -170,7 +177,7 @@ fn put_numbered(out: &mut BytesMut, kind: u8, number: u32) {
 }
 
 fn put_lease(out: &mut BytesMut, key: &str, holder: &str, ttl: Duration) {
-    put_named(out, 12, key);
+    put_named(out, request::LEASE, key);
     put_bytes(out, holder.as_bytes());
     put_duration(out, ttl);
 }
@@ -178,26 +185,26 @@ fn put_lease(out: &mut BytesMut, key: &str, holder: &str, ttl: Duration) {
 fn put_browse(out: &mut BytesMut, browse: &Browse) {
     match browse {
         Browse::Peek { queue, skip, limit } => {
-            put_named(out, 13, queue);
+            put_named(out, request::PEEK, queue);
             out.put_u32_le(*skip);
             out.put_u32_le(*limit);
         }
         Browse::Requeue { from, to, limit } => {
-            put_named(out, 14, from);
+            put_named(out, request::REQUEUE, from);
             put_bytes(out, to.as_bytes());
             out.put_u32_le(*limit);
         }
         Browse::Purge { queue, limit } => {
-            put_named(out, 15, queue);
+            put_named(out, request::PURGE, queue);
             out.put_u32_le(*limit);
         }
         Browse::RequeueOne { from, to, message } => {
-            put_named(out, 17, from);
+            put_named(out, request::REQUEUE_ONE, from);
             put_bytes(out, to.as_bytes());
             out.put_u64_le(*message);
         }
         Browse::PurgeOne { queue, message } => {
-            put_named(out, 18, queue);
+            put_named(out, request::PURGE_ONE, queue);
             out.put_u64_le(*message);
         }
     }
@@ -205,14 +212,14 @@ fn put_browse(out: &mut BytesMut, browse: &Browse) {
 
 fn put_settlement(out: &mut BytesMut, settlement: &WireSettlement) {
     match settlement {
-        WireSettlement::Ack => out.put_u8(1),
-        WireSettlement::Return => out.put_u8(2),
+        WireSettlement::Ack => out.put_u8(settlement::ACK),
+        WireSettlement::Return => out.put_u8(settlement::RETURN),
         WireSettlement::Retry { after } => {
-            out.put_u8(3);
+            out.put_u8(settlement::RETRY);
             put_duration(out, *after);
         }
         WireSettlement::DeadLetter { queue, headers } => {
-            out.put_u8(4);
+            out.put_u8(settlement::DEAD_LETTER);
             put_bytes(out, queue.as_bytes());
             put_headers(out, headers);
         }
@@ -220,7 +227,11 @@ fn put_settlement(out: &mut BytesMut, settlement: &WireSettlement) {
 }
 
 fn put_done(out: &mut BytesMut, id: u64, failure: Option<&Failure>) {
-    out.put_u8(if failure.is_some() { 4 } else { 3 });
+    out.put_u8(if failure.is_some() {
+        hub::FAILED
+    } else {
+        hub::DONE
+    });
     out.put_u64_le(id);
     if let Some(failure) = failure {
         out.put_u8(failure.code());

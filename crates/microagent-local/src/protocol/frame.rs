@@ -80,7 +80,7 @@ pub(crate) enum Requested {
     Declare {
         queue: Text,
     },
-    /// Answered with zero when the holder has the key now, else with the milliseconds for which another has it yet.
+    /// Answered with a [`HubFrame::Lease`].
     Lease {
         key: Text,
         holder: Text,
@@ -147,6 +147,8 @@ pub(crate) enum HubFrame {
     AllDone(RequestId, RequestId),
     Count(RequestId, u64),
     Depth(RequestId, QueueCounts),
+    /// For how long another holder has the key; none if it was granted.
+    Lease(RequestId, Option<Duration>),
     Event {
         sub: LocalId,
         channel: Text,

@@ -13,13 +13,14 @@
 //! | version | change |
 //! |---|---|
 //! | 1 | first version |
-//! | 2 | the depth of a queue; moving and removing one message by its id |
+//! | 2 | the depth of a queue; moving and removing one message by its id; a frame of its own answers a claim of a lease |
 
 mod codec;
 mod decode;
 mod encode;
 mod failure;
 mod frame;
+mod kind;
 mod send_buffer;
 mod size;
 mod wire;

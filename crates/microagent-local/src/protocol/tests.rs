@@ -141,6 +141,7 @@ fn hub_frame() -> impl Strategy<Value = HubFrame> {
             .prop_map(|(id, failure)| HubFrame::Done(id, failure.map_or(Ok(()), Err))),
         any::<(u64, u64)>().prop_map(|(first, last)| HubFrame::AllDone(first, last)),
         any::<(u64, u64)>().prop_map(|(id, count)| HubFrame::Count(id, count)),
+        (any::<u64>(), option::of(delay())).prop_map(|(id, left)| HubFrame::Lease(id, left)),
         any::<(u64, u64, u64, u64)>().prop_map(|(id, waiting, in_flight, delayed)| {
             let counts = QueueCounts {
                 waiting,

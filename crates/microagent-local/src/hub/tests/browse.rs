@@ -102,7 +102,7 @@ async fn what_cannot_be_written_stays_where_it_was() {
     }
     store.fill(false);
     assert_eq!(peer.shown(peek(0, 9)).await, ["a", "b"]);
-    assert_eq!(peer.count(lease("two")).await, 0, "one did not get it");
+    assert_eq!(peer.lease(lease("two")).await, None, "one did not get it");
     assert_eq!(peer.count(requeue(1)).await, 1);
     assert_eq!(peer.count(purge()).await, 1);
     assert_eq!(peer.length("mailer").await, 1);
@@ -163,18 +163,20 @@ async fn a_lease_outlives_its_hub_and_is_forgotten_when_it_has_ended() {
     let store = SharedStore::default();
     let old = store.hub();
     let mut peer = Peer::join(&old, OTHER).await;
-    assert_eq!(peer.count(lease("one")).await, 0);
-    assert_eq!(peer.count(lease("two")).await, 60_000);
+    assert_eq!(peer.lease(lease("one")).await, None);
+    let left = peer.lease(lease("two")).await;
+    assert_eq!(left, Some(Duration::from_secs(60)));
     old.close().await.unwrap();
 
     let new = store.hub();
     let mut peer = Peer::join(&new, OTHER).await;
     // By the wall clock, which goes on while the time of the test stands still.
-    let left = peer.count(lease("two")).await;
-    assert!((30_000..=60_000).contains(&left), "{left} ms");
+    let left = peer.lease(lease("two")).await.unwrap();
+    let expected = Duration::from_secs(30)..=Duration::from_secs(60);
+    assert!(expected.contains(&left), "{left:?}");
     tokio::time::advance(Duration::from_secs(61)).await;
     let mut peer = Peer::join(&new, OTHER).await;
-    assert_eq!(peer.count(lease("two")).await, 0);
+    assert_eq!(peer.lease(lease("two")).await, None);
     let leases = store.snapshot().leases;
     assert_eq!(leases.len(), 1);
     assert_eq!(leases[0].holder, "two");

@@ -50,11 +50,9 @@ impl QueueBroker for Leasing {
             holder: holder.into(),
             ttl,
         };
-        Ok(match peer.count(lease).await {
-            0 => Lease::Granted,
-            left => Lease::Held {
-                left: Duration::from_millis(left),
-            },
+        Ok(match peer.lease(lease).await {
+            None => Lease::Granted,
+            Some(left) => Lease::Held { left },
         })
     }
 
