@@ -11,8 +11,9 @@ use std::{
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tracing::warn;
 
-use super::Manifest;
+use super::{Manifest, settings};
 use crate::{Broker, Bus, Error, ErrorKind, Result, stats::AgentStats};
 
 /// The surroundings of an agent, the same for all its handlers. Cloning is cheap.
@@ -84,20 +85,22 @@ impl Context {
         self.0.broker.as_ref().unwrap_or(&self.0.absent_broker)
     }
 
-    /// The agent's settings as the type that it wants to see.
+    /// Returns the agent's settings as the type that it wants to see. A text becomes a number or a truth value where a field is
+    /// one, as `"${PORT}"` in a settings file needs it; not inside of enums, `#[serde(flatten)]` and untagged types. A key that is not
+    /// a field, but nearly the name of a field that was not given, is logged as a warning.
     ///
     /// # Errors
-    /// [`ErrorKind::Configuration`] when they do not fit, with the place.
+    /// [`ErrorKind::Configuration`] when they do not fit, with the key.
     pub fn settings<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_value(self.0.settings.clone()).map_err(|error| {
-            Error::new(
-                ErrorKind::Configuration,
-                format!(
-                    "the settings of agent `{}` do not fit: {error}",
-                    self.name()
-                ),
-            )
-        })
+        let agent = self.name();
+        let (settings, misspelt) = settings::read(&self.0.settings).map_err(|error| {
+            let text = format!("the settings of agent `{agent}` do not fit: {error}");
+            Error::new(ErrorKind::Configuration, text)
+        })?;
+        for settings::Misspelt { key, field } in misspelt {
+            warn!(agent, key, "unknown setting; did you mean `{field}`?");
+        }
+        Ok(settings)
     }
 
     /// A future that ends when the agent is asked to stop; servers hand it to whatever they run.

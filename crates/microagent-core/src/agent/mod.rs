@@ -10,6 +10,7 @@ mod lifecycle;
 mod manifest;
 mod parameters;
 mod running;
+mod settings;
 mod take_once;
 
 pub use agent_type::{AgentType, Wiring};
