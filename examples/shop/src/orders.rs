@@ -50,7 +50,8 @@ impl Orders {
             quantity: order.quantity.into(),
             total: total.into(),
         };
-        cx.bus().send("orders", paid).await?;
-        cx.broker().send(queues::MAILS, &mail).await
+        // An error below retries the whole handler: better a second mail than an order that is counted twice.
+        cx.broker().send(queues::MAILS, &mail).await?;
+        cx.bus().send("orders", paid).await
     }
 }

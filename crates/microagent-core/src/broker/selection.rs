@@ -35,9 +35,7 @@ impl Selection {
             Self::First(limit) => Ok(*limit),
             Self::Id(id) => Err(Error::new(
                 ErrorKind::Unsupported,
-                format!(
-                    "selecting message `{id}` by its id is not supported by the driver `{driver}`"
-                ),
+                format!("selecting message `{id}` by its id is not supported by `{driver}`"),
             )),
         }
     }

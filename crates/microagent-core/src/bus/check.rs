@@ -5,15 +5,27 @@ use serde_json::value::RawValue;
 
 use crate::{Fields, text::shortened};
 
+/// The most undeclared arguments that are named: a payload may have a million.
+const UNDECLARED: usize = 10;
+
 /// How the payload breaks the declaration, in one sentence; `None` when it does not. It decodes no value, so there is none that
 /// it could fail to check.
 pub(crate) fn misfit(declared: &SignalDeclaration, fields: &Fields<'_>) -> Option<String> {
     if fits(declared, fields) {
         return None;
     }
-    let types = fields.iter().map(|(name, raw)| (name, type_of(raw)));
-    let violations = declared.violations_of_types(types);
-    let sentences: Vec<_> = violations.iter().map(ToString::to_string).collect();
+    let mut undeclared = 0;
+    let mut is_named = |name: &str| {
+        undeclared += usize::from(declared.argument(name).is_none());
+        declared.argument(name).is_some() || undeclared <= UNDECLARED
+    };
+    let types = fields.iter().filter(|(name, _)| is_named(name));
+    let violations = declared.violations_of_types(types.map(|(name, raw)| (name, type_of(raw))));
+    let mut sentences: Vec<_> = violations.iter().map(ToString::to_string).collect();
+    if undeclared > UNDECLARED {
+        let more = undeclared - UNDECLARED;
+        sentences.push(format!("{more} more arguments are not declared"));
+    }
     (!sentences.is_empty()).then(|| shortened(sentences.join("; ")))
 }
 
@@ -43,6 +55,23 @@ mod tests {
     use microagent_schema::Declarations;
 
     use super::*;
+
+    #[test]
+    fn of_many_undeclared_arguments_the_first_are_named_and_the_rest_counted() {
+        let declared = SignalDeclaration::untyped("s", ["a"]);
+        let fields: Vec<_> = (0..1000).map(|n| format!("\"x{n}\":0")).collect();
+        let body = format!("{{{},\"a\":0}}", fields.join(","));
+        let text = misfit(&declared, &Fields::of(body.as_bytes()).unwrap()).unwrap();
+        assert!(
+            text.starts_with("argument `x0` is not declared; "),
+            "{text}"
+        );
+        assert!(
+            text.ends_with("; 990 more arguments are not declared"),
+            "{text}"
+        );
+        assert!(!text.contains("`a`") && !text.contains("`x10`"), "{text}");
+    }
 
     #[test]
     fn a_payload_that_fits_is_silent_and_one_that_does_not_is_named() {

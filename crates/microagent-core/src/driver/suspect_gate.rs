@@ -53,7 +53,10 @@ impl SuspectGate {
             |state| state.taking += 1,
         )
         .await;
-        Taking(self, 0)
+        Taking {
+            gate: self,
+            found: 0,
+        }
     }
 
     /// Registers that a message is no longer in flight.
@@ -77,7 +80,10 @@ impl SuspectGate {
             }
             state.suspicion = Suspicion::Awaited;
         }
-        let cleared = Cleared(self, false);
+        let cleared = Cleared {
+            gate: self,
+            has_suspect: false,
+        };
         self.when(|state| state.taking == 0 && state.in_flight == 0, |_| {})
             .await;
         Some(cleared)
@@ -105,48 +111,54 @@ impl SuspectGate {
 /// A take from a queue. It ends when this is dropped.
 #[derive(Debug)]
 #[must_use = "the take ends when this is dropped"]
-pub struct Taking<'a>(&'a SuspectGate, usize);
+pub struct Taking<'a> {
+    gate: &'a SuspectGate,
+    found: usize,
+}
 
 impl Taking<'_> {
     /// Ends the take with this many messages, which are in flight now.
     pub fn found(mut self, messages: usize) {
-        self.1 = messages;
+        self.found = messages;
     }
 }
 
 impl Drop for Taking<'_> {
     fn drop(&mut self) {
-        let mut state = self.0.state();
+        let mut state = self.gate.state();
         state.taking -= 1;
-        state.in_flight += self.1;
+        state.in_flight += self.found;
         drop(state);
-        self.0.changed.notify_waiters();
+        self.gate.changed.notify_waiters();
     }
 }
 
 /// A process with nothing in flight. It stays so until this is dropped.
 #[derive(Debug)]
 #[must_use = "other takes begin when this is dropped"]
-pub struct Cleared<'a>(&'a SuspectGate, bool);
+pub struct Cleared<'a> {
+    gate: &'a SuspectGate,
+    has_suspect: bool,
+}
 
 impl Cleared<'_> {
     /// Registers that a suspect is in flight now; nothing is taken beside it.
     pub fn found_suspect(mut self) {
-        self.1 = true;
+        self.has_suspect = true;
     }
 }
 
 impl Drop for Cleared<'_> {
     fn drop(&mut self) {
-        let mut state = self.0.state();
-        state.in_flight += usize::from(self.1);
-        state.suspicion = if self.1 {
+        let mut state = self.gate.state();
+        state.in_flight += usize::from(self.has_suspect);
+        state.suspicion = if self.has_suspect {
             Suspicion::Held
         } else {
             Suspicion::None
         };
         drop(state);
-        self.0.changed.notify_waiters();
+        self.gate.changed.notify_waiters();
     }
 }
 

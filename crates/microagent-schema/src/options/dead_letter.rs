@@ -69,6 +69,10 @@ impl DeadLetter {
     /// Checks the destination as far as it can be without the consumer's queue.
     pub(super) fn violation(&self) -> Option<OptionError> {
         let Self::Queue(name) = self else { return None };
+        if name == "none" {
+            let text = "`none` is the word for no dead letters, not a queue: use `DeadLetter::None`, or another name";
+            return Some(OptionError::of("dead_letter", text));
+        }
         let refused = check_dead_letter_name(name).err();
         refused.map(|error| OptionError::of("dead_letter", error))
     }

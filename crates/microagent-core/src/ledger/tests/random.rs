@@ -21,6 +21,9 @@ enum Step {
     Delay(prop::sample::Index),
     Wake,
     Lose(u64),
+    Withdraw(u64, usize),
+    WithdrawOne(u64, prop::sample::Index),
+    Remove(prop::sample::Index),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -32,7 +35,10 @@ fn step() -> impl Strategy<Value = Step> {
         1 => index.clone().prop_map(Step::Leave),
         6 => index.clone().prop_map(Step::Ack),
         2 => index.clone().prop_map(Step::Return),
-        1 => index.prop_map(Step::Delay),
+        1 => index.clone().prop_map(Step::Delay),
+        1 => (0..2u64, 0..3usize).prop_map(|(queue, limit)| Step::Withdraw(queue, limit)),
+        1 => (0..2u64, index.clone()).prop_map(|(queue, which)| Step::WithdrawOne(queue, which)),
+        1 => index.prop_map(Step::Remove),
         1 => Just(Step::Wake),
         1 => (0..3u64).prop_map(Step::Lose),
     ]
@@ -77,6 +83,18 @@ impl Model {
         }
     }
 
+    /// One of the messages that are somewhere.
+    fn any(&self, which: &prop::sample::Index) -> Option<MessageId> {
+        let count = self.alive.len();
+        (count > 0).then(|| self.alive.iter().nth(which.index(count)).copied())?
+    }
+
+    /// A message was taken out that was not in flight.
+    fn gone(&mut self, id: MessageId) {
+        assert!(!self.in_flight.contains_key(&id), "it is in flight");
+        assert!(self.alive.remove(&id), "it was gone before");
+    }
+
     fn apply(&mut self, step: &Step, now: Instant) {
         match step {
             Step::Put(queue) => self.put(*queue, Place::Tail),
@@ -106,6 +124,25 @@ impl Model {
             Step::Return(which) => self.settle(which, Some(Place::Head)),
             Step::Delay(which) => self.settle(which, Some(Place::Delayed(now))),
             Step::Wake => self.ledger.wake(now),
+            Step::Withdraw(queue, limit) => {
+                for (id, _) in self.ledger.withdraw(queue_name(*queue), *limit) {
+                    self.gone(id);
+                }
+            }
+            Step::WithdrawOne(queue, which) => {
+                let Some(id) = self.any(which) else { return };
+                if self.ledger.withdraw_one(queue_name(*queue), id).is_some() {
+                    self.gone(id);
+                }
+            }
+            Step::Remove(which) => {
+                let Some(id) = self.any(which) else { return };
+                let removed = self.ledger.remove(id).is_some();
+                assert_eq!(removed, !self.in_flight.contains_key(&id));
+                if removed {
+                    self.gone(id);
+                }
+            }
             Step::Lose(peer) => {
                 for (id, entry) in self.ledger.lost(PeerId(*peer)) {
                     assert_eq!(
