@@ -20,7 +20,6 @@ use super::{
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
 pub struct ReceiverOptions {
     /// The longest duration of one run. Default: 60 s.
     #[serde(with = "values::seconds")]
