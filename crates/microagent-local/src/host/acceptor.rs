@@ -13,10 +13,10 @@ use tracing::{error, warn};
 use super::{Folder, socket::Socket, watch::Watch};
 use crate::{hub::Hub, log_limit::LogLimit};
 
-/// How long it is waited when no connection can be accepted, for files to become free.
+/// The pause when no connection can be accepted because too many files are open.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
-/// How often the files are checked.
+/// The time between two checks of the files.
 const CHECK: Duration = Duration::from_millis(500);
 
 /// The socket of a folder's host.
@@ -44,7 +44,7 @@ impl Acceptor {
         })
     }
 
-    /// Lets peers in, until the folder is not this host's any more.
+    /// Lets peers in, until the folder is no longer this host's.
     pub(super) async fn accept_peers(&mut self, hub: &Hub) {
         let mut look = interval(CHECK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);

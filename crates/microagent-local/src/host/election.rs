@@ -52,7 +52,7 @@ impl HostElection {
     /// Hosts if nobody does. Afterwards there is a host, which may still be starting where it is another process.
     ///
     /// # Errors
-    /// What is wrong with the folder or its files.
+    /// An error with the folder or its files.
     pub(crate) async fn host_if_free(&self) -> Result<()> {
         let mut hub_thread = self.hub_thread.lock().await;
         if hub_thread

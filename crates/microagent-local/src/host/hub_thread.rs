@@ -34,7 +34,7 @@ impl HubThread {
     /// Opens the files and starts the hub; it can be reached when this returns.
     ///
     /// # Errors
-    /// What is wrong with the files.
+    /// An error with the files.
     pub(super) async fn open(folder: &Folder, lock: Lock) -> Result<Self> {
         let (stop, stopped) = oneshot::channel();
         let (ending, ended) = oneshot::channel();
@@ -42,7 +42,7 @@ impl HubThread {
         let folder = folder.clone();
         let body = move || {
             let result = host(&folder, stopped, ready);
-            // Whoever hears of the end may host at once.
+            // A client that learns of the end may host at once.
             drop(lock);
             let _ = ending.send(result);
         };
@@ -60,7 +60,7 @@ impl HubThread {
         }
     }
 
-    /// Whether the hub has ended by itself.
+    /// Returns true if the hub has ended by itself.
     pub(super) fn is_over(&self) -> bool {
         !self.ended.is_empty() || self.ended.is_terminated()
     }

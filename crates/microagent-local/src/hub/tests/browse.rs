@@ -1,4 +1,4 @@
-//! What people do with waiting messages, and who has which key.
+//! Browsing: peek, requeue and purge; and the holders of keys.
 
 use super::*;
 
