@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs, iter,
     path::{Path, PathBuf},
 };
@@ -54,16 +54,19 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
     found.collect()
 }
 
-/// The functions that bear an attribute `test`, of whatever runtime.
+/// The functions that bear an attribute `test`, of whatever runtime; those in a list of `needs!`; and the clauses of the failure
+/// suite.
 fn names_of_tests(source: &str) -> Vec<String> {
     let mut marked = false;
     let mut names = Vec::new();
     for line in source.lines().map(str::trim) {
         if line.starts_with("#[") {
             marked |= line.starts_with("#[test]") || line.contains("::test");
-        } else if let Some((_, name)) = line.split_once("fn ") {
-            let end = name.find(['(', '<']).unwrap_or(name.len());
-            names.extend(marked.then(|| name[..end].to_owned()));
+        } else if let Some((before, name)) = line.split_once("fn ") {
+            let end = name.find(['(', '<', ',']).unwrap_or(name.len());
+            let listed = name[end..].starts_with(',') && !name.contains('(');
+            let clause = before.starts_with("pub async") && name.starts_with("line_");
+            names.extend((marked || listed || clause).then(|| name[..end].to_owned()));
             marked = false;
         }
     }
@@ -76,6 +79,57 @@ fn root() -> PathBuf {
 
 fn page() -> String {
     fs::read_to_string(root().join("docs/semantics.md")).unwrap()
+}
+
+const SUITE: &str = "crates/microagent-testing/src/failure_suite";
+
+/// Returns the tests that `docs/failures.md` may name under one label.
+fn tests_of(label: &str) -> Tests {
+    let folders: &[&str] = match label {
+        "suite" => &[SUITE],
+        "`local:`" => &["crates/microagent-local"],
+        "`redis://`" => &["crates/microagent-redis"],
+        "`memory://`" => &["crates/microagent-testing/src/broker_suite"],
+        "agent" => &["crates/microagent", "crates/microagent-core"],
+        "launcher" => &["crates/marun"],
+        other => panic!("`docs/failures.md` has no label {other}"),
+    };
+    match label {
+        "`memory://`" => clauses_of(folders[0]),
+        _ => Tests::of(folders.iter().map(|folder| root().join(folder))),
+    }
+}
+
+/// The clauses of a suite: its public asynchronous functions.
+fn clauses_of(folder: &str) -> Tests {
+    let files = rust_files(&root().join(folder));
+    let sources = files.iter().map(|file| fs::read_to_string(file).unwrap());
+    let sources: String = sources.collect();
+    let clauses = sources.lines().filter_map(|line| {
+        let name = line.strip_prefix("pub async fn ")?;
+        Some(name[..name.find(['(', '<'])?].to_owned())
+    });
+    Tests {
+        names: clauses.collect(),
+        files,
+    }
+}
+
+/// Each numbered line of the failure contract, with what stands below it: a label, and the names of tests.
+fn contract(page: &str) -> BTreeMap<u32, Vec<(&str, Vec<&str>)>> {
+    let mut lines: BTreeMap<u32, Vec<_>> = BTreeMap::new();
+    for line in page.lines() {
+        if let Some((number, _)) = line.split_once(". ")
+            && let Ok(number) = number.parse()
+        {
+            assert!(lines.insert(number, Vec::new()).is_none(), "{number} twice");
+        } else if let Some(row) = line.strip_prefix("   - ") {
+            let (label, names) = row.split_once(": ").unwrap_or((row, ""));
+            let mut last = lines.last_entry().unwrap();
+            last.get_mut().push((label, quoted(names).collect()));
+        }
+    }
+    lines
 }
 
 /// Each section about faults: its text up to the first table, and the rows of its tables without their heads.
@@ -156,4 +210,47 @@ fn every_line_of_schedules_and_the_launcher_is_there() {
         .filter(|it| !lines.contains(it))
         .collect();
     assert_eq!(missing, [0; 0]);
+}
+
+#[test]
+fn each_line_of_the_failure_contract_names_tests_that_exist_or_is_not_claimed() {
+    let page = fs::read_to_string(root().join("docs/failures.md")).unwrap();
+    let contract = contract(&page);
+    assert!(contract.keys().copied().eq(1..=74), "{:?}", contract.keys());
+    let mut tests = BTreeMap::new();
+    for (number, rows) in &contract {
+        assert!(!rows.is_empty(), "line {number} says nothing of tests");
+        for (label, names) in rows.iter().filter(|(label, _)| *label != "not claimed") {
+            let tests = tests.entry(*label).or_insert_with(|| tests_of(label));
+            assert!(!names.is_empty(), "line {number}, {label}: no test");
+            for name in names {
+                assert!(tests.have(name), "line {number}, {label}: `{name}`");
+            }
+        }
+    }
+}
+
+#[test]
+fn each_test_of_a_line_stands_below_its_line() {
+    let page = fs::read_to_string(root().join("docs/failures.md")).unwrap();
+    let contract = contract(&page);
+    for label in ["suite", "`local:`", "`redis://`", "agent", "launcher"] {
+        let tests = tests_of(label);
+        let numbered = |name: &&String| name.starts_with("line_") || name.starts_with("lines_");
+        for test in tests.names.iter().filter(numbered) {
+            let number = test.split('_').nth(1).unwrap().parse().unwrap();
+            let rows: &Vec<(&str, Vec<&str>)> = &contract[&number];
+            let named = rows.iter().filter(|(row, _)| *row == label);
+            let named = { named }.any(|(_, names)| names.contains(&test.as_str()));
+            assert!(named, "`{test}` is missing at line {number}, {label}");
+        }
+    }
+}
+
+#[test]
+fn each_clause_of_the_failure_suite_is_in_its_macro() {
+    let list = fs::read_to_string(root().join(SUITE).join("macros.rs")).unwrap();
+    for name in tests_of("suite").names {
+        assert!(list.contains(&format!(" {name},\n")), "`{name}`");
+    }
 }

@@ -8,7 +8,6 @@
 
 use std::{
     fs,
-    io::Write,
     path::Path,
     process::Stdio,
     time::{Duration, Instant},
@@ -26,20 +25,22 @@ use tokio::{
     time::timeout,
 };
 
+microagent_testing::needs! {
+    redis {
+        async fn a_unix_socket_and_a_database,
+        async fn a_user_who_may_only_what_is_needed,
+        async fn sentinels_lead_to_the_primary_and_to_the_next_one,
+        async fn tls_with_a_certificate_that_is_trusted_and_with_one_that_is_not,
+    }
+}
+
 const JOBS: Queue = Queue::new("jobs");
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A server; `None`, said aloud, when `SKIP_SERVICES` says so.
-async fn server(arguments: &[&str]) -> Option<RedisServer> {
-    match RedisServer::start_with(arguments).await {
-        Ok(server) => Some(server),
-        Err(error) if error.kind() == ErrorKind::Unsupported => {
-            let line = format!("\nskipped: a place: {error}\n");
-            drop(std::io::stderr().write_all(line.as_bytes()));
-            None
-        }
-        Err(error) => panic!("no server: {error}"),
-    }
+/// Starts a server with these arguments.
+async fn server(arguments: &[&str]) -> RedisServer {
+    let server = RedisServer::start_with(arguments).await;
+    server.unwrap_or_else(|error| panic!("cannot start a server: {error}"))
 }
 
 /// Signals, messages, dead letters and leases, all over this DSN.
@@ -74,11 +75,8 @@ async fn everything_works(dsn: &str) {
     broker.close().await.unwrap();
 }
 
-#[tokio::test]
 async fn a_unix_socket_and_a_database() {
-    let Some(server) = server(&[]).await else {
-        return;
-    };
+    let server = server(&[]).await;
     let dsn = format!("redis+unix://{}?db=5", server.socket().display());
     everything_works(&dsn).await;
     let keyspace = server.command(&["INFO", "keyspace"]).await.unwrap();
@@ -88,11 +86,8 @@ async fn a_unix_socket_and_a_database() {
     );
 }
 
-#[tokio::test]
 async fn a_user_who_may_only_what_is_needed() {
-    let Some(server) = server(&[]).await else {
-        return;
-    };
+    let server = server(&[]).await;
     let rules = [
         "ACL",
         "SETUSER",
@@ -134,15 +129,10 @@ async fn sentinel(folder: &TempDir, primary: &RedisServer) -> (Child, String) {
 }
 
 /// The primary dies for good: sentinels name another, and the same drivers go on there.
-#[tokio::test]
 async fn sentinels_lead_to_the_primary_and_to_the_next_one() {
-    let Some(primary) = server(&[]).await else {
-        return;
-    };
+    let primary = server(&[]).await;
     let port = primary.address().split(':').next_back().unwrap().to_owned();
-    let replica = server(&["--replicaof", &format!("127.0.0.1 {port}")])
-        .await
-        .unwrap();
+    let replica = server(&["--replicaof", &format!("127.0.0.1 {port}")]).await;
     let folder = tempfile::tempdir().unwrap();
     let (_sentinel, address) = sentinel(&folder, &primary).await;
     let dsn = format!("redis+sentinel://{address}/main/7");
@@ -224,10 +214,9 @@ fn certificate(folder: &Path) -> (String, String) {
 }
 
 /// TLS, in a process of its own, for the certificates that it trusts are read from its environment.
-#[tokio::test]
 async fn tls_with_a_certificate_that_is_trusted_and_with_one_that_is_not() {
     const DSN: &str = "MICROAGENT_TEST_TLS_DSN";
-    const TEST: &str = "tls_with_a_certificate_that_is_trusted_and_with_one_that_is_not";
+    const TEST: &str = "needs::tls_with_a_certificate_that_is_trusted_and_with_one_that_is_not";
     if let Ok(dsn) = std::env::var(DSN) {
         return everything_works(&dsn).await;
     }
@@ -248,9 +237,7 @@ async fn tls_with_a_certificate_that_is_trusted_and_with_one_that_is_not() {
         "--tls-ca-cert-file",
         &certificate,
     ];
-    let Some(_server) = server(&arguments).await else {
-        return;
-    };
+    let _server = server(&arguments).await;
     let dsn = format!("rediss://localhost:{port}/7");
     let trusting = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", TEST])

@@ -74,17 +74,25 @@
 //! (their examples are such files). The clauses are documented in the modules [`mod@bus_suite`] and [`mod@broker_suite`], and a clause that
 //! fails says in its panic what was to come.
 //!
+//! A driver whose server can be killed joins the failure suite, too: with the feature `failures`, an implementation of
+//! `FailureServer` and `failure_suite!` make a test of each numbered line of `docs/failures.md` that comes out the same on every
+//! driver. Its faults are real: `kill -9`, cut connections, servers and processes that stand still.
+//!
 //! - Names are unique in each clause, so a server may be shared, and may be dirty.
 //! - [`Caps`](microagent_core::Caps) choose what a clause asserts: that a promise is kept, or that what is not promised is refused.
 //!   No clause passes without having asserted something.
 //! - With the feature `servers` there are private instances of real servers, as `RedisServer`, which start on free ports and end
-//!   with the test. The clauses of a server that `SKIP_SERVICES` names are reported as ignored.
+//!   with the test. The clauses of a server that `SKIP_SERVICES` names are reported as ignored, and so are the tests
+//!   of a driver's own that [`needs!`] makes.
 //! - No clause sleeps to wait for an event; each event may take [`BusServer::PATIENCE`] or [`BrokerServer::PATIENCE`].
 
 pub mod broker_suite;
 pub mod bus_suite;
 mod clock;
+#[cfg(feature = "failures")]
+pub mod failure_suite;
 mod mock;
+mod needs;
 #[cfg(feature = "servers")]
 mod server;
 mod simulation;
@@ -94,6 +102,8 @@ pub mod suite;
 pub use broker_suite::BrokerServer;
 pub use bus_suite::BusServer;
 pub use clock::VirtualClock;
+#[cfg(feature = "failures")]
+pub use failure_suite::FailureServer;
 pub use mock::{BrokerMock, BusMock, Pushed, SentMessage, SentSignal, SettledMessage};
 #[cfg(feature = "servers")]
 pub use server::{RedisServer, python_interpreter};

@@ -11,7 +11,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use microagent::ErrorKind;
 use microagent_testing::RedisServer;
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -128,16 +127,15 @@ fn the_shop_sells_on_local() {
     sells(&format!("local:{}", folder.path().display()));
 }
 
-#[test]
+microagent_testing::needs! {
+    redis {
+        fn the_shop_sells_on_redis,
+    }
+}
+
 fn the_shop_sells_on_redis() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let server = match runtime.block_on(RedisServer::start()) {
-        Err(error) if error.kind() == ErrorKind::Unsupported => {
-            let line = format!("\nskipped: the shop on Redis: {error}\n");
-            drop(std::io::stderr().write_all(line.as_bytes()));
-            return;
-        }
-        server => server.unwrap(),
-    };
+    let server = runtime.block_on(RedisServer::start());
+    let server = server.unwrap_or_else(|error| panic!("cannot start a server: {error}"));
     sells(&server.dsn());
 }

@@ -18,6 +18,12 @@ use crate::{
     scene::{Scene, mail_in, scene},
 };
 
+microagent_testing::needs! {
+    redis + python {
+        fn five_deaths_lose_nothing_and_repeat_no_more_than_was_in_flight,
+    }
+}
+
 const MAILS: usize = 10_000;
 const KILLS: usize = 5;
 /// The number of mails in the log until EmailAgent is killed once more: the backlog must last for all of its lives.
@@ -27,14 +33,9 @@ const PREFETCH: usize = 32;
 /// The pauses between the restarts are up to 16 s, and what was in flight at a death is another's after a lease of 10 s.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-#[test]
 fn five_deaths_lose_nothing_and_repeat_no_more_than_was_in_flight() {
-    let Some(scene) = scene("five deaths") else {
-        return;
-    };
-    let Some(python) = python("five deaths") else {
-        return;
-    };
+    let scene = scene();
+    let python = python();
     push(&scene, &python.join("python"));
     let section = "backend = \"EmailAgent\"\nbroker = \"main\"\nrestart = { policy = \"on_failure\", max = 10 }";
     let mut group = scene.start(&scene.settings_with("email_agent", section));

@@ -24,15 +24,18 @@ use rustix::process::Signal;
 
 use crate::scene::scene;
 
+microagent_testing::needs! {
+    redis {
+        fn the_documented_group_runs_on_redis_and_ends_with_ctrl_c,
+    }
+}
+
 pub(crate) const START: Duration = Duration::from_secs(20);
 /// The settings' grace is 30 s; nothing here takes that long.
 pub(crate) const STOP: Duration = Duration::from_secs(10);
 
-#[test]
 fn the_documented_group_runs_on_redis_and_ends_with_ctrl_c() {
-    let Some(scene) = scene("the group") else {
-        return;
-    };
+    let scene = scene();
     for launcher in [Launcher::Examples, Launcher::Marun] {
         let mut group = Group::start(scene.group(launcher));
         group.wait_for_line("Run periodic task", START);

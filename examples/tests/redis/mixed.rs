@@ -12,18 +12,27 @@ use crate::{
     scene::{Scene, scene},
 };
 
+microagent_testing::needs! {
+    redis + python {
+        fn the_user_agent_may_be_in_python,
+        fn the_comment_agent_may_be_in_python,
+        fn the_email_agent_may_be_in_python,
+        fn the_mixed_settings_run_as_they_stand,
+    }
+}
+
 const ALL: [&str; 3] = ["comment_agent", "email_agent", "user_agent"];
 
-/// The group with this agent in Python, or nothing where there is no Redis or no Python.
-fn mixed(agent: &str) -> Option<(Scene, Group)> {
-    let scene = scene(agent)?;
-    let folder = python(agent)?;
+/// Starts the group with this agent in Python.
+fn mixed(agent: &str) -> (Scene, Group) {
+    let scene = scene();
+    let folder = python();
     let member = concat!(env!("CARGO_MANIFEST_DIR"), "/python/member.py");
     let command = format!("command = [{member:?}, {agent:?}]");
     let settings = scene.settings_with(agent, &command);
     let command = Launcher::Marun.group(&settings, &scene.server.dsn());
     let group = start(command, &folder);
-    Some((scene, group))
+    (scene, group)
 }
 
 fn start(mut command: Command, python: &Path) -> Group {
@@ -32,11 +41,8 @@ fn start(mut command: Command, python: &Path) -> Group {
 }
 
 /// A signal and a call from Python to Rust; a signal from Rust to Python and mail from there to Rust.
-#[test]
 fn the_user_agent_may_be_in_python() {
-    let Some((scene, mut group)) = mixed("user_agent") else {
-        return;
-    };
+    let (scene, mut group) = mixed("user_agent");
     group.wait_for("user_agent", "Run periodic task", START);
     group.wait_for("comment_agent", "Catch signal", START);
     group.wait_for(
@@ -60,11 +66,8 @@ fn the_user_agent_may_be_in_python() {
 }
 
 /// A signal and a call from Rust to Python; mail from Python to Rust.
-#[test]
 fn the_comment_agent_may_be_in_python() {
-    let Some((scene, mut group)) = mixed("comment_agent") else {
-        return;
-    };
+    let (scene, mut group) = mixed("comment_agent");
     group.wait_for("user_agent", "Run periodic task", START);
     group.wait_for("comment_agent", "Catch signal", START);
     group.wait_for(
@@ -85,11 +88,8 @@ fn the_comment_agent_may_be_in_python() {
 }
 
 /// Mail from Rust to Python.
-#[test]
 fn the_email_agent_may_be_in_python() {
-    let Some((scene, mut group)) = mixed("email_agent") else {
-        return;
-    };
+    let (scene, mut group) = mixed("email_agent");
     group.wait_for(
         "email_agent",
         "Catch emailer {'text': 'Comment', 'email': 'user@lwr.pw'}",
@@ -105,14 +105,9 @@ fn the_email_agent_may_be_in_python() {
 }
 
 /// The settings that a reader finds beside the others.
-#[test]
 fn the_mixed_settings_run_as_they_stand() {
-    let Some(scene) = scene("mixed.toml") else {
-        return;
-    };
-    let Some(folder) = python("mixed.toml") else {
-        return;
-    };
+    let scene = scene();
+    let folder = python();
     let settings = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/mixed.toml"));
     let mut group = start(
         Launcher::Examples.group(settings, &scene.server.dsn()),

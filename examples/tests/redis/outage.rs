@@ -17,6 +17,12 @@ use crate::{
     scene::{Scene, mail_in, scene},
 };
 
+microagent_testing::needs! {
+    redis {
+        fn an_outage_restarts_nobody_and_loses_nothing,
+    }
+}
+
 /// The duration of the outage in seconds, if 6 are not enough.
 const OUTAGE: &str = "EXAMPLE_OUTAGE";
 /// The longest time until mail is consumed again.
@@ -25,11 +31,8 @@ const SOON: Duration = Duration::from_secs(5);
 const CLEAR: Duration = Duration::from_secs(6);
 const PATIENCE: Duration = Duration::from_secs(60);
 
-#[test]
 fn an_outage_restarts_nobody_and_loses_nothing() {
-    let Some(scene) = scene("an outage") else {
-        return;
-    };
+    let scene = scene();
     let mut group = Group::start(scene.group(Launcher::Examples));
     group.wait_for_line("all agents are ready", START);
     let before = group.agents();

@@ -5,22 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use microagent::ErrorKind;
 use microagent_testing::python_interpreter;
 
-use crate::scene::say_skipped;
-
-/// The folder of an interpreter that has the package, installed where it is missing; `None`, said aloud, when `SKIP_SERVICES`
-/// names `python`.
-pub(crate) fn python(test: &str) -> Option<PathBuf> {
-    let interpreter = match python_interpreter() {
-        Err(error) if error.kind() == ErrorKind::Unsupported => {
-            say_skipped(test, &error.to_string());
-            return None;
-        }
-        interpreter => interpreter.expect("an interpreter"),
-    };
-    interpreter.parent().map(Path::to_owned)
+/// Returns the folder of an interpreter that has the package; the package is installed if it is missing.
+pub(crate) fn python() -> PathBuf {
+    let interpreter =
+        python_interpreter().unwrap_or_else(|error| panic!("no interpreter: {error}"));
+    interpreter.parent().unwrap().to_owned()
 }
 
 /// The variable `PATH` with this folder first, as an activated virtual environment has it.

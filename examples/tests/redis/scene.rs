@@ -2,14 +2,13 @@
 
 use std::{
     fs,
-    io::Write,
     path::{Path, PathBuf},
     process::Command,
     thread,
     time::{Duration, Instant},
 };
 
-use microagent::{ErrorKind, prelude::*};
+use microagent::prelude::*;
 use microagent_testing::RedisServer;
 use redis::Commands;
 use rustix::process::Pid;
@@ -33,27 +32,17 @@ pub(crate) struct Scene {
     pub(crate) runtime: Runtime,
 }
 
-/// A scene; `None`, said aloud, when `SKIP_SERVICES` says to go without Redis.
-pub(crate) fn scene(test: &str) -> Option<Scene> {
+/// Starts a server of the test's own.
+pub(crate) fn scene() -> Scene {
     let runtime = Runtime::new().unwrap();
-    let server = match runtime.block_on(RedisServer::start()) {
-        Err(error) if error.kind() == ErrorKind::Unsupported => {
-            say_skipped(test, &error.to_string());
-            return None;
-        }
-        server => server.expect("a server"),
-    };
+    let server = runtime.block_on(RedisServer::start());
+    let server = server.unwrap_or_else(|error| panic!("cannot start a server: {error}"));
     let folder = tempfile::tempdir().unwrap();
-    Some(Scene {
+    Scene {
         server,
         folder,
         runtime,
-    })
-}
-
-pub(crate) fn say_skipped(test: &str, why: &str) {
-    let line = format!("\nskipped: {test}: {why}\n");
-    drop(std::io::stderr().write_all(line.as_bytes()));
+    }
 }
 
 impl Scene {

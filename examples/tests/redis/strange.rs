@@ -13,6 +13,13 @@ use crate::{
     scene::scene,
 };
 
+microagent_testing::needs! {
+    redis {
+        fn strange_bodies_disturb_nobody,
+        fn strange_bodies_are_counted,
+    }
+}
+
 const BIG: usize = 10 * 1024 * 1024;
 const SOON: Duration = Duration::from_secs(10);
 
@@ -42,11 +49,8 @@ fn send_strange(raw: &mut redis::Connection) {
 }
 
 /// Each is logged, each message is kept as a dead letter, and everything else goes on.
-#[test]
 fn strange_bodies_disturb_nobody() {
-    let Some(scene) = scene("strange bodies") else {
-        return;
-    };
+    let scene = scene();
     let mut group = Group::start(scene.group(Launcher::Examples));
     group.wait_for_line("all agents are ready", START);
     let before = group.agents();
@@ -84,11 +88,8 @@ fn assert_all_are_dead_letters(raw: &mut redis::Connection) {
 }
 
 /// The same on the documentation's custom server, which can be asked what it counts.
-#[test]
 fn strange_bodies_are_counted() {
-    let Some(scene) = scene("strange bodies, counted") else {
-        return;
-    };
+    let scene = scene();
     // A bus for each agent, as each process of the group has its own.
     let (user_bus, comment_bus, broker) = (scene.bus(), scene.bus(), scene.broker());
     scene.runtime.block_on(async {

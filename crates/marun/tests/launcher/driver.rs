@@ -3,7 +3,7 @@
 use std::any::Any;
 
 #[cfg(feature = "redis")]
-use {crate::services::go_without, microagent_core::ErrorKind, microagent_testing::RedisServer};
+use microagent_testing::RedisServer;
 
 /// A bus and a broker of a test's own.
 pub(crate) struct Driver {
@@ -14,31 +14,26 @@ pub(crate) struct Driver {
 
 impl Driver {
     /// The embedded default, in a folder that is there already.
-    pub(crate) fn local(_test: &str) -> Option<Self> {
+    pub(crate) fn local() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Some(Self {
+        Self {
             dsn: format!("local:{}", folder.path().display()),
             _home: Box::new(folder),
-        })
+        }
     }
 
-    /// A server of the test's own; none where `SKIP_SERVICES` says to go without.
+    /// A server of the test's own.
     #[cfg(feature = "redis")]
-    pub(crate) fn redis(test: &str) -> Option<Self> {
+    pub(crate) fn redis() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .unwrap();
-        match runtime.block_on(RedisServer::start()) {
-            Ok(server) => Some(Self {
-                dsn: server.dsn(),
-                _home: Box::new(server),
-            }),
-            Err(error) if error.kind() == ErrorKind::Unsupported => {
-                go_without("redis", test, "there is no Redis");
-                None
-            }
-            Err(error) => panic!("{error}"),
+        let server = runtime.block_on(RedisServer::start());
+        let server = server.unwrap_or_else(|error| panic!("cannot start a server: {error}"));
+        Self {
+            dsn: server.dsn(),
+            _home: Box::new(server),
         }
     }
 
@@ -54,18 +49,17 @@ macro_rules! on_every_driver {
         mod local {
             $(#[test]
             fn $test() {
-                let test = concat!(module_path!(), "::", stringify!($test));
-                crate::driver::Driver::local(test).iter().for_each(super::$test);
+                super::$test(&crate::driver::Driver::local());
             })+
         }
 
         #[cfg(feature = "redis")]
         mod redis {
-            $(#[test]
-            fn $test() {
-                let test = concat!(module_path!(), "::", stringify!($test));
-                crate::driver::Driver::redis(test).iter().for_each(super::$test);
+            $(fn $test() {
+                super::$test(&crate::driver::Driver::redis());
             })+
+
+            microagent_testing::needs! { redis { $(fn $test,)+ } }
         }
     };
 }

@@ -25,7 +25,6 @@ mod schedules;
 #[cfg(all(feature = "http", feature = "redis"))]
 mod secrets;
 mod service;
-mod services;
 mod settings;
 mod signals;
 mod streams;

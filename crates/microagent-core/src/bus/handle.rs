@@ -3,10 +3,12 @@
 use std::{
     fmt,
     sync::{Arc, Weak},
+    time::Duration,
 };
 
 use microagent_schema::{Declarations, SignalDeclaration};
 use serde::Serialize;
+use tokio::time::timeout;
 use tracing::warn;
 
 use super::{NamedSignal, check, listening::Listening};
@@ -18,6 +20,9 @@ use crate::{
     rpc::{AnswerBody, Call, Calls, Outgoing, Wait},
     stats::Counter,
 };
+
+/// How long an answer waits for the connection, if it cannot be published at once.
+const ANSWER_AGAIN: Duration = Duration::from_secs(5);
 
 /// A signal bus: everyone who listens hears. Usable with and without an agent; cloning is cheap, and all
 /// clones are one bus.
@@ -283,11 +288,19 @@ impl Bus {
             sender: &self.0.uid,
             id: Some(id),
         };
-        self.0
-            .driver
-            .publish(&channel.to_string(), body.into_bytes())
-            .await?;
-        Ok(())
+        let (driver, channel, body) = (&self.0.driver, channel.to_string(), body.into_bytes());
+        match driver.publish(&channel, body.clone()).await {
+            // The connection of the caller may be back already, and the caller waits for its whole timeout.
+            Err(error) if error.kind() == ErrorKind::Unavailable => {
+                let again = async {
+                    driver.ready().await?;
+                    driver.publish(&channel, body).await
+                };
+                let sent = timeout(ANSWER_AGAIN, again).await;
+                sent.unwrap_or(Err(error)).map(drop)
+            }
+            sent => sent.map(drop),
+        }
     }
 
     pub(super) async fn publish(&self, outgoing: &Outgoing) -> Result<()> {

@@ -154,8 +154,8 @@ impl Request {
         let sent = timeout_at(deadline, async {
             let driver = self.bus.driver();
             let calls = self.bus.calls();
-            calls.listen(driver, &outgoing.prefix).await?;
-            let pending = calls.open(&chain::id_suffix(self.scope.as_ref(), deadline)?);
+            let suffix = || chain::id_suffix(self.scope.as_ref(), deadline);
+            let pending = calls.open(driver, &outgoing.prefix, suffix).await?;
             let channel = Channel {
                 prefix: &outgoing.prefix,
                 signal: &outgoing.signal,

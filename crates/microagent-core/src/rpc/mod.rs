@@ -7,6 +7,8 @@ mod answer;
 mod call;
 mod chain;
 mod pending;
+#[cfg(test)]
+mod tests;
 mod waiter;
 
 pub use answer::Answer;

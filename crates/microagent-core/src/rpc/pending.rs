@@ -6,14 +6,22 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+    time::timeout,
+};
 use tracing::debug;
 
-use crate::{BusEvent, Channel, Result, SignalBus, shortened, stats::Counter};
+use crate::{BusEvent, Channel, Error, ErrorKind, Result, SignalBus, shortened, stats::Counter};
+
+/// How long a call waits for a lost subscription of its answers to be live again, before it fails unsent.
+const LIVE_AGAIN: Duration = Duration::from_secs(1);
 
 /// What a waiting call is told.
 #[derive(Debug)]
@@ -28,7 +36,14 @@ pub(crate) struct Calls {
     token: String,
     last: AtomicU64,
     waiting: Arc<Waiting>,
-    listening: tokio::sync::Mutex<HashMap<String, JoinHandle<()>>>,
+    listening: tokio::sync::Mutex<HashMap<String, Listening>>,
+}
+
+/// The subscription for the answers under one prefix.
+struct Listening {
+    task: JoinHandle<()>,
+    /// The reason of its loss while it is lost.
+    lost: watch::Receiver<Option<String>>,
 }
 
 #[derive(Default)]
@@ -47,8 +62,30 @@ impl Calls {
         }
     }
 
-    /// Registers a call, whose id ends with `suffix`.
-    pub(crate) fn open(&self, suffix: &str) -> PendingCall {
+    /// Registers a call, whose id ends with what `suffix` returns. The subscription for its answers is live when this returns.
+    ///
+    /// # Errors
+    /// Of the subscription and of `suffix`; [`ErrorKind::Unavailable`] if the subscription is lost and not live again within a
+    /// second.
+    pub(crate) async fn open(
+        &self,
+        driver: &dyn SignalBus,
+        prefix: &str,
+        suffix: impl Fn() -> Result<String>,
+    ) -> Result<PendingCall> {
+        let mut lost = self.listen(driver, prefix).await?;
+        loop {
+            // Registered first: a loss after this line ends the call.
+            let call = self.register(&suffix()?);
+            if lost.borrow().is_none() {
+                return Ok(call);
+            }
+            drop(call);
+            wait_until_live(&mut lost).await?;
+        }
+    }
+
+    fn register(&self, suffix: &str) -> PendingCall {
         let number = self.last.fetch_add(1, Ordering::Relaxed);
         let id = format!("{}-{number}{suffix}", self.token);
         let (tell, replies) = mpsc::unbounded_channel();
@@ -70,33 +107,61 @@ impl Calls {
         self.waiting.late.get()
     }
 
-    /// Subscribes to the answers on this prefix, once; they are received when this returns.
-    pub(crate) async fn listen(&self, driver: &dyn SignalBus, prefix: &str) -> Result<()> {
+    async fn listen(
+        &self,
+        driver: &dyn SignalBus,
+        prefix: &str,
+    ) -> Result<watch::Receiver<Option<String>>> {
         let mut listening = self.listening.lock().await;
-        if listening
-            .get(prefix)
-            .is_some_and(|task| !task.is_finished())
+        if let Some(known) = listening.get(prefix)
+            && !known.task.is_finished()
         {
-            return Ok(());
+            return Ok(known.lost.clone());
         }
         let pattern = Channel::answers_to(prefix, &self.token);
         let mut events = driver.subscribe(&pattern).await?;
         let waiting = Arc::clone(&self.waiting);
+        let (tell, lost) = watch::channel(None);
         let task = tokio::spawn(async move {
             while let Some(event) = events.next().await {
+                // No call is registered between a loss and the end of the gap: it would wait for an answer that is missed.
+                if let BusEvent::Lost(reason) = &event {
+                    tell.send_replace(Some(reason.clone()));
+                }
+                let is_live_again = matches!(event, BusEvent::Gap(_));
                 waiting.hear(event);
+                if is_live_again {
+                    tell.send_replace(None);
+                }
             }
             waiting.lose("the bus was closed");
         });
-        listening.insert(prefix.to_owned(), task);
-        Ok(())
+        let listener = Listening {
+            task,
+            lost: lost.clone(),
+        };
+        listening.insert(prefix.to_owned(), listener);
+        Ok(lost)
     }
+}
+
+/// # Errors
+/// [`ErrorKind::Unavailable`] after a second, with the reason of the loss.
+async fn wait_until_live(lost: &mut watch::Receiver<Option<String>>) -> Result<()> {
+    let live = lost.wait_for(Option::is_none);
+    // The subscription has ended if nothing can be told any longer: then the call is answered by nobody.
+    if matches!(timeout(LIVE_AGAIN, live).await, Ok(Ok(_))) {
+        return Ok(());
+    }
+    let reason = lost.borrow().clone().unwrap_or_default();
+    let text = format!("the call was not sent: the subscription for its answer is lost: {reason}");
+    Err(Error::new(ErrorKind::Unavailable, text))
 }
 
 impl Drop for Calls {
     fn drop(&mut self) {
-        for task in self.listening.get_mut().values() {
-            task.abort();
+        for listening in self.listening.get_mut().values() {
+            listening.task.abort();
         }
     }
 }

@@ -1,17 +1,14 @@
 //! Line 15: a large backlog stays in its queue while it is worked off.
 //!
 //! It is a million in a fast build, and a tenth of that in a slow one, which would need minutes:
-//! `cargo test --release -p microagent-local --test failures f15`
+//! `cargo test --release -p microagent-local --test failures line_15`
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::{
-    bench::{Bench, JOBS, SOON, job_that, until},
-    journal::Told,
-    worker::QUIET,
-};
+use crate::bench::{Bench, JOBS, SOON, job_that, until};
+use microagent_testing::failure_suite::{QUIET, Record};
 
 const BACKLOG: u64 = if cfg!(debug_assertions) {
     100_000
@@ -34,7 +31,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 ///
 /// It is looked at while all its handlers wait for that, at several places of the backlog, so that the numbers are exact.
 #[tokio::test(flavor = "multi_thread")]
-async fn f15_a_backlog_stays_in_the_queue() {
+async fn line_15_a_backlog_stays_in_the_queue() {
     let bench = Bench::new();
     let _host = bench.host().await;
     bench.push((0..BACKLOG).map(backlog_job)).await;
@@ -53,7 +50,7 @@ async fn f15_a_backlog_stays_in_the_queue() {
         worker.go_on();
     }
     let counts = format!("counts {}", (BACKLOG - LOOKS * CONCURRENCY) / QUIET * QUIET);
-    let last = |told: &Told| told.says(&counts) == 1;
+    let last = |told: &Record| told.says(&counts) == 1;
     bench.journal.until("the last", MINUTE, last).await;
     peaks.push(worker.peak_kib());
     // The first look was before any work.

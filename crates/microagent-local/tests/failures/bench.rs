@@ -1,18 +1,19 @@
 //! What all the tests stand on: a folder, the process that hosts it, and drivers connected to it.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, process::Command, sync::Arc};
 
 use futures_util::{StreamExt, future::try_join_all};
 use microagent_core::{
     Bus, ConsumeOptions, Delivery, Queue, QueueBroker, Result, Route, SendOptions,
 };
 use microagent_local::{LocalBroker, LocalBus, LocalOptions};
+use microagent_testing::failure_suite::{Journal, Process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{journal::Journal, process::Process};
+use crate::{failures::PROGRAM, process::HostLog};
 
-pub(crate) use crate::shared::{
+pub(crate) use microagent_testing::failure_suite::{
     SOON, error_of,
     jobs::{DEAD, JOBS},
     until, within,
@@ -41,12 +42,32 @@ impl Bench {
     }
 
     pub(crate) fn start(&self, part: &str) -> Process {
-        Process::start(part, self.folder(), &self.journal)
+        self.start_in(&[], part, self.folder())
+    }
+
+    /// A process that plays a part on a folder, started by these words in front of it.
+    pub(crate) fn start_in(&self, wrapper: &[&str], part: &str, folder: &Path) -> Process {
+        let played = PROGRAM.command(part, &folder.display().to_string());
+        let command = match wrapper {
+            [] => played,
+            [first, rest @ ..] => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(played.get_program());
+                command.args(played.get_args());
+                command.envs(
+                    played
+                        .get_envs()
+                        .filter_map(|(name, value)| Some((name, value?))),
+                );
+                command
+            }
+        };
+        Process::start(command, &self.journal)
     }
 
     /// A process that hosts and does nothing else; it hosts when this returns.
     pub(crate) async fn host(&self) -> Process {
-        let before = self.journal.look(|told| told.hosts.len());
+        let before = self.journal.hosted().len();
         let host = self.start("host");
         self.journal.hosts(before + 1).await;
         host

@@ -3,8 +3,7 @@
 use futures_util::StreamExt;
 use microagent_core::{BusEvent, Result, SignalBus};
 use microagent_local::{LocalBus, LocalOptions};
-
-use crate::{journal::tell, process::follow_test};
+use microagent_testing::failure_suite::{follow_test, tell};
 
 /// What it subscribes to.
 pub(crate) const PATTERN: &str = "PUBSUB:tick:*";

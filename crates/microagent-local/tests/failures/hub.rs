@@ -7,12 +7,12 @@ use std::{
 
 use futures_util::StreamExt;
 use microagent_core::{BusEvent, ErrorKind, QueueBroker, SignalBus};
+use microagent_testing::failure_suite::{Process, Record};
 use rustix::process::Signal;
 
 use crate::{
     bench::{Bench, JOBS, SOON, error_of, job, next, one_by_one, send, until, within},
-    journal::Told,
-    process::Process,
+    process::HostLog,
 };
 
 /// The host is killed: another takes over, sends wait for it, what was in flight comes again and is not suspected.
@@ -89,7 +89,7 @@ async fn a_stopped_host_is_told_and_not_replaced() {
         .await;
     }
     bench.journal.handled(2, SOON).await;
-    assert_eq!(bench.journal.look(|told| told.hosts.clone()), [host.id()]);
+    assert_eq!(bench.journal.hosted(), [host.id()]);
     worker.signal(Signal::TERM);
     assert!(worker.ended().await.success());
 }
@@ -124,7 +124,7 @@ async fn a_host_that_was_stopped_suspects_nobody_who_lived() {
 async fn of_those_who_race_one_hosts_and_all_work() {
     let bench = Bench::new();
     let mut workers: Vec<Process> = (0..8).map(|_| bench.worker(1, 1)).collect();
-    let ready = |told: &Told| told.says("works") == 8;
+    let ready = |told: &Record| told.says("works") == 8;
     bench.journal.until("all of them", SOON, ready).await;
     for times in 1..=4 {
         let host = bench.journal.hosts(times).await;
@@ -132,7 +132,7 @@ async fn of_those_who_race_one_hosts_and_all_work() {
         bench.push((handled..handled + 50).map(job)).await;
         let all = usize::try_from(handled).unwrap() + 50;
         bench.journal.handled(all, SOON).await;
-        let hosts = bench.journal.look(|told| told.hosts.len());
+        let hosts = bench.journal.hosted().len();
         assert_eq!(hosts, times, "one host at a time");
         let host = workers.iter().position(|worker| worker.id() == host);
         workers.remove(host.unwrap()).kill();
@@ -150,11 +150,11 @@ async fn a_socket_that_is_removed_is_made_again() {
 
     let worker = bench.worker(1, 1);
     bench.journal.handled(1, SOON).await;
-    let again = |told: &Told| told.logs("the hub's socket was removed or replaced");
+    let again = |told: &Record| told.logs("the hub's socket was removed or replaced");
     bench.journal.until("a warning", SOON, again).await;
     send(&connected, job(1).to_string()).await.unwrap();
     bench.journal.handled(2, SOON).await;
-    assert_eq!(bench.journal.look(|told| told.hosts.clone()), [host.id()]);
+    assert_eq!(bench.journal.hosted(), [host.id()]);
     drop(worker);
 }
 
@@ -163,12 +163,12 @@ async fn a_socket_that_is_removed_is_made_again() {
 async fn a_host_whose_lock_is_removed_makes_room() {
     let bench = Bench::new();
     let workers = [bench.worker(4, 4), bench.worker(4, 4)];
-    let ready = |told: &Told| told.says("works") == 2;
+    let ready = |told: &Record| told.says("works") == 2;
     bench.journal.until("the workers", SOON, ready).await;
     bench.push((0..100).map(job)).await;
     fs::remove_file(bench.folder().join("lock")).unwrap();
     bench.journal.hosts(2).await;
-    let told = |told: &Told| told.logs("was removed or replaced while it was in use");
+    let told = |told: &Record| told.logs("was removed or replaced while it was in use");
     bench.journal.until("an error in the log", SOON, told).await;
     bench.push((100..200).map(job)).await;
     bench.journal.handled(200, SOON).await;

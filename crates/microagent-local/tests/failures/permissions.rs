@@ -11,7 +11,7 @@ use microagent_local::{Host, LocalBroker, LocalOptions};
 
 use crate::{
     bench::{Bench, error_of},
-    process::Process,
+    process::HostLog,
 };
 
 /// Starts a program with files that everybody may read and write, unless it says otherwise.
@@ -33,7 +33,7 @@ async fn files_are_private_whatever_the_umask_is() {
     let bench = Bench::new();
     let long = bench.folder().join("long".repeat(30));
     for (times, folder) in [bench.folder().join("short"), long].iter().enumerate() {
-        let host = Process::start_in(&UMASK_000, "host", folder, &bench.journal);
+        let host = bench.start_in(&UMASK_000, "host", folder);
         bench.journal.hosts(times + 1).await;
         assert_eq!(fs::metadata(folder).unwrap().mode() & 0o777, 0o700);
         // The lock, the database, its log, and the socket or the file that names it.

@@ -9,13 +9,13 @@ use std::{
 };
 
 use microagent_core::QueueBroker;
+use microagent_testing::failure_suite::{Process, Record};
 use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::{
     bench::{Bench, DEAD, SOON, until, within},
-    journal::Told,
-    process::Process,
+    process::HostLog,
     sender::{SOME_FAIL, fails},
 };
 
@@ -60,7 +60,7 @@ impl Group {
     async fn start(senders: usize, next_number: u64) -> Self {
         let bench = Bench::new();
         let replicas: Vec<_> = (0..REPLICAS).map(|_| replica(&bench)).collect();
-        let ready = |told: &Told| told.says("works") == REPLICAS;
+        let ready = |told: &Record| told.says("works") == REPLICAS;
         bench.journal.until("the replicas", SOON, ready).await;
         let mut group = Self {
             bench,
@@ -188,7 +188,7 @@ async fn numbers_of_parked(bench: &Bench) -> Vec<u64> {
 
 /// 65. SIGTERM of whoever hosts, ten times under load: nothing is lost, and nothing is handled twice.
 #[tokio::test]
-async fn f65_hosts_that_are_restarted_lose_and_repeat_nothing() {
+async fn line_65_hosts_that_are_restarted_lose_and_repeat_nothing() {
     let mut group = Group::start(1, 0).await;
     for times in 1..=TIMES {
         let host = group.bench.journal.hosts(times).await;
@@ -207,7 +207,7 @@ async fn f65_hosts_that_are_restarted_lose_and_repeat_nothing() {
 
 /// 65, with `kill -9`: nothing is lost, and only what was in flight is handled twice.
 #[tokio::test]
-async fn f65_hosts_that_are_killed_lose_nothing() {
+async fn line_65_hosts_that_are_killed_lose_nothing() {
     let mut group = Group::start(1, 0).await;
     for times in 1..=TIMES {
         let host = group.bench.journal.hosts(times).await;
@@ -234,7 +234,7 @@ async fn random_kills_and_stops_lose_nothing() {
     let mut group = Group::start(SENDERS, SOME_FAIL).await;
     let (kills, stops) = chaos(&mut group, &mut random, Duration::from_secs(seconds)).await;
     group.works().await;
-    let hosts = group.bench.journal.look(|told| told.hosts.len());
+    let hosts = group.bench.journal.hosted().len();
     let ended = group.end().await;
     say(&format!(
         "random faults: {kills} kills, {stops} stops, {hosts} hosts, {} jobs confirmed, {} of them fail, {} dead letters, {} of \
@@ -264,7 +264,7 @@ async fn chaos(group: &mut Group, random: &mut fastrand::Rng, lasts: Duration) -
         let place = random.usize(..group.len());
         if stopped.is_none() && random.u32(..STOPS) == 0 {
             // Every second time the host.
-            let host = group.bench.journal.look(|told| told.hosts.last().copied());
+            let host = group.bench.journal.hosted().last().copied();
             let chosen = host.filter(|_| stops % 2 == 1);
             let chosen = chosen.and_then(|host| group.place_of(host));
             let process = group.process(chosen.unwrap_or(place));

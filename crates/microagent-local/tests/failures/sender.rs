@@ -5,16 +5,13 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use microagent_core::{QueueBroker, Result};
 use microagent_local::{LocalBroker, LocalOptions};
+use microagent_testing::failure_suite::{follow_test, tell};
 use tokio::{
     signal::unix::{SignalKind, signal},
     time::{MissedTickBehavior, interval},
 };
 
-use crate::{
-    bench::{job_that, send},
-    journal::tell,
-    process::follow_test,
-};
+use crate::bench::{job_that, send};
 
 /// This many jobs, this often.
 const AT_ONCE: u64 = 5;

@@ -1,7 +1,6 @@
 //! A disk without room, and a database that is damaged: what is refused, what goes on, and that nothing is overwritten.
 
 use std::{
-    env,
     fs::{self, File},
     io::{Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
@@ -11,20 +10,26 @@ use std::{
 use futures_util::StreamExt;
 use microagent_core::{BusEvent, ErrorKind, QueueBroker, Receivers, Result, SignalBus};
 use microagent_local::{LocalBroker, LocalBus, LocalOptions};
+use microagent_testing::failure_suite::{Record, tell};
 use serde_json::json;
 
-use crate::{
-    bench::{Bench, JOBS, SOON, error_of, job, next, one_by_one, send, until, within},
-    journal::{Told, tell},
-    process::Process,
-};
+use crate::bench::{Bench, JOBS, SOON, error_of, job, next, one_by_one, send, until, within};
+
+microagent_testing::needs! {
+    unshare {
+        async fn on_a_full_disk_only_sending_fails,
+    }
+}
+
+/// The failure of a test that cannot mount a disk.
+const WITHOUT_SPACES: &str =
+    "`unshare --mount` is missing or not allowed here; SKIP_SERVICES=\"unshare\" ignores this test";
 
 /// Makes a small file system of the folder, for a process that then does something in it.
 const SMALL_DISK: &str =
-    r#"mount -t tmpfs -o size=24m tmpfs "$MICROAGENT_TEST_FOLDER" && exec "$0" "$@""#;
+    r#"mount -t tmpfs -o size=24m tmpfs "$MICROAGENT_TEST_ADDRESS" && exec "$0" "$@""#;
 
 /// The disk is full: sending fails and says why, what is there is handled and settled, and with room again all is as before.
-#[tokio::test]
 async fn on_a_full_disk_only_sending_fails() {
     let bench = Bench::new();
     // As root a namespace of one's own is enough; anybody else becomes root in one.
@@ -32,31 +37,18 @@ async fn on_a_full_disk_only_sending_fails() {
     let allowed = |space: &&[&str; 2]| {
         let mut probe = Command::new("unshare");
         let probe = probe.args(**space).args(["sh", "-c", SMALL_DISK, "true"]);
-        let tried = probe.env("MICROAGENT_TEST_FOLDER", bench.folder()).output();
+        let tried = probe
+            .env("MICROAGENT_TEST_ADDRESS", bench.folder())
+            .output();
         tried.is_ok_and(|tried| tried.status.success())
     };
-    let Some(space) = spaces.iter().find(allowed) else {
-        without_small_disks("on_a_full_disk_only_sending_fails");
-        return;
-    };
+    let space = spaces.iter().find(allowed).expect(WITHOUT_SPACES);
     let wrapper = ["unshare", space[0], space[1], "sh", "-c", SMALL_DISK];
-    let process = Process::start_in(&wrapper, "small-disk", bench.folder(), &bench.journal);
+    let process = bench.start_in(&wrapper, "small-disk", bench.folder());
     let ended = within(3 * SOON, "the end", process.ended()).await;
-    let passed = |told: &Told| told.says("passed") == 1;
+    let passed = |told: &Record| told.says("passed") == 1;
     bench.journal.until("the last word", SOON, passed).await;
     assert!(ended.success());
-}
-
-/// There are no name spaces here: said aloud where `SKIP_SERVICES` names `unshare`, and else a failure.
-fn without_small_disks(test: &str) {
-    let skipped = env::var("SKIP_SERVICES").unwrap_or_default();
-    assert!(
-        skipped.split_whitespace().any(|name| name == "unshare"),
-        "no small disk can be mounted here: `unshare --mount` is not allowed or not there, and SKIP_SERVICES=\"unshare\" goes \
-         without"
-    );
-    let line = format!("\nskipped: {test}: `SKIP_SERVICES` says to go without unshare\n");
-    std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
 /// The part of a process whose folder is a disk of 24 MiB.

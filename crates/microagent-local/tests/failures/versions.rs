@@ -6,15 +6,13 @@ use std::fs::File;
 
 use microagent_core::ErrorKind;
 use microagent_local::LocalBroker;
+use microagent_testing::failure_suite::Record;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{UnixListener, UnixStream},
 };
 
-use crate::{
-    bench::{Bench, SOON, error_of, job, send, within},
-    journal::Told,
-};
+use crate::bench::{Bench, SOON, error_of, job, send, within};
 
 /// The version of this build.
 const OURS: u16 = 2;
@@ -52,7 +50,7 @@ async fn a_program_of_another_version_learns_ours_and_the_hub_names_it() {
         let named =
             format!("the peer speaks version {version} of the protocol, this hub speaks {OURS}");
         let who = format!("pid={}", std::process::id());
-        let logs = |told: &Told| told.logs(&named) && told.logs(&who);
+        let logs = |told: &Record| told.logs(&named) && told.logs(&who);
         bench.journal.until("a warning", SOON, logs).await;
     }
     send(&beside, job(0).to_string()).await.unwrap();

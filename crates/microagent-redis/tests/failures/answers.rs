@@ -15,6 +15,20 @@ use crate::{
     worker::{Options, Worker},
 };
 
+microagent_testing::needs! {
+    redis {
+        async fn line_18_a_server_that_is_silent_at_any_step_is_noticed,
+        async fn line_18_a_server_that_is_silent_to_a_heartbeat_or_a_sweep_is_noticed,
+        async fn line_64_a_stop_while_an_answer_is_missing_is_clean,
+        async fn line_66_a_lost_answer_to_a_take_loses_and_repeats_nothing,
+        async fn line_66_what_a_late_take_took_from_a_busy_consumer_is_back_in_the_queue,
+        async fn line_66_a_lost_answer_to_the_take_of_a_suspect_counts_no_crash,
+        async fn line_66_a_settlement_whose_answer_is_lost_is_confirmed,
+        async fn line_66_an_unknown_outcome_is_told,
+        async fn line_18_a_look_at_a_queue_ends_when_the_server_is_silent,
+    }
+}
+
 /// What tells the commands of a consumer apart on the wire.
 const JOIN: &str = "\r\nnew\r\n";
 const APPEAR: &str = "\r\nstay\r\n";
@@ -91,8 +105,7 @@ async fn suspect(bench: &mut Bench) {
 
 /// Each step of a consumer at which the server may go silent: it goes on over another connection, by itself and soon, and says
 /// in the log that something was wrong.
-#[tokio::test]
-async fn f18_a_server_that_is_silent_at_any_step_is_noticed() {
+async fn line_18_a_server_that_is_silent_at_any_step_is_noticed() {
     for (step, fault) in [
         (JOIN, Fault::Silence),
         (APPEAR, Fault::Silence),
@@ -104,9 +117,7 @@ async fn f18_a_server_that_is_silent_at_any_step_is_noticed() {
         (WAIT, Fault::Silence),
         (WAIT, Fault::Mute),
     ] {
-        let Some(mut bench) = bench("f18").await else {
-            return;
-        };
+        let mut bench = bench().await;
         warm_up(&mut bench).await;
         let log = Log::default();
         let _recorded = log.record();
@@ -135,12 +146,9 @@ async fn f18_a_server_that_is_silent_at_any_step_is_noticed() {
 }
 
 /// Background work over the shared connection goes on, too.
-#[tokio::test]
-async fn f18_a_server_that_is_silent_to_a_heartbeat_or_a_sweep_is_noticed() {
+async fn line_18_a_server_that_is_silent_to_a_heartbeat_or_a_sweep_is_noticed() {
     for step in [HEARTBEAT, SWEEP] {
-        let Some(mut bench) = bench("f18").await else {
-            return;
-        };
+        let mut bench = bench().await;
         warm_up(&mut bench).await;
         let proxy = Proxy::to(bench.server.address()).await;
         let broker = bench.driver_over(&proxy).await;
@@ -167,8 +175,7 @@ async fn f18_a_server_that_is_silent_to_a_heartbeat_or_a_sweep_is_noticed() {
 }
 
 /// SIGTERM while the consumer waits for an answer that never comes: the end of the process is clean and soon.
-#[tokio::test]
-async fn f64_a_stop_while_an_answer_is_missing_is_clean() {
+async fn line_64_a_stop_while_an_answer_is_missing_is_clean() {
     for (step, fault) in [
         (JOIN, Fault::Silence),
         (TAKE, Fault::Silence),
@@ -176,9 +183,7 @@ async fn f64_a_stop_while_an_answer_is_missing_is_clean() {
         (WAIT, Fault::Silence),
         (WAIT, Fault::Mute),
     ] {
-        let Some(mut bench) = bench("f64").await else {
-            return;
-        };
+        let mut bench = bench().await;
         warm_up(&mut bench).await;
         let proxy = Proxy::to(bench.server.address()).await;
         proxy.fail_at(step, fault);
@@ -202,12 +207,9 @@ async fn f64_a_stop_while_an_answer_is_missing_is_clean() {
 
 /// The answer to a take is lost after the server has carried it out, or the take arrives when its sender has given up: what was
 /// taken is delivered, once, without a crash and with nothing left behind.
-#[tokio::test]
-async fn f66_a_lost_answer_to_a_take_loses_and_repeats_nothing() {
+async fn line_66_a_lost_answer_to_a_take_loses_and_repeats_nothing() {
     for fault in [Fault::Cut, Fault::Mute, Fault::Late(Duration::from_secs(7))] {
-        let Some(mut bench) = bench("f66").await else {
-            return;
-        };
+        let mut bench = bench().await;
         warm_up(&mut bench).await;
         let log = Log::default();
         let _recorded = log.record();
@@ -236,11 +238,8 @@ async fn f66_a_lost_answer_to_a_take_loses_and_repeats_nothing() {
 }
 
 /// The same for a take that is late while the consumer has no room: what it took is back in the queue, for any consumer.
-#[tokio::test]
-async fn f66_what_a_late_take_took_from_a_busy_consumer_is_back_in_the_queue() {
-    let Some(mut bench) = bench("f66").await else {
-        return;
-    };
+async fn line_66_what_a_late_take_took_from_a_busy_consumer_is_back_in_the_queue() {
+    let mut bench = bench().await;
     warm_up(&mut bench).await;
     let proxy = Proxy::to(bench.server.address()).await;
     let broker = bench.driver_over(&proxy).await;
@@ -270,11 +269,8 @@ async fn f66_what_a_late_take_took_from_a_busy_consumer_is_back_in_the_queue() {
 }
 
 /// A take of a suspect whose answer is lost: it is delivered, alone and with the crashes that it had.
-#[tokio::test]
-async fn f66_a_lost_answer_to_the_take_of_a_suspect_counts_no_crash() {
-    let Some(mut bench) = bench("f66").await else {
-        return;
-    };
+async fn line_66_a_lost_answer_to_the_take_of_a_suspect_counts_no_crash() {
+    let mut bench = bench().await;
     warm_up(&mut bench).await;
     let proxy = Proxy::to(bench.server.address()).await;
     let broker = bench.driver_over(&proxy).await;
@@ -289,12 +285,9 @@ async fn f66_a_lost_answer_to_the_take_of_a_suspect_counts_no_crash() {
 }
 
 /// A settlement that was carried out and whose answer is lost: it is confirmed, and done once.
-#[tokio::test]
-async fn f66_a_settlement_whose_answer_is_lost_is_confirmed() {
+async fn line_66_a_settlement_whose_answer_is_lost_is_confirmed() {
     for (command, waiting, dead) in [(ACK, 0, 0), (RETRY, 1, 0), (BURY, 0, 1), (GIVE_BACK, 1, 0)] {
-        let Some(mut bench) = bench("f66").await else {
-            return;
-        };
+        let mut bench = bench().await;
         warm_up(&mut bench).await;
         let proxy = Proxy::to(bench.server.address()).await;
         let broker = bench.driver_over(&proxy).await;
@@ -326,11 +319,8 @@ async fn f66_a_settlement_whose_answer_is_lost_is_confirmed() {
 }
 
 /// What cannot be repeated says that its outcome is unknown, and what was not sent does not.
-#[tokio::test]
-async fn f66_an_unknown_outcome_is_told() {
-    let Some(mut bench) = bench("f66").await else {
-        return;
-    };
+async fn line_66_an_unknown_outcome_is_told() {
+    let mut bench = bench().await;
     warm_up(&mut bench).await;
     let proxy = Proxy::to(bench.server.address()).await;
     let broker = bench.driver_over(&proxy).await;
@@ -377,11 +367,8 @@ async fn f66_an_unknown_outcome_is_told() {
 }
 
 /// Looks at a queue are bounded, too.
-#[tokio::test]
-async fn f18_a_look_at_a_queue_ends_when_the_server_is_silent() {
-    let Some(mut bench) = bench("f18").await else {
-        return;
-    };
+async fn line_18_a_look_at_a_queue_ends_when_the_server_is_silent() {
+    let mut bench = bench().await;
     warm_up(&mut bench).await;
     let broker = bench.driver().await;
     bench.server.freeze();

@@ -9,7 +9,7 @@ use std::{
 
 use futures_util::{StreamExt, stream::BoxStream};
 use microagent_core::{
-    Broker, Bus, ConsumeOptions, Delivery, ErrorKind, QueueBroker, Result, Route, SendOptions,
+    Broker, Bus, ConsumeOptions, Delivery, QueueBroker, Result, Route, SendOptions,
 };
 use microagent_redis::{RedisBroker, RedisBus, RedisOptions};
 use microagent_testing::RedisServer;
@@ -17,7 +17,7 @@ use redis::{AsyncCommands, aio::MultiplexedConnection};
 use serde_json::{Value, json};
 
 use crate::proxy::Proxy;
-pub(crate) use crate::shared::{
+pub(crate) use microagent_testing::failure_suite::{
     jobs::{DEAD, JOBS},
     kind_of, until, within,
 };
@@ -34,25 +34,17 @@ pub(crate) struct Bench {
     pub(crate) look: MultiplexedConnection,
 }
 
-/// A bench with a server of its own; `None`, said aloud, when `SKIP_SERVICES` says so.
-pub(crate) async fn bench(test: &str) -> Option<Bench> {
-    bench_with(test, &[]).await
+/// Starts a server of the test's own.
+pub(crate) async fn bench() -> Bench {
+    bench_with(&[]).await
 }
 
-pub(crate) async fn bench_with(test: &str, arguments: &[&str]) -> Option<Bench> {
+pub(crate) async fn bench_with(arguments: &[&str]) -> Bench {
     log();
-    match RedisServer::start_with(arguments).await {
-        Ok(server) => {
-            let look = look_at(&server).await;
-            Some(Bench { server, look })
-        }
-        Err(error) if error.kind() == ErrorKind::Unsupported => {
-            let line = format!("\nskipped: {test}: {error}\n");
-            drop(std::io::stderr().write_all(line.as_bytes()));
-            None
-        }
-        Err(error) => panic!("no server: {error}"),
-    }
+    let server = RedisServer::start_with(arguments).await;
+    let server = server.unwrap_or_else(|error| panic!("cannot start a server: {error}"));
+    let look = look_at(&server).await;
+    Bench { server, look }
 }
 
 async fn look_at(server: &RedisServer) -> MultiplexedConnection {

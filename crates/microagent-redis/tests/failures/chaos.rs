@@ -24,6 +24,12 @@ use crate::{
     worker::{Options, Worker},
 };
 
+microagent_testing::needs! {
+    redis {
+        multi_thread async fn chaos_loses_nothing,
+    }
+}
+
 /// For how many seconds it goes on.
 const CHAOS: &str = "MICROAGENT_TEST_CHAOS";
 /// Repeats a run.
@@ -47,11 +53,8 @@ struct Faults {
     restarted: u32,
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn chaos_loses_nothing() {
-    let Some(mut bench) = bench_with("chaos", &["--appendfsync", "always"]).await else {
-        return;
-    };
+    let mut bench = bench_with(&["--appendfsync", "always"]).await;
     let seed = number(SEED).unwrap_or_else(|| fastrand::u64(..));
     say(&format!("{SEED}={seed}"));
     let goes_on = Duration::from_secs(number(CHAOS).unwrap_or(12));

@@ -13,6 +13,18 @@ use crate::{
     worker::{Options, Worker},
 };
 
+microagent_testing::needs! {
+    redis {
+        async fn line_67_after_a_flush_everything_that_is_sent_is_handled,
+        async fn line_67_the_log_tells_what_a_flush_means_for_messages_in_flight,
+        async fn line_67_without_its_counter_no_id_comes_twice,
+        async fn line_66_a_blocked_runtime_loses_nothing,
+        async fn line_66_late_answers_to_a_take_lose_nothing,
+        async fn line_66_what_a_dead_consumer_had_put_aside_is_delivered_and_counted,
+        async fn line_66_what_has_no_lease_is_found_and_recovered,
+    }
+}
+
 /// With this set to a number, the tests of stalls are done so often, with the lease and the stalls of real use.
 const ROUNDS: &str = "MICROAGENT_TEST_ROUNDS";
 
@@ -42,12 +54,9 @@ async fn wait_for_waiting(look: &MultiplexedConnection) {
 }
 
 /// 67. Everything vanishes under a consumer that waits: what is sent afterwards is handled, all of it.
-#[tokio::test]
-async fn f67_after_a_flush_everything_that_is_sent_is_handled() {
+async fn line_67_after_a_flush_everything_that_is_sent_is_handled() {
     for _ in 0..stalls().2 {
-        let Some(mut bench) = bench("f67").await else {
-            return;
-        };
+        let mut bench = bench().await;
         let options = Options {
             lease: stalls().0,
             ..Options::default()
@@ -66,11 +75,8 @@ async fn f67_after_a_flush_everything_that_is_sent_is_handled() {
 }
 
 /// 67. What was in flight is gone with the rest, and the log says so; a lease alone that vanishes takes nothing with it.
-#[tokio::test]
-async fn f67_the_log_tells_what_a_flush_means_for_messages_in_flight() {
-    let Some(mut bench) = bench("f67").await else {
-        return;
-    };
+async fn line_67_the_log_tells_what_a_flush_means_for_messages_in_flight() {
+    let mut bench = bench().await;
     let log = Log::default();
     let _recorded = log.record();
     let broker = bench.driver().await;
@@ -108,11 +114,8 @@ async fn f67_the_log_tells_what_a_flush_means_for_messages_in_flight() {
 }
 
 /// 67. The counter of ids vanishes: no two messages get the same id, and none overwrites another.
-#[tokio::test]
-async fn f67_without_its_counter_no_id_comes_twice() {
-    let Some(mut bench) = bench("f67").await else {
-        return;
-    };
+async fn line_67_without_its_counter_no_id_comes_twice() {
+    let mut bench = bench().await;
     let broker = bench.driver().await;
     let mut jobs = consume(&broker, 8).await;
     let mut held = Vec::new();
@@ -138,13 +141,10 @@ async fn f67_without_its_counter_no_id_comes_twice() {
 }
 
 /// 66. The runtime of one consumer is blocked for longer than its lease and a sweep, while another one lives.
-#[tokio::test]
-async fn f66_a_blocked_runtime_loses_nothing() {
+async fn line_66_a_blocked_runtime_loses_nothing() {
     let (lease, stall, rounds) = stalls();
     for _ in 0..rounds {
-        let Some(mut bench) = bench("f66").await else {
-            return;
-        };
+        let mut bench = bench().await;
         let options = Options {
             lease,
             ..Options::default()
@@ -169,22 +169,19 @@ async fn f66_a_blocked_runtime_loses_nothing() {
 
 /// 66. The answers to one consumer are late by more than its lease and a sweep, beginning with that to a wait.
 #[tokio::test]
-async fn f66_late_answers_to_a_wait_lose_nothing() {
+async fn line_66_late_answers_to_a_wait_lose_nothing() {
     late_answers_lose_nothing(WAIT).await;
 }
 
 /// 66. The same, beginning with the answer to a take: the wait that follows it is under another identity.
-#[tokio::test]
-async fn f66_late_answers_to_a_take_lose_nothing() {
+async fn line_66_late_answers_to_a_take_lose_nothing() {
     late_answers_lose_nothing(TAKE).await;
 }
 
 async fn late_answers_lose_nothing(first: &str) {
     let (lease, stall, rounds) = stalls();
     for _ in 0..rounds {
-        let Some(mut bench) = bench("f66").await else {
-            return;
-        };
+        let mut bench = bench().await;
         let options = Options {
             lease,
             ..Options::default()
@@ -212,11 +209,8 @@ async fn late_answers_lose_nothing(first: &str) {
 }
 
 /// 66. The process dies between the move out of the list and the take: the message is not its own, any consumer gets it.
-#[tokio::test]
-async fn f66_what_a_dead_consumer_had_put_aside_is_delivered_and_counted() {
-    let Some(mut bench) = bench("f66").await else {
-        return;
-    };
+async fn line_66_what_a_dead_consumer_had_put_aside_is_delivered_and_counted() {
+    let mut bench = bench().await;
     let () = bench
         .look
         .rpush("{jobs}:inbox", job(0).to_string())
@@ -259,11 +253,8 @@ async fn f66_what_a_dead_consumer_had_put_aside_is_delivered_and_counted() {
 }
 
 /// 66. Lists and hashes of consumers without a lease, as an earlier version may leave them: any consumer's sweep finds them.
-#[tokio::test]
-async fn f66_what_has_no_lease_is_found_and_recovered() {
-    let Some(mut bench) = bench("f66").await else {
-        return;
-    };
+async fn line_66_what_has_no_lease_is_found_and_recovered() {
+    let mut bench = bench().await;
     let () = bench
         .look
         .rpush("{jobs}:inbox:1-old", job(0).to_string())

@@ -1,6 +1,7 @@
 //! The failure contract on Redis: one test for each numbered line of it, with the fault made for real on a real server.
 //!
-//! What needs a process that dies is done by [`worker`], which is this test program once more.
+//! What comes out the same on every driver is in `failure_suite!`; here is what is special to Redis: its scripts, its keys and what
+//! the server may refuse. Processes that die are this test program once more, in the part of [`worker`].
 
 #![expect(
     clippy::unwrap_used,
@@ -18,9 +19,10 @@ mod proxy;
 mod queues;
 mod records;
 mod refused;
-#[path = "../../../microagent-testing/tests-shared/failures/mod.rs"]
-mod shared;
+mod server;
 mod signals;
 mod worker;
 
-use shared::agents;
+use microagent_testing::failure_suite;
+
+failure_suite!(service = redis, server::Redis);

@@ -15,14 +15,26 @@ use crate::{
     worker::{Options, Worker},
 };
 
+microagent_testing::needs! {
+    redis {
+        async fn line_11_consuming_goes_on_after_a_restart,
+        async fn line_11_no_confirmed_send_is_lost,
+        async fn line_12_a_server_that_is_absent_at_the_start_is_waited_for,
+        async fn line_12_bad_credentials_and_a_bad_database_are_errors_at_once,
+        async fn line_13_a_full_memory_refuses_sends_and_loses_nothing,
+        async fn line_13_a_refused_settlement_leads_to_redelivery,
+        async fn line_13_an_evicting_server_is_warned_of,
+        async fn line_14_a_fail_over_leaves_no_consumer_stuck,
+        async fn line_15_a_million_that_wait_take_no_memory,
+        async fn line_16_a_list_is_all_that_a_peer_must_know,
+    }
+}
+
 const SOON: Duration = Duration::from_secs(5);
 
 /// 11. The server is killed and comes back: consuming again within 5 s, in the same process.
-#[tokio::test]
-async fn f11_consuming_goes_on_after_a_restart() {
-    let Some(mut bench) = bench("f11").await else {
-        return;
-    };
+async fn line_11_consuming_goes_on_after_a_restart() {
+    let mut bench = bench().await;
     let broker = bench.driver().await;
     let mut jobs = broker
         .consume(&JOBS, ConsumeOptions::with_prefetch(4))
@@ -50,11 +62,8 @@ async fn f11_consuming_goes_on_after_a_restart() {
 }
 
 /// 11. What was confirmed before a `kill -9` of the server is there after it.
-#[tokio::test]
-async fn f11_no_confirmed_send_is_lost() {
-    let Some(mut bench) = bench("f11").await else {
-        return;
-    };
+async fn line_11_no_confirmed_send_is_lost() {
+    let mut bench = bench().await;
     let broker = bench.broker().await;
     let sending = tokio::spawn({
         let broker = broker.clone();
@@ -91,11 +100,8 @@ async fn f11_no_confirmed_send_is_lost() {
 }
 
 /// 12. The server is absent at the start: no error, not ready, and all of it works when it comes.
-#[tokio::test]
-async fn f12_a_server_that_is_absent_at_the_start_is_waited_for() {
-    let Some(bench) = bench("f12").await else {
-        return;
-    };
+async fn line_12_a_server_that_is_absent_at_the_start_is_waited_for() {
+    let bench = bench().await;
     bench.server.kill();
     let broker = bench.driver().await;
     let bus = bench.bus_driver().await;
@@ -125,11 +131,8 @@ async fn f12_a_server_that_is_absent_at_the_start_is_waited_for() {
 }
 
 /// 12. What waiting does not heal is an error at once.
-#[tokio::test]
-async fn f12_bad_credentials_and_a_bad_database_are_errors_at_once() {
-    let Some(mut bench) = bench("f12").await else {
-        return;
-    };
+async fn line_12_bad_credentials_and_a_bad_database_are_errors_at_once() {
+    let mut bench = bench().await;
     bench.set("requirepass", "s3cret").await;
     let address = bench.server.address();
     let cases = [
@@ -171,11 +174,8 @@ async fn f12_bad_credentials_and_a_bad_database_are_errors_at_once() {
 }
 
 /// 13. Memory is full and nothing may be evicted: sending fails, what waits can still be handled, and nothing is lost.
-#[tokio::test]
-async fn f13_a_full_memory_refuses_sends_and_loses_nothing() {
-    let Some(mut bench) = bench("f13").await else {
-        return;
-    };
+async fn line_13_a_full_memory_refuses_sends_and_loses_nothing() {
+    let mut bench = bench().await;
     bench.push((0..10).map(job)).await;
     let broker = bench.driver().await;
     let mut jobs = broker
@@ -207,11 +207,8 @@ async fn f13_a_full_memory_refuses_sends_and_loses_nothing() {
 }
 
 /// 13. A settlement that the server refuses leads to redelivery, not to loss.
-#[tokio::test]
-async fn f13_a_refused_settlement_leads_to_redelivery() {
-    let Some(mut bench) = bench("f13").await else {
-        return;
-    };
+async fn line_13_a_refused_settlement_leads_to_redelivery() {
+    let mut bench = bench().await;
     bench.push([job(0)]).await;
     let () = bench.look.set("jobs.dead", "no list").await.unwrap();
     let broker = bench.driver().await;
@@ -230,12 +227,9 @@ async fn f13_a_refused_settlement_leads_to_redelivery() {
 }
 
 /// 13. A server that may evict queues is warned of at the start.
-#[tokio::test]
-async fn f13_an_evicting_server_is_warned_of() {
+async fn line_13_an_evicting_server_is_warned_of() {
     for (policy, warned) in [("allkeys-lru", true), ("noeviction", false)] {
-        let Some(bench) = bench_with("f13", &["--maxmemory-policy", policy]).await else {
-            return;
-        };
+        let bench = bench_with(&["--maxmemory-policy", policy]).await;
         let log = Log::default();
         let _recorded = log.record();
         let broker = bench.driver().await;
@@ -254,11 +248,8 @@ async fn f13_an_evicting_server_is_warned_of() {
 }
 
 /// 14. The server becomes a replica, and the address leads to another: consuming and sending go on there.
-#[tokio::test]
-async fn f14_a_fail_over_leaves_no_consumer_stuck() {
-    let Some(mut bench) = bench("f14").await else {
-        return;
-    };
+async fn line_14_a_fail_over_leaves_no_consumer_stuck() {
+    let mut bench = bench().await;
     let next = RedisServer::start().await.unwrap();
     let proxy = Proxy::to(bench.server.address()).await;
     let options = RedisOptions::parse(&proxy.dsn()).unwrap();
@@ -296,12 +287,9 @@ async fn f14_a_fail_over_leaves_no_consumer_stuck() {
 }
 
 /// 15. A backlog of a million: at most `prefetch` are out of the list, and the memory of the process is flat.
-#[tokio::test]
-async fn f15_a_million_that_wait_take_no_memory() {
+async fn line_15_a_million_that_wait_take_no_memory() {
     const BACKLOG: usize = 1_000_000;
-    let Some(mut bench) = bench("f15").await else {
-        return;
-    };
+    let mut bench = bench().await;
     let fill = "for n = 1, ARGV[1] do redis.call('RPUSH', KEYS[1], '{\"n\":' .. n .. ',\"ms\":60000}') end";
     let fill = redis::Script::new(fill);
     let () = fill
@@ -335,11 +323,8 @@ async fn f15_a_million_that_wait_take_no_memory() {
 }
 
 /// 16. A peer that knows lists and nothing else. With the real Python package: `tests/interop`.
-#[tokio::test]
-async fn f16_a_list_is_all_that_a_peer_must_know() {
-    let Some(mut bench) = bench("f16").await else {
-        return;
-    };
+async fn line_16_a_list_is_all_that_a_peer_must_know() {
+    let mut bench = bench().await;
     let broker = bench.broker().await;
     broker
         .send(JOBS, &json!({"text": "Comment"}))

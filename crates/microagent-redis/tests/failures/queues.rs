@@ -13,14 +13,26 @@ use crate::{
     worker::{Jobber, Options, Worker},
 };
 
+microagent_testing::needs! {
+    redis {
+        async fn line_01_a_killed_consumer_loses_nothing,
+        async fn line_02_what_was_taken_and_not_started_is_not_lost,
+        async fn line_03_a_kill_during_the_drain_loses_nothing,
+        async fn line_04_a_kill_during_the_recovery_loses_and_copies_nothing,
+        async fn line_05_a_long_handler_is_delivered_once,
+        async fn line_06_a_late_ack_cannot_remove_what_another_has,
+        async fn line_07_a_killer_is_parked_and_its_neighbours_are_not,
+        async fn line_08_what_cannot_be_decoded_is_parked_at_once,
+        async fn line_09_a_retry_outlives_the_process_that_asked_for_it,
+        async fn line_10_equal_messages_have_attempts_of_their_own,
+    }
+}
+
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// 1. `kill -9` of a consumer with 8 in flight of 10,000: with the default lease all are delivered again within 30 s.
-#[tokio::test]
-async fn f01_a_killed_consumer_loses_nothing() {
-    let Some(mut bench) = bench("f01").await else {
-        return;
-    };
+async fn line_01_a_killed_consumer_loses_nothing() {
+    let mut bench = bench().await;
     bench.push((0..10_000).map(job)).await;
     let options = Options {
         lease: Duration::from_secs(10),
@@ -64,11 +76,8 @@ async fn in_flight(bench: &mut Bench) -> Vec<u64> {
 }
 
 /// 2. `kill -9` between the move and the handler's start.
-#[tokio::test]
-async fn f02_what_was_taken_and_not_started_is_not_lost() {
-    let Some(mut bench) = bench("f02").await else {
-        return;
-    };
+async fn line_02_what_was_taken_and_not_started_is_not_lost() {
+    let mut bench = bench().await;
     bench.push([slow_job(0, Duration::from_secs(6))]).await;
     bench.push((1..8).map(job)).await;
     let one_by_one = Options {
@@ -92,11 +101,8 @@ async fn f02_what_was_taken_and_not_started_is_not_lost() {
 }
 
 /// 3. SIGTERM, then SIGKILL in the drain.
-#[tokio::test]
-async fn f03_a_kill_during_the_drain_loses_nothing() {
-    let Some(mut bench) = bench("f03").await else {
-        return;
-    };
+async fn line_03_a_kill_during_the_drain_loses_nothing() {
+    let mut bench = bench().await;
     bench
         .push((0..4).map(|n| slow_job(n, Duration::from_secs(4))))
         .await;
@@ -132,11 +138,8 @@ async fn f03_a_kill_during_the_drain_loses_nothing() {
 }
 
 /// 4. `kill -9` of the process that recovers another's messages, while the server has its request and has not answered.
-#[tokio::test]
-async fn f04_a_kill_during_the_recovery_loses_and_copies_nothing() {
-    let Some(mut bench) = bench("f04").await else {
-        return;
-    };
+async fn line_04_a_kill_during_the_recovery_loses_and_copies_nothing() {
+    let mut bench = bench().await;
     bench
         .push((0..200).map(|n| slow_job(n, Duration::from_millis(1))))
         .await;
@@ -179,11 +182,8 @@ async fn f04_a_kill_during_the_recovery_loses_and_copies_nothing() {
 }
 
 /// 5. A handler that runs 10 times the lease, with its heartbeat alive.
-#[tokio::test]
-async fn f05_a_long_handler_is_delivered_once() {
-    let Some(mut bench) = bench("f05").await else {
-        return;
-    };
+async fn line_05_a_long_handler_is_delivered_once() {
+    let mut bench = bench().await;
     let lease = Duration::from_millis(800);
     bench.push([slow_job(0, 10 * lease)]).await;
     let options = Options {
@@ -200,11 +200,8 @@ async fn f05_a_long_handler_is_delivered_once() {
 }
 
 /// 6. SIGSTOP past the lease, another takes over, SIGCONT: the late acknowledgement removes nothing.
-#[tokio::test]
-async fn f06_a_late_ack_cannot_remove_what_another_has() {
-    let Some(mut bench) = bench("f06").await else {
-        return;
-    };
+async fn line_06_a_late_ack_cannot_remove_what_another_has() {
+    let mut bench = bench().await;
     bench.push([slow_job(0, LEASE / 2)]).await;
     let stopped = Worker::start(&bench, Options::default());
     bench.wait_for_started(1).await;
@@ -230,11 +227,8 @@ async fn f06_a_late_ack_cannot_remove_what_another_has() {
 }
 
 /// 7. A handler that aborts its process every time: parked after 3 deaths, and its neighbours are handled.
-#[tokio::test]
-async fn f07_a_killer_is_parked_and_its_neighbours_are_not() {
-    let Some(mut bench) = bench("f07").await else {
-        return;
-    };
+async fn line_07_a_killer_is_parked_and_its_neighbours_are_not() {
+    let mut bench = bench().await;
     bench
         .push([
             job(0),
@@ -264,11 +258,8 @@ async fn f07_a_killer_is_parked_and_its_neighbours_are_not() {
 }
 
 /// 8. Invalid JSON, broken UTF-8, an array, a wrong type: parked at once with the error, and the consumer goes on.
-#[tokio::test]
-async fn f08_what_cannot_be_decoded_is_parked_at_once() {
-    let Some(mut bench) = bench("f08").await else {
-        return;
-    };
+async fn line_08_what_cannot_be_decoded_is_parked_at_once() {
+    let mut bench = bench().await;
     let broken: [&[u8]; 5] = [
         b"{",
         b"[1,2]",
@@ -305,11 +296,8 @@ async fn f08_what_cannot_be_decoded_is_parked_at_once() {
 }
 
 /// 9. `kill -9` during the delay of a retry.
-#[tokio::test]
-async fn f09_a_retry_outlives_the_process_that_asked_for_it() {
-    let Some(mut bench) = bench("f09").await else {
-        return;
-    };
+async fn line_09_a_retry_outlives_the_process_that_asked_for_it() {
+    let mut bench = bench().await;
     bench.push([json!({"n": 0, "fails": true})]).await;
     let killed = Worker::start(&bench, Options::default());
     let mut look = bench.look.clone();
@@ -331,11 +319,8 @@ async fn f09_a_retry_outlives_the_process_that_asked_for_it() {
 }
 
 /// 10. Two messages of the same bytes, of which one fails.
-#[tokio::test]
-async fn f10_equal_messages_have_attempts_of_their_own() {
-    let Some(mut bench) = bench("f10").await else {
-        return;
-    };
+async fn line_10_equal_messages_have_attempts_of_their_own() {
+    let mut bench = bench().await;
     bench.push([job(0), job(0)]).await;
     let broker = bench.driver().await;
     let mut jobs = broker

@@ -6,6 +6,16 @@ use redis::AsyncCommands;
 
 use crate::bench::{Bench, Log, RECOVERY, bench, consume, job, next, number_of, until, within};
 
+microagent_testing::needs! {
+    redis {
+        async fn line_74_an_unreadable_record_holds_up_nobody,
+        async fn line_74_an_entry_without_a_body_is_removed,
+        async fn line_74_a_body_without_its_order_is_delivered,
+        async fn line_74_a_recovery_is_stopped_by_no_record,
+        async fn line_74_a_side_key_of_a_wrong_type_loses_nothing,
+    }
+}
+
 /// Puts a message aside with these words beside it.
 async fn aside(bench: &mut Bench, set: &str, id: &str, meta: Option<&str>, body: Option<&str>) {
     let look = &mut bench.look;
@@ -19,8 +29,7 @@ async fn aside(bench: &mut Bench, set: &str, id: &str, meta: Option<&str>, body:
 }
 
 /// 74. A record that makes no sense among 15 that do: these are handled, its body becomes a dead letter, and the log names it once.
-#[tokio::test]
-async fn f74_an_unreadable_record_holds_up_nobody() {
+async fn line_74_an_unreadable_record_holds_up_nobody() {
     for (set, id, meta) in [
         ("due", "no-id", Some("2 0")),
         ("due", "007", Some("2 0")),
@@ -30,9 +39,7 @@ async fn f74_an_unreadable_record_holds_up_nobody() {
         ("suspects", "no-id", Some("1 1")),
         ("suspects", "7", Some("\u{fffd}")),
     ] {
-        let Some(mut bench) = bench("f74").await else {
-            return;
-        };
+        let mut bench = bench().await;
         let log = Log::default();
         let _recorded = log.record();
         aside(&mut bench, set, id, meta, Some(r#"{"n":0}"#)).await;
@@ -70,11 +77,8 @@ async fn wait_for_dead_letter(bench: &mut Bench) {
 }
 
 /// 74. Entries to which no body belongs are removed, and named.
-#[tokio::test]
-async fn f74_an_entry_without_a_body_is_removed() {
-    let Some(mut bench) = bench("f74").await else {
-        return;
-    };
+async fn line_74_an_entry_without_a_body_is_removed() {
+    let mut bench = bench().await;
     let log = Log::default();
     let _recorded = log.record();
     aside(&mut bench, "due", "nobody", None, None).await;
@@ -90,11 +94,8 @@ async fn f74_an_entry_without_a_body_is_removed() {
 }
 
 /// 74. The order in which messages wait is removed, and not their bodies: they are delivered, with what is known of them.
-#[tokio::test]
-async fn f74_a_body_without_its_order_is_delivered() {
-    let Some(mut bench) = bench("f74").await else {
-        return;
-    };
+async fn line_74_a_body_without_its_order_is_delivered() {
+    let mut bench = bench().await;
     aside(&mut bench, "due", "7", Some("3 0 5"), Some(r#"{"n":0}"#)).await;
     aside(&mut bench, "suspects", "8", Some("1 2"), Some(r#"{"n":1}"#)).await;
     let () = bench.look.del("{jobs}:due").await.unwrap();
@@ -112,12 +113,9 @@ async fn f74_a_body_without_its_order_is_delivered() {
 }
 
 /// 74. A dead consumer and an ended one with unreadable records in flight: their other messages come back.
-#[tokio::test]
-async fn f74_a_recovery_is_stopped_by_no_record() {
+async fn line_74_a_recovery_is_stopped_by_no_record() {
     for dies in [true, false] {
-        let Some(mut bench) = bench("f74").await else {
-            return;
-        };
+        let mut bench = bench().await;
         bench.push((0..4).map(job)).await;
         let broker = bench.driver().await;
         let mut jobs = consume(&broker, 4).await;
@@ -170,14 +168,11 @@ async fn f74_a_recovery_is_stopped_by_no_record() {
 }
 
 /// 74. A side key of a wrong type: no body leaves its place, the error names the key, and all goes on when the key is gone.
-#[tokio::test]
-async fn f74_a_side_key_of_a_wrong_type_loses_nothing() {
+async fn line_74_a_side_key_of_a_wrong_type_loses_nothing() {
     for key in [
         "inbox", "ids", "due", "later", "meta", "leases", "suspects", "why", "bad",
     ] {
-        let Some(mut bench) = bench("f74").await else {
-            return;
-        };
+        let mut bench = bench().await;
         let log = Log::default();
         let _recorded = log.record();
         let name = format!("{{jobs}}:{key}");

@@ -16,6 +16,16 @@ use crate::{
     proxy::Proxy,
 };
 
+microagent_testing::needs! {
+    redis {
+        async fn line_72_a_step_that_is_refused_is_tried_with_growing_pauses_and_told_once,
+        async fn line_72_without_the_permission_to_wait_messages_are_handled,
+        async fn line_72_a_server_with_too_many_clients_is_quoted,
+        async fn line_72_connections_that_are_cut_at_once_are_told_once,
+        async fn line_72_a_refused_ping_is_an_answer,
+    }
+}
+
 /// For how long the refusals are counted.
 const WHILE: Duration = Duration::from_secs(10);
 
@@ -66,17 +76,14 @@ async fn allow(bench: &Bench, rule: &str) {
     bench.server.command(&set).await.unwrap();
 }
 
-#[tokio::test]
-async fn f72_a_step_that_is_refused_is_tried_with_growing_pauses_and_told_once() {
+async fn line_72_a_step_that_is_refused_is_tried_with_growing_pauses_and_told_once() {
     for refusal in [
         Refusal::WrongTypeOfQueue,
         Refusal::WrongTypeOfInbox,
         Refusal::NoBlmove,
         Refusal::NoScripts,
     ] {
-        let Some(mut bench) = bench("f72").await else {
-            return;
-        };
+        let mut bench = bench().await;
         let log = Log::default();
         let _recorded = log.record();
         let proxy = Proxy::to(bench.server.address()).await;
@@ -111,11 +118,8 @@ async fn f72_a_step_that_is_refused_is_tried_with_growing_pauses_and_told_once()
 }
 
 /// Messages that can be taken are taken, whatever becomes of the waiting.
-#[tokio::test]
-async fn f72_without_the_permission_to_wait_messages_are_handled() {
-    let Some(mut bench) = bench("f72").await else {
-        return;
-    };
+async fn line_72_without_the_permission_to_wait_messages_are_handled() {
+    let mut bench = bench().await;
     allow(&bench, "-blmove").await;
     let broker = bench.driver().await;
     let mut jobs = broker
@@ -130,11 +134,8 @@ async fn f72_without_the_permission_to_wait_messages_are_handled() {
 }
 
 /// The server has as many clients as it wants: it says so, in a connection that it closes at once.
-#[tokio::test]
-async fn f72_a_server_with_too_many_clients_is_quoted() {
-    let Some(mut bench) = bench_with("f72", &["--maxclients", "1"]).await else {
-        return;
-    };
+async fn line_72_a_server_with_too_many_clients_is_quoted() {
+    let mut bench = bench_with(&["--maxclients", "1"]).await;
     let log = Log::default();
     let _recorded = log.record();
     let options = RedisOptions::parse(&bench.server.dsn()).unwrap();
@@ -171,11 +172,8 @@ async fn f72_a_server_with_too_many_clients_is_quoted() {
 }
 
 /// Connections that are made and cut again and again prove nothing: each loss is told once, and the pauses grow.
-#[tokio::test]
-async fn f72_connections_that_are_cut_at_once_are_told_once() {
-    let Some(mut bench) = bench("f72").await else {
-        return;
-    };
+async fn line_72_connections_that_are_cut_at_once_are_told_once() {
+    let mut bench = bench().await;
     let log = Log::default();
     let _recorded = log.record();
     let proxy = Proxy::to(bench.server.address()).await;
@@ -224,11 +222,8 @@ async fn f72_connections_that_are_cut_at_once_are_told_once() {
 }
 
 /// A user who must not ask whether the server lives can still use it.
-#[tokio::test]
-async fn f72_a_refused_ping_is_an_answer() {
-    let Some(mut bench) = bench("f72").await else {
-        return;
-    };
+async fn line_72_a_refused_ping_is_an_answer() {
+    let mut bench = bench().await;
     let log = Log::default();
     let _recorded = log.record();
     allow(&bench, "-ping").await;

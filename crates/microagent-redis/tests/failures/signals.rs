@@ -11,11 +11,23 @@ use microagent_core::{Agent, BusEvent, ErrorKind, SignalBus};
 use microagent_redis::{RedisBus, RedisOptions};
 use serde_json::json;
 
-use crate::{
+use microagent_testing::failure_suite::{
     agents::{AtTick, Listener, Tick, Tock},
-    bench::{bench, kind_of, until, within},
-    shared::{self, error_of},
+    error_of,
 };
+
+use crate::bench::{bench, kind_of, until, within};
+
+microagent_testing::needs! {
+    redis {
+        async fn line_17_killed_subscriptions_are_live_again,
+        async fn line_17_the_agent_counts_the_gap,
+        async fn line_18_a_half_open_connection_is_noticed,
+        async fn line_19_what_is_no_signal_is_counted_and_disturbs_nobody,
+        async fn line_22_a_refused_channel_is_named_at_the_start,
+        multi_thread async fn line_23_clients_do_not_come_back_all_at_once,
+    }
+}
 
 const SOON: Duration = Duration::from_secs(5);
 
@@ -28,11 +40,8 @@ async fn gap(events: &mut BoxStream<'static, BusEvent>, at_most: Duration) {
 }
 
 /// 17. `CLIENT KILL TYPE pubsub`: every channel is live again within 2 s, and the gap is told.
-#[tokio::test]
-async fn f17_killed_subscriptions_are_live_again() {
-    let Some(bench) = bench("f17").await else {
-        return;
-    };
+async fn line_17_killed_subscriptions_are_live_again() {
+    let bench = bench().await;
     let bus = bench.bus_driver().await;
     let patterns = (0..50).map(|n| format!("P:s{n}:*"));
     let mut all = join_all(patterns.map(|pattern| {
@@ -63,11 +72,8 @@ async fn f17_killed_subscriptions_are_live_again() {
 }
 
 /// 17. The agent hears of the gap, and counts it.
-#[tokio::test]
-async fn f17_the_agent_counts_the_gap() {
-    let Some(bench) = bench("f17").await else {
-        return;
-    };
+async fn line_17_the_agent_counts_the_gap() {
+    let bench = bench().await;
     let agent = Agent::new(Listener::new(AtTick::Answers)).bus(bench.bus().await);
     let agent = agent.start().await.unwrap();
     bench
@@ -83,11 +89,8 @@ async fn f17_the_agent_counts_the_gap() {
 }
 
 /// 18. The server neither answers nor resets: noticed within two ping periods.
-#[tokio::test]
-async fn f18_a_half_open_connection_is_noticed() {
-    let Some(bench) = bench("f18").await else {
-        return;
-    };
+async fn line_18_a_half_open_connection_is_noticed() {
+    let bench = bench().await;
     let bus = bench.bus_driver().await;
     let mut events = bus.subscribe("P:s:*").await.unwrap();
     bench.server.freeze();
@@ -101,13 +104,11 @@ async fn f18_a_half_open_connection_is_noticed() {
     assert!(matches!(gap, Some(BusEvent::Gap(_))), "{gap:?}");
 }
 
-/// 19. A sender with `:` or `#` is refused on sending; on receiving, such a channel and each payload that is no object is
-/// counted and logged, and the subscription lives.
-#[tokio::test]
-async fn f19_what_is_no_signal_is_counted_and_disturbs_nobody() {
-    let Some(mut bench) = bench("f19").await else {
-        return;
-    };
+/// 19. A sender with `:` or `#` is refused on sending, and what is not a signal is counted on receiving.
+///
+/// Such a channel and each payload that is not an object is logged, and the subscription lives.
+async fn line_19_what_is_no_signal_is_counted_and_disturbs_nobody() {
+    let mut bench = bench().await;
     let bus = bench.bus().await;
     for sender in ["a:b", "a#b"] {
         let refused = bus.send(sender, Tick { n: 1 }).await;
@@ -142,31 +143,9 @@ async fn f19_what_is_no_signal_is_counted_and_disturbs_nobody() {
     agent.stop().await.unwrap();
 }
 
-/// 20. A receiver that cannot keep up: its signals are dropped by its policy and counted, and the others are heard.
-#[tokio::test]
-async fn f20_a_slow_receiver_drops_its_own() {
-    let Some(bench) = bench("f20").await else {
-        return;
-    };
-    let publisher = bench.bus_driver().await;
-    shared::signals::a_slow_receiver_drops_its_own(bench.bus().await, &publisher).await;
-}
-
-/// 21. A receiver panics: the other receivers, and its own next signals, are unaffected.
-#[tokio::test]
-async fn f21_a_panic_stays_with_its_handler() {
-    let Some(bench) = bench("f21").await else {
-        return;
-    };
-    shared::signals::a_panic_stays_with_its_handler(bench.bus().await).await;
-}
-
 /// 22. An ACL that refuses the channel: the start fails, and names it.
-#[tokio::test]
-async fn f22_a_refused_channel_is_named_at_the_start() {
-    let Some(bench) = bench("f22").await else {
-        return;
-    };
+async fn line_22_a_refused_channel_is_named_at_the_start() {
+    let bench = bench().await;
     let rules = [
         "ACL",
         "SETUSER",
@@ -202,12 +181,9 @@ async fn f22_a_refused_channel_is_named_at_the_start() {
 }
 
 /// 23. The server comes back for 200 clients: no 100 ms see more than a tenth of them return.
-#[tokio::test(flavor = "multi_thread")]
-async fn f23_clients_do_not_come_back_all_at_once() {
+async fn line_23_clients_do_not_come_back_all_at_once() {
     const CLIENTS: usize = 200;
-    let Some(mut bench) = bench("f23").await else {
-        return;
-    };
+    let mut bench = bench().await;
     let clients = join_all((0..CLIENTS).map(|_| bench.bus_driver())).await;
     let streams = clients.iter().map(|bus| bus.subscribe("P:s:*"));
     let streams: Vec<_> = join_all(streams)

@@ -1,8 +1,8 @@
-//! A process that handles jobs, and can be killed: this test program, asked to be one.
+//! A process that handles jobs and notes in Redis what it does: over one more connection, so that it is seen while the worker's own
+//! connections are disturbed.
 
 use std::{
-    env,
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, ExitStatus, Stdio},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -14,13 +14,15 @@ use microagent_redis::{RedisBroker, RedisOptions};
 use redis::aio::MultiplexedConnection;
 use rustix::process::{Pid, Signal, kill_process};
 
+use microagent_testing::failure_suite::jobs::{JOBS, consumer_options, set_limits};
+
 use crate::{
     bench::{Bench, LEASE},
-    shared::jobs::{JOBS, consumer_options, set_limits},
+    failures::PROGRAM,
 };
 
-const DSN: &str = "MICROAGENT_TEST_WORKER_DSN";
-const OPTIONS: &str = "MICROAGENT_TEST_WORKER_OPTIONS";
+/// The part that its process plays, before the options.
+pub(crate) const PART: &str = "noting worker ";
 
 /// A running worker; it is killed when this is dropped.
 pub(crate) struct Worker(Child);
@@ -55,13 +57,9 @@ impl Worker {
             concurrency,
             prefetch,
         } = options;
-        let child = Command::new(env::current_exe().unwrap())
-            .args(["--exact", "worker::process", "--ignored", "--nocapture"])
-            .env(DSN, dsn)
-            .env(
-                OPTIONS,
-                format!("{} {concurrency} {prefetch}", lease.as_millis()),
-            )
+        let part = format!("{PART}{} {concurrency} {prefetch}", lease.as_millis());
+        let child = PROGRAM
+            .command(&part, dsn)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn();
@@ -97,19 +95,9 @@ impl Drop for Worker {
     }
 }
 
-/// Not a test: what the process of a [`Worker`] does.
-#[test]
-#[ignore = "it is the process that the tests start"]
-fn process() {
-    let Ok(dsn) = env::var(DSN) else { return };
+/// What the process of a [`Worker`] does.
+pub(crate) async fn work(dsn: &str, options: &str) -> Result<()> {
     crate::bench::log();
-    let runtime = tokio::runtime::Builder::new_multi_thread();
-    let runtime = { runtime }.worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(work(&dsn)).unwrap();
-}
-
-async fn work(dsn: &str) -> Result<()> {
-    let options = env::var(OPTIONS).unwrap();
     let mut options = options.split(' ').map(|number| number.parse().unwrap());
     let lease = Duration::from_millis(options.next().unwrap());
     let (concurrency, prefetch) = (options.next().unwrap(), options.next().unwrap());

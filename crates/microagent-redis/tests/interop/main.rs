@@ -21,6 +21,20 @@ use self::{
     scene::{scene, until},
 };
 
+microagent_testing::needs! {
+    redis + python {
+        async fn signals_arrive_as_they_were_sent,
+        async fn a_sender_with_the_characters_of_patterns_reaches_python,
+        async fn a_rust_caller_hears_python,
+        async fn a_call_made_in_a_receiver_reaches_python_although_its_id_names_the_chain,
+        async fn a_python_caller_hears_rust,
+        async fn a_waiter_hears_both,
+        async fn a_python_caller_without_a_listener_times_out_and_a_rust_one_is_told,
+        async fn line_16_rust_handles_what_python_pushed,
+        async fn line_16_python_handles_what_rust_sent,
+    }
+}
+
 /// How long one call may take.
 const CALL: Duration = Duration::from_secs(10);
 
@@ -31,11 +45,8 @@ fn difficult() -> Value {
     json!({"text": "é ☃ \u{1F600} \"\\", "number": -1.5e-7, "nothing": null, "list": [1, {"a": [true, "b"]}]})
 }
 
-#[tokio::test]
 async fn signals_arrive_as_they_were_sent() {
-    let Some(scene) = scene("signals").await else {
-        return;
-    };
+    let scene = scene().await;
     assert_eq!(scene.bus.prefix(), "INTEROP", "as the declarations say");
     let agent = scene.rust_agent().await;
     let mut python = scene.python("receive").await;
@@ -60,11 +71,8 @@ async fn signals_arrive_as_they_were_sent() {
     agent.stop().await.unwrap();
 }
 
-#[tokio::test]
 async fn a_sender_with_the_characters_of_patterns_reaches_python() {
-    let Some(scene) = scene("senders").await else {
-        return;
-    };
+    let scene = scene().await;
     let mut python = scene.python("receive").await;
     scene.wait_for_patterns(RECEIVERS).await;
     let senders = ["a*b", "a?b", "web[1]", "a\\b", "é"];
@@ -88,11 +96,8 @@ async fn a_sender_with_the_characters_of_patterns_reaches_python() {
     }
 }
 
-#[tokio::test]
 async fn a_rust_caller_hears_python() {
-    let Some(scene) = scene("rust calls").await else {
-        return;
-    };
+    let scene = scene().await;
     let _python = scene.python("receive").await;
     scene.wait_for_patterns(RECEIVERS).await;
     let call = async |name: &str, args: Value| {
@@ -115,11 +120,8 @@ async fn a_rust_caller_hears_python() {
     }
 }
 
-#[tokio::test]
 async fn a_call_made_in_a_receiver_reaches_python_although_its_id_names_the_chain() {
-    let Some(scene) = scene("chains").await else {
-        return;
-    };
+    let scene = scene().await;
     let _python = scene.python("receive").await;
     scene.wait_for_patterns(RECEIVERS).await;
     let relay = Agent::new(Relay::default()).bus(scene.bus.clone());
@@ -142,11 +144,8 @@ async fn a_call_made_in_a_receiver_reaches_python_although_its_id_names_the_chai
     relay.stop().await.unwrap();
 }
 
-#[tokio::test]
 async fn a_python_caller_hears_rust() {
-    let Some(scene) = scene("python calls").await else {
-        return;
-    };
+    let scene = scene().await;
     let agent = scene.rust_agent().await;
     let mut python = scene.python("none").await;
     scene.wait_for_patterns(RECEIVERS).await;
@@ -174,11 +173,8 @@ async fn a_python_caller_hears_rust() {
     agent.stop().await.unwrap();
 }
 
-#[tokio::test]
 async fn a_waiter_hears_both() {
-    let Some(scene) = scene("waiters").await else {
-        return;
-    };
+    let scene = scene().await;
     let agent = scene.rust_agent().await;
     let mut python = scene.python("receive").await;
     scene.wait_for_patterns(RECEIVERS).await;
@@ -213,11 +209,8 @@ async fn a_waiter_hears_both() {
     agent.stop().await.unwrap();
 }
 
-#[tokio::test]
 async fn a_python_caller_without_a_listener_times_out_and_a_rust_one_is_told() {
-    let Some(scene) = scene("nobody").await else {
-        return;
-    };
+    let scene = scene().await;
     let mut python = scene.python("none").await;
     scene.wait_for_patterns(1).await;
     let answer = python
@@ -228,11 +221,8 @@ async fn a_python_caller_without_a_listener_times_out_and_a_rust_one_is_told() {
     assert_eq!(called.unwrap_err().kind(), ErrorKind::NoResponders);
 }
 
-#[tokio::test]
-async fn f16_rust_handles_what_python_pushed() {
-    let Some(scene) = scene("python pushes").await else {
-        return;
-    };
+async fn line_16_rust_handles_what_python_pushed() {
+    let scene = scene().await;
     let mut python = scene.python("none").await;
     let bodies: Vec<Value> = (0..1000)
         .map(|n| json!({"n": n, "difficult": difficult()}))
@@ -265,11 +255,8 @@ async fn f16_rust_handles_what_python_pushed() {
     agent.stop().await.unwrap();
 }
 
-#[tokio::test]
-async fn f16_python_handles_what_rust_sent() {
-    let Some(scene) = scene("rust sends").await else {
-        return;
-    };
+async fn line_16_python_handles_what_rust_sent() {
+    let scene = scene().await;
     let mut python = scene.python("consume").await;
     for n in 0..100 {
         let body = json!({"n": n, "difficult": difficult()});

@@ -1,15 +1,12 @@
 //! A server, a Rust side connected to it, and a Python side where a test wants one.
 
 use std::{
-    io::Write,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use microagent_core::{
-    Agent, Broker, BrokerOptions, Bus, BusOptions, ErrorKind, Result, RunningAgent,
-};
+use microagent_core::{Agent, Broker, BrokerOptions, Bus, BusOptions, RunningAgent};
 use microagent_redis::{RedisBroker, RedisBus, RedisOptions};
 use microagent_testing::{RedisServer, python_interpreter};
 
@@ -27,30 +24,19 @@ pub(crate) struct Scene {
     pub(crate) broker: Broker,
 }
 
-/// A scene; `None`, said aloud, when `SKIP_SERVICES` names a part of it.
-pub(crate) async fn scene(test: &str) -> Option<Scene> {
-    let python = wanted(test, python_interpreter())?;
-    let server = wanted(test, RedisServer::start().await)?;
+/// Starts a server and finds an interpreter that has the Python package.
+pub(crate) async fn scene() -> Scene {
+    let python = python_interpreter().unwrap_or_else(|error| panic!("no interpreter: {error}"));
+    let server = RedisServer::start().await;
+    let server = server.unwrap_or_else(|error| panic!("cannot start a server: {error}"));
     let options = RedisOptions::parse(&server.dsn()).unwrap();
     let broker = Arc::new(RedisBroker::connect(&options).await.unwrap());
     let declared = BrokerOptions::default().declarations(DECLARATIONS.clone());
-    Some(Scene {
+    Scene {
         bus: connect(&server).await,
         broker: Broker::with_options(broker, declared),
         server,
         python,
-    })
-}
-
-/// What a test needs; `None`, said aloud, when `SKIP_SERVICES` says to go without.
-fn wanted<T>(test: &str, part: Result<T>) -> Option<T> {
-    match part {
-        Err(error) if error.kind() == ErrorKind::Unsupported => {
-            let line = format!("\nskipped: {test}: {error}\n");
-            drop(std::io::stderr().write_all(line.as_bytes()));
-            None
-        }
-        part => Some(part.expect("what the test needs")),
     }
 }
 

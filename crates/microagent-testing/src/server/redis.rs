@@ -264,36 +264,34 @@ fn settings(port: u16, folder: &TempDir, more: &[&str]) -> Vec<String> {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn a_server_starts_empty_and_keeps_its_data_over_a_kill() -> Result<()> {
-        let server = match RedisServer::start().await {
-            Err(error) if error.kind() == ErrorKind::Unsupported => return Ok(()),
-            server => server?,
-        };
-        assert_eq!(server.command(&["DBSIZE"]).await?, "0");
-        server.command(&["SET", "key", "value"]).await?;
+    crate::needs! {
+        redis {
+            async fn a_server_starts_empty_and_keeps_its_data_over_a_kill,
+            async fn arguments_override_and_nothing_stays,
+        }
+    }
+
+    async fn a_server_starts_empty_and_keeps_its_data_over_a_kill() {
+        let server = RedisServer::start().await.unwrap();
+        assert_eq!(server.command(&["DBSIZE"]).await.unwrap(), "0");
+        server.command(&["SET", "key", "value"]).await.unwrap();
         server.kill();
         let error = server.command(&["PING"]).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
-        server.restart().await?;
-        assert_eq!(server.command(&["GET", "key"]).await?, "value");
+        server.restart().await.unwrap();
+        assert_eq!(server.command(&["GET", "key"]).await.unwrap(), "value");
         let refused = server.command(&["LPOP", "key"]).await.unwrap_err();
         assert!(refused.to_string().contains("WRONGTYPE"), "{refused}");
-        Ok(())
     }
 
-    #[tokio::test]
-    async fn arguments_override_and_nothing_stays() -> Result<()> {
-        let server = match RedisServer::start_with(&["--maxmemory-policy", "allkeys-lru"]).await {
-            Err(error) if error.kind() == ErrorKind::Unsupported => return Ok(()),
-            server => server?,
-        };
-        let info = server.command(&["INFO", "memory"]).await?;
+    async fn arguments_override_and_nothing_stays() {
+        let evicting = ["--maxmemory-policy", "allkeys-lru"];
+        let server = RedisServer::start_with(&evicting).await.unwrap();
+        let info = server.command(&["INFO", "memory"]).await.unwrap();
         assert!(info.contains("maxmemory_policy:allkeys-lru"), "{info}");
         let folder = server.folder.path().to_owned();
         assert!(folder.join("socket").exists());
         drop(server);
         assert!(!folder.exists());
-        Ok(())
     }
 }

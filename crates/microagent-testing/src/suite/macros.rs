@@ -35,6 +35,6 @@ macro_rules! __suite_of_service {
 #[macro_export]
 macro_rules! __suite_of_service {
     (redis, $suite:ident, $server:ty) => {
-        $crate::$suite!(@clauses Real, $server, [#[ignore = "`SKIP_SERVICES` says to go without redis"]]);
+        $crate::$suite!(@clauses Real, $server, [#[ignore = "SKIP_SERVICES names redis"]]);
     };
 }

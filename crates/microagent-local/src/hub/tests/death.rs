@@ -68,7 +68,7 @@ async fn a_process_that_is_silent_for_too_long_is_dead() {
 
 /// Line 5 of the failure contract: a handler may take as long as it likes, while its process lives.
 #[tokio::test(start_paused = true)]
-async fn f05_what_a_living_process_handles_for_hours_is_delivered_once() {
+async fn line_05_what_a_living_process_handles_for_hours_is_delivered_once() {
     let hub = hub().await;
     let (mut busy, mut other) = (Peer::join(&hub, OTHER).await, Peer::join(&hub, 3).await);
     busy.consume(1, "mailer", 1).await;

@@ -2,26 +2,32 @@
 
 use std::time::Duration;
 
-use microagent_core::ErrorKind;
 use microagent_testing::RedisServer;
 use redis::aio::MultiplexedConnection;
 use tokio::time::timeout;
 
 use super::*;
 
-/// Starts a server whose queue `jobs` has these messages; none if `SKIP_SERVICES` says so.
-async fn jobs(bodies: &[&str]) -> Option<(RedisServer, MultiplexedConnection)> {
-    let server = match RedisServer::start().await {
-        Err(error) if error.kind() == ErrorKind::Unsupported => return None,
-        server => server.unwrap(),
-    };
+microagent_testing::needs! {
+    redis {
+        async fn an_id_of_any_position_is_looked_for_within_bounds,
+        async fn a_part_of_an_id_names_no_message,
+        async fn a_message_is_found_where_it_has_moved_to,
+        async fn messages_are_moved_and_removed_while_the_memory_of_the_server_is_full,
+    }
+}
+
+/// Starts a server whose queue `jobs` has these messages.
+async fn jobs(bodies: &[&str]) -> (RedisServer, MultiplexedConnection) {
+    let server = RedisServer::start().await;
+    let server = server.unwrap_or_else(|error| panic!("cannot start a server: {error}"));
     let address = format!("redis://{}/0", server.address());
     let client = redis::Client::open(address).unwrap();
     let mut connection = client.get_multiplexed_async_connection().await.unwrap();
     let mut send = redis::cmd("RPUSH");
     let sent = send.arg("jobs").arg(bodies).query_async(&mut connection);
     let _: u64 = sent.await.unwrap();
-    Some((server, connection))
+    (server, connection)
 }
 
 /// Returns the ids of what waits, in order.
@@ -32,11 +38,8 @@ async fn ids(connection: &mut MultiplexedConnection) -> Vec<String> {
         .collect()
 }
 
-#[tokio::test]
 async fn an_id_of_any_position_is_looked_for_within_bounds() {
-    let Some((server, mut connection)) = jobs(&["a", "b"]).await else {
-        return;
-    };
+    let (server, mut connection) = jobs(&["a", "b"]).await;
     let queue = Queue::new("jobs");
     let id = ids(&mut connection).await.remove(1);
     let digest = id.split_once('-').unwrap().1;
@@ -51,11 +54,8 @@ async fn an_id_of_any_position_is_looked_for_within_bounds() {
     assert!(purge_one(&mut connection, &queue, &id).await.unwrap());
 }
 
-#[tokio::test]
 async fn a_part_of_an_id_names_no_message() {
-    let Some((_server, mut connection)) = jobs(&["a"]).await else {
-        return;
-    };
+    let (_server, mut connection) = jobs(&["a"]).await;
     let queue = Queue::new("jobs");
     let id = ids(&mut connection).await.remove(0);
     for length in 1..id.len() {
@@ -65,13 +65,10 @@ async fn a_part_of_an_id_names_no_message() {
     assert!(purge_one(&mut connection, &queue, &id).await.unwrap());
 }
 
-#[tokio::test]
 async fn a_message_is_found_where_it_has_moved_to() {
     let bodies: Vec<String> = (0..50).map(|number| format!("job {number}")).collect();
     let bodies: Vec<&str> = bodies.iter().map(String::as_str).collect();
-    let Some((server, mut connection)) = jobs(&bodies).await else {
-        return;
-    };
+    let (server, mut connection) = jobs(&bodies).await;
     let queue = Queue::new("jobs");
     let mut ids = ids(&mut connection).await;
     let (late, early) = (ids.remove(49), ids.remove(40));
@@ -95,11 +92,8 @@ async fn a_message_is_found_where_it_has_moved_to() {
     assert_eq!(left, "8");
 }
 
-#[tokio::test]
 async fn messages_are_moved_and_removed_while_the_memory_of_the_server_is_full() {
-    let Some((server, mut connection)) = jobs(&["a", "b", "c", "d"]).await else {
-        return;
-    };
+    let (server, mut connection) = jobs(&["a", "b", "c", "d"]).await;
     let (queue, other) = (Queue::new("jobs"), Queue::new("other"));
     let ids = ids(&mut connection).await;
     let full = ["CONFIG", "SET", "maxmemory", "1"];

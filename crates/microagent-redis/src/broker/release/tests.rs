@@ -5,12 +5,16 @@ use microagent_testing::RedisServer;
 use super::*;
 use crate::RedisOptions;
 
-/// Starts a server on which a consumer of `jobs` has died with a message in flight; none if `SKIP_SERVICES` says so.
-async fn with_a_dead_consumer() -> Option<(RedisServer, Connector)> {
-    let server = match RedisServer::start().await {
-        Err(error) if error.kind() == ErrorKind::Unsupported => return None,
-        server => server.unwrap(),
-    };
+microagent_testing::needs! {
+    redis {
+        async fn a_consumer_that_dies_during_a_release_is_not_forgotten,
+    }
+}
+
+/// Starts a server on which a consumer of `jobs` has died with a message in flight.
+async fn with_a_dead_consumer() -> (RedisServer, Connector) {
+    let server = RedisServer::start().await;
+    let server = server.unwrap_or_else(|error| panic!("cannot start a server: {error}"));
     for command in [
         &["ZADD", "{jobs}:leases", "1000", "dead"][..],
         &["HSET", "{jobs}:taken:dead", "7", "a"],
@@ -20,14 +24,11 @@ async fn with_a_dead_consumer() -> Option<(RedisServer, Connector)> {
     }
     let options = RedisOptions::parse(&format!("redis://{}", server.address())).unwrap();
     let connector = Connector::connect(&options).await.unwrap();
-    Some((server, connector))
+    (server, connector)
 }
 
-#[tokio::test]
 async fn a_consumer_that_dies_during_a_release_is_not_forgotten() {
-    let Some((server, connector)) = with_a_dead_consumer().await else {
-        return;
-    };
+    let (server, connector) = with_a_dead_consumer().await;
     // As if its lease had ended after the search for dead consumers.
     let mut connection = connector.commands().await.unwrap();
     let keys = QueueKeys::of("jobs");

@@ -263,22 +263,24 @@ async fn spoil(key: &str, connection: &mut MultiplexedConnection) {
     };
 }
 
-async fn server() -> Option<(RedisServer, MultiplexedConnection)> {
-    let server = match RedisServer::start().await {
-        Err(error) if error.kind() == ErrorKind::Unsupported => return None,
-        server => server.unwrap(),
-    };
+async fn server() -> (RedisServer, MultiplexedConnection) {
+    let server = RedisServer::start().await;
+    let server = server.unwrap_or_else(|error| panic!("cannot start a server: {error}"));
     let address = format!("redis://{}/0", server.address());
     let client = redis::Client::open(address).unwrap();
     let connection = client.get_multiplexed_async_connection().await.unwrap();
-    Some((server, connection))
+    (server, connection)
 }
 
-#[tokio::test]
+microagent_testing::needs! {
+    redis {
+        async fn a_key_of_a_wrong_type_is_named_before_anything_is_changed,
+        async fn no_script_loses_a_body,
+    }
+}
+
 async fn a_key_of_a_wrong_type_is_named_before_anything_is_changed() {
-    let Some((server, mut connection)) = server().await else {
-        return;
-    };
+    let (server, mut connection) = server().await;
     let mut tried = 0;
     for case in &CASES {
         for key in case.keys {
@@ -297,11 +299,8 @@ async fn a_key_of_a_wrong_type_is_named_before_anything_is_changed() {
 }
 
 /// With the right types no script fails, whatever the records say, and no body leaves all queues but where that is asked for.
-#[tokio::test]
 async fn no_script_loses_a_body() {
-    let Some((server, mut connection)) = server().await else {
-        return;
-    };
+    let (server, mut connection) = server().await;
     for case in &CASES {
         fill(&server, &mut connection).await;
         let before = bodies(&mut connection).await;

@@ -4,17 +4,18 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use microagent_core::{Agent, Bus, Receivers, SignalBus};
+use microagent_core::{Agent, Receivers, SignalBus};
 use serde_json::json;
 
 use super::{
-    SOON,
+    Bench, FailureServer, SOON,
     agents::{AtTick, Listener, Tick, Tock},
     until,
 };
 
 /// 20. A receiver that cannot keep up: its signals are dropped by its policy and counted, and the others are heard.
-pub(crate) async fn a_slow_receiver_drops_its_own(bus: Bus, publisher: &dyn SignalBus) {
+pub async fn line_20_a_slow_receiver_drops_its_own<S: FailureServer>(bench: Bench<S>) {
+    let (bus, publisher) = (bench.bus().await, bench.bus_driver().await);
     const SENT: usize = 20_000;
     const SENT_AT_A_TIME: usize = 1000;
     let sleeps = Listener::new(AtTick::Sleeps(Duration::from_secs(3600)));
@@ -22,8 +23,8 @@ pub(crate) async fn a_slow_receiver_drops_its_own(bus: Bus, publisher: &dyn Sign
     let body = Bytes::from(json!({"n": 1, "rest": "x".repeat(1000)}).to_string());
     for _ in 0..SENT / SENT_AT_A_TIME {
         let publish = |_| publisher.publish("PUBSUB:tick:a", body.clone());
-        for heard in join_all((0..SENT_AT_A_TIME).map(publish)).await {
-            assert_eq!(heard.unwrap(), Receivers::Counted(1));
+        for receivers in join_all((0..SENT_AT_A_TIME).map(publish)).await {
+            assert_eq!(receivers.unwrap(), Receivers::Counted(1));
         }
     }
     bus.send("a", Tock { n: 1 }).await.unwrap();
@@ -40,7 +41,8 @@ pub(crate) async fn a_slow_receiver_drops_its_own(bus: Bus, publisher: &dyn Sign
 }
 
 /// 21. A receiver panics: the other receivers, and its own next signals, are unaffected.
-pub(crate) async fn a_panic_stays_with_its_handler(bus: Bus) {
+pub async fn line_21_a_panic_stays_with_its_handler<S: FailureServer>(bench: Bench<S>) {
+    let bus = bench.bus().await;
     let agent = Agent::new(Listener::new(AtTick::Panics)).bus(bus.clone());
     let agent = agent.start().await.unwrap();
     for n in 0..3 {

@@ -15,9 +15,10 @@ use microagent_core::{
 use serde::{Deserialize, Serialize};
 
 /// A signal with a number.
-#[derive(Clone, Copy, Serialize, Deserialize)]
-pub(crate) struct Tick {
-    pub(crate) n: u64,
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Tick {
+    /// The number.
+    pub n: u64,
 }
 
 impl Signal for Tick {
@@ -31,9 +32,10 @@ impl Signal for Tick {
 }
 
 /// Another, that nothing disturbs.
-#[derive(Clone, Copy, Serialize, Deserialize)]
-pub(crate) struct Tock {
-    pub(crate) n: u64,
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Tock {
+    /// The number.
+    pub n: u64,
 }
 
 impl Signal for Tock {
@@ -46,23 +48,34 @@ impl Signal for Tock {
     }
 }
 
-/// Hears both: at a tick it does what it was made for, a tock it counts and answers.
-pub(crate) struct Listener {
-    pub(crate) at_tick: AtTick,
-    pub(crate) tocks: AtomicU64,
-    pub(crate) ticks: AtomicU64,
+/// An agent that receives both: at a tick it does what it was made for, a tock it counts and answers.
+#[derive(Debug)]
+pub struct Listener {
+    /// The reaction to a tick.
+    pub at_tick: AtTick,
+    /// The number of tocks that it has received.
+    pub tocks: AtomicU64,
+    /// The number of ticks that it has begun to handle.
+    pub ticks: AtomicU64,
 }
 
-#[derive(Clone, Copy)]
-pub(crate) enum AtTick {
+/// The reaction of a [`Listener`] to a tick.
+#[derive(Clone, Copy, Debug)]
+pub enum AtTick {
+    /// It answers with the number.
     Answers,
+    /// It panics.
     Panics,
+    /// It returns an error.
     Fails,
+    /// It sleeps, and answers then.
     Sleeps(Duration),
 }
 
 impl Listener {
-    pub(crate) fn new(at_tick: AtTick) -> Self {
+    /// Creates one that has received nothing.
+    #[must_use]
+    pub fn new(at_tick: AtTick) -> Self {
         Self {
             at_tick,
             tocks: AtomicU64::default(),
@@ -86,8 +99,8 @@ impl MicroAgent for Listener {
     }
 }
 
-fn tick(listener: &Arc<Listener>, heard: &Heard<'_>) -> Handling<Answering> {
-    let (n, at_tick): (u64, _) = (heard.fields.get("n")?, listener.at_tick);
+fn tick(listener: &Arc<Listener>, input: &Heard<'_>) -> Handling<Answering> {
+    let (n, at_tick): (u64, _) = (input.fields.get("n")?, listener.at_tick);
     listener.ticks.fetch_add(1, Ordering::Relaxed);
     Ok(Box::pin(async move {
         match at_tick {
@@ -100,8 +113,8 @@ fn tick(listener: &Arc<Listener>, heard: &Heard<'_>) -> Handling<Answering> {
     }))
 }
 
-fn tock(listener: &Arc<Listener>, heard: &Heard<'_>) -> Handling<Answering> {
-    let n: u64 = heard.fields.get("n")?;
+fn tock(listener: &Arc<Listener>, input: &Heard<'_>) -> Handling<Answering> {
+    let n: u64 = input.fields.get("n")?;
     listener.tocks.fetch_add(1, Ordering::Relaxed);
     Ok(Box::pin(async move { Answering::of(&n) }))
 }

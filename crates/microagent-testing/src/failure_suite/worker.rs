@@ -14,30 +14,47 @@ use microagent_core::{
     Agent, Blueprint, Broker, ConsumeOptions, Context, Error, Fields, Handling, MicroAgent,
     QueueBroker, Result, Taken,
 };
-use microagent_local::{LocalBroker, LocalOptions};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
     time::sleep,
 };
 
-use crate::{
-    journal::tell,
-    process::follow_test,
-    shared::jobs::{JOBS, consumer_options, set_limits},
+use super::{
+    FailureServer, follow_test,
+    jobs::{JOBS, consumer_options, set_limits},
+    tell,
 };
 
-/// Of how many quiet jobs one is told.
-pub(crate) const QUIET: u64 = 1000;
+/// The number of counted jobs after which a worker says how many it has counted.
+pub const QUIET: u64 = 1000;
 
-/// How long a job takes that takes a little.
+/// The pause before the retry that a retrier asks for: the test kills it in that time.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The range of times that a short job takes, in milliseconds.
 const TAKES_MS: Range<u64> = 1..30;
 
-/// Handles jobs until it is stopped.
-pub(crate) async fn work(options: &LocalOptions, limits: (usize, usize)) -> Result<()> {
-    set_limits(limits.0, limits.1);
+/// Plays a part of the suite: `worker CONCURRENCY PREFETCH` handles jobs until SIGTERM, `retrier` asks for one retry and waits to
+/// be killed.
+///
+/// # Errors
+/// The driver's, and one for a part that the suite does not have.
+pub async fn work<S: FailureServer>(part: &str, address: &str) -> Result<()> {
+    let words: Vec<&str> = part.split(' ').collect();
+    match words[..] {
+        ["worker", concurrency, prefetch] => {
+            set_limits(concurrency.parse()?, prefetch.parse()?);
+            handle_jobs(S::broker(address).await?).await
+        }
+        ["retrier"] => retry(S::broker(address).await?).await,
+        _ => Err(format!("the suite has no part `{part}`").into()),
+    }
+}
+
+async fn handle_jobs(broker: impl QueueBroker) -> Result<()> {
     let mut stop = signal(SignalKind::terminate())?;
-    let broker = Broker::new(Arc::new(LocalBroker::connect(options).await?));
+    let broker = Broker::new(Arc::new(broker));
     let jobber = Jobber {
         going: follow_test(),
         quiet: AtomicU64::default(),
@@ -50,15 +67,14 @@ pub(crate) async fn work(options: &LocalOptions, limits: (usize, usize)) -> Resu
     broker.close().await
 }
 
-/// Asks for a retry of one job by hand, and has the answer before it says so.
-pub(crate) async fn retry(options: &LocalOptions) -> Result<()> {
+/// Asks for a retry of one job, and has the answer before it says so.
+async fn retry(broker: impl QueueBroker) -> Result<()> {
     let _test = follow_test();
-    let broker = LocalBroker::connect(options).await?;
     let mut jobs = broker
         .consume(&JOBS, ConsumeOptions::with_prefetch(1))
         .await?;
     let job = jobs.next().await.ok_or("a job was to come")?;
-    job.retry(Duration::from_secs(1)).await?;
+    job.retry(RETRY).await?;
     tell("retries");
     std::future::pending().await
 }
@@ -130,7 +146,7 @@ impl Jobber {
     /// Until the test has said this often to go on.
     async fn wait(&self, times: u32) -> Result<()> {
         let mut going = self.going.clone();
-        let gone = going.wait_for(|said| *said >= times).await;
+        let gone = going.wait_for(|count| *count >= times).await;
         gone.map(drop).map_err(|_| "the test has ended".into())
     }
 }
