@@ -238,7 +238,9 @@ fn each_test_of_a_line_stands_below_its_line() {
         let tests = tests_of(label);
         let numbered = |name: &&String| name.starts_with("line_") || name.starts_with("lines_");
         for test in tests.names.iter().filter(numbered) {
-            let number = test.split('_').nth(1).unwrap().parse().unwrap();
+            let Ok(number) = test.split('_').nth(1).unwrap().parse() else {
+                continue;
+            };
             let rows: &Vec<(&str, Vec<&str>)> = &contract[&number];
             let named = rows.iter().filter(|(row, _)| *row == label);
             let named = { named }.any(|(_, names)| names.contains(&test.as_str()));
@@ -250,7 +252,8 @@ fn each_test_of_a_line_stands_below_its_line() {
 #[test]
 fn each_clause_of_the_failure_suite_is_in_its_macro() {
     let list = fs::read_to_string(root().join(SUITE).join("macros.rs")).unwrap();
-    for name in tests_of("suite").names {
+    let suite = tests_of("suite").names;
+    for name in suite.iter().filter(|name| name.starts_with("line_")) {
         assert!(list.contains(&format!(" {name},\n")), "`{name}`");
     }
 }
