@@ -74,8 +74,8 @@ impl LocalBroker {
     /// trying, on the runtime on which this was called.
     ///
     /// # Errors
-    /// What waiting cannot heal: [`Configuration`](ErrorKind::Configuration) for a folder that cannot be used and for a hub of
-    /// another version, [`Driver`](ErrorKind::Driver) for files in it that cannot.
+    /// What waiting cannot heal: [`Configuration`](microagent_core::ErrorKind::Configuration) for a folder that cannot be used and for a hub of
+    /// another version, [`Driver`](microagent_core::ErrorKind::Driver) for files in it that cannot.
     pub async fn connect(options: &LocalOptions) -> Result<Self> {
         Ok(Self::of(Session::open(options, "broker").await?, options))
     }

@@ -1,7 +1,7 @@
 //! The failure suite: the numbered lines of the failure contract (`docs/failures.md`) that come out the same on every
 //! driver, as one documented function for each, with the fault made for real.
 //!
-//! A server under test is a [`FailureServer`]; [`failure_suite!`](crate::failure_suite) makes a test of each clause. Processes
+//! A server under test is a [`FailureServer`]; [`failure_suite!`](macro@crate::failure_suite) makes a test of each clause. Processes
 //! that are to be killed are the test program once more: [`Program`] starts it in a part that [`FailureServer::play`] plays, and
 //! [`Journal`] receives what it says. No helper has to be built, and none is counted as a test.
 //!
