@@ -18,6 +18,9 @@ const MOST: usize = 32 * 1024 * 1024;
 /// The memory that one connection may cost the hub, in a debug build.
 const MOST_KIB: u64 = 200 * 1024;
 
+/// The version of the protocol.
+const VERSION: u16 = 2;
+
 const MEGABYTE: usize = 1024 * 1024;
 
 fn frame(fields: &[&[u8]]) -> Vec<u8> {
@@ -41,7 +44,7 @@ fn hello() -> Vec<u8> {
     frame(&[
         &[1],
         b"microhub",
-        &1_u16.to_le_bytes(),
+        &VERSION.to_le_bytes(),
         &[7; 16],
         &std::process::id().to_le_bytes(),
     ])
@@ -77,7 +80,7 @@ async fn flood(stream: &mut UnixStream, kind: &str) -> usize {
             Ok(done) => done.unwrap(),
         }
         written += bytes.len();
-        assert!(written < MOST, "{kind}: the hub reads for ever");
+        assert!(written < MOST, "{kind}: the hub does not stop reading");
     }
 }
 
