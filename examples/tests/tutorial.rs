@@ -137,7 +137,8 @@ impl Reader {
         }
     }
 
-    /// A command as a shell runs it. It builds with the workspace's target folder and profile.
+    /// A command as a shell runs it. It builds with the workspace's target folder and profile, so the package of the tutorial
+    /// must not be called like a program of the workspace: one would replace the other.
     fn shell(&self, line: &str) -> Command {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
         let mut shell = Command::new("sh");
