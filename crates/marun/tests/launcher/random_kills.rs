@@ -26,9 +26,9 @@ const PAUSES: std::ops::Range<u64> = 20..1_000;
 /// How many messages one replica has at a time.
 const IN_FLIGHT: usize = 8;
 
-/// However often they are killed, they are started again.
+/// However often they are killed, they are started again, and a message that died with them by chance is not put aside.
 const LINES: &str = "restart = { policy = 'on_failure', max = 1_000, within = '1s' }
-    handlers = { work = { concurrency = 8, prefetch = 8 } }";
+    handlers = { work = { concurrency = 8, prefetch = 8, max_crashes = 1_000 } }";
 
 #[test]
 fn replicas_that_are_killed_at_random_for_a_minute_lose_nothing() {
