@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use microagent::{
-    BusEvent, Caps, ConsumeOptions, Delivery, Queue, QueueBroker, Receivers, Result, Route,
-    SendOptions, SignalBus,
+    BusEvent, Caps, ConsumeOptions, Delivery, Queue, QueueBroker, Result, Route, SendOptions,
+    SignalBus, SubscriberCount,
 };
 use microagent_local::{Host, LocalBroker, LocalBus, LocalOptions};
 use microagent_testing::failure_suite::{
@@ -27,7 +27,7 @@ fn options(folder: &str) -> Result<LocalOptions> {
 
 #[async_trait]
 impl SignalBus for Archive<LocalBus> {
-    async fn publish(&self, channel: &str, payload: Bytes) -> Result<Receivers> {
+    async fn publish(&self, channel: &str, payload: Bytes) -> Result<SubscriberCount> {
         self.0.publish(channel, payload).await
     }
     async fn subscribe(&self, pattern: &str) -> Result<BoxStream<'static, BusEvent>> {

@@ -107,13 +107,13 @@ impl Settlement {
 /// The driver's side of one delivery.
 pub trait Settle: Send + Sync + 'static {
     /// Carries the settlement out. The call itself must not block or wait: it hands the settlement over, and the
-    /// returned [`Settled`] resolves when the broker has confirmed it. Drivers batch behind this call.
-    fn settle(self: Box<Self>, message: &Message, settlement: Settlement) -> Settled;
+    /// returned [`SettleFuture`] resolves when the broker has confirmed it. Drivers batch behind this call.
+    fn settle(self: Box<Self>, message: &Message, settlement: Settlement) -> SettleFuture;
 }
 
 /// Resolves when the broker has confirmed a settlement.
 #[derive(Debug)]
-pub struct Settled(State);
+pub struct SettleFuture(State);
 
 #[derive(Debug)]
 enum State {
@@ -121,7 +121,7 @@ enum State {
     Waiting(oneshot::Receiver<Result<()>>),
 }
 
-impl Settled {
+impl SettleFuture {
     /// A settlement that is already over.
     #[must_use]
     pub fn done(result: Result<()>) -> Self {
@@ -135,7 +135,7 @@ impl Settled {
     }
 }
 
-impl Future for Settled {
+impl Future for SettleFuture {
     type Output = Result<()>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -280,9 +280,9 @@ impl Delivery {
 
     /// Hands the settlement to the driver at once; await the result to know that it was confirmed. A reason or a detail of
     /// more than [`TEXT_LIMIT`](crate::TEXT_LIMIT) bytes is shortened.
-    pub fn settle(mut self, settlement: Settlement) -> Settled {
+    pub fn settle(mut self, settlement: Settlement) -> SettleFuture {
         let Some(settle) = self.settle.take() else {
-            return Settled::done(Ok(()));
+            return SettleFuture::done(Ok(()));
         };
         let settlement = settlement.shortened();
         if let (Some(report), Settlement::DeadLetter { .. }) = (&self.on_dead_letter, &settlement) {

@@ -178,10 +178,10 @@ impl Error {
     /// use microagent_core::{Error, ErrorKind};
     ///
     /// let error = Error::new(ErrorKind::Unavailable, "the server is away");
-    /// assert_eq!(error.again().to_string(), error.to_string());
+    /// assert_eq!(error.without_source().to_string(), error.to_string());
     /// ```
     #[must_use]
-    pub fn again(&self) -> Self {
+    pub fn without_source(&self) -> Self {
         Self::new(self.kind(), self.0.message.clone()).with_advice(self.advice())
     }
 

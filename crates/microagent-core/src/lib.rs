@@ -28,21 +28,21 @@ mod text;
 mod timer;
 
 pub use agent::{
-    Agent, AgentType, Answering, Blueprint, ConsumerManifest, Context, CronManifest, Handling,
-    Heard, HookManifest, Manifest, MicroAgent, PeriodicManifest, ReceiverManifest, RunningAgent,
-    Sender, Shutdown, SignalName, TakeOnce, Taken, Wiring,
+    Agent, AgentType, Blueprint, ConsumerManifest, Context, CronManifest, HandlerFuture,
+    HandlerReply, HookManifest, Manifest, MessageInput, MicroAgent, PeriodicManifest,
+    ReceiverManifest, RunningAgent, Sender, Shutdown, SignalInput, SignalName, TakeOnce, Wiring,
 };
 pub use broker::{
     Broker, BrokerOptions, Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Depth, Lease, NamedQueue,
     QueueBroker, Route, Selection, SendOptions, Sending, header,
 };
 pub use bus::{
-    Bus, BusEvent, BusOptions, Gap, Mailbox, MailboxStream, NamedSignal, Published, Receivers,
-    SignalBus, check_published,
+    Bus, BusEvent, BusMessage, BusOptions, Gap, Mailbox, MailboxStream, NamedSignal, SignalBus,
+    SubscriberCount, check_published,
 };
 pub use channel::{Channel, DEFAULT_PREFIX, pattern_matches};
 pub use clock::{Clock, SystemClock};
-pub use delivery::{DeadReason, Delivery, Settle, Settled, Settlement};
+pub use delivery::{DeadReason, Delivery, Settle, SettleFuture, Settlement};
 pub use dispatch::polled::{RunningHandler, running_handlers};
 pub use error::{Advice, BoxError, Error, ErrorKind, Result, ResultExt, ServerInterrupt};
 pub use kwargs::Kwargs;
@@ -50,8 +50,8 @@ pub use memory::{MemoryBroker, MemoryBus, MemoryOptions};
 pub use message::{Headers, Message};
 pub use microagent_schema::{
     ArgumentDeclaration, ConsumerOptions, CronOptions, DeadLetter, DeclarationError, Declarations,
-    Doubt, HandlerOptions, JsonType, OnFailure, Once, OptionError, Overflow, Overlap,
-    PeriodicOptions, QueueDeclaration, ReceiverOptions, RetryPolicy, SignalDeclaration, Violation,
+    HandlerOptions, JsonType, OnFailure, Once, OptionError, Overflow, Overlap, PeriodicOptions,
+    QueueDeclaration, ReceiverOptions, RetryPolicy, SignalDeclaration, Violation, WhenUnknown,
 };
 pub use number::Number;
 pub use payload::{Fields, Payload, encode_payload};

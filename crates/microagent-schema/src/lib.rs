@@ -36,7 +36,7 @@ pub use duration::{DurationError, LONGEST_DURATION, parse_duration};
 pub use encoding::{TextError, decode_text, without_mark};
 pub use json::compact;
 pub use options::{
-    ConsumerOptions, CronOptions, DeadLetter, Doubt, Form, HandlerOptions, OnFailure, Once,
-    OptionError, Overflow, Overlap, PeriodicOptions, ReceiverOptions, RetryPolicy, Words,
+    ConsumerOptions, CronOptions, DeadLetter, Form, HandlerOptions, OnFailure, Once, OptionError,
+    Overflow, Overlap, PeriodicOptions, ReceiverOptions, RetryPolicy, WhenUnknown, Words,
 };
 pub use redact::{redacted, says_secret};

@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use microagent_schema::{
-    ConsumerOptions, CronOptions, DeadLetter, Doubt, HandlerOptions, LONGEST_DURATION, OnFailure,
-    Once, Overflow, Overlap, PeriodicOptions, ReceiverOptions, RetryPolicy,
+    ConsumerOptions, CronOptions, DeadLetter, HandlerOptions, LONGEST_DURATION, OnFailure, Once,
+    Overflow, Overlap, PeriodicOptions, ReceiverOptions, RetryPolicy, WhenUnknown,
 };
 use serde_json::{Map, Value, json};
 
@@ -109,7 +109,7 @@ fn every_option_of_a_cron_task_is_read() {
         .timeout(5 * SECOND)
         .overlap(Overlap::Queue)
         .jitter(3 * SECOND)
-        .once(Once::default().crashed(Doubt::Run))
+        .once(Once::default().crashed(WhenUnknown::Run))
         .retry(retries())
         .on_error(OnFailure::Drop)
         .on_timeout(OnFailure::Drop)
@@ -126,7 +126,7 @@ fn once_can_be_switched_in_each_way() {
         (json!(false), None),
         (json!("false"), None),
     ] {
-        let before = CronOptions::at("@daily").once(Once::default().crashed(Doubt::Run));
+        let before = CronOptions::at("@daily").once(Once::default().crashed(WhenUnknown::Run));
         let read = before.overridden(&table(json!({"once": given}))).unwrap();
         assert_eq!(read.once, expected, "{given}");
     }

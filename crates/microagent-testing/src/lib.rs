@@ -17,7 +17,7 @@
 //! ```
 //! use std::sync::Arc;
 //! use microagent_core::{
-//!     Agent, Blueprint, ConsumerOptions, Context, Error, Fields, Handling, MicroAgent, Queue, Result, Settlement, Taken,
+//!     Agent, Blueprint, ConsumerOptions, Context, Error, Fields, HandlerFuture, MicroAgent, Queue, Result, Settlement, MessageInput,
 //! };
 //! use microagent_testing::BrokerMock;
 //! use serde_json::json;
@@ -40,7 +40,7 @@
 //!     }
 //! }
 //!
-//! fn order(_: &Arc<Shop>, taken: &mut Taken<'_>) -> Handling<()> {
+//! fn order(_: &Arc<Shop>, taken: &mut MessageInput<'_>) -> HandlerFuture<()> {
 //!     let to: String = Fields::of(taken.message.payload())?.get("to")?;
 //!     let cx = taken.cx.clone();
 //!     Ok(Box::pin(async move { cx.broker().send(MAILER, &json!({"email": to})).await }))

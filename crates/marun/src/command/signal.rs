@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use futures_util::StreamExt;
 use microagent_core::{
-    Bus, BusEvent, Channel, Error, ErrorKind, NamedSignal, Published, Waiter, WaiterEnd, shortened,
+    Bus, BusEvent, BusMessage, Channel, Error, ErrorKind, NamedSignal, Waiter, WaiterEnd, shortened,
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -169,7 +169,7 @@ struct Line<'a> {
     args: &'a RawValue,
 }
 
-fn tell_message(message: &Published, lines: &mut Lines) -> Result<bool, Failure> {
+fn tell_message(message: &BusMessage, lines: &mut Lines) -> Result<bool, Failure> {
     let Some(line) = line_of(message) else {
         let channel = shortened(message.channel.as_str());
         let text = shortened(String::from_utf8_lossy(&message.payload));
@@ -203,7 +203,7 @@ fn say_missing(missing: &Missing) {
 }
 
 /// The line of a signal; none for what is not a signal.
-fn line_of(message: &Published) -> Option<String> {
+fn line_of(message: &BusMessage) -> Option<String> {
     let channel = Channel::parse(&message.channel)?;
     let args = single_line(std::str::from_utf8(&message.payload).ok()?).ok()?;
     let line = Line {
@@ -220,7 +220,7 @@ mod tests {
     use super::*;
 
     fn line(channel: &str, payload: &'static [u8]) -> Option<String> {
-        line_of(&Published {
+        line_of(&BusMessage {
             channel: channel.to_owned(),
             payload: payload.into(),
         })

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use microagent_core::{
-    Answering, Blueprint, ConsumerOptions, Context, Error, Fields, MicroAgent, Queue,
+    Blueprint, ConsumerOptions, Context, Error, Fields, HandlerReply, MicroAgent, Queue,
     ReceiverOptions, Result, Signal, SignalDeclaration,
 };
 use serde::{Deserialize, Serialize};
@@ -37,7 +37,7 @@ impl MicroAgent for CommentAgent {
         let options = ReceiverOptions::default();
         Blueprint::new().receiver::<RpcCommentsCount>("comments_count", options, |_, heard| {
             let user_id: u64 = heard.fields.get("user_id")?;
-            Ok(Box::pin(async move { Answering::of(&(user_id / 2)) }))
+            Ok(Box::pin(async move { HandlerReply::of(&(user_id / 2)) }))
         })
     }
 

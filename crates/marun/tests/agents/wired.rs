@@ -7,7 +7,7 @@ use std::{
 };
 
 use microagent_core::{
-    Answering, Blueprint, ConsumerOptions, Context, Error, Fields, MicroAgent, Queue,
+    Blueprint, ConsumerOptions, Context, Error, Fields, HandlerReply, MicroAgent, Queue,
     ReceiverOptions, Result, Signal, SignalDeclaration,
 };
 use serde::{Deserialize, Serialize};
@@ -42,7 +42,7 @@ impl MicroAgent for Responder {
                 match n {
                     ..0 => pending().await,
                     0 => Err("zero".into()),
-                    n => Answering::of(&(n + 1)),
+                    n => HandlerReply::of(&(n + 1)),
                 }
             }))
         })

@@ -9,7 +9,7 @@ use microagent_schema::{
     ConsumerOptions, CronOptions, PeriodicOptions, ReceiverOptions, SignalDeclaration,
 };
 
-use super::{Answering, Context, Heard, Taken};
+use super::{Context, HandlerReply, MessageInput, SignalInput};
 use crate::{Gap, Queue, Result, Signal};
 
 /// An object that lives on a bus and a broker. `#[agent]` implements it on an `impl` block.
@@ -18,7 +18,7 @@ use crate::{Gap, Queue, Result, Signal};
 ///
 /// ```
 /// use std::sync::Arc;
-/// use microagent_core::{Answering, Blueprint, Context, MicroAgent, PeriodicOptions, Result};
+/// use microagent_core::{HandlerReply, Blueprint, Context, MicroAgent, PeriodicOptions, Result};
 ///
 /// struct Ticker;
 ///
@@ -61,7 +61,7 @@ pub trait MicroAgent: Sized + Send + Sync + 'static {
 }
 
 /// A handler that has decoded its arguments and can run; or the error that says what it could not decode.
-pub type Handling<T> = Result<BoxFuture<'static, Result<T>>>;
+pub type HandlerFuture<T> = Result<BoxFuture<'static, Result<T>>>;
 
 type PreStart<A> =
     Box<dyn for<'a> FnOnce(&'a mut A, &'a Context) -> BoxFuture<'a, Result<()>> + Send>;
@@ -69,8 +69,9 @@ pub(crate) type Task<A> =
     Arc<dyn Fn(&Arc<A>, &Context) -> BoxFuture<'static, Result<()>> + Send + Sync>;
 pub(crate) type OnGap<A> =
     Arc<dyn Fn(&Arc<A>, &Context, &Gap) -> BoxFuture<'static, Result<()>> + Send + Sync>;
-type OnSignal<A> = Arc<dyn Fn(&Arc<A>, &Heard<'_>) -> Handling<Answering> + Send + Sync>;
-type OnMessage<A> = Arc<dyn Fn(&Arc<A>, &mut Taken<'_>) -> Handling<()> + Send + Sync>;
+type OnSignal<A> =
+    Arc<dyn Fn(&Arc<A>, &SignalInput<'_>) -> HandlerFuture<HandlerReply> + Send + Sync>;
+type OnMessage<A> = Arc<dyn Fn(&Arc<A>, &mut MessageInput<'_>) -> HandlerFuture<()> + Send + Sync>;
 
 /// The handlers of an agent type, in the order in which they were added.
 pub struct Blueprint<A> {
@@ -191,7 +192,10 @@ impl<A: Send + Sync + 'static> Blueprint<A> {
         mut self,
         name: &'static str,
         options: ReceiverOptions,
-        handler: impl Fn(&Arc<A>, &Heard<'_>) -> Handling<Answering> + Send + Sync + 'static,
+        handler: impl Fn(&Arc<A>, &SignalInput<'_>) -> HandlerFuture<HandlerReply>
+        + Send
+        + Sync
+        + 'static,
     ) -> Self {
         self.receivers.push(ReceiverEntry {
             name,
@@ -211,7 +215,7 @@ impl<A: Send + Sync + 'static> Blueprint<A> {
         name: &'static str,
         queue: Queue,
         options: ConsumerOptions,
-        handler: impl Fn(&Arc<A>, &mut Taken<'_>) -> Handling<()> + Send + Sync + 'static,
+        handler: impl Fn(&Arc<A>, &mut MessageInput<'_>) -> HandlerFuture<()> + Send + Sync + 'static,
     ) -> Self {
         self.consumers.push(ConsumerEntry {
             name,

@@ -174,7 +174,7 @@ impl Life {
     /// What the agent failed with, if it did.
     pub(crate) fn result(&self) -> Result<()> {
         match self.failure.get() {
-            Some(error) => Err(error.again()),
+            Some(error) => Err(error.without_source()),
             None => Ok(()),
         }
     }

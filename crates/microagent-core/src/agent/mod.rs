@@ -14,7 +14,7 @@ mod settings;
 mod take_once;
 
 pub use agent_type::{AgentType, Wiring};
-pub use blueprint::{Blueprint, Handling, MicroAgent};
+pub use blueprint::{Blueprint, HandlerFuture, MicroAgent};
 pub(crate) use blueprint::{ConsumerEntry, CronEntry, PeriodicEntry, ReceiverEntry, Task};
 pub use builder::Agent;
 pub use context::{Context, Shutdown};
@@ -22,6 +22,6 @@ pub(crate) use lifecycle::Life;
 pub use manifest::{
     ConsumerManifest, CronManifest, HookManifest, Manifest, PeriodicManifest, ReceiverManifest,
 };
-pub use parameters::{Answering, Heard, Sender, SignalName, Taken};
+pub use parameters::{HandlerReply, MessageInput, Sender, SignalInput, SignalName};
 pub use running::RunningAgent;
 pub use take_once::TakeOnce;

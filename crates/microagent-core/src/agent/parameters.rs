@@ -56,7 +56,7 @@ name_parameter!(
 
 /// A signal that was heard, from which a receiver decodes its parameters.
 #[derive(Debug)]
-pub struct Heard<'a> {
+pub struct SignalInput<'a> {
     /// The agent's context.
     pub cx: &'a Context,
     /// The signal's name.
@@ -71,7 +71,7 @@ pub struct Heard<'a> {
 
 /// A message that was taken out of a queue, from which a consumer decodes its parameters.
 #[derive(Debug)]
-pub struct Taken<'a> {
+pub struct MessageInput<'a> {
     /// The agent's context.
     pub cx: &'a Context,
     /// The message.
@@ -79,7 +79,7 @@ pub struct Taken<'a> {
     pub(crate) delivery: Option<Delivery>,
 }
 
-impl<'a> Taken<'a> {
+impl<'a> MessageInput<'a> {
     /// The fields of the payload.
     ///
     /// # Errors
@@ -105,15 +105,15 @@ impl<'a> Taken<'a> {
 /// What a receiver returned: the answer to a call, or nothing.
 ///
 /// ```
-/// use microagent_core::Answering;
+/// use microagent_core::HandlerReply;
 ///
-/// assert_eq!(Answering::of(&3).unwrap().json(), "3");
-/// assert_eq!(Answering::of(&()).unwrap().json(), "null");
+/// assert_eq!(HandlerReply::of(&3).unwrap().json(), "3");
+/// assert_eq!(HandlerReply::of(&()).unwrap().json(), "null");
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct Answering(Option<Box<RawValue>>);
+pub struct HandlerReply(Option<Box<RawValue>>);
 
-impl Answering {
+impl HandlerReply {
     /// The answer that this value is.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
-use super::{BusEvent, Receivers, SignalBus};
+use super::{BusEvent, SignalBus, SubscriberCount};
 use crate::{Error, ErrorKind, Result};
 
 /// A bus that is not there, and for whom.
@@ -27,7 +27,7 @@ impl AbsentBus {
 
 #[async_trait]
 impl SignalBus for AbsentBus {
-    async fn publish(&self, _channel: &str, _payload: Bytes) -> Result<Receivers> {
+    async fn publish(&self, _channel: &str, _payload: Bytes) -> Result<SubscriberCount> {
         Err(self.error())
     }
 

@@ -27,7 +27,7 @@ pub trait SignalBus: Send + Sync + fmt::Debug + 'static {
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) while there is no connection,
     /// [`PayloadTooLarge`](crate::ErrorKind::PayloadTooLarge), [`Closed`](crate::ErrorKind::Closed).
-    async fn publish(&self, channel: &str, payload: Bytes) -> Result<Receivers>;
+    async fn publish(&self, channel: &str, payload: Bytes) -> Result<SubscriberCount>;
 
     /// Listens to all channels that match the pattern, in which `*` stands for any text, `:` and `#` included.
     ///
@@ -90,14 +90,14 @@ pub(crate) fn check_received(bytes: usize) -> Result<()> {
 /// How many subscriptions a published message reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Receivers {
+pub enum SubscriberCount {
     /// The server counted. It is an upper bound of the answers to a call: a listener may hear and not answer.
     Counted(u64),
     /// This server, or this topology, cannot tell.
     Unknown,
 }
 
-impl Receivers {
+impl SubscriberCount {
     /// True when the server knows that nobody heard.
     #[must_use]
     pub fn is_none(self) -> bool {
@@ -110,7 +110,7 @@ impl Receivers {
 #[non_exhaustive]
 pub enum BusEvent {
     /// A message was published.
-    Message(Published),
+    Message(BusMessage),
     /// The connection was lost, for this reason; nothing is heard until the [`Gap`](Self::Gap) that follows.
     Lost(String),
     /// The connection was lost and is back: what was published meanwhile was not heard.
@@ -119,7 +119,7 @@ pub enum BusEvent {
 
 /// One published message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Published {
+pub struct BusMessage {
     /// The full channel name.
     pub channel: String,
     /// The body as it was sent.

@@ -41,12 +41,12 @@ pub(crate) struct Listening {
 }
 
 struct HeardChannel {
-    receivers: Receivers,
+    receivers: ReceiverList,
     reader: JoinHandle<()>,
 }
 
 /// Replaced as a whole when an agent comes or goes, so that reading it for each message is cheap.
-type Receivers = Arc<RwLock<Arc<[Arc<BoundReceiver>]>>>;
+type ReceiverList = Arc<RwLock<Arc<[Arc<BoundReceiver>]>>>;
 
 /// One receiver of an agent, on its way to a bus.
 pub(crate) struct Binding {
@@ -86,7 +86,7 @@ impl Listening {
             return Ok(());
         }
         let events = bus.driver().subscribe(&pattern).await?;
-        let receivers: Receivers = Arc::new(RwLock::new(Arc::new([binding.receiver])));
+        let receivers: ReceiverList = Arc::new(RwLock::new(Arc::new([binding.receiver])));
         let hearing = Arc::new(Hearing {
             name: binding.signal.into(),
             declaration: binding.declaration,
@@ -137,7 +137,7 @@ impl Listening {
         self.tell_end(&subscription.pattern, &subscription.receivers, reason);
     }
 
-    fn tell_end(&self, pattern: &str, receivers: &Receivers, reason: &str) {
+    fn tell_end(&self, pattern: &str, receivers: &ReceiverList, reason: &str) {
         let deaf: BTreeSet<_> = now(receivers)
             .iter()
             .map(|receiver| receiver.agent)
@@ -196,7 +196,7 @@ async fn end(channels: Vec<HeardChannel>) {
 struct Subscription {
     pattern: String,
     hearing: Arc<Hearing>,
-    receivers: Receivers,
+    receivers: ReceiverList,
 }
 
 async fn read(bus: WeakBus, mut events: BoxStream<'static, BusEvent>, subscription: Subscription) {
@@ -218,7 +218,7 @@ async fn read(bus: WeakBus, mut events: BoxStream<'static, BusEvent>, subscripti
     }
 }
 
-fn now(receivers: &Receivers) -> Arc<[Arc<BoundReceiver>]> {
+fn now(receivers: &ReceiverList) -> Arc<[Arc<BoundReceiver>]> {
     Arc::clone(&receivers.read().unwrap_or_else(PoisonError::into_inner))
 }
 

@@ -20,7 +20,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{BusEvent, Gap, Published};
+use super::{BusEvent, BusMessage, Gap};
 use crate::{Error, Result};
 
 /// The most bytes of signals that wait to be read from one stream; beyond it, they are missed.
@@ -133,7 +133,7 @@ impl Mailbox {
         self.catch_up();
         if self.missed.is_none() && self.has_room() {
             let channel = channel.to_owned();
-            return self.tell(BusEvent::Message(Published { channel, payload }));
+            return self.tell(BusEvent::Message(BusMessage { channel, payload }));
         }
         self.missed.get_or_insert_with(|| (Instant::now(), 0)).1 += 1;
     }

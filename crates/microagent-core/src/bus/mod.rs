@@ -10,7 +10,7 @@ mod named;
 
 pub(crate) use absent::AbsentBus;
 pub(crate) use driver::check_received;
-pub use driver::{BusEvent, Gap, Published, Receivers, SignalBus, check_published};
+pub use driver::{BusEvent, BusMessage, Gap, SignalBus, SubscriberCount, check_published};
 pub use handle::{Bus, BusOptions};
 pub(crate) use listening::{Binding, Listener};
 pub use mailbox::{Mailbox, MailboxStream};

@@ -15,11 +15,11 @@ use super::{
     run::{self, End, MessageSite, Site},
 };
 use crate::{
-    ConsumerOptions, Context, Delivery, Error, ErrorKind, Handling, Message, Result, Settlement,
-    Taken, delivery::Lender, rpc::CallScope, shortened, stats::HandlerStats,
+    ConsumerOptions, Context, Delivery, Error, ErrorKind, HandlerFuture, Message, MessageInput,
+    Result, Settlement, delivery::Lender, rpc::CallScope, shortened, stats::HandlerStats,
 };
 
-type Call = Box<dyn Fn(&mut Taken<'_>) -> Handling<()> + Send + Sync>;
+type Call = Box<dyn Fn(&mut MessageInput<'_>) -> HandlerFuture<()> + Send + Sync>;
 
 /// A consumer of a living agent.
 pub(crate) struct BoundConsumer {
@@ -127,7 +127,7 @@ impl BoundConsumer {
 
     async fn run(&self, message: &Message, delivery: Option<Delivery>) -> (End<()>, Instant) {
         let began = Instant::now();
-        let mut taken = Taken {
+        let mut taken = MessageInput {
             cx: &self.cx,
             message,
             delivery,

@@ -336,7 +336,7 @@ mod tests {
             assert_eq!(terminal, Verdict::Over(DeadReason::Terminal));
             let later = Error::from("busy").with_advice(Advice::RetryAfter(asked));
             assert_eq!(
-                verdict(&failed(later.again()), 1, &retry, &policy),
+                verdict(&failed(later.without_source()), 1, &retry, &policy),
                 Verdict::Again(asked)
             );
             assert_eq!(

@@ -18,8 +18,8 @@ use super::{
     run::{self, End, Site},
 };
 use crate::{
-    Answering, Bus, Channel, Context, Error, ErrorKind, Fields, Handling, Heard, Published,
-    ReceiverOptions, Result, Sender, SignalName,
+    Bus, BusMessage, Channel, Context, Error, ErrorKind, Fields, HandlerFuture, HandlerReply,
+    ReceiverOptions, Result, Sender, SignalInput, SignalName,
     bus::{check, check_received},
     clock::later,
     rpc::{AnswerBody, CallScope, Caller},
@@ -28,7 +28,7 @@ use crate::{
     text::excerpt,
 };
 
-type Call = Box<dyn Fn(&Heard<'_>) -> Handling<Answering> + Send + Sync>;
+type Call = Box<dyn Fn(&SignalInput<'_>) -> HandlerFuture<HandlerReply> + Send + Sync>;
 
 /// A receiver of a living agent.
 pub(crate) struct BoundReceiver {
@@ -61,7 +61,7 @@ pub(crate) fn hear(
     bus: &Bus,
     hearing: &Arc<Hearing>,
     receivers: &[Arc<BoundReceiver>],
-    published: &Published,
+    published: &BusMessage,
 ) {
     let Some(channel) = Channel::parse(&published.channel) else {
         return stray(bus, &published.channel);
@@ -96,7 +96,7 @@ fn stray(bus: &Bus, channel: &str) {
     }
 }
 
-type Run = std::pin::Pin<Box<dyn Future<Output = Result<Answering>> + Send>>;
+type Run = std::pin::Pin<Box<dyn Future<Output = Result<HandlerReply>> + Send>>;
 
 /// A signal, to be decoded where it runs: so that decoding keeps no other signal waiting, and can be done again.
 struct Received {
@@ -111,7 +111,7 @@ struct Received {
 
 impl Received {
     /// The body's fields, if it keeps to its declaration as far as the bus asks for that.
-    fn fields(&self) -> std::result::Result<Fields<'_>, End<Answering>> {
+    fn fields(&self) -> std::result::Result<Fields<'_>, End<HandlerReply>> {
         check_received(self.body.len())
             .and_then(|()| Fields::of(&self.body))
             .and_then(|fields| self.check(&fields).map(|()| fields))
@@ -146,7 +146,7 @@ impl Received {
     }
 }
 
-type Told = std::result::Result<Answering, String>;
+type Told = std::result::Result<HandlerReply, String>;
 
 /// Runs all receivers of a call and publishes what they said in one message.
 fn answer<'a>(
@@ -184,7 +184,7 @@ fn answer<'a>(
     });
 }
 
-fn said(end: End<Answering>) -> Told {
+fn said(end: End<HandlerReply>) -> Told {
     match end {
         End::Done(answer) => Ok(answer),
         End::Abandoned => Err("the agent is stopping".to_owned()),
@@ -199,7 +199,7 @@ impl BoundReceiver {
     fn start(
         self: &Arc<Self>,
         received: Received,
-        tell: impl FnOnce(End<Answering>) + Send + 'static,
+        tell: impl FnOnce(End<HandlerReply>) + Send + 'static,
     ) {
         let receiver = Arc::clone(self);
         let signal = received.hearing.name.clone();
@@ -229,7 +229,7 @@ impl BoundReceiver {
     }
 
     /// Runs, and runs again after failures as its options say. It keeps its place meanwhile.
-    async fn run(&self, received: &Received) -> End<Answering> {
+    async fn run(&self, received: &Received) -> End<HandlerReply> {
         let options = &self.options;
         let mut end = self.run_once(received).await;
         for attempt in 1.. {
@@ -257,7 +257,7 @@ impl BoundReceiver {
         end
     }
 
-    async fn run_once(&self, received: &Received) -> End<Answering> {
+    async fn run_once(&self, received: &Received) -> End<HandlerReply> {
         let began = Instant::now();
         if received.unneeded_by(began) {
             return self.skip(received);
@@ -276,7 +276,7 @@ impl BoundReceiver {
     }
 
     /// A call that waited for a place longer than its caller did.
-    fn skip(&self, received: &Received) -> End<Answering> {
+    fn skip(&self, received: &Received) -> End<HandlerReply> {
         self.stats.dropped.count();
         debug!(
             agent = self.cx.name(),
@@ -287,9 +287,9 @@ impl BoundReceiver {
         End::Unneeded
     }
 
-    fn decode(&self, received: &Received) -> std::result::Result<Run, End<Answering>> {
+    fn decode(&self, received: &Received) -> std::result::Result<Run, End<HandlerReply>> {
         let fields = received.fields()?;
-        let heard = Heard {
+        let heard = SignalInput {
             cx: &self.cx,
             signal: &received.hearing.name,
             sender: &received.sender,

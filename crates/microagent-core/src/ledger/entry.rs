@@ -36,7 +36,7 @@ pub(super) enum State {
 
 /// Where a message goes in its queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Position {
     /// Behind everything that waits.
     Tail,
     /// Before everything that has not been handed out yet; those that came back keep the order of their arrival.
@@ -49,7 +49,7 @@ pub enum Place {
 
 /// A message that has been given to a consumer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Handed {
+pub struct HandOut {
     /// The message.
     pub id: MessageId,
     /// Who has it now.

@@ -2,48 +2,51 @@
 
 use std::sync::Arc;
 
-use super::{ConsumerId, Handed, Ledger, MessageId, PeerId, entry::State, line::Line, peer::Peer};
+use super::{
+    ConsumerId, HandOut, Ledger, MessageId, PeerId, entry::State, peer::Peer,
+    queue_state::QueueState,
+};
 
 impl<T> Ledger<T> {
     /// Gives one waiting message to one consumer with credit; none when nothing can be given.
-    pub fn hand_out(&mut self) -> Option<Handed> {
+    pub fn hand_out(&mut self) -> Option<HandOut> {
         while let Some(queue) = self.ripe.front().cloned() {
             if let Some(handed) = self.hand_out_of(&queue) {
                 return Some(handed);
             }
             self.ripe.pop_front();
-            if let Some(line) = self.lines.get_mut(&queue) {
-                line.ripe = false;
+            if let Some(state) = self.queues.get_mut(&queue) {
+                state.ripe = false;
             }
         }
         None
     }
 
-    fn hand_out_of(&mut self, queue: &Arc<str>) -> Option<Handed> {
+    fn hand_out_of(&mut self, queue: &Arc<str>) -> Option<HandOut> {
         self.court(queue);
-        let consumers = self.lines.get(queue)?.consumers.len();
+        let consumers = self.queues.get(queue)?.consumers.len();
         (0..consumers).find_map(|_| {
-            let consumer = self.lines.get_mut(queue)?.whose_turn()?;
+            let consumer = self.queues.get_mut(queue)?.whose_turn()?;
             self.offer(queue, consumer)
         })
     }
 
     /// Gives this consumer a message, if it may have one.
-    fn offer(&mut self, queue: &Arc<str>, id: ConsumerId) -> Option<Handed> {
-        let line = self.lines.get_mut(queue)?;
+    fn offer(&mut self, queue: &Arc<str>, id: ConsumerId) -> Option<HandOut> {
+        let state = self.queues.get_mut(queue)?;
         let consumer = self.consumers.get_mut(&id)?;
         let peer = self.peers.get_mut(&consumer.peer)?;
         if consumer.credit == 0 || !peer.may_take(queue) {
             return None;
         }
-        let message = next_for(consumer.peer, peer, line)?;
+        let message = next_for(consumer.peer, peer, state)?;
         consumer.credit -= 1;
         peer.in_flight += 1;
-        line.in_flight += 1;
+        state.in_flight += 1;
         if let Some(entry) = self.entries.get_mut(&message) {
             entry.state = State::InFlight(id, consumer.peer);
         }
-        Some(Handed {
+        Some(HandOut {
             id: message,
             consumer: id,
         })
@@ -52,13 +55,13 @@ impl<T> Ledger<T> {
     /// Where a suspect waits, chooses the least busy peer that consumes its queue: it takes nothing more until it
     /// has nothing in flight, and gets the suspect then.
     fn court(&mut self, queue: &Arc<str>) {
-        let Some(line) = self.lines.get_mut(queue) else {
+        let Some(state) = self.queues.get_mut(queue) else {
             return;
         };
-        if line.suspects.is_empty() || line.courting.is_some() {
+        if state.suspects.is_empty() || state.suspect_promised_to.is_some() {
             return;
         }
-        let candidates = line
+        let candidates = state
             .consumers
             .iter()
             .filter_map(|id| self.consumers.get(id))
@@ -67,19 +70,21 @@ impl<T> Ledger<T> {
         let chosen =
             free.min_by_key(|id| self.peers.get(id).map_or(usize::MAX, |peer| peer.in_flight));
         if let Some(peer) = chosen.and_then(|id| self.peers.get_mut(&id)) {
-            line.courting = chosen;
+            state.suspect_promised_to = chosen;
             peer.promise(queue);
         }
     }
 }
 
 /// The next message of the queue for this peer: the suspect, where one was promised to it.
-fn next_for(id: PeerId, peer: &mut Peer, line: &mut Line) -> Option<MessageId> {
-    let courted = line.courting.take_if(|courted| *courted == id);
-    if courted.is_none() {
-        return line.next();
+fn next_for(id: PeerId, peer: &mut Peer, state: &mut QueueState) -> Option<MessageId> {
+    let promised_to = state
+        .suspect_promised_to
+        .take_if(|promised_to| *promised_to == id);
+    if promised_to.is_none() {
+        return state.next();
     }
-    let suspect = line.suspects.pop_first();
+    let suspect = state.suspects.pop_first();
     peer.keep_promise(suspect.is_some());
     suspect
 }

@@ -6,8 +6,8 @@
 
 mod entry;
 mod hand_out;
-mod line;
 mod peer;
+mod queue_state;
 #[cfg(test)]
 mod tests;
 
@@ -19,8 +19,8 @@ use std::{
 use foldhash::HashMap;
 use tokio::time::Instant;
 
-pub use self::entry::{ConsumerId, Entry, Handed, MessageId, PeerId, Place};
-use self::{entry::State, line::Line, peer::Peer};
+pub use self::entry::{ConsumerId, Entry, HandOut, MessageId, PeerId, Position};
+use self::{entry::State, peer::Peer, queue_state::QueueState};
 use crate::Depth;
 
 /// The messages of all queues, each in one place: waiting, delayed, or in flight at one consumer.
@@ -28,7 +28,7 @@ use crate::Depth;
 /// `T` is what the driver keeps of a message.
 ///
 /// ```
-/// use microagent_core::ledger::{ConsumerId, Ledger, PeerId, Place};
+/// use microagent_core::ledger::{ConsumerId, Ledger, PeerId, Position};
 ///
 /// let mut ledger = Ledger::new();
 /// ledger.put(1, "mailer", "the first mail", Place::Tail);
@@ -40,7 +40,7 @@ use crate::Depth;
 /// ```
 #[derive(Debug)]
 pub struct Ledger<T> {
-    lines: HashMap<Arc<str>, Line>,
+    queues: HashMap<Arc<str>, QueueState>,
     /// In boxes, for a table that grows moves what is in it.
     entries: HashMap<MessageId, Box<Entry<T>>>,
     delayed: BTreeSet<(Instant, MessageId)>,
@@ -60,7 +60,7 @@ struct Consumer {
 impl<T> Default for Ledger<T> {
     fn default() -> Self {
         Self {
-            lines: HashMap::default(),
+            queues: HashMap::default(),
             entries: HashMap::default(),
             delayed: BTreeSet::new(),
             consumers: HashMap::default(),
@@ -78,11 +78,11 @@ impl<T> Ledger<T> {
     }
 
     /// Puts a message into a queue, which exists from then on.
-    pub fn put(&mut self, id: MessageId, queue: &str, item: T, place: Place) {
-        let queue = self.line(queue);
+    pub fn put(&mut self, id: MessageId, queue: &str, item: T, place: Position) {
+        let queue = self.queue(queue);
         let crashes = match place {
-            Place::Suspect(crashes) => crashes,
-            Place::Tail | Place::Head | Place::Delayed(_) => 0,
+            Position::Suspect(crashes) => crashes,
+            Position::Tail | Position::Head | Position::Delayed(_) => 0,
         };
         let entry = Entry {
             queue,
@@ -94,7 +94,7 @@ impl<T> Ledger<T> {
     }
 
     /// Puts a message that was [taken](Self::take) out back into its queue. Crashes that it had before stay with it.
-    pub fn put_back(&mut self, id: MessageId, entry: Entry<T>, place: Place) {
+    pub fn put_back(&mut self, id: MessageId, entry: Entry<T>, place: Position) {
         self.enter(id, entry, place);
     }
 
@@ -117,12 +117,12 @@ impl<T> Ledger<T> {
             return None;
         }
         let entry = *self.entries.remove(&id)?;
-        let line = self.lines.get_mut(&entry.queue)?;
+        let state = self.queues.get_mut(&entry.queue)?;
         if matches!(entry.state, State::Delayed) {
             self.delayed.retain(|(_, delayed)| *delayed != id);
-            line.delayed -= 1;
+            state.delayed -= 1;
         } else {
-            line.withdraw_one(id);
+            state.withdraw_one(id);
         }
         Some(entry)
     }
@@ -140,9 +140,9 @@ impl<T> Ledger<T> {
 
     /// Adds a consumer that may have `credit` messages in flight.
     pub fn join(&mut self, consumer: ConsumerId, peer: PeerId, queue: &str, credit: usize) {
-        let queue = self.line(queue);
-        if let Some(line) = self.lines.get_mut(&queue) {
-            line.consumers.push_back(consumer);
+        let queue = self.queue(queue);
+        if let Some(state) = self.queues.get_mut(&queue) {
+            state.consumers.push_back(consumer);
         }
         self.peers
             .entry(peer)
@@ -165,9 +165,9 @@ impl<T> Ledger<T> {
         let Some(left) = self.consumers.remove(&consumer) else {
             return;
         };
-        if let Some(line) = self.lines.get_mut(&left.queue) {
-            line.consumers.retain(|id| *id != consumer);
-            line.courting.take_if(|peer| *peer == left.peer);
+        if let Some(state) = self.queues.get_mut(&left.queue) {
+            state.consumers.retain(|id| *id != consumer);
+            state.suspect_promised_to.take_if(|peer| *peer == left.peer);
         }
         let peer = self.peers.get_mut(&left.peer);
         let is_released = peer.is_some_and(|peer| {
@@ -187,9 +187,11 @@ impl<T> Ledger<T> {
         let left = consumers.iter().filter_map(|id| self.consumers.remove(id));
         let queues: BTreeSet<_> = left.map(|consumer| consumer.queue).collect();
         for queue in queues {
-            if let Some(line) = self.lines.get_mut(&queue) {
-                line.consumers.retain(|id| !consumers.contains(id));
-                line.courting.take_if(|courted| *courted == peer);
+            if let Some(state) = self.queues.get_mut(&queue) {
+                state.consumers.retain(|id| !consumers.contains(id));
+                state
+                    .suspect_promised_to
+                    .take_if(|promised_to| *promised_to == peer);
             }
             self.ripen(queue);
         }
@@ -219,10 +221,10 @@ impl<T> Ledger<T> {
             if let Some(entry) = self.entries.get_mut(&id) {
                 entry.state = State::Waiting;
                 let (queue, crashes) = (entry.queue.clone(), entry.crashes);
-                if let Some(line) = self.lines.get_mut(&queue) {
-                    line.delayed -= 1;
+                if let Some(state) = self.queues.get_mut(&queue) {
+                    state.delayed -= 1;
                 }
-                self.wait(id, queue, crashes, Place::Tail);
+                self.wait(id, queue, crashes, Position::Tail);
             }
         }
     }
@@ -249,14 +251,14 @@ impl<T> Ledger<T> {
     /// How many messages wait in a queue, without those in flight and the delayed ones.
     #[must_use]
     pub fn length(&self, queue: &str) -> usize {
-        self.lines.get(queue).map_or(0, Line::len)
+        self.queues.get(queue).map_or(0, QueueState::len)
     }
 
     /// Returns how many messages a queue holds, by state.
     #[must_use]
     pub fn depth(&self, queue: &str) -> Depth {
-        let (waiting, in_flight, delayed) = match self.lines.get(queue) {
-            Some(line) => (line.len(), line.in_flight, line.delayed),
+        let (waiting, in_flight, delayed) = match self.queues.get(queue) {
+            Some(state) => (state.len(), state.in_flight, state.delayed),
             None => (0, 0, 0),
         };
         Depth {
@@ -268,16 +270,21 @@ impl<T> Ledger<T> {
 
     /// The messages that wait in a queue, in the order in which they would be handed out, suspects last.
     pub fn waiting(&self, queue: &str) -> impl Iterator<Item = MessageId> {
-        self.lines.get(queue).into_iter().flat_map(Line::waiting)
+        self.queues
+            .get(queue)
+            .into_iter()
+            .flat_map(QueueState::waiting)
     }
 
     /// Takes the first messages out that wait in a queue, at most so many: they are nobody's until they are
     /// [put back](Self::put_back).
     pub fn withdraw(&mut self, queue: &str, limit: usize) -> Vec<(MessageId, Entry<T>)> {
-        let Some(line) = self.lines.get_mut(queue) else {
+        let Some(state) = self.queues.get_mut(queue) else {
             return Vec::new();
         };
-        let ids: Vec<_> = std::iter::from_fn(|| line.withdraw()).take(limit).collect();
+        let ids: Vec<_> = std::iter::from_fn(|| state.withdraw())
+            .take(limit)
+            .collect();
         let entry = |id| Some((id, *self.entries.remove(&id)?));
         ids.into_iter().filter_map(entry).collect()
     }
@@ -285,35 +292,35 @@ impl<T> Ledger<T> {
     /// Takes one message out that waits in a queue, as [`withdraw`](Self::withdraw) does; `None` if it
     /// does not wait there.
     pub fn withdraw_one(&mut self, queue: &str, id: MessageId) -> Option<Entry<T>> {
-        let waits = self.lines.get_mut(queue)?.withdraw_one(id);
+        let waits = self.queues.get_mut(queue)?.withdraw_one(id);
         let entry = waits.then(|| self.entries.remove(&id))?;
         entry.map(|entry| *entry)
     }
 
     /// Makes sure that a queue exists, and gives the name that its messages share.
-    pub fn line(&mut self, queue: &str) -> Arc<str> {
-        if let Some((name, _)) = self.lines.get_key_value(queue) {
+    pub fn queue(&mut self, queue: &str) -> Arc<str> {
+        if let Some((name, _)) = self.queues.get_key_value(queue) {
             return name.clone();
         }
         let name: Arc<str> = queue.into();
-        self.lines.insert(name.clone(), Line::default());
+        self.queues.insert(name.clone(), QueueState::default());
         name
     }
 
-    fn enter(&mut self, id: MessageId, mut entry: Entry<T>, place: Place) {
+    fn enter(&mut self, id: MessageId, mut entry: Entry<T>, place: Position) {
         let queue = entry.queue.clone();
         match place {
-            Place::Delayed(due) => {
-                if let Some(line) = self.lines.get_mut(&queue) {
-                    line.delayed += 1;
+            Position::Delayed(due) => {
+                if let Some(state) = self.queues.get_mut(&queue) {
+                    state.delayed += 1;
                 }
                 entry.state = State::Delayed;
                 self.delayed.insert((due, id));
                 self.entries.insert(id, Box::new(entry));
                 return;
             }
-            Place::Suspect(crashes) => entry.crashes = crashes,
-            Place::Tail | Place::Head => {}
+            Position::Suspect(crashes) => entry.crashes = crashes,
+            Position::Tail | Position::Head => {}
         }
         entry.state = State::Waiting;
         let crashes = entry.crashes;
@@ -322,25 +329,25 @@ impl<T> Ledger<T> {
     }
 
     /// Lets a message wait in its queue.
-    fn wait(&mut self, id: MessageId, queue: Arc<str>, crashes: u32, place: Place) {
-        let Some(line) = self.lines.get_mut(&queue) else {
+    fn wait(&mut self, id: MessageId, queue: Arc<str>, crashes: u32, place: Position) {
+        let Some(state) = self.queues.get_mut(&queue) else {
             return;
         };
         if crashes > 0 {
-            line.suspects.insert(id);
-        } else if place == Place::Head {
-            line.returned.insert(id);
+            state.suspects.insert(id);
+        } else if place == Position::Head {
+            state.returned.insert(id);
         } else {
-            line.ready.push_back(id);
+            state.ready.push_back(id);
         }
-        if line.ripens() {
+        if state.ripens() {
             self.ripe.push_back(queue);
         }
     }
 
     fn left_flight(&mut self, queue: &str) {
-        if let Some(line) = self.lines.get_mut(queue) {
-            line.in_flight -= 1;
+        if let Some(state) = self.queues.get_mut(queue) {
+            state.in_flight -= 1;
         }
     }
 
@@ -375,7 +382,7 @@ impl<T> Ledger<T> {
     }
 
     fn ripen(&mut self, queue: Arc<str>) {
-        if self.lines.get_mut(&queue).is_some_and(Line::ripens) {
+        if self.queues.get_mut(&queue).is_some_and(QueueState::ripens) {
             self.ripe.push_back(queue);
         }
     }

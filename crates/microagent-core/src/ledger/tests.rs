@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{ConsumerId, Handed, Ledger, MessageId, PeerId, Place};
+use super::{ConsumerId, HandOut, Ledger, MessageId, PeerId, Position};
 use crate::Depth;
 
 const QUEUE: &str = "mailer";
@@ -14,7 +14,7 @@ const QUEUE: &str = "mailer";
 fn ledger_with(messages: std::ops::RangeInclusive<MessageId>) -> Ledger<()> {
     let mut ledger = Ledger::new();
     for id in messages {
-        ledger.put(id, QUEUE, (), Place::Tail);
+        ledger.put(id, QUEUE, (), Position::Tail);
     }
     ledger
 }
@@ -32,7 +32,7 @@ fn hand_out_all(ledger: &mut Ledger<()>) -> Vec<(u64, MessageId)> {
 fn lose(ledger: &mut Ledger<()>, peer: u64) {
     for (id, entry) in ledger.lost(PeerId(peer)) {
         let crashes = entry.crashes + 1;
-        ledger.put_back(id, entry, Place::Suspect(crashes));
+        ledger.put_back(id, entry, Position::Suspect(crashes));
     }
 }
 
@@ -68,7 +68,7 @@ fn what_comes_back_goes_first_in_the_order_of_arrival() {
     hand_out_all(&mut ledger);
     for id in [2, 1] {
         let entry = ledger.take(id, PeerId(1)).unwrap();
-        ledger.put_back(id, entry, Place::Head);
+        ledger.put_back(id, entry, Position::Head);
     }
     assert_eq!(hand_out_all(&mut ledger), [(1, 1), (1, 2)]);
 }
@@ -78,7 +78,7 @@ fn a_delayed_message_waits_outside_until_it_is_due() {
     let now = Instant::now();
     let due = now + Duration::from_secs(9);
     let mut ledger = ledger_with(2..=2);
-    ledger.put(1, QUEUE, (), Place::Delayed(due));
+    ledger.put(1, QUEUE, (), Position::Delayed(due));
     assert_eq!((ledger.length(QUEUE), ledger.next_due()), (1, Some(due)));
 
     join(&mut ledger, 1, 1, 9);
@@ -95,8 +95,8 @@ fn a_message_that_waits_or_is_delayed_is_removed() {
     join(&mut ledger, 1, 1, 1);
     assert_eq!(hand_out_all(&mut ledger), [(1, 1)]);
     let due = Instant::now() + Duration::from_secs(9);
-    ledger.put(4, QUEUE, (), Place::Delayed(due));
-    ledger.put(5, QUEUE, (), Place::Suspect(1));
+    ledger.put(4, QUEUE, (), Position::Delayed(due));
+    ledger.put(5, QUEUE, (), Position::Suspect(1));
 
     assert!(ledger.remove(1).is_none(), "it is in flight");
     for id in [2, 4, 5] {
@@ -113,9 +113,9 @@ fn delayed_messages_are_rescheduled() {
     let now = Instant::now();
     let (hour, minute) = (Duration::from_secs(3600), Duration::from_secs(60));
     let mut ledger = Ledger::new();
-    ledger.put(1, QUEUE, minute, Place::Delayed(now + hour));
-    ledger.put(2, QUEUE, 2 * hour, Place::Delayed(now + minute));
-    ledger.put(3, QUEUE, hour, Place::Tail);
+    ledger.put(1, QUEUE, minute, Position::Delayed(now + hour));
+    ledger.put(2, QUEUE, 2 * hour, Position::Delayed(now + minute));
+    ledger.put(3, QUEUE, hour, Position::Tail);
 
     let mut seen = Vec::new();
     ledger.reschedule(|id, entry, due| {
@@ -140,7 +140,7 @@ fn a_peer_with_many_consumers_is_lost_without_a_scan_for_each() {
     assert_eq!(ledger.lost(PeerId(1)).len(), 3);
     let took = begun.elapsed();
     assert!(took < Duration::from_secs(5), "{took:?}");
-    ledger.put(4, QUEUE, (), Place::Tail);
+    ledger.put(4, QUEUE, (), Position::Tail);
     join(&mut ledger, 50_000, 2, 1);
     assert_eq!(hand_out_all(&mut ledger), [(50_000, 4)]);
 }
@@ -152,7 +152,7 @@ fn suspects_run_alone_and_bystanders_go_on_elsewhere() {
     assert_eq!(hand_out_all(&mut ledger), [(1, 1), (1, 2)]);
     lose(&mut ledger, 1);
     for id in 3..=5 {
-        ledger.put(id, QUEUE, (), Place::Tail);
+        ledger.put(id, QUEUE, (), Position::Tail);
     }
 
     join(&mut ledger, 2, 2, 2);
@@ -176,7 +176,7 @@ fn a_busy_peer_finishes_before_it_gets_a_suspect() {
     let mut ledger = ledger_with(1..=3);
     join(&mut ledger, 1, 1, 2);
     hand_out_all(&mut ledger);
-    ledger.put(9, QUEUE, (), Place::Suspect(1));
+    ledger.put(9, QUEUE, (), Position::Suspect(1));
     assert_eq!(hand_out_all(&mut ledger), []);
     ledger.take(1, PeerId(1));
     assert_eq!(
@@ -194,11 +194,11 @@ fn a_busy_peer_finishes_before_it_gets_a_suspect() {
 fn a_promise_ends_with_the_consumer() {
     let mut ledger = ledger_with(1..=1);
     ledger.join(ConsumerId(7), PeerId(1), "pusher", 1);
-    ledger.put(5, "pusher", (), Place::Tail);
+    ledger.put(5, "pusher", (), Position::Tail);
     join(&mut ledger, 1, 1, 1);
     hand_out_all(&mut ledger);
-    ledger.put(9, QUEUE, (), Place::Suspect(1));
-    ledger.put(6, "pusher", (), Place::Tail);
+    ledger.put(9, QUEUE, (), Position::Suspect(1));
+    ledger.put(6, "pusher", (), Position::Tail);
     ledger.take(5, PeerId(1));
     assert_eq!(hand_out_all(&mut ledger), [], "promised to a busy peer");
     ledger.leave(ConsumerId(1));
@@ -208,8 +208,8 @@ fn a_promise_ends_with_the_consumer() {
 #[test]
 fn one_waiting_message_is_withdrawn_by_its_id() {
     let mut ledger = ledger_with(1..=3);
-    ledger.put(4, QUEUE, (), Place::Suspect(1));
-    ledger.put(5, QUEUE, (), Place::Delayed(Instant::now()));
+    ledger.put(4, QUEUE, (), Position::Suspect(1));
+    ledger.put(5, QUEUE, (), Position::Delayed(Instant::now()));
     for (id, there) in [(2, true), (2, false), (4, true), (5, false), (9, false)] {
         assert_eq!(ledger.withdraw_one(QUEUE, id).is_some(), there, "{id}");
     }

@@ -24,7 +24,7 @@ use crate::{
     Message, Queue, QueueBroker, Result, Route, Selection, SendOptions, SystemClock,
     clock::later,
     driver::{ConnectionRecord, ConnectionState},
-    ledger::{Entry, PeerId, Place},
+    ledger::{Entry, PeerId, Position},
 };
 
 const CAPS: Caps = Caps {
@@ -150,16 +150,16 @@ impl MemoryBroker {
     /// # Ok::<(), microagent_core::Error>(()) }).unwrap();
     /// ```
     pub fn crash(&self) {
-        self.end(|entry| Place::Suspect(entry.crashes + 1));
+        self.end(|entry| Position::Suspect(entry.crashes + 1));
     }
 
-    fn end(&self, place: impl Fn(&Entry<Message>) -> Place) {
+    fn end(&self, place: impl Fn(&Entry<Message>) -> Position) {
         self.closed.store(true, Ordering::Release);
         self.connection.down("the broker was closed");
         let mut state = self.queues.state();
         for (id, mut entry) in state.ledger.lost(self.peer) {
             let place = place(&entry);
-            if let Place::Suspect(crashes) = place {
+            if let Position::Suspect(crashes) = place {
                 entry.item = entry.item.with_crashes(crashes);
             }
             state.ledger.put_back(id, entry, place);
@@ -185,13 +185,13 @@ impl QueueBroker for MemoryBroker {
         CAPS.check_send("memory", to, payload.len(), &options)?;
         let mut state = self.queues.state();
         let id = state.new_id();
-        let queue = state.ledger.line(to.queue.name());
+        let queue = state.ledger.queue(to.queue.name());
         let mut message = Message::new(queue.clone(), payload).with_id(id.to_string());
         for (name, value) in options.headers {
             message = message.with_header(name, value);
         }
-        let place = options.delay.map_or(Place::Tail, |delay| {
-            Place::Delayed(later(Instant::now(), delay))
+        let place = options.delay.map_or(Position::Tail, |delay| {
+            Position::Delayed(later(Instant::now(), delay))
         });
         state.ledger.put(id, &queue, message, place);
         self.queues.hand_out(state);
@@ -227,7 +227,7 @@ impl QueueBroker for MemoryBroker {
 
     async fn declare(&self, queue: &Queue) -> Result<()> {
         self.check_open()?;
-        self.queues.state().ledger.line(queue.name());
+        self.queues.state().ledger.queue(queue.name());
         Ok(())
     }
 
@@ -269,7 +269,7 @@ impl QueueBroker for MemoryBroker {
     }
 
     async fn close(&self) -> Result<()> {
-        self.end(|_| Place::Head);
+        self.end(|_| Position::Head);
         Ok(())
     }
 }

@@ -19,7 +19,7 @@ use super::{
     server::{Server, locked},
 };
 use crate::{
-    BusEvent, Error, ErrorKind, Published, Receivers, Result, SignalBus, check_published,
+    BusEvent, BusMessage, Error, ErrorKind, Result, SignalBus, SubscriberCount, check_published,
     driver::{ConnectionRecord, ConnectionState},
     pattern_matches,
 };
@@ -86,10 +86,10 @@ impl MemoryBus {
 
 #[async_trait]
 impl SignalBus for MemoryBus {
-    async fn publish(&self, channel: &str, payload: Bytes) -> Result<Receivers> {
+    async fn publish(&self, channel: &str, payload: Bytes) -> Result<SubscriberCount> {
         self.check_open()?;
         check_published(channel, payload.len())?;
-        Ok(Receivers::Counted(
+        Ok(SubscriberCount::Counted(
             self.server.subscriptions.publish(channel, &payload),
         ))
     }
@@ -147,7 +147,7 @@ impl Subscriptions {
         let mut receivers = 0;
         for mailbox in locked(&self.mailboxes).iter() {
             if pattern_matches(&mailbox.pattern, channel) {
-                let message = Published {
+                let message = BusMessage {
                     channel: channel.to_owned(),
                     payload: payload.clone(),
                 };

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Serialize, Serializer, de::DeserializeOwned, ser::SerializeMap};
 use serde_json::value::RawValue;
 
-use crate::{Answering, Error, ErrorKind, Fields, Result, bus::check_received, shortened};
+use crate::{Error, ErrorKind, Fields, HandlerReply, Result, bus::check_received, shortened};
 
 /// The extra key under which failures ride; a Python caller sees it as one more entry.
 const ERRORS: &str = "$errors";
@@ -154,10 +154,10 @@ pub(crate) struct AnswerBody(String);
 
 impl AnswerBody {
     /// The values in the order of the receivers, `null` for a failure, and the failures last.
-    pub(crate) fn of(told: &[(String, std::result::Result<Answering, String>)]) -> Self {
+    pub(crate) fn of(told: &[(String, std::result::Result<HandlerReply, String>)]) -> Self {
         let mut body = String::from("{");
         for (receiver, answer) in told {
-            let json = answer.as_ref().map_or("null", Answering::json);
+            let json = answer.as_ref().map_or("null", HandlerReply::json);
             push_entry(&mut body, receiver, json);
         }
         let errors: BTreeMap<_, _> = told
@@ -195,7 +195,7 @@ mod tests {
             ("A.bad".to_owned(), Err("no \"db\"".to_owned())),
             (
                 "A.good".to_owned(),
-                Answering::of(&3).map_err(|error| error.to_string()),
+                HandlerReply::of(&3).map_err(|error| error.to_string()),
             ),
         ];
         let body = AnswerBody::of(&told).into_bytes();
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn without_failures_there_is_no_extra_key() {
-        let told = [("A.none".to_owned(), Ok(Answering::default()))];
+        let told = [("A.none".to_owned(), Ok(HandlerReply::default()))];
         assert_eq!(AnswerBody::of(&told).into_bytes(), r#"{"A.none":null}"#);
     }
 

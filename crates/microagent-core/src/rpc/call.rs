@@ -16,7 +16,7 @@ use super::{
     chain::{self, CallScope},
     pending::{PendingCall, Reply},
 };
-use crate::{Bus, Channel, Error, ErrorKind, Receivers, Result, clock::later};
+use crate::{Bus, Channel, Error, ErrorKind, Result, SubscriberCount, clock::later};
 
 /// How long a call waits unless it is told otherwise.
 pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -31,7 +31,7 @@ pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 /// ```
 /// use std::{sync::Arc, time::Duration};
 /// use microagent_core::{Bus, ErrorKind, MemoryBus};
-/// # use microagent_core::{Agent, Answering, Blueprint, Context, MicroAgent, ReceiverOptions, Result, Signal, SignalDeclaration};
+/// # use microagent_core::{Agent, HandlerReply, Blueprint, Context, MicroAgent, ReceiverOptions, Result, Signal, SignalDeclaration};
 /// # #[derive(serde::Serialize, serde::Deserialize)]
 /// # struct CommentsCount {}
 /// # impl Signal for CommentsCount {
@@ -47,7 +47,7 @@ pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 /// #     const NAME: &'static str = "Comments";
 /// #     fn blueprint() -> Blueprint<Self> {
 /// #         Blueprint::new().receiver::<CommentsCount>("count", ReceiverOptions::default(), |_, _| {
-/// #             Ok(Box::pin(async { Answering::of(&3) }))
+/// #             Ok(Box::pin(async { HandlerReply::of(&3) }))
 /// #         })
 /// #     }
 /// #     async fn create(_cx: &Context) -> Result<Self> { Ok(Self) }
@@ -146,8 +146,8 @@ impl Request {
     pub(super) async fn send(
         &self,
         deadline: Instant,
-    ) -> Result<(PendingCall, &Outgoing, Receivers)> {
-        let outgoing = self.outgoing.as_ref().map_err(Error::again)?;
+    ) -> Result<(PendingCall, &Outgoing, SubscriberCount)> {
+        let outgoing = self.outgoing.as_ref().map_err(Error::without_source)?;
         if deadline <= Instant::now() {
             return Err(self.timed_out(&outgoing.signal));
         }

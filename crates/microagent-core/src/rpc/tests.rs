@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::AnswerBody;
 use crate::{
-    Bus, BusEvent, Error, ErrorKind, Mailbox, MailboxStream, Receivers, Result, SignalBus,
+    Bus, BusEvent, Error, ErrorKind, Mailbox, MailboxStream, Result, SignalBus, SubscriberCount,
 };
 
 /// A bus whose only subscription a test loses, and whose publishing fails until somebody waits for the connection.
@@ -45,12 +45,12 @@ impl Unsteady {
 
 #[async_trait]
 impl SignalBus for Unsteady {
-    async fn publish(&self, channel: &str, _: Bytes) -> Result<Receivers> {
+    async fn publish(&self, channel: &str, _: Bytes) -> Result<SubscriberCount> {
         if self.is_away.load(Ordering::Relaxed) {
             return Err(Error::new(ErrorKind::Unavailable, "away"));
         }
         self.published.lock().unwrap().push(channel.to_owned());
-        Ok(Receivers::Counted(1))
+        Ok(SubscriberCount::Counted(1))
     }
 
     async fn subscribe(&self, _: &str) -> Result<BoxStream<'static, BusEvent>> {

@@ -17,7 +17,7 @@ use super::{
     call::{Outgoing, Request},
     pending::{PendingCall, Reply},
 };
-use crate::{Bus, Receivers, Result};
+use crate::{Bus, Result, SubscriberCount};
 
 /// A call for several answers that is sent when it is awaited.
 ///
@@ -57,8 +57,8 @@ impl Wait {
             pending,
             deadline: Box::pin(sleep_until(deadline)),
             heard: match heard {
-                Receivers::Counted(count) => Some(count),
-                Receivers::Unknown => None,
+                SubscriberCount::Counted(count) => Some(count),
+                SubscriberCount::Unknown => None,
             },
             answered: 0,
             end: None,
@@ -88,7 +88,7 @@ impl fmt::Debug for Wait {
 /// ```
 /// use std::sync::Arc;
 /// use microagent_core::{Bus, MemoryBus, WaiterEnd};
-/// # use microagent_core::{Agent, Answering, Blueprint, Context, MicroAgent, ReceiverOptions, Result, Signal, SignalDeclaration};
+/// # use microagent_core::{Agent, HandlerReply, Blueprint, Context, MicroAgent, ReceiverOptions, Result, Signal, SignalDeclaration};
 /// # #[derive(serde::Serialize, serde::Deserialize)]
 /// # struct CommentsCount {}
 /// # impl Signal for CommentsCount {
@@ -104,7 +104,7 @@ impl fmt::Debug for Wait {
 /// #     const NAME: &'static str = "Comments";
 /// #     fn blueprint() -> Blueprint<Self> {
 /// #         Blueprint::new().receiver::<CommentsCount>("count", ReceiverOptions::default(), |_, _| {
-/// #             Ok(Box::pin(async { Answering::of(&3) }))
+/// #             Ok(Box::pin(async { HandlerReply::of(&3) }))
 /// #         })
 /// #     }
 /// #     async fn create(_cx: &Context) -> Result<Self> { Ok(Self) }

@@ -11,7 +11,7 @@ use std::{
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::cron::CronSchedule;
-use crate::{Broker, Clock, Doubt, Error, ErrorKind, Lease, Once, Result};
+use crate::{Broker, Clock, Error, ErrorKind, Lease, Once, Result, WhenUnknown};
 
 /// By how much a replica's clock may be wrong, in either direction.
 const SKEW: Duration = Duration::from_secs(5 * 60);
@@ -63,16 +63,16 @@ impl OnceLease {
         // Of a replica that may be followed by another the lease ends, but not before its run must have ended, which
         // starts within the time that asking may take.
         let ttl = match self.policy.crashed {
-            Doubt::Skip => left + 2 * SKEW,
-            Doubt::Run => self.longest_run.saturating_add(PATIENCE),
+            WhenUnknown::Skip => left + 2 * SKEW,
+            WhenUnknown::Run => self.longest_run.saturating_add(PATIENCE),
         };
         match self.ask(instant, ttl).await {
             Ok(Lease::Granted) => Claim::Ours,
             Ok(Lease::Held { left: held }) => Claim::Theirs {
-                ask_again: (self.policy.crashed == Doubt::Run && held < left).then_some(held),
+                ask_again: (self.policy.crashed == WhenUnknown::Run && held < left).then_some(held),
             },
             Err(error) => Claim::Unknown {
-                run: self.policy.unavailable == Doubt::Run,
+                run: self.policy.unavailable == WhenUnknown::Run,
                 error,
             },
         }
@@ -81,7 +81,7 @@ impl OnceLease {
     /// Has it on record that the instant had its run.
     pub(super) async fn keep(&self, instant: SystemTime) -> Result<()> {
         match (self.policy.crashed, self.left(instant)) {
-            (Doubt::Run, Some(left)) => self.ask(instant, left + 2 * SKEW).await.map(drop),
+            (WhenUnknown::Run, Some(left)) => self.ask(instant, left + 2 * SKEW).await.map(drop),
             _ => Ok(()),
         }
     }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use microagent_core::{
-    BusEvent, DEFAULT_MAX_PAYLOAD, Error, ErrorKind, Receivers, Result, SignalBus,
+    BusEvent, DEFAULT_MAX_PAYLOAD, Error, ErrorKind, Result, SignalBus, SubscriberCount,
     driver::ConnectionState,
 };
 
@@ -73,7 +73,7 @@ impl LocalBus {
 
 #[async_trait]
 impl SignalBus for LocalBus {
-    async fn publish(&self, channel: &str, payload: Bytes) -> Result<Receivers> {
+    async fn publish(&self, channel: &str, payload: Bytes) -> Result<SubscriberCount> {
         if payload.len() > DEFAULT_MAX_PAYLOAD {
             let text = format!(
                 "{} bytes on `{channel}`: at most {DEFAULT_MAX_PAYLOAD} are published",
@@ -83,7 +83,10 @@ impl SignalBus for LocalBus {
         }
         let channel = text("a channel", channel)?;
         let publish = Requested::Publish { channel, payload };
-        self.session.count(publish).await.map(Receivers::Counted)
+        self.session
+            .count(publish)
+            .await
+            .map(SubscriberCount::Counted)
     }
 
     async fn subscribe(&self, pattern: &str) -> Result<BoxStream<'static, BusEvent>> {

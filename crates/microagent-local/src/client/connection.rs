@@ -214,7 +214,7 @@ impl Connection {
 
 fn unhealable(link: &Link) -> Result<()> {
     match link {
-        Link::Down(error) if error.kind() != ErrorKind::Unavailable => Err(error.again()),
+        Link::Down(error) if error.kind() != ErrorKind::Unavailable => Err(error.without_source()),
         _ => Ok(()),
     }
 }

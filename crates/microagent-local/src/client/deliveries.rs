@@ -9,7 +9,7 @@ use std::{
 
 use futures_util::Stream;
 use microagent_core::{
-    Delivery, Message, Result, Settle, Settled, Settlement, header, ledger::MessageId,
+    Delivery, Message, Result, Settle, SettleFuture, Settlement, header, ledger::MessageId,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -116,7 +116,7 @@ struct Settler {
 }
 
 impl Settle for Settler {
-    fn settle(self: Box<Self>, message: &Message, settlement: Settlement) -> Settled {
+    fn settle(self: Box<Self>, message: &Message, settlement: Settlement) -> SettleFuture {
         let (done, settled) = oneshot::channel();
         let command = Command::Settle {
             epoch: self.epoch,
@@ -127,9 +127,9 @@ impl Settle for Settler {
         };
         // A closed handle has given back what it had; the hub says so.
         if self.session.connection.tell(command) {
-            return Settled::waiting(settled);
+            return SettleFuture::waiting(settled);
         }
-        Settled::done(Err(ended()))
+        SettleFuture::done(Err(ended()))
     }
 }
 

@@ -150,7 +150,7 @@ impl Pump {
         for leaving in self.leaving {
             let result = match &retired {
                 Ok(()) => Ok(()),
-                Err(error) => Err(error.again()),
+                Err(error) => Err(error.without_source()),
             };
             let _ = leaving.send(result);
         }

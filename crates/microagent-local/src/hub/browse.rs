@@ -89,7 +89,7 @@ impl Queues {
     }
 
     pub(super) fn requeue(&mut self, asked: Asked, from: &str, to: &str, which: Which) {
-        let queue = self.ledger.line(to);
+        let queue = self.ledger.queue(to);
         self.declared.insert(queue.clone());
         self.withdraw(asked, from, which, |queues, id| {
             let (to, queue) = (queues.new_id(), queue.clone());

@@ -12,7 +12,7 @@ use std::{
 use futures_util::stream::FuturesOrdered;
 use microagent_core::{
     ErrorKind, Result,
-    ledger::{ConsumerId, Entry, MessageId, Place},
+    ledger::{ConsumerId, Entry, MessageId, Position},
 };
 use tokio::time::Instant;
 use tracing::warn;
@@ -64,7 +64,7 @@ pub(super) enum After {
     PutBack {
         id: MessageId,
         entry: Entry<Item>,
-        place: Place,
+        place: Position,
     },
     /// That a message is handed out to the host's own process is recorded: it may be delivered.
     Taken { id: MessageId, holder: ConsumerId },
@@ -113,11 +113,11 @@ impl Batch {
 }
 
 /// Where a message goes whose settlement could not be written.
-fn again_at(entry: &Entry<Item>) -> Place {
+fn again_at(entry: &Entry<Item>) -> Position {
     match entry.item.holder {
-        Some(_) => Place::Delayed(Instant::now() + UNRECORDED),
+        Some(_) => Position::Delayed(Instant::now() + UNRECORDED),
         // It was settled by hand, where it waited.
-        None => Place::Head,
+        None => Position::Head,
     }
 }
 
@@ -220,7 +220,7 @@ impl Queues {
                     self.cache.evict(&mut item);
                     self.declared.remove(&queue);
                 } else {
-                    let place = due.map_or(Place::Tail, Place::Delayed);
+                    let place = due.map_or(Position::Tail, Position::Delayed);
                     self.ledger.put(id, &queue, item, place);
                 }
                 if failure.is_some() {
@@ -271,18 +271,18 @@ impl Queues {
             Then::Delayed(due, failed) => {
                 entry.item.attempt += 1;
                 entry.item.first_failure.get_or_insert(failed);
-                self.put_back(id, entry, Place::Delayed(due));
+                self.put_back(id, entry, Position::Delayed(due));
             }
             Then::Moved { to, queue, added } => {
                 // Its headers have changed: the store knows them.
                 self.cache.evict(&mut entry.item);
                 let item = Item::stored(1, entry.item.bytes() + added);
-                self.ledger.put(to, &queue, item, Place::Tail);
+                self.ledger.put(to, &queue, item, Position::Tail);
             }
         }
     }
 
-    pub(super) fn put_back(&mut self, id: MessageId, entry: Entry<Item>, place: Place) {
+    pub(super) fn put_back(&mut self, id: MessageId, entry: Entry<Item>, place: Position) {
         self.ledger.put_back(id, released(entry), place);
     }
 }

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use futures_util::stream::FuturesUnordered;
 use microagent_core::{
     Result,
-    ledger::{ConsumerId, Handed, MessageId},
+    ledger::{ConsumerId, HandOut, MessageId},
 };
 use tracing::{error, warn};
 
@@ -109,7 +109,7 @@ impl Queues {
         }
     }
 
-    fn handed(&mut self, Handed { id, consumer }: Handed, connections: &Connections) {
+    fn handed(&mut self, HandOut { id, consumer }: HandOut, connections: &Connections) {
         let (Some(entry), Some(holder)) =
             (self.ledger.get_mut(id), self.consumers.get_mut(&consumer))
         else {

@@ -1,6 +1,6 @@
 //! What the store knows becomes the hub's queues when it starts.
 
-use microagent_core::ledger::Place;
+use microagent_core::ledger::Position;
 
 use super::{
     item::Item,
@@ -16,7 +16,7 @@ impl Queues {
         let now = time.now();
         let mut queues = Self::new(snapshot.next_id, time);
         for queue in &snapshot.queues {
-            let queue = queues.ledger.line(queue);
+            let queue = queues.ledger.queue(queue);
             queues.declared.insert(queue);
         }
         queues.leases.load(snapshot.leases, &now);
@@ -37,9 +37,9 @@ impl Queues {
         }
         let due = message.due.filter(|due| *due > now.wall);
         let place = match due {
-            Some(due) => Place::Delayed(now.instant_of(due)),
-            None if crashes > 0 => Place::Suspect(crashes),
-            None => Place::Tail,
+            Some(due) => Position::Delayed(now.instant_of(due)),
+            None if crashes > 0 => Position::Suspect(crashes),
+            None => Position::Tail,
         };
         let mut item = Item::stored(message.attempt, message.bytes as usize);
         item.first_failure = message.first_failure;

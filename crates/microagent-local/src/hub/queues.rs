@@ -13,7 +13,7 @@ use bytes::Bytes;
 use foldhash::{HashMap, HashSet};
 use microagent_core::{
     ErrorKind,
-    ledger::{ConsumerId, Entry, Ledger, MessageId, Place},
+    ledger::{ConsumerId, Entry, Ledger, MessageId, Position},
 };
 
 use super::{
@@ -126,7 +126,7 @@ impl Queues {
             return;
         }
         let id = self.new_id();
-        let queue = self.ledger.line(&arrival.queue);
+        let queue = self.ledger.queue(&arrival.queue);
         self.declared.insert(queue.clone());
         let delay = arrival.delay.map(|delay| delay.min(LONGEST_DELAY));
         let now = self.time.now();
@@ -196,7 +196,7 @@ impl Queues {
 
     /// Answers when the queue exists durably.
     pub(super) fn declare(&mut self, asked: Asked, queue: &str) {
-        let queue = self.ledger.line(queue);
+        let queue = self.ledger.queue(queue);
         if !self.declared.insert(queue.clone()) {
             self.answer_in_turn(asked);
             return;
@@ -255,7 +255,7 @@ impl Queues {
 
     fn bury(&mut self, id: MessageId, queue: &str, headers: Headers) -> Then {
         let to = self.new_id();
-        let queue = self.ledger.line(queue);
+        let queue = self.ledger.queue(queue);
         self.declared.insert(queue.clone());
         let added = size(&Body {
             headers: headers.clone(),
@@ -317,7 +317,7 @@ impl Queues {
             self.settlements.after(After::PutBack {
                 id,
                 entry,
-                place: Place::Suspect(crashes),
+                place: Position::Suspect(crashes),
             });
         }
     }
@@ -325,14 +325,14 @@ impl Queues {
     /// Puts a message back to the head of its queue, unharmed.
     pub(super) fn give_back(&mut self, id: MessageId, entry: Entry<Item>, own: bool) {
         if !own {
-            self.put_back(id, entry, Place::Head);
+            self.put_back(id, entry, Position::Head);
             return;
         }
         self.settlements.change(Change::Untake { id });
         self.settlements.after(After::PutBack {
             id,
             entry,
-            place: Place::Head,
+            place: Position::Head,
         });
     }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use microagent_core::{BusEvent, Receivers, SignalBus};
+use microagent_core::{BusEvent, SignalBus, SubscriberCount};
 use microagent_testing::failure_suite::Record;
 use rustix::process::Signal;
 
@@ -28,7 +28,7 @@ async fn line_20_a_stopped_process_keeps_no_signal_from_the_others() {
     for _ in 0..SENT {
         let published = bus.publish("PUBSUB:tick:a", body.clone());
         let heard = within(SOON, "the end of a publish", published).await;
-        assert_eq!(heard.unwrap(), Receivers::Counted(2));
+        assert_eq!(heard.unwrap(), SubscriberCount::Counted(2));
         let event = within(SOON, "the signal", events.next()).await;
         assert!(matches!(event, Some(BusEvent::Message(_))), "{event:?}");
     }

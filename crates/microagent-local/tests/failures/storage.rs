@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures_util::StreamExt;
-use microagent_core::{BusEvent, ErrorKind, QueueBroker, Receivers, Result, SignalBus};
+use microagent_core::{BusEvent, ErrorKind, QueueBroker, Result, SignalBus, SubscriberCount};
 use microagent_local::{LocalBroker, LocalBus, LocalOptions};
 use microagent_testing::failure_suite::{Record, tell};
 use serde_json::json;
@@ -104,7 +104,7 @@ async fn signals_go_on(options: &LocalOptions) -> Result<()> {
     let bus = LocalBus::connect(options).await?;
     let mut events = bus.subscribe("PUBSUB:tick:*").await?;
     let heard = bus.publish("PUBSUB:tick:a", "{}".into()).await?;
-    assert_eq!(heard, Receivers::Counted(1));
+    assert_eq!(heard, SubscriberCount::Counted(1));
     let event = within(SOON, "a signal", events.next()).await;
     assert!(matches!(event, Some(BusEvent::Message(_))), "{event:?}");
     bus.close().await

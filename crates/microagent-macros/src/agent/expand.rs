@@ -101,7 +101,7 @@ fn receivers(handler: &Handler, method: &str, receiver: &Receiver) -> TokenStrea
                 blueprint.receiver::<#signal>(
                     #method,
                     ::microagent::__private::ReceiverOptions::default() #setters,
-                    |agent: &::microagent::__private::Arc<Self>, heard: &::microagent::__private::Heard<'_>| { #body },
+                    |agent: &::microagent::__private::Arc<Self>, heard: &::microagent::__private::SignalInput<'_>| { #body },
                 )
             };
         }
@@ -179,7 +179,7 @@ fn consumer_entry(handler: &Handler, method: &str, consumer: &Consumer) -> Token
             #method,
             ::core::clone::Clone::clone(&#queue),
             ::microagent::__private::ConsumerOptions::default() #setters,
-            |agent: &::microagent::__private::Arc<Self>, taken: &mut ::microagent::__private::Taken<'_>| {
+            |agent: &::microagent::__private::Arc<Self>, taken: &mut ::microagent::__private::MessageInput<'_>| {
                 #fields
                 #(#decode)*
                 let agent = ::microagent::__private::Arc::clone(agent);

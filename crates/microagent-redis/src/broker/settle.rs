@@ -11,7 +11,7 @@ use std::{
 
 use futures_util::future::join_all;
 use microagent_core::{
-    Error, ErrorKind, Message, Result, Settle, Settled, Settlement, driver::Outage, header,
+    Error, ErrorKind, Message, Result, Settle, SettleFuture, Settlement, driver::Outage, header,
 };
 use redis::aio::ConnectionLike;
 use tokio::sync::{mpsc, oneshot};
@@ -87,7 +87,7 @@ enum Action {
 }
 
 impl Settle for Settler {
-    fn settle(self: Box<Self>, message: &Message, settlement: Settlement) -> Settled {
+    fn settle(self: Box<Self>, message: &Message, settlement: Settlement) -> SettleFuture {
         let (done, settled) = oneshot::channel();
         let action = Action::of(message, settlement);
         let consumer = Arc::clone(&self.place.consumer);
@@ -101,7 +101,7 @@ impl Settle for Settler {
         };
         // After close nobody takes it, and the dropped `done` says so.
         let _ = consumer.settlements.send(Order::Settle(settling));
-        Settled::waiting(settled)
+        SettleFuture::waiting(settled)
     }
 }
 
@@ -201,7 +201,7 @@ async fn try_to_flush(
 
 fn tell_all(settlings: Vec<Settling>, error: &Error) {
     for settling in settlings {
-        settling.tell(Err(error.again()));
+        settling.tell(Err(error.without_source()));
     }
 }
 
@@ -314,7 +314,7 @@ impl Settling {
 
     /// Tells of a refusal, and makes room for another message; what is returned keeps this one known.
     pub(super) fn refuse(self, error: &Error) -> Held {
-        let _ = self.done.send(Err(error.again()));
+        let _ = self.done.send(Err(error.without_source()));
         self.held
     }
 

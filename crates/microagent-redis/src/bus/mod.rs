@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream::BoxStream};
 use microagent_core::{
-    BusEvent, Error, ErrorKind, Mailbox, MailboxStream, Receivers, Result, SignalBus,
+    BusEvent, Error, ErrorKind, Mailbox, MailboxStream, Result, SignalBus, SubscriberCount,
     check_published,
     driver::{ConnectionRecord, ConnectionState},
 };
@@ -35,7 +35,7 @@ use crate::{RedisOptions, connection::Connector, error::error_of};
 /// A bus on Redis.
 ///
 /// A server counts who hears a message; a cluster does not, since each of its nodes knows only its own listeners, and
-/// [`publish`](SignalBus::publish) says [`Receivers::Unknown`] there.
+/// [`publish`](SignalBus::publish) says [`SubscriberCount::Unknown`] there.
 ///
 /// ```no_run
 /// use futures_util::StreamExt;
@@ -88,15 +88,15 @@ impl RedisBus {
 
 #[async_trait]
 impl SignalBus for RedisBus {
-    async fn publish(&self, channel: &str, payload: Bytes) -> Result<Receivers> {
+    async fn publish(&self, channel: &str, payload: Bytes) -> Result<SubscriberCount> {
         self.check_open()?;
         check_published(channel, payload.len())?;
         let mut connection = self.connector.commands().await?;
         let heard: redis::RedisResult<u64> = connection.publish(channel, &payload[..]).await;
         let heard = heard.map_err(error_of)?;
         Ok(match self.connector.options().is_cluster() {
-            true => Receivers::Unknown,
-            false => Receivers::Counted(heard),
+            true => SubscriberCount::Unknown,
+            false => SubscriberCount::Counted(heard),
         })
     }
 

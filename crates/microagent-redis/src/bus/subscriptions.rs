@@ -116,7 +116,7 @@ impl Entry {
     fn refuse(&mut self, error: &Error) {
         let new = |listener: &mut Listener| listener.mailbox.is_new();
         for refused in self.listeners.extract_if(.., new) {
-            refused.mailbox.refuse(error.again());
+            refused.mailbox.refuse(error.without_source());
         }
     }
 }

@@ -8,7 +8,8 @@ use std::{
 };
 
 use microagent_core::{
-    Agent, Blueprint, Broker, Context, Error, Fields, Handling, MicroAgent, Result, Taken,
+    Agent, Blueprint, Broker, Context, Error, Fields, HandlerFuture, MessageInput, MicroAgent,
+    Result,
 };
 use microagent_redis::{RedisBroker, RedisOptions};
 use redis::aio::MultiplexedConnection;
@@ -154,7 +155,7 @@ impl MicroAgent for Jobber {
     }
 }
 
-fn handle(jobber: &Arc<Jobber>, taken: &mut Taken<'_>) -> Handling<()> {
+fn handle(jobber: &Arc<Jobber>, taken: &mut MessageInput<'_>) -> HandlerFuture<()> {
     let job = Fields::of(taken.message.payload())?;
     let (n, takes): (u64, Option<u64>) = (job.get("n")?, job.get_optional("ms")?);
     let (aborts, fails): (Option<bool>, Option<bool>) =

@@ -6,8 +6,9 @@ use std::{
 };
 
 use microagent_core::{
-    Answering, Blueprint, ConsumerOptions, Context, Declarations, Handling, Heard, MicroAgent,
-    Queue, ReceiverOptions, Result, RetryPolicy, Signal, SignalDeclaration, Taken,
+    Blueprint, ConsumerOptions, Context, Declarations, HandlerFuture, HandlerReply, MessageInput,
+    MicroAgent, Queue, ReceiverOptions, Result, RetryPolicy, Signal, SignalDeclaration,
+    SignalInput,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -66,7 +67,7 @@ impl MicroAgent for RustAgent {
             .receiver::<Note>("note", options(), note)
             .receiver::<Double>("double", options(), double)
             .receiver::<Nothing>("nothing", options(), |_, _| {
-                Ok(Box::pin(async { Ok(Answering::default()) }))
+                Ok(Box::pin(async { Ok(HandlerReply::default()) }))
             })
             .receiver::<Fail>("fail", options(), |_, _| {
                 Ok(Box::pin(async { Err("no luck".into()) }))
@@ -99,31 +100,31 @@ impl MicroAgent for Relay {
     }
 }
 
-fn relay(agent: &Arc<Relay>, heard: &Heard<'_>) -> Handling<Answering> {
+fn relay(agent: &Arc<Relay>, heard: &SignalInput<'_>) -> HandlerFuture<HandlerReply> {
     let (agent, double) = (agent.clone(), heard.cx.bus().undeclared("double")?);
     Ok(Box::pin(async move {
         let answer = double.call("relay", &serde_json::json!({"n": 21})).await?;
         agent.doubled.lock().unwrap().push(answer.one()?);
-        Ok(Answering::default())
+        Ok(HandlerReply::default())
     }))
 }
 
-fn note(agent: &Arc<RustAgent>, heard: &Heard<'_>) -> Handling<Answering> {
+fn note(agent: &Arc<RustAgent>, heard: &SignalInput<'_>) -> HandlerFuture<HandlerReply> {
     let note = serde_json::from_slice(heard.body)?;
     agent
         .heard
         .lock()
         .unwrap()
         .push((heard.sender.to_string(), note));
-    Ok(Box::pin(async { Ok(Answering::default()) }))
+    Ok(Box::pin(async { Ok(HandlerReply::default()) }))
 }
 
-fn double(_: &Arc<RustAgent>, heard: &Heard<'_>) -> Handling<Answering> {
+fn double(_: &Arc<RustAgent>, heard: &SignalInput<'_>) -> HandlerFuture<HandlerReply> {
     let n: i64 = heard.fields.get("n")?;
-    Ok(Box::pin(async move { Answering::of(&(n * 2)) }))
+    Ok(Box::pin(async move { HandlerReply::of(&(n * 2)) }))
 }
 
-fn take(agent: &Arc<RustAgent>, taken: &mut Taken<'_>) -> Handling<()> {
+fn take(agent: &Arc<RustAgent>, taken: &mut MessageInput<'_>) -> HandlerFuture<()> {
     let body = serde_json::from_slice(taken.message.payload())?;
     agent
         .taken
@@ -133,7 +134,7 @@ fn take(agent: &Arc<RustAgent>, taken: &mut Taken<'_>) -> Handling<()> {
     Ok(Box::pin(async { Ok(()) }))
 }
 
-fn take_twice(agent: &Arc<RustAgent>, taken: &mut Taken<'_>) -> Handling<()> {
+fn take_twice(agent: &Arc<RustAgent>, taken: &mut MessageInput<'_>) -> HandlerFuture<()> {
     let attempt = taken.message.attempt();
     let took = take(agent, taken)?;
     Ok(Box::pin(async move {

@@ -41,7 +41,7 @@ impl Overlap {
 /// The reaction if it is unknown whether another replica runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Doubt {
+pub enum WhenUnknown {
     /// Does not run, to avoid a second run.
     #[default]
     Skip,
@@ -49,18 +49,18 @@ pub enum Doubt {
     Run,
 }
 
-const DOUBTS: Words = Words::of("Doubt", &["skip", "run"]);
+const WHEN_UNKNOWN: Words = Words::of("WhenUnknown", &["skip", "run"]);
 
 /// The rules by which one replica of a cron task runs at each instant. Replicas agree by leases
 /// of the broker, which are named by the agent's type, the handler and the instant, so that their
 /// clocks may differ by 5 minutes.
 ///
 /// ```
-/// use microagent_schema::{CronOptions, Doubt, Once};
+/// use microagent_schema::{CronOptions, WhenUnknown, Once};
 ///
-/// let once = Once::default().crashed(Doubt::Run);
+/// let once = Once::default().crashed(WhenUnknown::Run);
 /// let options = CronOptions::at("@daily").once(once);
-/// assert_eq!(options.once.map(|once| once.unavailable), Some(Doubt::Skip));
+/// assert_eq!(options.once.map(|once| once.unavailable), Some(WhenUnknown::Skip));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -68,28 +68,28 @@ pub struct Once {
     /// The reaction if the replica with the lease of the instant dies before its run has ended. With `skip`
     /// no replica runs; with `run` another replica runs when the first one can no longer run, which is
     /// slightly later than the timeout after its start. Default: `skip`.
-    pub crashed: Doubt,
+    pub crashed: WhenUnknown,
     /// The reaction if the broker does not answer. With `skip` no replica runs; with `run` each replica
     /// without an answer runs. Default: `skip`.
-    pub unavailable: Doubt,
+    pub unavailable: WhenUnknown,
 }
 
 impl Once {
     pub(super) const FORM: Form = Form::Choices {
         of: "Once",
-        choices: &[("crashed", DOUBTS), ("unavailable", DOUBTS)],
+        choices: &[("crashed", WHEN_UNKNOWN), ("unavailable", WHEN_UNKNOWN)],
     };
 
     /// Sets [`crashed`](Self::crashed).
     #[must_use]
-    pub fn crashed(mut self, doubt: Doubt) -> Self {
+    pub fn crashed(mut self, doubt: WhenUnknown) -> Self {
         self.crashed = doubt;
         self
     }
 
     /// Sets [`unavailable`](Self::unavailable).
     #[must_use]
-    pub fn unavailable(mut self, doubt: Doubt) -> Self {
+    pub fn unavailable(mut self, doubt: WhenUnknown) -> Self {
         self.unavailable = doubt;
         self
     }

@@ -17,13 +17,13 @@ use crate::CronSpec;
 ///
 /// ```
 /// use std::time::Duration;
-/// use microagent_schema::{CronOptions, Doubt, Once, Overlap};
+/// use microagent_schema::{CronOptions, WhenUnknown, Once, Overlap};
 ///
 /// let options = CronOptions::at("0 3 * * mon-fri")
 ///     .tz("Europe/Berlin")
 ///     .timeout(Duration::from_secs(600))
 ///     .overlap(Overlap::Skip)
-///     .once(Once::default().crashed(Doubt::Run));
+///     .once(Once::default().crashed(WhenUnknown::Run));
 /// assert_eq!(options.cron, "0 3 * * mon-fri");
 /// assert!(options.retry.delays().is_empty());
 /// ```

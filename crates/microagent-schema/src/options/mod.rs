@@ -25,7 +25,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 pub use self::{
-    choices::{Doubt, Once, Overflow, Overlap},
+    choices::{Once, Overflow, Overlap, WhenUnknown},
     consumer::ConsumerOptions,
     cron::CronOptions,
     dead_letter::DeadLetter,

@@ -1,6 +1,6 @@
 //! How a connection ends: by its own hand, and by accident.
 
-use microagent_core::{BusEvent, ErrorKind, Receivers};
+use microagent_core::{BusEvent, ErrorKind, SubscriberCount};
 
 use super::{
     BusServer,
@@ -68,13 +68,13 @@ pub async fn a_dropped_stream_and_bus_listen_no_more<S: BusServer>(server: S) {
     drop((dropped.listen(&channel).await, dropped));
     open.publish(&channel, "1").await;
     listener.hears(&channel, b"1").await;
-    if open.publish(&channel, "2").await != Receivers::Unknown {
+    if open.publish(&channel, "2").await != SubscriberCount::Unknown {
         // No event tells that a server has taken notice of an end.
         let publish = || open.publish(&channel, "3");
         eventually(
             radio.patience,
             "the number of receivers",
-            Receivers::Counted(1),
+            SubscriberCount::Counted(1),
             publish,
         )
         .await;

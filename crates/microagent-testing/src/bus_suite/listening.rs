@@ -1,7 +1,7 @@
 //! Who hears what, and how many heard it.
 
 use futures_util::future::join_all;
-use microagent_core::Receivers;
+use microagent_core::SubscriberCount;
 
 use super::{
     BusServer,
@@ -139,7 +139,7 @@ pub async fn receivers_are_counted_or_unknown<S: BusServer>(server: S) {
     let channel = radio.channel("s:a");
     let told = stations[2].publish(&channel, "{}").await;
     assert!(
-        matches!(told, Receivers::Counted(0) | Receivers::Unknown),
+        matches!(told, SubscriberCount::Counted(0) | SubscriberCount::Unknown),
         "nobody listens: {told:?}"
     );
 
@@ -150,18 +150,18 @@ pub async fn receivers_are_counted_or_unknown<S: BusServer>(server: S) {
     ];
     let told = stations[2].publish(&channel, "{}").await;
     assert!(
-        matches!(told, Receivers::Counted(2) | Receivers::Unknown),
+        matches!(told, SubscriberCount::Counted(2) | SubscriberCount::Unknown),
         "two listen: {told:?}"
     );
 
     drop(listeners);
-    if told != Receivers::Unknown {
+    if told != SubscriberCount::Unknown {
         // No event tells that a server has taken notice of an unsubscription.
         let publish = || stations[2].publish(&channel, "{}");
         eventually(
             radio.patience,
             "the number of receivers",
-            Receivers::Counted(0),
+            SubscriberCount::Counted(0),
             publish,
         )
         .await;
@@ -202,7 +202,7 @@ pub async fn a_slow_reader_stops_nobody<S: BusServer>(server: S) {
     }
     let own = here.publish(&radio.channel("other:a"), "{}").await;
     assert!(
-        matches!(own, Receivers::Counted(0) | Receivers::Unknown),
+        matches!(own, SubscriberCount::Counted(0) | SubscriberCount::Unknown),
         "{own:?}"
     );
     drop(slow);

@@ -5,7 +5,7 @@ mod responder;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use microagent_core::{ErrorKind, Receivers};
+use microagent_core::{ErrorKind, SubscriberCount};
 
 use self::responder::{Probe, respond};
 use super::{BusServer, server::Radio};
@@ -66,7 +66,7 @@ pub async fn a_waiter_hears_every_process<S: BusServer>(server: S) {
 pub async fn a_call_that_nobody_hears_fails<S: BusServer>(server: S) {
     let radio = Radio::of(server);
     let (here, station) = (radio.bus().await, radio.connect().await);
-    let counts = station.publish(&radio.channel("probe:a"), "{}").await != Receivers::Unknown;
+    let counts = station.publish(&radio.channel("probe:a"), "{}").await != SubscriberCount::Unknown;
     let timeout = if counts {
         S::PATIENCE
     } else {

@@ -3,7 +3,7 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream::BoxStream};
-use microagent_core::{Bus, BusEvent, BusOptions, Published, Receivers, Result, SignalBus};
+use microagent_core::{Bus, BusEvent, BusMessage, BusOptions, Result, SignalBus, SubscriberCount};
 
 use crate::{
     Cut,
@@ -127,7 +127,7 @@ impl Station {
         &self,
         channel: &str,
         payload: impl Into<bytes::Bytes>,
-    ) -> Receivers {
+    ) -> SubscriberCount {
         let publishing = self.driver.publish(channel, payload.into());
         let published = self.patience.wait("publishing", publishing).await;
         published.expect("a publication")
@@ -147,7 +147,7 @@ impl Listener {
     }
 
     /// The next message.
-    pub(crate) async fn next(&mut self) -> Published {
+    pub(crate) async fn next(&mut self) -> BusMessage {
         match self.patience.wait("a signal", self.events.next()).await {
             Some(BusEvent::Message(published)) => published,
             other => panic!("a signal was to come, not {other:?}"),

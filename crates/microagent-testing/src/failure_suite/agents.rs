@@ -9,8 +9,8 @@ use std::{
 };
 
 use microagent_core::{
-    Answering, Blueprint, Context, Handling, Heard, MicroAgent, ReceiverOptions, Result, Signal,
-    SignalDeclaration,
+    Blueprint, Context, HandlerFuture, HandlerReply, MicroAgent, ReceiverOptions, Result, Signal,
+    SignalDeclaration, SignalInput,
 };
 use serde::{Deserialize, Serialize};
 
@@ -99,7 +99,7 @@ impl MicroAgent for Listener {
     }
 }
 
-fn tick(listener: &Arc<Listener>, input: &Heard<'_>) -> Handling<Answering> {
+fn tick(listener: &Arc<Listener>, input: &SignalInput<'_>) -> HandlerFuture<HandlerReply> {
     let (n, at_tick): (u64, _) = (input.fields.get("n")?, listener.at_tick);
     listener.ticks.fetch_add(1, Ordering::Relaxed);
     Ok(Box::pin(async move {
@@ -109,12 +109,12 @@ fn tick(listener: &Arc<Listener>, input: &Heard<'_>) -> Handling<Answering> {
             AtTick::Fails => return Err("no ticks today".into()),
             AtTick::Sleeps(long) => tokio::time::sleep(long).await,
         }
-        Answering::of(&n)
+        HandlerReply::of(&n)
     }))
 }
 
-fn tock(listener: &Arc<Listener>, input: &Heard<'_>) -> Handling<Answering> {
+fn tock(listener: &Arc<Listener>, input: &SignalInput<'_>) -> HandlerFuture<HandlerReply> {
     let n: u64 = input.fields.get("n")?;
     listener.tocks.fetch_add(1, Ordering::Relaxed);
-    Ok(Box::pin(async move { Answering::of(&n) }))
+    Ok(Box::pin(async move { HandlerReply::of(&n) }))
 }

@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, future::join_all};
-use microagent_core::{Agent, Bus, BusEvent, ErrorKind, Receivers, RunningAgent, SignalBus};
+use microagent_core::{Agent, Bus, BusEvent, ErrorKind, RunningAgent, SignalBus, SubscriberCount};
 
 use super::{
     Bench, FailureServer, SOON,
@@ -106,7 +106,7 @@ pub async fn line_27_late_answers_are_counted_and_forgotten<S: FailureServer>(be
     for channels in channels.chunks(1000) {
         let publish = |to| other.publish(to, r#"{"Late.tick":1}"#.into());
         for receivers in join_all(channels.iter().map(|to| publish(to))).await {
-            assert_eq!(receivers.unwrap(), Receivers::Counted(1));
+            assert_eq!(receivers.unwrap(), SubscriberCount::Counted(1));
         }
     }
     until("the late answers", SOON, async || {
@@ -159,7 +159,7 @@ pub async fn line_29_a_first_call_hears_its_answer<S: FailureServer>(bench: Benc
     };
     let to = answer_channel(&call.channel);
     let answered = other.publish(&to, r#"{"A.b":1}"#.into()).await;
-    assert_eq!(answered.unwrap(), Receivers::Counted(1));
+    assert_eq!(answered.unwrap(), SubscriberCount::Counted(1));
     calling.await.unwrap().unwrap();
 }
 

@@ -4,7 +4,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use microagent_core::{Agent, Receivers, SignalBus};
+use microagent_core::{Agent, SignalBus, SubscriberCount};
 use serde_json::json;
 
 use super::{
@@ -24,7 +24,7 @@ pub async fn line_20_a_slow_receiver_drops_its_own<S: FailureServer>(bench: Benc
     for _ in 0..SENT / SENT_AT_A_TIME {
         let publish = |_| publisher.publish("PUBSUB:tick:a", body.clone());
         for receivers in join_all((0..SENT_AT_A_TIME).map(publish)).await {
-            assert_eq!(receivers.unwrap(), Receivers::Counted(1));
+            assert_eq!(receivers.unwrap(), SubscriberCount::Counted(1));
         }
     }
     bus.send("a", Tock { n: 1 }).await.unwrap();

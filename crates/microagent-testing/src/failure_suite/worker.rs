@@ -11,8 +11,8 @@ use std::{
 
 use futures_util::StreamExt;
 use microagent_core::{
-    Agent, Blueprint, Broker, ConsumeOptions, Context, Error, Fields, Handling, MicroAgent,
-    QueueBroker, Result, Taken,
+    Agent, Blueprint, Broker, ConsumeOptions, Context, Error, Fields, HandlerFuture, MessageInput,
+    MicroAgent, QueueBroker, Result,
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -97,7 +97,7 @@ impl MicroAgent for Jobber {
     }
 }
 
-fn handle(jobber: &Arc<Jobber>, taken: &mut Taken<'_>) -> Handling<()> {
+fn handle(jobber: &Arc<Jobber>, taken: &mut MessageInput<'_>) -> HandlerFuture<()> {
     let job = Fields::of(taken.message.payload())?;
     let (n, does): (u64, Option<String>) = (job.get("n")?, job.get_optional("does")?);
     let (jobber, attempt) = (jobber.clone(), taken.message.attempt());

@@ -10,8 +10,8 @@ use futures_util::{
 };
 use microagent_core::{
     BusEvent, Caps, ConsumeOptions, Delivery, Depth, Error, ErrorKind, Lease, MemoryBroker,
-    MemoryBus, MemoryOptions, Message, Queue, QueueBroker, Receivers, Result, Route, Selection,
-    SendOptions, Settle, Settled, Settlement, SignalBus, driver::ConnectionState,
+    MemoryBus, MemoryOptions, Message, Queue, QueueBroker, Result, Route, Selection, SendOptions,
+    Settle, SettleFuture, Settlement, SignalBus, SubscriberCount, driver::ConnectionState,
 };
 
 use super::{disturbed::Disturbed, world::Shared};
@@ -41,7 +41,7 @@ impl WildBus {
 
 #[async_trait]
 impl SignalBus for WildBus {
-    async fn publish(&self, channel: &str, payload: Bytes) -> Result<Receivers> {
+    async fn publish(&self, channel: &str, payload: Bytes) -> Result<SubscriberCount> {
         self.inner.publish(channel, payload).await
     }
 
@@ -172,7 +172,7 @@ struct Settler {
 }
 
 impl Settle for Settler {
-    fn settle(self: Box<Self>, message: &Message, settlement: Settlement) -> Settled {
+    fn settle(self: Box<Self>, message: &Message, settlement: Settlement) -> SettleFuture {
         if settlement != Settlement::Ack || !self.world.happens(|faults| faults.duplicate) {
             return self.inner.settle(settlement);
         }
@@ -182,7 +182,7 @@ impl Settle for Settler {
         ));
         drop(self.inner.settle(Settlement::Return));
         let text = "the connection ended before the settlement was confirmed";
-        Settled::done(Err(Error::new(ErrorKind::Unavailable, text)))
+        SettleFuture::done(Err(Error::new(ErrorKind::Unavailable, text)))
     }
 }
 

@@ -44,7 +44,7 @@ const SHOWN: usize = 60;
 /// use std::sync::{Arc, Mutex};
 /// use std::time::Duration;
 /// use microagent_core::{
-///     Agent, Blueprint, ConsumerOptions, Context, Fields, Handling, MicroAgent, Queue, Result, Taken,
+///     Agent, Blueprint, ConsumerOptions, Context, Fields, HandlerFuture, MicroAgent, Queue, Result, MessageInput,
 /// };
 /// use microagent_testing::{Faults, Simulation};
 /// use serde_json::json;
@@ -69,7 +69,7 @@ const SHOWN: usize = 60;
 ///     }
 /// }
 ///
-/// fn send(agent: &Arc<Mailer>, taken: &mut Taken<'_>) -> Handling<()> {
+/// fn send(agent: &Arc<Mailer>, taken: &mut MessageInput<'_>) -> HandlerFuture<()> {
 ///     let number: u64 = Fields::of(taken.message.payload())?.get("number")?;
 ///     let agent = Arc::clone(agent);
 ///     Ok(Box::pin(async move {

@@ -6,8 +6,9 @@ use std::sync::{
 };
 
 use microagent_core::{
-    Agent, Answering, Blueprint, Broker, Bus, ConsumerOptions, Context, Fields, Handling, Heard,
-    MicroAgent, Queue, ReceiverOptions, Result, RunningAgent, Signal, SignalDeclaration, Taken,
+    Agent, Blueprint, Broker, Bus, ConsumerOptions, Context, Fields, HandlerFuture, HandlerReply,
+    MessageInput, MicroAgent, Queue, ReceiverOptions, Result, RunningAgent, Signal,
+    SignalDeclaration, SignalInput,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -70,22 +71,22 @@ impl MicroAgent for Shop {
     }
 }
 
-fn welcome(_: &Arc<Shop>, heard: &Heard<'_>) -> Handling<Answering> {
+fn welcome(_: &Arc<Shop>, heard: &SignalInput<'_>) -> HandlerFuture<HandlerReply> {
     let (user_id, cx): (u64, _) = (heard.fields.get("user_id")?, heard.cx.clone());
     Ok(Box::pin(async move {
         // A handler that waits: the test's `stop` has to wait for it.
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
         cx.broker().send(MAILER, &json!({"to": user_id})).await?;
-        Ok(Answering::default())
+        Ok(HandlerReply::default())
     }))
 }
 
-fn count(_: &Arc<Shop>, heard: &Heard<'_>) -> Handling<Answering> {
+fn count(_: &Arc<Shop>, heard: &SignalInput<'_>) -> HandlerFuture<HandlerReply> {
     let user_id: u64 = heard.fields.get("user_id")?;
-    Ok(Box::pin(async move { Answering::of(&(user_id + 1)) }))
+    Ok(Box::pin(async move { HandlerReply::of(&(user_id + 1)) }))
 }
 
-fn order(_: &Arc<Shop>, taken: &mut Taken<'_>) -> Handling<()> {
+fn order(_: &Arc<Shop>, taken: &mut MessageInput<'_>) -> HandlerFuture<()> {
     let amount: i64 = Fields::of(taken.message.payload())?.get("amount")?;
     Ok(Box::pin(async move {
         match amount {

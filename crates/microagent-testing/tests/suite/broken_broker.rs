@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
 use microagent_core::{
     Caps, ConsumeOptions, Delivery, Depth, Lease, MemoryBroker, MemoryOptions, Message, Queue,
-    QueueBroker, Result, Route, Selection, SendOptions, Settle, Settled, Settlement,
+    QueueBroker, Result, Route, Selection, SendOptions, Settle, SettleFuture, Settlement,
     driver::ConnectionState, header,
 };
 use microagent_testing::{BrokerServer, Cut};
@@ -279,9 +279,9 @@ struct Settler {
 }
 
 impl Settle for Settler {
-    fn settle(self: Box<Self>, _message: &Message, settlement: Settlement) -> Settled {
+    fn settle(self: Box<Self>, _message: &Message, settlement: Settlement) -> SettleFuture {
         let Some(inner) = self.inner else {
-            return Settled::done(Ok(()));
+            return SettleFuture::done(Ok(()));
         };
         let settlement = match (self.fault, settlement) {
             (Fault::AcksNothing, Settlement::Ack) => Settlement::Return,

@@ -12,7 +12,9 @@ use futures_util::{
     future::ready,
     stream::{self, BoxStream},
 };
-use microagent_core::{BusEvent, Gap, MemoryBus, MemoryOptions, Receivers, Result, SignalBus};
+use microagent_core::{
+    BusEvent, Gap, MemoryBus, MemoryOptions, Result, SignalBus, SubscriberCount,
+};
 use microagent_testing::{BusServer, Cut};
 use tokio::sync::mpsc;
 
@@ -102,10 +104,10 @@ pub(crate) struct BrokenBus {
 
 #[async_trait]
 impl SignalBus for BrokenBus {
-    async fn publish(&self, channel: &str, payload: Bytes) -> Result<Receivers> {
+    async fn publish(&self, channel: &str, payload: Bytes) -> Result<SubscriberCount> {
         let nth = self.published.fetch_add(1, Ordering::Relaxed);
         let payload = match self.fault {
-            Fault::LosesSome if nth % 10 == 9 => return Ok(Receivers::Unknown),
+            Fault::LosesSome if nth % 10 == 9 => return Ok(SubscriberCount::Unknown),
             Fault::ReadsText => String::from_utf8_lossy(&payload).into_owned().into(),
             _ => payload,
         };
@@ -114,7 +116,9 @@ impl SignalBus for BrokenBus {
         }
         let receivers = self.inner.publish(channel, payload).await?;
         Ok(match (self.fault, receivers) {
-            (Fault::CountsTooMany, Receivers::Counted(count)) => Receivers::Counted(count + 1),
+            (Fault::CountsTooMany, SubscriberCount::Counted(count)) => {
+                SubscriberCount::Counted(count + 1)
+            }
             _ => receivers,
         })
     }

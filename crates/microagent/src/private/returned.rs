@@ -6,7 +6,7 @@
 
 use std::marker::PhantomData;
 
-use microagent_core::{Answering, BoxError, Error, Result};
+use microagent_core::{BoxError, Error, HandlerReply, Result};
 use serde::Serialize;
 
 /// The type of what a handler returned.
@@ -56,8 +56,8 @@ impl ResultKind {
     pub fn answer<T: Answer, E: Failure>(
         self,
         out: std::result::Result<T, E>,
-    ) -> Result<Answering> {
-        Answering::of(&out.map_err(Failure::into_error)?)
+    ) -> Result<HandlerReply> {
+        HandlerReply::of(&out.map_err(Failure::into_error)?)
     }
 
     /// The end of a handler whose value nobody gets.
@@ -86,8 +86,8 @@ impl ValueKind {
     ///
     /// # Errors
     /// A value that cannot be written as JSON.
-    pub fn answer<T: Answer>(self, out: T) -> Result<Answering> {
-        Answering::of(&out)
+    pub fn answer<T: Answer>(self, out: T) -> Result<HandlerReply> {
+        HandlerReply::of(&out)
     }
 
     /// The end of a handler whose value nobody gets.

@@ -10,7 +10,9 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
-use microagent::{BusEvent, ErrorKind, MemoryBus, Receivers, RunningAgent, SignalBus, prelude::*};
+use microagent::{
+    BusEvent, ErrorKind, MemoryBus, RunningAgent, SignalBus, SubscriberCount, prelude::*,
+};
 use tracing::Level;
 
 use super::{Diary, MAILER, UserCreated, broker, bus, log::Log, pass};
@@ -108,7 +110,7 @@ pub(crate) struct EndingOnce {
 
 #[async_trait::async_trait]
 impl SignalBus for EndingOnce {
-    async fn publish(&self, channel: &str, payload: Bytes) -> Result<Receivers> {
+    async fn publish(&self, channel: &str, payload: Bytes) -> Result<SubscriberCount> {
         self.inner.publish(channel, payload).await
     }
 

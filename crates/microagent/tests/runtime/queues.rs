@@ -350,10 +350,10 @@ async fn dead_letters_that_nobody_could_find_are_refused_at_the_start() {
         async fn taken(&self) {}
     }
 
-    struct Undertaker;
+    struct DeadLetterReader;
 
     #[agent]
-    impl Undertaker {
+    impl DeadLetterReader {
         #[consumer(MAILER_DEAD)]
         async fn taken(&self) {}
     }
@@ -364,7 +364,7 @@ async fn dead_letters_that_nobody_could_find_are_refused_at_the_start() {
             .start()
             .await
             .map(drop),
-        Agent::new(Undertaker)
+        Agent::new(DeadLetterReader)
             .broker(broker().await)
             .start()
             .await

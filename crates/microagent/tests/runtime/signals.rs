@@ -4,7 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt};
-use microagent::{BusEvent, Declarations, ErrorKind, MemoryBus, Receivers, SignalBus, prelude::*};
+use microagent::{
+    BusEvent, Declarations, ErrorKind, MemoryBus, SignalBus, SubscriberCount, prelude::*,
+};
 
 use super::{Diary, UserCreated, bus, pass};
 
@@ -300,7 +302,7 @@ struct Faltering(MemoryBus);
 
 #[async_trait::async_trait]
 impl SignalBus for Faltering {
-    async fn publish(&self, channel: &str, payload: Bytes) -> Result<Receivers> {
+    async fn publish(&self, channel: &str, payload: Bytes) -> Result<SubscriberCount> {
         self.0.publish(channel, payload).await
     }
 

@@ -81,7 +81,7 @@ fn time(seconds: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use microagent_core::{Doubt, Manifest, Once};
+    use microagent_core::{Manifest, Once, WhenUnknown};
 
     use super::*;
 
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn what_replicas_agree_on_in_doubt_is_said() {
         let mut task = configured(&json!({})).cron.remove(0);
-        task.options.once = Some(Once::default().crashed(Doubt::Run));
+        task.options.once = Some(Once::default().crashed(WhenUnknown::Run));
         let told = r#", once {"crashed":"run","unavailable":"skip"}"#;
         assert_eq!(of_cron(&task), told);
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tokio::{runtime, task::yield_now};
 
 use super::*;
-use crate::{Agent, Answering, MemoryBus, ReceiverOptions, Signal};
+use crate::{Agent, HandlerReply, MemoryBus, ReceiverOptions, Signal};
 
 #[derive(Serialize, Deserialize)]
 struct Created {}
@@ -29,7 +29,7 @@ impl MicroAgent for Listener {
 
     fn blueprint() -> Blueprint<Self> {
         Blueprint::new().receiver::<Created>("created", ReceiverOptions::default(), |_, _| {
-            Ok(Box::pin(async { Answering::of(&()) }))
+            Ok(Box::pin(async { HandlerReply::of(&()) }))
         })
     }
 

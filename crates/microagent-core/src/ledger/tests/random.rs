@@ -59,13 +59,13 @@ fn queue_name(queue: u64) -> &'static str {
 }
 
 impl Model {
-    fn put(&mut self, queue: u64, place: Place) {
+    fn put(&mut self, queue: u64, place: Position) {
         self.last += 1;
         self.alive.insert(self.last);
         self.ledger.put(self.last, queue_name(queue), 0, place);
     }
 
-    fn settle(&mut self, which: &prop::sample::Index, place: Option<Place>) {
+    fn settle(&mut self, which: &prop::sample::Index, place: Option<Position>) {
         if self.in_flight.is_empty() {
             return;
         }
@@ -97,8 +97,8 @@ impl Model {
 
     fn apply(&mut self, step: &Step, now: Instant) {
         match step {
-            Step::Put(queue) => self.put(*queue, Place::Tail),
-            Step::PutSuspect(queue) => self.put(*queue, Place::Suspect(1)),
+            Step::Put(queue) => self.put(*queue, Position::Tail),
+            Step::PutSuspect(queue) => self.put(*queue, Position::Suspect(1)),
             Step::Join {
                 peer,
                 queue,
@@ -121,8 +121,8 @@ impl Model {
             }
             Step::Leave(_) => {}
             Step::Ack(which) => self.settle(which, None),
-            Step::Return(which) => self.settle(which, Some(Place::Head)),
-            Step::Delay(which) => self.settle(which, Some(Place::Delayed(now))),
+            Step::Return(which) => self.settle(which, Some(Position::Head)),
+            Step::Delay(which) => self.settle(which, Some(Position::Delayed(now))),
             Step::Wake => self.ledger.wake(now),
             Step::Withdraw(queue, limit) => {
                 for (id, _) in self.ledger.withdraw(queue_name(*queue), *limit) {
@@ -150,7 +150,7 @@ impl Model {
                         Some(PeerId(*peer))
                     );
                     let crashes = entry.crashes + 1;
-                    self.ledger.put_back(id, entry, Place::Suspect(crashes));
+                    self.ledger.put_back(id, entry, Position::Suspect(crashes));
                 }
                 assert!(self.in_flight.values().all(|(_, holder)| holder.0 != *peer));
                 self.consumers.retain(|_, (owner, _)| owner.0 != *peer);
@@ -158,7 +158,7 @@ impl Model {
         }
     }
 
-    fn accept(&mut self, handed: Handed) {
+    fn accept(&mut self, handed: HandOut) {
         let (peer, credit) = self.consumers[&handed.consumer];
         let before: Vec<_> = self
             .in_flight

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::Queues;
 use crate::{
     Depth, Message, Queue, Selection, header,
-    ledger::{Entry, Ledger, MessageId, Place},
+    ledger::{Entry, Ledger, MessageId, Position},
 };
 
 impl Queues {
@@ -23,7 +23,7 @@ impl Queues {
         let mut state = self.state();
         let moved = withdraw(&mut state.ledger, from, which);
         let count = moved.len() as u64;
-        let name = state.ledger.line(to.name());
+        let name = state.ledger.queue(to.name());
         for (_, entry) in moved {
             let id = state.new_id();
             let mut message = Message::new(name.clone(), entry.item.payload().clone());
@@ -33,7 +33,7 @@ impl Queues {
                     message = message.with_header(header, value);
                 }
             }
-            state.ledger.put(id, to.name(), message, Place::Tail);
+            state.ledger.put(id, to.name(), message, Position::Tail);
         }
         self.hand_out(state);
         count

@@ -14,10 +14,10 @@ use tokio::{
 
 use super::mailbox::Mailbox;
 use crate::{
-    Clock, Delivery, Error, ErrorKind, Message, Queue, Result, Settle, Settled, Settlement,
+    Clock, Delivery, Error, ErrorKind, Message, Queue, Result, Settle, SettleFuture, Settlement,
     clock::later,
     header,
-    ledger::{ConsumerId, Ledger, MessageId, PeerId, Place},
+    ledger::{ConsumerId, Ledger, MessageId, PeerId, Position},
     memory::server::locked,
 };
 
@@ -127,11 +127,11 @@ impl Queues {
         };
         match settlement {
             Settlement::Ack => {}
-            Settlement::Return => state.ledger.put_back(id, entry, Place::Head),
+            Settlement::Return => state.ledger.put_back(id, entry, Position::Head),
             Settlement::Retry { after, .. } => {
                 entry.item = failed(entry.item, now);
                 let due = later(Instant::now(), after);
-                state.ledger.put_back(id, entry, Place::Delayed(due));
+                state.ledger.put_back(id, entry, Position::Delayed(due));
             }
             Settlement::DeadLetter {
                 queue,
@@ -144,7 +144,7 @@ impl Queues {
                         .with_id(id.to_string()),
                     |dead, (name, value)| dead.with_header(name, value),
                 );
-                state.ledger.put(id, &queue, dead, Place::Tail);
+                state.ledger.put(id, &queue, dead, Position::Tail);
             }
         }
         self.hand_out(state);
@@ -183,8 +183,8 @@ struct Settler {
 }
 
 impl Settle for Settler {
-    fn settle(self: Box<Self>, _message: &Message, settlement: Settlement) -> Settled {
-        Settled::done(self.queues.settle(&self, settlement))
+    fn settle(self: Box<Self>, _message: &Message, settlement: Settlement) -> SettleFuture {
+        SettleFuture::done(self.queues.settle(&self, settlement))
     }
 }
 

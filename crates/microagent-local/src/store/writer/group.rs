@@ -72,7 +72,7 @@ impl Committed {
     pub(super) fn answer(self, synced: &Result<()>) {
         for done in self.done {
             // An asker that went away does not want to know.
-            let _ = done.send(synced.as_ref().copied().map_err(Error::again));
+            let _ = done.send(synced.as_ref().copied().map_err(Error::without_source));
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::sync::{Arc, LazyLock};
 
 use microagent_core::{
-    Agent, Answering, Blueprint, Bus, Context, Handling, Heard, MicroAgent, ReceiverOptions,
-    Result, RunningAgent, Signal, SignalDeclaration,
+    Agent, Blueprint, Bus, Context, HandlerFuture, HandlerReply, MicroAgent, ReceiverOptions,
+    Result, RunningAgent, Signal, SignalDeclaration, SignalInput,
 };
 use serde::{Deserialize, Serialize};
 
@@ -40,13 +40,13 @@ impl MicroAgent for Responder {
     }
 }
 
-fn probe(agent: &Arc<Responder>, heard: &Heard<'_>) -> Handling<Answering> {
+fn probe(agent: &Arc<Responder>, heard: &SignalInput<'_>) -> HandlerFuture<HandlerReply> {
     let (n, plus): (i64, _) = (heard.fields.get("n")?, agent.plus);
     Ok(Box::pin(async move {
         match n {
             ..0 => Err("a negative number".into()),
-            0 => Ok(Answering::default()),
-            _ => Answering::of(&(n + plus)),
+            0 => Ok(HandlerReply::default()),
+            _ => HandlerReply::of(&(n + plus)),
         }
     }))
 }

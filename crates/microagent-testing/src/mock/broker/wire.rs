@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
 use microagent_core::{
     Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Delivery, Error, ErrorKind, Lease, Message, Queue,
-    QueueBroker, Result, Route, SendOptions, Settle, Settled, Settlement,
+    QueueBroker, Result, Route, SendOptions, Settle, SettleFuture, Settlement,
 };
 use tokio::sync::oneshot;
 
@@ -133,14 +133,14 @@ struct Note {
 }
 
 impl Settle for Note {
-    fn settle(self: Box<Self>, message: &Message, settlement: Settlement) -> Settled {
+    fn settle(self: Box<Self>, message: &Message, settlement: Settlement) -> SettleFuture {
         self.shared.state().settled.push(SettledMessage {
             message: message.clone(),
             settlement: settlement.clone(),
         });
         // A test that does not wait for it reads the record.
         drop(self.settled.send(settlement));
-        Settled::done(Ok(()))
+        SettleFuture::done(Ok(()))
     }
 }
 

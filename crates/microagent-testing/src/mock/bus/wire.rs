@@ -14,8 +14,8 @@ use futures_util::{
     stream::{self, BoxStream, Stream},
 };
 use microagent_core::{
-    BusEvent, Channel, Error, ErrorKind, Published, Receivers, Result, SignalBus, check_published,
-    pattern_matches,
+    BusEvent, BusMessage, Channel, Error, ErrorKind, Result, SignalBus, SubscriberCount,
+    check_published, pattern_matches,
 };
 use tokio::sync::oneshot;
 
@@ -108,10 +108,10 @@ impl State {
             .collect()
     }
 
-    fn publish(&mut self, channel: Channel<'_>, payload: &Bytes) -> Result<Receivers> {
+    fn publish(&mut self, channel: Channel<'_>, payload: &Bytes) -> Result<SubscriberCount> {
         if let (RESPONSE, Some(id)) = (channel.signal, channel.id) {
             let told = self.asked.remove(id).map(|tell| tell.send(payload.clone()));
-            return Ok(Receivers::Counted(u64::from(told == Some(Ok(())))));
+            return Ok(SubscriberCount::Counted(u64::from(told == Some(Ok(())))));
         }
         if let Some(failure) = self.failures.pop_front() {
             return Err(failure);
@@ -125,16 +125,16 @@ impl State {
         };
         let Some(id) = channel.id else {
             self.sent.push(signal);
-            return Ok(Receivers::Unknown);
+            return Ok(SubscriberCount::Unknown);
         };
         self.called.push(signal);
         Ok(self.answer(channel.prefix, channel.signal, id))
     }
 
-    fn answer(&self, prefix: &str, signal: &str, id: &str) -> Receivers {
+    fn answer(&self, prefix: &str, signal: &str, id: &str) -> SubscriberCount {
         let bodies = match self.canned.get(signal) {
-            None => return Receivers::Unknown,
-            Some(Canned::Nobody) => return Receivers::Counted(0),
+            None => return SubscriberCount::Unknown,
+            Some(Canned::Nobody) => return SubscriberCount::Counted(0),
             Some(Canned::Answers(bodies)) => bodies,
         };
         let channel = Channel {
@@ -151,7 +151,7 @@ impl State {
                 }
             }
         }
-        Receivers::Counted(bodies.len() as u64)
+        SubscriberCount::Counted(bodies.len() as u64)
     }
 }
 
@@ -164,7 +164,7 @@ fn hand(to: &Entry<Handed>, event: BusEvent) -> oneshot::Receiver<()> {
 }
 
 fn message(channel: String, payload: &Bytes) -> BusEvent {
-    BusEvent::Message(Published {
+    BusEvent::Message(BusMessage {
         channel,
         payload: payload.clone(),
     })
@@ -182,7 +182,7 @@ pub(super) fn connect(shared: Arc<Shared>) -> Connection<Shared> {
 
 #[async_trait]
 impl SignalBus for Connection<Shared> {
-    async fn publish(&self, channel: &str, payload: Bytes) -> Result<Receivers> {
+    async fn publish(&self, channel: &str, payload: Bytes) -> Result<SubscriberCount> {
         self.check_open()?;
         let Some(channel) = Channel::parse(channel) else {
             let text = format!("`{channel}` is no {{prefix}}:{{signal}}:{{sender}}");

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use super::{ConsumerId, MessageId, PeerId};
 
 #[derive(Debug, Default)]
-pub(super) struct Line {
+pub(super) struct QueueState {
     /// In the order of arrival.
     pub(super) ready: VecDeque<MessageId>,
     /// Handed out before and given back: they go first.
@@ -15,7 +15,7 @@ pub(super) struct Line {
     /// The next one's turn is at the front.
     pub(super) consumers: VecDeque<ConsumerId>,
     /// The peer that the next suspect is promised to.
-    pub(super) courting: Option<PeerId>,
+    pub(super) suspect_promised_to: Option<PeerId>,
     /// How many are handed out and not taken back.
     pub(super) in_flight: usize,
     /// How many wait for a time.
@@ -24,7 +24,7 @@ pub(super) struct Line {
     pub(super) ripe: bool,
 }
 
-impl Line {
+impl QueueState {
     /// The next message that is no suspect.
     pub(super) fn next(&mut self) -> Option<MessageId> {
         self.returned.pop_first().or_else(|| self.ready.pop_front())
