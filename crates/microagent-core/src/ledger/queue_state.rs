@@ -1,4 +1,4 @@
-//! One queue: what waits in it, and who consumes it.
+//! The state of one queue: its waiting messages and its consumers.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -6,54 +6,54 @@ use super::{ConsumerId, MessageId, PeerId};
 
 #[derive(Debug, Default)]
 pub(super) struct QueueState {
-    /// In the order of arrival.
+    /// Messages that were not handed out yet, in the order of arrival.
     pub(super) ready: VecDeque<MessageId>,
-    /// Handed out before and given back: they go first.
+    /// Messages that were handed out and returned. They are handed out first.
     pub(super) returned: BTreeSet<MessageId>,
-    /// Their consumer died: they are handed out alone.
+    /// Messages whose consumer died. They are handed out alone.
     pub(super) suspects: BTreeSet<MessageId>,
-    /// The next one's turn is at the front.
+    /// The consumers; the one whose turn is next is at the front.
     pub(super) consumers: VecDeque<ConsumerId>,
     /// The peer that the next suspect is promised to.
     pub(super) suspect_promised_to: Option<PeerId>,
-    /// How many are handed out and not taken back.
+    /// The number of messages that are handed out and not settled.
     pub(super) in_flight: usize,
-    /// How many wait for a time.
+    /// The number of messages that wait for their time.
     pub(super) delayed: usize,
-    /// It stands in the ledger's list of ripe queues.
+    /// True if the queue is in the ledger's list of queues to hand out from.
     pub(super) ripe: bool,
 }
 
 impl QueueState {
-    /// The next message that is no suspect.
+    /// Removes the next message that is not a suspect.
     pub(super) fn next(&mut self) -> Option<MessageId> {
         self.returned.pop_first().or_else(|| self.ready.pop_front())
     }
 
-    /// The consumer whose turn it is; the next turn is another's.
+    /// Returns the consumer whose turn it is and moves it to the end.
     pub(super) fn whose_turn(&mut self) -> Option<ConsumerId> {
         let consumer = self.consumers.pop_front()?;
         self.consumers.push_back(consumer);
         Some(consumer)
     }
 
-    /// Something may be handed out; whether that is news to the ledger's list.
+    /// Marks the queue as one to hand out from; returns true if it was not marked before.
     pub(super) fn ripens(&mut self) -> bool {
         !std::mem::replace(&mut self.ripe, true)
     }
 
-    /// Everything that waits, suspects last.
+    /// Returns the waiting messages, suspects last.
     pub(super) fn waiting(&self) -> impl Iterator<Item = MessageId> {
         let returned = self.returned.iter();
         returned.chain(&self.ready).chain(&self.suspects).copied()
     }
 
-    /// Takes the first that waits, suspects last.
+    /// Removes the first waiting message, suspects last.
     pub(super) fn withdraw(&mut self) -> Option<MessageId> {
         self.next().or_else(|| self.suspects.pop_first())
     }
 
-    /// Takes this one out, if it waits here.
+    /// Removes one message; returns false if it does not wait here.
     pub(super) fn withdraw_one(&mut self, id: MessageId) -> bool {
         if self.returned.remove(&id) || self.suspects.remove(&id) {
             return true;
