@@ -5,7 +5,7 @@ use std::sync::Arc;
 use microagent::{Connect, Role};
 use microagent_core::{Broker, Bus, Declarations, Error, ErrorKind, Result};
 
-use crate::process::control::{BrokerLink, BusLink};
+use crate::member::control::{BrokerLink, BusLink};
 
 /// Checks the DSN of a bus without a connection.
 pub(crate) fn check_bus(dsn: &str) -> Result<()> {

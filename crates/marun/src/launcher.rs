@@ -9,7 +9,7 @@ use crate::{
     command,
     exit::{self, Failure},
     hidden::Hidden,
-    process::{agent, exec, introduce, sentinel},
+    member::{agent, exec, introduce, sentinel},
     signals,
     standard::complain,
 };

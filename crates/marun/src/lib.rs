@@ -28,7 +28,7 @@
 //! plan/           settings → programs found and asked → all that will run; after it nothing can be misconfigured
 //! local/          the folders and hubs of `local:` that the group needs
 //! supervise/      the supervisor's side: group/ decides, mod.rs does, spawn, reap, output
-//! process/        a member's side: lifeline, assignment, agent | exec; the sentinel
+//! member/         a member's side: lifeline, assignment, agent | exec; the sentinel
 //! columns.rs      tables for people
 //! signals.rs      the signal state that a process inherits
 //! standard.rs     the standard streams as sinks
@@ -46,8 +46,8 @@ mod launcher;
 #[cfg_attr(not(feature = "local"), path = "local_absent.rs")]
 mod local;
 mod logging;
+mod member;
 mod plan;
-mod process;
 mod settings;
 mod signals;
 mod standard;

@@ -11,8 +11,8 @@ use crate::{
     exit::Failure,
     local::Hubs,
     logging::{self, LogFormat},
+    member::control::{self, AgentAssignment, CommandAssignment},
     plan::{Plan, Planned, What},
-    process::control::{self, AgentAssignment, CommandAssignment},
     standard::Standard,
     supervise::{self, Format, Kind, Launch, Output, Rules, Size, Terminal},
 };

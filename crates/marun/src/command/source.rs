@@ -10,8 +10,9 @@ use crate::{
     cli::{BrokerArgs, BusArgs},
     connect,
     exit::Failure,
-    local, plan,
-    process::control::{BrokerLink, BusLink},
+    local,
+    member::control::{BrokerLink, BusLink},
+    plan,
     settings::{Settings, allowed},
 };
 

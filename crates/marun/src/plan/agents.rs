@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     local,
-    process::introduce::{Inquiry, Introduction, introduce},
+    member::introduce::{Inquiry, Introduction, introduce},
     settings::{AgentSettings, Located, Member, Place, Settings, SettingsError, allowed},
 };
 

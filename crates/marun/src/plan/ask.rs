@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Deserialize;
 
 use crate::hidden;
-use crate::process::{
+use crate::member::{
     control::PROTOCOL,
     introduce::{Inquiry, Introduction},
 };

@@ -28,7 +28,7 @@ use self::{
 };
 use crate::{
     connect,
-    process::control::{BrokerLink, BusLink},
+    member::control::{BrokerLink, BusLink},
     settings::{
         AgentSettings, Located, Member, Place, Restart, Settings, SettingsError, Variables,
     },

@@ -19,7 +19,7 @@ use super::{
     lines::Lines,
     output::{OWN_NAME, Output},
 };
-use crate::process::control::Report;
+use crate::member::control::Report;
 
 /// More than a member of ours says in a line.
 const MAX_REPORT: usize = 64 * 1024;

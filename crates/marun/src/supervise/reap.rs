@@ -6,7 +6,7 @@ use rustix::process::{
 };
 
 use super::ending::Ending;
-use crate::process::mark::{self, Mark};
+use crate::member::mark::{self, Mark};
 
 /// The children of this list that have ended, each with the rest of its process group killed. Orphans that have ended
 /// are buried with them.

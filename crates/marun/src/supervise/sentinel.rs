@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 use super::{events::Events, pause::within, spawn};
 use crate::{
-    process::{mark::Mark, sentinel},
+    member::{mark::Mark, sentinel},
     settings::Variables,
 };
 

@@ -16,7 +16,7 @@ use rustix::process::{Pid, getpid};
 use super::{group::Rules, systemd};
 use crate::{
     hidden,
-    process::mark::{self, Mark},
+    member::mark::{self, Mark},
     settings::Variables,
 };
 

@@ -24,7 +24,7 @@ use super::{
     table::Row,
 };
 use crate::{
-    process::{control::Report, mark::Mark},
+    member::{control::Report, mark::Mark},
     settings::Variables,
 };
 
