@@ -58,7 +58,7 @@ pub use launcher::Launcher;
 pub use settings::{
     AgentSettings, BrokerSettings, BusSettings, DEFAULT_GRACE, DEFAULT_READY_TIMEOUT,
     DEFAULT_WATCHDOG, HandlerSettings, Located, Member, Place, Restart, RestartPolicy, Settings,
-    SettingsError,
+    SettingsError, SettingsProblem,
 };
 
 /// The whole `main` of a program with these agents: its command line is that of `marun`.

@@ -97,8 +97,11 @@ pub(crate) fn print_line(line: &str) -> io::Result<()> {
 
 /// Writes a message for people to standard error; whether somebody reads it or not, the work goes on.
 pub(crate) fn complain(message: &str) {
-    let message = shown_on(&io::stderr(), message);
-    let _ = Standard::error().write_all(format!("marun: {message}\n").as_bytes());
+    let lines: String = message
+        .lines()
+        .map(|line| format!("marun: {}\n", shown_on(&io::stderr(), line)))
+        .collect();
+    let _ = Standard::error().write_all(lines.as_bytes());
 }
 
 /// What has become of the bytes of a [`LineStream`].

@@ -243,7 +243,7 @@ async fn an_agent_is_created_by_its_hook_with_its_settings() {
     assert!(
         error
             .to_string()
-            .starts_with("creating Created: the settings of agent `Created` do not fit"),
+            .starts_with("creating Created: invalid settings of agent `Created`"),
         "{error}"
     );
 }

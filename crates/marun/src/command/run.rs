@@ -118,6 +118,7 @@ fn launch(planned: Planned, log: LogFormat) -> serde_json::Result<Launch> {
                 broker: agent.broker,
                 declarations: agent.declarations.map(|declared| declared.text.to_string()),
                 settings: agent.settings,
+                settings_places: agent.settings_places,
                 handlers: agent.handlers,
                 zone: agent.zone,
                 grace: planned.grace,

@@ -116,6 +116,7 @@ async fn start(name: &str, assignment: AgentAssignment, agents: &[AgentType]) ->
     let declarations = declarations.map(connect::declared).transpose()?;
     let mut wiring = Wiring::named(name);
     wiring.settings = assignment.settings;
+    wiring.settings_places = assignment.settings_places;
     wiring.handlers = assignment.handlers;
     wiring.zone = assignment.zone;
     wiring.grace = assignment.grace;

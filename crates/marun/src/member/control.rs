@@ -4,7 +4,7 @@
 //! then gives signs of life; the socket's end tells that the other side is gone. Passwords travel here and not in
 //! arguments or variables, which other users of the machine may read.
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use microagent_schema::redacted;
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,9 @@ pub(crate) struct AgentAssignment {
     pub(crate) declarations: Option<String>,
     /// What it reads with `cx.settings()`.
     pub(crate) settings: serde_json::Value,
+    /// The places of these values in the settings file, by their keys.
+    #[serde(default)]
+    pub(crate) settings_places: BTreeMap<String, String>,
     /// Options of its handlers, by their names.
     pub(crate) handlers: serde_json::Value,
     /// The zone of its cron tasks that name none.

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     local,
     member::introduce::{Inquiry, Introduction, introduce},
-    settings::{AgentSettings, Located, Member, Place, Settings, SettingsError, allowed},
+    settings::{AgentSettings, Located, Member, Place, Problems, Settings, SettingsError, allowed},
 };
 
 /// The programs that a settings file's agents live in, asked.
@@ -44,12 +44,10 @@ impl Programs {
                 asked.push((path, introduction));
             }
         }
-        let programs = Self {
+        Ok(Self {
             asked,
             named: settings.program.is_some(),
-        };
-        programs.check_dsns(settings)?;
-        Ok(programs)
+        })
     }
 
     /// The program and the manifest of an agent type.
@@ -79,17 +77,17 @@ impl Programs {
         format!("there is no agent `{backend}`; {allowed}")
     }
 
-    fn check_dsns(&self, settings: &Settings) -> Result<(), SettingsError> {
+    /// Checks the DSNs of the buses and brokers that agents use.
+    pub(super) fn check_dsns(&self, settings: &Settings, problems: &mut Problems) {
         let (buses, brokers) = used(settings);
         for (name, users) in buses {
             let dsn = settings.buses.get(name).map(|bus| &bus.dsn);
-            self.check_dsn(dsn, users, |told| &told.refused_buses)?;
+            problems.keep(self.check_dsn(dsn, users, |known| &known.refused_buses));
         }
         for (name, users) in brokers {
             let dsn = settings.brokers.get(name).map(|broker| &broker.dsn);
-            self.check_dsn(dsn, users, |told| &told.refused_brokers)?;
+            problems.keep(self.check_dsn(dsn, users, |known| &known.refused_brokers));
         }
-        Ok(())
     }
 
     fn check_dsn(
@@ -133,14 +131,15 @@ pub(super) fn used(settings: &Settings) -> (BTreeMap<&str, usize>, BTreeMap<&str
     (buses, brokers)
 }
 
-/// An agent that receives needs a bus, and one that consumes a broker: a documented refusal, made before the start.
+/// Checks that an agent that receives has a bus, and one that consumes a broker.
 pub(super) fn check_needs(
     agent: &AgentSettings,
     manifest: &Manifest,
     settings: &Settings,
-) -> Result<(), SettingsError> {
+    problems: &mut Problems,
+) {
     let Member::Agent { bus, broker, .. } = &agent.member else {
-        return Ok(());
+        return;
     };
     let name = &manifest.name;
     if let (Some(receiver), None) = (manifest.receivers.first(), bus) {
@@ -149,14 +148,13 @@ pub(super) fn check_needs(
             "`{name}` receives the signal `{}` and needs",
             receiver.signal
         );
-        return Err(needs(&agent.place, &message, "bus", known));
+        problems.keep::<()>(Err(needs(&agent.place, &message, "bus", known)));
     }
     if let (Some(consumer), None) = (manifest.consumers.first(), broker) {
         let known = settings.brokers.keys().map(String::as_str);
         let message = format!("`{name}` consumes the queue `{}` and needs", consumer.queue);
-        return Err(needs(&agent.place, &message, "broker", known));
+        problems.keep::<()>(Err(needs(&agent.place, &message, "broker", known)));
     }
-    Ok(())
 }
 
 fn needs<'a>(

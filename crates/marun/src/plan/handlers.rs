@@ -6,26 +6,52 @@ use std::collections::BTreeMap;
 use microagent_core::{Manifest, OptionError};
 use serde_json::{Map, Value};
 
-use crate::settings::{AgentSettings, HandlerSettings, Place, SettingsError};
+use crate::settings::{AgentSettings, HandlerSettings, Place, Problems, SettingsError};
 
-/// Returns the manifest with the agent's options, and the options as the agent takes them.
+/// Returns the manifest with those of the agent's options that fit, and these options as the agent takes them.
 pub(super) fn configured(
     manifest: &Manifest,
     agent: &AgentSettings,
-) -> Result<(Manifest, Value), SettingsError> {
-    let given: Map<_, _> = agent
+    problems: &mut Problems,
+) -> Option<(Manifest, Value)> {
+    let mut given: BTreeMap<&String, Map<String, Value>> = agent
         .handlers
         .iter()
-        .map(|(name, handler)| (name.clone(), as_json(handler)))
+        .map(|(name, handler)| (name, as_json(handler)))
         .collect();
-    let given = Value::Object(given);
-    match manifest.configured(&given) {
-        Ok(configured) => Ok((configured, given)),
-        Err(error) => Err(refused(agent, error)),
+    loop {
+        let options: Map<_, _> = given
+            .iter()
+            .map(|(name, options)| ((*name).clone(), Value::Object(options.clone())))
+            .collect();
+        let options = Value::Object(options);
+        match manifest.configured(&options) {
+            Ok(configured) => return Some((configured, options)),
+            Err(error) => {
+                let goes_on = leave_out(&mut given, &error);
+                problems.keep::<()>(Err(refused(agent, error)));
+                if !goes_on {
+                    return None;
+                }
+            }
+        }
     }
 }
 
-fn as_json(handler: &HandlerSettings) -> Value {
+/// Leaves out what the error is about, to find what else is wrong: the option, or else the handler.
+fn leave_out(given: &mut BTreeMap<&String, Map<String, Value>>, error: &OptionError) -> bool {
+    let Some(handler) = &error.handler else {
+        return false;
+    };
+    let options = given.get_mut(handler);
+    let option = error.option.as_ref().zip(options);
+    match option.and_then(|(name, options)| options.remove(name)) {
+        Some(_) => true,
+        None => given.remove(handler).is_some(),
+    }
+}
+
+fn as_json(handler: &HandlerSettings) -> Map<String, Value> {
     let options = handler.options.iter();
     options
         .map(|(name, option)| (name.clone(), option.value.clone()))

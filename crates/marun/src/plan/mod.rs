@@ -30,7 +30,8 @@ use crate::{
     connect,
     member::control::{BrokerLink, BusLink},
     settings::{
-        AgentSettings, Located, Member, Place, Restart, Settings, SettingsError, Variables,
+        AgentSettings, Located, Member, Place, Problems, Restart, Settings, SettingsError,
+        Variables,
     },
 };
 
@@ -93,6 +94,9 @@ pub(crate) struct PlannedAgent {
     /// They may hold secrets, so nobody is shown them.
     #[serde(skip)]
     pub(crate) settings: serde_json::Value,
+    /// The places of the settings, for messages of the agent.
+    #[serde(skip)]
+    pub(crate) settings_places: BTreeMap<String, String>,
     /// Options of its handlers; the manifest shows them.
     #[serde(skip)]
     pub(crate) handlers: serde_json::Value,
@@ -120,17 +124,26 @@ impl Plan {
     /// Reads the files and checks everything that they name.
     ///
     /// `own` are the agents that the running executable contains.
+    ///
+    /// # Errors
+    /// All problems of all files.
     pub(crate) fn make(files: &[PathBuf], own: &[AgentType]) -> Result<Self, SettingsError> {
         let (mut agents, mut local) = (Vec::new(), BTreeMap::new());
         let (mut names, mut variables) = (BTreeMap::new(), Variables::default());
+        let mut problems = Problems::default();
         for file in files {
-            let settings = Settings::read(file)?;
-            check_names(&settings, &mut names)?;
+            let Some(settings) = Settings::read_in_part(file, &mut problems) else {
+                continue;
+            };
+            // Of a value that cannot be read, nothing else is wrong.
+            let mut found = Problems::default();
+            check_names(&settings, &mut names, &mut found);
             local.extend(local_dsns(&settings));
             variables.extend(settings.variables.clone());
-            agents.extend(plan_file(settings, own)?);
+            agents.extend(plan_file(settings, own, &mut found));
+            problems.extend(found);
         }
-        Ok(Self {
+        problems.or_else(|| Self {
             agents,
             local,
             variables,
@@ -154,42 +167,39 @@ fn local_dsns(settings: &Settings) -> Vec<(String, Place)> {
 }
 
 /// The agents of all files make one group, so a name must be unique in all of them.
-fn check_names(
-    settings: &Settings,
-    known: &mut BTreeMap<String, Place>,
-) -> Result<(), SettingsError> {
+fn check_names(settings: &Settings, known: &mut BTreeMap<String, Place>, problems: &mut Problems) {
     for (name, agent) in &settings.agents {
         if let Some(first) = known.insert(name.clone(), agent.place.clone()) {
             let first = first.file().display();
             let message =
                 format!("{first} has an agent of this name too; names are unique in a group");
-            return Err(agent.place.error(message));
+            problems.keep::<()>(Err(agent.place.error(message)));
         }
     }
-    Ok(())
 }
 
-fn plan_file(settings: Settings, own: &[AgentType]) -> Result<Vec<Planned>, SettingsError> {
-    let declarations = load_declarations(settings.declarations.as_ref())?;
-    schedules::check_zones(&settings)?;
-    check_unused(&settings)?;
-    let programs = agents::Programs::ask(&settings, own)?;
+fn plan_file(settings: Settings, own: &[AgentType], problems: &mut Problems) -> Vec<Planned> {
+    let declarations = settings.declarations.as_ref();
+    let declarations = declarations.and_then(|url| problems.keep(load_declarations(url)));
+    schedules::check_zones(&settings, problems);
+    check_unused(&settings, problems);
+    let Some(programs) = problems.keep(agents::Programs::ask(&settings, own)) else {
+        return Vec::new();
+    };
+    programs.check_dsns(&settings, problems);
     let file = settings.place.file();
-    settings
-        .agents
-        .iter()
-        .map(|(name, agent)| {
-            Ok(Planned {
-                name: name.clone(),
-                file: file.to_owned(),
-                grace: agent.grace,
-                ready_timeout: agent.ready_timeout,
-                watchdog: agent.watchdog,
-                restart: agent.restart,
-                what: plan_member(agent, &settings, &programs, declarations.as_ref())?,
-            })
+    let agents = settings.agents.iter().filter_map(|(name, agent)| {
+        Some(Planned {
+            name: name.clone(),
+            file: file.to_owned(),
+            grace: agent.grace,
+            ready_timeout: agent.ready_timeout,
+            watchdog: agent.watchdog,
+            restart: agent.restart,
+            what: plan_member(agent, &settings, &programs, declarations.as_ref(), problems)?,
         })
-        .collect()
+    });
+    agents.collect()
 }
 
 fn plan_member(
@@ -197,44 +207,42 @@ fn plan_member(
     settings: &Settings,
     programs: &agents::Programs,
     declarations: Option<&Declared>,
-) -> Result<What, SettingsError> {
-    match &agent.member {
-        Member::Command(command) => Ok(What::Command {
-            command: plan_command(command)?,
-        }),
+    problems: &mut Problems,
+) -> Option<What> {
+    let (backend, bus, broker) = match &agent.member {
+        Member::Command(command) => {
+            let command = problems.keep(plan_command(command))?;
+            return Some(What::Command { command });
+        }
         Member::Agent {
             backend,
             bus,
             broker,
-        } => {
-            let (program, manifest) = programs.find(backend)?;
-            if let Some(problem) = &manifest.creation_problem {
-                return Err(backend.place.error(problem));
-            }
-            let (mut manifest, handlers) = handlers::configured(manifest, agent)?;
-            agents::check_needs(agent, &manifest, settings)?;
-            let zone = agent.tz.as_ref().or(settings.tz.as_ref());
-            if let Some(zone) = zone {
-                manifest = manifest.in_zone(&zone.value);
-            }
-            schedules::check_once(agent, &manifest)?;
-            Ok(What::Agent(Box::new(PlannedAgent {
-                backend: backend.value.clone(),
-                program: program.to_owned(),
-                bus: bus
-                    .as_ref()
-                    .and_then(|name| bus_link(settings, &name.value)),
-                broker: broker
-                    .as_ref()
-                    .and_then(|name| broker_link(settings, &name.value)),
-                declarations: declarations.cloned(),
-                manifest,
-                settings: agent.settings.clone(),
-                handlers,
-                zone: zone.map(|zone| zone.value.clone()),
-            })))
-        }
+        } => (backend, bus.as_ref(), broker.as_ref()),
+    };
+    let (program, manifest) = problems.keep(programs.find(backend))?;
+    if let Some(problem) = &manifest.creation_problem {
+        problems.keep::<()>(Err(backend.place.error(problem)));
     }
+    let (mut manifest, handlers) = handlers::configured(manifest, agent, problems)?;
+    agents::check_needs(agent, &manifest, settings, problems);
+    let zone = agent.tz.as_ref().or(settings.tz.as_ref());
+    if let Some(zone) = zone {
+        manifest = manifest.in_zone(&zone.value);
+    }
+    problems.keep(schedules::check_once(agent, &manifest));
+    Some(What::Agent(Box::new(PlannedAgent {
+        backend: backend.value.clone(),
+        program: program.to_owned(),
+        bus: bus.and_then(|name| bus_link(settings, &name.value)),
+        broker: broker.and_then(|name| broker_link(settings, &name.value)),
+        declarations: declarations.cloned(),
+        manifest,
+        settings: agent.settings.clone(),
+        settings_places: agent.settings_places.clone(),
+        handlers,
+        zone: zone.map(|zone| zone.value.clone()),
+    })))
 }
 
 fn plan_command(command: &Located<Vec<String>>) -> Result<Vec<String>, SettingsError> {
@@ -280,44 +288,35 @@ pub(crate) fn declarations_url(declarations: &Located<String>) -> String {
 }
 
 /// Loads the declarations, once for all agents of the file.
-fn load_declarations(
-    declarations: Option<&Located<String>>,
-) -> Result<Option<Declared>, SettingsError> {
-    let Some(declarations) = declarations else {
-        return Ok(None);
-    };
+fn load_declarations(declarations: &Located<String>) -> Result<Declared, SettingsError> {
     let url = declarations_url(declarations);
     let text = connect::load(&url).map_err(|error| declarations.place.error(error.to_string()))?;
-    Ok(Some(Declared {
+    Ok(Declared {
         url,
         text: text.into(),
-    }))
+    })
 }
 
 /// Prefixes, and the DSNs that no agent's program is asked about.
-fn check_unused(settings: &Settings) -> Result<(), SettingsError> {
-    for prefix in settings
-        .buses
-        .values()
-        .filter_map(|bus| bus.prefix.as_ref())
-    {
-        connect::check_prefix(&prefix.value)
-            .map_err(|error| prefix.place.error(error.to_string()))?;
+fn check_unused(settings: &Settings, problems: &mut Problems) {
+    let mut check = |checked: microagent_core::Result<()>, place: &Place| {
+        problems.keep(checked.map_err(|error| place.error(error.to_string())));
+    };
+    let buses = settings.buses.values();
+    for prefix in buses.filter_map(|bus| bus.prefix.as_ref()) {
+        check(connect::check_prefix(&prefix.value), &prefix.place);
     }
     let (buses, brokers) = agents::used(settings);
     for (name, bus) in &settings.buses {
         if !buses.contains_key(name.as_str()) {
-            connect::check_bus(&bus.dsn.value)
-                .map_err(|error| bus.dsn.place.error(error.to_string()))?;
+            check(connect::check_bus(&bus.dsn.value), &bus.dsn.place);
         }
     }
     for (name, broker) in &settings.brokers {
         if !brokers.contains_key(name.as_str()) {
-            connect::check_broker(&broker.dsn.value)
-                .map_err(|error| broker.dsn.place.error(error.to_string()))?;
+            check(connect::check_broker(&broker.dsn.value), &broker.dsn.place);
         }
     }
-    Ok(())
 }
 
 fn as_seconds<S: serde::Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {

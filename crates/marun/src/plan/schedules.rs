@@ -3,20 +3,18 @@
 use microagent_core::{CronSchedule, Manifest, OptionError};
 
 use super::handlers;
-use crate::settings::{AgentSettings, Member, Settings, SettingsError};
+use crate::settings::{AgentSettings, Member, Problems, Settings, SettingsError};
 
 /// Checks the zones that the settings name, even if no task follows them.
-pub(super) fn check_zones(settings: &Settings) -> Result<(), SettingsError> {
+pub(super) fn check_zones(settings: &Settings, problems: &mut Problems) {
     let agents = settings
         .agents
         .values()
         .filter_map(|agent| agent.tz.as_ref());
     for zone in settings.tz.iter().chain(agents) {
-        CronSchedule::new("@daily")
-            .and_then(|any| any.in_zone(&zone.value))
-            .map_err(|error| zone.place.error(error.to_string()))?;
+        let checked = CronSchedule::new("@daily").and_then(|any| any.in_zone(&zone.value));
+        problems.keep(checked.map_err(|error| zone.place.error(error.to_string())));
     }
-    Ok(())
 }
 
 /// Checks that an agent with tasks that run once has a broker.

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use super::place::{Place, SettingsError};
+use super::{place::Place, problems::SettingsError};
 
 /// Looks a variable up; `None` where it is not set.
 pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;

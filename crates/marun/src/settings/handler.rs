@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::{
     node::Node,
-    place::{Place, SettingsError},
+    place::Place,
+    problems::SettingsError,
     section::{Located, Section, into_table},
 };
 
@@ -21,10 +22,10 @@ pub struct HandlerSettings {
 
 impl HandlerSettings {
     /// The table `handlers` of an agent, by the names of the methods.
-    pub(super) fn all(section: &mut Section) -> Result<BTreeMap<String, Self>, SettingsError> {
-        let handlers = section.tables("handlers")?.into_iter();
+    pub(super) fn all(section: &mut Section) -> BTreeMap<String, Self> {
+        let handlers = section.tables("handlers").into_iter();
         handlers
-            .map(|(name, node)| Ok((name, Self::from_node(node)?)))
+            .filter_map(|(name, node)| Some((name, section.keep(Self::from_node(node))?)))
             .collect()
     }
 

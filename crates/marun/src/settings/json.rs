@@ -6,7 +6,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Vis
 use serde_json::Number;
 
 use super::node::{Node, Value};
-use super::place::{Place, SettingsError};
+use super::{place::Place, problems::SettingsError};
 
 /// Parses the text of a JSON file.
 pub(crate) fn parse(text: &str, top: &Place) -> Result<Node, SettingsError> {

@@ -10,27 +10,30 @@ mod handler;
 mod json;
 mod node;
 mod place;
+mod problems;
 mod restart;
 mod section;
 mod suggest;
 mod toml;
 mod variables;
 
-use std::{cell::RefCell, collections::BTreeMap, fmt, path::Path};
+use std::{cell::RefCell, collections::BTreeMap, ffi::OsString, fmt, path::Path};
 
 use microagent_schema::{decode_text, redacted, without_mark};
 
+use self::agent::Names;
 use self::node::Node;
 use self::section::Section;
 pub use self::{
     agent::{AgentSettings, DEFAULT_GRACE, DEFAULT_READY_TIMEOUT, DEFAULT_WATCHDOG, Member},
     handler::HandlerSettings,
-    place::{Place, SettingsError},
+    place::Place,
+    problems::{SettingsError, SettingsProblem},
     restart::{Restart, RestartPolicy},
     section::Located,
 };
 use self::{expand::Environment, variables::LookedUp};
-pub(crate) use self::{suggest::allowed, variables::Variables};
+pub(crate) use self::{problems::Problems, suggest::allowed, variables::Variables};
 
 const TOP_KEYS: &[&str] = &["declarations", "program", "tz", "bus", "broker", "agent"];
 const BUS_KEYS: &[&str] = &["dsn", "prefix", "strict"];
@@ -125,19 +128,26 @@ impl Settings {
     /// # Errors
     /// A [`SettingsError`] for a file that cannot be read or is not as described at [`Settings::parse`].
     pub fn read(path: &Path) -> Result<Self, SettingsError> {
-        let refused = |error: &dyn fmt::Display| {
-            Place::top(path).error(format!("cannot read the settings: {error}"))
-        };
-        let bytes = std::fs::read(path).map_err(|error| refused(&error))?;
-        Self::parse(path, &decode_text(bytes).map_err(|error| refused(&error))?)
+        Self::parse(path, &read_text(path)?)
     }
 
     /// Reads the text of a file; the path tells the format and is named in errors. A byte order mark at its start is ignored.
     ///
     /// # Errors
-    /// A [`SettingsError`] that names file, line (for TOML) and key, what is wrong and what is allowed.
+    /// A [`SettingsError`] with every problem of the file: file, line (for TOML) and key, what is wrong and what is allowed.
     pub fn parse(path: &Path, text: &str) -> Result<Self, SettingsError> {
-        Self::parse_with(path, text, &|name| std::env::var_os(name))
+        Self::parse_with(path, text, &environment)
+    }
+
+    /// Reads as much of a file as can be read, so that this much can be checked further, and notes the rest as
+    /// problems. Returns nothing if a key at the top is wrong, because the rest depends on those.
+    pub(crate) fn read_in_part(path: &Path, problems: &mut Problems) -> Option<Self> {
+        let text = problems.keep(read_text(path))?;
+        let mut found = Problems::default();
+        let settings = Self::parse_in_part(path, &text, &environment, &mut found);
+        let settings = settings.filter(|_| !found.concern_the_whole_file());
+        problems.extend(found);
+        settings
     }
 
     fn parse_with(
@@ -145,57 +155,85 @@ impl Settings {
         text: &str,
         environment: Environment<'_>,
     ) -> Result<Self, SettingsError> {
+        let mut problems = Problems::default();
+        let settings = Self::parse_in_part(path, text, environment, &mut problems);
+        problems
+            .or_else(|| settings)?
+            .ok_or_else(|| Place::top(path).error("cannot be read"))
+    }
+
+    fn parse_in_part(
+        path: &Path,
+        text: &str,
+        environment: Environment<'_>,
+        problems: &mut Problems,
+    ) -> Option<Self> {
         let (top, text) = (Place::top(path), without_mark(text));
         let mut node = match path.extension().and_then(|extension| extension.to_str()) {
-            Some("toml") => toml::parse(text, &top)?,
-            Some("json") => json::parse(text, &top)?,
-            _ => return Err(top.error("unknown format; allowed: .toml, .json")),
+            Some("toml") => toml::parse(text, &top, problems)?,
+            Some("json") => problems.keep(json::parse(text, &top))?,
+            _ => return problems.keep(Err(top.error("unknown format; allowed: .toml, .json"))),
         };
-        let variables = expand_all(&mut node, environment)?;
-        let settings = Self {
-            variables,
-            ..Self::from_node(node)?
-        };
-        settings.check_references()?;
-        Ok(settings)
+        let variables = expand_all(&mut node, environment, problems);
+        let mut found = Problems::default();
+        let settings = Self::from_node(node, variables, &mut found);
+        problems.extend(found);
+        let settings = settings?;
+        if problems.is_empty() && settings.agents.is_empty() {
+            let message = "there is no agent; at least one table `[agent.NAME]` is needed";
+            return problems.keep(Err(settings.place.error(message)));
+        }
+        Some(settings)
     }
 
-    fn from_node(node: Node) -> Result<Self, SettingsError> {
-        let mut section = Section::open(node, TOP_KEYS)?;
+    fn from_node(node: Node, variables: Variables, problems: &mut Problems) -> Option<Self> {
+        let mut section = problems.keep(Section::open(node, TOP_KEYS))?;
+        let (buses, brokers) = (section.tables("bus"), section.tables("broker"));
+        let names = Names {
+            buses: buses.iter().map(|(name, _)| name.clone()).collect(),
+            brokers: brokers.iter().map(|(name, _)| name.clone()).collect(),
+        };
+        let agents = section.tables("agent");
+        let mut of_agents = Problems::default();
+        let read_agent = |(name, node)| {
+            Some((
+                name,
+                AgentSettings::from_node(node, &names, &mut of_agents)?,
+            ))
+        };
+        let agents = agents.into_iter().filter_map(read_agent).collect();
         let settings = Self {
-            declarations: section.string("declarations")?,
-            program: section.string("program")?,
-            tz: section.string("tz")?,
-            buses: named(section.tables("bus")?, BusSettings::from_node)?,
-            brokers: named(section.tables("broker")?, BrokerSettings::from_node)?,
-            agents: named(section.tables("agent")?, AgentSettings::from_node)?,
+            declarations: section.string("declarations"),
+            program: section.string("program"),
+            tz: section.string("tz"),
+            buses: named(buses, BusSettings::from_node, &mut section),
+            brokers: named(brokers, BrokerSettings::from_node, &mut section),
+            agents,
             place: section.place().clone(),
-            variables: Variables::default(),
+            variables,
         };
-        if settings.agents.is_empty() {
-            return Err(settings
-                .place
-                .error("there is no agent; at least one table `[agent.NAME]` is needed"));
-        }
-        Ok(settings)
-    }
-
-    /// Each agent's bus and broker are among those of this file.
-    fn check_references(&self) -> Result<(), SettingsError> {
-        for agent in self.agents.values() {
-            if let Member::Agent { bus, broker, .. } = &agent.member {
-                check_reference("bus", bus.as_ref(), self.buses.keys())?;
-                check_reference("broker", broker.as_ref(), self.brokers.keys())?;
-            }
-        }
-        Ok(())
+        problems.extend(section.into_problems());
+        problems.extend(of_agents);
+        Some(settings)
     }
 }
 
+fn environment(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
+}
+
+fn read_text(path: &Path) -> Result<String, SettingsError> {
+    let refused = |error: &dyn fmt::Display| {
+        Place::top(path).error(format!("cannot read the settings: {error}"))
+    };
+    let bytes = std::fs::read(path).map_err(|error| refused(&error))?;
+    decode_text(bytes).map_err(|error| refused(&error))
+}
+
 /// Replaces the variables in all strings, and says which there are.
-fn expand_all(node: &mut Node, environment: Environment<'_>) -> Result<Variables, SettingsError> {
-    let variables = RefCell::new(Variables::default());
-    node.change_strings(&|place, text| {
+fn expand_all(node: &mut Node, environment: Environment<'_>, problems: &mut Problems) -> Variables {
+    let mut variables = Variables::default();
+    node.change_strings(&mut |place, text| {
         let looked_up: RefCell<Vec<LookedUp>> = RefCell::default();
         let look_up = |name: &str| {
             let value = environment(name);
@@ -203,60 +241,45 @@ fn expand_all(node: &mut Node, environment: Environment<'_>) -> Result<Variables
             looked_up.borrow_mut().extend(known);
             value
         };
-        let expanded = expand::expand(text, place, &look_up)?;
+        let expanded = problems.keep(expand::expand(text, place, &look_up))?;
         for (name, value) in looked_up.take() {
-            let mut variables = variables.borrow_mut();
             variables.note(place, &name, &value, &expanded);
         }
-        Ok(expanded)
-    })?;
-    Ok(variables.into_inner())
+        Some(expanded)
+    });
+    variables
 }
 
+/// Reads each of the tables; those that are wrong are left out, as problems of the section.
 fn named<T>(
     tables: Vec<(String, Node)>,
     read: impl Fn(Node) -> Result<T, SettingsError>,
-) -> Result<BTreeMap<String, T>, SettingsError> {
+    section: &mut Section,
+) -> BTreeMap<String, T> {
     tables
         .into_iter()
-        .map(|(name, node)| Ok((name, read(node)?)))
+        .filter_map(|(name, node)| Some((name, section.keep(read(node))?)))
         .collect()
-}
-
-fn check_reference<'a>(
-    kind: &str,
-    reference: Option<&Located<String>>,
-    known: impl Iterator<Item = &'a String>,
-) -> Result<(), SettingsError> {
-    let Some(Located { value, place }) = reference else {
-        return Ok(());
-    };
-    let known: Vec<&str> = known.map(String::as_str).collect();
-    if known.contains(&value.as_str()) {
-        return Ok(());
-    }
-    let none = format!("this file has no `[{kind}.NAME]`");
-    let allowed = allowed(value, known, &none);
-    Err(place.error(format!("there is no {kind} `{value}`; {allowed}")))
 }
 
 impl BusSettings {
     fn from_node(node: Node) -> Result<Self, SettingsError> {
         let mut section = Section::open(node, BUS_KEYS)?;
-        Ok(Self {
-            dsn: section.required("dsn")?,
-            prefix: section.string("prefix")?,
-            strict: section.flag("strict")?,
-        })
+        let dsn = section.required("dsn");
+        let (prefix, strict) = (section.string("prefix"), section.flag("strict"));
+        section.finish(dsn.map(|dsn| Self {
+            dsn,
+            prefix,
+            strict,
+        }))
     }
 }
 
 impl BrokerSettings {
     fn from_node(node: Node) -> Result<Self, SettingsError> {
         let mut section = Section::open(node, BROKER_KEYS)?;
-        Ok(Self {
-            dsn: section.required("dsn")?,
-        })
+        let dsn = section.required("dsn");
+        section.finish(dsn.map(|dsn| Self { dsn }))
     }
 }
 

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Number};
 
-use super::place::{Place, SettingsError};
+use super::place::Place;
 
 /// A value and where it stands.
 #[derive(Clone, Debug)]
@@ -43,26 +43,35 @@ impl Node {
         }
     }
 
-    /// Applies `change` to every string value in the tree; keys stay as they are.
+    /// Applies `change` to every string value in the tree; keys stay as they are, and so does a text for which it returns nothing.
     pub(crate) fn change_strings(
         &mut self,
-        change: &dyn Fn(&Place, &str) -> Result<String, SettingsError>,
-    ) -> Result<(), SettingsError> {
+        change: &mut dyn FnMut(&Place, &str) -> Option<String>,
+    ) {
         match &mut self.value {
-            Value::String(text) => *text = change(&self.place, text)?,
-            Value::Array(items) => {
-                for item in items {
-                    item.change_strings(change)?;
+            Value::String(text) => {
+                if let Some(changed) = change(&self.place, text) {
+                    *text = changed;
                 }
             }
-            Value::Table(entries) => {
-                for (_, node) in entries {
-                    node.change_strings(change)?;
-                }
-            }
+            Value::Array(items) => items
+                .iter_mut()
+                .for_each(|item| item.change_strings(change)),
+            Value::Table(entries) => entries
+                .iter_mut()
+                .for_each(|(_, node)| node.change_strings(change)),
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
-        Ok(())
+    }
+
+    /// Visits this value and all values in it.
+    pub(crate) fn visit(&self, visit: &mut dyn FnMut(&Self)) {
+        visit(self);
+        match &self.value {
+            Value::Array(items) => items.iter().for_each(|item| item.visit(visit)),
+            Value::Table(entries) => entries.iter().for_each(|(_, node)| node.visit(visit)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
     }
 
     /// What to call this value's type in a message.

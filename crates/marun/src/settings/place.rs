@@ -2,6 +2,8 @@
 
 use std::{fmt, path::Path, path::PathBuf, sync::Arc};
 
+use super::problems::SettingsError;
+
 /// A value's place: the file, its line where the format tells it, and the path of keys.
 ///
 /// It prints as the beginning of a message: `settings.toml:12: agent.user_agent.bus`.
@@ -63,6 +65,12 @@ impl Place {
         &self.key
     }
 
+    /// The line, counted from 1; none in a JSON file, and for a TOML file as a whole.
+    #[must_use]
+    pub fn line(&self) -> Option<usize> {
+        self.line
+    }
+
     /// The folder that relative paths of this file start from.
     pub(crate) fn folder(&self) -> PathBuf {
         let folder = self.file.parent().unwrap_or(Path::new(""));
@@ -71,10 +79,7 @@ impl Place {
 
     /// What is wrong here, as an error.
     pub(crate) fn error(&self, message: impl Into<String>) -> SettingsError {
-        SettingsError {
-            place: self.clone(),
-            message: message.into(),
-        }
+        SettingsError::new(self.clone(), message.into())
     }
 }
 
@@ -90,29 +95,6 @@ impl fmt::Display for Place {
         Ok(())
     }
 }
-
-/// What is wrong in a settings file: the place, then what is wrong and what is allowed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SettingsError {
-    place: Place,
-    message: String,
-}
-
-impl SettingsError {
-    /// Where it is wrong.
-    #[must_use]
-    pub fn place(&self) -> &Place {
-        &self.place
-    }
-}
-
-impl fmt::Display for SettingsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.message)
-    }
-}
-
-impl std::error::Error for SettingsError {}
 
 #[cfg(test)]
 mod tests {

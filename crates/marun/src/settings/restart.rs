@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::{node::Node, place::SettingsError, section::Section};
+use super::{node::Node, problems::SettingsError, section::Section};
 
 const KEYS: &[&str] = &["policy", "max", "within"];
 
@@ -66,20 +66,21 @@ impl RestartPolicy {
 impl Restart {
     pub(super) fn from_node(node: Node) -> Result<Self, SettingsError> {
         let mut section = Section::open(node, KEYS)?;
-        let policy = section.one_of("policy", &RestartPolicy::WORDS)?;
+        let policy = section.one_of("policy", &RestartPolicy::WORDS);
         let default = Self::default();
-        let max = section.count("max")?;
-        let within = section.duration("within")?;
+        let max = section.count("max");
+        let within = section.duration("within");
         if within == Some(Duration::ZERO) {
             let message =
                 "`within` must be longer than 0: it is the time in which restarts are counted";
-            return Err(section.place().error(message));
+            let error = section.place().error(message);
+            section.keep::<()>(Err(error));
         }
-        Ok(Self {
+        section.finish(policy.map(|policy| Self {
             policy,
             max: max.unwrap_or(default.max),
             within: within.unwrap_or(default.within),
-        })
+        }))
     }
 }
 

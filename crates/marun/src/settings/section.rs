@@ -5,7 +5,8 @@ use std::time::Duration;
 use microagent_schema::parse_duration;
 
 use super::node::{Node, Value};
-use super::place::{Place, SettingsError};
+use super::place::Place;
+use super::problems::{Problems, SettingsError};
 use super::suggest::allowed;
 
 /// A value that was read, and where it stands: later checks can still name the place.
@@ -17,139 +18,169 @@ pub struct Located<T> {
     pub place: Place,
 }
 
-/// A table whose keys are taken out one by one.
+/// A table whose keys are taken out one by one. It collects the problems of all of them.
 pub(crate) struct Section {
     place: Place,
     entries: Vec<(String, Node)>,
+    problems: Problems,
+    has_unknown_keys: bool,
 }
 
 impl Section {
-    /// Opens a table that may hold only these keys.
+    /// Opens a table that may hold only these keys. An unknown key is a problem of the section.
+    ///
+    /// # Errors
+    /// The node is not a table.
     pub(crate) fn open(node: Node, keys: &[&str]) -> Result<Self, SettingsError> {
         let (place, entries) = into_table(node)?;
-        for (key, node) in &entries {
-            if !keys.contains(&key.as_str()) {
-                let allowed = allowed(key, keys.iter().copied(), "no key is allowed here");
-                return Err(node.place.error(format!("unknown key; {allowed}")));
-            }
+        let mut problems = Problems::default();
+        let unknown = entries
+            .iter()
+            .filter(|(key, _)| !keys.contains(&key.as_str()));
+        for (key, node) in unknown {
+            let allowed = allowed(key, keys.iter().copied(), "no key is allowed here");
+            let message = format!("unknown key; {allowed}");
+            let error = SettingsError::of_key(node.place.clone(), message);
+            problems.keep::<()>(Err(error));
         }
-        Ok(Self { place, entries })
+        Ok(Self {
+            place,
+            entries,
+            has_unknown_keys: !problems.is_empty(),
+            problems,
+        })
     }
 
-    /// Where the table stands.
+    /// Returns the place of the table.
     pub(crate) fn place(&self) -> &Place {
         &self.place
     }
 
-    /// The value of a key, whatever its type.
+    /// Returns the value, or keeps its problems until [`finish`](Self::finish).
+    pub(crate) fn keep<T>(&mut self, result: Result<T, SettingsError>) -> Option<T> {
+        self.problems.keep(result)
+    }
+
+    /// Notes that a key is missing, unless an unknown key is there in its stead.
+    pub(crate) fn missing(&mut self, message: impl Into<String>) {
+        if !self.has_unknown_keys {
+            let error = self.place.error(message);
+            self.keep::<()>(Err(error));
+        }
+    }
+
+    /// Returns the value that was read from this section.
+    ///
+    /// # Errors
+    /// All problems of the section.
+    pub(crate) fn finish<T>(self, value: Option<T>) -> Result<T, SettingsError> {
+        let place = self.place;
+        match (self.problems.or_else(|| ()), value) {
+            (Err(error), _) => Err(error),
+            (Ok(()), Some(value)) => Ok(value),
+            (Ok(()), None) => Err(place.error("the table is not complete")),
+        }
+    }
+
+    /// Returns the problems so far, for a section of which a part can be used although another part is wrong.
+    pub(crate) fn into_problems(self) -> Problems {
+        self.problems
+    }
+
+    /// Returns whether the table has a key that it may not have.
+    pub(crate) fn has_unknown_keys(&self) -> bool {
+        self.has_unknown_keys
+    }
+
+    /// Returns whether the key is there and was not taken.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.entries.iter().any(|(name, _)| name == key)
+    }
+
+    /// Takes the value of a key, whatever its type.
     pub(crate) fn take(&mut self, key: &str) -> Option<Node> {
         let at = self.entries.iter().position(|(name, _)| name == key)?;
         Some(self.entries.remove(at).1)
     }
 
-    /// The tables of a table: `[bus.main]`, `[bus.other]`.
-    pub(crate) fn tables(&mut self, key: &str) -> Result<Vec<(String, Node)>, SettingsError> {
-        match self.take(key) {
-            Some(node) => into_table(node).map(|(_, entries)| entries),
-            None => Ok(Vec::new()),
+    /// Takes the value of a key and reads it.
+    fn read<T>(
+        &mut self,
+        key: &str,
+        read: impl FnOnce(Node) -> Result<T, SettingsError>,
+    ) -> Option<T> {
+        let node = self.take(key)?;
+        self.keep(read(node))
+    }
+
+    /// Takes the tables of a table: `[bus.main]`, `[bus.other]`.
+    pub(crate) fn tables(&mut self, key: &str) -> Vec<(String, Node)> {
+        let tables = self.read(key, |node| into_table(node).map(|(_, entries)| entries));
+        tables.unwrap_or_default()
+    }
+
+    /// Takes a string that is not empty.
+    pub(crate) fn string(&mut self, key: &str) -> Option<Located<String>> {
+        self.read(key, into_string)
+    }
+
+    /// Takes a string that must be there.
+    pub(crate) fn required(&mut self, key: &str) -> Option<Located<String>> {
+        let node = self.take(key);
+        match node {
+            Some(node) => self.keep(into_string(node)),
+            None => {
+                self.missing(format!("the key `{key}` is missing"));
+                None
+            }
         }
     }
 
-    /// A string that is not empty.
-    pub(crate) fn string(&mut self, key: &str) -> Result<Option<Located<String>>, SettingsError> {
-        self.take(key).map(into_string).transpose()
-    }
-
-    /// A string that must be there.
-    pub(crate) fn required(&mut self, key: &str) -> Result<Located<String>, SettingsError> {
-        self.string(key)?
-            .ok_or_else(|| self.place.error(format!("the key `{key}` is missing")))
-    }
-
-    /// An array of at least one string.
-    pub(crate) fn strings(
-        &mut self,
-        key: &str,
-    ) -> Result<Option<Located<Vec<String>>>, SettingsError> {
-        let Some(node) = self.take(key) else {
-            return Ok(None);
-        };
-        let wanted =
-            "must be an array of strings, the program first: [\"python3\", \"-m\", \"legacy\"]";
-        let Value::Array(items) = node.value else {
-            return Err(node.place.error(wanted));
-        };
-        if items.is_empty() {
-            return Err(node.place.error(wanted));
-        }
-        let strings = items.into_iter().map(|item| match item.value {
-            Value::String(text) => Ok(text),
-            _ => Err(item.place.error("must be a string")),
-        });
-        Ok(Some(Located {
-            value: strings.collect::<Result<_, _>>()?,
-            place: node.place,
-        }))
-    }
-
-    /// One of these words, which must be there.
-    pub(crate) fn one_of<T: Copy>(
-        &mut self,
-        key: &str,
-        words: &[(&str, T)],
-    ) -> Result<T, SettingsError> {
+    /// Takes one of these words, which must be there.
+    pub(crate) fn one_of<T: Copy>(&mut self, key: &str, words: &[(&str, T)]) -> Option<T> {
         let Located { value, place } = self.required(key)?;
         let known = words.iter().find(|(word, _)| *word == value);
         let known = known.map(|(_, meaning)| *meaning);
-        known.ok_or_else(|| {
+        self.keep(known.ok_or_else(|| {
             let words = words.iter().map(|(word, _)| *word);
             let allowed = allowed(&value, words, "nothing is allowed here");
             place.error(format!("there is no `{value}`; {allowed}"))
+        }))
+    }
+
+    /// Takes a whole number, 1 or more; as a string too, because that is what `${VAR}` gives.
+    pub(crate) fn count(&mut self, key: &str) -> Option<u32> {
+        self.read(key, |node| {
+            let count = match &node.value {
+                Value::Number(number) => number.as_u64().and_then(|count| count.try_into().ok()),
+                Value::String(text) => text.parse().ok(),
+                _ => None,
+            };
+            let count = count.filter(|count| *count > 0);
+            count.ok_or_else(|| node.place.error("must be a whole number, 1 or more"))
         })
     }
 
-    /// A whole number, 1 or more; as a string too, because that is what `${VAR}` gives.
-    pub(crate) fn count(&mut self, key: &str) -> Result<Option<u32>, SettingsError> {
-        let Some(node) = self.take(key) else {
-            return Ok(None);
-        };
-        let count = match &node.value {
-            Value::Number(number) => number.as_u64().and_then(|count| count.try_into().ok()),
-            Value::String(text) => text.parse().ok(),
-            _ => None,
-        };
-        match count.filter(|count| *count > 0) {
-            Some(count) => Ok(Some(count)),
-            None => Err(node.place.error("must be a whole number, 1 or more")),
-        }
-    }
-
-    /// `true` or `false`; as a string too, because that is what `${VAR}` gives.
-    pub(crate) fn flag(&mut self, key: &str) -> Result<Option<bool>, SettingsError> {
-        let Some(node) = self.take(key) else {
-            return Ok(None);
-        };
-        match &node.value {
-            Value::Bool(value) => Ok(Some(*value)),
-            Value::String(text) if text == "true" => Ok(Some(true)),
-            Value::String(text) if text == "false" => Ok(Some(false)),
+    /// Takes `true` or `false`; as a string too, because that is what `${VAR}` gives.
+    pub(crate) fn flag(&mut self, key: &str) -> Option<bool> {
+        self.read(key, |node| match &node.value {
+            Value::Bool(value) => Ok(*value),
+            Value::String(text) if text == "true" => Ok(true),
+            Value::String(text) if text == "false" => Ok(false),
             _ => Err(node.place.error("must be true or false")),
-        }
+        })
     }
 
-    /// A duration: seconds as a number, or a text like "1500ms" or "2m".
-    pub(crate) fn duration(&mut self, key: &str) -> Result<Option<Duration>, SettingsError> {
-        let Some(node) = self.take(key) else {
-            return Ok(None);
-        };
-        let text = match &node.value {
-            Value::Number(number) => number.to_string(),
-            Value::String(text) => text.clone(),
-            _ => return Err(node.place.error("must be a number of seconds or a string")),
-        };
-        let duration = parse_duration(&text);
-        let duration = duration.map_err(|error| node.place.error(error.to_string()))?;
-        Ok(Some(duration))
+    /// Takes a duration: seconds as a number, or a text like "1500ms" or "2m".
+    pub(crate) fn duration(&mut self, key: &str) -> Option<Duration> {
+        self.read(key, |node| {
+            let text = match &node.value {
+                Value::Number(number) => number.to_string(),
+                Value::String(text) => text.clone(),
+                _ => return Err(node.place.error("must be a number of seconds or a string")),
+            };
+            parse_duration(&text).map_err(|error| node.place.error(error.to_string()))
+        })
     }
 }
 
@@ -163,7 +194,7 @@ pub(super) fn into_table(node: Node) -> Result<(Place, Vec<(String, Node)>), Set
     }
 }
 
-fn into_string(node: Node) -> Result<Located<String>, SettingsError> {
+pub(super) fn into_string(node: Node) -> Result<Located<String>, SettingsError> {
     match node.value {
         Value::String(text) if text.is_empty() => Err(node.place.error("must not be empty")),
         Value::String(value) => Ok(Located {
@@ -177,17 +208,50 @@ fn into_string(node: Node) -> Result<Located<String>, SettingsError> {
     }
 }
 
+pub(super) fn into_strings(node: Node) -> Result<Located<Vec<String>>, SettingsError> {
+    let wanted =
+        "must be an array of strings, the program first: [\"python3\", \"-m\", \"legacy\"]";
+    let items = match node.value {
+        Value::Array(items) if !items.is_empty() => items,
+        _ => return Err(node.place.error(wanted)),
+    };
+    let mut problems = Problems::default();
+    let strings: Vec<String> = items
+        .into_iter()
+        .filter_map(|item| {
+            problems.keep(match item.value {
+                Value::String(text) => Ok(text),
+                _ => Err(item.place.error("must be a string")),
+            })
+        })
+        .collect();
+    problems.or_else(|| Located {
+        value: strings,
+        place: node.place,
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use std::{fmt::Debug, path::Path};
 
     use super::*;
     use crate::settings::toml;
 
     const KEYS: &[&str] = &["text", "flag", "time", "list", "tables"];
 
-    fn section(text: &str) -> Result<Section, SettingsError> {
-        Section::open(toml::parse(text, &Place::top(Path::new("s.toml")))?, KEYS)
+    fn section(text: &str) -> Section {
+        let mut problems = Problems::default();
+        let node = toml::parse(text, &Place::top(Path::new("s.toml")), &mut problems);
+        assert!(problems.is_empty(), "{problems:?}");
+        Section::open(node.unwrap(), KEYS).unwrap()
+    }
+
+    /// The text of the problems that reading with `read` finds.
+    fn problems<T: Debug>(text: &str, read: impl FnOnce(&mut Section) -> T) -> String {
+        let mut section = section(text);
+        let value = read(&mut section);
+        section.finish(Some(value)).unwrap_err().to_string()
     }
 
     #[test]
@@ -201,12 +265,13 @@ mod tests {
             ("'30'", 30_000),
         ];
         for (text, millis) in cases {
-            let duration = section(&format!("time = {text}")).unwrap().duration("time");
-            assert_eq!(duration, Ok(Some(Duration::from_millis(millis))), "{text}");
+            let mut section = section(&format!("time = {text}"));
+            let duration = section.duration("time");
+            assert_eq!(duration, Some(Duration::from_millis(millis)), "{text}");
+            assert!(section.finish(duration).is_ok());
         }
         for bad in ["-1", "'soon'", "true", "'-1'", "1e300", "'inf'"] {
-            let error = section(&format!("time = {bad}")).unwrap().duration("time");
-            let message = error.unwrap_err().to_string();
+            let message = problems(&format!("time = {bad}"), |section| section.duration("time"));
             assert!(message.starts_with("s.toml:1: time: "), "{message}");
         }
     }
@@ -214,51 +279,54 @@ mod tests {
     #[test]
     fn flags_may_come_from_the_environment() {
         for (text, expected) in [("true", true), ("false", false), ("'true'", true)] {
-            let flag = section(&format!("flag = {text}")).unwrap().flag("flag");
-            assert_eq!(flag, Ok(Some(expected)));
+            let flag = section(&format!("flag = {text}")).flag("flag");
+            assert_eq!(flag, Some(expected));
         }
-        assert!(section("flag = 1").unwrap().flag("flag").is_err());
+        let message = problems("flag = 1", |section| section.flag("flag"));
+        assert_eq!(message, "s.toml:1: flag: must be true or false");
     }
 
     #[test]
     fn wrong_types_say_what_was_found() {
-        let message = |text: &str, key: &str| {
-            let mut section = section(text).unwrap();
-            let error = match key {
-                "text" => section.string(key).unwrap_err(),
-                "list" => section.strings(key).unwrap_err(),
-                _ => section.tables(key).unwrap_err(),
-            };
-            error.to_string()
-        };
+        let text = |text: &str| problems(text, |section| section.string("text"));
+        let list = |text: &str| problems(text, |section| section.read("list", into_strings));
         assert_eq!(
-            message("text = 1", "text"),
+            text("text = 1"),
             "s.toml:1: text: must be a string, not a number"
         );
+        assert_eq!(text("text = ''"), "s.toml:1: text: must not be empty");
+        assert!(list("list = 'a'").contains("must be an array of strings"));
+        assert!(list("list = []").contains("must be an array of strings"));
         assert_eq!(
-            message("text = ''", "text"),
-            "s.toml:1: text: must not be empty"
-        );
-        assert!(message("list = 'a'", "list").contains("must be an array of strings"));
-        assert!(message("list = []", "list").contains("must be an array of strings"));
-        assert_eq!(
-            message("list = ['a', 1]", "list"),
-            "s.toml:1: list[1]: must be a string"
+            list("list = [\n'a',\n1,\n2]"),
+            "s.toml:3: list[1]: must be a string\ns.toml:4: list[2]: must be a string"
         );
         assert_eq!(
-            message("tables = [1]", "tables"),
+            problems("tables = [1]", |section| section.tables("tables").len()),
             "s.toml:1: tables: must be a table, not an array"
         );
     }
 
     #[test]
     fn unknown_and_missing_keys_name_what_is_allowed() {
-        let error = section("txt = 1").err().unwrap().to_string();
         assert_eq!(
-            error,
+            problems("txt = 1", |_| ()),
             "s.toml:1: txt: unknown key; did you mean `text`? allowed: text, flag, time, list, tables"
         );
-        let error = section("").unwrap().required("text").unwrap_err();
-        assert_eq!(error.to_string(), "s.toml: the key `text` is missing");
+        let missing = |section: &mut Section| section.required("text");
+        assert_eq!(problems("", missing), "s.toml: the key `text` is missing");
+    }
+
+    #[test]
+    fn all_problems_of_a_table_are_found_and_a_misspelt_key_is_not_missing_too() {
+        let message = problems("txt = 1\nflag = 2\ntime = 'soon'", |section| {
+            (
+                section.required("text"),
+                section.flag("flag"),
+                section.duration("time"),
+            )
+        });
+        let keys: Vec<_> = message.lines().map(|line| &line[..13]).collect();
+        assert_eq!(keys, ["s.toml:1: txt", "s.toml:2: fla", "s.toml:3: tim"]);
     }
 }

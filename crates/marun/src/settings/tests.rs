@@ -313,6 +313,73 @@ fn restart_and_watchdog_have_their_defaults() {
 }
 
 #[test]
+fn all_problems_of_a_file_are_told_at_once() {
+    let text = "
+tz = 5
+[bus.main]
+dns = '${NO}'
+prefix = 7
+[agent.a]
+bakend = 'A'
+bus = 'mian'
+grace = '${GRACE}'
+restart = { policy = 'allways', max = 0 }
+settings = { key = '${KEY}', ports = [1, nan] }
+[agent.b]
+backend = 'B'
+bus = 'main'
+broker = 'none'
+handlers.tick = 5
+handlers.tock = 6
+[agent.c]
+command = ['x', 7]
+tz = 'UTC'
+";
+    let error = parse("x.toml", text).unwrap_err();
+    let expected = [
+        "x.toml:2: tz: ",
+        "x.toml:4: bus.main.dns: the environment variable NO",
+        "x.toml:4: bus.main.dns: unknown key; did you mean `dsn`?",
+        "x.toml:5: bus.main.prefix: ",
+        "x.toml:7: agent.a.bakend: ",
+        "x.toml:8: agent.a.bus: there is no bus `mian`; did you mean `main`?",
+        "x.toml:9: agent.a.grace: the environment variable GRACE",
+        "x.toml:10: agent.a.restart.policy: ",
+        "x.toml:10: agent.a.restart.max: ",
+        "x.toml:11: agent.a.settings.ports[1]: ",
+        "x.toml:11: agent.a.settings.key: the environment variable KEY",
+        "x.toml:15: agent.b.broker: ",
+        "x.toml:16: agent.b.handlers.tick: ",
+        "x.toml:17: agent.b.handlers.tock: ",
+        "x.toml:19: agent.c.command[1]: ",
+        "x.toml:20: agent.c.tz: not allowed",
+    ];
+    let lines: Vec<_> = error.lines().collect();
+    assert_eq!(lines.len(), expected.len(), "{error}");
+    for (line, expected) in lines.iter().zip(expected) {
+        assert!(line.starts_with(expected), "{line}\n{expected}");
+    }
+}
+
+#[test]
+fn each_value_of_an_agent_has_its_place() {
+    let text = "[agent.a]\nbackend = 'A'\n[agent.a.settings]\nports = [\n1,\n2]\nsmtp.host = 'h'";
+    let settings = parse("x.toml", text).unwrap();
+    let places = &settings.agents["a"].settings_places;
+    for (key, place) in [
+        ("", "x.toml:3: agent.a.settings"),
+        ("ports[1]", "x.toml:6: agent.a.settings.ports[1]"),
+        ("smtp.host", "x.toml:7: agent.a.settings.smtp.host"),
+    ] {
+        assert_eq!(
+            places.get(key).map(String::as_str),
+            Some(place),
+            "{places:?}"
+        );
+    }
+}
+
+#[test]
 fn a_missing_file_is_named() {
     let error = Settings::read(Path::new("/nowhere/settings.toml")).unwrap_err();
     let message = error.to_string();

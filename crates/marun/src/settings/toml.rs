@@ -1,24 +1,33 @@
 //! TOML text → the tree of values, with the line of each.
 
+use std::collections::BTreeSet;
+
 use serde_json::Number;
 use toml::{Spanned, de::DeTable, de::DeValue};
 
 use super::node::{Node, Value};
-use super::place::{Place, SettingsError};
+use super::place::Place;
+use super::problems::{Problems, SettingsError};
 
-/// Parses the text of a TOML file.
-pub(crate) fn parse(text: &str, top: &Place) -> Result<Node, SettingsError> {
+/// Parses the text of a TOML file. A value that does not fit is a problem, and `null` in the tree.
+pub(crate) fn parse(text: &str, top: &Place, problems: &mut Problems) -> Option<Node> {
     let lines = Lines::of(text);
-    let table = DeTable::parse(text).map_err(|error| {
+    let (table, errors) = DeTable::parse_recoverable(text);
+    // One mistake may break the grammar several times; the first one in a line says what is wrong.
+    let mut known = BTreeSet::new();
+    for error in errors {
         let line = error.span().map(|span| lines.at(span.start));
-        top.clone()
-            .at_line(line)
-            .error(format!("not valid TOML: {}", error.message().trim_end()))
-    })?;
-    Ok(Node {
-        place: top.clone(),
-        value: convert_table(table.get_ref(), top, &lines)?,
-    })
+        if known.insert(line) {
+            let message = format!("not valid TOML: {}", error.message().trim_end());
+            problems.keep::<()>(Err(top.clone().at_line(line).error(message)));
+        }
+    }
+    if !problems.is_empty() {
+        return None;
+    }
+    let place = top.clone();
+    let value = convert_table(table.get_ref(), top, &lines, problems);
+    Some(Node { place, value })
 }
 
 /// Where each line begins, to turn a byte offset into a line number.
@@ -39,54 +48,60 @@ fn convert_table(
     table: &DeTable<'_>,
     place: &Place,
     lines: &Lines,
-) -> Result<Value, SettingsError> {
+    problems: &mut Problems,
+) -> Value {
     // The map is sorted by key; what an agent reads as its settings keeps the order of the file.
     let mut entries: Vec<_> = table.iter().collect();
     entries.sort_by_key(|(key, _)| key.span().start);
-    entries
-        .into_iter()
-        .map(|(key, value)| {
-            let line = lines.at(key.span().start);
-            let name: &str = key.get_ref();
-            let node = convert(value, place.child(name, Some(line)), lines)?;
-            Ok((name.to_owned(), node))
-        })
-        .collect::<Result<_, _>>()
-        .map(Value::Table)
+    let entries = entries.into_iter().map(|(key, value)| {
+        let line = lines.at(key.span().start);
+        let name: &str = key.get_ref();
+        let node = convert(value, place.child(name, Some(line)), lines, problems);
+        (name.to_owned(), node)
+    });
+    Value::Table(entries.collect())
 }
 
 fn convert(
     value: &Spanned<DeValue<'_>>,
     place: Place,
     lines: &Lines,
-) -> Result<Node, SettingsError> {
-    let converted = match value.get_ref() {
-        DeValue::String(text) => Value::String(text.clone().into_owned()),
-        DeValue::Boolean(value) => Value::Bool(*value),
-        // JSON, which agents read, has no dates: they arrive as their text.
-        DeValue::Datetime(value) => Value::String(value.to_string()),
-        DeValue::Integer(value) => {
-            let number = i64::from_str_radix(value.as_str(), value.radix());
-            let number = number.map_err(|_| place.error("the integer does not fit in 64 bits"))?;
-            Value::Number(number.into())
-        }
-        DeValue::Float(value) => {
-            let number = value.as_str().parse().ok().and_then(Number::from_f64);
-            Value::Number(number.ok_or_else(|| place.error("must be a finite number"))?)
-        }
+    problems: &mut Problems,
+) -> Node {
+    let value = match value.get_ref() {
         DeValue::Array(items) => {
             let items = items.iter().enumerate().map(|(index, item)| {
                 let line = lines.at(item.span().start);
-                convert(item, place.element(index, Some(line)), lines)
+                convert(item, place.element(index, Some(line)), lines, problems)
             });
-            Value::Array(items.collect::<Result<_, _>>()?)
+            Value::Array(items.collect())
         }
-        DeValue::Table(table) => convert_table(table, &place, lines)?,
+        DeValue::Table(table) => convert_table(table, &place, lines, problems),
+        scalar => problems
+            .keep(convert_scalar(scalar, &place))
+            .unwrap_or(Value::Null),
     };
-    Ok(Node {
-        place,
-        value: converted,
-    })
+    Node { place, value }
+}
+
+fn convert_scalar(value: &DeValue<'_>, place: &Place) -> Result<Value, SettingsError> {
+    match value {
+        DeValue::String(text) => Ok(Value::String(text.clone().into_owned())),
+        DeValue::Boolean(value) => Ok(Value::Bool(*value)),
+        DeValue::Integer(value) => {
+            let number = i64::from_str_radix(value.as_str(), value.radix());
+            let number = number.map_err(|_| place.error("the integer does not fit in 64 bits"))?;
+            Ok(Value::Number(number.into()))
+        }
+        DeValue::Float(value) => {
+            let number = value.as_str().parse().ok().and_then(Number::from_f64);
+            let number = number.ok_or_else(|| place.error("must be a finite number"))?;
+            Ok(Value::Number(number))
+        }
+        // JSON, which agents read, has no dates: they arrive as their text.
+        DeValue::Datetime(value) => Ok(Value::String(value.to_string())),
+        DeValue::Array(_) | DeValue::Table(_) => Err(place.error("must be a single value")),
+    }
 }
 
 #[cfg(test)]
@@ -96,7 +111,9 @@ mod tests {
     use super::*;
 
     fn parse_text(text: &str) -> Result<Node, SettingsError> {
-        parse(text, &Place::top(Path::new("s.toml")))
+        let mut problems = Problems::default();
+        let node = parse(text, &Place::top(Path::new("s.toml")), &mut problems);
+        problems.or_else(|| node.unwrap())
     }
 
     #[test]
@@ -124,5 +141,15 @@ mod tests {
             let message = parse_text(text).unwrap_err().to_string();
             assert!(message.starts_with(expected), "{message}");
         }
+    }
+
+    #[test]
+    fn all_errors_are_found_one_per_line() {
+        let text = "a = \nb = 1\nb = 2\nd = 1 2 3\n[c\n";
+        let message = parse_text(text).unwrap_err().to_string();
+        let lines: Vec<_> = message.lines().map(|line| &line[..9]).collect();
+        assert_eq!(lines, ["s.toml:1:", "s.toml:3:", "s.toml:4:", "s.toml:5:"]);
+        let message = parse_text("a = nan\nb = inf").unwrap_err().to_string();
+        assert_eq!(message.lines().count(), 2, "{message}");
     }
 }

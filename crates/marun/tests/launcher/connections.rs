@@ -38,7 +38,9 @@ fn a_dsn_that_is_none() {
                 &Folder::of(&settings),
                 &[":3: bus.main.dsn: ", told, "`memory://`"],
             );
-            let settings = settings.replace("bus", "broker");
+            let settings = settings
+                .replace("bus", "broker")
+                .replace("Responder", "Worker");
             refused(&Folder::of(&settings), &[":3: broker.main.dsn: ", told]);
         }
     }
@@ -63,8 +65,9 @@ fn a_dsn_whose_driver_is_not_compiled_in() {
 #[test]
 fn what_a_program_refuses_is_told_where_the_settings_say_it() {
     let told = "the driver of `mail://` is not compiled in: switch on the feature `mail`";
+    let mailer = r#"{"name": "Mailer", "periodic": [], "cron": [], "receivers": [], "consumers": [], "hooks": []}"#;
     let answer = format!(
-        r#"{{"protocol": 2, "agents": [], "refused_buses": {{}}, "refused_brokers": {{"mail://x": "{told}"}}}}"#
+        r#"{{"protocol": 2, "agents": [{mailer}], "refused_buses": {{}}, "refused_brokers": {{"mail://x": "{told}"}}}}"#
     );
     let folder = Folder::with(
         "program = './lean.sh'

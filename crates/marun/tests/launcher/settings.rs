@@ -19,6 +19,76 @@ pub(crate) fn refused(folder: &Folder, texts: &[&str]) {
     }
 }
 
+#[test]
+fn all_problems_of_all_files_are_told_at_once() {
+    let one = Folder::of(
+        "tz = 'Europe/Berlim'
+[bus.main]
+dsn = 'redsi://localhost'
+[bus.spare]
+dsn = 'kafka://localhost'
+[agent.a]
+backend = 'Wroker'
+[agent.b]
+backend = 'Worker'
+bus = 'main'
+[agent.b.handlers.work]
+timout = 1
+on_error = 'ignore'
+[agent.b.handlers.wrok]
+timeout = 1
+[agent.c]
+backend = 'Bare'
+grace = 'soon'
+settings = { key = '${MARUN_TEST_UNSET}' }
+",
+    );
+    let other = Folder::with("[agent.a\n");
+    let third = Folder::with("[agent.a]\nbackend = 'Nobody'\n");
+    let files = [one.settings(), other.settings(), third.settings()];
+    let arguments: Vec<&str> = ["check"]
+        .into_iter()
+        .chain(files.iter().map(String::as_str))
+        .collect();
+    let (code, out, message) = output_of(marun(), &arguments);
+    assert_eq!((code, out.as_str()), (Some(2), ""), "{message}");
+    let expected = [
+        (0, ":2: tz: "),
+        (0, ":4: bus.main.dsn: "),
+        (0, ":6: bus.spare.dsn: "),
+        (0, ":8: agent.a.backend: "),
+        (0, ":9: agent.b: `Worker` consumes the queue "),
+        (0, ":13: agent.b.handlers.work.timout: "),
+        (0, ":14: agent.b.handlers.work.on_error: "),
+        (0, ":15: agent.b.handlers.wrok: "),
+        (0, ":18: agent.c.backend: "),
+        (0, ":19: agent.c.grace: "),
+        (0, ":20: agent.c.settings.key: "),
+        (1, ":1: "),
+        (2, ":1: agent.a: "),
+        (2, ":2: agent.a.backend: "),
+    ];
+    let lines: Vec<_> = message.lines().collect();
+    assert_eq!(lines.len(), expected.len(), "{message}");
+    for (line, (file, text)) in lines.iter().zip(expected) {
+        let expected = format!("marun: {}{text}", files[file]);
+        assert!(line.starts_with(&expected), "{line}\n{expected}");
+    }
+}
+
+/// The error of an agent that reads its settings, in the log of the group.
+#[test]
+fn settings_that_an_agent_cannot_read_have_their_line_in_the_file() {
+    let folder = Folder::of(
+        "[agent.a]\nbackend = 'Actor'\n[agent.a.settings]\nsay = ''\nchatter = 'much'\n",
+    );
+    let (code, out, message) = output_of(marun(), &["run", &folder.settings()]);
+    assert_eq!(code, Some(1), "{message}");
+    let place = format!("{}:6: agent.a.settings.chatter: ", folder.settings());
+    let expected = format!("invalid settings of agent `a`: {place}invalid type: string \"much\"");
+    assert!(out.contains(&expected), "{out}{message}");
+}
+
 /// An agent that would be seen if it were started, and these lines.
 fn with(lines: &str) -> Folder {
     Folder::of(&format!("[agent.a]\nbackend = 'Actor'\n{lines}"))

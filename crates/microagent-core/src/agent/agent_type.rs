@@ -1,6 +1,6 @@
 //! An agent type as a value: what a launcher keeps in its list.
 
-use std::{any::Any, fmt, future::Future, pin::Pin, time::Duration};
+use std::{any::Any, collections::BTreeMap, fmt, future::Future, pin::Pin, time::Duration};
 
 use serde_json::Value;
 
@@ -51,6 +51,9 @@ pub struct Wiring {
     pub broker: Option<Broker>,
     /// Its settings, an object.
     pub settings: Value,
+    /// Where each value of the settings was written, such as `settings.toml:12: agent.mailer.settings.port`, by its key in
+    /// the settings (`port`, `smtp.port`, `ports[0]`; the empty key is the whole). Errors about settings name these places.
+    pub settings_places: BTreeMap<String, String>,
     /// Options of its handlers, as [`Agent::handlers`] takes them.
     pub handlers: Value,
     /// The zone of its cron tasks, as [`Agent::zone`] takes it.
@@ -68,6 +71,7 @@ impl Wiring {
             bus: None,
             broker: None,
             settings: Value::Object(serde_json::Map::new()),
+            settings_places: BTreeMap::new(),
             handlers: Value::Null,
             zone: None,
             grace: DEFAULT_GRACE,
@@ -116,6 +120,7 @@ async fn start<A: MicroAgent>(wiring: Wiring) -> Result<RunningAgent<dyn Any + S
         .settings(wiring.settings)
         .handlers(wiring.handlers)
         .grace(wiring.grace);
+    agent.setup.settings_places = wiring.settings_places;
     agent.setup.zone = wiring.zone;
     agent.setup.bus = wiring.bus;
     agent.setup.broker = wiring.broker;

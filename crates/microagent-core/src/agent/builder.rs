@@ -1,6 +1,6 @@
 //! An agent that is about to live: its object, its connections, and what of it shall start.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -41,6 +41,8 @@ pub(crate) struct Setup {
     pub(crate) broker: Option<Broker>,
     /// Or why they are no JSON.
     pub(crate) settings: std::result::Result<Value, String>,
+    /// The places of the settings by their keys, as in [`Wiring`](super::Wiring).
+    pub(crate) settings_places: BTreeMap<String, String>,
     /// Options by handler, or why they are no JSON.
     pub(crate) handlers: std::result::Result<Value, String>,
     pub(crate) zone: Option<String>,
@@ -59,6 +61,7 @@ impl Default for Setup {
             bus: None,
             broker: None,
             settings: Ok(Value::Null),
+            settings_places: BTreeMap::new(),
             handlers: Ok(Value::Null),
             zone: None,
             grace: DEFAULT_GRACE,

@@ -1,6 +1,7 @@
 //! What every handler of an agent can reach: its bus, its broker, its settings, and the news that it stops.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     future::Future,
     pin::Pin,
@@ -55,6 +56,7 @@ pub(crate) struct Surroundings {
     pub(crate) absent_bus: Bus,
     pub(crate) absent_broker: Broker,
     pub(crate) settings: Value,
+    pub(crate) settings_places: BTreeMap<String, String>,
     pub(crate) manifest: Manifest,
     pub(crate) stats: AgentStats,
     pub(crate) stopping: CancellationToken,
@@ -90,15 +92,20 @@ impl Context {
     /// a field, but nearly the name of a field that was not given, is logged as a warning.
     ///
     /// # Errors
-    /// [`ErrorKind::Configuration`] when they do not fit, with the key.
+    /// [`ErrorKind::Configuration`] if a value does not fit. The error names the key and, if the settings are from a settings
+    /// file, the file and the line.
     pub fn settings<T: DeserializeOwned>(&self) -> Result<T> {
         let agent = self.name();
-        let (settings, misspelt) = settings::read(&self.0.settings).map_err(|error| {
-            let text = format!("the settings of agent `{agent}` do not fit: {error}");
-            Error::new(ErrorKind::Configuration, text)
-        })?;
-        for settings::Misspelt { key, field } in misspelt {
-            warn!(agent, key, "unknown setting; did you mean `{field}`?");
+        let (settings, misspelt) = settings::read(&self.0.settings, &self.0.settings_places)
+            .map_err(|error| {
+                let text = format!("invalid settings of agent `{agent}`: {error}");
+                Error::new(ErrorKind::Configuration, text)
+            })?;
+        for settings::Misspelt { key, field, place } in misspelt {
+            warn!(
+                agent,
+                place, "unknown setting `{key}`; did you mean `{field}`?"
+            );
         }
         Ok(settings)
     }

@@ -350,6 +350,7 @@ fn context_of(manifest: Manifest, setup: &Setup) -> Result<Context> {
         bus: setup.bus.clone(),
         broker: setup.broker.clone(),
         settings,
+        settings_places: setup.settings_places.clone(),
         manifest,
         stats: AgentStats::default(),
         stopping: CancellationToken::new(),

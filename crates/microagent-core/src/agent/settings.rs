@@ -1,7 +1,7 @@
 //! Reads the settings of an agent into its type. Text becomes a number or a truth value where the type wants one, because
 //! `${VAR}` in a settings file is always text.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, collections::BTreeMap};
 
 use microagent_schema::suggest::nearest;
 use serde::{
@@ -11,18 +11,26 @@ use serde::{
 };
 use serde_json::{Error, Map, Value};
 
-/// A key that no field has, beside a field without a value that has nearly its name.
+/// A key that is not a field, beside a field of nearly that name that was not given.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Misspelt {
     pub(super) key: String,
     pub(super) field: &'static str,
+    /// The place of the key in the settings file.
+    pub(super) place: Option<String>,
 }
+
+/// The places of settings by their keys; empty if the settings are not from a file.
+pub(super) type Places = BTreeMap<String, String>;
 
 /// Reads the settings, and returns the keys that seem to be misspelt.
 ///
 /// # Errors
-/// The first value that does not fit, with its key.
-pub(super) fn read<T: DeserializeOwned>(settings: &Value) -> Result<(T, Vec<Misspelt>), String> {
+/// The first value that does not fit, with its place or key. Keys that seem to be misspelt are part of the error.
+pub(super) fn read<T: DeserializeOwned>(
+    settings: &Value,
+    places: &Places,
+) -> Result<(T, Vec<Misspelt>), String> {
     let notes = RefCell::default();
     let reader = Reader {
         value: settings,
@@ -31,10 +39,28 @@ pub(super) fn read<T: DeserializeOwned>(settings: &Value) -> Result<(T, Vec<Miss
     };
     let read = T::deserialize(reader);
     let Notes { wrong, misspelt } = notes.into_inner();
-    match (read, wrong) {
-        (Ok(read), _) => Ok((read, misspelt)),
-        (Err(error), Some(key)) => Err(format!("`{key}`: {error}")),
-        (Err(error), None) => Err(error.to_string()),
+    let misspelt = misspelt.into_iter().map(|(key, field)| Misspelt {
+        place: places.get(&key).cloned(),
+        key,
+        field,
+    });
+    match read {
+        Ok(read) => Ok((read, misspelt.collect())),
+        Err(error) => Err(
+            misspelt.fold(at_place(&error, wrong, places), |text, misspelt| {
+                let Misspelt { key, field, .. } = misspelt;
+                format!("{text}; unknown key `{key}`, did you mean `{field}`?")
+            }),
+        ),
+    }
+}
+
+/// Returns the error after the place of the value with this key, or after the key if the place is not known.
+fn at_place(error: &Error, key: Option<String>, places: &Places) -> String {
+    match (places.get(key.as_deref().unwrap_or_default()), key) {
+        (Some(place), _) => format!("{place}: {error}"),
+        (None, Some(key)) => format!("`{key}`: {error}"),
+        (None, None) => error.to_string(),
     }
 }
 
@@ -42,7 +68,8 @@ pub(super) fn read<T: DeserializeOwned>(settings: &Value) -> Result<(T, Vec<Miss
 struct Notes {
     /// The innermost key whose value does not fit.
     wrong: Option<String>,
-    misspelt: Vec<Misspelt>,
+    /// Keys, each with the field that was probably meant.
+    misspelt: Vec<(String, &'static str)>,
 }
 
 /// A value with its key.
@@ -62,15 +89,11 @@ impl<'a> Reader<'a> {
         let missing = fields.iter().filter(|field| !given.contains_key(**field));
         let missing: Vec<&'static str> = missing.copied().collect();
         for key in given.keys().filter(|key| !fields.contains(&key.as_str())) {
-            if let Some(near) = nearest(key, &missing) {
-                let field = missing.iter().find(|field| **field == near);
-                self.notes
-                    .borrow_mut()
-                    .misspelt
-                    .extend(field.map(|field| Misspelt {
-                        key: inside(&self.path, key),
-                        field,
-                    }));
+            let near = nearest(key, &missing)
+                .and_then(|near| missing.iter().find(|field| **field == near));
+            if let Some(field) = near {
+                let key = inside(&self.path, key);
+                self.notes.borrow_mut().misspelt.push((key, field));
             }
         }
     }

@@ -275,7 +275,7 @@ async fn settings_are_read_as_the_type_that_is_asked_for() {
     assert!(
         error
             .to_string()
-            .starts_with("the settings of agent `front` do not fit: "),
+            .starts_with("invalid settings of agent `front`: "),
         "{error}"
     );
     agent.stop().await.unwrap();

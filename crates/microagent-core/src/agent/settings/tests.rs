@@ -30,7 +30,7 @@ struct Settings {
 }
 
 fn read(settings: &Value) -> Result<(Settings, Vec<Misspelt>), String> {
-    super::read(settings)
+    super::read(settings, &Places::new())
 }
 
 #[test]
@@ -100,4 +100,35 @@ fn a_misspelt_key_beside_a_default_is_noted() {
     assert_eq!(noted, [("prot", "port"), ("inner.debgu", "debug")]);
     // Another part of the agent may read the key that is not known here.
     assert_eq!(read(&json!({"ports": 1, "port": 1})).unwrap().1, []);
+}
+
+#[test]
+fn an_error_and_a_misspelt_key_have_the_place_in_the_file() {
+    let at = |line: u8, key: &str| format!("s.toml:{line}: agent.a.settings{key}");
+    let places = Places::from([
+        (String::new(), at(1, "")),
+        ("port".to_owned(), at(2, ".port")),
+        ("inner.debgu".to_owned(), at(3, ".inner.debgu")),
+    ]);
+    let read = |settings| super::read::<Settings>(&settings, &places);
+    assert_eq!(
+        read(json!({"port": "soon"})).unwrap_err(),
+        "s.toml:2: agent.a.settings.port: invalid type: string \"soon\", expected u16"
+    );
+    let (_, misspelt) = read(json!({"inner": {"debgu": true}})).unwrap();
+    assert_eq!(misspelt[0].place, Some(at(3, ".inner.debgu")));
+}
+
+#[test]
+fn a_missing_field_names_the_key_that_was_probably_meant() {
+    #[derive(Debug, Deserialize)]
+    struct Required {
+        #[expect(dead_code, reason = "it is never there")]
+        port: u16,
+    }
+    let places = Places::from([(String::new(), "s.toml:1: agent.a.settings".to_owned())]);
+    assert_eq!(
+        super::read::<Required>(&json!({"prot": 1}), &places).unwrap_err(),
+        "s.toml:1: agent.a.settings: missing field `port`; unknown key `prot`, did you mean `port`?"
+    );
 }
