@@ -9,8 +9,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use microagent::{
-    BusEvent, Caps, ConsumeOptions, Delivery, Queue, QueueBroker, Result, Route, SendOptions,
-    SignalBus, SubscriberCount,
+    Delivery, Queue, Result,
+    driver::{
+        BusEvent, Caps, ConsumeOptions, QueueBroker, Route, SendOptions, SignalBus, SubscriberCount,
+    },
 };
 use microagent_local::{Host, LocalBroker, LocalBus, LocalOptions};
 use microagent_testing::failure_suite::{

@@ -2,19 +2,22 @@
 
 use std::sync::Arc;
 
-use microagent::{Connect, Role};
+use microagent::{
+    Connect, declarations,
+    driver::{self, Role},
+};
 use microagent_core::{Broker, Bus, Declarations, Error, ErrorKind, Result};
 
 use crate::member::control::{BrokerLink, BusLink};
 
 /// Checks the DSN of a bus without a connection.
 pub(crate) fn check_bus(dsn: &str) -> Result<()> {
-    microagent::check_dsn(dsn, Role::Bus)
+    driver::check_dsn(dsn, Role::Bus)
 }
 
 /// Checks the DSN of a broker without a connection.
 pub(crate) fn check_broker(dsn: &str) -> Result<()> {
-    microagent::check_dsn(dsn, Role::Broker)
+    driver::check_dsn(dsn, Role::Broker)
 }
 
 /// Checks the first part of all channels.
@@ -28,8 +31,8 @@ pub(crate) fn load(url: &str) -> Result<String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let text = runtime.block_on(microagent::load_text(url))?;
-    microagent::parse_stuff(url, &text)?;
+    let text = runtime.block_on(declarations::load_text(url))?;
+    declarations::parse_stuff(url, &text)?;
     Ok(text)
 }
 
@@ -43,7 +46,7 @@ pub(crate) fn declared(text: &str) -> Result<Arc<Declarations>> {
 /// Loads the declarations of a command, where it has some.
 pub(crate) async fn declarations(url: Option<&str>) -> Result<Option<Arc<Declarations>>> {
     match url {
-        Some(url) => Ok(Some(Arc::new(microagent::load_stuff(url).await?))),
+        Some(url) => Ok(Some(Arc::new(declarations::load_stuff(url).await?))),
         None => Ok(None),
     }
 }

@@ -69,11 +69,11 @@ impl Connect for Broker {
 /// A bus that is about to be connected.
 ///
 /// ```
-/// use microagent::prelude::*;
+/// use microagent::{declarations, prelude::*};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
 /// let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/signals.json");
-/// let declared = microagent::load_stuff(&format!("file://{path}")).await?;
+/// let declared = declarations::load_stuff(&format!("file://{path}")).await?;
 /// let bus = Bus::builder("memory://").prefix("SHOP").declarations(declared).strict(true).connect().await?;
 ///
 /// let misspelt = bus.signal("user_created")?.send("shell", &json!({"usr_id": 7})).await;
@@ -119,11 +119,11 @@ impl BusBuilder {
 /// A broker that is about to be connected.
 ///
 /// ```
-/// use microagent::prelude::*;
+/// use microagent::{declarations, prelude::*};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
 /// let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/signals.json");
-/// let declared = microagent::load_stuff(&format!("file://{path}")).await?;
+/// let declared = declarations::load_stuff(&format!("file://{path}")).await?;
 /// let broker = Broker::builder("memory://").declarations(declared).connect().await?;
 ///
 /// broker.queue("mailer")?.send(&json!({"text": "hi"})).await?;

@@ -41,24 +41,60 @@
 //! - [`agent`](macro@agent) and the guide's page about handlers describe parameters and results of handlers.
 //! - [`Connect`] connects to a bus or broker by its DSN. Drivers are cargo features: `memory://` is always available; `local:PATH` and
 //!   `redis://…` are on by default.
-//! - [`declare!`] and [`Signal`](macro@Signal) declare signals and queues; [`load_stuff`] loads declarations at run time.
-//! - [`Blueprint`] defines an agent without the macros.
+//! - [`declare!`] and [`Signal`](macro@Signal) declare signals and queues at compile time.
+//!
+//! # Modules
+//!
+//! The root of the crate has the names that an agent and its tests need; the [`prelude`] imports the most frequent ones. The
+//! others have a module each, by the program that needs them:
+//!
+//! - [`declarations`]: a program that loads `signals.json` at run time.
+//! - [`manifest`]: a program that reads what an agent declares.
+//! - [`blueprint`]: an agent that is defined without the macros, and a launcher.
+//! - [`driver`]: a driver for another server, and a test that calls a driver directly.
 
 mod connect;
 mod load;
 mod run;
 
+pub mod blueprint;
+pub mod declarations;
+pub mod driver;
+pub mod manifest;
 pub mod prelude;
 
 #[doc(hidden)]
 #[path = "private/mod.rs"]
 pub mod __private;
 
-pub use connect::{BrokerBuilder, BusBuilder, Connect, Role, broker_caps, check_dsn, schemes};
-pub use load::{load_queues, load_signals, load_stuff, load_text, parse_stuff};
-pub use microagent_core::*;
+// Attributes and macros.
 pub use microagent_macros::{Signal, agent, consumer, cron, declare, on, periodic, receiver};
+
+// Agents.
+pub use microagent_core::{
+    Agent, Clock, Context, MicroAgent, RunningAgent, Sender, ServerInterrupt, Shutdown, SignalName,
+    SystemClock, TakeOnce,
+};
 pub use run::RunUntilStopped;
+
+// Connections.
+pub use connect::{BrokerBuilder, BusBuilder, Connect};
+pub use microagent_core::{Broker, Bus, driver::ConnectionState};
+
+// Signals and calls.
+pub use microagent_core::{Answer, Call, Gap, NamedSignal, Signal, Wait, Waiter, WaiterEnd};
+
+// Queues and messages.
+pub use microagent_core::{
+    AsQueue, DeadReason, Delivery, Depth, Headers, Message, NamedQueue, Queue, Selection, Sending,
+    Settlement, header,
+};
+
+// Payloads.
+pub use microagent_core::{Kwargs, Number, Payload};
+
+// Errors.
+pub use microagent_core::{Advice, BoxError, Error, ErrorKind, Result, ResultExt};
 
 /// The examples of the README and the guide, run as tests.
 #[cfg(doctest)]

@@ -19,7 +19,7 @@ use microagent_schema::{decode_text, redacted};
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
 /// let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/signals.json");
-/// let declared = microagent::load_stuff(&format!("file://{path}")).await?;
+/// let declared = microagent::declarations::load_stuff(&format!("file://{path}")).await?;
 /// assert!(declared.signal("user_created").is_some());
 /// # Ok::<(), microagent::Error>(()) }).unwrap();
 /// ```
@@ -35,8 +35,8 @@ pub async fn load_stuff(source: &str) -> Result<Declarations> {
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
 /// let source = concat!("file://", env!("CARGO_MANIFEST_DIR"), "/tests/signals.json");
-/// let text = microagent::load_text(source).await?;
-/// assert!(microagent::parse_stuff(source, &text)?.signal("user_created").is_some());
+/// let text = microagent::declarations::load_text(source).await?;
+/// assert!(microagent::declarations::parse_stuff(source, &text)?.signal("user_created").is_some());
 /// # Ok::<(), microagent::Error>(()) }).unwrap();
 /// ```
 pub async fn load_text(source: &str) -> Result<String> {
@@ -76,7 +76,7 @@ pub fn parse_stuff(source: &str, text: &str) -> Result<Declarations> {
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
 /// let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/signals.json");
-/// let signals = microagent::load_signals(&format!("file://{path}")).await?;
+/// let signals = microagent::declarations::load_signals(&format!("file://{path}")).await?;
 /// assert!(signals.iter().any(|signal| signal.name == "user_created"));
 /// # Ok::<(), microagent::Error>(()) }).unwrap();
 /// ```
@@ -92,7 +92,7 @@ pub async fn load_signals(source: &str) -> Result<Vec<SignalDeclaration>> {
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
 /// let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/signals.json");
-/// let queues = microagent::load_queues(&format!("file://{path}")).await?;
+/// let queues = microagent::declarations::load_queues(&format!("file://{path}")).await?;
 /// assert_eq!(queues[0].name(), "mailer");
 /// # Ok::<(), microagent::Error>(()) }).unwrap();
 /// ```

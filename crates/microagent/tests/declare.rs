@@ -1,6 +1,6 @@
 //! `declare!`: a deployment's file as types.
 
-use microagent::{ErrorKind, JsonType, prelude::*};
+use microagent::{ErrorKind, declarations::JsonType, prelude::*};
 
 microagent::declare!("tests/declared.json");
 
@@ -123,7 +123,7 @@ fn queues_are_constants_with_their_exchange_and_topics() {
 #[tokio::test(start_paused = true)]
 async fn the_prefix_of_the_file_is_where_its_signals_travel_unless_the_bus_has_its_own() {
     use futures_util::StreamExt;
-    use microagent::BusEvent;
+    use microagent::driver::BusEvent;
 
     async fn channel_of_a_signal(bus: Bus) -> String {
         let mut heard = bus.driver().subscribe("*").await.unwrap();

@@ -8,7 +8,10 @@ use std::{
     thread,
 };
 
-use microagent::{ErrorKind, load_queues, load_signals, load_stuff};
+use microagent::{
+    ErrorKind,
+    declarations::{load_queues, load_signals, load_stuff},
+};
 
 const DECLARED: &str = include_str!("declared.json");
 
@@ -66,7 +69,10 @@ async fn a_file_may_begin_with_a_byte_order_mark() {
     let source = format!("file://{}", path.display());
     std::fs::write(&path, format!("\u{feff}{DECLARED}")).unwrap();
     let declared = load_stuff(&source).await.unwrap();
-    assert_eq!(declared, microagent::Declarations::parse(DECLARED).unwrap());
+    assert_eq!(
+        declared,
+        microagent::declarations::Declarations::parse(DECLARED).unwrap()
+    );
 
     let utf16: Vec<u8> = format!("\u{feff}{DECLARED}")
         .encode_utf16()

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use microagent::{JsonType, prelude::*};
+use microagent::{declarations::JsonType, prelude::*};
 
 /// A file whose names are keywords, types of the prelude and unusual words.
 mod unusual {
@@ -176,7 +176,7 @@ async fn a_signal_in_code_may_name_itself_and_its_prefix() {
     let bus = Bus::connect("memory://").await.unwrap();
     let mut heard = bus.driver().subscribe("*").await.unwrap();
     bus.send("test", Named {}).await.unwrap();
-    let Some(microagent::BusEvent::Message(published)) = heard.next().await else {
+    let Some(microagent::driver::BusEvent::Message(published)) = heard.next().await else {
         panic!("nothing was published");
     };
     assert_eq!(published.channel, "SHOP:renamed:test");

@@ -23,7 +23,7 @@ pub enum Role {
 /// The schemes of DSNs whose drivers are compiled in.
 ///
 /// ```
-/// assert!(microagent::schemes().any(|scheme| scheme == "memory"));
+/// assert!(microagent::driver::schemes().any(|scheme| scheme == "memory"));
 /// ```
 pub fn schemes() -> impl Iterator<Item = &'static str> {
     compiled_in(DRIVERS)
@@ -37,10 +37,10 @@ pub fn schemes() -> impl Iterator<Item = &'static str> {
 /// [`ErrorKind::Configuration`], with what is wrong and what is allowed.
 ///
 /// ```
-/// use microagent::Role;
+/// use microagent::driver::Role;
 ///
-/// assert!(microagent::check_dsn("memory://", Role::Bus).is_ok());
-/// let error = microagent::check_dsn("mail://", Role::Broker).unwrap_err();
+/// assert!(microagent::driver::check_dsn("memory://", Role::Bus).is_ok());
+/// let error = microagent::driver::check_dsn("mail://", Role::Broker).unwrap_err();
 /// assert!(error.to_string().contains("`mail://`"), "{error}");
 /// ```
 pub fn check_dsn(dsn: &str, role: Role) -> Result<()> {
@@ -53,7 +53,7 @@ pub fn check_dsn(dsn: &str, role: Role) -> Result<()> {
 /// As [`check_dsn`].
 ///
 /// ```
-/// let caps = microagent::broker_caps("memory://")?;
+/// let caps = microagent::driver::broker_caps("memory://")?;
 /// assert!(caps.headers && !caps.durable);
 /// # Ok::<(), microagent::Error>(())
 /// ```

@@ -1,6 +1,10 @@
 //! How an agent is built where only its type is known, and what `#[cfg]` on a handler does.
 
-use microagent::{AgentType, ErrorKind, Wiring, prelude::*};
+use microagent::{
+    ErrorKind,
+    blueprint::{AgentType, Wiring},
+    prelude::*,
+};
 
 use super::{MAILER, Seen, UserCreated, settle, start};
 

@@ -6,7 +6,11 @@ use std::{
     time::Duration,
 };
 
-use microagent::{AgentType, ErrorKind, Wiring, prelude::*};
+use microagent::{
+    ErrorKind,
+    blueprint::{AgentType, Wiring},
+    prelude::*,
+};
 use microagent_testing::VirtualClock;
 use tokio::time::{Instant, sleep};
 

@@ -1,6 +1,6 @@
 //! The contents of an agent's manifest before anything starts.
 
-use microagent::{AgentType, prelude::*};
+use microagent::{blueprint::AgentType, prelude::*};
 
 use super::MAILER;
 

@@ -9,7 +9,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use microagent::{Clock, prelude::*};
+use microagent::{
+    Clock,
+    blueprint::{Blueprint, PeriodicOptions},
+    prelude::*,
+};
 use microagent_testing::VirtualClock;
 use tokio::time::{Instant, sleep};
 
@@ -265,9 +269,9 @@ struct TooLate;
 impl MicroAgent for TooLate {
     const NAME: &'static str = "TooLate";
 
-    fn blueprint() -> microagent::Blueprint<Self> {
-        let options = microagent::PeriodicOptions::every(SECOND).jitter(SECOND);
-        microagent::Blueprint::new().periodic("tick", options, |_: &Arc<Self>, _: &Context| {
+    fn blueprint() -> Blueprint<Self> {
+        let options = PeriodicOptions::every(SECOND).jitter(SECOND);
+        Blueprint::new().periodic("tick", options, |_: &Arc<Self>, _: &Context| {
             Box::pin(async { Ok(()) })
         })
     }

@@ -11,7 +11,9 @@ use std::{
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
 use microagent::{
-    BusEvent, ErrorKind, MemoryBus, RunningAgent, SignalBus, SubscriberCount, prelude::*,
+    ErrorKind, RunningAgent,
+    driver::{BusEvent, MemoryBus, SignalBus, SubscriberCount},
+    prelude::*,
 };
 use tracing::Level;
 

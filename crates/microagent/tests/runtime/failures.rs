@@ -7,7 +7,13 @@ use std::{
 };
 
 use futures_util::StreamExt;
-use microagent::{Clock, ErrorKind, MemoryBroker, OnFailure, header, prelude::*};
+use microagent::{
+    Clock, ErrorKind,
+    blueprint::{Blueprint, OnFailure, PeriodicOptions},
+    driver::{ConsumeOptions, MemoryBroker},
+    header,
+    prelude::*,
+};
 use microagent_testing::VirtualClock;
 use tokio::time::{Instant, sleep};
 
@@ -140,7 +146,7 @@ async fn a_dead_letter_says_why_how_often_and_when_first_and_last() {
     pass(60 * SECOND).await;
     agent.stop().await.unwrap();
     let dead = Queue::named("by_default.dead").unwrap();
-    let options = microagent::ConsumeOptions::default();
+    let options = ConsumeOptions::default();
     let mut letters = broker.driver().consume(&dead, options).await.unwrap();
     let letter = letters.next().await.unwrap();
     let says = |name| letter.message().header(name).unwrap_or_default();
@@ -309,13 +315,11 @@ struct Wrong;
 impl MicroAgent for Wrong {
     const NAME: &'static str = "Wrong";
 
-    fn blueprint() -> microagent::Blueprint<Self> {
-        let options = microagent::PeriodicOptions::every(SECOND).on_error(OnFailure::DeadLetter);
-        microagent::Blueprint::new().periodic(
-            "tick",
-            options,
-            |_: &std::sync::Arc<Self>, _: &Context| Box::pin(async { Ok(()) }),
-        )
+    fn blueprint() -> Blueprint<Self> {
+        let options = PeriodicOptions::every(SECOND).on_error(OnFailure::DeadLetter);
+        Blueprint::new().periodic("tick", options, |_: &std::sync::Arc<Self>, _: &Context| {
+            Box::pin(async { Ok(()) })
+        })
     }
 
     async fn create(_cx: &Context) -> Result<Self> {

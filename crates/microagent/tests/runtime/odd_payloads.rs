@@ -2,7 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use microagent::{DEFAULT_MAX_PAYLOAD, Declarations, ErrorKind, TEXT_LIMIT, prelude::*};
+use microagent::{
+    ErrorKind,
+    declarations::Declarations,
+    driver::{DEFAULT_MAX_PAYLOAD, TEXT_LIMIT},
+    prelude::*,
+};
 use microagent_testing::BusMock;
 
 use super::{CommentsCount, Diary, MAILER, MAILER_DEAD, UserCreated, broker, bus, log::Log, pass};

@@ -9,7 +9,12 @@ use std::{
 };
 
 use futures_util::StreamExt;
-use microagent::{ConsumeOptions, ErrorKind, MemoryBroker, MemoryOptions, header, prelude::*};
+use microagent::{
+    ErrorKind,
+    driver::{ConsumeOptions, MemoryBroker, MemoryOptions, QueueBroker},
+    header,
+    prelude::*,
+};
 use tokio::time::Instant;
 
 use super::{Diary, MAILER, MAILER_DEAD, broker, pass};
@@ -254,10 +259,9 @@ async fn a_message_that_kills_its_consumers_is_parked_and_its_bystanders_are_not
     }
     for _ in 0..3 {
         let dying = MemoryBroker::open(&options);
-        let mut taken =
-            microagent::QueueBroker::consume(&dying, &MAILER, ConsumeOptions::default())
-                .await
-                .unwrap();
+        let mut taken = QueueBroker::consume(&dying, &MAILER, ConsumeOptions::default())
+            .await
+            .unwrap();
         // A process that dies of the killer, whatever else it has in flight.
         while !String::from_utf8_lossy(taken.next().await.unwrap().message().payload())
             .contains("killer")

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use microagent::{Clock, Overlap, prelude::*};
+use microagent::{Clock, blueprint::Overlap, prelude::*};
 use microagent_testing::VirtualClock;
 use tokio::time::{Instant, sleep};
 

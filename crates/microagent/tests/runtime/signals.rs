@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use microagent::{
-    BusEvent, Declarations, ErrorKind, MemoryBus, SignalBus, SubscriberCount, prelude::*,
+    ErrorKind,
+    declarations::Declarations,
+    driver::{BusEvent, MemoryBus, SignalBus, SubscriberCount},
+    prelude::*,
 };
 
 use super::{Diary, UserCreated, bus, pass};

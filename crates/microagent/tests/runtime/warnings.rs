@@ -26,7 +26,7 @@ fn fields<const N: usize>(fields: [(&'static str, &str); N]) -> BTreeMap<&'stati
 async fn a_signal_that_breaks_its_declaration_is_warned_of_where_it_is_sent() {
     let (log, _guard) = Log::keep();
     let file = r#"{"signals": [{"name": "user_created", "providing_args": ["user_id"]}]}"#;
-    let declared = microagent::Declarations::parse(file).unwrap();
+    let declared = microagent::declarations::Declarations::parse(file).unwrap();
     let bus = Bus::builder("memory://").declarations(declared);
     let bus = bus.connect().await.unwrap();
     let signal = bus.signal("user_created").unwrap();

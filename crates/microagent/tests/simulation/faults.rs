@@ -225,7 +225,7 @@ fn a_name_is_taken_once_and_a_stopped_member_stays_stopped() {
         group.broker().send(MAILER, &json!({"number": 1})).await?;
         sleep(60 * SECOND).await;
         assert_eq!(outside.read().len(), 0);
-        let options = microagent::ConsumeOptions::default();
+        let options = microagent::driver::ConsumeOptions::default();
         let mut waiting = group.broker().driver().consume(&MAILER, options).await?;
         waiting.next().await.unwrap().ack().await
     });

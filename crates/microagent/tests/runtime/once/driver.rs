@@ -12,7 +12,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use microagent::{
-    Caps, ConsumeOptions, ErrorKind, Lease, MemoryBroker, QueueBroker, Route, SendOptions,
+    ErrorKind,
+    driver::{Caps, ConsumeOptions, Lease, MemoryBroker, QueueBroker, Route, SendOptions},
     prelude::*,
 };
 

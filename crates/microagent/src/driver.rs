@@ -1,0 +1,36 @@
+//! The contract between MicroAgent and a server: what a driver implements, what the core passes to it, and helpers for its code.
+//!
+//! A driver implements [`SignalBus`], [`QueueBroker`] or both. `docs/driver-guide.md` shows a complete one, and the crate
+//! `microagent-testing` has the suites that it must pass. [`Bus::new`](crate::Bus::new) and [`Broker::new`](crate::Broker::new)
+//! make a handle of a driver. Tests and benchmarks also use these traits, to call the drivers of `memory://` without an agent.
+//!
+//! - The bus: [`SignalBus`] with its [`BusEvent`]s; [`Mailbox`] passes messages and losses from a connection to the
+//!   streams of its subscriptions.
+//! - The broker: [`QueueBroker`] with its [`Caps`], the options of a request, and [`Settle`] behind each
+//!   [`Delivery`](crate::Delivery). [`ledger`] has the records of queues for a driver without a server.
+//! - A connection: [`Dsn`], [`Backoff`], [`ConnectionRecord`], [`Outage`] and [`SuspectGate`].
+//! - The drivers of this build: [`schemes`], [`check_dsn`] and [`broker_caps`].
+
+pub use crate::connect::{Role, broker_caps, check_dsn, schemes};
+
+// The bus.
+pub use microagent_core::{
+    BusEvent, BusMessage, BusOptions, Channel, DEFAULT_PREFIX, Mailbox, MailboxStream, SignalBus,
+    SubscriberCount, check_published, pattern_matches,
+};
+
+// The broker.
+pub use microagent_core::{
+    BrokerOptions, Caps, ConsumeOptions, DEAD_LETTER_SUFFIX, DEFAULT_MAX_PAYLOAD, Lease,
+    QueueBroker, Route, SendOptions, Settle, SettleFuture, encode_payload, ledger,
+};
+
+// Connections.
+pub use microagent_core::driver::{
+    Backoff, Cleared, ConnectionRecord, Dsn, DsnError, Host, Outage, SuspectGate, Taking,
+    dsn_error, redacted,
+};
+pub use microagent_core::{TEXT_LIMIT, shortened};
+
+// The drivers of `memory://`.
+pub use microagent_core::{MemoryBroker, MemoryBus, MemoryOptions};
