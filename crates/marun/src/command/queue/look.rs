@@ -20,6 +20,9 @@ use crate::{
     terminal::shown_on,
 };
 
+/// How many messages a search for an id loads first.
+const FIRST_LOOK: usize = 64;
+
 pub(super) async fn peek(name: &str, look: &Look) -> Result<(), Failure> {
     let broker = source::broker(&look.broker).await?;
     let queue = named(&broker, name)?;
@@ -42,20 +45,38 @@ pub(super) async fn dead(
     Ok(broker.close().await?)
 }
 
-/// Prints one dead letter, looked for among all.
+/// Prints one dead letter.
 async fn show_one(broker: &Broker, dead: &Queue, id: &str, look: &Look) -> Result<(), Failure> {
-    let messages = broker.peek(dead, usize::MAX).await?;
-    let message = messages.iter().find(|message| message.id() == Some(id));
+    let message = find(id, |limit| broker.peek(dead, limit)).await?;
     let Some(message) = message else {
         return Err(Failure::failed(format!(
             "no message with the id `{id}` waits in `{dead}`"
         )));
     };
     write_lines(&lines(
-        &[DeadLetter::of(message)],
+        &[DeadLetter::of(&message)],
         look.json,
         DeadLetter::HEADER,
     )?)
+}
+
+/// Finds the message with this id, and loads no more messages than twice as many as stand before it.
+async fn find<F>(id: &str, peek: impl Fn(usize) -> F) -> microagent_core::Result<Option<Message>>
+where
+    F: Future<Output = microagent_core::Result<Vec<Message>>>,
+{
+    let mut limit = FIRST_LOOK;
+    loop {
+        let messages = peek(limit).await?;
+        let count = messages.len();
+        let found = messages
+            .into_iter()
+            .find(|message| message.id() == Some(id));
+        if found.is_some() || count < limit {
+            return Ok(found);
+        }
+        limit = limit.saturating_mul(2);
+    }
 }
 
 /// Prints what `read` finds in each message: as a line of JSON, or below the header.
@@ -138,4 +159,41 @@ async fn tell_of_the_rest(broker: &Broker, queue: &Queue, shown: u64) -> Result<
         ));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    async fn find_among(count: usize, id: &str) -> (Option<String>, Vec<usize>) {
+        let limits = RefCell::new(Vec::new());
+        let found = find(id, async |limit| {
+            limits.borrow_mut().push(limit);
+            let ids = (0..count.min(limit)).map(|number| number.to_string());
+            Ok(ids
+                .map(|id| Message::new("jobs.dead", "x").with_id(&id))
+                .collect())
+        });
+        let id = found
+            .await
+            .unwrap()
+            .and_then(|found| found.id().map(str::to_owned));
+        (id, limits.into_inner())
+    }
+
+    #[tokio::test]
+    async fn a_search_loads_no_more_than_it_needs() {
+        let many = 1_000_000;
+        assert_eq!(
+            find_among(many, "7").await,
+            (Some("7".to_owned()), vec![64])
+        );
+        let id = Some("200".to_owned());
+        assert_eq!(find_among(many, "200").await, (id, vec![64, 128, 256]));
+        assert_eq!(find_among(0, "7").await, (None, vec![64]));
+        assert_eq!(find_among(64, "x").await, (None, vec![64, 128]));
+        assert_eq!(find_among(100, "x").await, (None, vec![64, 128]));
+    }
 }
