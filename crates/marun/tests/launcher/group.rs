@@ -21,6 +21,8 @@ use rustix::{
     termios::{LocalModes, OptionalActions, Winsize, tcgetattr, tcsetattr, tcsetwinsize},
 };
 
+pub(crate) use crate::program::program_path;
+
 /// More than anything takes that is not stuck.
 pub(crate) const LONG: Duration = Duration::from_secs(30);
 
@@ -40,18 +42,6 @@ pub(crate) fn program() -> Command {
 fn clean(mut command: Command) -> Command {
     command.env_remove("RUST_LOG").stdin(Stdio::null());
     command
-}
-
-/// The program with the agents.
-pub(crate) fn program_path() -> PathBuf {
-    let folder = Path::new(env!("CARGO_BIN_EXE_marun")).with_file_name("examples");
-    let path = folder.join("test-agents");
-    assert!(
-        path.exists(),
-        "there is no {}: build it with `cargo build -p marun --examples`",
-        path.display()
-    );
-    path
 }
 
 /// The launcher with these arguments, in a terminal of its own; what is written to the second is typed there.

@@ -18,6 +18,7 @@ mod lifecycle;
 mod load;
 mod odd_messages;
 mod output;
+mod program;
 mod queue;
 mod random_kills;
 mod restart;
