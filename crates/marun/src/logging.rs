@@ -121,24 +121,8 @@ impl FormatTime for TimeOfDay {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        io::Write,
-        sync::{Arc, Mutex},
-    };
-
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Memory(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Memory {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::standard::tests::Memory;
 
     #[test]
     fn a_terminal_gets_the_time_of_the_day_and_modules_for_details_only() {
@@ -154,7 +138,7 @@ mod tests {
             tracing::info!(n = 7, "one");
             tracing::debug!("two");
         });
-        let text = String::from_utf8(memory.0.lock().unwrap().clone()).unwrap();
+        let text = memory.text();
         let lines: Vec<_> = text.lines().map(|line| line.split_at(12)).collect();
         let rest: Vec<_> = lines.iter().map(|(_, rest)| *rest).collect();
         assert_eq!(

@@ -240,10 +240,39 @@ fn is_final(error: &io::Error, sink: &impl Sink) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::VecDeque;
+pub(crate) mod tests {
+    use std::{
+        collections::VecDeque,
+        sync::{Arc, Mutex},
+    };
 
     use super::*;
+
+    /// A sink that keeps what is written to it; clones share it.
+    #[derive(Clone, Default)]
+    pub(crate) struct Memory(Arc<Mutex<Vec<u8>>>);
+
+    impl Memory {
+        pub(crate) fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    impl Write for Memory {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Sink for Memory {
+        fn is_terminal(&self) -> bool {
+            false
+        }
+    }
 
     /// Answers each write from a list, and takes everything when that is empty.
     #[derive(Default)]
