@@ -14,17 +14,17 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Deserialize;
 
-use crate::hidden;
-use crate::member::{
-    control::PROTOCOL,
-    introduce::{Inquiry, Introduction},
+use crate::{
+    hidden,
+    member::{
+        control::PROTOCOL,
+        introduce::{Inquiry, Introduction},
+    },
+    supervise::{LATE, MOST_GRANTS},
 };
 
 /// How long a program may take to introduce itself; it connects to nothing, so this is generous.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// A time that ends later than this is over because the launcher itself did not run.
-const LATE: Duration = Duration::from_secs(1);
 
 /// More than the introduction of a thousand agents.
 const MOST_BYTES: u64 = 16 * 1024 * 1024;
@@ -110,13 +110,14 @@ fn converse(child: &mut Child, question: Vec<u8>) -> io::Result<String> {
         let read = from.take(MOST_BYTES).read_to_string(&mut text);
         sender.send(read.map(|_| text))
     });
-    loop {
+    for _ in 0..=MOST_GRANTS {
         let asked = Instant::now();
         match answer.recv_timeout(PATIENCE) {
             Ok(answer) => return answer,
             // The launcher itself was suspended meanwhile, and the program perhaps with it.
             Err(RecvTimeoutError::Timeout) if asked.elapsed() > PATIENCE + LATE => {}
-            Err(_) => return Err(io::Error::other("it gave no answer within 10 s")),
+            Err(_) => break,
         }
     }
+    Err(io::Error::other("it gave no answer within 10 s"))
 }

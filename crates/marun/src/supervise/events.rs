@@ -29,6 +29,8 @@ pub(super) struct Events {
     hang_up: Option<SignalStream>,
     pub(super) hear: Sender<(usize, Heard)>,
     heard: Receiver<(usize, Heard)>,
+    /// How many events were preferred to a deadline that had passed.
+    preferred: usize,
 }
 
 impl Events {
@@ -42,6 +44,7 @@ impl Events {
             hang_up: hang_up()?,
             hear,
             heard,
+            preferred: 0,
         })
     }
 
@@ -50,7 +53,12 @@ impl Events {
         self.child.recv().await;
     }
 
+    /// Returns the next event. Events that wait are preferred to a deadline that has passed, because they happened before it; but no
+    /// more of them in a row than can wait, so that a flood of reports or signals delays no deadline.
     pub(super) async fn next(&mut self, deadline: Option<Instant>) -> Event {
+        if self.prefers_deadline(deadline) {
+            return Event::DeadlinePassed;
+        }
         let deadline_passed = async {
             match deadline {
                 Some(deadline) => sleep_until(deadline.into()).await,
@@ -63,16 +71,32 @@ impl Events {
                 None => std::future::pending().await,
             }
         };
+        // In random order, so that a flood of one does not hide the other. A member counts as ended when both have arrived: its end,
+        // and the end of its reports.
+        let of_members = async {
+            tokio::select! {
+                Some((index, heard)) = self.heard.recv() => Event::Heard(index, heard),
+                _ = self.child.recv() => Event::ChildEnded,
+            }
+        };
         tokio::select! {
-            // In this order: what a member reported before it ended is heard before its end.
             biased;
             _ = self.interrupt.recv() => Event::StopAsked(StopSignal::Interrupt),
             _ = self.terminate.recv() => Event::StopAsked(StopSignal::Terminate),
             _ = hung_up => Event::StopAsked(StopSignal::HangUp),
-            Some((index, heard)) = self.heard.recv() => Event::Heard(index, heard),
-            _ = self.child.recv() => Event::ChildEnded,
+            event = of_members => event,
             () = deadline_passed => Event::DeadlinePassed,
         }
+    }
+
+    fn prefers_deadline(&mut self, deadline: Option<Instant>) -> bool {
+        let has_passed = deadline.is_some_and(|deadline| deadline <= Instant::now());
+        if has_passed && self.preferred < REPORTS_WAITING {
+            self.preferred += 1;
+            return false;
+        }
+        self.preferred = 0;
+        has_passed
     }
 }
 
@@ -101,7 +125,54 @@ fn ignores_hang_ups(status: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use rustix::process::{Signal, getpid, kill_process};
+
     use super::*;
+    use crate::member::control::Report;
+
+    impl Events {
+        fn report(&self) {
+            let report = Heard::Report(Report::Alive);
+            self.hear.try_send((0, report)).unwrap();
+        }
+    }
+
+    /// Takes events, a new report after each report, until the deadline has passed; returns how many came before.
+    async fn events_before(deadline: Instant, events: &mut Events) -> usize {
+        for count in 0..10 * REPORTS_WAITING {
+            match events.next(Some(deadline)).await {
+                Event::DeadlinePassed => return count,
+                Event::Heard(..) => events.report(),
+                _ => {}
+            }
+        }
+        panic!("the deadline was never noticed");
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_reports_does_not_hide_a_deadline() {
+        let mut events = Events::listen().unwrap();
+        (0..REPORTS_WAITING).for_each(|_| events.report());
+        let passed = Instant::now();
+        for _ in 0..2 {
+            assert_eq!(events_before(passed, &mut events).await, REPORTS_WAITING);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_reports_does_not_hide_the_end_of_a_child() {
+        let mut events = Events::listen().unwrap();
+        events.report();
+        kill_process(getpid(), Signal::CHILD).unwrap();
+        for _ in 0..100_000 {
+            match events.next(None).await {
+                Event::ChildEnded => return,
+                _ => events.report(),
+            }
+            tokio::task::yield_now().await;
+        }
+        panic!("the end of the child was never noticed");
+    }
 
     #[test]
     fn what_is_ignored_is_told_by_the_system() {

@@ -25,6 +25,7 @@ mod table;
 pub(crate) use self::{
     group::Rules,
     output::{OWN_NAME, Output},
+    pause::{LATE, MOST_GRANTS},
     render::Format,
     screen::Terminal,
     spawn::{Kind, Launch},

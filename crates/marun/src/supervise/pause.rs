@@ -1,36 +1,73 @@
-//! Deadlines of a launcher that may itself stand still for a while: suspended by SIGSTOP, frozen with its container, starved. A
-//! deadline counts only if the launcher could notice what was to happen before it. It decides nothing about members.
+//! Deadlines of a launcher that may itself be paused: suspended by SIGSTOP, frozen with its container, or without CPU time. A
+//! deadline counts only if the launcher could notice the events before it.
 
 use std::time::{Duration, Instant};
 
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 
-/// A deadline that is noticed later than this passed while the launcher itself did not run.
-pub(super) const LATE: Duration = Duration::from_secs(1);
+/// A deadline that is noticed later than this passed while the launcher itself was paused.
+pub(crate) const LATE: Duration = Duration::from_secs(1);
 
-/// How long the launcher handles what waits before it acts on a deadline.
-pub(super) const CATCH_UP: Duration = Duration::from_millis(100);
+/// How often in a row the same time is granted again after a pause of the launcher. Without this bound, a launcher whose timers are
+/// always late would wait indefinitely for a member that hangs.
+pub(crate) const MOST_GRANTS: u32 = 5;
 
-/// Returns the instant that is so much later, or one that nobody lives to see if the clock cannot count so far.
+/// How long the launcher handles pending events before it acts on a deadline.
+const CATCH_UP: Duration = Duration::from_millis(100);
+
+/// Returns the instant `by` after `now`, or one in 30 years if the clock cannot count so far.
 pub(super) fn later(now: Instant, by: Duration) -> Instant {
     const YEARS: Duration = Duration::from_secs(30 * 366 * 24 * 3600);
     now.checked_add(by).unwrap_or_else(|| now + YEARS)
 }
 
-/// Waits for the future up to `limit`, as [`timeout`] does; the time in which the launcher itself stood still does not count.
+/// The time in which the launcher handles pending events before it acts on a deadline that has passed.
+pub(super) struct CatchUp {
+    until: Instant,
+    grants: u32,
+}
+
+impl CatchUp {
+    pub(super) fn start(now: Instant) -> Self {
+        Self {
+            until: later(now, CATCH_UP),
+            grants: 0,
+        }
+    }
+
+    /// Returns the end of the time.
+    pub(super) fn until(&self) -> Instant {
+        self.until
+    }
+
+    /// Returns whether the launcher may act on the deadline at `now`, when [`until`](Self::until) has passed. If the launcher was
+    /// paused during this time, it begins again, at most [`MOST_GRANTS`] times.
+    pub(super) fn is_over(&mut self, now: Instant) -> bool {
+        let was_paused = now.saturating_duration_since(self.until) >= CATCH_UP;
+        if !was_paused || self.grants == MOST_GRANTS {
+            return true;
+        }
+        self.grants += 1;
+        self.until = later(now, CATCH_UP);
+        false
+    }
+}
+
+/// Waits for the future up to `limit`, as [`timeout`] does. The time in which the launcher itself was paused does not count.
 pub(super) async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
     tokio::pin!(future);
-    let mut limit = limit;
+    if let Ok(output) = timeout(limit, &mut future).await {
+        return Some(output);
+    }
+    // The event may have happened while this process was paused, and the future is not yet woken.
+    let mut catch_up = CatchUp::start(Instant::now());
     loop {
-        let deadline = later(Instant::now(), limit);
-        if let Ok(output) = timeout(limit, &mut future).await {
+        if let Ok(output) = timeout_at(catch_up.until().into(), &mut future).await {
             return Some(output);
         }
-        // What was to happen may have happened while this process stood still, and nobody has told the future yet.
-        if limit == CATCH_UP && deadline.elapsed() < CATCH_UP {
+        if catch_up.is_over(Instant::now()) {
             return None;
         }
-        limit = CATCH_UP;
     }
 }
 
@@ -68,6 +105,31 @@ mod tests {
             None
         );
         assert!(asked.elapsed() >= CATCH_UP);
+    }
+
+    #[tokio::test]
+    async fn a_launcher_whose_timers_are_always_late_does_not_wait_indefinitely() {
+        let mut polls = 0;
+        let never = std::future::poll_fn(|_| {
+            polls += 1;
+            assert!(polls < 50, "it still waits");
+            thread::sleep(3 * CATCH_UP);
+            std::task::Poll::<()>::Pending
+        });
+        assert_eq!(within(Duration::from_millis(10), never).await, None);
+    }
+
+    #[test]
+    fn a_catch_up_begins_again_after_each_pause_of_the_launcher_up_to_a_bound() {
+        let mut now = Instant::now();
+        let mut catch_up = CatchUp::start(now);
+        assert!(catch_up.is_over(catch_up.until()), "no pause");
+        for _ in 0..MOST_GRANTS {
+            now = catch_up.until() + CATCH_UP;
+            assert!(!catch_up.is_over(now));
+            assert_eq!(catch_up.until(), now + CATCH_UP);
+        }
+        assert!(catch_up.is_over(catch_up.until() + CATCH_UP));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::{
     group::{Action, Group, Phase},
     member::{self, Heard, HeldBack, Reports},
     output::Output,
-    pause::{CATCH_UP, later, within},
+    pause::{CatchUp, within},
     reap::{self, Orphans},
     sentinel::Sentinel,
     spawn::{self, Kind, Launch},
@@ -198,14 +198,13 @@ impl Supervisor {
         self.handle(Event::DeadlinePassed);
     }
 
-    /// Handles what happens until nothing can wait any more.
+    /// Handles pending events before the supervisor acts on a deadline.
     async fn catch_up(&mut self, events: &mut Events) {
-        let mut until = later(Instant::now(), CATCH_UP);
+        let mut catch_up = CatchUp::start(Instant::now());
         while !self.group.is_over() {
-            match events.next(Some(until)).await {
-                Event::DeadlinePassed if until.elapsed() < CATCH_UP => return,
-                // It stood still meanwhile.
-                Event::DeadlinePassed => until = later(Instant::now(), CATCH_UP),
+            match events.next(Some(catch_up.until())).await {
+                Event::DeadlinePassed if catch_up.is_over(Instant::now()) => return,
+                Event::DeadlinePassed => {}
                 event => self.handle(event),
             }
         }

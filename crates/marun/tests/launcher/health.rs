@@ -1,6 +1,11 @@
 //! Line 60 of the failure contract: an agent that blocks its runtime, as those see it who watch the group.
 
-use std::{fs::File, os::unix::net::UnixDatagram, path::PathBuf, process::Command};
+use std::{
+    fs::{self, File},
+    os::unix::{fs::PermissionsExt, net::UnixDatagram},
+    path::PathBuf,
+    process::Command,
+};
 
 use rustix::process::{Signal, kill_process};
 use serde_json::Value;
@@ -125,4 +130,37 @@ fn line_60_the_table_shows_who_is_blocked() {
     group.wait_for_next("first  ready  ");
     group.signal(Signal::TERM);
     assert_eq!(group.wait_for_end(), Some(0), "{}", group.log());
+}
+
+/// A program whose agent ignores SIGTERM and reports without a pause that it lives.
+const FLOOD: &str = r#"#!/bin/sh
+case $1 in
+__manifest)
+    cat > /dev/null
+    agent='{"name":"Flood","receivers":[],"consumers":[],"periodic":[],"cron":[],"hooks":[]}'
+    echo "{\"protocol\":2,\"agents\":[$agent],\"refused_buses\":{},\"refused_brokers\":{}}"
+    ;;
+__agent)
+    trap '' TERM
+    echo '"ready"' >&0
+    exec yes '"alive"' >&0
+    ;;
+esac
+"#;
+
+#[test]
+fn line_55_agents_that_flood_the_launcher_with_reports_are_killed_after_their_grace() {
+    let settings = "program = './flood'\n\
+        [agent.first]\nbackend = 'Flood'\ngrace = 0.5\n\
+        [agent.second]\nbackend = 'Flood'\ngrace = 0.5\n";
+    let folder = Folder::with(settings);
+    fs::write(folder.path("flood"), FLOOD).unwrap();
+    fs::set_permissions(folder.path("flood"), PermissionsExt::from_mode(0o755)).unwrap();
+    let mut group = Group::run(marun(), folder, &[]);
+    group.wait_until_ready();
+    group.signal(Signal::TERM);
+    assert_eq!(group.wait_for_end(), Some(1), "{}", group.log());
+    for name in ["first", "second"] {
+        group.assert_has(&[name, "did not stop within its grace of 500ms"]);
+    }
 }

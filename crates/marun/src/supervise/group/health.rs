@@ -16,9 +16,9 @@ impl Group {
             Stage::Blocked { .. } => true,
             _ => return Vec::new(),
         };
-        member.stage = Stage::Ready {
+        member.enter(Stage::Ready {
             silent_at: member.silent_at(now),
-        };
+        });
         if !was_blocked {
             return Vec::new();
         }
@@ -58,6 +58,7 @@ impl Group {
     fn blocked(&mut self, index: usize, since: Instant) -> Vec<Action> {
         let member = &mut self.members[index];
         let left = member.rules.watchdog.unwrap_or_default() / 2;
+        // Not `enter`: silence is not an event of the member.
         member.stage = Stage::Blocked {
             until: later(since, left),
         };

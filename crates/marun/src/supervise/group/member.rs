@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    super::{ending::Ending, pause::later},
+    super::{
+        ending::Ending,
+        pause::{MOST_GRANTS, later},
+    },
     KILL_MARGIN,
     restart::Restarts,
 };
@@ -32,6 +35,8 @@ pub(super) struct Member {
     /// When it got its process.
     pub(super) started: Option<Instant>,
     pub(super) last_end: Option<Ending>,
+    /// How often the time of this stage was granted again after a pause of the launcher.
+    grants: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +69,14 @@ impl Member {
             stage: Stage::Waiting,
             started: None,
             last_end: None,
+            grants: 0,
         }
+    }
+
+    /// Changes the stage after an event of the member.
+    pub(super) fn enter(&mut self, stage: Stage) {
+        self.stage = stage;
+        self.grants = 0;
     }
 
     /// When something must have happened, or is to happen.
@@ -94,8 +106,19 @@ impl Member {
         later(now, self.rules.grace.saturating_add(KILL_MARGIN))
     }
 
-    /// Its deadline passed while the launcher itself stood still: the member has the time once more, because the launcher
-    /// could not hear it, and may have been frozen together with it. A pause before a restart has just become longer.
+    /// Grants the member the time of its stage again after a pause of the launcher; returns false if the launcher has done so
+    /// [`MOST_GRANTS`] times already, without an event of the member between them.
+    pub(super) fn grant_after_pause(&mut self, now: Instant) -> bool {
+        if self.grants == MOST_GRANTS {
+            return false;
+        }
+        self.grants += 1;
+        self.grant_again(now);
+        true
+    }
+
+    /// Grants the member the time of its stage again: the launcher could not receive its reports, and may have been paused together
+    /// with it. A pause before a restart is over.
     pub(super) fn grant_again(&mut self, now: Instant) {
         self.stage = match self.stage {
             Stage::Starting { .. } => Stage::Starting {

@@ -108,9 +108,9 @@ impl Group {
     pub(crate) fn started(&mut self, index: usize, now: Instant) {
         let member = &mut self.members[index];
         member.started = Some(now);
-        member.stage = Stage::Starting {
+        member.enter(Stage::Starting {
             deadline: later(now, member.rules.ready_timeout),
-        };
+        });
     }
 
     /// It got no process.
@@ -135,9 +135,9 @@ impl Group {
         if !matches!(member.stage, Stage::Starting { .. }) {
             return Vec::new();
         }
-        member.stage = Stage::Ready {
+        member.enter(Stage::Ready {
             silent_at: member.silent_at(now),
-        };
+        });
         let mut actions = vec![info(format!("{} is ready", member.rules.name))];
         if self.phase() == Phase::Ready {
             let count = self.members.len();
@@ -182,9 +182,9 @@ impl Group {
         for index in 0..self.members.len() {
             let deadline = self.members[index].deadline();
             if let Some(deadline) = deadline.filter(|deadline| *deadline <= now) {
-                match now.saturating_duration_since(deadline) > LATE {
-                    true => self.members[index].grant_again(now),
-                    false => actions.extend(self.tick_one(index, deadline, now)),
+                let is_late = now.saturating_duration_since(deadline) > LATE;
+                if !(is_late && self.members[index].grant_after_pause(now)) {
+                    actions.extend(self.tick_one(index, deadline, now));
                 }
             }
         }
@@ -247,7 +247,7 @@ impl Group {
     /// It has no process any more: what becomes of it, and of the group.
     fn after_end(&mut self, index: usize, clean: bool, now: Instant) -> Vec<Action> {
         let member = &mut self.members[index];
-        member.stage = Stage::Gone;
+        member.enter(Stage::Gone);
         let lived = |started| now.saturating_duration_since(started);
         let lived = member.started.map_or(Duration::ZERO, lived);
         let next = match (self.stopping, clean) {
@@ -257,9 +257,9 @@ impl Group {
         };
         match next {
             Next::Restart { pause, count } => {
-                member.stage = Stage::Resting {
+                member.enter(Stage::Resting {
                     until: later(now, pause),
-                };
+                });
                 vec![Action::Tell(
                     Level::WARN,
                     tell_restart(member, pause, count),
@@ -281,7 +281,7 @@ impl Group {
         let member = &mut self.members[index];
         if !self.stopping && member.restarts.outlives_failure() {
             let deadline = member.killed_at(now);
-            member.stage = Stage::Failing { deadline };
+            member.enter(Stage::Failing { deadline });
             return vec![Action::Terminate(index)];
         }
         self.failed = true;
@@ -293,7 +293,7 @@ impl Group {
         let name = &member.rules.name;
         match member.stage {
             Stage::Resting { .. } => {
-                member.stage = Stage::Waiting;
+                member.enter(Stage::Waiting);
                 vec![Action::Start(index)]
             }
             Stage::Starting { .. } => {
@@ -313,7 +313,7 @@ impl Group {
 
     fn kill(&mut self, index: usize, why: &str) -> Vec<Action> {
         let member = &mut self.members[index];
-        member.stage = Stage::Killed;
+        member.enter(Stage::Killed);
         let text = format!("{} {why}: it is killed", member.rules.name);
         vec![error(text), Action::Kill(index)]
     }
@@ -324,10 +324,10 @@ impl Group {
         let mut actions = Vec::new();
         for (index, member) in self.members.iter_mut().enumerate() {
             match member.stage {
-                Stage::Waiting | Stage::Resting { .. } => member.stage = Stage::Gone,
+                Stage::Waiting | Stage::Resting { .. } => member.enter(Stage::Gone),
                 Stage::Starting { .. } | Stage::Ready { .. } | Stage::Blocked { .. } => {
                     let deadline = member.killed_at(now);
-                    member.stage = Stage::Draining { deadline };
+                    member.enter(Stage::Draining { deadline });
                     actions.push(Action::Terminate(index));
                 }
                 Stage::Failing { .. } | Stage::Draining { .. } | Stage::Killed | Stage::Gone => {}
@@ -343,7 +343,7 @@ impl Group {
                 let text = format!("SIGINT again: {} is killed", member.rules.name);
                 actions.push(Action::Tell(Level::WARN, text));
                 actions.push(Action::Kill(index));
-                member.stage = Stage::Killed;
+                member.enter(Stage::Killed);
                 self.failed = true;
             }
         }

@@ -1,6 +1,7 @@
 //! Who is started again, who is given up, and who is killed because it shows no life.
 
 use super::*;
+use crate::supervise::pause::MOST_GRANTS;
 
 fn tell_again(pause: &str, count: u32) -> String {
     format!("a is started again in {pause}, restart {count} of at most 2 within 10m")
@@ -201,6 +202,64 @@ fn a_launcher_that_stood_still_blames_nobody_at_its_start_or_end() {
     let killed_at = woken + GRACE + KILL_MARGIN;
     assert_eq!(group.deadline(), Some(killed_at));
     assert_eq!(commands(&group.tick(killed_at)).len(), 3, "once more");
+}
+
+/// Acts on deadlines that are all noticed too late, and returns how many it took until the first command.
+fn late_ticks_until_a_command(group: &mut Group) -> (u32, Action) {
+    for count in 1..100 {
+        let now = group.deadline().unwrap() + LATE + Duration::from_millis(1);
+        let actions = group.tick(now);
+        if let Some(command) = commands(&actions).first() {
+            return (count, (*command).clone());
+        }
+    }
+    panic!("every deadline is granted again");
+}
+
+#[test]
+fn a_launcher_whose_timers_are_always_late_still_acts_on_every_deadline() {
+    let (mut group, now) = started_with(RestartPolicy::OnFailure);
+    (1..3).for_each(|index| drop(group.ended(index, Ending::Exited(0), now)));
+    let (count, command) = late_ticks_until_a_command(&mut group);
+    assert_eq!(
+        (count, command),
+        (MOST_GRANTS + 1, Action::Kill(0)),
+        "stopping"
+    );
+
+    let (mut group, _) = started_with(RestartPolicy::OnFailure);
+    let (count, command) = late_ticks_until_a_command(&mut group);
+    assert_eq!(
+        (count, command),
+        (MOST_GRANTS + 1, Action::Terminate(0)),
+        "starting"
+    );
+    let (count, command) = late_ticks_until_a_command(&mut group);
+    assert_eq!(
+        (count, command),
+        (MOST_GRANTS + 1, Action::Kill(0)),
+        "failing"
+    );
+
+    let (mut group, now) = ready_with(RestartPolicy::OnFailure);
+    group.ended(0, Ending::Exited(1), now);
+    (1..3).for_each(|index| drop(group.alive(index, now + WATCHDOG)));
+    let (_, command) = late_ticks_until_a_command(&mut group);
+    assert_eq!(command, Action::Start(0), "waiting for a restart");
+
+    let (mut group, _) = ready();
+    let (_, command) = late_ticks_until_a_command(&mut group);
+    assert_eq!(command, Action::Kill(0), "without a sign of life");
+}
+
+#[test]
+fn a_sign_of_life_between_two_pauses_of_the_launcher_lets_both_count() {
+    let (mut group, mut now) = ready();
+    for _ in 0..3 * MOST_GRANTS {
+        now += WATCHDOG + LATE;
+        assert!(group.tick(now).is_empty());
+        (0..3).for_each(|index| drop(group.alive(index, now)));
+    }
 }
 
 #[test]
