@@ -162,7 +162,7 @@ pub(crate) enum Queue {
         /// The queue
         name: String,
         #[command(flatten)]
-        look: Look,
+        browse: BrowseArgs,
     },
     /// Show the dead letters of a queue, each with the reason
     Dead {
@@ -175,7 +175,7 @@ pub(crate) enum Queue {
         #[arg(long, value_name = "ID", conflicts_with = "limit")]
         id: Option<String>,
         #[command(flatten)]
-        look: Look,
+        browse: BrowseArgs,
     },
     /// Move dead letters back to work, the oldest first, and print how many
     Requeue {
@@ -222,7 +222,7 @@ pub(crate) enum Queue {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Look {
+pub(crate) struct BrowseArgs {
     /// At most so many
     #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) limit: u32,

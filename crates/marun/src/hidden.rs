@@ -14,21 +14,21 @@ pub(crate) const SENTINEL: &str = "__sentinel";
 
 /// One of these commands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Hidden {
+pub(crate) enum HiddenCommand {
     Manifest,
     Agent { name: String, parent: i32 },
     Exec { parent: i32 },
-    Sentinel { mark: String },
+    Sentinel { tag: String },
 }
 
-impl Hidden {
+impl HiddenCommand {
     /// The command that these arguments of the process are, the program's name first.
     pub(crate) fn of(arguments: &[std::ffi::OsString]) -> Option<Self> {
         let texts: Option<Vec<&str>> = arguments.iter().skip(1).map(|text| text.to_str()).collect();
         match texts?.as_slice() {
             [MANIFEST] => Some(Self::Manifest),
-            [SENTINEL, mark] => Some(Self::Sentinel {
-                mark: (*mark).to_owned(),
+            [SENTINEL, tag] => Some(Self::Sentinel {
+                tag: (*tag).to_owned(),
             }),
             [EXEC, _, parent] => Some(Self::Exec {
                 parent: parent.parse().ok()?,
@@ -46,19 +46,25 @@ impl Hidden {
 mod tests {
     use super::*;
 
-    fn of(line: &str) -> Option<Hidden> {
+    fn of(line: &str) -> Option<HiddenCommand> {
         let arguments: Vec<_> = line.split(' ').map(Into::into).collect();
-        Hidden::of(&arguments)
+        HiddenCommand::of(&arguments)
     }
 
     #[test]
     fn only_exact_forms_count() {
-        assert_eq!(of("x __manifest"), Some(Hidden::Manifest));
-        let mark = "7-a".to_owned();
-        assert_eq!(of("x __sentinel 7-a"), Some(Hidden::Sentinel { mark }));
-        assert_eq!(of("x __exec a 7"), Some(Hidden::Exec { parent: 7 }));
+        assert_eq!(of("x __manifest"), Some(HiddenCommand::Manifest));
+        let tag = "7-a".to_owned();
+        assert_eq!(
+            of("x __sentinel 7-a"),
+            Some(HiddenCommand::Sentinel { tag })
+        );
+        assert_eq!(of("x __exec a 7"), Some(HiddenCommand::Exec { parent: 7 }));
         let name = "a".to_owned();
-        assert_eq!(of("x __agent a 7"), Some(Hidden::Agent { name, parent: 7 }));
+        assert_eq!(
+            of("x __agent a 7"),
+            Some(HiddenCommand::Agent { name, parent: 7 })
+        );
         for line in [
             "x",
             "x run",

@@ -8,10 +8,10 @@ use crate::{
     cli::{Cli, Command},
     command,
     exit::{self, Failure},
-    hidden::Hidden,
-    member::{agent, exec, introduce, sentinel},
+    hidden::HiddenCommand,
+    member::{agent, exec, manifest, sentinel},
     signals,
-    standard::complain,
+    standard::print_error,
 };
 
 /// The command line of a binary with agents; [`main!`](crate::main) is the short form of it.
@@ -66,7 +66,7 @@ impl Launcher {
             return end(Err(failure));
         }
         let arguments: Vec<OsString> = std::env::args_os().collect();
-        match Hidden::of(&arguments) {
+        match HiddenCommand::of(&arguments) {
             Some(hidden) => self.run_hidden(hidden),
             None => self.run_command(arguments),
         }
@@ -83,25 +83,25 @@ impl Launcher {
         }
     }
 
-    fn run_hidden(&self, hidden: Hidden) -> ExitCode {
+    fn run_hidden(&self, hidden: HiddenCommand) -> ExitCode {
         match hidden {
-            Hidden::Agent { name, parent } => agent::run(&name, parent, &self.agents),
-            Hidden::Exec { parent } => match exec::exec(parent) {
+            HiddenCommand::Agent { name, parent } => agent::run(&name, parent, &self.agents),
+            HiddenCommand::Exec { parent } => match exec::exec(parent) {
                 Err(message) => end(Err(Failure::failed(message))),
             },
-            Hidden::Sentinel { mark } => {
-                sentinel::watch(&mark);
+            HiddenCommand::Sentinel { tag } => {
+                sentinel::watch(&tag);
                 ExitCode::from(exit::DONE)
             }
-            Hidden::Manifest => {
-                let answered = introduce::answer(&self.agents);
+            HiddenCommand::Manifest => {
+                let answered = manifest::answer(&self.agents);
                 end(answered.map_err(|error| Failure::usage(error.to_string())))
             }
         }
     }
 
     fn run_command(&self, arguments: Vec<OsString>) -> ExitCode {
-        if let Err(error) = signals::heed() {
+        if let Err(error) = signals::install_handlers() {
             return end(Err(Failure::failed(format!(
                 "cannot listen to signals: {error}"
             ))));
@@ -146,7 +146,7 @@ fn end(result: Result<(), Failure>) -> ExitCode {
         Ok(()) => ExitCode::from(exit::DONE),
         Err(failure) => {
             if !failure.message.is_empty() {
-                complain(&failure.message);
+                print_error(&failure.message);
             }
             ExitCode::from(failure.code)
         }

@@ -19,7 +19,7 @@ pub(crate) fn unblock() {
 ///
 /// With SIGCHLD ignored the system forgets how a child has ended. SIGXFSZ kills a process that writes more than a file may hold,
 /// unless it is handled; then the write fails.
-pub(crate) fn heed() -> io::Result<()> {
+pub(crate) fn install_handlers() -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build()?;

@@ -18,11 +18,11 @@ use rustix::{
 use crate::terminal::shown_on;
 
 /// How long lines wait for a sink that refuses them, before they are left out.
-const PATIENCE: Duration = Duration::from_secs(5);
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The pause before a sink that refuses is tried again: while lines wait, and after that.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LATER_PAUSE: Duration = Duration::from_secs(1);
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
+const LATER_RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Where lines can be written to.
 pub(crate) trait Sink: Write {
@@ -96,7 +96,7 @@ pub(crate) fn print_line(line: &str) -> io::Result<()> {
 }
 
 /// Writes a message for people to standard error; whether somebody reads it or not, the work goes on.
-pub(crate) fn complain(message: &str) {
+pub(crate) fn print_error(message: &str) {
     let lines: String = message
         .lines()
         .map(|line| format!("marun: {}\n", shown_on(&io::stderr(), line)))
@@ -106,7 +106,7 @@ pub(crate) fn complain(message: &str) {
 
 /// What has become of the bytes of a [`LineStream`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Settled {
+pub(crate) enum WriteOutcome {
     /// All of them are written.
     Written,
     /// The sink refuses them; lines are left out until it takes them again.
@@ -115,12 +115,12 @@ pub(crate) enum Settled {
 
 /// Lines that are missing because the sink refused them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Missing {
+pub(crate) struct MissingLines {
     pub(crate) lines: u64,
     pub(crate) reason: String,
 }
 
-/// A sink that may refuse bytes for a while. What is written to it waits until [`settle`](Self::settle).
+/// A sink that may refuse bytes for a while. What is written to it waits until [`write_waiting`](Self::write_waiting).
 #[derive(Debug)]
 pub(crate) struct LineStream<S> {
     sink: S,
@@ -136,7 +136,7 @@ pub(crate) struct LineStream<S> {
 struct Refusal {
     since: Instant,
     /// When it is tried again.
-    again: Instant,
+    retry_at: Instant,
 }
 
 impl<S: Sink> LineStream<S> {
@@ -155,18 +155,18 @@ impl<S: Sink> LineStream<S> {
         self.waiting.len()
     }
 
-    /// When a sink that refuses is to be tried again by [`settle`](Self::settle); none if it does not refuse.
-    pub(crate) fn again(&self) -> Option<Instant> {
-        self.refusal.map(|refusal| refusal.again)
+    /// When a sink that refuses is to be tried again by [`write_waiting`](Self::write_waiting); none if it does not refuse.
+    pub(crate) fn retry_at(&self) -> Option<Instant> {
+        self.refusal.map(|refusal| refusal.retry_at)
     }
 
     /// Counts a line that is left out.
-    pub(crate) fn leave_out(&mut self, lines: u64) {
+    pub(crate) fn drop_lines(&mut self, lines: u64) {
         self.missing += lines;
     }
 
     /// The lines that are missing and were not told of, if the sink takes bytes again.
-    pub(crate) fn take_missing(&mut self) -> Option<Missing> {
+    pub(crate) fn take_missing(&mut self) -> Option<MissingLines> {
         if self.refusal.is_some() {
             return None;
         }
@@ -174,9 +174,9 @@ impl<S: Sink> LineStream<S> {
     }
 
     /// The lines that are missing and were not told of.
-    pub(crate) fn take_all_missing(&mut self) -> Option<Missing> {
+    pub(crate) fn take_all_missing(&mut self) -> Option<MissingLines> {
         let lines = std::mem::take(&mut self.missing);
-        (lines > 0).then(|| Missing {
+        (lines > 0).then(|| MissingLines {
             lines,
             reason: self.reason.clone(),
         })
@@ -186,7 +186,7 @@ impl<S: Sink> LineStream<S> {
     ///
     /// # Errors
     /// The reader is gone.
-    pub(crate) fn settle(&mut self) -> io::Result<Settled> {
+    pub(crate) fn write_waiting(&mut self) -> io::Result<WriteOutcome> {
         while !self.waiting.is_empty() {
             match self.sink.write(&self.waiting) {
                 Ok(length) if length > 0 => {
@@ -199,15 +199,15 @@ impl<S: Sink> LineStream<S> {
                 Err(error) => self.refuse(&error),
             }
             match self.refusal {
-                Some(refusal) if refusal.since.elapsed() >= PATIENCE => {
-                    return Ok(Settled::Refused);
+                Some(refusal) if refusal.since.elapsed() >= REFUSAL_TIMEOUT => {
+                    return Ok(WriteOutcome::Refused);
                 }
                 // No event tells of free space.
-                Some(_) => thread::sleep(FIRST_PAUSE),
+                Some(_) => thread::sleep(RETRY_PAUSE),
                 None => {}
             }
         }
-        Ok(Settled::Written)
+        Ok(WriteOutcome::Written)
     }
 
     fn refuse(&mut self, error: &io::Error) {
@@ -215,7 +215,7 @@ impl<S: Sink> LineStream<S> {
         self.reason = error.to_string();
         self.refusal = Some(Refusal {
             since: self.refusal.map_or(now, |refusal| refusal.since),
-            again: now + LATER_PAUSE,
+            retry_at: now + LATER_RETRY_PAUSE,
         });
     }
 }
@@ -278,14 +278,14 @@ pub(crate) mod tests {
     #[derive(Default)]
     struct Scripted {
         answers: VecDeque<Result<usize, Errno>>,
-        taken: Vec<u8>,
+        written: Vec<u8>,
         is_terminal: bool,
     }
 
     impl Write for Scripted {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             let length = self.answers.pop_front().unwrap_or(Ok(bytes.len()))?;
-            self.taken.extend_from_slice(&bytes[..length]);
+            self.written.extend_from_slice(&bytes[..length]);
             Ok(length)
         }
 
@@ -314,35 +314,39 @@ pub(crate) mod tests {
     fn a_write_goes_on_where_the_sink_has_stopped() {
         let refusals = [Errno::NOSPC, Errno::DQUOT, Errno::FBIG, Errno::IO].map(Err);
         let mut stream = stream([Ok(2)].into_iter().chain(refusals).chain([Ok(1)]));
-        assert_eq!(stream.settle().unwrap(), Settled::Written);
-        assert_eq!(stream.sink.taken, b"one\ntwo\n");
+        assert_eq!(stream.write_waiting().unwrap(), WriteOutcome::Written);
+        assert_eq!(stream.sink.written, b"one\ntwo\n");
         assert_eq!((stream.waiting(), stream.take_missing()), (0, None));
     }
 
     #[test]
     fn only_a_reader_that_is_gone_is_final() {
         for error in [Errno::PIPE, Errno::CONNRESET, Errno::BADF] {
-            assert!(stream([Err(error)]).settle().is_err(), "{error}");
+            assert!(stream([Err(error)]).write_waiting().is_err(), "{error}");
         }
         let mut closed_terminal = stream([Err(Errno::IO)]);
         closed_terminal.sink.is_terminal = true;
-        assert!(closed_terminal.settle().is_err());
+        assert!(closed_terminal.write_waiting().is_err());
     }
 
     #[test]
     fn lines_that_are_left_out_are_counted_until_the_sink_takes_bytes_again() {
         let mut stream = stream([Ok(1)].into_iter().chain([Err(Errno::NOSPC); 100]));
-        assert_eq!(stream.settle().unwrap(), Settled::Refused);
-        stream.leave_out(7);
-        assert!(stream.again().is_some());
-        assert_eq!(stream.settle().unwrap(), Settled::Refused, "at once now");
+        assert_eq!(stream.write_waiting().unwrap(), WriteOutcome::Refused);
+        stream.drop_lines(7);
+        assert!(stream.retry_at().is_some());
+        assert_eq!(
+            stream.write_waiting().unwrap(),
+            WriteOutcome::Refused,
+            "at once now"
+        );
         assert_eq!(stream.take_missing(), None, "it still refuses");
         stream.sink.answers.clear();
-        assert_eq!(stream.settle().unwrap(), Settled::Written);
-        assert_eq!(stream.sink.taken, b"one\ntwo\n");
+        assert_eq!(stream.write_waiting().unwrap(), WriteOutcome::Written);
+        assert_eq!(stream.sink.written, b"one\ntwo\n");
         let missing = stream.take_missing().unwrap();
         assert_eq!(missing.lines, 7);
         assert!(missing.reason.contains("No space left"), "{missing:?}");
-        assert_eq!((stream.again(), stream.take_missing()), (None, None));
+        assert_eq!((stream.retry_at(), stream.take_missing()), (None, None));
     }
 }

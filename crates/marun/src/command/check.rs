@@ -2,7 +2,7 @@
 
 use microagent_core::AgentType;
 
-use super::{say, show_warnings};
+use super::{print_message, show_warnings};
 use crate::{cli::Files, exit::Failure, plan::Plan};
 
 pub(crate) fn check(files: &Files, own: &[AgentType]) -> Result<(), Failure> {
@@ -13,6 +13,6 @@ pub(crate) fn check(files: &Files, own: &[AgentType]) -> Result<(), Failure> {
         .iter()
         .map(|agent| agent.name.as_str())
         .collect();
-    say(format!("no mistake found; agents: {}", names.join(", ")));
+    print_message(format!("no mistake found; agents: {}", names.join(", ")));
     Ok(())
 }

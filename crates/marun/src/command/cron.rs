@@ -5,7 +5,7 @@ use std::io;
 use jiff::Timestamp;
 use microagent_core::CronSchedule;
 
-use super::say;
+use super::print_message;
 use crate::{
     cli::{Cron, CronExplain},
     exit::Failure,
@@ -24,7 +24,7 @@ fn explain(args: &CronExplain) -> Result<(), Failure> {
         None => Timestamp::now(),
     };
     for difference in differences_in_python(&schedule) {
-        say(difference);
+        print_message(difference);
     }
     print_fires(&schedule, from, args.count)
 }

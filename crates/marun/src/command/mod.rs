@@ -22,7 +22,7 @@ use tracing::level_filters::LevelFilter;
 use crate::{
     exit::Failure,
     logging::{self, LogFormat},
-    standard::{Standard, complain, print_line},
+    standard::{Standard, print_error, print_line},
 };
 
 /// Runs a command that talks to a bus or broker, on a runtime of its own.
@@ -78,7 +78,7 @@ fn print_text(text: &str) -> Result<(), Failure> {
 }
 
 /// A message for people.
-fn say(message: impl std::fmt::Display) {
+fn print_message(message: impl std::fmt::Display) {
     // A command does its work whether or not somebody reads along.
-    complain(&message.to_string());
+    print_error(&message.to_string());
 }

@@ -12,7 +12,7 @@ use crate::{
     local::Hubs,
     logging::{self, LogFormat},
     member::control::{self, AgentAssignment, CommandAssignment},
-    plan::{Plan, Planned, What},
+    plan::{MemberKind, Plan, PlannedMember},
     standard::Standard,
     supervise::{self, Format, Kind, Launch, Output, Rules, Size, Terminal},
 };
@@ -40,7 +40,7 @@ pub(crate) fn run(files: &Files, log: Log, own: &[AgentType]) -> Result<(), Fail
 
 fn run_group(plan: Plan, log: LogFormat, output: &Output) -> Result<bool, Failure> {
     let hubs = Hubs::start(&plan.local)?;
-    let launches = plan.agents.into_iter().map(|planned| launch(planned, log));
+    let launches = plan.agents.into_iter().map(|member| launch(member, log));
     let launches = launches.collect::<serde_json::Result<_>>();
     let launches = launches.map_err(|error| failed(error.into()))?;
     // One thread, this one: it starts the members, and it lives as long as they.
@@ -78,14 +78,14 @@ fn terminal(log: LogFormat) -> Option<Terminal> {
 
 /// The size of the terminal; the usual one where it does not know.
 fn size() -> Size {
-    let told = tcgetwinsize(io::stdout()).ok();
-    let or = |told: Option<u16>, usual| match told {
+    let size = tcgetwinsize(io::stdout()).ok();
+    let or = |length: Option<u16>, usual| match length {
         None | Some(0) => usual,
-        Some(told) => usize::from(told),
+        Some(length) => usize::from(length),
     };
     Size {
-        columns: or(told.map(|size| size.ws_col), 80),
-        lines: or(told.map(|size| size.ws_row), 24),
+        columns: or(size.map(|size| size.ws_col), 80),
+        lines: or(size.map(|size| size.ws_row), 24),
     }
 }
 
@@ -105,13 +105,13 @@ fn format(log: LogFormat, plan: &Plan) -> Format {
     }
 }
 
-fn launch(planned: Planned, log: LogFormat) -> serde_json::Result<Launch> {
-    let (kind, assignment) = match planned.what {
-        What::Command { command } => (
+fn launch(member: PlannedMember, log: LogFormat) -> serde_json::Result<Launch> {
+    let (kind, assignment) = match member.kind {
+        MemberKind::Command { command } => (
             Kind::Command,
             control::line(&CommandAssignment { command })?,
         ),
-        What::Agent(agent) => {
+        MemberKind::Agent(agent) => {
             let assignment = AgentAssignment {
                 backend: agent.backend,
                 bus: agent.bus,
@@ -121,8 +121,8 @@ fn launch(planned: Planned, log: LogFormat) -> serde_json::Result<Launch> {
                 settings_places: agent.settings_places,
                 handlers: agent.handlers,
                 zone: agent.zone,
-                grace: planned.grace,
-                watchdog: planned.watchdog,
+                grace: member.grace,
+                watchdog: member.watchdog,
                 log,
             };
             (Kind::Agent(agent.program), control::line(&assignment)?)
@@ -130,11 +130,11 @@ fn launch(planned: Planned, log: LogFormat) -> serde_json::Result<Launch> {
     };
     Ok(Launch {
         rules: Rules {
-            name: planned.name,
-            grace: planned.grace,
-            ready_timeout: planned.ready_timeout,
-            watchdog: planned.watchdog,
-            restart: planned.restart,
+            name: member.name,
+            grace: member.grace,
+            ready_timeout: member.ready_timeout,
+            watchdog: member.watchdog,
+            restart: member.restart,
         },
         kind,
         assignment,

@@ -10,11 +10,11 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{fields, print, run_to_end, say, single_line, source};
+use super::{fields, print, print_message, run_to_end, single_line, source};
 use crate::{
     cli::{BusArgs, Signal, SignalSend},
     exit::Failure,
-    standard::{LineStream, Missing, Settled, Standard},
+    standard::{LineStream, MissingLines, Standard, WriteOutcome},
     terminal::shown_on,
 };
 
@@ -80,7 +80,7 @@ async fn print_all(mut answers: Waiter) -> Result<bool, Failure> {
     }
     match missing {
         Some(0) | None => {}
-        Some(missing) => say(format!(
+        Some(missing) => print_message(format!(
             "{missing} more received the call and did not answer in time"
         )),
     }
@@ -89,9 +89,9 @@ async fn print_all(mut answers: Waiter) -> Result<bool, Failure> {
 
 /// Most often nobody listens because the listeners have another prefix.
 fn not_answered(error: Error, bus: &Bus, args: &BusArgs) -> Failure {
-    let nobody = error.kind() == ErrorKind::NoResponders;
+    let no_responders = error.kind() == ErrorKind::NoResponders;
     let mut failure = Failure::from(error);
-    if nobody {
+    if no_responders {
         failure.message += &format!(" under the prefix `{}`", bus.prefix());
         if args.source.bus.is_some() && args.prefix.is_none() {
             failure.message += "; `--prefix` chooses another";
@@ -115,7 +115,7 @@ async fn listen(name: &str, args: &BusArgs) -> Result<(), Failure> {
     named(&bus, name)?;
     let pattern = Channel::pattern_of(bus.prefix(), name);
     let mut events = bus.driver().subscribe(&pattern).await?;
-    say(format!(
+    print_message(format!(
         "listening to `{name}` on {}",
         bus.driver().address()
     ));
@@ -127,11 +127,11 @@ async fn listen(name: &str, args: &BusArgs) -> Result<(), Failure> {
             _ = terminate.recv() => break,
         };
         let event = event.ok_or_else(|| Failure::failed("the bus was closed"))?;
-        if !tell(event, &mut lines)? {
+        if !print_event(event, &mut lines)? {
             break;
         }
     }
-    lines.take_all_missing().iter().for_each(say_missing);
+    lines.take_all_missing().iter().for_each(print_missing);
     Ok(bus.close().await?)
 }
 
@@ -140,16 +140,16 @@ fn no_signals(error: io::Error) -> Failure {
 }
 
 /// Standard output, which may refuse lines for a while.
-type Lines = LineStream<Standard<io::Stdout>>;
+type Output = LineStream<Standard<io::Stdout>>;
 
 /// Whether somebody still reads.
-fn tell(event: BusEvent, lines: &mut Lines) -> Result<bool, Failure> {
+fn print_event(event: BusEvent, lines: &mut Output) -> Result<bool, Failure> {
     match event {
-        BusEvent::Message(message) => return tell_message(&message, lines),
-        BusEvent::Lost(reason) => say(format!("the connection is lost: {reason}")),
+        BusEvent::Message(message) => return print_signal(&message, lines),
+        BusEvent::Lost(reason) => print_message(format!("the connection is lost: {reason}")),
         BusEvent::Gap(gap) => {
             let lasted = gap.lasted.as_secs_f64();
-            say(format!(
+            print_message(format!(
                 "the connection is back; nothing was heard for {lasted:.1} s"
             ));
         }
@@ -160,7 +160,7 @@ fn tell(event: BusEvent, lines: &mut Lines) -> Result<bool, Failure> {
 
 /// One line of `listen`.
 #[derive(Serialize)]
-struct Line<'a> {
+struct SignalLine<'a> {
     signal: &'a str,
     sender: &'a str,
     /// The id under which an answer is expected.
@@ -169,11 +169,11 @@ struct Line<'a> {
     args: &'a RawValue,
 }
 
-fn tell_message(message: &BusMessage, lines: &mut Lines) -> Result<bool, Failure> {
+fn print_signal(message: &BusMessage, lines: &mut Output) -> Result<bool, Failure> {
     let Some(line) = line_of(message) else {
         let channel = shortened(message.channel.as_str());
         let text = shortened(String::from_utf8_lossy(&message.payload));
-        say(format!("no signal, on the channel {channel}: {text}"));
+        print_message(format!("no signal, on the channel {channel}: {text}"));
         return Ok(true);
     };
     let line = shown_on(&io::stdout(), &line);
@@ -184,20 +184,20 @@ fn tell_message(message: &BusMessage, lines: &mut Lines) -> Result<bool, Failure
 ///
 /// # Errors
 /// Nobody reads any more.
-fn write_line(line: &str, lines: &mut Lines) -> io::Result<()> {
+fn write_line(line: &str, lines: &mut Output) -> io::Result<()> {
     // At once again if it refused before; then it does not wait.
-    if lines.settle()? == Settled::Refused {
-        lines.leave_out(1);
+    if lines.write_waiting()? == WriteOutcome::Refused {
+        lines.drop_lines(1);
         return Ok(());
     }
-    lines.take_missing().iter().for_each(say_missing);
+    lines.take_missing().iter().for_each(print_missing);
     writeln!(lines, "{line}")?;
-    lines.settle().map(drop)
+    lines.write_waiting().map(drop)
 }
 
-fn say_missing(missing: &Missing) {
-    let Missing { lines, reason } = missing;
-    say(format!(
+fn print_missing(missing: &MissingLines) {
+    let MissingLines { lines, reason } = missing;
+    print_message(format!(
         "{lines} signals are missing in the output: {reason}"
     ));
 }
@@ -206,7 +206,7 @@ fn say_missing(missing: &Missing) {
 fn line_of(message: &BusMessage) -> Option<String> {
     let channel = Channel::parse(&message.channel)?;
     let args = single_line(std::str::from_utf8(&message.payload).ok()?).ok()?;
-    let line = Line {
+    let line = SignalLine {
         signal: channel.signal,
         sender: channel.sender,
         call: channel.id,

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use microagent_core::{Broker, Bus, Declarations, Result};
 use tokio::time::timeout;
 
-use super::say;
+use super::print_message;
 use crate::{
     cli::{BrokerArgs, BusArgs},
     connect,
@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How long a server may take to be reached. A person waits, so it is short.
-const PATIENCE: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Connects the bus that the arguments name. It is strict: what breaks its declaration is a typing error here.
 pub(super) async fn bus(args: &BusArgs) -> Result<Bus, Failure> {
@@ -33,7 +33,7 @@ pub(super) async fn bus(args: &BusArgs) -> Result<Bus, Failure> {
         (None, Some(file)) => bus_of(file, args.bus_name.as_deref())?,
         (None, None) => return Err(Failure::usage("one of --bus and --settings is needed")),
     };
-    tell_if_new(&link.dsn);
+    warn_if_new(&link.dsn);
     let declarations = load(declarations).await?;
     let bus = connect::bus(&link, declarations.as_ref()).await?;
     reached(&bus.driver().address(), bus.ready()).await?;
@@ -50,7 +50,7 @@ pub(super) async fn broker(args: &BrokerArgs) -> Result<Broker, Failure> {
         (None, Some(file)) => broker_of(file, args.broker_name.as_deref())?,
         (None, None) => return Err(Failure::usage("one of --broker and --settings is needed")),
     };
-    tell_if_new(&link.dsn);
+    warn_if_new(&link.dsn);
     let declarations = load(declarations).await?;
     let broker = connect::broker(&link, declarations.as_ref()).await?;
     reached(&broker.driver().address(), broker.ready()).await?;
@@ -58,10 +58,10 @@ pub(super) async fn broker(args: &BrokerArgs) -> Result<Broker, Failure> {
 }
 
 /// A mistyped folder of `local:` is as good as any other, and would look empty.
-fn tell_if_new(dsn: &str) {
+fn warn_if_new(dsn: &str) {
     if let Some(folder) = local::new_folder(dsn) {
         let folder = folder.display();
-        say(format!("`local:{folder}` is new: there was no such folder"));
+        print_message(format!("`local:{folder}` is new: there was no such folder"));
     }
 }
 
@@ -137,8 +137,8 @@ async fn load(url: Option<String>) -> Result<Option<Arc<Declarations>>> {
 }
 
 async fn reached(address: &str, ready: impl Future<Output = Result<()>>) -> Result<(), Failure> {
-    let Ok(ready) = timeout(PATIENCE, ready).await else {
-        let seconds = PATIENCE.as_secs();
+    let Ok(ready) = timeout(CONNECT_TIMEOUT, ready).await else {
+        let seconds = CONNECT_TIMEOUT.as_secs();
         let text = format!("{address} is not reached within {seconds} s");
         return Err(Failure::failed(text));
     };

@@ -27,20 +27,20 @@ pub(crate) fn problem(dsn: &str) -> Option<String> {
         } else {
             path
         };
-        let told = path.display();
+        let shown = path.display();
         match path.metadata() {
             Ok(meta) if !meta.is_dir() => {
-                return Some(format!("{told} is not a folder; {allowed}"));
+                return Some(format!("{shown} is not a folder; {allowed}"));
             }
             Ok(_) => {
                 let writable = access(path, Access::WRITE_OK | Access::EXEC_OK);
                 let error = io::Error::from(writable.err()?);
-                return Some(format!("{told} cannot be written to: {error}; {allowed}"));
+                return Some(format!("{shown} cannot be written to: {error}; {allowed}"));
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => {}
             // Above is what this says better.
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => {}
-            Err(error) => return Some(format!("{told} cannot be looked at: {error}; {allowed}")),
+            Err(error) => return Some(format!("{shown} cannot be looked at: {error}; {allowed}")),
         }
     }
     None
@@ -62,10 +62,10 @@ mod tests {
         for name in ["", "new", "new/below"] {
             assert_eq!(problem(name), None, "{name}");
         }
-        let told = format!("{} is not a folder; ", path("file"));
+        let shown = format!("{} is not a folder; ", path("file"));
         for name in ["file", "file/below", "file/below/it"] {
             let problem = problem(name).unwrap();
-            assert!(problem.starts_with(&told), "{problem}");
+            assert!(problem.starts_with(&shown), "{problem}");
         }
         let dangling = problem("dangling").unwrap();
         assert!(dangling.contains("cannot be looked at"), "{dangling}");

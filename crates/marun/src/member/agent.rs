@@ -12,8 +12,8 @@ use tracing::level_filters::LevelFilter;
 
 use super::{
     control::{AgentAssignment, Report},
-    lifeline::{Control, Lifeline},
-    pulse,
+    heartbeat,
+    supervisor_watch::{Control, SupervisorWatch},
 };
 use crate::{connect, exit, logging, standard::Standard};
 
@@ -37,75 +37,85 @@ pub(crate) fn run(name: &str, parent: i32, agents: &[AgentType]) -> ExitCode {
 fn run_agent(name: &str, parent: i32, agents: &[AgentType]) -> Result<()> {
     // A signal that the agent will know how to take, once it is that far; the lifeline ends what is not.
     let control = Control::take(parent, Signal::TERM)?;
-    let lifeline = control.watch()?;
-    let assignment: AgentAssignment = serde_json::from_slice(&lifeline.assignment()?)?;
+    let supervisor_watch = control.watch()?;
+    let assignment: AgentAssignment = serde_json::from_slice(&supervisor_watch.assignment()?)?;
     logging::install(assignment.log, LevelFilter::INFO, Standard::output);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let result = runtime.block_on(live(name, assignment, agents, &control, lifeline));
+    let result = runtime.block_on(run_until_stopped(
+        name,
+        assignment,
+        agents,
+        &control,
+        supervisor_watch,
+    ));
     // A blocking task that hangs must not keep the process.
     runtime.shutdown_background();
     result
 }
 
-async fn live(
+async fn run_until_stopped(
     name: &str,
     assignment: AgentAssignment,
     agents: &[AgentType],
     control: &Control,
-    lifeline: Lifeline,
+    supervisor_watch: SupervisorWatch,
 ) -> Result<()> {
-    let mut stop = StopRequest::listen(lifeline)?;
+    let mut stop = StopRequest::listen(supervisor_watch)?;
     let (grace, watchdog) = (assignment.grace, assignment.watchdog);
     let started = tokio::select! {
         started = start(name, assignment, agents) => started,
-        () = stop.asked() => return Ok(()),
+        () = stop.requested() => return Ok(()),
     };
-    let living = started.inspect_err(|error| report_failure(control, error))?;
+    let agent = started.inspect_err(|error| report_failure(control, error))?;
     tokio::select! {
-        ready = living.ready() => match ready {
-            Ok(()) => tell_life(control, watchdog)?,
+        ready = agent.ready() => match ready {
+            Ok(()) => report_ready(control, watchdog)?,
             Err(error) => {
                 report_failure(control, &error);
-                living.stop(grace).await?;
+                agent.stop(grace).await?;
                 return Err(error);
             }
         },
-        _ = living.agent.stopped() => {}
-        () = stop.asked() => return living.stop(grace).await,
+        _ = agent.agent.stopped() => {}
+        () = stop.requested() => return agent.stop(grace).await,
     }
     tokio::select! {
-        _ = living.agent.stopped() => {}
-        () = stop.asked() => {}
+        _ = agent.agent.stopped() => {}
+        () = stop.requested() => {}
     }
-    living.stop(grace).await
+    agent.stop(grace).await
 }
 
 fn report_failure(control: &Control, error: &Error) {
     // Where the supervisor is gone, nobody wants to know.
-    let mut why = error.to_string();
-    why.truncate(why.floor_char_boundary(LONGEST_REASON));
-    let _ = control.report(&Report::Failed(why));
+    let mut reason = error.to_string();
+    reason.truncate(reason.floor_char_boundary(LONGEST_REASON));
+    let _ = control.report(&Report::Failed(reason));
 }
 
 /// From now on it is ready, and watched.
-fn tell_life(control: &Control, watchdog: Option<Duration>) -> io::Result<()> {
+fn report_ready(control: &Control, watchdog: Option<Duration>) -> io::Result<()> {
     control.report(&Report::Ready)?;
     match watchdog {
-        Some(watchdog) => pulse::start(control.try_clone()?, watchdog),
+        Some(watchdog) => heartbeat::start(control.try_clone()?, watchdog),
         None => Ok(()),
     }
 }
 
 /// An agent and the connections that are its own, because its process is.
-struct Living {
+struct ConnectedAgent {
     agent: RunningAgent<dyn Any + Send + Sync>,
     bus: Option<Bus>,
     broker: Option<Broker>,
 }
 
-async fn start(name: &str, assignment: AgentAssignment, agents: &[AgentType]) -> Result<Living> {
+async fn start(
+    name: &str,
+    assignment: AgentAssignment,
+    agents: &[AgentType],
+) -> Result<ConnectedAgent> {
     let backend = &assignment.backend;
     let agent_type = agents.iter().find(|known| known.name() == backend);
     let agent_type = agent_type.ok_or_else(|| {
@@ -128,10 +138,10 @@ async fn start(name: &str, assignment: AgentAssignment, agents: &[AgentType]) ->
     }
     let (bus, broker) = (wiring.bus.clone(), wiring.broker.clone());
     let agent = agent_type.start(wiring).await?;
-    Ok(Living { agent, bus, broker })
+    Ok(ConnectedAgent { agent, bus, broker })
 }
 
-impl Living {
+impl ConnectedAgent {
     /// Waits until its servers are reached: an agent that cannot hear and take anything is not ready.
     async fn ready(&self) -> Result<()> {
         if let Some(bus) = &self.bus {
@@ -180,23 +190,23 @@ async fn by<T>(
 struct StopRequest {
     terminate: SignalStream,
     interrupt: SignalStream,
-    lifeline: Lifeline,
+    supervisor_watch: SupervisorWatch,
 }
 
 impl StopRequest {
-    fn listen(lifeline: Lifeline) -> Result<Self> {
+    fn listen(supervisor_watch: SupervisorWatch) -> Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
-            lifeline,
+            supervisor_watch,
         })
     }
 
-    async fn asked(&mut self) {
+    async fn requested(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
-            () = self.lifeline.cut() => tracing::warn!("the launcher is gone"),
+            () = self.supervisor_watch.supervisor_gone() => tracing::warn!("the launcher is gone"),
         }
     }
 }

@@ -7,7 +7,7 @@ use rustix::process::Signal;
 
 use super::{
     control::{CommandAssignment, Report},
-    lifeline::Control,
+    supervisor_watch::Control,
 };
 
 /// Never returns where it succeeds: the supervisor takes the end of the socket for readiness.

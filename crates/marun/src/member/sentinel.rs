@@ -1,6 +1,6 @@
 //! `__sentinel`: outlives a supervisor that was killed by a moment, to end the processes that it leaves behind.
 //!
-//! Agents end by themselves (`lifeline.rs`); what they have started, and programs of another kind, know no
+//! Agents end by themselves (`supervisor_watch.rs`); what they have started, and programs of another kind, know no
 //! supervisor. It names all process groups here, and the end of this process's standard input without a farewell
 //! means: end them, and whatever else bears the supervisor's mark.
 
@@ -13,37 +13,37 @@ use std::{
 
 use rustix::process::{Pid, Signal, getpgid, kill_process, kill_process_group};
 
-use super::mark::Mark;
+use super::tag::GroupTag;
 
 /// Between SIGTERM and SIGKILL.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+const TERM_TIME: Duration = Duration::from_millis(500);
 
 /// How often those are looked for that were started while the others were killed.
-const LOOKS: usize = 20;
+const KILL_ROUNDS: usize = 20;
 
 /// The last line of a supervisor that has left nothing behind.
-pub(crate) const FAREWELL: &str = ".\n";
+pub(crate) const DISMISSAL: &str = ".\n";
 
 /// Reads `+GROUP` and `-GROUP` lines until the supervisor is gone, then ends the groups that are left, and the bearers of
 /// its mark.
-pub(crate) fn watch(mark: &str) {
+pub(crate) fn watch(tag: &str) {
     let Some(groups) = groups_left(io::stdin().lock()) else {
         return;
     };
-    let mark = Mark::of(mark);
+    let tag = GroupTag::of(tag);
     kill_groups(&groups, Signal::TERM);
-    kill_all(&strays(&mark, &groups), Signal::TERM);
-    thread::sleep(LAST_WORDS);
+    kill_all(&strays(&tag, &groups), Signal::TERM);
+    thread::sleep(TERM_TIME);
     kill_groups(&groups, Signal::KILL);
     let mut found_none = false;
-    for _ in 0..LOOKS {
-        let bearers = mark.bearers();
+    for _ in 0..KILL_ROUNDS {
+        let processes_with_tag = tag.processes_with_tag();
         // A process that becomes another program has no environment for a moment, so one look is not enough.
-        if bearers.is_empty() && found_none {
+        if processes_with_tag.is_empty() && found_none {
             return;
         }
-        found_none = bearers.is_empty();
-        kill_all(&bearers, Signal::KILL);
+        found_none = processes_with_tag.is_empty();
+        kill_all(&processes_with_tag, Signal::KILL);
     }
 }
 
@@ -57,7 +57,7 @@ pub(crate) fn line(group: Pid, lives: bool) -> String {
 fn groups_left(input: impl BufRead) -> Option<BTreeSet<i32>> {
     let mut groups = BTreeSet::new();
     for line in input.lines().map_while(Result::ok) {
-        if line == FAREWELL.trim_end() {
+        if line == DISMISSAL.trim_end() {
             return None;
         }
         let Some((sign, number)) = line.split_at_checked(1) else {
@@ -73,8 +73,8 @@ fn groups_left(input: impl BufRead) -> Option<BTreeSet<i32>> {
 }
 
 /// The bearers of the mark outside of these groups: nobody is to hear a signal twice.
-fn strays(mark: &Mark, groups: &BTreeSet<i32>) -> Vec<Pid> {
-    let mut strays = mark.bearers();
+fn strays(tag: &GroupTag, groups: &BTreeSet<i32>) -> Vec<Pid> {
+    let mut strays = tag.processes_with_tag();
     strays.retain(|pid| {
         let group = getpgid(Some(*pid)).map(|group| group.as_raw_nonzero().get());
         !group.is_ok_and(|group| groups.contains(&group))
@@ -106,6 +106,6 @@ mod tests {
         assert_eq!(text, "+7\n+9\n-7\n");
         assert_eq!(groups_left(text.as_bytes()), Some(BTreeSet::from([9])));
         assert_eq!(groups_left(&b"\nx\n+z\n"[..]), Some(BTreeSet::new()));
-        assert_eq!(groups_left(format!("{text}{FAREWELL}").as_bytes()), None);
+        assert_eq!(groups_left(format!("{text}{DISMISSAL}").as_bytes()), None);
     }
 }

@@ -8,44 +8,44 @@ use std::{
 use microagent_core::{AgentType, Manifest};
 
 use super::{
-    ask::ask,
     dsn,
+    manifest::request_manifest,
     program::{Search, locate},
 };
 use crate::{
     local,
-    member::introduce::{Inquiry, Introduction, introduce},
+    member::manifest::{ManifestRequest, ProgramManifest, manifest},
     settings::{AgentSettings, Located, Member, Place, Problems, Settings, SettingsError, allowed},
 };
 
 /// The programs that a settings file's agents live in, asked.
 pub(super) struct Programs {
     /// The running executable first: it runs what it contains, whatever `program` says.
-    asked: Vec<(PathBuf, Introduction)>,
+    manifests: Vec<(PathBuf, ProgramManifest)>,
     named: bool,
 }
 
 impl Programs {
     /// Asks the running executable and the file's `program`, about the DSNs that their agents are to get.
-    pub(super) fn ask(settings: &Settings, own: &[AgentType]) -> Result<Self, SettingsError> {
+    pub(super) fn request(settings: &Settings, own: &[AgentType]) -> Result<Self, SettingsError> {
         let is_own = |backend: &str| own.iter().any(|known| known.name() == backend);
-        let mut asked = Vec::new();
+        let mut manifests = Vec::new();
         if !own.is_empty() {
-            let inquiry = inquiry(settings, is_own);
-            asked.push((own_path(&settings.place)?, introduce(&inquiry, own)));
+            let request = request(settings, is_own);
+            manifests.push((own_path(&settings.place)?, manifest(&request, own)));
         }
         if let Some(program) = &settings.program {
-            let inquiry = inquiry(settings, |backend| !is_own(backend));
+            let request = request(settings, |backend| !is_own(backend));
             if has_agents(settings, |backend| !is_own(backend)) {
                 let path = locate(&program.value, &program.place, Search::BesideThenPath)?;
                 let without = &settings.variables.secret;
-                let introduction =
-                    ask(&path, &inquiry, without).map_err(|why| program.place.error(why))?;
-                asked.push((path, introduction));
+                let manifest = request_manifest(&path, &request, without)
+                    .map_err(|reason| program.place.error(reason))?;
+                manifests.push((path, manifest));
             }
         }
         Ok(Self {
-            asked,
+            manifests,
             named: settings.program.is_some(),
         })
     }
@@ -55,8 +55,8 @@ impl Programs {
         &self,
         backend: &Located<String>,
     ) -> Result<(&Path, &Manifest), SettingsError> {
-        for (path, introduction) in &self.asked {
-            let mut agents = introduction.agents.iter();
+        for (path, manifest) in &self.manifests {
+            let mut agents = manifest.agents.iter();
             if let Some(manifest) = agents.find(|agent| agent.name == backend.value) {
                 return Ok((path, manifest));
             }
@@ -65,7 +65,10 @@ impl Programs {
     }
 
     fn unknown(&self, backend: &str) -> String {
-        let known = self.asked.iter().flat_map(|(_, told)| &told.agents);
+        let known = self
+            .manifests
+            .iter()
+            .flat_map(|(_, manifest)| &manifest.agents);
         // A launcher that is the `program` itself is asked twice.
         let known: BTreeSet<&str> = known.map(|agent| agent.name.as_str()).collect();
         if known.is_empty() && !self.named {
@@ -94,15 +97,15 @@ impl Programs {
         &self,
         dsn: Option<&Located<String>>,
         users: usize,
-        refused: fn(&Introduction) -> &BTreeMap<String, String>,
+        refused: fn(&ProgramManifest) -> &BTreeMap<String, String>,
     ) -> Result<(), SettingsError> {
         let Some(Located { value, place }) = dsn else {
             return Ok(());
         };
         let absolute = dsn::absolute(value, place);
-        for (_, introduction) in &self.asked {
-            if let Some(why) = refused(introduction).get(&absolute) {
-                return Err(place.error(why));
+        for (_, manifest) in &self.manifests {
+            if let Some(reason) = refused(manifest).get(&absolute) {
+                return Err(place.error(reason));
             }
         }
         if let Some(problem) = local::problem(&absolute) {
@@ -159,12 +162,15 @@ pub(super) fn check_needs(
 
 fn needs<'a>(
     place: &Place,
-    who: &str,
+    subject: &str,
     kind: &str,
     known: impl Iterator<Item = &'a str>,
 ) -> SettingsError {
     let none = format!("this file has no `[{kind}.NAME]` yet");
-    place.error(format!("{who} a `{kind}`; {}", allowed("", known, &none)))
+    place.error(format!(
+        "{subject} a `{kind}`; {}",
+        allowed("", known, &none)
+    ))
 }
 
 /// The agents of the file: backend, bus and broker.
@@ -186,20 +192,20 @@ fn agents(settings: &Settings) -> impl Iterator<Item = (&str, Option<&str>, Opti
         })
 }
 
-fn has_agents(settings: &Settings, of: impl Fn(&str) -> bool) -> bool {
-    agents(settings).any(|(backend, ..)| of(backend))
+fn has_agents(settings: &Settings, is_wanted: impl Fn(&str) -> bool) -> bool {
+    agents(settings).any(|(backend, ..)| is_wanted(backend))
 }
 
 /// The DSNs of those agents whose backend is `of` the program.
-fn inquiry(settings: &Settings, of: impl Fn(&str) -> bool) -> Inquiry {
-    let mut inquiry = Inquiry::default();
-    for (_, bus, broker) in agents(settings).filter(|(backend, ..)| of(backend)) {
+fn request(settings: &Settings, is_wanted: impl Fn(&str) -> bool) -> ManifestRequest {
+    let mut request = ManifestRequest::default();
+    for (_, bus, broker) in agents(settings).filter(|(backend, ..)| is_wanted(backend)) {
         let bus = bus.and_then(|name| super::bus_link(settings, name));
-        inquiry.buses.extend(bus.map(|link| link.dsn));
+        request.buses.extend(bus.map(|link| link.dsn));
         let broker = broker.and_then(|name| super::broker_link(settings, name));
-        inquiry.brokers.extend(broker.map(|link| link.dsn));
+        request.brokers.extend(broker.map(|link| link.dsn));
     }
-    inquiry
+    request
 }
 
 fn own_path(place: &Place) -> Result<PathBuf, SettingsError> {

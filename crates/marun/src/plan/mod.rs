@@ -1,13 +1,13 @@
 //! From settings files to what will run: programs are found and asked, addresses and declarations checked. After
 //! this nothing of the configuration can fail. Nothing is started, and no bus or broker is connected.
 //!
-//! `program.rs` finds a program, `ask.rs` asks it; `agents.rs` decides which program runs an agent and whether it gets
+//! `program.rs` finds a program, `manifest.rs` asks it; `agents.rs` decides which program runs an agent and whether it gets
 //! what it needs, `handlers.rs` what the settings make of its handlers, `schedules.rs` the zones and brokers that their schedules need.
 
 mod agents;
-mod ask;
 mod dsn;
 mod handlers;
+mod manifest;
 mod program;
 mod schedules;
 
@@ -38,7 +38,7 @@ use crate::{
 /// What one or more settings files start, in the order of the files and of the agents' names.
 #[derive(Serialize)]
 pub(crate) struct Plan {
-    pub(crate) agents: Vec<Planned>,
+    pub(crate) agents: Vec<PlannedMember>,
     /// The DSNs of the embedded default that agents use, whose hubs must be hosted, and where the settings name them.
     #[serde(skip)]
     pub(crate) local: BTreeMap<String, Place>,
@@ -49,7 +49,7 @@ pub(crate) struct Plan {
 
 /// A member of the group.
 #[derive(Serialize)]
-pub(crate) struct Planned {
+pub(crate) struct PlannedMember {
     /// Its name in the group.
     pub(crate) name: String,
     /// The settings file that it comes from.
@@ -67,13 +67,13 @@ pub(crate) struct Planned {
     pub(crate) restart: Restart,
     /// What runs.
     #[serde(flatten)]
-    pub(crate) what: What,
+    pub(crate) kind: MemberKind,
 }
 
 /// What runs as a member.
 #[derive(Serialize)]
 #[serde(untagged)]
-pub(crate) enum What {
+pub(crate) enum MemberKind {
     Agent(Box<PlannedAgent>),
     Command { command: Vec<String> },
 }
@@ -88,7 +88,7 @@ pub(crate) struct PlannedAgent {
     #[serde(serialize_with = "redacted_broker")]
     pub(crate) broker: Option<BrokerLink>,
     /// Its declarations.
-    pub(crate) declarations: Option<Declared>,
+    pub(crate) declarations: Option<LoadedDeclarations>,
     /// Its manifest, as its program gave it and its settings changed it.
     pub(crate) manifest: Manifest,
     /// They may hold secrets, so nobody is shown them.
@@ -107,13 +107,13 @@ pub(crate) struct PlannedAgent {
 
 /// Declarations, as the launcher read them.
 #[derive(Clone)]
-pub(crate) struct Declared {
+pub(crate) struct LoadedDeclarations {
     url: String,
     /// What the agents are given, so that none of them reads another version, or fails to.
     pub(crate) text: Arc<str>,
 }
 
-impl Serialize for Declared {
+impl Serialize for LoadedDeclarations {
     /// The URL without its secrets.
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         redacted(&self.url).serialize(to)
@@ -178,25 +178,25 @@ fn check_names(settings: &Settings, known: &mut BTreeMap<String, Place>, problem
     }
 }
 
-fn plan_file(settings: Settings, own: &[AgentType], problems: &mut Problems) -> Vec<Planned> {
+fn plan_file(settings: Settings, own: &[AgentType], problems: &mut Problems) -> Vec<PlannedMember> {
     let declarations = settings.declarations.as_ref();
     let declarations = declarations.and_then(|url| problems.keep(load_declarations(url)));
     schedules::check_zones(&settings, problems);
     check_unused(&settings, problems);
-    let Some(programs) = problems.keep(agents::Programs::ask(&settings, own)) else {
+    let Some(programs) = problems.keep(agents::Programs::request(&settings, own)) else {
         return Vec::new();
     };
     programs.check_dsns(&settings, problems);
     let file = settings.place.file();
     let agents = settings.agents.iter().filter_map(|(name, agent)| {
-        Some(Planned {
+        Some(PlannedMember {
             name: name.clone(),
             file: file.to_owned(),
             grace: agent.grace,
             ready_timeout: agent.ready_timeout,
             watchdog: agent.watchdog,
             restart: agent.restart,
-            what: plan_member(agent, &settings, &programs, declarations.as_ref(), problems)?,
+            kind: plan_member(agent, &settings, &programs, declarations.as_ref(), problems)?,
         })
     });
     agents.collect()
@@ -206,13 +206,13 @@ fn plan_member(
     agent: &AgentSettings,
     settings: &Settings,
     programs: &agents::Programs,
-    declarations: Option<&Declared>,
+    declarations: Option<&LoadedDeclarations>,
     problems: &mut Problems,
-) -> Option<What> {
+) -> Option<MemberKind> {
     let (backend, bus, broker) = match &agent.member {
         Member::Command(command) => {
             let command = problems.keep(plan_command(command))?;
-            return Some(What::Command { command });
+            return Some(MemberKind::Command { command });
         }
         Member::Agent {
             backend,
@@ -231,7 +231,7 @@ fn plan_member(
         manifest = manifest.in_zone(&zone.value);
     }
     problems.keep(schedules::check_once(agent, &manifest));
-    Some(What::Agent(Box::new(PlannedAgent {
+    Some(MemberKind::Agent(Box::new(PlannedAgent {
         backend: backend.value.clone(),
         program: program.to_owned(),
         bus: bus.and_then(|name| bus_link(settings, &name.value)),
@@ -288,10 +288,10 @@ pub(crate) fn declarations_url(declarations: &Located<String>) -> String {
 }
 
 /// Loads the declarations, once for all agents of the file.
-fn load_declarations(declarations: &Located<String>) -> Result<Declared, SettingsError> {
+fn load_declarations(declarations: &Located<String>) -> Result<LoadedDeclarations, SettingsError> {
     let url = declarations_url(declarations);
     let text = connect::load(&url).map_err(|error| declarations.place.error(error.to_string()))?;
-    Ok(Declared {
+    Ok(LoadedDeclarations {
         url,
         text: text.into(),
     })

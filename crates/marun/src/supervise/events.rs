@@ -8,7 +8,7 @@ use tokio::{
     time::sleep_until,
 };
 
-use super::{group::StopSignal, member::Heard};
+use super::{group::StopSignal, member::ControlEvent};
 
 /// How many reports may wait for the supervisor. When they do, those who report wait.
 const REPORTS_WAITING: usize = 256;
@@ -16,8 +16,8 @@ const REPORTS_WAITING: usize = 256;
 /// Everything that can happen to a supervisor.
 pub(super) enum Event {
     ChildEnded,
-    StopAsked(StopSignal),
-    Heard(usize, Heard),
+    StopRequested(StopSignal),
+    Control(usize, ControlEvent),
     DeadlinePassed,
 }
 
@@ -27,8 +27,8 @@ pub(super) struct Events {
     terminate: SignalStream,
     /// None where nobody wants it heeded.
     hang_up: Option<SignalStream>,
-    pub(super) hear: Sender<(usize, Heard)>,
-    heard: Receiver<(usize, Heard)>,
+    pub(super) sender: Sender<(usize, ControlEvent)>,
+    receiver: Receiver<(usize, ControlEvent)>,
     /// How many events were preferred to a deadline that had passed.
     preferred: usize,
 }
@@ -36,14 +36,14 @@ pub(super) struct Events {
 impl Events {
     /// Must come before the first child, whose end would go unheard otherwise.
     pub(super) fn listen() -> io::Result<Self> {
-        let (hear, heard) = channel(REPORTS_WAITING);
+        let (sender, receiver) = channel(REPORTS_WAITING);
         Ok(Self {
             child: signal(SignalKind::child())?,
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hang_up: hang_up()?,
-            hear,
-            heard,
+            sender,
+            receiver,
             preferred: 0,
         })
     }
@@ -75,15 +75,15 @@ impl Events {
         // and the end of its reports.
         let of_members = async {
             tokio::select! {
-                Some((index, heard)) = self.heard.recv() => Event::Heard(index, heard),
+                Some((index, event)) = self.receiver.recv() => Event::Control(index, event),
                 _ = self.child.recv() => Event::ChildEnded,
             }
         };
         tokio::select! {
             biased;
-            _ = self.interrupt.recv() => Event::StopAsked(StopSignal::Interrupt),
-            _ = self.terminate.recv() => Event::StopAsked(StopSignal::Terminate),
-            _ = hung_up => Event::StopAsked(StopSignal::HangUp),
+            _ = self.interrupt.recv() => Event::StopRequested(StopSignal::Interrupt),
+            _ = self.terminate.recv() => Event::StopRequested(StopSignal::Terminate),
+            _ = hung_up => Event::StopRequested(StopSignal::HangUp),
             event = of_members => event,
             () = deadline_passed => Event::DeadlinePassed,
         }
@@ -132,8 +132,8 @@ mod tests {
 
     impl Events {
         fn report(&self) {
-            let report = Heard::Report(Report::Alive);
-            self.hear.try_send((0, report)).unwrap();
+            let report = ControlEvent::Report(Report::Alive);
+            self.sender.try_send((0, report)).unwrap();
         }
     }
 
@@ -142,7 +142,7 @@ mod tests {
         for count in 0..10 * REPORTS_WAITING {
             match events.next(Some(deadline)).await {
                 Event::DeadlinePassed => return count,
-                Event::Heard(..) => events.report(),
+                Event::Control(..) => events.report(),
                 _ => {}
             }
         }

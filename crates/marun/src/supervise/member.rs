@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::{
-    lines::Lines,
+    line_splitter::LineSplitter,
     output::{OWN_NAME, Output},
 };
 use crate::member::control::Report;
@@ -26,45 +26,45 @@ const MAX_REPORT: usize = 64 * 1024;
 
 /// What is heard of a member over its control socket.
 #[derive(Debug)]
-pub(crate) enum Heard {
+pub(crate) enum ControlEvent {
     /// Its report.
     Report(Report),
     /// Nothing more will come.
-    End,
+    Closed,
 }
 
 /// The way of what is heard of one member to the supervisor. It waits while much does.
 pub(crate) struct Reports {
     pub(crate) index: usize,
     pub(crate) name: Arc<str>,
-    pub(crate) hear: Sender<(usize, Heard)>,
+    pub(crate) sender: Sender<(usize, ControlEvent)>,
 }
 
 impl Reports {
-    async fn pass_on(&self, heard: Heard) {
+    async fn send(&self, event: ControlEvent) {
         // It fails where the supervisor is gone, and then nobody wants to know.
-        let _ = self.hear.send((self.index, heard)).await;
+        let _ = self.sender.send((self.index, event)).await;
     }
 }
 
-/// Tells a member what it is and passes its report on, then [`Heard::End`]. It holds the socket until the member
+/// Tells a member what it is and passes its report on, then [`ControlEvent::Closed`]. It holds the socket until the member
 /// closes it: the socket's end is how a member hears that its supervisor is gone.
-pub(crate) async fn converse(
+pub(crate) async fn talk_to_member(
     control: std::os::unix::net::UnixStream,
     assignment: Vec<u8>,
     end_is_ready: bool,
     reports: Reports,
 ) {
     // Where the socket breaks, the member is gone or going; how it ended says more.
-    let reported = talk(control, &assignment, &reports).await;
+    let reported = exchange(control, &assignment, &reports).await;
     if end_is_ready && matches!(reported, Ok(false)) {
-        reports.pass_on(Heard::Report(Report::Ready)).await;
+        reports.send(ControlEvent::Report(Report::Ready)).await;
     }
-    reports.pass_on(Heard::End).await;
+    reports.send(ControlEvent::Closed).await;
 }
 
 /// Whether the member has reported by the end of the conversation.
-async fn talk(
+async fn exchange(
     control: std::os::unix::net::UnixStream,
     assignment: &[u8],
     reports: &Reports,
@@ -73,16 +73,16 @@ async fn talk(
     let (reader, mut writer) = UnixStream::from_std(control)?.into_split();
     writer.write_all(assignment).await?;
     let (mut reader, mut line) = (BufReader::new(reader), Vec::new());
-    let (mut reported, mut complained) = (false, false);
+    let (mut reported, mut has_warned) = (false, false);
     while next_line(&mut reader, &mut line).await? {
         match serde_json::from_slice(&line) {
             Ok(report) => {
                 reported = true;
-                reports.pass_on(Heard::Report(report)).await;
+                reports.send(ControlEvent::Report(report)).await;
             }
-            Err(_) if complained => {}
+            Err(_) if has_warned => {}
             Err(error) => {
-                complained = true;
+                has_warned = true;
                 let name = &reports.name;
                 tracing::error!(target: OWN_NAME, "{name} sends what is not a report; ignoring it: {error}");
             }
@@ -116,9 +116,9 @@ async fn next_line(
 
 /// Whether the output of a member waits to be written. Then the member, if it prints, waits too.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct HeldBack(Arc<AtomicBool>);
+pub(crate) struct Backpressure(Arc<AtomicBool>);
 
-impl HeldBack {
+impl Backpressure {
     pub(crate) fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
@@ -133,34 +133,34 @@ impl HeldBack {
 
 /// Copies what a member prints into the common log, line by line, until nobody can print any more.
 pub(crate) async fn copy_output(
-    printed: io::PipeReader,
+    pipe_reader: io::PipeReader,
     index: usize,
     name: Arc<str>,
     to: Output,
-    held_back: HeldBack,
+    backpressure: Backpressure,
 ) {
-    if let Err(error) = copy_lines(printed, index, &name, &to, &held_back).await {
+    if let Err(error) = copy_lines(pipe_reader, index, &name, &to, &backpressure).await {
         tracing::error!("the output of {name} cannot be read any more: {error}");
     }
 }
 
 async fn copy_lines(
-    printed: io::PipeReader,
+    pipe_reader: io::PipeReader,
     index: usize,
     name: &Arc<str>,
     to: &Output,
-    held_back: &HeldBack,
+    backpressure: &Backpressure,
 ) -> io::Result<()> {
-    let mut printed = pipe::Receiver::from_owned_fd(OwnedFd::from(printed))?;
-    let mut lines = Lines::default();
+    let mut pipe_reader = pipe::Receiver::from_owned_fd(OwnedFd::from(pipe_reader))?;
+    let mut lines = LineSplitter::default();
     let mut chunk = vec![0; 16 * 1024];
     loop {
-        let length = printed.read(&mut chunk).await?;
+        let length = pipe_reader.read(&mut chunk).await?;
         if length == 0 {
             break;
         }
         for line in lines.push(&chunk[..length]) {
-            held_back.during(to.line(index, name, line)).await;
+            backpressure.during(to.line(index, name, line)).await;
         }
     }
     if let Some(line) = lines.finish() {
@@ -190,24 +190,27 @@ mod tests {
     #[tokio::test]
     async fn what_is_not_a_report_does_not_end_the_conversation() {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
-        let (hear, mut heard) = channel(1);
+        let (sender, mut receiver) = channel(1);
         let reports = Reports {
             index: 7,
             name: Arc::from("a"),
-            hear,
+            sender,
         };
-        tokio::spawn(converse(ours, b"hello\n".to_vec(), false, reports));
-        let said = [&[b'x'; 2 * MAX_REPORT], &b"\n{}\n\"ready\"\n"[..]].concat();
-        let talking = std::thread::spawn(move || {
-            io::Write::write_all(&mut (&theirs), &said).unwrap();
+        tokio::spawn(talk_to_member(ours, b"hello\n".to_vec(), false, reports));
+        let bytes = [&[b'x'; 2 * MAX_REPORT], &b"\n{}\n\"ready\"\n"[..]].concat();
+        let writing = std::thread::spawn(move || {
+            io::Write::write_all(&mut (&theirs), &bytes).unwrap();
             theirs
         });
-        let report = heard.recv().await.unwrap();
+        let report = receiver.recv().await.unwrap();
         assert!(
-            matches!(report, (7, Heard::Report(Report::Ready))),
+            matches!(report, (7, ControlEvent::Report(Report::Ready))),
             "{report:?}"
         );
-        drop(talking.join().unwrap());
-        assert!(matches!(heard.recv().await, Some((7, Heard::End))));
+        drop(writing.join().unwrap());
+        assert!(matches!(
+            receiver.recv().await,
+            Some((7, ControlEvent::Closed))
+        ));
     }
 }

@@ -2,14 +2,14 @@
 //!
 //! `events.rs` is what happens, `group/` decides, `supervisor.rs` does. `spawn.rs` starts one member, `member.rs` listens to
 //! it, `reap.rs` collects the dead, `sentinel.rs` tells the one who ends what is left of
-//! the group if the launcher is killed; `lines.rs` → `output.rs` → `render.rs` is the way of a log line, to a `screen.rs` with
+//! the group if the launcher is killed; `line_splitter.rs` → `output.rs` → `render.rs` is the way of a log line, to a `screen.rs` with
 //! a `table.rs` where that is a terminal. `systemd.rs` tells the service manager, and
 //! `pause.rs` knows what a deadline is worth.
 
-mod ending;
 mod events;
+mod exit_status;
 mod group;
-mod lines;
+mod line_splitter;
 mod member;
 mod output;
 mod pause;

@@ -5,12 +5,12 @@ use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, WaitOptions, kill_process, kill_process_group, wait, waitid,
 };
 
-use super::ending::Ending;
-use crate::member::mark::{self, Mark};
+use super::exit_status::ExitStatus;
+use crate::member::tag::{self, GroupTag};
 
 /// The children of this list that have ended, each with the rest of its process group killed. Orphans that have ended
 /// are buried with them.
-pub(super) fn reap(children: &[Pid]) -> Vec<(Pid, Ending)> {
+pub(super) fn reap(children: &[Pid]) -> Vec<(Pid, ExitStatus)> {
     let ended = children
         .iter()
         .filter_map(|pid| Some((*pid, reap_one(*pid)?)));
@@ -20,7 +20,7 @@ pub(super) fn reap(children: &[Pid]) -> Vec<(Pid, Ending)> {
 }
 
 /// While the dead child still has its number, nobody else can: that is the moment to kill its group.
-fn reap_one(pid: Pid) -> Option<Ending> {
+fn reap_one(pid: Pid) -> Option<ExitStatus> {
     let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
     let status = waitid(WaitId::Pid(pid), look).ok()??;
     kill_group(pid);
@@ -29,16 +29,16 @@ fn reap_one(pid: Pid) -> Option<Ending> {
         WaitIdOptions::EXITED | WaitIdOptions::NOHANG,
     );
     let signal = status.terminating_signal();
-    Some(Ending::new(status.exit_status(), signal))
+    Some(ExitStatus::new(status.exit_status(), signal))
 }
 
 /// A child of the list that has ended since it was looked at is among them.
-fn reap_orphans(children: &[Pid], ended: &mut Vec<(Pid, Ending)>) {
+fn reap_orphans(children: &[Pid], ended: &mut Vec<(Pid, ExitStatus)>) {
     while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
         if children.contains(&pid) {
             kill_group(pid);
-            let ending = Ending::new(status.exit_status(), status.terminating_signal());
-            ended.push((pid, ending));
+            let status = ExitStatus::new(status.exit_status(), status.terminating_signal());
+            ended.push((pid, status));
         }
     }
 }
@@ -52,7 +52,7 @@ fn kill_group(leader: Pid) {
 #[derive(Debug)]
 pub(super) struct Orphans {
     /// Who were children of this process before it was a supervisor: a shell that became it may have had some.
-    strangers: Vec<Pid>,
+    preexisting: Vec<Pid>,
 }
 
 impl Orphans {
@@ -60,7 +60,7 @@ impl Orphans {
     pub(super) fn adopt() -> std::io::Result<Self> {
         adopt_orphans()?;
         Ok(Self {
-            strangers: mark::children(),
+            preexisting: tag::children(),
         })
     }
 
@@ -68,24 +68,29 @@ impl Orphans {
     /// are dead, of which the system tells.
     ///
     /// `own` are the supervisor's own children, and `lives` says whether a member's process does.
-    pub(super) fn end_of_dead(&self, own: &[Pid], mark: &Mark, lives: impl Fn(u64) -> bool) {
+    pub(super) fn kill_orphans_of_ended(
+        &self,
+        own: &[Pid],
+        tag: &GroupTag,
+        lives: impl Fn(u64) -> bool,
+    ) {
         for pid in self.adopted(own) {
-            if mark.member_of(pid).is_some_and(|serial| !lives(serial)) {
+            if tag.serial_of(pid).is_some_and(|serial| !lives(serial)) {
                 kill(pid);
             }
         }
     }
 
     /// Kills all of them, those too that have forgotten where they come from; whether there was any.
-    pub(super) fn end_all(&self, own: &[Pid]) -> bool {
+    pub(super) fn kill_all(&self, own: &[Pid]) -> bool {
         let adopted = self.adopted(own);
         adopted.iter().copied().for_each(kill);
         !adopted.is_empty()
     }
 
     fn adopted(&self, own: &[Pid]) -> Vec<Pid> {
-        let mut children = mark::children();
-        children.retain(|pid| !own.contains(pid) && !self.strangers.contains(pid));
+        let mut children = tag::children();
+        children.retain(|pid| !own.contains(pid) && !self.preexisting.contains(pid));
         children
     }
 }

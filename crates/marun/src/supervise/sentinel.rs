@@ -7,12 +7,12 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 use super::{events::Events, pause::within, spawn};
 use crate::{
-    member::{mark::Mark, sentinel},
+    member::{sentinel, tag::GroupTag},
     settings::Variables,
 };
 
 /// How long it may take to end when it is dismissed; one that is stopped does not.
-const END: Duration = Duration::from_millis(500);
+const EXIT_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The sentinel, as long as it lives.
 pub(super) struct Sentinel {
@@ -24,8 +24,8 @@ pub(super) struct Sentinel {
 }
 
 impl Sentinel {
-    pub(super) fn start(mark: &Mark, variables: &Variables) -> io::Result<Self> {
-        let (pid, pipe) = spawn::spawn_sentinel(mark, variables)?;
+    pub(super) fn start(tag: &GroupTag, variables: &Variables) -> io::Result<Self> {
+        let (pid, pipe) = spawn::spawn_sentinel(tag, variables)?;
         rustix::io::ioctl_fionbio(&pipe, true)?;
         Ok(Self {
             pid,
@@ -39,13 +39,13 @@ impl Sentinel {
     }
 
     /// Tells of a process group that lives now, or no longer.
-    pub(super) fn tell(&mut self, group: Pid, lives: bool) {
+    pub(super) fn notify(&mut self, group: Pid, lives: bool) {
         self.send(&sentinel::line(group, lives));
     }
 
     /// Ends it: nothing is left behind.
     pub(super) async fn dismiss(mut self, events: &mut Events) {
-        self.send(sentinel::FAREWELL);
+        self.send(sentinel::DISMISSAL);
         // One that has not got the farewell would take the pipe's end for the supervisor's death.
         if self.unsent.is_empty() {
             drop(self.pipe);
@@ -54,7 +54,7 @@ impl Sentinel {
                     events.child_ended().await;
                 }
             };
-            if within(END, ended).await.is_some() {
+            if within(EXIT_TIMEOUT, ended).await.is_some() {
                 return;
             }
         }

@@ -16,7 +16,7 @@ use rustix::process::{Pid, getpid};
 use super::{group::Rules, systemd};
 use crate::{
     hidden,
-    member::mark::{self, Mark},
+    member::tag::{self, GroupTag},
     settings::Variables,
 };
 
@@ -50,12 +50,12 @@ pub(crate) struct Spawned {
     pub(crate) output: PipeReader,
 }
 
-/// Starts a member, whose processes bear the value `mark`. An agent does not inherit the secrets among the variables that the
+/// Starts a member, whose processes bear the value `tag`. An agent does not inherit the secrets among the variables that the
 /// settings name.
 ///
 /// The calling thread must live as long as the supervisor: on Linux a child hears of its parent's death when the
 /// *thread* that started it ends.
-pub(crate) fn spawn(launch: &Launch, mark: &str, variables: &Variables) -> io::Result<Spawned> {
+pub(crate) fn spawn(launch: &Launch, tag: &str, variables: &Variables) -> io::Result<Spawned> {
     let (control, theirs) = UnixStream::pair()?;
     let (output, printed) = io::pipe()?;
     let (program, command) = match &launch.kind {
@@ -72,7 +72,7 @@ pub(crate) fn spawn(launch: &Launch, mark: &str, variables: &Variables) -> io::R
         .stdin(OwnedFd::from(theirs))
         .stdout(printed.try_clone()?)
         .stderr(printed)
-        .env(mark::VARIABLE, mark)
+        .env(tag::VARIABLE, tag)
         // What systemd asks of its service, it asks of the supervisor.
         .env_remove(systemd::NOTIFY_SOCKET)
         .env_remove(systemd::WATCHDOG_PID)
@@ -89,14 +89,14 @@ pub(crate) fn spawn(launch: &Launch, mark: &str, variables: &Variables) -> io::R
 
 /// Starts the sentinel; it is told of groups over the returned pipe.
 pub(crate) fn spawn_sentinel(
-    mark: &Mark,
+    tag: &GroupTag,
     variables: &Variables,
 ) -> io::Result<(Pid, io::PipeWriter)> {
     let (theirs, pipe) = io::pipe()?;
     let mut process = Command::new(std::env::current_exe()?);
     remove(&mut process, &variables.named);
     let child = process
-        .args([hidden::SENTINEL, mark.as_str()])
+        .args([hidden::SENTINEL, tag.as_str()])
         .stdin(theirs)
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -11,10 +11,10 @@ use tokio::{sync::mpsc::Sender, task::JoinSet};
 use tracing::Level;
 
 use super::{
-    ending::Ending,
     events::{Event, Events},
+    exit_status::ExitStatus,
     group::{Action, Group, Phase},
-    member::{self, Heard, HeldBack, Reports},
+    member::{self, Backpressure, ControlEvent, Reports},
     output::Output,
     pause::{CatchUp, within},
     reap::{self, Orphans},
@@ -24,13 +24,13 @@ use super::{
     table::Row,
 };
 use crate::{
-    member::{control::Report, mark::Mark},
+    member::{control::Report, tag::GroupTag},
     settings::Variables,
 };
 
 /// How long what is left of the members may take to end, and then their output to arrive. Only a process that the
 /// launcher cannot find can hold a pipe open longer.
-const LAST_OUTPUT: Duration = Duration::from_secs(1);
+const FINAL_OUTPUT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Who speaks, in the launcher's own log lines.
 const LOG_TARGET: &str = "marun";
@@ -47,10 +47,10 @@ pub(crate) async fn supervise(
     output: Output,
 ) -> io::Result<bool> {
     let mut events = Events::listen()?;
-    let mut supervisor = Supervisor::new(launches, variables, output, events.hear.clone())?;
+    let mut supervisor = Supervisor::new(launches, variables, output, events.sender.clone())?;
     supervisor.start_all();
     supervisor.run(&mut events).await;
-    supervisor.end_orphans(&mut events).await;
+    supervisor.kill_orphans(&mut events).await;
     supervisor.finish_output(&mut events).await;
     Ok(!supervisor.group.has_failed())
 }
@@ -62,14 +62,14 @@ struct Supervisor {
     variables: Variables,
     children: Vec<Child>,
     /// By member, as the children are.
-    held_back: Vec<HeldBack>,
+    backpressure: Vec<Backpressure>,
     /// How many processes were started for members.
     started: u64,
-    mark: Mark,
+    tag: GroupTag,
     orphans: Orphans,
     sentinel: Option<Sentinel>,
     notifier: Notifier,
-    hear: Sender<(usize, Heard)>,
+    sender: Sender<(usize, ControlEvent)>,
     output: Output,
     copies: JoinSet<()>,
     /// The status table as it was shown last.
@@ -83,8 +83,8 @@ struct Child {
     pid: Option<Pid>,
     /// Its number among all that were started, which its mark holds.
     serial: u64,
-    ending: Option<Ending>,
-    all_heard: bool,
+    status: Option<ExitStatus>,
+    control_closed: bool,
 }
 
 impl Supervisor {
@@ -92,23 +92,23 @@ impl Supervisor {
         launches: Vec<Launch>,
         variables: Variables,
         output: Output,
-        hear: Sender<(usize, Heard)>,
+        sender: Sender<(usize, ControlEvent)>,
     ) -> io::Result<Self> {
         let rules = launches.iter().map(|launch| launch.rules.clone());
-        let mark = Mark::new();
+        let tag = GroupTag::new();
         let orphans = Orphans::adopt()?;
         Ok(Self {
             group: Group::new(rules, fastrand::f64),
             children: vec![Child::default(); launches.len()],
-            held_back: launches.iter().map(|_| HeldBack::default()).collect(),
+            backpressure: launches.iter().map(|_| Backpressure::default()).collect(),
             launches,
             started: 0,
-            sentinel: Some(Sentinel::start(&mark, &variables)?),
+            sentinel: Some(Sentinel::start(&tag, &variables)?),
             variables,
-            mark,
+            tag,
             orphans,
             notifier: Notifier::from_environment(),
-            hear,
+            sender,
             output,
             copies: JoinSet::new(),
             rows: Vec::new(),
@@ -133,8 +133,8 @@ impl Supervisor {
                 Vec::new()
             }
             Err(error) => {
-                let why = error.to_string();
-                self.group.not_started(index, &why, Instant::now())
+                let reason = error.to_string();
+                self.group.not_started(index, &reason, Instant::now())
             }
         }
     }
@@ -143,7 +143,7 @@ impl Supervisor {
         let launch = &self.launches[index];
         self.started += 1;
         let serial = self.started;
-        let spawned = spawn::spawn(launch, &self.mark.member(serial), &self.variables)?;
+        let spawned = spawn::spawn(launch, &self.tag.member(serial), &self.variables)?;
         let end_is_ready = matches!(launch.kind, Kind::Command);
         let assignment = launch.assignment.clone();
         self.children[index] = Child {
@@ -153,23 +153,23 @@ impl Supervisor {
         };
         self.group.started(index, Instant::now());
         // Before it becomes what it is: until it has its assignment it has started nothing and ends by itself.
-        self.tell_sentinel(spawned.pid, true);
+        self.notify_sentinel(spawned.pid, true);
         while self.copies.try_join_next().is_some() {}
         let reports = Reports {
             index,
             name: Arc::clone(name),
-            hear: self.hear.clone(),
+            sender: self.sender.clone(),
         };
         let (name, output) = (Arc::clone(name), self.output.clone());
-        let held_back = self.held_back[index].clone();
+        let backpressure = self.backpressure[index].clone();
         self.copies.spawn(member::copy_output(
             spawned.output,
             index,
             name,
             output,
-            held_back,
+            backpressure,
         ));
-        tokio::spawn(member::converse(
+        tokio::spawn(member::talk_to_member(
             spawned.control,
             assignment,
             end_is_ready,
@@ -215,17 +215,19 @@ impl Supervisor {
         self.notifier.tick(now);
         let actions = match event {
             Event::ChildEnded => self.reap(now),
-            Event::StopAsked(signal) => self.group.stop(signal, now),
-            Event::Heard(index, heard) => self.hear(index, heard, now),
+            Event::StopRequested(signal) => self.group.stop(signal, now),
+            Event::Control(index, event) => self.on_control_event(index, event, now),
             Event::DeadlinePassed => {
-                let held_back = self.held_back.iter().map(HeldBack::is_set).enumerate();
-                let held_back = held_back.filter_map(|(index, is_set)| is_set.then_some(index));
-                held_back.for_each(|index| self.group.held_back(index, now));
+                for (index, backpressure) in self.backpressure.iter().enumerate() {
+                    if backpressure.is_set() {
+                        self.group.output_blocked(index, now);
+                    }
+                }
                 self.group.tick(now)
             }
         };
         self.perform(actions);
-        self.notifier.tell(&self.group);
+        self.notifier.update(&self.group);
         self.show_table();
     }
 
@@ -238,19 +240,19 @@ impl Supervisor {
                 }
                 Action::Terminate(index) => self.signal(index, kill_process, Signal::TERM),
                 Action::Kill(index) => self.signal(index, kill_process_group, Signal::KILL),
-                Action::TellHealth(level, index, text) => self.tell_health(level, index, &text),
-                Action::Tell(Level::ERROR, text) => tracing::error!(target: LOG_TARGET, "{text}"),
-                Action::Tell(Level::WARN, text) => tracing::warn!(target: LOG_TARGET, "{text}"),
-                Action::Tell(_, text) => tracing::info!(target: LOG_TARGET, "{text}"),
+                Action::LogHealth(level, index, text) => self.log_health(level, index, &text),
+                Action::Log(Level::ERROR, text) => tracing::error!(target: LOG_TARGET, "{text}"),
+                Action::Log(Level::WARN, text) => tracing::warn!(target: LOG_TARGET, "{text}"),
+                Action::Log(_, text) => tracing::info!(target: LOG_TARGET, "{text}"),
             }
         }
     }
 
     /// For machines, with the name and the word of the status table as fields of their own.
-    fn tell_health(&self, level: Level, index: usize, text: &str) {
+    fn log_health(&self, level: Level, index: usize, text: &str) {
         let status = self.group.status().nth(index);
         let (member, state) =
-            status.map_or_else(Default::default, |known| (known.name, known.stage));
+            status.map_or_else(Default::default, |known| (known.name, known.state));
         match level {
             Level::WARN => tracing::warn!(target: LOG_TARGET, member, state, "{text}"),
             _ => tracing::info!(target: LOG_TARGET, member, state, "{text}"),
@@ -272,22 +274,22 @@ impl Supervisor {
         }
     }
 
-    fn hear(&mut self, index: usize, heard: Heard, now: Instant) -> Vec<Action> {
-        match heard {
-            Heard::Report(Report::Ready) => self.group.ready(index, now),
-            Heard::Report(Report::Failed(why)) => self.group.failed(index, &why, now),
-            Heard::Report(Report::Alive) => self.group.alive(index, now),
-            Heard::End => {
-                self.children[index].all_heard = true;
-                self.end_if_over(index, now)
+    fn on_control_event(&mut self, index: usize, event: ControlEvent, now: Instant) -> Vec<Action> {
+        match event {
+            ControlEvent::Report(Report::Ready) => self.group.ready(index, now),
+            ControlEvent::Report(Report::Failed(reason)) => self.group.failed(index, &reason, now),
+            ControlEvent::Report(Report::Alive) => self.group.alive(index, now),
+            ControlEvent::Closed => {
+                self.children[index].control_closed = true;
+                self.finish_member(index, now)
             }
         }
     }
 
     fn reap(&mut self, now: Instant) -> Vec<Action> {
         let mut actions = Vec::new();
-        for (pid, ending) in reap::reap(&self.own_processes()) {
-            actions.extend(self.bury(pid, ending, now));
+        for (pid, status) in reap::reap(&self.own_processes()) {
+            actions.extend(self.on_child_exit(pid, status, now));
         }
         let children = &self.children;
         let lives = |serial| {
@@ -295,7 +297,7 @@ impl Supervisor {
             living.any(|child| child.serial == serial)
         };
         let own = self.own_processes();
-        self.orphans.end_of_dead(&own, &self.mark, lives);
+        self.orphans.kill_orphans_of_ended(&own, &self.tag, lives);
         actions
     }
 
@@ -306,54 +308,54 @@ impl Supervisor {
     }
 
     /// Ends what the members have left behind, when they are gone.
-    async fn end_orphans(&mut self, events: &mut Events) {
+    async fn kill_orphans(&mut self, events: &mut Events) {
         let all = async {
             loop {
                 let own = self.own_processes();
                 reap::reap(&own);
-                if !self.orphans.end_all(&own) {
+                if !self.orphans.kill_all(&own) {
                     return;
                 }
                 events.child_ended().await;
             }
         };
         // Longer than the system takes to end a process that it can.
-        let _ = within(LAST_OUTPUT, all).await;
+        let _ = within(FINAL_OUTPUT_TIMEOUT, all).await;
     }
 
-    fn bury(&mut self, pid: Pid, ending: Ending, now: Instant) -> Vec<Action> {
+    fn on_child_exit(&mut self, pid: Pid, status: ExitStatus, now: Instant) -> Vec<Action> {
         let member = self
             .children
             .iter()
             .position(|child| child.pid == Some(pid));
         let Some(index) = member else {
             self.sentinel = None;
-            let why = format!(
-                "the launcher's sentinel, without which processes could be left behind, {ending}"
+            let reason = format!(
+                "the launcher's sentinel, without which processes could be left behind, {status}"
             );
-            return self.group.fail(&why, now);
+            return self.group.fail(&reason, now);
         };
-        self.tell_sentinel(pid, false);
+        self.notify_sentinel(pid, false);
         self.children[index].pid = None;
-        self.children[index].ending = Some(ending);
-        self.end_if_over(index, now)
+        self.children[index].status = Some(status);
+        self.finish_member(index, now)
     }
 
-    fn end_if_over(&mut self, index: usize, now: Instant) -> Vec<Action> {
+    fn finish_member(&mut self, index: usize, now: Instant) -> Vec<Action> {
         match self.children[index] {
             Child {
-                ending: Some(ending),
-                all_heard: true,
+                status: Some(status),
+                control_closed: true,
                 ..
-            } => self.group.ended(index, ending, now),
+            } => self.group.ended(index, status, now),
             _ => Vec::new(),
         }
     }
 
     /// Where the sentinel is gone, its end is noticed as that of any child.
-    fn tell_sentinel(&mut self, group: Pid, lives: bool) {
+    fn notify_sentinel(&mut self, group: Pid, lives: bool) {
         if let Some(sentinel) = &mut self.sentinel {
-            sentinel.tell(group, lives);
+            sentinel.notify(group, lives);
         }
     }
 
@@ -366,7 +368,7 @@ impl Supervisor {
         let members = self.group.status().zip(&self.children).enumerate();
         let rows = members.map(|(index, (status, child))| {
             let known = self.rows.get(index);
-            let known = known.filter(|row| row.status.stage == status.stage);
+            let known = known.filter(|row| row.status.state == status.state);
             Row {
                 since: known.map_or(now, |row| row.since),
                 pid: child.pid,
@@ -383,7 +385,7 @@ impl Supervisor {
     /// The last words of the last member, and the end of the sentinel.
     async fn finish_output(&mut self, events: &mut Events) {
         let all = async { while self.copies.join_next().await.is_some() {} };
-        if within(LAST_OUTPUT, all).await.is_none() {
+        if within(FINAL_OUTPUT_TIMEOUT, all).await.is_none() {
             tracing::warn!(
                 target: LOG_TARGET, "something that an agent has started lives on, and the launcher cannot find it"
             );

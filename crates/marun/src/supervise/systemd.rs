@@ -22,14 +22,14 @@ pub(super) const WATCHDOG_USEC: &str = "WATCHDOG_USEC";
 #[derive(Debug)]
 pub(super) struct Notifier {
     socket: Option<UnixDatagram>,
-    told: Option<Situation>,
+    sent: Option<ServiceStatus>,
     was_ready: bool,
     watchdog: Option<Watchdog>,
 }
 
 /// What is told, once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Situation {
+struct ServiceStatus {
     phase: Phase,
     /// Who gives no sign of life.
     blocked: String,
@@ -63,7 +63,7 @@ impl Notifier {
             &own_pid,
         );
         Self {
-            told: None,
+            sent: None,
             was_ready: false,
             watchdog: every.filter(|_| socket.is_some()).map(|every| Watchdog {
                 every,
@@ -74,25 +74,25 @@ impl Notifier {
     }
 
     /// Tells where the group is, where that is news.
-    pub(super) fn tell(&mut self, group: &Group) {
+    pub(super) fn update(&mut self, group: &Group) {
         if self.socket.is_none() {
             return;
         }
-        let situation = Situation {
+        let status = ServiceStatus {
             phase: group.phase(),
             blocked: group.blocked_names().join(", "),
         };
-        self.tell_situation(situation, group.longest_stop());
+        self.send_status(status, group.longest_stop());
     }
 
     /// `longest_stop` is what stopping may take.
-    fn tell_situation(&mut self, situation: Situation, longest_stop: Duration) {
-        if self.told.as_ref() == Some(&situation) {
+    fn send_status(&mut self, status: ServiceStatus, longest_stop: Duration) {
+        if self.sent.as_ref() == Some(&status) {
             return;
         }
-        let text = message(&situation, self.was_ready, longest_stop);
-        self.was_ready |= situation.phase == Phase::Ready;
-        self.told = Some(situation);
+        let text = message(&status, self.was_ready, longest_stop);
+        self.was_ready |= status.phase == Phase::Ready;
+        self.sent = Some(status);
         self.send(&text);
     }
 
@@ -121,8 +121,8 @@ impl Notifier {
     }
 }
 
-fn message(situation: &Situation, was_ready: bool, longest_stop: Duration) -> String {
-    let Situation { phase, blocked } = situation;
+fn message(status: &ServiceStatus, was_ready: bool, longest_stop: Duration) -> String {
+    let ServiceStatus { phase, blocked } = status;
     match phase {
         Phase::Starting | Phase::Ready if !blocked.is_empty() => {
             format!("STATUS=blocked: {blocked}")
@@ -191,7 +191,7 @@ mod tests {
         let every = Duration::from_secs(5);
         let mut notifier = Notifier {
             socket: Some(socket),
-            told: None,
+            sent: None,
             was_ready: false,
             watchdog: Some(Watchdog { every, due: start }),
         };
@@ -211,8 +211,8 @@ mod tests {
             (Phase::Stopping, ""),
         ] {
             let blocked = blocked.to_owned();
-            let situation = Situation { phase, blocked };
-            notifier.tell_situation(situation, Duration::from_millis(30_500));
+            let status = ServiceStatus { phase, blocked };
+            notifier.send_status(status, Duration::from_millis(30_500));
         }
         assert_eq!(next().unwrap(), "STATUS=the agents start");
         assert_eq!(next().unwrap(), "READY=1\nSTATUS=all agents are ready");

@@ -48,12 +48,12 @@ pub(super) fn render(rows: &[Row], size: Size, color: bool) -> Vec<String> {
         false => 0,
     };
     if hidden > 0 {
-        shown.sort_by_key(|row| row.status.stage == "ready");
+        shown.sort_by_key(|row| row.status.state == "ready");
         shown.truncate(room - 1);
     }
     let cells: Vec<_> = shown.iter().map(|row| cells(row)).collect();
     let aligned = aligned(HEADER, &cells);
-    let colors = shown.iter().map(|row| color_of(row.status.stage));
+    let colors = shown.iter().map(|row| color_of(row.status.state));
     let mut lines: Vec<_> = aligned
         .iter()
         .zip(iter::once(BOLD).chain(colors))
@@ -69,7 +69,7 @@ fn cells(row: &Row) -> [String; 6] {
     let since = format_rfc3339_seconds(row.since).to_string();
     [
         row.status.name.clone(),
-        row.status.stage.to_owned(),
+        row.status.state.to_owned(),
         row.pid
             .map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
         row.status.restarts.to_string(),
@@ -92,8 +92,8 @@ const GREEN: u8 = 32;
 const YELLOW: u8 = 33;
 const PLAIN: u8 = 0;
 
-fn color_of(stage: &str) -> u8 {
-    match stage {
+fn color_of(state: &str) -> u8 {
+    match state {
         "ready" => GREEN,
         "waiting" | "starting" | "stopping" => YELLOW,
         "gone" => PLAIN,
@@ -113,18 +113,18 @@ pub(super) mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::supervise::ending::Ending;
+    use crate::supervise::exit_status::ExitStatus;
 
     const SIZE: Size = Size {
         columns: 80,
         lines: 24,
     };
 
-    pub(crate) fn row(name: &str, stage: &'static str) -> Row {
+    pub(crate) fn row(name: &str, state: &'static str) -> Row {
         Row {
             status: Status {
                 name: name.to_owned(),
-                stage,
+                state,
                 restarts: 0,
                 last_end: None,
             },
@@ -138,7 +138,7 @@ pub(super) mod tests {
         let mut fallen = row("mail", "resting");
         fallen.pid = None;
         fallen.status.restarts = 2;
-        fallen.status.last_end = Some(Ending::Exited(1));
+        fallen.status.last_end = Some(ExitStatus::Exited(1));
         let lines = render(&[row("user_agent", "ready"), fallen], SIZE, false);
         assert_eq!(
             lines,

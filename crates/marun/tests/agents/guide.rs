@@ -35,8 +35,8 @@ impl MicroAgent for CommentAgent {
 
     fn blueprint() -> Blueprint<Self> {
         let options = ReceiverOptions::default();
-        Blueprint::new().receiver::<RpcCommentsCount>("comments_count", options, |_, heard| {
-            let user_id: u64 = heard.fields.get("user_id")?;
+        Blueprint::new().receiver::<RpcCommentsCount>("comments_count", options, |_, signal| {
+            let user_id: u64 = signal.fields.get("user_id")?;
             Ok(Box::pin(async move { HandlerReply::of(&(user_id / 2)) }))
         })
     }

@@ -36,8 +36,8 @@ impl MicroAgent for Responder {
     const NAME: &'static str = "Responder";
 
     fn blueprint() -> Blueprint<Self> {
-        Blueprint::new().receiver::<Ask>("answer", ReceiverOptions::default(), |_, heard| {
-            let n: i64 = heard.fields.get("n")?;
+        Blueprint::new().receiver::<Ask>("answer", ReceiverOptions::default(), |_, signal| {
+            let n: i64 = signal.fields.get("n")?;
             Ok(Box::pin(async move {
                 match n {
                     ..0 => pending().await,

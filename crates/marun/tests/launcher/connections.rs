@@ -29,19 +29,19 @@ fn an_agent_that_lacks_its_connections() {
 fn a_dsn_that_is_none() {
     let wired = "[agent.a]\nbackend = 'Responder'\nbus = 'main'\n";
     for agents in ["[agent.a]\nbackend = 'Actor'\n", wired] {
-        for (dsn, told) in [
+        for (dsn, reason) in [
             ("mail://x", "`mail://` is no driver"),
             ("nonsense", "`nonsense` is no DSN"),
         ] {
             let settings = format!("[bus.main]\ndsn = '{dsn}'\n{agents}");
             refused(
                 &Folder::of(&settings),
-                &[":3: bus.main.dsn: ", told, "`memory://`"],
+                &[":3: bus.main.dsn: ", reason, "`memory://`"],
             );
             let settings = settings
                 .replace("bus", "broker")
                 .replace("Responder", "Worker");
-            refused(&Folder::of(&settings), &[":3: broker.main.dsn: ", told]);
+            refused(&Folder::of(&settings), &[":3: broker.main.dsn: ", reason]);
         }
     }
     let folder = Folder::of(&format!(
@@ -54,20 +54,20 @@ fn a_dsn_that_is_none() {
 #[test]
 #[cfg(not(feature = "redis"))]
 fn a_dsn_whose_driver_is_not_compiled_in() {
-    let told = "the driver of `redis://HOST` is not compiled in: switch on the feature `redis`";
+    let reason = "the driver of `redis://HOST` is not compiled in: switch on the feature `redis`";
     for agent in ["backend = 'Worker'\nbroker = 'main'", "backend = 'Actor'"] {
         let settings = format!("[broker.main]\ndsn = 'redis://localhost/0'\n[agent.a]\n{agent}\n");
-        refused(&Folder::of(&settings), &[":3: broker.main.dsn: ", told]);
+        refused(&Folder::of(&settings), &[":3: broker.main.dsn: ", reason]);
     }
 }
 
 /// What a program is built without, only the program can know.
 #[test]
 fn what_a_program_refuses_is_told_where_the_settings_say_it() {
-    let told = "the driver of `mail://` is not compiled in: switch on the feature `mail`";
+    let reason = "the driver of `mail://` is not compiled in: switch on the feature `mail`";
     let mailer = r#"{"name": "Mailer", "periodic": [], "cron": [], "receivers": [], "consumers": [], "hooks": []}"#;
     let answer = format!(
-        r#"{{"protocol": 2, "agents": [{mailer}], "refused_buses": {{}}, "refused_brokers": {{"mail://x": "{told}"}}}}"#
+        r#"{{"protocol": 2, "agents": [{mailer}], "refused_buses": {{}}, "refused_brokers": {{"mail://x": "{reason}"}}}}"#
     );
     let folder = Folder::with(
         "program = './lean.sh'
@@ -84,7 +84,7 @@ fn what_a_program_refuses_is_told_where_the_settings_say_it() {
         "lean.sh",
         "cat >/dev/null; cat \"$(dirname \"$0\")/answer.json\"",
     );
-    refused(&folder, &[":3: broker.main.dsn: ", told]);
+    refused(&folder, &[":3: broker.main.dsn: ", reason]);
 }
 
 #[test]
@@ -93,11 +93,11 @@ fn a_folder_that_is_none() {
         "[broker.main]\ndsn = 'local:data'\n[agent.a]\nbackend = 'Worker'\nbroker = 'main'\n";
     let folder = Folder::of(queue);
     fs::write(folder.path("data"), "").unwrap();
-    let told = format!(
+    let reason = format!(
         "{} is not a folder; allowed is ",
         folder.path("data").display()
     );
-    refused(&folder, &[":3: broker.main.dsn: ", &told]);
+    refused(&folder, &[":3: broker.main.dsn: ", &reason]);
     let folder = Folder::of(&queue.replace("local:data", "local:settings.toml/data"));
     refused(
         &folder,

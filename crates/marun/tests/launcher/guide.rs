@@ -44,7 +44,7 @@ fn transcript() -> Vec<(String, Vec<String>)> {
     for line in text.lines().filter(|line| !line.is_empty()) {
         match (line.starts_with("marun "), commands.last_mut()) {
             (true, _) => commands.push((line.to_owned(), Vec::new())),
-            (false, Some((_, said))) => said.push(line.to_owned()),
+            (false, Some((_, output))) => output.push(line.to_owned()),
             (false, None) => panic!("nobody says `{line}`"),
         }
     }
@@ -83,13 +83,13 @@ fn run(folder: &Folder, line: &str) -> Vec<String> {
 fn listen(folder: &Folder, line: &str, expected: usize) -> Vec<String> {
     let mut listener = shell(folder, line).spawn().unwrap();
     let mut lines = BufReader::new(listener.stdout.take().unwrap()).lines();
-    let mut said = vec![lines.next().unwrap().unwrap()];
+    let mut output = vec![lines.next().unwrap().unwrap()];
     let send = "marun signal send user_created user_id:=7 --sender web --settings settings.toml";
     assert_eq!(run(folder, send), [""; 0]);
-    said.extend((1..expected).map(|_| lines.next().unwrap().unwrap()));
+    output.extend((1..expected).map(|_| lines.next().unwrap().unwrap()));
     kill_process_group(Pid::from_child(&listener), Signal::INT).unwrap();
     assert!(listener.wait().unwrap().success());
-    said
+    output
 }
 
 /// Sends a mail, and waits until so many have died.
@@ -107,34 +107,34 @@ fn send_mail(folder: &Folder, email: &str, died: &str) {
 /// gives them, and the folder.
 fn timeless(line: &str, home: &str) -> String {
     let line = line.replace(home, HOME);
-    let mut told = String::new();
+    let mut text = String::new();
     let mut rest = line.as_str();
     while let Some(at) = rest.find("20") {
         let (before, moment) = rest.split_at(at);
         let length = moment
             .find(|c: char| !c.is_ascii_digit() && !"-:.TZ ".contains(c))
             .unwrap_or(moment.len());
-        told.push_str(before);
-        told.push_str(if length > 18 {
+        text.push_str(before);
+        text.push_str(if length > 18 {
             "MOMENT  "
         } else {
             &moment[..length]
         });
         rest = &moment[length..];
     }
-    told.push_str(rest);
+    text.push_str(rest);
     // The first cell of a row, before the moment.
-    if let Some((id, rest)) = told.split_once("  MOMENT")
+    if let Some((id, rest)) = text.split_once("  MOMENT")
         && id.trim_end().parse::<u64>().is_ok()
     {
         return format!("…  MOMENT{rest}");
     }
-    match told
+    match text
         .split_once("{\"id\":\"")
         .and_then(|(before, rest)| Some((before, rest.split_once('"')?.1)))
     {
         Some((before, rest)) => format!("{before}{{\"id\":\"…\"{rest}"),
-        None => told,
+        None => text,
     }
 }
 
@@ -154,7 +154,7 @@ fn the_transcript_of_the_guide_is_what_the_commands_say() {
     let transcript = transcript();
     assert!(transcript.len() >= 6, "the guide has lost its transcript");
     for (line, expected) in transcript {
-        let said = match line.starts_with("marun signal listen") {
+        let output = match line.starts_with("marun signal listen") {
             true => listen(&folder, &line, expected.len()),
             false => run(&folder, &line),
         };
@@ -163,9 +163,9 @@ fn the_transcript_of_the_guide_is_what_the_commands_say() {
             true => text.clone(),
             false => timeless(text, &home),
         };
-        let said: Vec<_> = said.iter().map(same).collect();
+        let output: Vec<_> = output.iter().map(same).collect();
         let expected: Vec<_> = expected.iter().map(same).collect();
-        assert_eq!(said, expected, "{line}");
+        assert_eq!(output, expected, "{line}");
     }
     group.signal(Signal::TERM);
     assert_eq!(group.wait_for_end(), Some(0), "{}", group.log());

@@ -58,15 +58,15 @@ fn line_60_machines_and_the_service_manager_hear_of_one_that_is_blocked() {
     wait_for_news(&manager, "READY=1\nSTATUS=all agents are ready");
 
     kill_process(pid, Signal::USR1).unwrap();
-    let told = line_with(&mut group, "first gives no sign of life");
+    let fields = line_with(&mut group, "first gives no sign of life");
     let expected = ["marun", "WARN", "first", "blocked"];
-    assert_eq!(told, expected.map(Value::from));
+    assert_eq!(fields, expected.map(Value::from));
     wait_for_news(&manager, "STATUS=blocked: first");
 
     let _open = pipe.open();
-    let told = line_with(&mut group, "first gives signs of life again");
+    let fields = line_with(&mut group, "first gives signs of life again");
     let expected = ["marun", "INFO", "first", "ready"];
-    assert_eq!(told, expected.map(Value::from));
+    assert_eq!(fields, expected.map(Value::from));
     wait_for_news(&manager, "READY=1\nSTATUS=all agents are ready");
     group.signal(Signal::TERM);
     assert_eq!(group.wait_for_end(), Some(0), "{}", group.log());

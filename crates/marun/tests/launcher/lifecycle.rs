@@ -108,13 +108,13 @@ fn line_57_one_that_fails_ends_the_group_with_a_failure_that_names_it() {
         ("panic", "in its server", "first exited with code 1"),
         ("exit", "first", "first exited with code 7"),
     ];
-    for (act, reason, told) in cases {
+    for (act, reason, log_line) in cases {
         let mut group = Group::start(&with_second(&format!("{{ act = '{act}' }}")));
         let agents = group.wait_until_ready();
         kill_process(agents["first"], Signal::USR1).unwrap();
         assert_eq!(group.wait_for_end(), Some(1), "{act}: {}", group.log());
         group.assert_has(&["first", reason]);
-        group.assert_has(&["marun", "ERROR", told]);
+        group.assert_has(&["marun", "ERROR", log_line]);
         group.assert_has(&["last words of second"]);
     }
 }
@@ -137,10 +137,10 @@ fn one_that_cannot_start_is_named_with_its_reason() {
         ("panic", "first exited with code 101 before it was ready"),
         ("exit", "first ended by itself before it was ready"),
     ];
-    for (start, told) in cases {
+    for (start, reason) in cases {
         let mut group = Group::start(&with_second(&format!("{{ start = '{start}' }}")));
         assert_eq!(group.wait_for_end(), Some(1), "{start}: {}", group.log());
-        group.assert_has(&["marun", "ERROR", told]);
+        group.assert_has(&["marun", "ERROR", reason]);
         assert!(!group.has(&["all agents are ready"]), "{}", group.log());
     }
 }

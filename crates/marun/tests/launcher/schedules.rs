@@ -37,14 +37,17 @@ fn a_schedule_that_no_start_could_keep() {
 
 #[test]
 fn a_zone_that_is_none() {
-    let told =
+    let reason =
         "`Mars/Olympus` is no time zone: IANA names such as `UTC` or `Europe/Berlin` are allowed";
     let agent = "[agent.a]\nbackend = 'Actor'\n";
     let lost = "tz = 'Mars/Olympus'\n";
-    refused(&Folder::of(&format!("{lost}{agent}")), &[":2: tz: ", told]);
+    refused(
+        &Folder::of(&format!("{lost}{agent}")),
+        &[":2: tz: ", reason],
+    );
     refused(
         &Folder::of(&format!("{agent}{lost}")),
-        &[":4: agent.a.tz: ", told],
+        &[":4: agent.a.tz: ", reason],
     );
 }
 
@@ -68,8 +71,8 @@ fn the_zone_of_an_agent_is_its_own_or_that_of_the_file() {
         ("c", "America/Lima"),
     ];
     let (_, json, _) = output_of(marun(), &["info", "--json", &folder.settings()]);
-    let told: serde_json::Value = serde_json::from_str(&json).unwrap();
-    for (agent, (_, zone)) in told["agents"].as_array().unwrap().iter().zip(zones) {
+    let reason: serde_json::Value = serde_json::from_str(&json).unwrap();
+    for (agent, (_, zone)) in reason["agents"].as_array().unwrap().iter().zip(zones) {
         let cron = &agent["manifest"]["cron"];
         assert_eq!(
             (&cron[0]["tz"], &cron[1]["tz"]),

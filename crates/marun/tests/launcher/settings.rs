@@ -394,10 +394,10 @@ fn the_options_of_handlers_are_shown_as_the_settings_make_them() {
     let folder = worker("handlers = { work = { timeout = 5, retry = ['2m'], concurrency = 3 } }\n");
     let (code, out, message) = output_of(marun(), &["info", "--json", &folder.settings()]);
     assert_eq!(code, Some(0), "{message}");
-    let told: serde_json::Value = serde_json::from_str(&out).unwrap();
-    let told = told.to_string();
+    let info: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let info = info.to_string();
     for option in ["\"timeout\":5.0", "\"retry\":[120.0]", "\"concurrency\":3"] {
-        assert!(told.contains(option), "{option} is missing: {told}");
+        assert!(info.contains(option), "{option} is missing: {info}");
     }
     let (_, out, _) = output_of(marun(), &["info", &folder.settings()]);
     let line = "  consumer   work of the queue jobs, timeout 5s, concurrency 3, retry [2m]\n";

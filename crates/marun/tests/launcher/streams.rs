@@ -126,10 +126,13 @@ fn allow(process: &Child) {
     prlimit(Some(Pid::from_child(process)), Resource::Fsize, unlimited).unwrap();
 }
 
-fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+fn wait_until(condition: &str, is_so: impl Fn() -> bool) {
     let deadline = Instant::now() + LONG;
     while !is_so() {
-        assert!(Instant::now() < deadline, "not within {LONG:?}: {what}");
+        assert!(
+            Instant::now() < deadline,
+            "not within {LONG:?}: {condition}"
+        );
         thread::sleep(Duration::from_millis(10));
     }
 }

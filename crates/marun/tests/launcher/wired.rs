@@ -195,16 +195,16 @@ fn listen(driver: &Driver, group: &Group) -> Child {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut told = String::new();
+    let mut notice = String::new();
     BufReader::new(listener.stderr.take().unwrap())
-        .read_line(&mut told)
+        .read_line(&mut notice)
         .unwrap();
     assert!(
-        told.starts_with(&format!(
+        notice.starts_with(&format!(
             "marun: listening to `ask` on {}:",
             driver.scheme()
         )),
-        "{told}"
+        "{notice}"
     );
     listener
 }

@@ -13,7 +13,7 @@ use super::show_warnings;
 use crate::{
     cli::Files,
     exit::Failure,
-    plan::{Plan, Planned, PlannedAgent, What},
+    plan::{MemberKind, Plan, PlannedAgent, PlannedMember},
     settings::{Restart, RestartPolicy},
     standard::print_line,
 };
@@ -32,15 +32,15 @@ pub(crate) fn info(files: &Files, json: bool, own: &[AgentType]) -> Result<(), F
     print_line(&text).map_err(|error| Failure::failed(error.to_string()))
 }
 
-fn describe(planned: &Planned) -> String {
-    let mut lines = vec![planned.name.clone()];
-    match &planned.what {
-        What::Command { command } => lines.push(row("command", command.join(" "))),
-        What::Agent(agent) => lines.extend(describe_agent(agent)),
+fn describe(member: &PlannedMember) -> String {
+    let mut lines = vec![member.name.clone()];
+    match &member.kind {
+        MemberKind::Command { command } => lines.push(row("command", command.join(" "))),
+        MemberKind::Agent(agent) => lines.extend(describe_agent(agent)),
     }
-    let grace = humantime::format_duration(planned.grace);
+    let grace = humantime::format_duration(member.grace);
     lines.push(row("grace", grace));
-    lines.extend(describe_restart(planned.restart));
+    lines.extend(describe_restart(member.restart));
     lines.join("\n")
 }
 
@@ -110,6 +110,6 @@ fn describe_manifest(manifest: &Manifest) -> Vec<String> {
     lines
 }
 
-fn row(what: &str, value: impl std::fmt::Display) -> String {
-    format!("  {what:<10} {value}")
+fn row(label: &str, value: impl std::fmt::Display) -> String {
+    format!("  {label:<10} {value}")
 }

@@ -39,7 +39,7 @@ fn changed<T: Serialize>(given: &T, default: &T) -> String {
     for (name, value) in options(given) {
         if default.get(&name) != Some(&value) {
             text.push_str(", ");
-            text.push_str(&told(&name, &value));
+            text.push_str(&describe(&name, &value));
         }
     }
     text
@@ -52,7 +52,7 @@ fn options(handler: &impl Serialize) -> Map<String, Value> {
     }
 }
 
-fn told(name: &str, value: &Value) -> String {
+fn describe(name: &str, value: &Value) -> String {
     match value {
         Value::Null => format!("{name} none"),
         Value::String(word) => format!("{name} {word}"),
@@ -135,8 +135,8 @@ mod tests {
     fn what_replicas_agree_on_in_doubt_is_said() {
         let mut task = configured(&json!({})).cron.remove(0);
         task.options.once = Some(Once::default().crashed(WhenUnknown::Run));
-        let told = r#", once {"crashed":"run","unavailable":"skip"}"#;
-        assert_eq!(of_cron(&task), told);
+        let expected = r#", once {"crashed":"run","unavailable":"skip"}"#;
+        assert_eq!(of_cron(&task), expected);
     }
 
     #[test]

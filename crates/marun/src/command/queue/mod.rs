@@ -1,11 +1,11 @@
 //! `queue …`: a broker by hand. What a queue holds goes to standard output.
 
+mod browse;
+mod change;
 mod length;
-mod look;
 mod rate;
 mod row;
 mod send;
-mod tidy;
 
 use microagent_core::{
     Broker, DEAD_LETTER_SUFFIX, Error, ErrorKind, Queue as QueueName, Result, Selection,
@@ -24,13 +24,13 @@ pub(crate) fn run(command: Queue) -> std::result::Result<(), Failure> {
                 broker,
             } => send::send(&name, &fields, &broker).await,
             Queue::Length { name, json, broker } => length::length(&name, json, &broker).await,
-            Queue::Peek { name, look } => look::peek(&name, &look).await,
+            Queue::Peek { name, browse } => browse::peek(&name, &browse).await,
             Queue::Dead {
                 name,
                 from,
                 id,
-                look,
-            } => look::dead(&name, from.as_deref(), id.as_deref(), &look).await,
+                browse,
+            } => browse::dead(&name, from.as_deref(), id.as_deref(), &browse).await,
             Queue::Requeue {
                 name,
                 from,
@@ -40,16 +40,16 @@ pub(crate) fn run(command: Queue) -> std::result::Result<(), Failure> {
                 broker,
             } => {
                 let which = selection(limit, id);
-                tidy::requeue(&name, from.as_deref(), which, rate, &broker).await
+                change::requeue(&name, from.as_deref(), which, rate, &broker).await
             }
-            Queue::Release { name, broker } => tidy::release(&name, &broker).await,
+            Queue::Release { name, broker } => change::release(&name, &broker).await,
             Queue::Purge {
                 name,
                 yes,
                 limit,
                 id,
                 broker,
-            } => tidy::purge(&name, yes, &selection(limit, id), &broker).await,
+            } => change::purge(&name, yes, &selection(limit, id), &broker).await,
         }
     })
 }

@@ -92,14 +92,14 @@ impl DeadLetter {
     ];
 
     pub(super) fn of(message: &Message) -> Self {
-        let said = |name| message.header(name).map(str::to_owned);
+        let text = |name| message.header(name).map(str::to_owned);
         let at = |name| message.header(name).and_then(instant);
         let attempts = message.header(header::DEAD_ATTEMPTS);
         Self {
             id: message.id().map(str::to_owned),
-            reason: said(header::DEAD_REASON),
-            detail: said(header::DEAD_DETAIL),
-            queue: said(header::DEAD_QUEUE),
+            reason: text(header::DEAD_REASON),
+            detail: text(header::DEAD_DETAIL),
+            queue: text(header::DEAD_QUEUE),
             attempts: attempts.and_then(|digits| digits.parse().ok()),
             first_at: at(header::DEAD_FIRST_AT),
             at: at(header::DEAD_AT),

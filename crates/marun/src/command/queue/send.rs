@@ -11,12 +11,12 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines, Stdin};
 use super::named;
 use crate::{
     cli::BrokerArgs,
-    command::{fields, say, source},
+    command::{fields, print_message, source},
     exit::Failure,
 };
 
 /// How many messages from standard input may be on their way at a time.
-const UNDER_WAY: usize = 256;
+const MAX_IN_FLIGHT: usize = 256;
 
 pub(super) async fn send(name: &str, fields: &[String], args: &BrokerArgs) -> Result<(), Failure> {
     match fields {
@@ -58,7 +58,7 @@ async fn send_all(broker: &Broker, queue: &Queue, messages: Messages) -> Result<
         };
         sent.map_err(|failure| at_line(line, failure))
     });
-    let mut sends = Box::pin(sends.buffered(UNDER_WAY));
+    let mut sends = Box::pin(sends.buffered(MAX_IN_FLIGHT));
     let (mut sent, mut failed) = (0_u64, None);
     // What is on its way after a failure is counted too.
     while let Some(result) = sends.next().await {
@@ -66,12 +66,12 @@ async fn send_all(broker: &Broker, queue: &Queue, messages: Messages) -> Result<
             Ok(()) => sent += 1,
             Err(failure) => {
                 stopped.set(true);
-                say(&failure.message);
+                print_message(&failure.message);
                 failed.get_or_insert(failure.code);
             }
         }
     }
-    say(format!("sent {sent} message(s) to `{queue}`"));
+    print_message(format!("sent {sent} message(s) to `{queue}`"));
     match failed {
         None => Ok(()),
         Some(code) => Err(Failure {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{
     super::{
-        ending::Ending,
+        exit_status::ExitStatus,
         pause::{MOST_GRANTS, later},
     },
     KILL_MARGIN,
@@ -30,19 +30,19 @@ pub(crate) struct Rules {
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) rules: Rules,
-    pub(super) stage: Stage,
+    pub(super) state: State,
     pub(super) restarts: Restarts,
     /// When it got its process.
     pub(super) started: Option<Instant>,
-    pub(super) last_end: Option<Ending>,
+    pub(super) last_end: Option<ExitStatus>,
     /// How often the time of this stage was granted again after a pause of the launcher.
     grants: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(super) enum State {
     /// Its process is about to be started.
-    Waiting,
+    Pending,
     /// It must be ready by then.
     Starting { deadline: Instant },
     /// It must give a sign of life by then, where somebody watches.
@@ -56,9 +56,9 @@ pub(super) enum Stage {
     /// SIGKILL is on its way.
     Killed,
     /// It has no process, and gets a new one then.
-    Resting { until: Instant },
+    Backoff { until: Instant },
     /// It has no process and gets none.
-    Gone,
+    Ended,
 }
 
 impl Member {
@@ -66,7 +66,7 @@ impl Member {
         Self {
             restarts: Restarts::new(rules.restart),
             rules,
-            stage: Stage::Waiting,
+            state: State::Pending,
             started: None,
             last_end: None,
             grants: 0,
@@ -74,26 +74,26 @@ impl Member {
     }
 
     /// Changes the stage after an event of the member.
-    pub(super) fn enter(&mut self, stage: Stage) {
-        self.stage = stage;
+    pub(super) fn enter(&mut self, state: State) {
+        self.state = state;
         self.grants = 0;
     }
 
     /// When something must have happened, or is to happen.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        match self.stage {
-            Stage::Starting { deadline }
-            | Stage::Failing { deadline }
-            | Stage::Draining { deadline } => Some(deadline),
-            Stage::Ready { silent_at } => silent_at,
-            Stage::Blocked { until } | Stage::Resting { until } => Some(until),
-            Stage::Waiting | Stage::Killed | Stage::Gone => None,
+        match self.state {
+            State::Starting { deadline }
+            | State::Failing { deadline }
+            | State::Draining { deadline } => Some(deadline),
+            State::Ready { silent_at } => silent_at,
+            State::Blocked { until } | State::Backoff { until } => Some(until),
+            State::Pending | State::Killed | State::Ended => None,
         }
     }
 
     /// It has become ready, and nothing else since; one that is blocked may still take heart.
     pub(super) fn is_ready(&self) -> bool {
-        matches!(self.stage, Stage::Ready { .. } | Stage::Blocked { .. })
+        matches!(self.state, State::Ready { .. } | State::Blocked { .. })
     }
 
     /// When it is blocked that gives no further sign of life: after half of the time that it may.
@@ -120,57 +120,57 @@ impl Member {
     /// Grants the member the time of its stage again: the launcher could not receive its reports, and may have been paused together
     /// with it. A pause before a restart is over.
     pub(super) fn grant_again(&mut self, now: Instant) {
-        self.stage = match self.stage {
-            Stage::Starting { .. } => Stage::Starting {
+        self.state = match self.state {
+            State::Starting { .. } => State::Starting {
                 deadline: later(now, self.rules.ready_timeout),
             },
-            Stage::Ready { .. } | Stage::Blocked { .. } => Stage::Ready {
+            State::Ready { .. } | State::Blocked { .. } => State::Ready {
                 silent_at: self.silent_at(now),
             },
-            Stage::Failing { .. } => Stage::Failing {
+            State::Failing { .. } => State::Failing {
                 deadline: self.killed_at(now),
             },
-            Stage::Draining { .. } => Stage::Draining {
+            State::Draining { .. } => State::Draining {
                 deadline: self.killed_at(now),
             },
-            Stage::Resting { .. } => Stage::Resting { until: now },
-            stage @ (Stage::Waiting | Stage::Killed | Stage::Gone) => stage,
+            State::Backoff { .. } => State::Backoff { until: now },
+            state @ (State::Pending | State::Killed | State::Ended) => state,
         };
     }
 
     /// Whether this end is one without a failure, and what is told of it.
-    pub(super) fn verdict(&self, ending: Ending) -> (bool, String) {
+    pub(super) fn classify_exit(&self, status: ExitStatus) -> (bool, String) {
         let name = &self.rules.name;
-        match self.stage {
-            Stage::Waiting | Stage::Starting { .. } => {
-                (false, format!("{name} {ending} before it was ready"))
+        match self.state {
+            State::Pending | State::Starting { .. } => {
+                (false, format!("{name} {status} before it was ready"))
             }
-            Stage::Ready { .. } | Stage::Blocked { .. } => {
-                (ending.is_clean(), format!("{name} {ending}"))
+            State::Ready { .. } | State::Blocked { .. } => {
+                (status.is_clean(), format!("{name} {status}"))
             }
-            Stage::Draining { .. } if ending.is_clean_stop() => (true, format!("{name} stopped")),
-            Stage::Failing { .. }
-            | Stage::Draining { .. }
-            | Stage::Killed
-            | Stage::Resting { .. }
-            | Stage::Gone => (false, format!("{name} {ending}")),
+            State::Draining { .. } if status.is_clean_stop() => (true, format!("{name} stopped")),
+            State::Failing { .. }
+            | State::Draining { .. }
+            | State::Killed
+            | State::Backoff { .. }
+            | State::Ended => (false, format!("{name} {status}")),
         }
     }
 }
 
-impl Stage {
+impl State {
     /// The word of a status table.
-    pub(super) fn word(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
-            Self::Waiting => "waiting",
+            Self::Pending => "waiting",
             Self::Starting { .. } => "starting",
             Self::Ready { .. } => "ready",
             Self::Blocked { .. } => "blocked",
             Self::Failing { .. } => "failing",
             Self::Draining { .. } => "stopping",
             Self::Killed => "killed",
-            Self::Resting { .. } => "resting",
-            Self::Gone => "gone",
+            Self::Backoff { .. } => "resting",
+            Self::Ended => "gone",
         }
     }
 }

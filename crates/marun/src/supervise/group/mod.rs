@@ -19,11 +19,11 @@ use tracing::Level;
 
 pub(crate) use self::member::Rules;
 use self::{
-    member::{Member, Stage},
-    restart::Next,
+    member::{Member, State},
+    restart::Decision,
 };
 use super::{
-    ending::Ending,
+    exit_status::ExitStatus,
     pause::{LATE, later},
 };
 
@@ -43,9 +43,9 @@ pub(crate) enum Action {
     /// End this member now: SIGKILL to its process group.
     Kill(usize),
     /// Say this in the log.
-    Tell(Level, String),
+    Log(Level, String),
     /// Say this of a member's health in the log, with the word of the stage that it is in now.
-    TellHealth(Level, usize, String),
+    LogHealth(Level, usize, String),
 }
 
 /// How somebody asks the launcher to stop.
@@ -74,9 +74,9 @@ pub(crate) enum Phase {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Status {
     pub(crate) name: String,
-    pub(crate) stage: &'static str,
+    pub(crate) state: &'static str,
     pub(crate) restarts: u32,
-    pub(crate) last_end: Option<Ending>,
+    pub(crate) last_end: Option<ExitStatus>,
 }
 
 /// The members and what has become of them.
@@ -84,23 +84,23 @@ pub(crate) struct Status {
 pub(crate) struct Group {
     members: Vec<Member>,
     /// When somebody asked the launcher to stop for the first time.
-    stop_asked: Option<Instant>,
+    stop_requested: Option<Instant>,
     stopping: bool,
     failed: bool,
-    chance: fn() -> f64,
+    random: fn() -> f64,
 }
 
 impl Group {
     /// A group of members that are not started yet; their index is their place in the list.
     ///
     /// `chance` gives numbers between 0 and 1, for the pauses between restarts.
-    pub(crate) fn new(members: impl IntoIterator<Item = Rules>, chance: fn() -> f64) -> Self {
+    pub(crate) fn new(members: impl IntoIterator<Item = Rules>, random: fn() -> f64) -> Self {
         Self {
             members: members.into_iter().map(Member::new).collect(),
-            stop_asked: None,
+            stop_requested: None,
             stopping: false,
             failed: false,
-            chance,
+            random,
         }
     }
 
@@ -108,23 +108,23 @@ impl Group {
     pub(crate) fn started(&mut self, index: usize, now: Instant) {
         let member = &mut self.members[index];
         member.started = Some(now);
-        member.enter(Stage::Starting {
+        member.enter(State::Starting {
             deadline: later(now, member.rules.ready_timeout),
         });
     }
 
     /// It got no process.
-    pub(crate) fn not_started(&mut self, index: usize, why: &str, now: Instant) -> Vec<Action> {
+    pub(crate) fn not_started(&mut self, index: usize, reason: &str, now: Instant) -> Vec<Action> {
         let name = &self.members[index].rules.name;
-        let mut actions = vec![error(format!("{name} cannot be started: {why}"))];
+        let mut actions = vec![error(format!("{name} cannot be started: {reason}"))];
         actions.extend(self.after_end(index, false, now));
         actions
     }
 
     /// It says itself why it fails; it is about to end.
-    pub(crate) fn failed(&mut self, index: usize, why: &str, now: Instant) -> Vec<Action> {
+    pub(crate) fn failed(&mut self, index: usize, reason: &str, now: Instant) -> Vec<Action> {
         let name = &self.members[index].rules.name;
-        let mut actions = vec![error(format!("{name} failed to start: {why}"))];
+        let mut actions = vec![error(format!("{name} failed to start: {reason}"))];
         actions.extend(self.fail_living(index, now));
         actions
     }
@@ -132,10 +132,10 @@ impl Group {
     /// It reports that it is ready.
     pub(crate) fn ready(&mut self, index: usize, now: Instant) -> Vec<Action> {
         let member = &mut self.members[index];
-        if !matches!(member.stage, Stage::Starting { .. }) {
+        if !matches!(member.state, State::Starting { .. }) {
             return Vec::new();
         }
-        member.enter(Stage::Ready {
+        member.enter(State::Ready {
             silent_at: member.silent_at(now),
         });
         let mut actions = vec![info(format!("{} is ready", member.rules.name))];
@@ -147,10 +147,10 @@ impl Group {
     }
 
     /// Its process is gone, and the rest of its process group with it.
-    pub(crate) fn ended(&mut self, index: usize, ending: Ending, now: Instant) -> Vec<Action> {
+    pub(crate) fn ended(&mut self, index: usize, status: ExitStatus, now: Instant) -> Vec<Action> {
         let member = &mut self.members[index];
-        let (clean, text) = member.verdict(ending);
-        member.last_end = Some(ending);
+        let (clean, text) = member.classify_exit(status);
+        member.last_end = Some(status);
         let mut actions = vec![if clean { info(text) } else { error(text) }];
         actions.extend(self.after_end(index, clean, now));
         actions
@@ -158,11 +158,11 @@ impl Group {
 
     /// Somebody asks the launcher to stop. A Ctrl-C after that forces, but not at once; a repeated SIGTERM does not, because
     /// those who send it repeat themselves.
-    pub(crate) fn stop(&mut self, asked: StopSignal, now: Instant) -> Vec<Action> {
-        let again = self.stop_asked.is_some();
-        let first = *self.stop_asked.get_or_insert(now);
+    pub(crate) fn stop(&mut self, signal: StopSignal, now: Instant) -> Vec<Action> {
+        let again = self.stop_requested.is_some();
+        let first = *self.stop_requested.get_or_insert(now);
         let is_late = now.saturating_duration_since(first) >= FORCE_AFTER;
-        let text = match (again, asked) {
+        let text = match (again, signal) {
             (true, StopSignal::Interrupt) if is_late => return self.force(),
             (true, StopSignal::Interrupt) => "SIGINT: the group stops already",
             (true, StopSignal::Terminate) => "SIGTERM: the group stops already",
@@ -192,9 +192,9 @@ impl Group {
     }
 
     /// The launcher itself cannot go on.
-    pub(crate) fn fail(&mut self, why: &str, now: Instant) -> Vec<Action> {
+    pub(crate) fn fail(&mut self, reason: &str, now: Instant) -> Vec<Action> {
         self.failed = true;
-        let mut actions = vec![error(why.to_owned())];
+        let mut actions = vec![error(reason.to_owned())];
         actions.extend(self.drain_all(now));
         actions
     }
@@ -208,7 +208,7 @@ impl Group {
     pub(crate) fn is_over(&self) -> bool {
         self.members
             .iter()
-            .all(|member| member.stage == Stage::Gone)
+            .all(|member| member.state == State::Ended)
     }
 
     /// Something went wrong on the way that no restart has healed.
@@ -238,7 +238,7 @@ impl Group {
     pub(crate) fn status(&self) -> impl Iterator<Item = Status> {
         self.members.iter().map(|member| Status {
             name: member.rules.name.clone(),
-            stage: member.stage.word(),
+            state: member.state.name(),
             restarts: member.restarts.total(),
             last_end: member.last_end,
         })
@@ -247,29 +247,29 @@ impl Group {
     /// It has no process any more: what becomes of it, and of the group.
     fn after_end(&mut self, index: usize, clean: bool, now: Instant) -> Vec<Action> {
         let member = &mut self.members[index];
-        member.enter(Stage::Gone);
-        let lived = |started| now.saturating_duration_since(started);
-        let lived = member.started.map_or(Duration::ZERO, lived);
+        member.enter(State::Ended);
+        let run_time = |started| now.saturating_duration_since(started);
+        let run_time = member.started.map_or(Duration::ZERO, run_time);
         let next = match (self.stopping, clean) {
-            (true, _) => Next::EndGroup,
-            (false, true) => member.restarts.after_clean_end(lived),
-            (false, false) => member.restarts.after_failure(now, (self.chance)()),
+            (true, _) => Decision::EndGroup,
+            (false, true) => member.restarts.after_clean_end(run_time),
+            (false, false) => member.restarts.after_failure(now, (self.random)()),
         };
         match next {
-            Next::Restart { pause, count } => {
-                member.enter(Stage::Resting {
+            Decision::Restart { pause, count } => {
+                member.enter(State::Backoff {
                     until: later(now, pause),
                 });
-                vec![Action::Tell(
+                vec![Action::Log(
                     Level::WARN,
-                    tell_restart(member, pause, count),
+                    restart_message(member, pause, count),
                 )]
             }
-            Next::GiveUp => {
-                let text = tell_give_up(member);
+            Decision::GiveUp => {
+                let text = give_up_message(member);
                 self.fail(&text, now)
             }
-            Next::EndGroup => {
+            Decision::EndGroup => {
                 self.failed |= !clean;
                 self.drain_all(now)
             }
@@ -279,9 +279,9 @@ impl Group {
     /// Its process still lives, but it has failed. Whether it takes the group along is known now.
     fn fail_living(&mut self, index: usize, now: Instant) -> Vec<Action> {
         let member = &mut self.members[index];
-        if !self.stopping && member.restarts.outlives_failure() {
+        if !self.stopping && member.restarts.restarts_after_failure() {
             let deadline = member.killed_at(now);
-            member.enter(Stage::Failing { deadline });
+            member.enter(State::Failing { deadline });
             return vec![Action::Terminate(index)];
         }
         self.failed = true;
@@ -291,30 +291,30 @@ impl Group {
     fn tick_one(&mut self, index: usize, deadline: Instant, now: Instant) -> Vec<Action> {
         let member = &mut self.members[index];
         let name = &member.rules.name;
-        match member.stage {
-            Stage::Resting { .. } => {
-                member.enter(Stage::Waiting);
+        match member.state {
+            State::Backoff { .. } => {
+                member.enter(State::Pending);
                 vec![Action::Start(index)]
             }
-            Stage::Starting { .. } => {
+            State::Starting { .. } => {
                 let limit = format_duration(member.rules.ready_timeout);
                 let mut actions = vec![error(format!("{name} was not ready within {limit}"))];
                 actions.extend(self.fail_living(index, now));
                 actions
             }
-            Stage::Ready { .. } | Stage::Blocked { .. } => self.silent(index, deadline),
-            Stage::Failing { .. } | Stage::Draining { .. } => {
+            State::Ready { .. } | State::Blocked { .. } => self.silent(index, deadline),
+            State::Failing { .. } | State::Draining { .. } => {
                 let grace = format_duration(member.rules.grace);
                 self.kill(index, &format!("did not stop within its grace of {grace}"))
             }
-            Stage::Waiting | Stage::Killed | Stage::Gone => Vec::new(),
+            State::Pending | State::Killed | State::Ended => Vec::new(),
         }
     }
 
-    fn kill(&mut self, index: usize, why: &str) -> Vec<Action> {
+    fn kill(&mut self, index: usize, reason: &str) -> Vec<Action> {
         let member = &mut self.members[index];
-        member.enter(Stage::Killed);
-        let text = format!("{} {why}: it is killed", member.rules.name);
+        member.enter(State::Killed);
+        let text = format!("{} {reason}: it is killed", member.rules.name);
         vec![error(text), Action::Kill(index)]
     }
 
@@ -323,14 +323,14 @@ impl Group {
         self.stopping = true;
         let mut actions = Vec::new();
         for (index, member) in self.members.iter_mut().enumerate() {
-            match member.stage {
-                Stage::Waiting | Stage::Resting { .. } => member.enter(Stage::Gone),
-                Stage::Starting { .. } | Stage::Ready { .. } | Stage::Blocked { .. } => {
+            match member.state {
+                State::Pending | State::Backoff { .. } => member.enter(State::Ended),
+                State::Starting { .. } | State::Ready { .. } | State::Blocked { .. } => {
                     let deadline = member.killed_at(now);
-                    member.enter(Stage::Draining { deadline });
+                    member.enter(State::Draining { deadline });
                     actions.push(Action::Terminate(index));
                 }
-                Stage::Failing { .. } | Stage::Draining { .. } | Stage::Killed | Stage::Gone => {}
+                State::Failing { .. } | State::Draining { .. } | State::Killed | State::Ended => {}
             }
         }
         actions
@@ -339,11 +339,11 @@ impl Group {
     fn force(&mut self) -> Vec<Action> {
         let mut actions = Vec::new();
         for (index, member) in self.members.iter_mut().enumerate() {
-            if !matches!(member.stage, Stage::Gone | Stage::Killed) {
+            if !matches!(member.state, State::Ended | State::Killed) {
                 let text = format!("SIGINT again: {} is killed", member.rules.name);
-                actions.push(Action::Tell(Level::WARN, text));
+                actions.push(Action::Log(Level::WARN, text));
                 actions.push(Action::Kill(index));
-                member.enter(Stage::Killed);
+                member.enter(State::Killed);
                 self.failed = true;
             }
         }
@@ -351,7 +351,7 @@ impl Group {
     }
 }
 
-fn tell_restart(member: &Member, pause: Duration, count: u32) -> String {
+fn restart_message(member: &Member, pause: Duration, count: u32) -> String {
     let name = &member.rules.name;
     let below_millis = Duration::from_nanos(u64::from(pause.subsec_nanos() % 1_000_000));
     let pause = pause - below_millis;
@@ -368,7 +368,7 @@ fn tell_restart(member: &Member, pause: Duration, count: u32) -> String {
     }
 }
 
-fn tell_give_up(member: &Member) -> String {
+fn give_up_message(member: &Member) -> String {
     let rule = member.restarts.rule();
     format!(
         "{} failed again after {} restart(s) within {}: it is given up, and the group stops",
@@ -379,11 +379,11 @@ fn tell_give_up(member: &Member) -> String {
 }
 
 fn info(text: String) -> Action {
-    Action::Tell(Level::INFO, text)
+    Action::Log(Level::INFO, text)
 }
 
 fn error(text: String) -> Action {
-    Action::Tell(Level::ERROR, text)
+    Action::Log(Level::ERROR, text)
 }
 
 #[cfg(test)]

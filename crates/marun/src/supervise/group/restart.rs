@@ -16,7 +16,7 @@ const JITTER: f64 = 0.25;
 
 /// What follows the end of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum Decision {
     /// It is started again after this pause.
     Restart {
         pause: Duration,
@@ -34,7 +34,7 @@ pub(super) enum Next {
 pub(super) struct Restarts {
     rule: Restart,
     /// When those were made that count.
-    made: VecDeque<Instant>,
+    recent: VecDeque<Instant>,
     total: u32,
 }
 
@@ -42,7 +42,7 @@ impl Restarts {
     pub(super) fn new(rule: Restart) -> Self {
         Self {
             rule,
-            made: VecDeque::new(),
+            recent: VecDeque::new(),
             total: 0,
         }
     }
@@ -58,44 +58,44 @@ impl Restarts {
     }
 
     /// Whether a failure is followed by a restart, or at least was until now.
-    pub(super) fn outlives_failure(&self) -> bool {
+    pub(super) fn restarts_after_failure(&self) -> bool {
         self.rule.policy != RestartPolicy::Never
     }
 
     /// Decides after a failure. `chance` is between 0 and 1.
-    pub(super) fn after_failure(&mut self, now: Instant, chance: f64) -> Next {
+    pub(super) fn after_failure(&mut self, now: Instant, random: f64) -> Decision {
         match self.rule.policy {
-            RestartPolicy::Never => Next::EndGroup,
-            RestartPolicy::Always | RestartPolicy::OnFailure => self.count_failure(now, chance),
+            RestartPolicy::Never => Decision::EndGroup,
+            RestartPolicy::Always | RestartPolicy::OnFailure => self.count_failure(now, random),
         }
     }
 
     /// Decides after an end without a failure of a member that was started so long ago. It does not count: somebody
     /// asked for it, or nothing is wrong with a member that ends. It only starts no more than once a second.
-    pub(super) fn after_clean_end(&mut self, lived: Duration) -> Next {
+    pub(super) fn after_clean_end(&mut self, run_time: Duration) -> Decision {
         match self.rule.policy {
-            RestartPolicy::Never | RestartPolicy::OnFailure => Next::EndGroup,
+            RestartPolicy::Never | RestartPolicy::OnFailure => Decision::EndGroup,
             RestartPolicy::Always => {
                 self.total += 1;
-                let pause = FIRST_PAUSE.saturating_sub(lived);
-                Next::Restart { pause, count: 0 }
+                let pause = FIRST_PAUSE.saturating_sub(run_time);
+                Decision::Restart { pause, count: 0 }
             }
         }
     }
 
-    fn count_failure(&mut self, now: Instant, chance: f64) -> Next {
+    fn count_failure(&mut self, now: Instant, random: f64) -> Decision {
         let within = self.rule.within;
-        self.made
-            .retain(|made| now.saturating_duration_since(*made) < within);
-        let count = u32::try_from(self.made.len()).unwrap_or(u32::MAX);
+        self.recent
+            .retain(|recent| now.saturating_duration_since(*recent) < within);
+        let count = u32::try_from(self.recent.len()).unwrap_or(u32::MAX);
         if count >= self.rule.max {
-            return Next::GiveUp;
+            return Decision::GiveUp;
         }
-        self.made.push_back(now);
+        self.recent.push_back(now);
         self.total += 1;
         let count = count + 1;
-        let pause = pause(count).mul_f64(1.0 - JITTER * chance.clamp(0.0, 1.0));
-        Next::Restart { pause, count }
+        let pause = pause(count).mul_f64(1.0 - JITTER * random.clamp(0.0, 1.0));
+        Decision::Restart { pause, count }
     }
 }
 
@@ -136,7 +136,7 @@ mod tests {
                 true => restarts.after_clean_end(Duration::ZERO),
                 false => restarts.after_failure(now, 0.0),
             };
-            let is_restart = matches!(next, Next::Restart { .. });
+            let is_restart = matches!(next, Decision::Restart { .. });
             assert_eq!(is_restart, restarted, "{policy:?} {clean}: {next:?}");
         }
     }
@@ -148,19 +148,19 @@ mod tests {
         for (count, seconds) in (1..).zip([1, 2, 4, 8, 16, 32, 60, 60, 60]) {
             let pause = Duration::from_secs(seconds);
             let next = restarts.after_failure(now, 0.0);
-            assert_eq!(next, Next::Restart { pause, count });
+            assert_eq!(next, Decision::Restart { pause, count });
         }
-        assert_eq!(restarts.after_failure(now, 0.0), Next::GiveUp);
+        assert_eq!(restarts.after_failure(now, 0.0), Decision::GiveUp);
         assert_eq!(restarts.total(), 9);
     }
 
     #[test]
     fn chance_only_shortens_a_pause() {
-        for (chance, millis) in [(0.0, 1_000), (0.5, 875), (1.0, 750), (7.0, 750)] {
+        for (random, millis) in [(0.0, 1_000), (0.5, 875), (1.0, 750), (7.0, 750)] {
             let mut restarts = restarts(RestartPolicy::Always, 1);
-            let next = restarts.after_failure(Instant::now(), chance);
+            let next = restarts.after_failure(Instant::now(), random);
             let pause = Duration::from_millis(millis);
-            assert_eq!(next, Next::Restart { pause, count: 1 });
+            assert_eq!(next, Decision::Restart { pause, count: 1 });
         }
     }
 
@@ -175,22 +175,22 @@ mod tests {
         let next = restarts.after_failure(at(600), 0.0);
         assert_eq!(
             next,
-            Next::Restart {
+            Decision::Restart {
                 pause: second,
                 count: 2
             },
             "the first is forgotten"
         );
-        assert_eq!(restarts.after_failure(at(601), 0.0), Next::GiveUp);
+        assert_eq!(restarts.after_failure(at(601), 0.0), Decision::GiveUp);
     }
 
     #[test]
     fn a_clean_end_is_never_given_up_and_starts_no_more_than_once_a_second() {
         let mut restarts = restarts(RestartPolicy::Always, 1);
-        for (lived, pause) in [(0, 1_000), (300, 700), (1_000, 0), (99_000, 0)] {
-            let next = restarts.after_clean_end(Duration::from_millis(lived));
+        for (run_time, pause) in [(0, 1_000), (300, 700), (1_000, 0), (99_000, 0)] {
+            let next = restarts.after_clean_end(Duration::from_millis(run_time));
             let pause = Duration::from_millis(pause);
-            assert_eq!(next, Next::Restart { pause, count: 0 });
+            assert_eq!(next, Decision::Restart { pause, count: 0 });
         }
     }
 }

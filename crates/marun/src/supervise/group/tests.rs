@@ -53,14 +53,14 @@ fn ready_with(policy: RestartPolicy) -> (Group, Instant) {
 }
 
 fn commands(actions: &[Action]) -> Vec<&Action> {
-    let told = |action: &&Action| !matches!(action, Action::Tell(..) | Action::TellHealth(..));
-    actions.iter().filter(told).collect()
+    let is_log = |action: &&Action| !matches!(action, Action::Log(..) | Action::LogHealth(..));
+    actions.iter().filter(is_log).collect()
 }
 
-fn told(actions: &[Action]) -> Vec<&str> {
+fn log_lines(actions: &[Action]) -> Vec<&str> {
     let mut texts = Vec::new();
     for action in actions {
-        if let Action::Tell(_, text) | Action::TellHealth(_, _, text) = action {
+        if let Action::Log(_, text) | Action::LogHealth(_, _, text) = action {
             texts.push(text.as_str());
         }
     }
@@ -70,11 +70,11 @@ fn told(actions: &[Action]) -> Vec<&str> {
 #[test]
 fn the_last_to_be_ready_completes_the_group() {
     let (mut group, now) = started();
-    assert_eq!(told(&group.ready(0, now)), ["a is ready"]);
-    assert_eq!(told(&group.ready(1, now)), ["b is ready"]);
-    assert_eq!(told(&group.ready(1, now)), [""; 0]);
+    assert_eq!(log_lines(&group.ready(0, now)), ["a is ready"]);
+    assert_eq!(log_lines(&group.ready(1, now)), ["b is ready"]);
+    assert_eq!(log_lines(&group.ready(1, now)), [""; 0]);
     assert_eq!(
-        told(&group.ready(2, now)),
+        log_lines(&group.ready(2, now)),
         ["c is ready", "all agents are ready: 3"]
     );
     assert_eq!(group.phase(), Phase::Ready);
@@ -86,14 +86,14 @@ fn a_signal_drains_all_and_is_no_failure() {
     let (mut group, now) = ready();
     let actions = group.stop(StopSignal::Interrupt, now);
     assert_eq!(
-        told(&actions),
+        log_lines(&actions),
         ["SIGINT: the group stops; a second Ctrl-C kills it"]
     );
     let asked: Vec<_> = (0..3).map(Action::Terminate).collect();
     assert_eq!(commands(&actions), asked.iter().collect::<Vec<_>>());
     for index in 0..3 {
         assert!(!group.is_over());
-        assert!(commands(&group.ended(index, Ending::Exited(0), now)).is_empty());
+        assert!(commands(&group.ended(index, ExitStatus::Exited(0), now)).is_empty());
     }
     assert!(group.is_over() && !group.has_failed());
 }
@@ -101,22 +101,22 @@ fn a_signal_drains_all_and_is_no_failure() {
 #[test]
 fn one_that_ends_by_itself_stops_the_others_without_a_failure() {
     let (mut group, now) = ready();
-    let actions = group.ended(1, Ending::Exited(0), now);
-    assert_eq!(told(&actions), ["b ended by itself"]);
+    let actions = group.ended(1, ExitStatus::Exited(0), now);
+    assert_eq!(log_lines(&actions), ["b ended by itself"]);
     assert_eq!(
         commands(&actions),
         [&Action::Terminate(0), &Action::Terminate(2)]
     );
-    group.ended(0, Ending::Exited(0), now);
-    group.ended(2, Ending::Killed(15), now);
+    group.ended(0, ExitStatus::Exited(0), now);
+    group.ended(2, ExitStatus::Killed(15), now);
     assert!(group.is_over() && !group.has_failed());
 }
 
 #[test]
 fn one_that_is_killed_stops_the_others_and_is_a_failure() {
     let (mut group, now) = ready();
-    let actions = group.ended(0, Ending::Killed(9), now);
-    assert_eq!(told(&actions), ["a was killed by SIGKILL"]);
+    let actions = group.ended(0, ExitStatus::Killed(9), now);
+    assert_eq!(log_lines(&actions), ["a was killed by SIGKILL"]);
     assert_eq!(commands(&actions).len(), 2);
     assert!(group.has_failed());
 }
@@ -125,8 +125,8 @@ fn one_that_is_killed_stops_the_others_and_is_a_failure() {
 fn a_failure_while_draining_is_a_failure_of_the_group() {
     let (mut group, now) = ready();
     group.stop(StopSignal::Terminate, now);
-    let actions = group.ended(0, Ending::Exited(1), now);
-    assert_eq!(told(&actions), ["a exited with code 1"]);
+    let actions = group.ended(0, ExitStatus::Exited(1), now);
+    assert_eq!(log_lines(&actions), ["a exited with code 1"]);
     assert!(group.has_failed());
 }
 
@@ -134,19 +134,19 @@ fn a_failure_while_draining_is_a_failure_of_the_group() {
 fn who_ignores_sigterm_is_killed_after_its_grace() {
     let (mut group, now) = ready();
     group.stop(StopSignal::Interrupt, now);
-    group.ended(0, Ending::Exited(0), now);
-    group.ended(2, Ending::Exited(0), now);
+    group.ended(0, ExitStatus::Exited(0), now);
+    group.ended(2, ExitStatus::Exited(0), now);
     let deadline = group.deadline().unwrap();
     assert_eq!(deadline, now + GRACE + KILL_MARGIN);
     assert!(group.tick(deadline - Duration::from_millis(1)).is_empty());
     let actions = group.tick(deadline);
     assert_eq!(
-        told(&actions),
+        log_lines(&actions),
         ["b did not stop within its grace of 5s: it is killed"]
     );
     assert_eq!(commands(&actions), [&Action::Kill(1)]);
     assert_eq!(group.deadline(), None);
-    group.ended(1, Ending::Killed(9), deadline);
+    group.ended(1, ExitStatus::Killed(9), deadline);
     assert!(group.is_over() && group.has_failed());
 }
 
@@ -154,7 +154,7 @@ fn who_ignores_sigterm_is_killed_after_its_grace() {
 fn the_second_ctrl_c_forces_and_a_second_sigterm_does_not() {
     let (mut group, now) = ready();
     group.stop(StopSignal::Interrupt, now);
-    group.ended(0, Ending::Exited(0), now);
+    group.ended(0, ExitStatus::Exited(0), now);
     let actions = group.stop(StopSignal::Terminate, now);
     assert!(commands(&actions).is_empty(), "{actions:?}");
     let actions = group.stop(StopSignal::Interrupt, now + FORCE_AFTER);
@@ -170,7 +170,7 @@ fn the_second_ctrl_c_forces_and_a_second_sigterm_does_not() {
 #[test]
 fn a_signal_during_a_drain_that_nobody_asked_for_does_not_force() {
     let (mut group, now) = ready();
-    group.ended(0, Ending::Exited(0), now);
+    group.ended(0, ExitStatus::Exited(0), now);
     let actions = group.stop(StopSignal::Interrupt, now);
     assert!(commands(&actions).is_empty(), "already asked: {actions:?}");
     assert_eq!(
@@ -186,7 +186,7 @@ fn who_is_never_ready_is_named_and_stops_the_group() {
     group.ready(2, now);
     assert_eq!(group.deadline(), Some(now + READY));
     let actions = group.tick(now + READY);
-    assert_eq!(told(&actions), ["b was not ready within 10s"]);
+    assert_eq!(log_lines(&actions), ["b was not ready within 10s"]);
     assert_eq!(commands(&actions).len(), 3);
     assert!(group.has_failed());
     assert!(group.ready(1, now).is_empty(), "too late");
@@ -195,8 +195,11 @@ fn who_is_never_ready_is_named_and_stops_the_group() {
 #[test]
 fn an_end_before_readiness_is_a_failure_whatever_the_code() {
     let (mut group, now) = started();
-    let actions = group.ended(0, Ending::Exited(0), now);
-    assert_eq!(told(&actions), ["a ended by itself before it was ready"]);
+    let actions = group.ended(0, ExitStatus::Exited(0), now);
+    assert_eq!(
+        log_lines(&actions),
+        ["a ended by itself before it was ready"]
+    );
     assert!(group.has_failed());
 }
 
@@ -206,9 +209,9 @@ fn who_cannot_be_started_stops_those_before_and_keeps_back_those_after() {
     let mut group = group(RestartPolicy::Never);
     group.started(0, now);
     let actions = group.not_started(1, "no such file", now);
-    assert_eq!(told(&actions), ["b cannot be started: no such file"]);
+    assert_eq!(log_lines(&actions), ["b cannot be started: no such file"]);
     assert_eq!(commands(&actions), [&Action::Terminate(0)]);
-    group.ended(0, Ending::Exited(0), now);
+    group.ended(0, ExitStatus::Exited(0), now);
     assert!(group.is_over() && group.has_failed());
 }
 
@@ -220,7 +223,7 @@ fn two_sigints_at_once_are_one() {
         let soon = now + FORCE_AFTER - Duration::from_millis(1);
         for _ in 0..3 {
             let actions = group.stop(StopSignal::Interrupt, soon);
-            assert_eq!(told(&actions), ["SIGINT: the group stops already"]);
+            assert_eq!(log_lines(&actions), ["SIGINT: the group stops already"]);
             assert!(commands(&actions).is_empty());
         }
         let actions = group.stop(StopSignal::Interrupt, now + FORCE_AFTER);
@@ -251,10 +254,10 @@ fn one_whose_output_waits_is_not_blamed_for_its_silence() {
     let (mut group, now) = ready();
     let half = WATCHDOG / 2;
     let blocked = now + half;
-    assert_eq!(told(&group.tick(blocked)).len(), 3, "all are blocked");
+    assert_eq!(log_lines(&group.tick(blocked)).len(), 3, "all are blocked");
     for round in 1..5 {
         let at = now + half * (round + 1);
-        (0..3).for_each(|index| group.held_back(index, at));
+        (0..3).for_each(|index| group.output_blocked(index, at));
         assert!(group.tick(at).is_empty(), "round {round}");
     }
     let last = now + half * 5;
@@ -268,6 +271,6 @@ fn one_whose_output_waits_is_killed_after_its_grace_nevertheless() {
     let (mut group, now) = ready();
     group.stop(StopSignal::Terminate, now);
     let until = now + GRACE + KILL_MARGIN;
-    (0..3).for_each(|index| group.held_back(index, now + GRACE));
+    (0..3).for_each(|index| group.output_blocked(index, now + GRACE));
     assert_eq!(commands(&group.tick(until)).len(), 3);
 }

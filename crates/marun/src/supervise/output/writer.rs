@@ -17,7 +17,7 @@ use super::{
     },
     Item, OWN_NAME, Shared,
 };
-use crate::standard::{LineStream, Missing, Settled, Sink, complain};
+use crate::standard::{LineStream, MissingLines, Sink, WriteOutcome, print_error};
 
 /// The size from which waiting bytes are written at once.
 const CHUNK: usize = 8 * 1024;
@@ -34,7 +34,7 @@ pub(super) struct Writer<S> {
 /// Writes all items until no more can come. When the reader of the log is gone, it discards them, so that the members continue.
 pub(super) fn write_all(items: &Receiver<Item>, mut writer: Writer<impl Sink>) {
     if let Err(error) = writer.run(items) {
-        complain(&format!(
+        print_error(&format!(
             "cannot write the log: {error}; the agents continue"
         ));
     }
@@ -71,8 +71,8 @@ impl<S: Sink> Writer<S> {
                 Err(TryRecvError::Disconnected) => return Ok(()),
                 Err(TryRecvError::Empty) => {
                     self.flush()?;
-                    let again = self.screen.sink().again();
-                    match next(items, again) {
+                    let retry_at = self.screen.sink().retry_at();
+                    match next(items, retry_at) {
                         Err(RecvTimeoutError::Disconnected) => return Ok(()),
                         Err(RecvTimeoutError::Timeout) => None,
                         Ok(item) => Some(item),
@@ -98,7 +98,7 @@ impl<S: Sink> Writer<S> {
             Item::Flush(done) => {
                 self.flush()?;
                 if let Some(missing) = self.screen.sink().take_all_missing() {
-                    complain(&describe(&missing));
+                    print_error(&describe(&missing));
                 }
                 let _ = done.send(());
                 Ok(())
@@ -107,42 +107,42 @@ impl<S: Sink> Writer<S> {
     }
 
     fn write_line(&mut self, index: usize, name: &str, text: &str) -> io::Result<()> {
-        let again = self.screen.sink().again();
-        if again.is_some_and(|again| again <= Instant::now()) {
-            self.settle()?;
+        let retry_at = self.screen.sink().retry_at();
+        if retry_at.is_some_and(|retry_at| retry_at <= Instant::now()) {
+            self.write_waiting()?;
         }
-        if self.screen.sink().again().is_some() {
-            self.screen.sink().leave_out(1);
+        if self.screen.sink().retry_at().is_some() {
+            self.screen.sink().drop_lines(1);
             return Ok(());
         }
         let line = self.format.render(index, name, text);
         self.screen.write_line(&line)?;
         match self.screen.sink().waiting() >= CHUNK {
-            true => self.settle(),
+            true => self.write_waiting(),
             false => Ok(()),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         self.screen.flush()?;
-        self.settle()
+        self.write_waiting()
     }
 
     /// Writes the waiting bytes, and reports missing lines.
-    fn settle(&mut self) -> io::Result<()> {
+    fn write_waiting(&mut self) -> io::Result<()> {
         let dropped = self.shared.dropped.swap(0, Ordering::Relaxed);
         let stream = self.screen.sink();
-        stream.leave_out(dropped);
-        let settled = stream.settle()?;
-        if settled == Settled::Written
+        stream.drop_lines(dropped);
+        let outcome = stream.write_waiting()?;
+        if outcome == WriteOutcome::Written
             && let Some(missing) = stream.take_missing()
         {
             // As an event, so that it has the form of the other lines.
             tracing::warn!(target: OWN_NAME, "{}", describe(&missing));
         }
-        let was_refused = std::mem::replace(&mut self.is_refused, settled == Settled::Refused);
+        let was_refused = std::mem::replace(&mut self.is_refused, outcome == WriteOutcome::Refused);
         if self.is_refused && !was_refused {
-            complain(
+            print_error(
                 "cannot write the log for now; the agents continue, and lines are dropped until it can be written",
             );
         }
@@ -151,15 +151,15 @@ impl<S: Sink> Writer<S> {
 }
 
 /// Waits for the next item, no longer than until `again` if it is given.
-fn next(items: &Receiver<Item>, again: Option<Instant>) -> Result<Item, RecvTimeoutError> {
-    match again {
+fn next(items: &Receiver<Item>, retry_at: Option<Instant>) -> Result<Item, RecvTimeoutError> {
+    match retry_at {
         None => items.recv().map_err(|_| RecvTimeoutError::Disconnected),
-        Some(again) => items.recv_timeout(again.saturating_duration_since(Instant::now())),
+        Some(retry_at) => items.recv_timeout(retry_at.saturating_duration_since(Instant::now())),
     }
 }
 
-fn describe(missing: &Missing) -> String {
-    let Missing { lines, reason } = missing;
+fn describe(missing: &MissingLines) -> String {
+    let MissingLines { lines, reason } = missing;
     match reason.is_empty() {
         true => {
             format!("{lines} lines of the log are missing: too many lines waited to be written")

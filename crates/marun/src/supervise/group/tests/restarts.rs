@@ -3,17 +3,17 @@
 use super::*;
 use crate::supervise::pause::MOST_GRANTS;
 
-fn tell_again(pause: &str, count: u32) -> String {
+fn restart_message(pause: &str, count: u32) -> String {
     format!("a is started again in {pause}, restart {count} of at most 2 within 10m")
 }
 
 #[test]
 fn one_that_falls_is_started_again_and_the_others_go_on() {
     let (mut group, now) = ready_with(RestartPolicy::OnFailure);
-    let actions = group.ended(0, Ending::Killed(9), now);
+    let actions = group.ended(0, ExitStatus::Killed(9), now);
     assert_eq!(
-        told(&actions),
-        ["a was killed by SIGKILL", &tell_again("1s", 1)]
+        log_lines(&actions),
+        ["a was killed by SIGKILL", &restart_message("1s", 1)]
     );
     assert!(commands(&actions).is_empty());
     assert_eq!(group.phase(), Phase::Starting);
@@ -24,7 +24,10 @@ fn one_that_falls_is_started_again_and_the_others_go_on() {
     assert_eq!(group.tick(due), [Action::Start(0)]);
     group.started(0, due);
     let actions = group.ready(0, due);
-    assert_eq!(told(&actions), ["a is ready", "all agents are ready: 3"]);
+    assert_eq!(
+        log_lines(&actions),
+        ["a is ready", "all agents are ready: 3"]
+    );
     assert!(!group.has_failed(), "it is healed");
 }
 
@@ -32,15 +35,15 @@ fn one_that_falls_is_started_again_and_the_others_go_on() {
 fn one_that_falls_too_often_is_given_up_with_the_group() {
     let (mut group, mut now) = ready_with(RestartPolicy::OnFailure);
     for (pause, count) in [("1s", 1), ("2s", 2)] {
-        let actions = group.ended(0, Ending::Exited(1), now);
-        assert_eq!(told(&actions)[1], tell_again(pause, count));
+        let actions = group.ended(0, ExitStatus::Exited(1), now);
+        assert_eq!(log_lines(&actions)[1], restart_message(pause, count));
         now = group.deadline().unwrap();
         assert_eq!(group.tick(now), [Action::Start(0)]);
         group.started(0, now);
     }
-    let actions = group.ended(0, Ending::Exited(1), now);
+    let actions = group.ended(0, ExitStatus::Exited(1), now);
     assert_eq!(
-        told(&actions),
+        log_lines(&actions),
         [
             "a exited with code 1 before it was ready",
             "a failed again after 2 restart(s) within 10m: it is given up, and the group stops"
@@ -50,24 +53,24 @@ fn one_that_falls_too_often_is_given_up_with_the_group() {
         commands(&actions),
         [&Action::Terminate(1), &Action::Terminate(2)]
     );
-    group.ended(1, Ending::Exited(0), now);
-    group.ended(2, Ending::Exited(0), now);
+    group.ended(1, ExitStatus::Exited(0), now);
+    group.ended(2, ExitStatus::Exited(0), now);
     assert!(group.is_over() && group.has_failed());
 }
 
 #[test]
 fn a_clean_end_is_followed_by_a_start_only_where_it_always_is() {
     let (mut group, now) = ready_with(RestartPolicy::OnFailure);
-    let actions = group.ended(0, Ending::Exited(0), now);
+    let actions = group.ended(0, ExitStatus::Exited(0), now);
     assert_eq!(
         commands(&actions),
         [&Action::Terminate(1), &Action::Terminate(2)]
     );
 
     let (mut group, now) = ready_with(RestartPolicy::Always);
-    let actions = group.ended(0, Ending::Exited(0), now);
+    let actions = group.ended(0, ExitStatus::Exited(0), now);
     assert_eq!(
-        told(&actions),
+        log_lines(&actions),
         ["a ended by itself", "a is started again in 1s"]
     );
     assert_eq!(group.status().next().unwrap().restarts, 1);
@@ -76,14 +79,14 @@ fn a_clean_end_is_followed_by_a_start_only_where_it_always_is() {
 #[test]
 fn another_one_ends_the_group_as_ever() {
     let (mut group, now) = ready_with(RestartPolicy::Always);
-    let actions = group.ended(1, Ending::Exited(1), now);
+    let actions = group.ended(1, ExitStatus::Exited(1), now);
     assert_eq!(
         commands(&actions),
         [&Action::Terminate(0), &Action::Terminate(2)]
     );
-    let actions = group.ended(0, Ending::Exited(1), now);
+    let actions = group.ended(0, ExitStatus::Exited(1), now);
     assert_eq!(
-        told(&actions),
+        log_lines(&actions),
         ["a exited with code 1"],
         "no restart in a group that stops"
     );
@@ -92,14 +95,14 @@ fn another_one_ends_the_group_as_ever() {
 #[test]
 fn one_that_rests_stays_away_when_the_group_stops() {
     let (mut group, now) = ready_with(RestartPolicy::Always);
-    group.ended(0, Ending::Exited(1), now);
+    group.ended(0, ExitStatus::Exited(1), now);
     let actions = group.stop(StopSignal::Interrupt, now);
     assert_eq!(
         commands(&actions),
         [&Action::Terminate(1), &Action::Terminate(2)]
     );
-    group.ended(1, Ending::Exited(0), now);
-    group.ended(2, Ending::Exited(0), now);
+    group.ended(1, ExitStatus::Exited(0), now);
+    group.ended(2, ExitStatus::Exited(0), now);
     assert!(group.is_over() && !group.has_failed());
     assert!(group.tick(now + Duration::from_secs(60)).is_empty());
 }
@@ -111,7 +114,7 @@ fn one_that_is_never_ready_is_stopped_or_killed_before_it_is_started_again() {
     group.ready(2, now);
     let late = now + READY;
     let actions = group.tick(late);
-    assert_eq!(told(&actions), ["a was not ready within 10s"]);
+    assert_eq!(log_lines(&actions), ["a was not ready within 10s"]);
     assert_eq!(commands(&actions), [&Action::Terminate(0)]);
     assert!(group.ready(0, late).is_empty(), "too late");
     (1..3).for_each(|index| drop(group.alive(index, late + GRACE)));
@@ -120,39 +123,39 @@ fn one_that_is_never_ready_is_stopped_or_killed_before_it_is_started_again() {
     assert_eq!(group.deadline(), Some(later));
     let actions = group.tick(later);
     assert_eq!(commands(&actions), [&Action::Kill(0)]);
-    let actions = group.ended(0, Ending::Killed(9), later);
-    assert_eq!(told(&actions)[1], tell_again("1s", 1));
+    let actions = group.ended(0, ExitStatus::Killed(9), later);
+    assert_eq!(log_lines(&actions)[1], restart_message("1s", 1));
 }
 
 #[test]
 fn one_that_says_why_it_cannot_start_is_started_again() {
     let (mut group, now) = started_with(RestartPolicy::OnFailure);
     let actions = group.failed(0, "no database", now);
-    assert_eq!(told(&actions), ["a failed to start: no database"]);
-    let actions = group.ended(0, Ending::Exited(1), now);
+    assert_eq!(log_lines(&actions), ["a failed to start: no database"]);
+    let actions = group.ended(0, ExitStatus::Exited(1), now);
     assert_eq!(
-        told(&actions),
-        ["a exited with code 1", &tell_again("1s", 1)]
+        log_lines(&actions),
+        ["a exited with code 1", &restart_message("1s", 1)]
     );
 }
 
 #[test]
 fn one_that_gets_no_process_tries_again() {
     let (mut group, now) = ready_with(RestartPolicy::OnFailure);
-    group.ended(0, Ending::Exited(1), now);
+    group.ended(0, ExitStatus::Exited(1), now);
     let due = group.deadline().unwrap();
     assert_eq!(group.tick(due), [Action::Start(0)]);
     let actions = group.not_started(0, "no memory", due);
     assert_eq!(
-        told(&actions),
-        ["a cannot be started: no memory", &tell_again("2s", 2)]
+        log_lines(&actions),
+        ["a cannot be started: no memory", &restart_message("2s", 2)]
     );
 }
 
 #[test]
 fn one_without_a_sign_of_life_is_killed_and_its_policy_decides() {
     for (policy, last) in [
-        (RestartPolicy::OnFailure, tell_again("1s", 1)),
+        (RestartPolicy::OnFailure, restart_message("1s", 1)),
         (RestartPolicy::Never, "a was killed by SIGKILL".to_owned()),
     ] {
         let (mut group, now) = ready_with(policy);
@@ -160,7 +163,10 @@ fn one_without_a_sign_of_life_is_killed_and_its_policy_decides() {
         (1..3).for_each(|index| drop(group.alive(index, beat)));
         let actions = group.tick(beat);
         let silent = "a gives no sign of life, its runtime is blocked: it is killed in 15s";
-        assert_eq!((told(&actions), commands(&actions)), (vec![silent], vec![]));
+        assert_eq!(
+            (log_lines(&actions), commands(&actions)),
+            (vec![silent], vec![])
+        );
         assert_eq!(
             (group.blocked_names(), group.phase()),
             (vec!["a"], Phase::Ready)
@@ -168,12 +174,12 @@ fn one_without_a_sign_of_life_is_killed_and_its_policy_decides() {
         (1..3).for_each(|index| drop(group.alive(index, now + WATCHDOG)));
         let actions = group.tick(now + WATCHDOG);
         let blocked = "a gave no sign of life for 30s, its runtime is blocked: it is killed";
-        assert_eq!(told(&actions), [blocked]);
+        assert_eq!(log_lines(&actions), [blocked]);
         assert_eq!(commands(&actions), [&Action::Kill(0)]);
         assert_eq!(group.blocked_names(), [""; 0]);
         assert_eq!(group.deadline(), Some(now + WATCHDOG + WATCHDOG / 2));
-        let actions = group.ended(0, Ending::Killed(9), now + WATCHDOG);
-        assert_eq!(told(&actions).last(), Some(&last.as_str()));
+        let actions = group.ended(0, ExitStatus::Killed(9), now + WATCHDOG);
+        assert_eq!(log_lines(&actions).last(), Some(&last.as_str()));
         assert_eq!(group.has_failed(), policy == RestartPolicy::Never);
     }
 }
@@ -219,7 +225,7 @@ fn late_ticks_until_a_command(group: &mut Group) -> (u32, Action) {
 #[test]
 fn a_launcher_whose_timers_are_always_late_still_acts_on_every_deadline() {
     let (mut group, now) = started_with(RestartPolicy::OnFailure);
-    (1..3).for_each(|index| drop(group.ended(index, Ending::Exited(0), now)));
+    (1..3).for_each(|index| drop(group.ended(index, ExitStatus::Exited(0), now)));
     let (count, command) = late_ticks_until_a_command(&mut group);
     assert_eq!(
         (count, command),
@@ -242,7 +248,7 @@ fn a_launcher_whose_timers_are_always_late_still_acts_on_every_deadline() {
     );
 
     let (mut group, now) = ready_with(RestartPolicy::OnFailure);
-    group.ended(0, Ending::Exited(1), now);
+    group.ended(0, ExitStatus::Exited(1), now);
     (1..3).for_each(|index| drop(group.alive(index, now + WATCHDOG)));
     let (_, command) = late_ticks_until_a_command(&mut group);
     assert_eq!(command, Action::Start(0), "waiting for a restart");
@@ -265,7 +271,7 @@ fn a_sign_of_life_between_two_pauses_of_the_launcher_lets_both_count() {
 #[test]
 fn a_pause_before_a_restart_is_over_when_the_launcher_stood_still() {
     let (mut group, now) = ready_with(RestartPolicy::OnFailure);
-    group.ended(0, Ending::Exited(1), now);
+    group.ended(0, ExitStatus::Exited(1), now);
     let woken = now + Duration::from_secs(9);
     assert!(group.tick(woken).is_empty());
     assert_eq!(commands(&group.tick(woken)), [&Action::Start(0)]);
@@ -276,11 +282,11 @@ fn one_that_was_blocked_for_a_while_goes_on() {
     let (mut group, now) = ready();
     group.tick(now + WATCHDOG / 2);
     assert_eq!(group.blocked_names(), ["a", "b", "c"]);
-    let stages: Vec<_> = group.status().map(|status| status.stage).collect();
+    let stages: Vec<_> = group.status().map(|status| status.state).collect();
     assert_eq!(stages, ["blocked"; 3]);
     let later = now + WATCHDOG - Duration::from_millis(1);
     assert_eq!(
-        told(&group.alive(0, later)),
+        log_lines(&group.alive(0, later)),
         ["a gives signs of life again"]
     );
     assert!(group.alive(0, later).is_empty(), "it is told once");
@@ -318,18 +324,18 @@ fn the_status_is_that_of_each_moment() {
     let stages = |group: &Group| {
         group
             .status()
-            .map(|status| status.stage)
+            .map(|status| status.state)
             .collect::<Vec<_>>()
     };
     group.ready(1, now);
     assert_eq!(stages(&group), ["starting", "ready", "starting"]);
-    group.ended(0, Ending::Exited(3), now);
+    group.ended(0, ExitStatus::Exited(3), now);
     let status = group.status().next().unwrap();
     let expected = Status {
         name: "a".to_owned(),
-        stage: "resting",
+        state: "resting",
         restarts: 1,
-        last_end: Some(Ending::Exited(3)),
+        last_end: Some(ExitStatus::Exited(3)),
     };
     assert_eq!(status, expected);
     group.stop(StopSignal::Terminate, now);

@@ -18,39 +18,35 @@ use crate::{
     hidden,
     member::{
         control::PROTOCOL,
-        introduce::{Inquiry, Introduction},
+        manifest::{ManifestRequest, ProgramManifest},
     },
     supervise::{LATE, MOST_GRANTS},
 };
 
 /// How long a program may take to introduce itself; it connects to nothing, so this is generous.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// More than the introduction of a thousand agents.
-const MOST_BYTES: u64 = 16 * 1024 * 1024;
+const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Runs `PROGRAM __manifest`, `without` these environment variables.
 ///
 /// # Errors
 /// Why the program is none that a launcher can use, in words.
-pub(crate) fn ask(
+pub(crate) fn request_manifest(
     program: &Path,
-    inquiry: &Inquiry,
+    request: &ManifestRequest,
     without: &BTreeSet<String>,
-) -> Result<Introduction, String> {
-    let text = answer_of(program, inquiry, without)
-        .map_err(|error| format!("{} {error}", no_program_of_ours(program)))?;
-    let spoken: Spoken = serde_json::from_str(&text).map_err(|error| {
-        format!(
-            "{} it said no such JSON: {error}",
-            no_program_of_ours(program)
-        )
-    })?;
-    if spoken.protocol != PROTOCOL {
+) -> Result<ProgramManifest, String> {
+    let text = run_manifest_command(program, request, without)
+        .map_err(|error| format!("{} {error}", not_a_program(program)))?;
+    let version: ProtocolVersion = serde_json::from_str(&text)
+        .map_err(|error| format!("{} it said no such JSON: {error}", not_a_program(program)))?;
+    if version.protocol != PROTOCOL {
         return Err(format!(
             "{} speaks version {} of the launcher's protocol, this launcher speaks {PROTOCOL}: build both from one release",
             program.display(),
-            spoken.protocol
+            version.protocol
         ));
     }
     serde_json::from_str(&text).map_err(|error| {
@@ -63,19 +59,23 @@ pub(crate) fn ask(
 
 /// What every version says.
 #[derive(Deserialize)]
-struct Spoken {
+struct ProtocolVersion {
     protocol: u32,
 }
 
-fn no_program_of_ours(program: &Path) -> String {
+fn not_a_program(program: &Path) -> String {
     format!(
         "{} is no program with agents (one whose `main` is `marun::main!`):",
         program.display()
     )
 }
 
-fn answer_of(program: &Path, inquiry: &Inquiry, without: &BTreeSet<String>) -> io::Result<String> {
-    let question = serde_json::to_vec(inquiry)?;
+fn run_manifest_command(
+    program: &Path,
+    request: &ManifestRequest,
+    without: &BTreeSet<String>,
+) -> io::Result<String> {
+    let question = serde_json::to_vec(request)?;
     let mut command = Command::new(program);
     for name in without {
         command.env_remove(name);
@@ -87,7 +87,7 @@ fn answer_of(program: &Path, inquiry: &Inquiry, without: &BTreeSet<String>) -> i
         .stderr(Stdio::null())
         .process_group(0)
         .spawn()?;
-    let answer = converse(&mut child, question);
+    let answer = exchange(&mut child, question);
     // Whatever it is, nothing of it stays; it fails where all is gone already.
     if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
         let _ = kill_process_group(group, Signal::KILL);
@@ -96,7 +96,7 @@ fn answer_of(program: &Path, inquiry: &Inquiry, without: &BTreeSet<String>) -> i
     answer
 }
 
-fn converse(child: &mut Child, question: Vec<u8>) -> io::Result<String> {
+fn exchange(child: &mut Child, question: Vec<u8>) -> io::Result<String> {
     let (Some(mut to), Some(from)) = (child.stdin.take(), child.stdout.take()) else {
         return Err(io::Error::other("it has no standard input and output"));
     };
@@ -107,15 +107,15 @@ fn converse(child: &mut Child, question: Vec<u8>) -> io::Result<String> {
         let _ = to.write_all(&question);
         drop(to);
         let mut text = String::new();
-        let read = from.take(MOST_BYTES).read_to_string(&mut text);
+        let read = from.take(MAX_BYTES).read_to_string(&mut text);
         sender.send(read.map(|_| text))
     });
     for _ in 0..=MOST_GRANTS {
         let asked = Instant::now();
-        match answer.recv_timeout(PATIENCE) {
+        match answer.recv_timeout(TIMEOUT) {
             Ok(answer) => return answer,
             // The launcher itself was suspended meanwhile, and the program perhaps with it.
-            Err(RecvTimeoutError::Timeout) if asked.elapsed() > PATIENCE + LATE => {}
+            Err(RecvTimeoutError::Timeout) if asked.elapsed() > TIMEOUT + LATE => {}
             Err(_) => break,
         }
     }

@@ -86,7 +86,7 @@ pub(super) async fn purge(
     }
     let broker = source::broker(args).await?;
     let queue = named(&broker, name)?;
-    let wanted = yes || ask(&broker, &queue, which).await?;
+    let wanted = yes || confirm(&broker, &queue, which).await?;
     let removed = match wanted {
         true => Ok(broker.purge(&queue, which).await?),
         false => Err(Failure::failed("nothing was removed")),
@@ -96,7 +96,7 @@ pub(super) async fn purge(
     print(&removed?)
 }
 
-async fn ask(broker: &Broker, queue: &Queue, which: &Selection) -> Result<bool, Failure> {
+async fn confirm(broker: &Broker, queue: &Queue, which: &Selection) -> Result<bool, Failure> {
     let waiting = broker.length(queue).await?;
     let what = match which {
         Selection::All => format!("the {waiting} message(s) that wait"),

@@ -6,7 +6,7 @@ use rustix::process::Signal;
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub(crate) enum ExitStatus {
     /// It left with this code.
     Exited(i32),
     /// This signal ended it.
@@ -16,7 +16,7 @@ pub(crate) enum Ending {
 /// What a shell makes of a child that SIGTERM ended.
 const EXIT_BY_TERM: i32 = 128 + 15;
 
-impl Ending {
+impl ExitStatus {
     /// From what the system says of a process that is gone: its code, or the signal that ended it.
     pub(crate) fn new(code: Option<i32>, signal: Option<i32>) -> Self {
         match signal {
@@ -38,7 +38,7 @@ impl Ending {
     }
 }
 
-impl fmt::Display for Ending {
+impl fmt::Display for ExitStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exited(0) => f.write_str("ended by itself"),
@@ -81,25 +81,25 @@ mod tests {
     #[test]
     fn endings_in_words() {
         let words = [
-            (Ending::Exited(0), "ended by itself"),
-            (Ending::Exited(1), "exited with code 1"),
-            (Ending::Killed(9), "was killed by SIGKILL"),
-            (Ending::Killed(11), "was killed by SIGSEGV"),
-            (Ending::Killed(40), "was killed by signal 40"),
+            (ExitStatus::Exited(0), "ended by itself"),
+            (ExitStatus::Exited(1), "exited with code 1"),
+            (ExitStatus::Killed(9), "was killed by SIGKILL"),
+            (ExitStatus::Killed(11), "was killed by SIGSEGV"),
+            (ExitStatus::Killed(40), "was killed by signal 40"),
         ];
-        for (ending, expected) in words {
-            assert_eq!(ending.to_string(), expected);
+        for (status, expected) in words {
+            assert_eq!(status.to_string(), expected);
         }
     }
 
     #[test]
     fn sigterm_is_a_clean_end_only_when_asked() {
-        for ending in [Ending::Killed(15), Ending::Exited(143)] {
-            assert!(!ending.is_clean() && ending.is_clean_stop());
+        for status in [ExitStatus::Killed(15), ExitStatus::Exited(143)] {
+            assert!(!status.is_clean() && status.is_clean_stop());
         }
-        for ending in [Ending::Killed(9), Ending::Exited(1)] {
-            assert!(!ending.is_clean_stop());
+        for status in [ExitStatus::Killed(9), ExitStatus::Exited(1)] {
+            assert!(!status.is_clean_stop());
         }
-        assert!(Ending::Exited(0).is_clean() && Ending::Exited(0).is_clean_stop());
+        assert!(ExitStatus::Exited(0).is_clean() && ExitStatus::Exited(0).is_clean_stop());
     }
 }

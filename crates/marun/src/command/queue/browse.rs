@@ -12,21 +12,21 @@ use super::{
     with_dead,
 };
 use crate::{
-    cli::Look,
+    cli::BrowseArgs,
     columns::aligned,
-    command::{say, source},
+    command::{print_message, source},
     exit::Failure,
     standard::print_line,
     terminal::shown_on,
 };
 
 /// How many messages a search for an id loads first.
-const FIRST_LOOK: usize = 64;
+const FIRST_LIMIT: usize = 64;
 
-pub(super) async fn peek(name: &str, look: &Look) -> Result<(), Failure> {
-    let broker = source::broker(&look.broker).await?;
+pub(super) async fn peek(name: &str, args: &BrowseArgs) -> Result<(), Failure> {
+    let broker = source::broker(&args.broker).await?;
     let queue = named(&broker, name)?;
-    show(&broker, &queue, look, Waiting::HEADER, Waiting::of).await?;
+    show(&broker, &queue, args, Waiting::HEADER, Waiting::of).await?;
     Ok(broker.close().await?)
 }
 
@@ -34,19 +34,24 @@ pub(super) async fn dead(
     name: &str,
     from: Option<&str>,
     id: Option<&str>,
-    look: &Look,
+    args: &BrowseArgs,
 ) -> Result<(), Failure> {
-    let broker = source::broker(&look.broker).await?;
+    let broker = source::broker(&args.broker).await?;
     let (_, dead) = with_dead(&broker, name, from)?;
     match id {
-        Some(id) => show_one(&broker, &dead, id, look).await?,
-        None => show(&broker, &dead, look, DeadLetter::HEADER, DeadLetter::of).await?,
+        Some(id) => show_one(&broker, &dead, id, args).await?,
+        None => show(&broker, &dead, args, DeadLetter::HEADER, DeadLetter::of).await?,
     }
     Ok(broker.close().await?)
 }
 
 /// Prints one dead letter.
-async fn show_one(broker: &Broker, dead: &Queue, id: &str, look: &Look) -> Result<(), Failure> {
+async fn show_one(
+    broker: &Broker,
+    dead: &Queue,
+    id: &str,
+    args: &BrowseArgs,
+) -> Result<(), Failure> {
     let message = find(id, |limit| broker.peek(dead, limit)).await?;
     let Some(message) = message else {
         return Err(Failure::failed(format!(
@@ -55,7 +60,7 @@ async fn show_one(broker: &Broker, dead: &Queue, id: &str, look: &Look) -> Resul
     };
     write_lines(&lines(
         &[DeadLetter::of(&message)],
-        look.json,
+        args.json,
         DeadLetter::HEADER,
     )?)
 }
@@ -65,7 +70,7 @@ async fn find<F>(id: &str, peek: impl Fn(usize) -> F) -> microagent_core::Result
 where
     F: Future<Output = microagent_core::Result<Vec<Message>>>,
 {
-    let mut limit = FIRST_LOOK;
+    let mut limit = FIRST_LIMIT;
     loop {
         let messages = peek(limit).await?;
         let count = messages.len();
@@ -83,7 +88,7 @@ where
 async fn show<'a, R, const N: usize>(
     broker: &Broker,
     queue: &Queue,
-    look: &Look,
+    args: &BrowseArgs,
     header: [&str; N],
     read: impl Fn(&Message) -> R,
 ) -> Result<(), Failure>
@@ -91,10 +96,10 @@ where
     R: Serialize,
     [String; N]: for<'r> From<&'r R>,
 {
-    let messages = broker.peek(queue, look.limit as usize).await?;
+    let messages = broker.peek(queue, args.limit as usize).await?;
     let rows: Vec<R> = messages.iter().map(read).collect();
-    write_lines(&lines(&rows, look.json, header)?)?;
-    tell_of_the_rest(broker, queue, messages.len() as u64).await
+    write_lines(&lines(&rows, args.json, header)?)?;
+    print_remaining(broker, queue, messages.len() as u64).await
 }
 
 fn lines<R, const N: usize>(
@@ -149,12 +154,12 @@ fn write_lines(lines: &[String]) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn tell_of_the_rest(broker: &Broker, queue: &Queue, shown: u64) -> Result<(), Failure> {
+async fn print_remaining(broker: &Broker, queue: &Queue, shown: u64) -> Result<(), Failure> {
     let there = broker.length(queue).await?;
     if shown == 0 && there == 0 {
-        say(format!("no message waits in `{queue}`"));
+        print_message(format!("no message waits in `{queue}`"));
     } else if shown < there {
-        say(format!(
+        print_message(format!(
             "{shown} of {there} messages of `{queue}`; --limit N shows more"
         ));
     }

@@ -12,7 +12,7 @@ use microagent_core::{RunningHandler, running_handlers};
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
 
-use super::{control::Report, lifeline::Control};
+use super::{control::Report, supervisor_watch::Control};
 
 /// How many signs of life fit into the time after which the supervisor misses them.
 const BEATS: u32 = 4;
@@ -22,34 +22,34 @@ const SHORTEST: Duration = Duration::from_millis(10);
 
 /// Beats until the runtime that this is called on is shut down.
 pub(super) fn start(control: Control, watchdog: Duration) -> io::Result<()> {
-    let (beats, heard) = sync_channel(1);
+    let (sender, receiver) = sync_channel(1);
     // Writing may wait, for a supervisor that stands still, and a task must not.
     thread::Builder::new()
-        .name("marun-pulse".to_owned())
-        .spawn(move || pass_on(&heard, &control, watchdog / 2))?;
-    tokio::spawn(beat(beats, (watchdog / BEATS).max(SHORTEST)));
+        .name("marun-heartbeat".to_owned())
+        .spawn(move || forward(&receiver, &control, watchdog / 2))?;
+    tokio::spawn(send_heartbeats(sender, (watchdog / BEATS).max(SHORTEST)));
     Ok(())
 }
 
-async fn beat(beats: SyncSender<()>, every: Duration) {
+async fn send_heartbeats(sender: SyncSender<()>, every: Duration) {
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         // One that was not passed on yet is enough.
-        let _ = beats.try_send(());
+        let _ = sender.try_send(());
     }
 }
 
 /// Passes the beats on. Says what blocks the runtime when none comes for `patience`, as the supervisor says that it is blocked.
-fn pass_on(heard: &Receiver<()>, control: &Control, patience: Duration) {
+fn forward(receiver: &Receiver<()>, control: &Control, limit: Duration) {
     let mut is_blocked = false;
     loop {
-        match heard.recv_timeout(patience) {
+        match receiver.recv_timeout(limit) {
             Ok(()) => is_blocked = false,
             Err(RecvTimeoutError::Timeout) => {
                 if !is_blocked {
-                    warn_of(&running_handlers());
+                    warn_about(&running_handlers());
                 }
                 is_blocked = true;
                 continue;
@@ -62,7 +62,7 @@ fn pass_on(heard: &Receiver<()>, control: &Control, patience: Duration) {
     }
 }
 
-fn warn_of(running: &[RunningHandler]) {
+fn warn_about(running: &[RunningHandler]) {
     let handlers: Vec<_> = running.iter().map(ToString::to_string).collect();
     let handlers = match handlers.is_empty() {
         true => "none; a task of its own blocks it".to_owned(),

@@ -13,9 +13,9 @@ pub(crate) const VARIABLE: &str = "MARUN_MEMBER";
 
 /// The mark of one supervisor.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Mark(String);
+pub(crate) struct GroupTag(String);
 
-impl Mark {
+impl GroupTag {
     /// The mark of this process; the number of a process alone would come back one day.
     pub(crate) fn new() -> Self {
         Self(format!("{}-{:016x}", getpid(), fastrand::u64(..)))
@@ -37,12 +37,12 @@ impl Mark {
 
     /// The number of the member that a living process comes from; none for one that does not bear the mark, or that is
     /// becoming another program at this moment.
-    pub(crate) fn member_of(&self, pid: Pid) -> Option<u64> {
+    pub(crate) fn serial_of(&self, pid: Pid) -> Option<u64> {
         let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
-        self.member_in(&environment)
+        self.serial_in(&environment)
     }
 
-    fn member_in(&self, environment: &[u8]) -> Option<u64> {
+    fn serial_in(&self, environment: &[u8]) -> Option<u64> {
         let named = format!("{VARIABLE}={}.", self.0);
         let mut variables = environment.split(|byte| *byte == 0);
         let serial = variables.find_map(|variable| variable.strip_prefix(named.as_bytes()))?;
@@ -50,8 +50,8 @@ impl Mark {
     }
 
     /// All living processes that bear the mark.
-    pub(crate) fn bearers(&self) -> Vec<Pid> {
-        let bears = |pid: &Pid| self.member_of(*pid).is_some();
+    pub(crate) fn processes_with_tag(&self) -> Vec<Pid> {
+        let bears = |pid: &Pid| self.serial_of(*pid).is_some();
         processes().filter(bears).collect()
     }
 }
@@ -89,16 +89,16 @@ mod tests {
 
     #[test]
     fn a_mark_is_read_back_and_no_other() {
-        let mark = Mark::new();
+        let tag = GroupTag::new();
         let environment = |value: String| format!("A=B\0{VARIABLE}={value}\0C=D\0").into_bytes();
-        assert_eq!(mark.member_in(&environment(mark.member(7))), Some(7));
-        assert_eq!(mark.member_in(&environment(Mark::new().member(7))), None);
+        assert_eq!(tag.serial_in(&environment(tag.member(7))), Some(7));
+        assert_eq!(tag.serial_in(&environment(GroupTag::new().member(7))), None);
         assert_eq!(
-            mark.member_in(&environment(format!("{}7", mark.as_str()))),
+            tag.serial_in(&environment(format!("{}7", tag.as_str()))),
             None
         );
-        assert_eq!(mark.member_in(b""), None);
-        assert_eq!(Mark::of(mark.as_str()), mark);
+        assert_eq!(tag.serial_in(b""), None);
+        assert_eq!(GroupTag::of(tag.as_str()), tag);
     }
 
     #[test]
@@ -114,21 +114,24 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn children_and_bearers_are_found_in_the_system() {
-        let mark = Mark::new();
+        let tag = GroupTag::new();
         let mut child = std::process::Command::new("sleep")
             .arg("600")
-            .env(VARIABLE, mark.member(3))
+            .env(VARIABLE, tag.member(3))
             .spawn()
             .unwrap();
         let pid = Pid::from_child(&child);
         // The system tells that a program runs before it tells its environment.
-        while mark.member_of(pid).is_none() {
+        while tag.serial_of(pid).is_none() {
             std::thread::yield_now();
         }
         assert!(children().contains(&pid));
-        assert_eq!((mark.bearers(), mark.member_of(pid)), (vec![pid], Some(3)));
+        assert_eq!(
+            (tag.processes_with_tag(), tag.serial_of(pid)),
+            (vec![pid], Some(3))
+        );
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(!children().contains(&pid) && mark.bearers().is_empty());
+        assert!(!children().contains(&pid) && tag.processes_with_tag().is_empty());
     }
 }

@@ -5,11 +5,11 @@ pub(crate) const MAX_LINE: usize = 64 * 1024;
 
 /// Cuts a stream of bytes into lines; what has no newline yet waits for the rest.
 #[derive(Debug, Default)]
-pub(crate) struct Lines {
+pub(crate) struct LineSplitter {
     partial: Vec<u8>,
 }
 
-impl Lines {
+impl LineSplitter {
     /// Takes the next bytes and gives the lines that they complete, without their newlines.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Vec<String> {
         let mut lines = Vec::new();
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     fn run(chunks: &[&[u8]]) -> Vec<String> {
-        let mut lines = Lines::default();
+        let mut lines = LineSplitter::default();
         let mut all: Vec<_> = chunks.iter().flat_map(|chunk| lines.push(chunk)).collect();
         all.extend(lines.finish());
         all

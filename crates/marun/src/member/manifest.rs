@@ -13,7 +13,7 @@ use crate::{connect, standard::print_line};
 
 /// What a launcher asks a program.
 #[derive(Clone, Default, Serialize, Deserialize)]
-pub(crate) struct Inquiry {
+pub(crate) struct ManifestRequest {
     /// The DSNs of the buses that its agents are to get.
     pub(crate) buses: Vec<String>,
     /// The DSNs of the brokers that its agents are to get.
@@ -22,7 +22,7 @@ pub(crate) struct Inquiry {
 
 /// What a program says of itself.
 #[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct Introduction {
+pub(crate) struct ProgramManifest {
     /// The version of what it says and understands.
     pub(crate) protocol: u32,
     /// The agents that it contains.
@@ -34,12 +34,12 @@ pub(crate) struct Introduction {
 }
 
 /// Introduces the program that is running.
-pub(crate) fn introduce(inquiry: &Inquiry, agents: &[AgentType]) -> Introduction {
-    Introduction {
+pub(crate) fn manifest(request: &ManifestRequest, agents: &[AgentType]) -> ProgramManifest {
+    ProgramManifest {
         protocol: PROTOCOL,
         agents: agents.iter().map(AgentType::manifest).collect(),
-        refused_buses: refused(&inquiry.buses, connect::check_bus),
-        refused_brokers: refused(&inquiry.brokers, connect::check_broker),
+        refused_buses: refused(&request.buses, connect::check_bus),
+        refused_brokers: refused(&request.brokers, connect::check_broker),
     }
 }
 
@@ -55,10 +55,10 @@ fn refused(
 pub(crate) fn answer(agents: &[AgentType]) -> io::Result<()> {
     let mut text = String::new();
     io::stdin().read_to_string(&mut text)?;
-    let inquiry = match text.trim() {
-        "" => Inquiry::default(),
+    let request = match text.trim() {
+        "" => ManifestRequest::default(),
         text => serde_json::from_str(text)?,
     };
-    let answer = serde_json::to_string(&introduce(&inquiry, agents))?;
+    let answer = serde_json::to_string(&manifest(&request, agents))?;
     print_line(&answer)
 }

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use super::control::{self, Report};
 
 /// How long a member may live on without its supervisor, to hand back what it holds.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+const SHUTDOWN_TIME: Duration = Duration::from_millis(500);
 
 /// The member's end of the control socket.
 #[derive(Debug)]
@@ -29,9 +29,9 @@ pub(crate) struct Control {
 impl Control {
     /// Takes the control socket from standard input; must be the first thing that a member does.
     ///
-    /// `parent` is the supervisor's process id, and `at_death` the signal for the case that it dies.
-    pub(crate) fn take(parent: i32, at_death: Signal) -> io::Result<Self> {
-        die_with_parent(at_death)?;
+    /// `parent` is the supervisor's process id, and `death_signal` the signal for the case that it dies.
+    pub(crate) fn take(parent: i32, death_signal: Signal) -> io::Result<Self> {
+        die_with_parent(death_signal)?;
         // Set too late, the signal would never come: then the parent is already another one.
         if getppid() != Pid::from_raw(parent) {
             return Err(io::Error::other(format!(
@@ -54,7 +54,7 @@ impl Control {
         BufReader::new(&self.socket).read_until(b'\n', &mut line)?;
         match line.pop() {
             Some(b'\n') => Ok(line),
-            _ => Err(gone()),
+            _ => Err(no_launcher()),
         }
     }
 
@@ -70,45 +70,55 @@ impl Control {
     }
 
     /// Starts the thread that watches the supervisor's end.
-    pub(crate) fn watch(&self) -> io::Result<Lifeline> {
+    pub(crate) fn watch(&self) -> io::Result<SupervisorWatch> {
         let socket = self.socket.try_clone()?;
         let (assigned, assignment) = mpsc::channel();
-        let (cut, is_cut) = watch::channel(false);
+        let (supervisor_gone, is_gone) = watch::channel(false);
         thread::Builder::new()
-            .name("marun-lifeline".to_owned())
-            .spawn(move || hold(socket, &assigned, &cut))?;
-        Ok(Lifeline { assignment, is_cut })
+            .name("marun-control".to_owned())
+            .spawn(move || watch_socket(socket, &assigned, &supervisor_gone))?;
+        Ok(SupervisorWatch {
+            assignment,
+            is_gone,
+        })
     }
 }
 
 /// What the watching thread tells the rest of the process.
 #[derive(Debug)]
-pub(crate) struct Lifeline {
+pub(crate) struct SupervisorWatch {
     assignment: mpsc::Receiver<Vec<u8>>,
-    is_cut: watch::Receiver<bool>,
+    is_gone: watch::Receiver<bool>,
 }
 
-impl Lifeline {
+impl SupervisorWatch {
     /// Waits for the supervisor's one message.
     pub(crate) fn assignment(&self) -> io::Result<Vec<u8>> {
-        self.assignment.recv().map_err(|_| gone())
+        self.assignment.recv().map_err(|_| no_launcher())
     }
 
     /// Completes when the supervisor is gone; the process ends soon after, by itself or not.
-    pub(crate) async fn cut(&mut self) {
+    pub(crate) async fn supervisor_gone(&mut self) {
         // The thread drops its end only with the process.
-        let _ = self.is_cut.wait_for(|cut| *cut).await;
+        let _ = self
+            .is_gone
+            .wait_for(|supervisor_gone| *supervisor_gone)
+            .await;
     }
 }
 
-fn hold(socket: UnixStream, assigned: &mpsc::Sender<Vec<u8>>, cut: &watch::Sender<bool>) {
+fn watch_socket(
+    socket: UnixStream,
+    assigned: &mpsc::Sender<Vec<u8>>,
+    supervisor_gone: &watch::Sender<bool>,
+) {
     let mut lines = BufReader::new(socket).split(b'\n');
     if let Some(Ok(line)) = lines.next() {
         let _ = assigned.send(line);
     }
     while let Some(Ok(_)) = lines.next() {}
-    cut.send_replace(true);
-    thread::sleep(LAST_WORDS);
+    supervisor_gone.send_replace(true);
+    thread::sleep(SHUTDOWN_TIME);
     end();
 }
 
@@ -120,7 +130,7 @@ fn end() -> ! {
     std::process::abort();
 }
 
-fn gone() -> io::Error {
+fn no_launcher() -> io::Error {
     io::Error::new(io::ErrorKind::UnexpectedEof, "the launcher is gone")
 }
 
