@@ -43,13 +43,16 @@ impl Tests {
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap();
     let paths = entries.map(|entry| entry.unwrap().path());
-    let found = paths.flat_map(|path| match path.is_dir() {
-        true => rust_files(&path),
-        false => Vec::from_iter(
-            path.extension()
-                .is_some_and(|it| it == "rs")
-                .then_some(path),
-        ),
+    let found = paths.flat_map(|path| {
+        if path.is_dir() {
+            rust_files(&path)
+        } else {
+            Vec::from_iter(
+                path.extension()
+                    .is_some_and(|it| it == "rs")
+                    .then_some(path),
+            )
+        }
     });
     found.collect()
 }

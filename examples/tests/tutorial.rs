@@ -62,9 +62,10 @@ fn steps(page: &str) -> Vec<Step<'_>> {
 
 fn shown_file<'a>(file: &'a str, append: bool, block: &[&str]) -> Step<'a> {
     let text = format!("{}\n", block.join("\n"));
-    match append {
-        true => Step::Append { file, text },
-        false => Step::Write { file, text },
+    if append {
+        Step::Append { file, text }
+    } else {
+        Step::Write { file, text }
     }
 }
 

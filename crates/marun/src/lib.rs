@@ -36,6 +36,8 @@
 //! connect.rs      the one door to drivers and declarations
 //! ```
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 mod cli;
 mod columns;
 mod command;

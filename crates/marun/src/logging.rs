@@ -62,9 +62,10 @@ where
     let installed = match format {
         LogFormat::Text { color, terminal } => {
             let builder = builder.with_ansi(color);
-            match terminal {
-                true => builder.event_format(Short::new()).try_init(),
-                false => builder.try_init(),
+            if terminal {
+                builder.event_format(Short::new()).try_init()
+            } else {
+                builder.try_init()
             }
         }
         LogFormat::Json => builder.json().try_init(),

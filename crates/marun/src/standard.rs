@@ -202,7 +202,7 @@ impl<S: Sink> LineStream<S> {
                 Some(refusal) if refusal.since.elapsed() >= REFUSAL_TIMEOUT => {
                     return Ok(WriteOutcome::Refused);
                 }
-                // No event tells of free space.
+                #[expect(clippy::disallowed_methods, reason = "no event reports free space")]
                 Some(_) => thread::sleep(RETRY_PAUSE),
                 None => {}
             }

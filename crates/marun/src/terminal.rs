@@ -10,9 +10,10 @@ const PLAIN: &str = "\x1b[0m";
 
 /// Returns the text as it may be written to `stream`: escaped if that is a terminal, as it is otherwise.
 pub(crate) fn shown_on<'t>(stream: &impl IsTerminal, text: &'t str) -> Cow<'t, str> {
-    match stream.is_terminal() {
-        true => escaped(text),
-        false => Cow::Borrowed(text),
+    if stream.is_terminal() {
+        escaped(text)
+    } else {
+        Cow::Borrowed(text)
     }
 }
 
@@ -20,12 +21,13 @@ pub(crate) fn shown_on<'t>(stream: &impl IsTerminal, text: &'t str) -> Cow<'t, s
 ///
 /// The characters that change the direction of the text are escaped too: they would show it in another order than it is in.
 pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
-    match text.contains(is_obeyed) {
-        false => Cow::Borrowed(text),
-        true => Cow::Owned(text.chars().fold(String::new(), |mut shown, c| {
+    if text.contains(is_obeyed) {
+        Cow::Owned(text.chars().fold(String::new(), |mut shown, c| {
             push(&mut shown, c);
             shown
-        })),
+        }))
+    } else {
+        Cow::Borrowed(text)
     }
 }
 
@@ -63,9 +65,10 @@ fn color_length(text: &str) -> usize {
     };
     let is_parameter = |c: char| c.is_ascii_digit() || matches!(c, ';' | ':');
     let after = parameters.trim_start_matches(is_parameter);
-    match after.starts_with('m') {
-        true => text.len() - after.len() + 1,
-        false => 0,
+    if after.starts_with('m') {
+        text.len() - after.len() + 1
+    } else {
+        0
     }
 }
 

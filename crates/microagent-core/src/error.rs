@@ -119,9 +119,10 @@ impl Error {
         known: impl Iterator<Item = &'a str>,
     ) -> Self {
         let known: Vec<_> = known.map(|name| format!("`{name}`")).collect();
-        let hint = match known.is_empty() {
-            true => format!("no {what} is known here; `.declarations(…)` tells of them"),
-            false => format!("known are {}", known.join(", ")),
+        let hint = if known.is_empty() {
+            format!("no {what} is known here; `.declarations(…)` tells of them")
+        } else {
+            format!("known are {}", known.join(", "))
         };
         Self::new(kind, format!("no {what} `{name}` is declared: {hint}"))
     }

@@ -15,9 +15,10 @@ use serde::ser::{
 /// # Errors
 /// The place of the first number that is not finite.
 pub(crate) fn check<T: Serialize + ?Sized>(value: &T, json: &str) -> Result<(), NotFinite> {
-    match json.contains("null") {
-        true => check_all(value),
-        false => Ok(()),
+    if json.contains("null") {
+        check_all(value)
+    } else {
+        Ok(())
     }
 }
 
@@ -141,9 +142,10 @@ impl Serializer for Finite {
     }
 
     fn serialize_f64(self, number: f64) -> Result<(), NotFinite> {
-        match number.is_finite() {
-            true => Ok(()),
-            false => Err(NotFinite::number(number)),
+        if number.is_finite() {
+            Ok(())
+        } else {
+            Err(NotFinite::number(number))
         }
     }
 

@@ -4,6 +4,8 @@
 //! [`Signal`] and [`Queue`] → [`SignalBus`] and [`QueueBroker`] with their handles [`Bus`] and [`Broker`] →
 //! [`Delivery`] → dispatch → the handlers of a [`Blueprint`], on an [`Agent`] that lives.
 
+#![warn(clippy::disallowed_methods)]
+
 mod agent;
 mod broker;
 mod bus;

@@ -3,6 +3,8 @@
 //! One process owns the folder and hosts the hub; the others reach it over a Unix socket in that folder. It decides no
 //! outcome and calls no handler, and it is not a distributed system: past one machine, change the DSN.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 mod client;
 mod clocks;
 mod host;

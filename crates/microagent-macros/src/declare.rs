@@ -16,9 +16,10 @@ use crate::problems::Problems;
 pub(crate) fn expand(input: TokenStream) -> TokenStream {
     let mut problems = Problems::default();
     let modules = read(input, &mut problems);
-    match problems.is_empty() {
-        true => modules.unwrap_or_default(),
-        false => problems.into_tokens(),
+    if problems.is_empty() {
+        modules.unwrap_or_default()
+    } else {
+        problems.into_tokens()
     }
 }
 
@@ -34,6 +35,7 @@ fn read(input: TokenStream, problems: &mut Problems) -> Option<TokenStream> {
     let (name, span) = (given.value(), given.span());
     let root = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default();
     let path = Path::new(&root).join(&name);
+    #[expect(clippy::disallowed_methods, reason = "the file that `declare!` names")]
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) => {

@@ -109,9 +109,10 @@ fn argument(field: &Field, problems: &mut Problems) -> Option<ArgumentDeclaratio
         problems.at(&field.ident, error);
     }
     let by_type = serde_options::check_field(&field.attrs, &name, problems);
-    let types = match by_type {
-        true => json_types::of(&field.ty),
-        false => Vec::new(),
+    let types = if by_type {
+        json_types::of(&field.ty)
+    } else {
+        Vec::new()
     };
     Some(ArgumentDeclaration { name, types })
 }

@@ -26,9 +26,10 @@ pub(crate) fn type_name(wire: &str) -> String {
         name.extend(letters);
     }
     // `_1` is a valid name of a signal, but `1` is not a valid name of a type.
-    match name.starts_with(|first: char| first.is_ascii_alphabetic()) {
-        true => name,
-        false => format!("Signal{name}"),
+    if name.starts_with(|first: char| first.is_ascii_alphabetic()) {
+        name
+    } else {
+        format!("Signal{name}")
     }
 }
 

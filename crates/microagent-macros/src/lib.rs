@@ -3,6 +3,8 @@
 //! Each goes the same way: parse → check → expand. Everything that is wrong is said at once, at the smallest span, with what
 //! is allowed. Generated code names `::microagent::__private` and nothing else; users depend on the crate `microagent`.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 mod agent;
 mod declaration;
 mod declare;

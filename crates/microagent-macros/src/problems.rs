@@ -33,7 +33,7 @@ impl Problems {
 
     /// Returns the number of errors, to see whether a part added some.
     pub(crate) fn count(&self) -> usize {
-        self.0.iter().flat_map(|error| error.clone()).count()
+        self.0.iter().flat_map(Clone::clone).count()
     }
 
     pub(crate) fn is_empty(&self) -> bool {

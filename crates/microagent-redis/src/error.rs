@@ -31,9 +31,10 @@ pub(crate) fn refused_database(error: &RedisError, database: u32) -> Option<Erro
     let detail = error.detail().unwrap_or("no reason given");
     // The client keeps the words of the server, and not the code before them.
     let login = detail.contains("permissions") || detail.contains("Authentication required");
-    let kind = match login {
-        true => ErrorKind::Refused,
-        false => ErrorKind::Configuration,
+    let kind = if login {
+        ErrorKind::Refused
+    } else {
+        ErrorKind::Configuration
     };
     let text = format!("redis refused database {database}: {detail}");
     Some(Error::new(kind, text))

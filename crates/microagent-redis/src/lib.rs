@@ -3,6 +3,8 @@
 //! [`RedisOptions`] is what a DSN says, [`RedisBus`] and [`RedisBroker`] are the drivers. They heal their connections for
 //! ever, decide no outcome and call no handler; the client crate's own types stay inside.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 mod broker;
 mod bus;
 mod connection;

@@ -39,9 +39,10 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
         ))
     };
     let duration = parse(text, refused)?;
-    match duration > LONGEST_DURATION {
-        true => Err(refused("it is longer than 100 years, 36500 days")),
-        false => Ok(duration),
+    if duration > LONGEST_DURATION {
+        Err(refused("it is longer than 100 years, 36500 days"))
+    } else {
+        Ok(duration)
     }
 }
 

@@ -14,6 +14,8 @@
 //! - [`redacted`]: a DSN or a URL without its secrets.
 //! - [`decode_text`]: the bytes of a file as text, with or without a byte order mark.
 
+#![warn(clippy::disallowed_methods)]
+
 pub mod names;
 pub mod suggest;
 

@@ -100,9 +100,10 @@ fn redacted_option(option: &str) -> String {
     let lower = name.to_lowercase();
     let is_doubtful = DOUBTFUL.iter().any(|word| lower.contains(word));
     // A percent sign can encode any letter.
-    match says_secret(name) || is_doubtful || name.contains('%') {
-        true => format!("{name}={HIDDEN}"),
-        false => option.to_owned(),
+    if says_secret(name) || is_doubtful || name.contains('%') {
+        format!("{name}={HIDDEN}")
+    } else {
+        option.to_owned()
     }
 }
 

@@ -86,6 +86,8 @@
 //!   of a driver's own that [`needs!`] makes.
 //! - No clause sleeps to wait for an event; each event may take [`BusServer::PATIENCE`] or [`BrokerServer::PATIENCE`].
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 pub mod broker_suite;
 pub mod bus_suite;
 mod clock;

@@ -53,6 +53,8 @@
 //! - [`blueprint`]: an agent that is defined without the macros, and a launcher.
 //! - [`driver`]: a driver for another server, and a test that calls a driver directly.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 mod connect;
 mod load;
 mod run;

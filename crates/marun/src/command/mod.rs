@@ -56,9 +56,10 @@ fn show_warnings() {
 fn print(result: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string(result).map_err(|error| Failure::failed(error.to_string()))?;
     // An answer is shown as it came, and may hold newlines between its parts.
-    match text.contains(['\n', '\r']) {
-        true => print_text(&compact(&text)),
-        false => print_text(&text),
+    if text.contains(['\n', '\r']) {
+        print_text(&compact(&text))
+    } else {
+        print_text(&text)
     }
 }
 
@@ -66,9 +67,10 @@ fn print(result: &impl Serialize) -> Result<(), Failure> {
 /// space between its tokens goes.
 fn single_line(json: &str) -> serde_json::Result<Cow<'_, RawValue>> {
     let raw: &RawValue = serde_json::from_str(json)?;
-    match raw.get().contains(['\n', '\r']) {
-        true => RawValue::from_string(compact(raw.get()).into_owned()).map(Cow::Owned),
-        false => Ok(Cow::Borrowed(raw)),
+    if raw.get().contains(['\n', '\r']) {
+        RawValue::from_string(compact(raw.get()).into_owned()).map(Cow::Owned)
+    } else {
+        Ok(Cow::Borrowed(raw))
     }
 }
 

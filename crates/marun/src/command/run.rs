@@ -31,10 +31,11 @@ pub(crate) fn run(files: &Files, log: Log, own: &[AgentType]) -> Result<(), Fail
     logging::install(log, LevelFilter::INFO, output.clone());
     let all_went_well = run_group(plan, log, &output);
     output.flush();
-    match all_went_well? {
-        true => Ok(()),
+    if all_went_well? {
+        Ok(())
+    } else {
         // The log says what went wrong.
-        false => Err(Failure::failed("")),
+        Err(Failure::failed(""))
     }
 }
 

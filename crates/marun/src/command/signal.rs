@@ -52,11 +52,12 @@ async fn call(args: SignalSend, timeout: &str, all: bool) -> Result<(), Failure>
         answer.has_errors()
     };
     bus.close().await?;
-    match has_errors {
-        true => Err(Failure::failed(
+    if has_errors {
+        Err(Failure::failed(
             "a receiver failed; `$errors` in the answer says why",
-        )),
-        false => Ok(()),
+        ))
+    } else {
+        Ok(())
     }
 }
 

@@ -64,9 +64,10 @@ fn forward(receiver: &Receiver<()>, control: &Control, limit: Duration) {
 
 fn warn_about(running: &[RunningHandler]) {
     let handlers: Vec<_> = running.iter().map(ToString::to_string).collect();
-    let handlers = match handlers.is_empty() {
-        true => "none; a task of its own blocks it".to_owned(),
-        false => handlers.join(", "),
+    let handlers = if handlers.is_empty() {
+        "none; a task of its own blocks it".to_owned()
+    } else {
+        handlers.join(", ")
     };
     warn!(
         handlers,

@@ -33,6 +33,10 @@ pub(crate) fn watch(tag: &str) {
     let tag = GroupTag::of(tag);
     kill_groups(&groups, Signal::TERM);
     kill_all(&strays(&tag, &groups), Signal::TERM);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the pause between SIGTERM and SIGKILL"
+    )]
     thread::sleep(TERM_TIME);
     kill_groups(&groups, Signal::KILL);
     let mut found_none = false;

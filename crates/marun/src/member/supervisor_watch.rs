@@ -118,6 +118,10 @@ fn watch_socket(
     }
     while let Some(Ok(_)) = lines.next() {}
     supervisor_gone.send_replace(true);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the pause is the time that the agent has for its last log lines"
+    )]
     thread::sleep(SHUTDOWN_TIME);
     end();
 }
@@ -127,6 +131,10 @@ fn end() -> ! {
     if getpgrp() == getpid() {
         let _ = rustix::process::kill_current_process_group(Signal::KILL);
     }
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the process must end although threads of it hang"
+    )]
     std::process::abort();
 }
 

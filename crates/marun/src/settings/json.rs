@@ -21,8 +21,8 @@ pub(crate) fn parse(text: &str, top: &Place) -> Result<Node, SettingsError> {
 /// A JSON value that refuses a key given twice, which would silently lose the first.
 enum Raw {
     Scalar(Value),
-    Array(Vec<Raw>),
-    Table(Vec<(String, Raw)>),
+    Array(Vec<Self>),
+    Table(Vec<(String, Self)>),
 }
 
 fn place(raw: Raw, place_: Place) -> Node {

@@ -102,9 +102,10 @@ impl Events {
 
 /// SIGHUP, the end of the terminal; a launcher that was started under `nohup` has to survive it.
 fn hang_up() -> io::Result<Option<SignalStream>> {
-    match hang_ups_are_ignored() {
-        true => Ok(None),
-        false => signal(SignalKind::hangup()).map(Some),
+    if hang_ups_are_ignored() {
+        Ok(None)
+    } else {
+        signal(SignalKind::hangup()).map(Some)
     }
 }
 

@@ -43,9 +43,10 @@ const FEWEST_LINES: usize = 4;
 pub(super) fn render(rows: &[Row], size: Size, color: bool) -> Vec<String> {
     let room = (size.lines / SHARE_OF_HEIGHT).max(FEWEST_LINES) - 1;
     let mut shown: Vec<&Row> = rows.iter().collect();
-    let hidden = match shown.len() > room {
-        true => shown.len() - (room - 1),
-        false => 0,
+    let hidden = if shown.len() > room {
+        shown.len() - (room - 1)
+    } else {
+        0
     };
     if hidden > 0 {
         shown.sort_by_key(|row| row.status.state == "ready");

@@ -90,7 +90,7 @@ impl MicroAgent for Actor {
             }
             "hang" => {
                 println!("hanging");
-                pending().await
+                pending::<()>().await;
             }
             _ => {}
         }

@@ -54,9 +54,10 @@ impl MicroAgent for Mailer {
         Blueprint::new().consumer("send", Queue::new("mailer"), options, |_, taken| {
             let email: String = Fields::of(taken.message.payload())?.get("email")?;
             Ok(Box::pin(async move {
-                match email.starts_with("nobody@") {
-                    true => Err(Error::terminal("no such customer")),
-                    false => Err("smtp said no".into()),
+                if email.starts_with("nobody@") {
+                    Err(Error::terminal("no such customer"))
+                } else {
+                    Err("smtp said no".into())
                 }
             }))
         })

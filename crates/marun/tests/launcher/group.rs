@@ -75,7 +75,7 @@ impl Folder {
     /// The group of these `[agent.*]` tables, in the test program.
     pub(crate) fn of(agents: &str) -> Self {
         let program = program_path();
-        Self::with(&format!("program = {:?}\n{agents}", program))
+        Self::with(&format!("program = {program:?}\n{agents}"))
     }
 
     /// A folder with this settings file.

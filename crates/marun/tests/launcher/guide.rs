@@ -154,14 +154,18 @@ fn the_transcript_of_the_guide_is_what_the_commands_say() {
     let transcript = transcript();
     assert!(transcript.len() >= 6, "the guide has lost its transcript");
     for (line, expected) in transcript {
-        let output = match line.starts_with("marun signal listen") {
-            true => listen(&folder, &line, expected.len()),
-            false => run(&folder, &line),
+        let output = if line.starts_with("marun signal listen") {
+            listen(&folder, &line, expected.len())
+        } else {
+            run(&folder, &line)
         };
         // A schedule's moments are always the same.
-        let same = |text: &String| match line.starts_with("marun cron") {
-            true => text.clone(),
-            false => timeless(text, &home),
+        let same = |text: &String| {
+            if line.starts_with("marun cron") {
+                text.clone()
+            } else {
+                timeless(text, &home)
+            }
         };
         let output: Vec<_> = output.iter().map(same).collect();
         let expected: Vec<_> = expected.iter().map(same).collect();

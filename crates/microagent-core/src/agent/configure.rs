@@ -185,9 +185,10 @@ fn of(handler: &str, checked: Result<(), OptionError>) -> Result<(), OptionError
 fn check_consumer(options: &ConsumerOptions, queue: &str) -> Result<(), OptionError> {
     options.dead_letter.check_for(queue)?;
     // A queue without a proper name is refused for that, where it is consumed.
-    match options.dead_letter == DeadLetter::OwnQueue.named(queue) {
-        true => options.clone().dead_letter(DeadLetter::OwnQueue).validate(),
-        false => options.validate(),
+    if options.dead_letter == DeadLetter::OwnQueue.named(queue) {
+        options.clone().dead_letter(DeadLetter::OwnQueue).validate()
+    } else {
+        options.validate()
     }
 }
 

@@ -170,9 +170,10 @@ impl<'de> Deserializer<'de> for Reader<'de> {
         visitor: V,
     ) -> Result<V::Value, Error> {
         // Raw JSON is such a type by a name of its own.
-        match name.starts_with('$') {
-            true => self.value.deserialize_newtype_struct(name, visitor),
-            false => visitor.visit_newtype_struct(self),
+        if name.starts_with('$') {
+            self.value.deserialize_newtype_struct(name, visitor)
+        } else {
+            visitor.visit_newtype_struct(self)
         }
     }
 

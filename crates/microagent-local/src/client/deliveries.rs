@@ -144,6 +144,10 @@ fn on_the_wire(message: &Message, settlement: Settlement) -> WireSettlement {
             detail,
         } => {
             let detail = &detail[..detail.floor_char_boundary(MAX_DETAIL)];
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the header has the time at which the client gave the message up"
+            )]
             let headers = header::of_dead_letter(message, reason, detail, SystemTime::now());
             WireSettlement::DeadLetter {
                 queue: queue.into(),

@@ -144,9 +144,10 @@ impl Session {
 
     /// What the absence of an answer means.
     pub(super) fn unanswered(&self) -> Error {
-        match self.is_closed() {
-            true => self.closed_error(),
-            false => ended(),
+        if self.is_closed() {
+            self.closed_error()
+        } else {
+            ended()
         }
     }
 

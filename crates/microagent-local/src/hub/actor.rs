@@ -320,7 +320,7 @@ impl Actor {
             // Whoever asked may have gone; there is nobody else to tell.
             Some(done) => drop(done.send(closed)),
             None => {
-                drop(closed.inspect_err(|error| error!(%error, "the hub ended with its store")))
+                drop(closed.inspect_err(|error| error!(%error, "the hub ended with its store")));
             }
         }
     }

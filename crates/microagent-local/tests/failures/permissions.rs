@@ -54,16 +54,15 @@ async fn files_of_another_user_are_refused() {
     let is_root = rustix::process::geteuid().is_root();
     for file in ["", "lock", "queues.sqlite"] {
         let bench = Bench::new();
-        let options = match is_root {
-            true => {
-                if !file.is_empty() {
-                    fs::write(bench.folder().join(file), "").unwrap();
-                }
-                chown(bench.folder().join(file), Some(4711), None).unwrap();
-                bench.options()
+        let options = if is_root {
+            if !file.is_empty() {
+                fs::write(bench.folder().join(file), "").unwrap();
             }
+            chown(bench.folder().join(file), Some(4711), None).unwrap();
+            bench.options()
+        } else {
             // The root folder is not ours.
-            false => LocalOptions::parse("local:/").unwrap(),
+            LocalOptions::parse("local:/").unwrap()
         };
         let errors = [
             error_of(Host::start(&options).await),

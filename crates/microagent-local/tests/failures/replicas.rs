@@ -89,17 +89,19 @@ impl Group {
 
     fn process(&mut self, place: usize) -> &mut Process {
         let replicas = self.replicas.len();
-        match place < replicas {
-            true => &mut self.replicas[place],
-            false => &mut self.senders[place - replicas],
+        if place < replicas {
+            &mut self.replicas[place]
+        } else {
+            &mut self.senders[place - replicas]
         }
     }
 
     /// Starts another process in the place of this one, which is returned; the last places are the senders'.
     fn replace(&mut self, place: usize) -> Process {
-        let next = match place < self.replicas.len() {
-            true => replica(&self.bench),
-            false => self.sender(),
+        let next = if place < self.replicas.len() {
+            replica(&self.bench)
+        } else {
+            self.sender()
         };
         mem::replace(self.process(place), next)
     }

@@ -35,10 +35,11 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> TokenStream {
     };
     let agent = parse::agent(&mut block, &mut problems);
     check::agent(&agent, &mut problems);
-    let table = match problems.is_empty() {
-        true => expand::table(&agent),
+    let table = if problems.is_empty() {
+        expand::table(&agent)
+    } else {
         // So that the rest of the crate is not told that there is no such agent.
-        false => expand::placeholder(&agent),
+        expand::placeholder(&agent)
     };
     let problems = problems.into_tokens();
     quote!(#problems #block #table)

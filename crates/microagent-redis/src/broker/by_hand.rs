@@ -69,9 +69,10 @@ pub(super) async fn requeue(
     let (limit, mut moved) = (limit.min(waiting), 0);
     while moved < limit {
         let room = usize::try_from(limit - moved).unwrap_or(MOST).min(MOST);
-        let count = match apart {
-            false => requeue_some(connection, &from, &to, room).await?,
-            true => u64::from(requeue_apart(connection, &from, &to).await?),
+        let count = if apart {
+            u64::from(requeue_apart(connection, &from, &to).await?)
+        } else {
+            requeue_some(connection, &from, &to, room).await?
         };
         if count == 0 {
             break;

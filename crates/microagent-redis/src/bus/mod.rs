@@ -79,9 +79,10 @@ impl RedisBus {
     }
 
     fn check_open(&self) -> Result<()> {
-        match self.closed.is_cancelled() {
-            true => Err(closed()),
-            false => Ok(()),
+        if self.closed.is_cancelled() {
+            Err(closed())
+        } else {
+            Ok(())
         }
     }
 }
@@ -94,9 +95,10 @@ impl SignalBus for RedisBus {
         let mut connection = self.connector.commands().await?;
         let heard: redis::RedisResult<u64> = connection.publish(channel, &payload[..]).await;
         let heard = heard.map_err(error_of)?;
-        Ok(match self.connector.options().is_cluster() {
-            true => SubscriberCount::Unknown,
-            false => SubscriberCount::Counted(heard),
+        Ok(if self.connector.options().is_cluster() {
+            SubscriberCount::Unknown
+        } else {
+            SubscriberCount::Counted(heard)
         })
     }
 

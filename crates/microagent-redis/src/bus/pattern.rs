@@ -26,8 +26,7 @@ mod tests {
                 (0..=name.len()).any(|skipped| server_matches(glob, &name[skipped..]))
             }
             ([b'?' | b'[', ..], _) => panic!("only a star may be special"),
-            ([b'\\', byte, glob @ ..], [first, name @ ..])
-            | ([byte, glob @ ..], [first, name @ ..]) => {
+            ([b'\\', byte, glob @ ..] | [byte, glob @ ..], [first, name @ ..]) => {
                 byte == first && server_matches(glob, name)
             }
             ([], []) => true,

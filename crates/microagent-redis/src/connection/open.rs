@@ -88,9 +88,10 @@ impl Opener {
         if let Some(refused) = refused_database(&error, self.options.database) {
             return refused;
         }
-        let said = match error.is_connection_dropped() {
-            true => greeting::refusal(&self.options).await,
-            false => None,
+        let said = if error.is_connection_dropped() {
+            greeting::refusal(&self.options).await
+        } else {
+            None
         };
         said.unwrap_or_else(|| error_of(error))
     }
@@ -180,14 +181,15 @@ impl Opener {
 
     fn address_of(&self, host: &Host) -> ConnectionAddr {
         let (host, port) = (host.name.clone(), host.port.unwrap_or(REDIS_PORT));
-        match self.options.tls {
-            true => ConnectionAddr::TcpTls {
+        if self.options.tls {
+            ConnectionAddr::TcpTls {
                 host,
                 port,
                 insecure: false,
                 tls_params: None,
-            },
-            false => ConnectionAddr::Tcp(host, port),
+            }
+        } else {
+            ConnectionAddr::Tcp(host, port)
         }
     }
 

@@ -168,7 +168,7 @@ async fn receive(
     }
     // What was answered before the end arrives.
     drop(answers);
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 async fn answer(

@@ -186,7 +186,7 @@ async fn a_waiter_hears_both() {
     let answers: Vec<_> = waiter.await.unwrap().collect().await;
     let mut receivers: Vec<_> = answers
         .iter()
-        .flat_map(|answer| answer.receivers())
+        .flat_map(microagent_core::Answer::receivers)
         .collect();
     receivers.sort_unstable();
     assert_eq!(receivers, both, "and no more, for two had heard it");

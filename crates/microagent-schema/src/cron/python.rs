@@ -64,9 +64,10 @@ fn ends(sets: &[FieldSet; 5]) -> [Option<&'static str>; 2] {
         .any(|month| days.iter().any(|day| in_month(month, day)));
     let any_weekday = !months.is_empty() && weekdays.iter().any(|day| day < 7);
     let either = !every_day(*days) && !every_weekday(*weekdays);
-    let since_1_9 = match either {
-        true => any_date || any_weekday,
-        false => any_date && any_weekday,
+    let since_1_9 = if either {
+        any_date || any_weekday
+    } else {
+        any_date && any_weekday
     };
     [any_date && any_weekday, since_1_9].map(|fires| (!fires).then_some("ValueError"))
 }

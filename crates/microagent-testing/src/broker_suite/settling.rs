@@ -233,6 +233,10 @@ fn has_its_times<S: BrokerServer>(
 
 /// In milliseconds since the Unix epoch, as the headers tell it: on the machine's clock, also where tokio's is paused.
 fn now() -> u128 {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "drivers write the time of the machine into headers"
+    )]
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.expect("a clock after 1970").as_millis()
 }

@@ -159,6 +159,10 @@ pub fn follow_test() -> watch::Receiver<u32> {
         for _ in std::io::stdin().lock().lines().map_while(Result::ok) {
             go.send_modify(|times| *times += 1);
         }
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a process of a test must not outlive the test"
+        )]
         std::process::exit(0);
     });
     going

@@ -131,12 +131,13 @@ impl Jobber {
             None => {}
             Some("take") => sleep(Duration::from_millis(fastrand::u64(TAKES_MS))).await,
             Some("wait") => self.wait(1).await?,
+            #[expect(clippy::disallowed_methods, reason = "the clause is about this end")]
             Some("abort") => std::process::abort(),
             Some("fail") if attempt == 1 => return Err("it fails the first time".into()),
             Some("fail") => {}
             Some("fail always") => return Err("it fails every time".into()),
             Some(other) if let Some(times) = other.strip_prefix("wait ") => {
-                self.wait(times.parse()?).await?
+                self.wait(times.parse()?).await?;
             }
             Some(other) => return Err(format!("nobody knows how to {other}").into()),
         }

@@ -106,8 +106,9 @@ pub(super) fn listed(names: Vec<String>) -> String {
     let mut names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
     names.sort();
     names.dedup();
-    match names.is_empty() {
-        true => "there is none".to_owned(),
-        false => format!("there are {}", names.join(", ")),
+    if names.is_empty() {
+        "there is none".to_owned()
+    } else {
+        format!("there are {}", names.join(", "))
     }
 }

@@ -62,9 +62,10 @@ impl<T> Disturbed<T> {
             let hold = world.faults().map(|faults| faults.longest_hold);
             return now + world.up_to(hold.unwrap_or_default());
         }
-        let late = match world.happens(|faults| faults.delay) {
-            true => world.faults().map(|faults| faults.longest_delay),
-            false => None,
+        let late = if world.happens(|faults| faults.delay) {
+            world.faults().map(|faults| faults.longest_delay)
+        } else {
+            None
         };
         let from = now + world.up_to(late.unwrap_or_default());
         self.in_order_from = self.in_order_from.max(from);
@@ -85,9 +86,10 @@ impl<T: Unpin> Stream for Disturbed<T> {
             }
         }
         let Some(Reverse(first)) = this.held.peek() else {
-            return match this.ended {
-                true => Poll::Ready(None),
-                false => Poll::Pending,
+            return if this.ended {
+                Poll::Ready(None)
+            } else {
+                Poll::Pending
             };
         };
         let until = first.until;

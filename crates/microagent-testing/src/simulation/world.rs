@@ -112,9 +112,10 @@ pub(super) struct SkewedClock {
 
 impl Clock for SkewedClock {
     fn now(&self) -> SystemTime {
-        match self.ahead {
-            true => self.clock.now() + self.by,
-            false => self.clock.now() - self.by,
+        if self.ahead {
+            self.clock.now() + self.by
+        } else {
+            self.clock.now() - self.by
         }
     }
 }

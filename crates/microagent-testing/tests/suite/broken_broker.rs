@@ -107,7 +107,7 @@ impl QueueBroker for BrokenBroker {
             Fault::SendsTwice => {
                 self.inner
                     .send(&to, payload.clone(), options.clone())
-                    .await?
+                    .await?;
             }
             Fault::IgnoresDelays => options.delay = None,
             Fault::IgnoresOptions => {

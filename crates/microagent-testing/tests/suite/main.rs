@@ -27,7 +27,7 @@ fn passes<S, Clause: Future<Output = ()>>(
             Duration::from_secs(10),
             || async { server },
             clause,
-        )
+        );
     };
     catch_unwind(AssertUnwindSafe(clause)).is_ok()
 }

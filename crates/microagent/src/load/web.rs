@@ -131,9 +131,10 @@ fn follow(url: &str, deadline: std::time::Instant) -> Result<Vec<u8>, Failure> {
         }
         if !status.is_success() {
             let text = format!("the server answered with status {}", status.as_u16());
-            return Err(match is_passing(status) {
-                true => Failure::passing(&text),
-                false => Failure::lasting(&text),
+            return Err(if is_passing(status) {
+                Failure::passing(&text)
+            } else {
+                Failure::lasting(&text)
             });
         }
         let body = response.body_mut().with_config().limit(MOST_BYTES);

@@ -184,7 +184,7 @@ impl Runs {
     #[receiver(UserCreated, retry(1))]
     async fn signal_hangs(&self) {
         self.note("signal_hangs");
-        pending().await
+        pending::<()>().await;
     }
 
     #[receiver(UserCreated, retry(1))]
@@ -207,7 +207,7 @@ impl Runs {
     #[periodic(100, retry(1))]
     async fn tick_hangs(&self) {
         self.note("tick_hangs");
-        pending().await
+        pending::<()>().await;
     }
 
     #[periodic(100, retry(1))]
@@ -225,7 +225,7 @@ impl Runs {
     #[cron("0 * * * *", retry(1))]
     async fn hour_hangs(&self) {
         self.note("hour_hangs");
-        pending().await
+        pending::<()>().await;
     }
 
     #[cron("0 * * * *", retry(1))]

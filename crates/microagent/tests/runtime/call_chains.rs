@@ -69,7 +69,7 @@ struct Silent;
 impl Silent {
     #[receiver(UserCreated)]
     async fn silent(&self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -30,7 +30,7 @@ impl Failing {
 
     #[receiver(UserCreated)]
     async fn silent(&self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -49,9 +49,10 @@ impl Clock for SteppedClock {
     fn now(&self) -> SystemTime {
         let step = self.milliseconds.load(Ordering::Relaxed);
         let by = Duration::from_millis(step.unsigned_abs());
-        match step < 0 {
-            true => self.clock.now() - by,
-            false => self.clock.now() + by,
+        if step < 0 {
+            self.clock.now() - by
+        } else {
+            self.clock.now() + by
         }
     }
 }

@@ -118,9 +118,10 @@ impl SignalBus for EndingOnce {
 
     async fn subscribe(&self, pattern: &str) -> Result<BoxStream<'static, BusEvent>> {
         let events = self.inner.subscribe(pattern).await?;
-        match self.ended.swap(true, Ordering::Relaxed) {
-            true => Ok(events),
-            false => Ok(events.take(1).boxed()),
+        if self.ended.swap(true, Ordering::Relaxed) {
+            Ok(events)
+        } else {
+            Ok(events.take(1).boxed())
         }
     }
 

@@ -200,7 +200,7 @@ impl Stubborn {
     #[periodic(100, timeout = 3, retry(2, 5), on_timeout = drop)]
     async fn hangs(&self) {
         self.run("hangs");
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     #[periodic(100, retry(2, 5))]

@@ -202,7 +202,7 @@ impl Hanging {
 
     #[on(post_start)]
     async fn live(&self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

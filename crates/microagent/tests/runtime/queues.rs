@@ -177,7 +177,7 @@ async fn what_cannot_be_decoded_is_parked_with_the_argument_named() {
                 .driver()
                 .send(&MAILER.into(), body.into(), Default::default())
                 .await
-                .unwrap()
+                .unwrap();
         }
     };
     raw("[1,2]").await;

@@ -118,7 +118,7 @@ struct Hanging;
 impl Hanging {
     #[periodic(period = 10, timeout = 0.5)]
     async fn hangs(&self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     #[periodic(period = 10)]

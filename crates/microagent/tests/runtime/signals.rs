@@ -266,7 +266,7 @@ struct Troubled;
 impl Troubled {
     #[receiver(UserCreated, timeout = 1)]
     async fn hangs(&self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     #[receiver(UserCreated)]

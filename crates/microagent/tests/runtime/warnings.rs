@@ -102,7 +102,7 @@ impl Failing {
 
     #[receiver(UserCreated, timeout = 3)]
     async fn hangs(&self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     #[receiver(UserCreated)]

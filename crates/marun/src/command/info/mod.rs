@@ -21,13 +21,11 @@ use crate::{
 pub(crate) fn info(files: &Files, json: bool, own: &[AgentType]) -> Result<(), Failure> {
     show_warnings();
     let plan = Plan::make(&files.settings, own)?;
-    let text = match json {
-        true => serde_json::to_string_pretty(&plan)
-            .map_err(|error| Failure::failed(error.to_string()))?,
-        false => {
-            let agents: Vec<_> = plan.agents.iter().map(describe).collect();
-            agents.join("\n\n")
-        }
+    let text = if json {
+        serde_json::to_string_pretty(&plan).map_err(|error| Failure::failed(error.to_string()))?
+    } else {
+        let agents: Vec<_> = plan.agents.iter().map(describe).collect();
+        agents.join("\n\n")
     };
     print_line(&text).map_err(|error| Failure::failed(error.to_string()))
 }

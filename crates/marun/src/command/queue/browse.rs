@@ -135,9 +135,12 @@ fn fitting(lines: Vec<String>) -> Vec<String> {
     if columns == 0 || !io::stdout().is_terminal() {
         return lines;
     }
-    let fit = |line: String| match line.chars().count() > columns {
-        true => line.chars().take(columns - 1).chain(['…']).collect(),
-        false => line,
+    let fit = |line: String| {
+        if line.chars().count() > columns {
+            line.chars().take(columns - 1).chain(['…']).collect()
+        } else {
+            line
+        }
     };
     lines.into_iter().map(fit).collect()
 }

@@ -87,9 +87,10 @@ pub(super) async fn purge(
     let broker = source::broker(args).await?;
     let queue = named(&broker, name)?;
     let wanted = yes || confirm(&broker, &queue, which).await?;
-    let removed = match wanted {
-        true => Ok(broker.purge(&queue, which).await?),
-        false => Err(Failure::failed("nothing was removed")),
+    let removed = if wanted {
+        Ok(broker.purge(&queue, which).await?)
+    } else {
+        Err(Failure::failed("nothing was removed"))
     };
     broker.close().await?;
     found(&queue, which, *removed.as_ref().unwrap_or(&1))?;

@@ -33,9 +33,10 @@ pub(super) async fn length(name: &str, json: bool, args: &BrokerArgs) -> Result<
         broker.depth(&queue).await?,
         dead(&broker, &queue).await?,
     );
-    match json {
-        true => print(&length)?,
-        false => print_text(&length.to_line())?,
+    if json {
+        print(&length)?;
+    } else {
+        print_text(&length.to_line())?;
     }
     Ok(broker.close().await?)
 }

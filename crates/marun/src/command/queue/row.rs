@@ -191,9 +191,10 @@ fn cell(text: Option<&str>) -> String {
     };
     let start: String = text.chars().take(CELL + 1).collect();
     let shown = printable(&start);
-    match shown.chars().count() > CELL {
-        true => shown.chars().take(CELL - 1).chain(['…']).collect(),
-        false => shown,
+    if shown.chars().count() > CELL {
+        shown.chars().take(CELL - 1).chain(['…']).collect()
+    } else {
+        shown
     }
 }
 
@@ -201,9 +202,10 @@ fn cell(text: Option<&str>) -> String {
 fn printable(text: &str) -> String {
     let mut printable = String::with_capacity(text.len());
     for c in text.chars() {
-        match c.is_control() {
-            true => printable.extend(c.escape_default()),
-            false => printable.push(c),
+        if c.is_control() {
+            printable.extend(c.escape_default());
+        } else {
+            printable.push(c);
         }
     }
     printable

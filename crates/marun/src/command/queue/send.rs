@@ -47,9 +47,12 @@ async fn send_lines(name: &str, args: &BrokerArgs) -> Result<(), Failure> {
 
 async fn send_all(broker: &Broker, queue: &Queue, messages: Messages) -> Result<(), Failure> {
     let stopped = Cell::new(false);
-    let messages = stream::unfold(Some(messages), async |messages| match stopped.get() {
-        true => None,
-        false => next_message(messages?).await,
+    let messages = stream::unfold(Some(messages), async |messages| {
+        if stopped.get() {
+            None
+        } else {
+            next_message(messages?).await
+        }
     });
     let sends = messages.map(|(line, message)| async move {
         let sent = match message {
@@ -127,11 +130,12 @@ fn content(number: u64, line: &str) -> &str {
 fn object(line: &str) -> Result<Box<RawValue>, Failure> {
     let json: Box<RawValue> = serde_json::from_str(line)
         .map_err(|error| Failure::usage(format!("this is no JSON: {error}")))?;
-    match json.get().starts_with('{') {
-        true => Ok(json),
-        false => Err(Failure::usage(
+    if json.get().starts_with('{') {
+        Ok(json)
+    } else {
+        Err(Failure::usage(
             "a message is a JSON object, `{…}`, and this is none",
-        )),
+        ))
     }
 }
 

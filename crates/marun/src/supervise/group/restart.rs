@@ -132,9 +132,10 @@ mod tests {
         ];
         for (policy, clean, restarted) in cases {
             let mut restarts = restarts(policy, 3);
-            let next = match clean {
-                true => restarts.after_clean_end(Duration::ZERO),
-                false => restarts.after_failure(now, 0.0),
+            let next = if clean {
+                restarts.after_clean_end(Duration::ZERO)
+            } else {
+                restarts.after_failure(now, 0.0)
             };
             let is_restart = matches!(next, Decision::Restart { .. });
             assert_eq!(is_restart, restarted, "{policy:?} {clean}: {next:?}");

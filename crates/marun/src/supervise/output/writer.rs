@@ -117,9 +117,10 @@ impl<S: Sink> Writer<S> {
         }
         let line = self.format.render(index, name, text);
         self.screen.write_line(&line)?;
-        match self.screen.sink().waiting() >= CHUNK {
-            true => self.write_waiting(),
-            false => Ok(()),
+        if self.screen.sink().waiting() >= CHUNK {
+            self.write_waiting()
+        } else {
+            Ok(())
         }
     }
 
@@ -160,10 +161,9 @@ fn next(items: &Receiver<Item>, retry_at: Option<Instant>) -> Result<Item, RecvT
 
 fn describe(missing: &MissingLines) -> String {
     let MissingLines { lines, reason } = missing;
-    match reason.is_empty() {
-        true => {
-            format!("{lines} lines of the log are missing: too many lines waited to be written")
-        }
-        false => format!("{lines} lines of the log are missing: {reason}"),
+    if reason.is_empty() {
+        format!("{lines} lines of the log are missing: too many lines waited to be written")
+    } else {
+        format!("{lines} lines of the log are missing: {reason}")
     }
 }

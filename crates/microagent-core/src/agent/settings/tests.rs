@@ -25,7 +25,7 @@ struct Settings {
     level: Option<Level>,
     modes: Vec<Mode>,
     weights: BTreeMap<u16, i64>,
-    inner: Option<Box<Settings>>,
+    inner: Option<Box<Self>>,
     raw: Value,
 }
 

@@ -135,9 +135,10 @@ async fn a_delay_of_this_hub_takes_its_time_whatever_the_clock_does() {
         let mut waiting = Waiting::consuming(&hub).await;
         let sent = send("mailer", "a", Some(60));
         waiting.0.done(sent).await.unwrap();
-        match forward {
-            true => store.clocks.set_forward(HOUR),
-            false => store.clocks.set_back(HOUR),
+        if forward {
+            store.clocks.set_forward(HOUR);
+        } else {
+            store.clocks.set_back(HOUR);
         }
         let waited = waiting.seconds_until_delivery().await;
         assert!((59..=61).contains(&waited), "{waited}, forward: {forward}");
@@ -152,9 +153,10 @@ async fn the_next_hub_knows_the_delays_of_this_one_by_the_corrected_clock() {
         let mut peer = Peer::join(&hub, OTHER).await;
         peer.done(send("mailer", "a", Some(60))).await.unwrap();
         assert_eq!(lease(&mut peer, "one", 100).await, 0);
-        match forward {
-            true => store.clocks.set_forward(HOUR),
-            false => store.clocks.set_back(HOUR),
+        if forward {
+            store.clocks.set_forward(HOUR);
+        } else {
+            store.clocks.set_back(HOUR);
         }
         peer.hears_nothing_for(2).await;
         hub.close().await.unwrap();

@@ -54,9 +54,10 @@ pub(super) fn read(input: ParseStream<'_>) -> Result<Option<Kind>> {
     }
     input.parse::<Option<Token![,]>>()?;
     let rest: TokenStream = input.parse()?;
-    match rest.is_empty() {
-        true => Ok(Some(Kind::Hook(hook))),
-        false => Err(no_options(hook, &rest)),
+    if rest.is_empty() {
+        Ok(Some(Kind::Hook(hook)))
+    } else {
+        Err(no_options(hook, &rest))
     }
 }
 

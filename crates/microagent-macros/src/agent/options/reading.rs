@@ -110,12 +110,13 @@ impl<T: HandlerOptions> Reading<T> {
     }
 
     fn refuse_second(&self, option: &str, place: &impl ToTokens) -> Result<()> {
-        match self.has(option) {
-            true => Err(Error::new_spanned(
+        if self.has(option) {
+            Err(Error::new_spanned(
                 place,
                 format!("duplicate option `{option}`"),
-            )),
-            false => Ok(()),
+            ))
+        } else {
+            Ok(())
         }
     }
 

@@ -56,9 +56,10 @@ impl Naive {
         let by_month = items(months).any(|item| reaches(item, 1, 12, &MONTHS, date.month().into()));
         let both = days.starts_with('*') || weekdays.starts_with('*');
         by_month
-            && match both {
-                true => by_date && by_weekday,
-                false => by_date || by_weekday,
+            && if both {
+                by_date && by_weekday
+            } else {
+                by_date || by_weekday
             }
     }
 

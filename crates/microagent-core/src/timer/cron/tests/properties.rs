@@ -42,10 +42,7 @@ fn field(low: u8, high: u8, names: &'static [&'static str]) -> impl Strategy<Val
         .clone()
         .prop_map(move |(value, named)| written(value, named));
     let range = (value.clone(), value).prop_map(move |((a, name_a), (b, name_b))| {
-        let (first, last) = match a <= b || backwards {
-            true => (a, b),
-            false => (b, a),
-        };
+        let (first, last) = if a <= b || backwards { (a, b) } else { (b, a) };
         let (first, last) = (written(first, name_a), written(last, name_b));
         format!("{first}-{last}")
     });
