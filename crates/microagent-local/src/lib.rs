@@ -5,8 +5,11 @@
 
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
-mod client;
+mod broker;
+mod bus;
 mod clocks;
+mod connection;
+mod error;
 mod host;
 mod hub;
 mod log_limit;
@@ -14,5 +17,7 @@ mod options;
 mod protocol;
 mod store;
 
-pub use client::{Host, LocalBroker, LocalBus};
+pub use broker::LocalBroker;
+pub use bus::LocalBus;
+pub use host::Host;
 pub use options::LocalOptions;

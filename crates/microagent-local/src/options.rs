@@ -4,10 +4,9 @@
 
 use std::path::{Path, PathBuf};
 
-use microagent_core::{
-    Error, ErrorKind, Result,
-    driver::{Dsn, redacted},
-};
+use microagent_core::{Result, driver::Dsn};
+
+use crate::error::refused_dsn;
 
 /// The folder in which the processes of one machine meet.
 ///
@@ -37,7 +36,7 @@ impl LocalOptions {
     /// are none.
     pub fn parse(dsn: &str) -> Result<Self> {
         let Some(rest) = dsn.strip_prefix("local:") else {
-            return Err(refused(
+            return Err(refused_dsn(
                 dsn,
                 "it does not begin with `local:`; `local:PATH` is allowed",
             ));
@@ -48,11 +47,11 @@ impl LocalOptions {
                 "a path does not begin with `//`: write `local:{plain}` for a relative one, `local:/{plain}` for an \
                  absolute one"
             );
-            return Err(refused(dsn, &why));
+            return Err(refused_dsn(dsn, &why));
         }
         let parsed = Dsn::parse(dsn)
             .and_then(|parsed| parsed.check_options(&[]).map(|()| parsed))
-            .map_err(|error| refused(dsn, &error.to_string()))?;
+            .map_err(|error| refused_dsn(dsn, &error.to_string()))?;
         let folder = match parsed.path() {
             "" => Self::DEFAULT_FOLDER,
             path => path,
@@ -71,11 +70,6 @@ impl LocalOptions {
     pub(crate) fn address(&self) -> String {
         format!("local:{}", self.folder.display())
     }
-}
-
-fn refused(dsn: &str, why: &str) -> Error {
-    let text = format!("`{}` is no DSN of the local driver: {why}", redacted(dsn));
-    Error::new(ErrorKind::Configuration, text)
 }
 
 #[cfg(test)]

@@ -6,9 +6,11 @@
 mod acceptor;
 mod election;
 mod folder;
+mod handle;
 mod hub_thread;
 mod socket;
 mod watch;
 
 pub(crate) use election::{HostElection, process};
 pub(crate) use folder::Folder;
+pub use handle::Host;

@@ -9,12 +9,14 @@ use std::{
 use futures_util::{Stream, StreamExt};
 use microagent_core::{BusEvent, Mailbox, MailboxStream, Result};
 
-use super::{command::Command, session::Session};
-use crate::protocol::{LocalId, Text};
+use crate::{
+    connection::{Command, Session},
+    protocol::{LocalId, Text},
+};
 
 /// What is heard; the subscription ends with it.
 #[derive(Debug)]
-pub(super) struct Subscription {
+pub(crate) struct Subscription {
     session: Arc<Session>,
     sub: LocalId,
     events: MailboxStream,
@@ -22,7 +24,7 @@ pub(super) struct Subscription {
 
 impl Subscription {
     /// Live when it returns.
-    pub(super) async fn open(session: Arc<Session>, pattern: Text) -> Result<Self> {
+    pub(crate) async fn open(session: Arc<Session>, pattern: Text) -> Result<Self> {
         let (mailbox, events) = Mailbox::new();
         let sub = session.connection.new_id();
         session.tell(Command::Subscribe {

@@ -7,13 +7,16 @@ use microagent_core::{Result, ledger::MessageId};
 use tokio::sync::oneshot;
 
 use super::{
-    command::{Command, Epoch, Reply, SessionId, too_late},
+    command::{Command, Epoch, Reply, SessionId},
     dial::Line,
     pending::Asked,
     pump::Pump,
     serve::Ended,
 };
-use crate::protocol::{ClientFrame, LocalId, Requested, WireSettlement};
+use crate::{
+    error::too_late,
+    protocol::{ClientFrame, LocalId, Requested, WireSettlement},
+};
 
 impl Pump {
     /// Handles a command.

@@ -1,5 +1,7 @@
 //! The bus of `local:`.
 
+mod subscription;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -10,11 +12,12 @@ use microagent_core::{
     driver::ConnectionState,
 };
 
-use super::{
-    session::{Session, text},
-    subscription::Subscription,
+use self::subscription::Subscription;
+use crate::{
+    LocalOptions,
+    connection::{Session, text},
+    protocol::Requested,
 };
-use crate::{LocalOptions, protocol::Requested};
 
 /// The signals between the processes that use a folder.
 ///

@@ -1,4 +1,18 @@
-//! One connection for each folder of this process, and who uses it.
+//! This process's side: one connection for each folder, shared by every bus and broker, healed for ever.
+//!
+//! A handle is a [`Session`] of the connection; what it asks for goes as a [`Command`] to
+//! the [`Pump`], the one task that reads and writes the socket. It hosts nothing itself: before it dials it asks
+//! the [election](crate::host) to host if nobody does.
+
+mod command;
+mod commands;
+mod consumers;
+mod dial;
+mod pending;
+mod pump;
+mod serve;
+mod session;
+mod subscriptions;
 
 use std::{
     collections::HashMap,
@@ -18,16 +32,20 @@ use tokio::{
     time::timeout,
 };
 
-use super::{
+pub(crate) use self::{
     command::{Command, Epoch},
-    pending::PATIENCE,
-    pump::Pump,
+    consumers::{Consumer, Incoming},
+    session::{Session, text},
 };
-use crate::host::{Folder, HostElection};
+use self::{pending::PATIENCE, pump::Pump};
+use crate::{
+    error::ended,
+    host::{Folder, HostElection},
+};
 
 /// Whether the hub is reached.
 #[derive(Debug)]
-pub(super) enum Link {
+pub(crate) enum Link {
     /// It is dialled for the first time.
     Dialling,
     Up,
@@ -37,21 +55,21 @@ pub(super) enum Link {
 
 /// The number of the connection that is up; zero while there is none.
 #[derive(Clone, Debug, Default)]
-pub(super) struct CurrentEpoch(Arc<AtomicU64>);
+pub(crate) struct CurrentEpoch(Arc<AtomicU64>);
 
 impl CurrentEpoch {
-    pub(super) fn set(&self, epoch: Epoch) {
+    pub(crate) fn set(&self, epoch: Epoch) {
         self.0.store(epoch, Ordering::Release);
     }
 
-    pub(super) fn get(&self) -> Epoch {
+    pub(crate) fn get(&self) -> Epoch {
         self.0.load(Ordering::Acquire)
     }
 }
 
 /// The pump's end of what the handles see of the connection.
 #[derive(Debug)]
-pub(super) struct LinkEnd {
+pub(crate) struct LinkEnd {
     link: watch::Sender<Link>,
     record: Arc<ConnectionRecord>,
     epoch: CurrentEpoch,
@@ -59,21 +77,21 @@ pub(super) struct LinkEnd {
 
 impl LinkEnd {
     /// Records that the hub is reached, over the connection with this number.
-    pub(super) fn up(&self, epoch: Epoch) {
+    pub(crate) fn up(&self, epoch: Epoch) {
         self.epoch.set(epoch);
         self.record.up();
         self.link.send_replace(Link::Up);
     }
 
     /// Records that the hub is not reached.
-    pub(super) fn down(&self, error: Error) {
+    pub(crate) fn down(&self, error: Error) {
         self.epoch.set(0);
         self.record.down(&error);
         self.link.send_replace(Link::Down(error));
     }
 
     /// Returns why the hub is not reached, if an attempt to reach it has failed.
-    pub(super) fn reason(&self) -> Option<(ErrorKind, String)> {
+    pub(crate) fn reason(&self) -> Option<(ErrorKind, String)> {
         match &*self.link.borrow() {
             Link::Down(error) => Some((error.kind(), error.to_string())),
             _ => None,
@@ -83,12 +101,12 @@ impl LinkEnd {
 
 /// What all handles of this process on one folder share.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(crate) struct Connection {
     folder: PathBuf,
     commands: mpsc::UnboundedSender<Command>,
     link: watch::Receiver<Link>,
     record: Arc<ConnectionRecord>,
-    pub(super) epoch: CurrentEpoch,
+    pub(crate) epoch: CurrentEpoch,
     last_id: AtomicU32,
     /// How many handles there are; changed under the lock of [`SHARED`] only.
     handles: AtomicUsize,
@@ -105,7 +123,7 @@ fn shared<'a>() -> Shared<'a> {
 
 impl Connection {
     /// The connection of this process to the folder, with one more handle.
-    pub(super) fn join(folder: Folder) -> Arc<Self> {
+    pub(crate) fn join(folder: Folder) -> Arc<Self> {
         let mut shared = shared();
         let shared = shared.get_or_insert_default();
         // One whose runtime has ended carries nothing any more.
@@ -123,7 +141,7 @@ impl Connection {
     }
 
     /// A connection of one's own, as another process would have it.
-    pub(super) fn open(folder: Folder) -> Arc<Self> {
+    pub(crate) fn open(folder: Folder) -> Arc<Self> {
         let path = folder.path().to_owned();
         let (commands, heard) = mpsc::unbounded_channel();
         let (told, link) = watch::channel(Link::Dialling);
@@ -148,7 +166,7 @@ impl Connection {
     }
 
     /// One handle less; whether it was the last one, after which nobody joins.
-    pub(super) fn leave(&self) -> bool {
+    pub(crate) fn leave(&self) -> bool {
         let mut shared = shared();
         let last = self.handles.fetch_sub(1, Ordering::Relaxed) == 1;
         if last && let Some(shared) = shared.as_mut() {
@@ -161,12 +179,12 @@ impl Connection {
     }
 
     /// A number for a session, a subscription or a consumer, given once.
-    pub(super) fn new_id(&self) -> u32 {
+    pub(crate) fn new_id(&self) -> u32 {
         self.last_id.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Returns whether the hub is reached, and since when.
-    pub(super) fn state(&self) -> ConnectionState {
+    pub(crate) fn state(&self) -> ConnectionState {
         if self.commands.is_closed() && self.record.state().up {
             // The pump ended with its runtime, and could not record it.
             self.record.down(ended());
@@ -175,7 +193,7 @@ impl Connection {
     }
 
     /// Hands a command over; false when nobody takes it any more.
-    pub(super) fn tell(&self, command: Command) -> bool {
+    pub(crate) fn tell(&self, command: Command) -> bool {
         self.commands.send(command).is_ok()
     }
 
@@ -183,7 +201,7 @@ impl Connection {
     ///
     /// # Errors
     /// What a later attempt cannot heal.
-    pub(super) async fn attempted(&self) -> Result<()> {
+    pub(crate) async fn attempted(&self) -> Result<()> {
         let mut link = self.link.clone();
         let outcome = link.wait_for(|link| !matches!(link, Link::Dialling));
         match timeout(PATIENCE, outcome).await {
@@ -197,7 +215,7 @@ impl Connection {
     ///
     /// # Errors
     /// What a later attempt cannot heal.
-    pub(super) async fn ready(&self) -> Result<()> {
+    pub(crate) async fn ready(&self) -> Result<()> {
         let mut link = self.link.clone();
         loop {
             {
@@ -217,11 +235,4 @@ fn unhealable(link: &Link) -> Result<()> {
         Link::Down(error) if error.kind() != ErrorKind::Unavailable => Err(error.without_source()),
         _ => Ok(()),
     }
-}
-
-pub(super) fn ended() -> Error {
-    Error::new(
-        ErrorKind::Closed,
-        "the connection has ended with the runtime on which it was opened",
-    )
 }

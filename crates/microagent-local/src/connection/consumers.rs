@@ -1,9 +1,7 @@
 //! The connection's end of all consumers: where deliveries go.
 
-use std::sync::Arc;
-
 use foldhash::HashMap;
-use microagent_core::{Error, Message, Result};
+use microagent_core::{Error, Result};
 use tokio::sync::{mpsc, oneshot};
 
 use super::command::{Epoch, SessionId};
@@ -11,35 +9,20 @@ use crate::protocol::{Failure, Letter, LocalId, Requested, Text};
 
 /// A delivery as it came in.
 #[derive(Debug)]
-pub(super) struct Incoming {
-    pub(super) epoch: Epoch,
-    pub(super) letter: Letter,
-}
-
-/// The message that a letter holds.
-pub(super) fn message_of(letter: Letter, queue: Arc<str>) -> Message {
-    let mut message = Message::new(queue, letter.payload)
-        .with_id(letter.message.to_string())
-        .with_attempt(letter.attempt)
-        .with_crashes(letter.crashes);
-    if let Some(at) = letter.first_failure {
-        message = message.with_first_failure(at);
-    }
-    for (name, value) in letter.headers {
-        message = message.with_header(name, value);
-    }
-    message
+pub(crate) struct Incoming {
+    pub(crate) epoch: Epoch,
+    pub(crate) letter: Letter,
 }
 
 /// The way to one stream. What waits in it is bounded by its prefetch.
 #[derive(Debug)]
-pub(super) struct Consumer {
-    pub(super) session: SessionId,
-    pub(super) queue: Text,
-    pub(super) prefetch: u32,
-    pub(super) deliveries: mpsc::UnboundedSender<Incoming>,
+pub(crate) struct Consumer {
+    pub(crate) session: SessionId,
+    pub(crate) queue: Text,
+    pub(crate) prefetch: u32,
+    pub(crate) deliveries: mpsc::UnboundedSender<Incoming>,
     /// Told when it consumes for the first time.
-    pub(super) live: Option<oneshot::Sender<Result<()>>>,
+    pub(crate) live: Option<oneshot::Sender<Result<()>>>,
 }
 
 #[derive(Debug, Default)]

@@ -13,13 +13,10 @@ use microagent_core::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use super::{
-    command::{Command, Epoch},
-    connection::ended,
-    consumers::{Consumer, Incoming, message_of},
-    session::Session,
-};
+use super::message::message_of;
 use crate::{
+    connection::{Command, Consumer, Epoch, Incoming, Session},
+    error::ended,
     protocol::{LocalId, Text, WireSettlement},
     store::Headers,
 };
@@ -29,7 +26,7 @@ const MAX_DETAIL: usize = 16 * 1024;
 
 /// What a consumer is delivered; it ends with it, and what was not read goes back.
 #[derive(Debug)]
-pub(super) struct Deliveries {
+pub(crate) struct Deliveries {
     session: Arc<Session>,
     queue: Arc<str>,
     consumer: LocalId,
@@ -38,7 +35,7 @@ pub(super) struct Deliveries {
 
 impl Deliveries {
     /// Consuming when it returns.
-    pub(super) async fn open(session: Arc<Session>, queue: Text, prefetch: u32) -> Result<Self> {
+    pub(crate) async fn open(session: Arc<Session>, queue: Text, prefetch: u32) -> Result<Self> {
         let (deliveries, incoming) = mpsc::unbounded_channel();
         let (live, lives) = oneshot::channel();
         let deliveries = Consumer {

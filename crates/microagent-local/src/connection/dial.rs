@@ -15,6 +15,7 @@ use tokio::{
 use tokio_util::codec::FramedRead;
 
 use crate::{
+    error::{other_version, unavailable},
     host::{HostElection, process},
     protocol::{ClientCodec, ClientFrame, Hello, HubFrame, SILENCE, SendBuffer, VERSION},
 };
@@ -90,16 +91,4 @@ async fn greet(line: &mut Line) -> io::Result<u16> {
         )),
         None => Err(io::ErrorKind::UnexpectedEof.into()),
     }
-}
-
-fn other_version(version: u16) -> Error {
-    let text = format!(
-        "the hub speaks version {version} of the protocol, this program speaks {VERSION}: all programs of one folder \
-         must be built with the same one"
-    );
-    Error::new(ErrorKind::Configuration, text)
-}
-
-fn unavailable(text: String) -> Error {
-    Error::new(ErrorKind::Unavailable, text)
 }

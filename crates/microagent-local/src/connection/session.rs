@@ -9,20 +9,21 @@ use microagent_core::{Depth, Error, ErrorKind, Lease, Result, driver::Connection
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
+    Connection,
     command::{Command, Reply, SessionId},
-    connection::{Connection, ended},
 };
 use crate::{
     LocalOptions,
+    error::ended,
     host::Folder,
     protocol::{Browse, Letter, MAX_TEXT, Requested, Text},
 };
 
 /// One bus or one broker.
 #[derive(Debug)]
-pub(super) struct Session {
-    pub(super) connection: Arc<Connection>,
-    pub(super) id: SessionId,
+pub(crate) struct Session {
+    pub(crate) connection: Arc<Connection>,
+    pub(crate) id: SessionId,
     /// What people call it.
     what: &'static str,
     /// When it was closed.
@@ -34,13 +35,13 @@ impl Session {
     ///
     /// # Errors
     /// What is wrong with the folder, or with what another process put into it.
-    pub(super) async fn open(options: &LocalOptions, what: &'static str) -> Result<Arc<Self>> {
+    pub(crate) async fn open(options: &LocalOptions, what: &'static str) -> Result<Arc<Self>> {
         let connection = Connection::join(Folder::prepare(options.folder())?);
         Self::on(connection, what).await
     }
 
     /// A handle on a connection of its own, as another process would have it.
-    pub(super) async fn apart(options: &LocalOptions, what: &'static str) -> Result<Arc<Self>> {
+    pub(crate) async fn apart(options: &LocalOptions, what: &'static str) -> Result<Arc<Self>> {
         let connection = Connection::open(Folder::prepare(options.folder())?);
         Self::on(connection, what).await
     }
@@ -56,7 +57,7 @@ impl Session {
         Ok(session)
     }
 
-    pub(super) fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.closed.get().is_some()
     }
 
@@ -66,7 +67,7 @@ impl Session {
     }
 
     /// Returns the state of the connection; a closed handle has none.
-    pub(super) fn state(&self) -> ConnectionState {
+    pub(crate) fn state(&self) -> ConnectionState {
         let mut state = self.connection.state();
         if let Some(closed) = self.closed.get() {
             state.up = false;
@@ -76,7 +77,7 @@ impl Session {
         state
     }
 
-    pub(super) fn check_open(&self) -> Result<()> {
+    pub(crate) fn check_open(&self) -> Result<()> {
         if self.is_closed() {
             return Err(self.closed_error());
         }
@@ -84,21 +85,21 @@ impl Session {
     }
 
     /// Asks for something, and waits until it is done.
-    pub(super) async fn done(&self, requested: Requested) -> Result<()> {
+    pub(crate) async fn done(&self, requested: Requested) -> Result<()> {
         let (done, answer) = oneshot::channel();
         self.tell(Command::Request(requested, Reply::Done(done)))?;
         self.wait(answer).await
     }
 
     /// Asks for a number.
-    pub(super) async fn count(&self, requested: Requested) -> Result<u64> {
+    pub(crate) async fn count(&self, requested: Requested) -> Result<u64> {
         let (count, answer) = oneshot::channel();
         self.tell(Command::Request(requested, Reply::Count(count)))?;
         self.wait(answer).await
     }
 
     /// Asks how many messages a queue has in each state.
-    pub(super) async fn depth(&self, queue: Text) -> Result<Depth> {
+    pub(crate) async fn depth(&self, queue: Text) -> Result<Depth> {
         let (depth, answer) = oneshot::channel();
         let request = Requested::Depth { queue };
         self.tell(Command::Request(request, Reply::Depth(depth)))?;
@@ -106,7 +107,7 @@ impl Session {
     }
 
     /// Claims a lease.
-    pub(super) async fn lease(&self, key: Text, holder: Text, ttl: Duration) -> Result<Lease> {
+    pub(crate) async fn lease(&self, key: Text, holder: Text, ttl: Duration) -> Result<Lease> {
         let (lease, answer) = oneshot::channel();
         let request = Requested::Lease { key, holder, ttl };
         self.tell(Command::Request(request, Reply::Lease(lease)))?;
@@ -114,19 +115,19 @@ impl Session {
     }
 
     /// Asks for messages to look at.
-    pub(super) async fn look(&self, browse: Browse) -> Result<Vec<Letter>> {
+    pub(crate) async fn look(&self, browse: Browse) -> Result<Vec<Letter>> {
         let (shown, answer) = oneshot::channel();
         let reply = Reply::Shown(Vec::new(), shown);
         self.tell(Command::Request(Requested::Browse(browse), reply))?;
         self.wait(answer).await
     }
 
-    pub(super) async fn ready(&self) -> Result<()> {
+    pub(crate) async fn ready(&self) -> Result<()> {
         self.check_open()?;
         self.connection.ready().await
     }
 
-    pub(super) fn tell(&self, command: Command) -> Result<()> {
+    pub(crate) fn tell(&self, command: Command) -> Result<()> {
         self.check_open()?;
         if self.connection.tell(command) {
             return Ok(());
@@ -135,7 +136,7 @@ impl Session {
     }
 
     /// The answer, or what its absence means.
-    pub(super) async fn wait<T>(&self, answer: oneshot::Receiver<Result<T>>) -> Result<T> {
+    pub(crate) async fn wait<T>(&self, answer: oneshot::Receiver<Result<T>>) -> Result<T> {
         match answer.await {
             Ok(result) => result,
             Err(_) => Err(self.unanswered()),
@@ -143,7 +144,7 @@ impl Session {
     }
 
     /// What the absence of an answer means.
-    pub(super) fn unanswered(&self) -> Error {
+    pub(crate) fn unanswered(&self) -> Error {
         if self.is_closed() {
             self.closed_error()
         } else {
@@ -155,7 +156,7 @@ impl Session {
     ///
     /// # Errors
     /// When what was under way was not confirmed.
-    pub(super) async fn close(&self) -> Result<()> {
+    pub(crate) async fn close(&self) -> Result<()> {
         if !self.mark_closed() {
             return Ok(());
         }
@@ -177,7 +178,7 @@ impl Session {
     }
 
     /// Ends the connection as the death of the process would.
-    pub(super) fn crash(&self) {
+    pub(crate) fn crash(&self) {
         if self.mark_closed() {
             self.connection.leave();
             self.connection.tell(Command::Crash);
@@ -205,7 +206,7 @@ impl Drop for Session {
 }
 
 /// A name as it travels.
-pub(super) fn text(what: &str, name: &str) -> Result<Text> {
+pub(crate) fn text(what: &str, name: &str) -> Result<Text> {
     if name.len() > MAX_TEXT {
         let text = format!(
             "{what} of {} bytes: at most {MAX_TEXT} are allowed",

@@ -10,8 +10,8 @@ use tokio::{
 use tracing::{debug, info, warn};
 
 use super::{
+    LinkEnd,
     command::{Command, Epoch},
-    connection::LinkEnd,
     consumers::Consumers,
     dial::dial,
     pending::{Held, Pending},

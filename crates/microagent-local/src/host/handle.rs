@@ -4,10 +4,8 @@ use std::sync::Arc;
 
 use microagent_core::Result;
 
-use crate::{
-    LocalOptions,
-    host::{Folder, HostElection},
-};
+use super::{Folder, HostElection};
+use crate::LocalOptions;
 
 /// The hub of a folder, hosted by this process whether or not it uses it.
 ///

@@ -9,13 +9,13 @@ use super::consumers::Consumer;
 use crate::protocol::{Failure, Letter, LocalId, QueueCounts, Requested, Text, WireSettlement};
 
 /// A handle, numbered in its connection.
-pub(super) type SessionId = u32;
+pub(crate) type SessionId = u32;
 
 /// A connection to a hub, counted from 1; zero is none. What belongs to an earlier one is void.
-pub(super) type Epoch = u64;
+pub(crate) type Epoch = u64;
 
 #[derive(Debug)]
-pub(super) enum Command {
+pub(crate) enum Command {
     /// Answered once; waits a little for a connection where there is none.
     Request(Requested, Reply),
     Settle {
@@ -48,7 +48,7 @@ pub(super) enum Command {
 
 /// Where an answer goes.
 #[derive(Debug)]
-pub(super) enum Reply {
+pub(crate) enum Reply {
     Done(oneshot::Sender<Result<()>>),
     Count(oneshot::Sender<Result<u64>>),
     Depth(oneshot::Sender<Result<Depth>>),
@@ -60,7 +60,7 @@ pub(super) enum Reply {
 }
 
 impl Reply {
-    pub(super) fn send(self, result: Result<Answer, Failure>) {
+    pub(crate) fn send(self, result: Result<Answer, Failure>) {
         let result = result.map_err(Error::from);
         // A receiver that is gone no longer needs the answer.
         match self {
@@ -74,7 +74,7 @@ impl Reply {
     }
 
     /// Nobody waits any more for the answer to what was not asked yet.
-    pub(super) fn is_void(&self) -> bool {
+    pub(crate) fn is_void(&self) -> bool {
         match self {
             Self::Done(done) => done.is_closed(),
             Self::Count(count) => count.is_closed(),
@@ -88,7 +88,7 @@ impl Reply {
 
 /// The hub's answer to a request that did not fail.
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     Done,
     Count(u64),
     Depth(QueueCounts),
@@ -125,12 +125,4 @@ impl Answer {
         let text = format!("invalid answer {self:?} of the hub: expected {expected}");
         Error::new(ErrorKind::Driver, text)
     }
-}
-
-/// The one answer to a settlement of an earlier connection.
-pub(super) fn too_late() -> Error {
-    Error::new(
-        ErrorKind::Unavailable,
-        "the connection ended before the settlement; the message is delivered again",
-    )
 }

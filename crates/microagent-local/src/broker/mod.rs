@@ -1,5 +1,8 @@
 //! The broker of `local:`.
 
+mod deliveries;
+mod message;
+
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
@@ -10,13 +13,10 @@ use microagent_core::{
     Result, Route, Selection, SendOptions, driver::ConnectionState, ledger::MessageId,
 };
 
-use super::{
-    consumers::message_of,
-    deliveries::Deliveries,
-    session::{Session, text},
-};
+use self::{deliveries::Deliveries, message::message_of};
 use crate::{
     LocalOptions,
+    connection::{Session, text},
     protocol::{Browse, Requested, check_message},
 };
 
