@@ -1,4 +1,4 @@
-//! Everything that can happen to a supervisor, one after the other. It decides nothing.
+//! The events of a supervisor: signals, reports of members, ended children, and deadlines.
 
 use std::{io, time::Instant};
 
@@ -10,10 +10,10 @@ use tokio::{
 
 use super::{group::StopSignal, member::ControlEvent};
 
-/// How many reports may wait for the supervisor. When they do, those who report wait.
+/// The number of reports that may wait for the supervisor. At this limit the members that report wait.
 const REPORTS_WAITING: usize = 256;
 
-/// Everything that can happen to a supervisor.
+/// An event of a supervisor.
 pub(super) enum Event {
     ChildEnded,
     StopRequested(StopSignal),
@@ -21,20 +21,21 @@ pub(super) enum Event {
     DeadlinePassed,
 }
 
+/// The source of all events of a supervisor.
 pub(super) struct Events {
     child: SignalStream,
     interrupt: SignalStream,
     terminate: SignalStream,
-    /// None where nobody wants it heeded.
+    /// `None` if the launcher ignores SIGHUP.
     hang_up: Option<SignalStream>,
     pub(super) sender: Sender<(usize, ControlEvent)>,
     receiver: Receiver<(usize, ControlEvent)>,
-    /// How many events were preferred to a deadline that had passed.
+    /// The number of events in a row that were preferred to a deadline that had passed.
     preferred: usize,
 }
 
 impl Events {
-    /// Must come before the first child, whose end would go unheard otherwise.
+    /// Starts to listen for signals. It must run before the first child is started: the end of an earlier child would be missed.
     pub(super) fn listen() -> io::Result<Self> {
         let (sender, receiver) = channel(REPORTS_WAITING);
         Ok(Self {
@@ -48,7 +49,7 @@ impl Events {
         })
     }
 
-    /// Completes when one or more children have ended since it was last asked.
+    /// Waits until one or more children have ended since the last call.
     pub(super) async fn child_ended(&mut self) {
         self.child.recv().await;
     }
@@ -71,8 +72,8 @@ impl Events {
                 None => std::future::pending().await,
             }
         };
-        // In random order, so that a flood of one does not hide the other. A member counts as ended when both have arrived: its end,
-        // and the end of its reports.
+        // In random order, so that a flood of reports does not hide ended children. A member has ended when both have arrived:
+        // the end of its process and the end of its reports.
         let of_members = async {
             tokio::select! {
                 Some((index, event)) = self.receiver.recv() => Event::Control(index, event),
@@ -100,7 +101,7 @@ impl Events {
     }
 }
 
-/// SIGHUP, the end of the terminal; a launcher that was started under `nohup` has to survive it.
+/// Returns the stream of SIGHUP, the end of the terminal, or `None` if the launcher was started by `nohup` and must ignore it.
 fn hang_up() -> io::Result<Option<SignalStream>> {
     if hang_ups_are_ignored() {
         Ok(None)
@@ -109,13 +110,16 @@ fn hang_up() -> io::Result<Option<SignalStream>> {
     }
 }
 
-/// Where the system has no `/proc`, nobody knows; then they are, because `nohup` is there for it, and without it the
-/// end of the launcher is the end of the group too.
+/// Returns whether this process was started with SIGHUP ignored.
+///
+/// Without `/proc` this is unknown. Then SIGHUP counts as ignored, so that `nohup` works; without `nohup`, SIGHUP kills the
+/// launcher, and with it the group.
 fn hang_ups_are_ignored() -> bool {
     std::fs::read_to_string("/proc/self/status").map_or(true, |status| ignores_hang_ups(&status))
 }
 
-/// `SigIgn` is a mask, in hexadecimal digits, whose lowest bit is the signal 1, which is SIGHUP.
+/// Returns whether a `/proc/self/status` says that SIGHUP is ignored. `SigIgn` is a mask in hexadecimal digits, whose lowest bit is
+/// signal 1, SIGHUP.
 fn ignores_hang_ups(status: &str) -> bool {
     let mask = status
         .lines()
@@ -176,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_ignored_is_told_by_the_system() {
+    fn ignored_signals_are_read_from_the_status_of_the_process() {
         let status =
             |mask: &str| format!("Name:\tmarun\nSigBlk:\t1\nSigIgn:\t{mask}\nSigCgt:\t1\n");
         assert!(ignores_hang_ups(&status("0000000000001001")));

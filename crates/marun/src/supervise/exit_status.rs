@@ -1,23 +1,23 @@
-//! How a process ended, in words. It waits for nothing.
+//! The exit status of a process, and its description.
 
 use std::fmt;
 
 use rustix::process::Signal;
 
-/// How a process ended.
+/// The exit status of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ExitStatus {
-    /// It left with this code.
+    /// The process exited with this code.
     Exited(i32),
-    /// This signal ended it.
+    /// This signal killed the process.
     Killed(i32),
 }
 
-/// What a shell makes of a child that SIGTERM ended.
+/// The exit code of a shell whose child was killed by SIGTERM.
 const EXIT_BY_TERM: i32 = 128 + 15;
 
 impl ExitStatus {
-    /// From what the system says of a process that is gone: its code, or the signal that ended it.
+    /// Creates the status from the exit code and the signal that the system reports.
     pub(crate) fn new(code: Option<i32>, signal: Option<i32>) -> Self {
         match signal {
             Some(signal) => Self::Killed(signal),
@@ -25,12 +25,12 @@ impl ExitStatus {
         }
     }
 
-    /// Ended without a failure, not asked to.
+    /// Returns whether the process ended without a failure.
     pub(crate) fn is_clean(self) -> bool {
         self == Self::Exited(0)
     }
 
-    /// Ended without a failure after SIGTERM, which a program that does not know it does not survive.
+    /// Returns whether the process ended without a failure after SIGTERM, which kills a program that does not handle it.
     pub(crate) fn is_clean_stop(self) -> bool {
         self.is_clean()
             || self == Self::Exited(EXIT_BY_TERM)
@@ -48,7 +48,7 @@ impl fmt::Display for ExitStatus {
     }
 }
 
-/// The usual name of a signal; a number for those that have none.
+/// Returns the name of a signal, or its number if it has none.
 fn signal_name(raw: i32) -> String {
     let names = [
         (Signal::HUP, "SIGHUP"),
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn endings_in_words() {
+    fn each_status_is_described() {
         let words = [
             (ExitStatus::Exited(0), "ended by itself"),
             (ExitStatus::Exited(1), "exited with code 1"),
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn sigterm_is_a_clean_end_only_when_asked() {
+    fn an_end_by_sigterm_is_clean_only_after_a_stop_request() {
         for status in [ExitStatus::Killed(15), ExitStatus::Exited(143)] {
             assert!(!status.is_clean() && status.is_clean_stop());
         }

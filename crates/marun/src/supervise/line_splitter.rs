@@ -1,16 +1,16 @@
-//! Bytes of a process → lines of a log: bounded, and none lost. It reads no pipe.
+//! Splits the output of a process into lines of bounded length, without losing bytes.
 
-/// A longer line is cut into pieces of this many bytes, so that one process cannot eat the memory of all.
+/// The longest line in bytes. A longer line is cut into pieces of this length, to bound the memory.
 pub(crate) const MAX_LINE: usize = 64 * 1024;
 
-/// Cuts a stream of bytes into lines; what has no newline yet waits for the rest.
+/// Splits a stream of bytes into lines. An incomplete line waits for its rest.
 #[derive(Debug, Default)]
 pub(crate) struct LineSplitter {
     partial: Vec<u8>,
 }
 
 impl LineSplitter {
-    /// Takes the next bytes and gives the lines that they complete, without their newlines.
+    /// Adds the next bytes and returns the lines that they complete, without their newlines.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Vec<String> {
         let mut lines = Vec::new();
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
@@ -28,25 +28,25 @@ impl LineSplitter {
         lines
     }
 
-    /// The last line, where the stream ended without a newline.
+    /// Returns the last line, if the stream ended without a newline.
     pub(crate) fn finish(self) -> Option<String> {
         (!self.partial.is_empty()).then(|| text(&self.partial))
     }
 }
 
-/// Where to cut a line that is too long: not within a character.
+/// Returns the position at which to cut a long line, which is not inside a character.
 fn cut_at(bytes: &[u8]) -> usize {
     let continues = |at: &usize| bytes[*at] & 0b1100_0000 == 0b1000_0000;
     let back = (MAX_LINE - 3..=MAX_LINE).rev().find(|at| !continues(at));
     back.unwrap_or(MAX_LINE)
 }
 
-/// What is not UTF-8 is shown as `�`.
+/// Returns the line as text, with `�` for bytes that are not UTF-8.
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(without_end(bytes)).into_owned()
 }
 
-/// Returns a line without its end, be it that of another system.
+/// Returns a line without its `\n` or `\r\n`.
 fn without_end(bytes: &[u8]) -> &[u8] {
     let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     bytes.strip_suffix(b"\r").unwrap_or(bytes)

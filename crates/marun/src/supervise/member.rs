@@ -1,4 +1,4 @@
-//! The tasks that listen to one member: its report and its output. They decide nothing.
+//! The tasks for one member: they receive its reports and copy its output.
 
 use std::{
     io,
@@ -21,19 +21,19 @@ use super::{
 };
 use crate::member::control::Report;
 
-/// More than a member of ours says in a line.
+/// The longest report in bytes; agents send shorter ones.
 const MAX_REPORT: usize = 64 * 1024;
 
-/// What is heard of a member over its control socket.
+/// An event on the control socket of a member.
 #[derive(Debug)]
 pub(crate) enum ControlEvent {
-    /// Its report.
+    /// The member has sent a report.
     Report(Report),
-    /// Nothing more will come.
+    /// The member has closed the socket; no more reports follow.
     Closed,
 }
 
-/// The way of what is heard of one member to the supervisor. It waits while much does.
+/// Sends the control events of one member to the supervisor. It waits while too many events wait.
 pub(crate) struct Reports {
     pub(crate) index: usize,
     pub(crate) name: Arc<str>,
@@ -42,20 +42,21 @@ pub(crate) struct Reports {
 
 impl Reports {
     async fn send(&self, event: ControlEvent) {
-        // It fails where the supervisor is gone, and then nobody wants to know.
+        // It fails only if the supervisor has ended.
         let _ = self.sender.send((self.index, event)).await;
     }
 }
 
-/// Tells a member what it is and passes its report on, then [`ControlEvent::Closed`]. It holds the socket until the member
-/// closes it: the socket's end is how a member hears that its supervisor is gone.
+/// Sends a member its assignment, forwards its reports, and then sends [`ControlEvent::Closed`].
+///
+/// The socket stays open until the member closes it, because a closed socket tells a member that its supervisor is gone.
 pub(crate) async fn talk_to_member(
     control: std::os::unix::net::UnixStream,
     assignment: Vec<u8>,
     end_is_ready: bool,
     reports: Reports,
 ) {
-    // Where the socket breaks, the member is gone or going; how it ended says more.
+    // An error of the socket means that the member is ending; its exit status says more.
     let reported = exchange(control, &assignment, &reports).await;
     if end_is_ready && matches!(reported, Ok(false)) {
         reports.send(ControlEvent::Report(Report::Ready)).await;
@@ -63,7 +64,7 @@ pub(crate) async fn talk_to_member(
     reports.send(ControlEvent::Closed).await;
 }
 
-/// Whether the member has reported by the end of the conversation.
+/// Returns whether the member has reported anything when the socket is closed.
 async fn exchange(
     control: std::os::unix::net::UnixStream,
     assignment: &[u8],
@@ -84,14 +85,14 @@ async fn exchange(
             Err(error) => {
                 has_warned = true;
                 let name = &reports.name;
-                tracing::error!(target: OWN_NAME, "{name} sends what is not a report; ignoring it: {error}");
+                tracing::error!(target: OWN_NAME, "invalid report of {name}; ignoring it: {error}");
             }
         }
     }
     Ok(reported)
 }
 
-/// Reads the next line, cut after [`MAX_REPORT`] bytes so that one process cannot eat the memory of all; false at the end.
+/// Reads the next line, cut after [`MAX_REPORT`] bytes to bound the memory. Returns false at the end of the stream.
 async fn next_line(
     reader: &mut (impl AsyncBufRead + Unpin),
     line: &mut Vec<u8>,
@@ -114,7 +115,7 @@ async fn next_line(
     }
 }
 
-/// Whether the output of a member waits to be written. Then the member, if it prints, waits too.
+/// A flag that is set while output of a member waits to be written. The member itself then waits if it prints.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Backpressure(Arc<AtomicBool>);
 
@@ -123,7 +124,7 @@ impl Backpressure {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Is set while the line waits.
+    /// Sets the flag while the line waits.
     async fn during(&self, line: impl Future<Output = ()>) {
         self.0.store(true, Ordering::Relaxed);
         line.await;
@@ -131,7 +132,7 @@ impl Backpressure {
     }
 }
 
-/// Copies what a member prints into the common log, line by line, until nobody can print any more.
+/// Copies the output of a member to the common log, line by line, until the last process has closed the pipe.
 pub(crate) async fn copy_output(
     pipe_reader: io::PipeReader,
     index: usize,
@@ -140,7 +141,7 @@ pub(crate) async fn copy_output(
     backpressure: Backpressure,
 ) {
     if let Err(error) = copy_lines(pipe_reader, index, &name, &to, &backpressure).await {
-        tracing::error!("the output of {name} cannot be read any more: {error}");
+        tracing::error!("cannot read the output of {name}: {error}");
     }
 }
 
@@ -176,7 +177,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_line_without_end_takes_no_memory_without_bound() {
+    async fn a_line_without_end_takes_a_bounded_amount_of_memory() {
         let bytes = [vec![b'x'; 3 * MAX_REPORT], b"\n\"ready\"\nlast".to_vec()].concat();
         let (mut reader, mut line) = (bytes.as_slice(), Vec::new());
         let mut lengths = Vec::new();
@@ -188,7 +189,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_not_a_report_does_not_end_the_conversation() {
+    async fn an_invalid_report_is_ignored() {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
         let (sender, mut receiver) = channel(1);
         let reports = Reports {

@@ -1,10 +1,18 @@
-//! Runs a group of processes: starts them, watches them, ends them. It knows processes, not messages.
+//! The supervisor of a group of processes: it starts, watches and stops them.
 //!
-//! `events.rs` is what happens, `group/` decides, `supervisor.rs` does. `spawn.rs` starts one member, `member.rs` listens to
-//! it, `reap.rs` collects the dead, `sentinel.rs` tells the one who ends what is left of
-//! the group if the launcher is killed; `line_splitter.rs` → `output.rs` → `render.rs` is the way of a log line, to a `screen.rs` with
-//! a `table.rs` where that is a terminal. `systemd.rs` tells the service manager, and
-//! `pause.rs` knows what a deadline is worth.
+//! | file | content |
+//! |---|---|
+//! | `supervisor.rs` | the main loop: receives events, asks the group for actions, executes them |
+//! | `events.rs` | the events: signals, reports, ended children, deadlines |
+//! | `group/` | the state machine that decides which actions follow an event |
+//! | `spawn.rs` | starts a member |
+//! | `member.rs` | receives the reports and the output of a member |
+//! | `reap.rs`, `exit_status.rs` | collects ended processes and kills orphans |
+//! | `sentinel.rs` | the connection to the sentinel, which ends the group if the launcher is killed |
+//! | `pause.rs` | deadlines of a launcher that was itself paused |
+//! | `line_splitter.rs`, `output/`, `render.rs` | the path of a log line, from the bytes of a member to the common log |
+//! | `screen.rs`, `table.rs` | the status table, if the log is written to a terminal |
+//! | `systemd.rs` | notifications to the service manager |
 
 mod events;
 mod exit_status;

@@ -8,11 +8,11 @@ use tokio::time::{timeout, timeout_at};
 /// A deadline that is noticed later than this passed while the launcher itself was paused.
 pub(crate) const LATE: Duration = Duration::from_secs(1);
 
-/// How often in a row the same time is granted again after a pause of the launcher. Without this bound, a launcher whose timers are
+/// The number of times in a row that the same time is granted again after a pause of the launcher. Without this bound, a launcher whose timers are
 /// always late would wait indefinitely for a member that hangs.
 pub(crate) const MOST_GRANTS: u32 = 5;
 
-/// How long the launcher handles pending events before it acts on a deadline.
+/// The time in which the launcher handles pending events before it acts on a deadline.
 const CATCH_UP: Duration = Duration::from_millis(100);
 
 /// Returns the instant `by` after `now`, or one in 30 years if the clock cannot count so far.
@@ -80,12 +80,12 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_pause_of_the_process_is_no_time_that_others_had() {
+    async fn the_time_in_which_the_process_was_paused_does_not_count() {
         let (sender, receiver) = oneshot::channel();
         let (first, second) = oneshot::channel();
         tokio::spawn(async move {
             second.await.unwrap();
-            // What happens late can be noticed only now.
+            // The wait can notice the event only after its own pause.
             tokio::task::yield_now().await;
             sender.send(7).unwrap();
         });
@@ -98,13 +98,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_does_not_happen_is_given_up() {
-        let asked = Instant::now();
+    async fn an_event_that_does_not_happen_is_awaited_only_until_the_limit() {
+        let start = Instant::now();
         assert_eq!(
             within(Duration::from_millis(10), pending::<()>()).await,
             None
         );
-        assert!(asked.elapsed() >= CATCH_UP);
+        assert!(start.elapsed() >= CATCH_UP);
     }
 
     #[tokio::test]

@@ -1,5 +1,4 @@
-//! Collects the children that have ended, and ends those that a member has left behind. It decides nothing about the
-//! members that live.
+//! Collects ended children, and kills the processes that a member has left behind.
 
 use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, WaitOptions, kill_process, kill_process_group, wait, waitid,
@@ -8,8 +7,8 @@ use rustix::process::{
 use super::exit_status::ExitStatus;
 use crate::member::tag::{self, GroupTag};
 
-/// The children of this list that have ended, each with the rest of its process group killed. Orphans that have ended
-/// are buried with them.
+/// Collects all ended children, adopted orphans too, and returns those of the list `children` with their exit status. The rest of
+/// their process groups is killed.
 pub(super) fn reap(children: &[Pid]) -> Vec<(Pid, ExitStatus)> {
     let ended = children
         .iter()
@@ -19,10 +18,11 @@ pub(super) fn reap(children: &[Pid]) -> Vec<(Pid, ExitStatus)> {
     ended
 }
 
-/// While the dead child still has its number, nobody else can: that is the moment to kill its group.
+/// Collects one child if it has ended. Its process group is killed before that: until a child is collected, no other process can get
+/// its number.
 fn reap_one(pid: Pid) -> Option<ExitStatus> {
-    let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-    let status = waitid(WaitId::Pid(pid), look).ok()??;
+    let without_collecting = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    let status = waitid(WaitId::Pid(pid), without_collecting).ok()??;
     kill_group(pid);
     let _ = waitid(
         WaitId::Pid(pid),
@@ -32,7 +32,7 @@ fn reap_one(pid: Pid) -> Option<ExitStatus> {
     Some(ExitStatus::new(status.exit_status(), signal))
 }
 
-/// A child of the list that has ended since it was looked at is among them.
+/// Collects all other ended children. One of the list may be among them, if it ended in the meantime.
 fn reap_orphans(children: &[Pid], ended: &mut Vec<(Pid, ExitStatus)>) {
     while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
         if children.contains(&pid) {
@@ -44,19 +44,19 @@ fn reap_orphans(children: &[Pid], ended: &mut Vec<(Pid, ExitStatus)>) {
 }
 
 fn kill_group(leader: Pid) {
-    // It fails where nobody is left, which is what is wanted.
+    // It fails if no process is left.
     let _ = kill_process_group(leader, Signal::KILL);
 }
 
 /// The orphans that this process has adopted.
 #[derive(Debug)]
 pub(super) struct Orphans {
-    /// Who were children of this process before it was a supervisor: a shell that became it may have had some.
+    /// Children that this process had before it became a supervisor, for example those of a shell that has called `exec`.
     preexisting: Vec<Pid>,
 }
 
 impl Orphans {
-    /// Must come before the first member.
+    /// Makes this process adopt orphans. It must run before the first member is started.
     pub(super) fn adopt() -> std::io::Result<Self> {
         adopt_orphans()?;
         Ok(Self {
@@ -64,10 +64,10 @@ impl Orphans {
         })
     }
 
-    /// Kills those that come from a member which has no process any more. What they leave behind is adopted when they
-    /// are dead, of which the system tells.
+    /// Kills the orphans of members whose process has ended. Their own children are adopted and found at the next call, because each
+    /// end of a child is an event.
     ///
-    /// `own` are the supervisor's own children, and `lives` says whether a member's process does.
+    /// `own` lists the supervisor's own children, and `lives` returns whether the process with this serial number is alive.
     pub(super) fn kill_orphans_of_ended(
         &self,
         own: &[Pid],
@@ -81,7 +81,7 @@ impl Orphans {
         }
     }
 
-    /// Kills all of them, those too that have forgotten where they come from; whether there was any.
+    /// Kills all orphans, also those without a tag. Returns whether there was any.
     pub(super) fn kill_all(&self, own: &[Pid]) -> bool {
         let adopted = self.adopted(own);
         adopted.iter().copied().for_each(kill);
@@ -95,8 +95,7 @@ impl Orphans {
     }
 }
 
-/// From now on the orphans of this process's descendants become its children, whatever session they have made for
-/// themselves, as those of a whole container do where it is the first process.
+/// Makes orphans of this process's descendants its children, whatever their session is, as for the first process of a container.
 #[cfg(target_os = "linux")]
 fn adopt_orphans() -> std::io::Result<()> {
     Ok(rustix::process::set_child_subreaper(Some(
@@ -104,13 +103,13 @@ fn adopt_orphans() -> std::io::Result<()> {
     ))?)
 }
 
-/// Elsewhere they are lost.
+/// Other systems cannot do this.
 #[cfg(not(target_os = "linux"))]
 fn adopt_orphans() -> std::io::Result<()> {
     Ok(())
 }
 
-/// A child that is not collected yet keeps its number, so this cannot meet a stranger.
+/// Kills a child. A child that is not collected keeps its number, so this cannot kill another process.
 fn kill(pid: Pid) {
     let _ = kill_process(pid, Signal::KILL);
 }

@@ -1,4 +1,4 @@
-//! One line of the common log, with the name of who wrote it. It writes nothing.
+//! The lines of the common log: the name of the member, then its line.
 
 use std::{borrow::Cow, fmt};
 
@@ -10,27 +10,27 @@ use crate::terminal::{escaped, escaped_but_colors};
 /// The key that names the agent in `--log json`.
 const AGENT: &str = "agent";
 
-/// How lines look.
+/// The format of the common log.
 #[derive(Clone, Debug)]
 pub(crate) enum Format {
     /// `name | line`, for people.
     Text {
         /// The length of the longest name.
         width: usize,
-        /// Whether names are coloured.
+        /// Names are coloured.
         color: bool,
-        /// Whether a terminal shows the lines.
+        /// The lines are written to a terminal.
         terminal: bool,
     },
     /// One JSON object per line, for machines.
     Json {
-        /// Whether a terminal shows the lines.
+        /// The lines are written to a terminal.
         terminal: bool,
     },
 }
 
 impl Format {
-    /// A line of `name`, the member number `index`, with its newline.
+    /// Returns a line of the member `name`, whose number is `index`, with its newline.
     pub(crate) fn render(&self, index: usize, name: &str, line: &str) -> String {
         match self {
             Self::Text {
@@ -60,11 +60,13 @@ fn text(width: usize, color: Option<u8>, name: &str, line: &str) -> String {
     }
 }
 
-/// Cyan, yellow, green, magenta, blue, and their bright sisters.
+/// Cyan, yellow, green, magenta, blue, and their bright variants.
 const COLORS: [u8; 10] = [36, 33, 32, 35, 34, 96, 93, 92, 95, 94];
 
-/// An object gets the name in front and stays as it is otherwise, byte for byte; anything else becomes an object. One that has
-/// an `agent` of its own is wrapped too, so that neither name is lost.
+/// Returns the line as a JSON object with the name.
+///
+/// An object gets the name as its first field and otherwise stays the same, byte for byte. Other text, and an object with an `agent`
+/// of its own, becomes the field `line`, so that nothing is lost.
 fn json(name: &str, line: &str) -> String {
     let name = Value::from(name);
     match fields_of(line) {
@@ -74,7 +76,7 @@ fn json(name: &str, line: &str) -> String {
     }
 }
 
-/// The text between the braces of an object without an `agent`.
+/// Returns the text between the braces of an object without an `agent`.
 fn fields_of(line: &str) -> Option<&str> {
     let object: &RawValue = serde_json::from_str(line).ok()?;
     let Keys { has_agent } = serde_json::from_str(line).ok()?;
@@ -82,7 +84,7 @@ fn fields_of(line: &str) -> Option<&str> {
     (!has_agent).then(|| fields.trim_matches([' ', '\t', '\r']))
 }
 
-/// What the keys of an object say. No value is decoded: any of them may be one that Rust has no type for.
+/// The keys of an object. Its values are not decoded, because Rust may have no type for them.
 struct Keys {
     has_agent: bool,
 }
@@ -187,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_terminal_is_spared_control_characters() {
+    fn control_characters_are_escaped_only_on_a_terminal() {
         let text = |terminal| Format::Text {
             width: 1,
             color: false,

@@ -1,25 +1,25 @@
-//! What the log is written to: anything, or a terminal whose last lines are the status table. It renders nothing.
+//! The sink of the log. On a terminal, its last lines are the status table.
 
 use std::io::{self, Write};
 
 use super::table::{Row, Size, render};
 
-/// The table of a terminal.
+/// A terminal that shows the status table.
 #[derive(Debug)]
 pub(crate) struct Terminal {
-    /// Its size at the moment.
+    /// Returns the current size.
     pub(crate) size: fn() -> Size,
-    /// Whether people want colours.
+    /// The table is coloured.
     pub(crate) color: bool,
 }
 
-/// Writes lines; on a terminal, above the table.
+/// A sink that writes lines; on a terminal, above the table.
 #[derive(Debug)]
 pub(super) struct Screen<W> {
     sink: W,
     terminal: Option<Terminal>,
     rows: Vec<Row>,
-    /// How many lines of the table stand below the cursor's first column.
+    /// The number of lines of the table that are drawn above the cursor.
     drawn: usize,
 }
 
@@ -33,7 +33,7 @@ impl<W: Write> Screen<W> {
         }
     }
 
-    /// What it writes to.
+    /// Returns the sink.
     pub(super) fn sink(&mut self) -> &mut W {
         &mut self.sink
     }
@@ -44,13 +44,13 @@ impl<W: Write> Screen<W> {
         self.sink.write_all(line.as_bytes())
     }
 
-    /// What the table shows from now on; nothing is no table.
+    /// Replaces the rows of the table. Without rows there is no table.
     pub(super) fn set_rows(&mut self, rows: Vec<Row>) -> io::Result<()> {
         self.rows = rows;
         self.erase()
     }
 
-    /// Shows everything.
+    /// Draws the table and flushes the sink.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         self.draw()?;
         self.sink.flush()
@@ -71,7 +71,7 @@ impl<W: Write> Screen<W> {
         Ok(())
     }
 
-    /// Goes back to where the table begins, and clears the terminal from there on.
+    /// Moves the cursor to the first line of the table, and clears the terminal from there on.
     fn erase(&mut self) -> io::Result<()> {
         match std::mem::take(&mut self.drawn) {
             0 => Ok(()),

@@ -1,5 +1,4 @@
-//! The supervisor's side of the sentinel: the process that ends what a killed launcher leaves behind. It never waits for it
-//! without bound.
+//! The supervisor's connection to the sentinel, the process that ends the group if the launcher is killed.
 
 use std::{io, io::Write, time::Duration};
 
@@ -11,15 +10,15 @@ use crate::{
     settings::Variables,
 };
 
-/// How long it may take to end when it is dismissed; one that is stopped does not.
+/// The time in which the sentinel must exit when it is dismissed. A suspended sentinel does not exit.
 const EXIT_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// The sentinel, as long as it lives.
+/// A running sentinel.
 pub(super) struct Sentinel {
     pid: Pid,
-    /// Non-blocking: a sentinel that stands still must not keep the supervisor.
+    /// Non-blocking, so that a suspended sentinel does not block the supervisor.
     pipe: io::PipeWriter,
-    /// What the pipe has not taken yet.
+    /// Bytes that are not written to the pipe yet.
     unsent: Vec<u8>,
 }
 
@@ -38,15 +37,15 @@ impl Sentinel {
         self.pid
     }
 
-    /// Tells of a process group that lives now, or no longer.
+    /// Reports that a process group was started or has ended.
     pub(super) fn notify(&mut self, group: Pid, lives: bool) {
         self.send(&sentinel::line(group, lives));
     }
 
-    /// Ends it: nothing is left behind.
+    /// Ends the sentinel, when no process is left that it must end.
     pub(super) async fn dismiss(mut self, events: &mut Events) {
         self.send(sentinel::DISMISSAL);
-        // One that has not got the farewell would take the pipe's end for the supervisor's death.
+        // Without this line the sentinel would take the end of the pipe for the death of the supervisor.
         if self.unsent.is_empty() {
             drop(self.pipe);
             let ended = async {
@@ -58,7 +57,7 @@ impl Sentinel {
                 return;
             }
         }
-        // SIGKILL ends a stopped process too, and nothing keeps this one from dying.
+        // SIGKILL ends a suspended process too.
         let _ = kill_process(self.pid, Signal::KILL);
         let _ = waitpid(Some(self.pid), WaitOptions::empty());
     }
@@ -69,14 +68,14 @@ impl Sentinel {
             match self.pipe.write(&self.unsent) {
                 Ok(length) => drop(self.unsent.drain(..length)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                // Where it is gone, its end is noticed as that of any child.
+                // The sentinel has ended; this is noticed like the end of any child.
                 Err(_) => self.unsent.clear(),
             }
         }
     }
 }
 
-/// Whether it is no longer a child that lives; it is collected then.
+/// Returns whether the process has ended, and collects it.
 fn has_ended(pid: Pid) -> bool {
     !matches!(waitpid(Some(pid), WaitOptions::NOHANG), Ok(None))
 }

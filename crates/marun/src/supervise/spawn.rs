@@ -1,4 +1,4 @@
-//! Starts one member: its own process, its own process group, its control socket, its output.
+//! Starts members and the sentinel. A member gets its own process group, a control socket and a pipe for its output.
 
 use std::{
     collections::BTreeSet,
@@ -20,43 +20,42 @@ use crate::{
     settings::Variables,
 };
 
-/// What the supervisor knows of a member before it starts it.
+/// A member before its start.
 pub(crate) struct Launch {
-    /// What it may take and what becomes of it.
+    /// The time limits and the restart policy.
     pub(crate) rules: Rules,
-    /// Which process it becomes.
+    /// The kind of process.
     pub(crate) kind: Kind,
-    /// What it is told over the control socket: one line.
+    /// The assignment that is sent over the control socket: one line.
     pub(crate) assignment: Vec<u8>,
 }
 
-/// Which process a member becomes.
+/// The kind of process that a member is.
 #[derive(Debug)]
 pub(crate) enum Kind {
-    /// An agent of this program; it reports that it is ready.
+    /// An agent of this program. It reports when it is ready.
     Agent(PathBuf),
-    /// Another program; it is ready when it runs.
+    /// Any other program. It is ready when it runs.
     Command,
 }
 
-/// A member that runs.
+/// A started member.
 #[derive(Debug)]
 pub(crate) struct Spawned {
-    /// Its process, which leads a process group of the same number.
+    /// The process. It leads a process group with the same number.
     pub(crate) pid: Pid,
     /// The supervisor's end of the control socket.
     pub(crate) control: UnixStream,
-    /// What it prints, to standard output and error alike, in its order.
+    /// The pipe for standard output and standard error.
     pub(crate) output: PipeReader,
 }
 
-/// Starts a member, whose processes bear the value `tag`. An agent does not inherit the secrets among the variables that the
-/// settings name.
+/// Starts a member. Its processes get the value `tag`. An agent does not inherit those variables of the settings that hold secrets.
 ///
-/// The calling thread must live as long as the supervisor: on Linux a child hears of its parent's death when the
-/// *thread* that started it ends.
+/// The calling thread must live as long as the supervisor: on Linux, a child gets its parent-death signal when the *thread* that
+/// started it ends.
 pub(crate) fn spawn(launch: &Launch, tag: &str, variables: &Variables) -> io::Result<Spawned> {
-    let (control, theirs) = UnixStream::pair()?;
+    let (control, member_end) = UnixStream::pair()?;
     let (output, printed) = io::pipe()?;
     let (program, command) = match &launch.kind {
         Kind::Agent(program) => (program.clone(), hidden::AGENT),
@@ -64,20 +63,20 @@ pub(crate) fn spawn(launch: &Launch, tag: &str, variables: &Variables) -> io::Re
     };
     let mut process = Command::new(program);
     if let Kind::Agent(_) = launch.kind {
-        // What it needs of these it gets over the socket.
+        // The agent gets the values that it needs over the socket.
         remove(&mut process, &variables.secret);
     }
     let child = process
         .args([command, &launch.rules.name, &getpid().to_string()])
-        .stdin(OwnedFd::from(theirs))
+        .stdin(OwnedFd::from(member_end))
         .stdout(printed.try_clone()?)
         .stderr(printed)
         .env(tag::VARIABLE, tag)
-        // What systemd asks of its service, it asks of the supervisor.
+        // These variables of systemd are for the supervisor.
         .env_remove(systemd::NOTIFY_SOCKET)
         .env_remove(systemd::WATCHDOG_PID)
         .env_remove(systemd::WATCHDOG_USEC)
-        // A terminal's Ctrl-C is for the supervisor alone.
+        // A Ctrl-C of the terminal must reach only the supervisor.
         .process_group(0)
         .spawn()?;
     Ok(Spawned {
@@ -87,17 +86,17 @@ pub(crate) fn spawn(launch: &Launch, tag: &str, variables: &Variables) -> io::Re
     })
 }
 
-/// Starts the sentinel; it is told of groups over the returned pipe.
+/// Starts the sentinel, and returns the pipe for its commands.
 pub(crate) fn spawn_sentinel(
     tag: &GroupTag,
     variables: &Variables,
 ) -> io::Result<(Pid, io::PipeWriter)> {
-    let (theirs, pipe) = io::pipe()?;
+    let (member_end, pipe) = io::pipe()?;
     let mut process = Command::new(std::env::current_exe()?);
     remove(&mut process, &variables.named);
     let child = process
         .args([hidden::SENTINEL, tag.as_str()])
-        .stdin(theirs)
+        .stdin(member_end)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .process_group(0)
@@ -113,5 +112,5 @@ fn remove(process: &mut Command, variables: &BTreeSet<String>) {
 
 fn pid_of(id: u32) -> io::Result<Pid> {
     let pid = i32::try_from(id).ok().and_then(Pid::from_raw);
-    pid.ok_or_else(|| io::Error::other("the system gave a process no number"))
+    pid.ok_or_else(|| io::Error::other("invalid process id of a child"))
 }

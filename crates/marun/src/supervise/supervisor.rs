@@ -1,4 +1,4 @@
-//! Does what the group decides, to real processes, and tells it what becomes of them.
+//! The main loop of the supervisor: it passes events to the group and executes the actions that follow.
 
 use std::{
     io,
@@ -28,19 +28,19 @@ use crate::{
     settings::Variables,
 };
 
-/// How long what is left of the members may take to end, and then their output to arrive. Only a process that the
-/// launcher cannot find can hold a pipe open longer.
+/// The time in which orphans of the members must end, and then the time in which the last output must arrive. Only a process that
+/// the launcher cannot find can keep a pipe open longer.
 const FINAL_OUTPUT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Who speaks, in the launcher's own log lines.
+/// The target of the launcher's own log lines.
 const LOG_TARGET: &str = "marun";
 
-/// Runs the members until the last one is gone; whether all went well.
+/// Runs the members until the last one has ended. Returns whether the group ended without a failure.
 ///
-/// The thread that runs this must live as long as the supervisor, see `spawn`.
+/// The calling thread must live as long as the supervisor, see `spawn`.
 ///
 /// # Errors
-/// Where signals cannot be listened to or the sentinel cannot be started; then nothing was started.
+/// Returns an error if it cannot listen to signals or cannot start the sentinel. No member was started then.
 pub(crate) async fn supervise(
     launches: Vec<Launch>,
     variables: Variables,
@@ -55,15 +55,16 @@ pub(crate) async fn supervise(
     Ok(!supervisor.group.has_failed())
 }
 
+/// The supervisor and all that it has started.
 struct Supervisor {
     group: Group,
     launches: Vec<Launch>,
-    /// The environment variables that the settings name.
+    /// The environment variables that the settings refer to.
     variables: Variables,
     children: Vec<Child>,
-    /// By member, as the children are.
+    /// One for each member, like `children`.
     backpressure: Vec<Backpressure>,
-    /// How many processes were started for members.
+    /// The number of processes that were started for members.
     started: u64,
     tag: GroupTag,
     orphans: Orphans,
@@ -72,16 +73,16 @@ struct Supervisor {
     sender: Sender<(usize, ControlEvent)>,
     output: Output,
     copies: JoinSet<()>,
-    /// The status table as it was shown last.
+    /// The status table that was shown last.
     rows: Vec<Row>,
 }
 
-/// What the supervisor knows of a member's process. It is over when it has ended *and* all that it reported is
-/// heard, so that an end never overtakes a report.
+/// The process of a member. The supervisor acts on its end when it has ended *and* its control socket is closed, so that the end
+/// never overtakes a report.
 #[derive(Clone, Copy, Default)]
 struct Child {
     pid: Option<Pid>,
-    /// Its number among all that were started, which its mark holds.
+    /// The number of the process among all that were started. It is a part of the process's tag.
     serial: u64,
     status: Option<ExitStatus>,
     control_closed: bool,
@@ -124,12 +125,12 @@ impl Supervisor {
         }
     }
 
-    /// Gives a member a process; what follows where that fails.
+    /// Starts the process of a member. Returns the actions that follow if this fails.
     fn start(&mut self, index: usize) -> Vec<Action> {
         let name: Arc<str> = Arc::from(self.launches[index].rules.name.as_str());
         match self.spawn(index, &name) {
             Ok(pid) => {
-                tracing::info!(target: LOG_TARGET, "{name} is started as process {pid}");
+                tracing::info!(target: LOG_TARGET, "{name} started as process {pid}");
                 Vec::new()
             }
             Err(error) => {
@@ -152,7 +153,7 @@ impl Supervisor {
             ..Child::default()
         };
         self.group.started(index, Instant::now());
-        // Before it becomes what it is: until it has its assignment it has started nothing and ends by itself.
+        // Before the assignment is sent: until then the process has started no others, and ends by itself.
         self.notify_sentinel(spawned.pid, true);
         while self.copies.try_join_next().is_some() {}
         let reports = Reports {
@@ -188,8 +189,8 @@ impl Supervisor {
         }
     }
 
-    /// Acts on the deadlines that have passed, but first on what happened before: it may wait to be noticed where the
-    /// launcher itself stood still.
+    /// Handles pending events, and then acts on the deadlines that have passed. If the launcher was paused, events that happened
+    /// before a deadline may still be pending.
     async fn meet_deadlines(&mut self, events: &mut Events) {
         let is_due = |group: &Group| group.deadline().is_some_and(|due| due <= Instant::now());
         if is_due(&self.group) {
@@ -248,7 +249,7 @@ impl Supervisor {
         }
     }
 
-    /// For machines, with the name and the word of the status table as fields of their own.
+    /// Logs the health of a member. For log processors, its name and state are fields.
     fn log_health(&self, level: Level, index: usize, text: &str) {
         let status = self.group.status().nth(index);
         let (member, state) =
@@ -268,9 +269,9 @@ impl Supervisor {
         let Some(pid) = self.children[index].pid else {
             return;
         };
-        // A child that is not collected yet keeps its number, so this cannot meet a stranger.
+        // A child that is not collected keeps its number, so this cannot reach another process.
         if let Err(error) = send(pid, signal) {
-            tracing::error!(target: LOG_TARGET, "process {pid} cannot be sent a signal: {error}");
+            tracing::error!(target: LOG_TARGET, "cannot send a signal to process {pid}: {error}");
         }
     }
 
@@ -307,7 +308,7 @@ impl Supervisor {
         members.chain(sentinel).collect()
     }
 
-    /// Ends what the members have left behind, when they are gone.
+    /// Kills the processes that the members have left behind.
     async fn kill_orphans(&mut self, events: &mut Events) {
         let all = async {
             loop {
@@ -319,7 +320,7 @@ impl Supervisor {
                 events.child_ended().await;
             }
         };
-        // Longer than the system takes to end a process that it can.
+        // The limit is longer than the system takes to kill a process.
         let _ = within(FINAL_OUTPUT_TIMEOUT, all).await;
     }
 
@@ -331,7 +332,7 @@ impl Supervisor {
         let Some(index) = member else {
             self.sentinel = None;
             let reason = format!(
-                "the launcher's sentinel, without which processes could be left behind, {status}"
+                "the sentinel {status}; stopping, because without it processes could outlive a killed launcher"
             );
             return self.group.fail(&reason, now);
         };
@@ -352,14 +353,14 @@ impl Supervisor {
         }
     }
 
-    /// Where the sentinel is gone, its end is noticed as that of any child.
+    /// Reports a process group to the sentinel. If the sentinel has ended, this is noticed like the end of any child.
     fn notify_sentinel(&mut self, group: Pid, lives: bool) {
         if let Some(sentinel) = &mut self.sentinel {
             sentinel.notify(group, lives);
         }
     }
 
-    /// Shows what has changed, where somebody sees it.
+    /// Updates the status table, if there is one and it has changed.
     fn show_table(&mut self) {
         if !self.output.has_table() {
             return;
@@ -382,12 +383,12 @@ impl Supervisor {
         }
     }
 
-    /// The last words of the last member, and the end of the sentinel.
+    /// Waits for the last output of the members, and ends the sentinel.
     async fn finish_output(&mut self, events: &mut Events) {
         let all = async { while self.copies.join_next().await.is_some() {} };
         if within(FINAL_OUTPUT_TIMEOUT, all).await.is_none() {
             tracing::warn!(
-                target: LOG_TARGET, "something that an agent has started lives on, and the launcher cannot find it"
+                target: LOG_TARGET, "a process that an agent started is still running, and the launcher cannot find it"
             );
         }
         if let Some(sentinel) = self.sentinel.take() {

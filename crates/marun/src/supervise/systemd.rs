@@ -1,4 +1,4 @@
-//! `sd_notify`: tells the service manager that started the launcher where the group is. Without one it does nothing.
+//! `sd_notify`: reports the state of the group to the service manager that started the launcher, if there is one.
 
 use std::{
     env, io,
@@ -18,7 +18,7 @@ pub(super) const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
 pub(super) const WATCHDOG_PID: &str = "WATCHDOG_PID";
 pub(super) const WATCHDOG_USEC: &str = "WATCHDOG_USEC";
 
-/// Says each thing once, and that the supervisor lives as often as it is asked to.
+/// The connection to the service manager. It reports each status once, and sends keep-alive messages if the manager wants them.
 #[derive(Debug)]
 pub(super) struct Notifier {
     socket: Option<UnixDatagram>,
@@ -27,31 +27,30 @@ pub(super) struct Notifier {
     watchdog: Option<Watchdog>,
 }
 
-/// What is told, once.
+/// The status of the group that is reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct ServiceStatus {
     phase: Phase,
-    /// Who gives no sign of life.
+    /// The names of the blocked members.
     blocked: String,
 }
 
+/// The keep-alive messages of `WatchdogSec=`.
 #[derive(Debug)]
 struct Watchdog {
-    /// Half of what the manager allows, as its documentation advises.
+    /// Half of the time that the manager allows, as its documentation recommends.
     every: Duration,
     due: Instant,
 }
 
 impl Notifier {
-    /// As the service manager asks for it in the environment.
+    /// Creates the notifier that the environment asks for.
     pub(super) fn from_environment() -> Self {
         let socket =
             env::var_os(NOTIFY_SOCKET).and_then(|address| match connect(address.as_bytes()) {
                 Ok(socket) => Some(socket),
                 Err(error) => {
-                    tracing::warn!(
-                        "the service manager cannot be told anything: {NOTIFY_SOCKET}: {error}"
-                    );
+                    tracing::warn!("cannot notify the service manager: {NOTIFY_SOCKET}: {error}");
                     None
                 }
             });
@@ -73,7 +72,7 @@ impl Notifier {
         }
     }
 
-    /// Tells where the group is, where that is news.
+    /// Reports the status of the group if it has changed.
     pub(super) fn update(&mut self, group: &Group) {
         if self.socket.is_none() {
             return;
@@ -85,7 +84,7 @@ impl Notifier {
         self.send_status(status, group.longest_stop());
     }
 
-    /// `longest_stop` is what stopping may take.
+    /// Reports a status if it has changed. `longest_stop` is the longest time that stopping can take.
     fn send_status(&mut self, status: ServiceStatus, longest_stop: Duration) {
         if self.sent.as_ref() == Some(&status) {
             return;
@@ -96,12 +95,12 @@ impl Notifier {
         self.send(&text);
     }
 
-    /// When the next sign of life is due.
+    /// Returns when the next keep-alive message is due.
     pub(super) fn due(&self) -> Option<Instant> {
         self.watchdog.as_ref().map(|watchdog| watchdog.due)
     }
 
-    /// Gives a sign of life where it is due.
+    /// Sends a keep-alive message if it is due.
     pub(super) fn tick(&mut self, now: Instant) {
         if let Some(watchdog) = &mut self.watchdog
             && watchdog.due <= now
@@ -116,7 +115,7 @@ impl Notifier {
             return;
         };
         if let Err(error) = socket.send(text.as_bytes()) {
-            tracing::warn!("the service manager cannot be told `{text}`: {error}");
+            tracing::warn!("cannot send `{text}` to the service manager: {error}");
         }
     }
 }
@@ -127,18 +126,18 @@ fn message(status: &ServiceStatus, was_ready: bool, longest_stop: Duration) -> S
         Phase::Starting | Phase::Ready if !blocked.is_empty() => {
             format!("STATUS=blocked: {blocked}")
         }
-        Phase::Starting if was_ready => "STATUS=an agent is started again".to_owned(),
-        Phase::Starting => "STATUS=the agents start".to_owned(),
+        Phase::Starting if was_ready => "STATUS=restarting an agent".to_owned(),
+        Phase::Starting => "STATUS=starting the agents".to_owned(),
         Phase::Ready => "READY=1\nSTATUS=all agents are ready".to_owned(),
-        // Otherwise a manager with less patience than the agents' grace would cut them off.
+        // Otherwise a manager with a shorter timeout than the agents' grace would kill them.
         Phase::Stopping => format!(
-            "STOPPING=1\nEXTEND_TIMEOUT_USEC={}\nSTATUS=the agents stop",
+            "STOPPING=1\nEXTEND_TIMEOUT_USEC={}\nSTATUS=stopping the agents",
             longest_stop.as_micros()
         ),
     }
 }
 
-/// How often the manager wants a sign of life from this process.
+/// Returns the interval of the keep-alive messages that the manager wants from this process.
 fn watchdog(pid: Option<&str>, usec: Option<&str>, own_pid: &str) -> Option<Duration> {
     if pid.is_some_and(|pid| pid != own_pid) {
         return None;
@@ -184,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn each_phase_is_told_once_and_life_when_it_is_due() {
+    fn each_status_is_sent_once_and_keep_alives_when_they_are_due() {
         let (socket, manager) = UnixDatagram::pair().unwrap();
         manager.set_nonblocking(true).unwrap();
         let start = Instant::now();
@@ -214,12 +213,12 @@ mod tests {
             let status = ServiceStatus { phase, blocked };
             notifier.send_status(status, Duration::from_millis(30_500));
         }
-        assert_eq!(next().unwrap(), "STATUS=the agents start");
+        assert_eq!(next().unwrap(), "STATUS=starting the agents");
         assert_eq!(next().unwrap(), "READY=1\nSTATUS=all agents are ready");
         assert_eq!(next().unwrap(), "STATUS=blocked: a, b");
         assert_eq!(next().unwrap(), "READY=1\nSTATUS=all agents are ready");
-        assert_eq!(next().unwrap(), "STATUS=an agent is started again");
-        let stopping = "STOPPING=1\nEXTEND_TIMEOUT_USEC=30500000\nSTATUS=the agents stop";
+        assert_eq!(next().unwrap(), "STATUS=restarting an agent");
+        let stopping = "STOPPING=1\nEXTEND_TIMEOUT_USEC=30500000\nSTATUS=stopping the agents";
         assert_eq!(next().unwrap(), stopping);
         assert_eq!(notifier.due(), Some(start));
         notifier.tick(start);

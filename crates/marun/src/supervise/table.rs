@@ -1,4 +1,4 @@
-//! The status table that stands below the log on a terminal: its lines. Where they go is `screen.rs`.
+//! The lines of the status table, which a terminal shows below the log.
 
 use std::{iter, time::SystemTime};
 
@@ -8,16 +8,16 @@ use rustix::process::Pid;
 use super::group::Status;
 use crate::columns::aligned;
 
-/// A member in the table.
+/// The row of a member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
     pub(crate) status: Status,
     pub(crate) pid: Option<Pid>,
-    /// Since when it is in this stage.
+    /// The time at which it entered this state.
     pub(crate) since: SystemTime,
 }
 
-/// What fits on the terminal.
+/// The size of a terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Size {
     pub(crate) columns: usize,
@@ -33,13 +33,13 @@ const HEADER: [&str; 6] = [
     "LAST END",
 ];
 
-/// The table may take this part of the terminal's height, and at least so many lines.
+/// The table takes at most a third of the terminal's height, but may always take so many lines.
 const SHARE_OF_HEIGHT: usize = 3;
 const FEWEST_LINES: usize = 4;
 
-/// The lines of the table; none is longer than the terminal is wide.
+/// Returns the lines of the table. They are cut to the width of the terminal.
 ///
-/// Where there are too many members, those come first that are not ready, and the rest is counted.
+/// If there are too many members, those that are not ready come first, and the last line counts the others.
 pub(super) fn render(rows: &[Row], size: Size, color: bool) -> Vec<String> {
     let room = (size.lines / SHARE_OF_HEIGHT).max(FEWEST_LINES) - 1;
     let mut shown: Vec<&Row> = rows.iter().collect();
@@ -74,7 +74,7 @@ fn cells(row: &Row) -> [String; 6] {
         row.pid
             .map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
         row.status.restarts.to_string(),
-        // Of `2026-01-01T12:00:00Z` the time.
+        // The time of `2026-01-01T12:00:00Z`.
         since.get(11..19).unwrap_or(&since).to_owned(),
         row.status
             .last_end
@@ -82,7 +82,8 @@ fn cells(row: &Row) -> [String; 6] {
     ]
 }
 
-/// A line as wide as the terminal would wrap on some, and the table could not be erased by its height.
+/// Cuts a line to less than the width of the terminal. On some terminals a line of the full width would wrap, and the table could not
+/// be erased.
 fn cut(line: &str, columns: usize) -> String {
     line.chars().take(columns.saturating_sub(1)).collect()
 }
@@ -96,8 +97,8 @@ const PLAIN: u8 = 0;
 fn color_of(state: &str) -> u8 {
     match state {
         "ready" => GREEN,
-        "waiting" | "starting" | "stopping" => YELLOW,
-        "gone" => PLAIN,
+        "pending" | "starting" | "stopping" => YELLOW,
+        "ended" => PLAIN,
         _ => RED,
     }
 }
@@ -136,17 +137,17 @@ pub(super) mod tests {
 
     #[test]
     fn columns_are_aligned() {
-        let mut fallen = row("mail", "resting");
-        fallen.pid = None;
-        fallen.status.restarts = 2;
-        fallen.status.last_end = Some(ExitStatus::Exited(1));
-        let lines = render(&[row("user_agent", "ready"), fallen], SIZE, false);
+        let mut failed = row("mail", "backoff");
+        failed.pid = None;
+        failed.status.restarts = 2;
+        failed.status.last_end = Some(ExitStatus::Exited(1));
+        let lines = render(&[row("user_agent", "ready"), failed], SIZE, false);
         assert_eq!(
             lines,
             [
                 "AGENT       STATE    PROCESS  RESTARTS  SINCE (UTC)  LAST END",
                 "user_agent  ready    7        0         01:01:01",
-                "mail        resting  -        2         01:01:01     exited with code 1",
+                "mail        backoff  -        2         01:01:01     exited with code 1",
             ]
         );
     }
@@ -162,7 +163,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn where_not_all_fit_those_come_first_that_are_not_ready() {
+    fn members_that_are_not_ready_come_first_if_not_all_fit() {
         let mut rows: Vec<_> = (0..20).map(|n| row(&format!("a{n:02}"), "ready")).collect();
         rows[17] = row("a17", "killed");
         let lines = render(&rows, SIZE, false);
@@ -177,7 +178,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn colours_tell_the_stages() {
+    fn each_state_has_its_colour() {
         let rows = [row("a", "ready"), row("b", "failing"), row("c", "starting")];
         let lines = render(&rows, SIZE, true);
         let begins = ["\x1b[1mAGENT", "\x1b[32ma", "\x1b[31mb", "\x1b[33mc"];

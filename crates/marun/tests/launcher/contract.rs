@@ -53,10 +53,10 @@ fn line_58_relayed_signals_make_no_dead_letter() {
         let mut group = Group::run(marun(), folder.clone(), &[]);
         group.wait_for("began ");
         group.signal(Signal::INT);
-        group.wait_for("SIGINT: the group stops");
+        group.wait_for("SIGINT received; stopping");
         group.signal(Signal::INT);
         group.wait_for_end();
-        assert_eq!(group.count("it is killed"), 0, "{}", group.log());
+        assert_eq!(group.count("killing it"), 0, "{}", group.log());
     }
     assert_eq!(
         (length(&folder, "jobs"), length(&folder, "jobs.dead")),
@@ -170,7 +170,7 @@ fn line_61_one_that_does_not_reach_its_broker_is_not_ready() {
 /// Ends one replica and waits until its successor is ready.
 fn replace(group: &mut Group, name: &str, pid: Pid, signal: Signal) -> Pid {
     kill_process(pid, signal).unwrap();
-    let successor = group.wait_for_next(&format!("{name} is started as process "));
+    let successor = group.wait_for_next(&format!("{name} started as process "));
     group.wait_for_next(&format!("{name} is ready"));
     pid_of(&successor)
 }

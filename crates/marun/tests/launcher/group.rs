@@ -215,7 +215,7 @@ impl Group {
     pub(crate) fn wait_until_ready(&mut self) -> BTreeMap<String, Pid> {
         self.wait_for("all agents are ready");
         let started = |line: &String| {
-            let (before, pid) = line.split_once(" is started as process ")?;
+            let (before, pid) = line.split_once(" started as process ")?;
             let name = before.rsplit(' ').next()?;
             Some((name.to_owned(), pid_of(pid)))
         };

@@ -52,19 +52,19 @@ fn line_60_machines_and_the_service_manager_hear_of_one_that_is_blocked() {
     let mut launcher = marun();
     launcher.env("NOTIFY_SOCKET", &address);
     let mut group = Group::run(launcher, folder, &["--log", "json"]);
-    let started = group.wait_for("first is started as process ");
+    let started = group.wait_for("first started as process ");
     let pid = pid_of(started.split('"').next().unwrap());
     group.wait_for("all agents are ready");
     wait_for_news(&manager, "READY=1\nSTATUS=all agents are ready");
 
     kill_process(pid, Signal::USR1).unwrap();
-    let fields = line_with(&mut group, "first gives no sign of life");
+    let fields = line_with(&mut group, "first sent no heartbeat");
     let expected = ["marun", "WARN", "first", "blocked"];
     assert_eq!(fields, expected.map(Value::from));
     wait_for_news(&manager, "STATUS=blocked: first");
 
     let _open = pipe.open();
-    let fields = line_with(&mut group, "first gives signs of life again");
+    let fields = line_with(&mut group, "first sends heartbeats again");
     let expected = ["marun", "INFO", "first", "ready"];
     assert_eq!(fields, expected.map(Value::from));
     wait_for_news(&manager, "READY=1\nSTATUS=all agents are ready");

@@ -62,7 +62,7 @@ fn under_nohup_a_group_survives_its_terminal() {
     group.signal(Signal::HUP);
     group.signal(Signal::TERM);
     assert_eq!(group.wait_for_end(), Some(0), "{}", group.log());
-    group.assert_has(&["SIGTERM: the group stops"]);
+    group.assert_has(&["SIGTERM received; stopping"]);
     assert_eq!(group.count("SIGHUP"), 0, "{}", group.log());
 }
 
@@ -198,7 +198,7 @@ fn line_58_two_sigints_at_once_are_one() {
     let mut group = Group::start(&one("{}"));
     group.wait_until_ready();
     group.signal(Signal::INT);
-    group.wait_for("SIGINT: the group stops");
+    group.wait_for("SIGINT received; stopping");
     group.signal(Signal::INT);
     assert_eq!(group.wait_for_end(), Some(0), "{}", group.log());
     group.assert_has(&["last words of first"]);
@@ -218,7 +218,7 @@ fn line_58_a_second_sigint_kills_at_once() {
         asked.elapsed() < Duration::from_secs(10),
         "the grace is 30 s"
     );
-    group.assert_has(&["SIGINT again: first is killed"]);
+    group.assert_has(&["second SIGINT received; killing first"]);
 }
 
 #[test]
@@ -277,7 +277,7 @@ fn line_59_as_the_first_process_of_a_container_it_buries_orphans_and_hears_sigte
     launcher.args(container).arg(marun().get_program());
     let mut group = Group::run(launcher, Folder::of(UNDERTAKING), &[]);
     assert_eq!(group.wait_for_end(), Some(0), "{}", group.log());
-    group.assert_has(&["SIGTERM: the group stops"]);
+    group.assert_has(&["SIGTERM received; stopping"]);
 }
 
 const FOREIGN: &str = "

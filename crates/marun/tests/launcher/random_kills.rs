@@ -75,7 +75,7 @@ fn kill_at_random(group: &mut Group, mut living: BTreeMap<String, Pid>, random: 
 
 /// The name and the process of a replica that this line says is started.
 fn started(line: &str) -> Option<(String, Pid)> {
-    let (before, pid) = line.split_once(" is started as process ")?;
+    let (before, pid) = line.split_once(" started as process ")?;
     let name = before.rsplit(' ').next()?;
     Some((name.to_owned(), pid_of(pid)))
 }

@@ -1,4 +1,4 @@
-//! Members that are started again: after which ends, how often, and what becomes of the others. A test that bears a
+//! Restarts of members: after which ends, how often, and their effect on the others. A test whose name contains a
 //! line's number proves that line of the failure contract.
 
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ fn agent(name: &str, settings: &str, lines: &str) -> String {
     format!("[agent.{name}]\nbackend = 'Actor'\nsettings = {settings}\n{lines}\n")
 }
 
-/// `first` is started again, `second` is not.
+/// `first` is restarted, `second` is not.
 fn first_restarts(settings: &str, restart: &str) -> Group {
     let lines = format!("restart = {restart}");
     let agents = [agent("first", settings, &lines), agent("second", "{}", "")];
@@ -26,7 +26,7 @@ fn line_57_one_that_is_killed_is_started_again_beside_the_others() {
     kill_process(before["first"], Signal::KILL).unwrap();
     group.wait_for("first was killed by SIGKILL");
     group.wait_for("restart 1 of at most 10 within 10m");
-    let again = pid_of(&group.wait_for_next("first is started as process "));
+    let again = pid_of(&group.wait_for_next("first started as process "));
     let paused = fell.elapsed();
     assert!(paused > Duration::from_millis(700), "{paused:?}");
     assert_ne!(again, before["first"]);
@@ -37,10 +37,10 @@ fn line_57_one_that_is_killed_is_started_again_beside_the_others() {
     assert_eq!(
         group.wait_for_end(),
         Some(0),
-        "it is healed: {}",
+        "the restart has repaired it: {}",
         group.log()
     );
-    assert_eq!(group.count("second is started"), 1);
+    assert_eq!(group.count("second started as process"), 1);
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn what_a_fallen_agent_left_behind_is_gone_before_its_successor_and_nothing_else
         |group: &mut Group, name: &str| pid_of(&group.wait_for(&format!("{name} | daemon ")));
     let (first, second) = (daemon(&mut group, "first "), daemon(&mut group, "second"));
     kill_process(pids["first"], Signal::KILL).unwrap();
-    group.wait_for_next("first is started as process ");
+    group.wait_for_next("first started as process ");
     let living = group.living();
     assert!(
         !living.contains(&first) && living.contains(&second),
@@ -96,7 +96,7 @@ fn one_that_ends_cleanly_is_started_again_only_where_it_always_is() {
     // More often than failures may be.
     for _ in 0..3 {
         kill_process(first, Signal::TERM).unwrap();
-        first = pid_of(&group.wait_for_next("first is started as process "));
+        first = pid_of(&group.wait_for_next("first started as process "));
         group.wait_for_next("all agents are ready: 2");
     }
     group.signal(Signal::INT);
@@ -121,10 +121,10 @@ fn a_group_that_is_to_stop_waits_for_nobody_that_rests() {
     let mut group = first_restarts("{}", "{ policy = 'on_failure' }");
     let agents = group.wait_until_ready();
     kill_process(agents["first"], Signal::KILL).unwrap();
-    group.wait_for("first is started again in ");
+    group.wait_for("restarting first in ");
     group.signal(Signal::TERM);
     assert_eq!(group.wait_for_end(), Some(0), "{}", group.log());
-    assert_eq!(group.count("first is started as process"), 1);
+    assert_eq!(group.count("first started as process"), 1);
 }
 
 #[test]
@@ -135,12 +135,12 @@ fn nothing_outlives_a_killed_supervisor_after_a_restart() {
     );
     let agents = group.wait_until_ready();
     kill_process(agents["first"], Signal::KILL).unwrap();
-    group.wait_for_next("first is started as process ");
+    group.wait_for_next("first started as process ");
     group.wait_for_next("child ");
     group.kill_supervisor(Duration::from_secs(1));
 }
 
-const BLOCKED: &str = "first gave no sign of life for 1s, its runtime is blocked: it is killed";
+const BLOCKED: &str = "first sent no heartbeat for 1s: its runtime is blocked; killing it";
 
 #[test]
 fn line_60_one_whose_runtime_is_blocked_is_killed_and_ends_the_group() {
@@ -174,5 +174,5 @@ fn line_61_one_that_is_never_ready_is_started_again_by_its_policy_and_then_given
     let mut group = Group::start(&agent("first", "{ start = 'hang' }", lines));
     assert_eq!(group.wait_for_end(), Some(1), "{}", group.log());
     assert_eq!(group.count("first was not ready within 500ms"), 2);
-    group.assert_has(&["it is given up"]);
+    group.assert_has(&["giving up"]);
 }

@@ -66,7 +66,7 @@ fn without_a_service_manager_the_group_runs() {
     launcher.env("NOTIFY_SOCKET", "/nowhere/notify");
     let mut group = Group::run(launcher, Folder::of(CURIOUS), &[]);
     group.wait_until_ready();
-    group.assert_has(&["WARN", "the service manager cannot be told anything"]);
+    group.assert_has(&["WARN", "cannot notify the service manager"]);
     group.signal(Signal::INT);
     assert_eq!(group.wait_for_end(), Some(0), "{}", group.log());
 }

@@ -29,8 +29,8 @@ fn line_58_each_member_is_asked_once_and_a_second_ctrl_c_forces() {
     std::thread::sleep(FORCE_AFTER);
     terminal.write_all(CTRL_C).unwrap();
     assert_eq!(group.wait_for_end(), Some(1), "{}", group.log());
-    group.assert_has(&["SIGINT: the group stops; a second Ctrl-C kills it"]);
-    group.assert_has(&["SIGINT again: shell is killed"]);
+    group.assert_has(&["SIGINT received; stopping; a second Ctrl-C kills all agents"]);
+    group.assert_has(&["second SIGINT received; killing shell"]);
     assert_eq!(
         (group.count("heard TERM"), group.count("heard INT")),
         (1, 0)
@@ -51,7 +51,7 @@ fn the_table_stands_below_the_log_and_follows_the_members() {
     group.wait_for_next("AGENT   STATE  PROCESS  RESTARTS");
     group.wait_for_next(&format!("first   ready  {}", pids["first"]));
     kill_process(pids["first"], Signal::KILL).unwrap();
-    let rest = group.wait_for_next("first   resting  -  ");
+    let rest = group.wait_for_next("first   backoff  -  ");
     assert!(rest.trim_end().ends_with("was killed by SIGKILL"), "{rest}");
     let rest = group.wait_for_next("first   ready  ");
     assert!(

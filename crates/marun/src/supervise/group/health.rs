@@ -1,4 +1,4 @@
-//! Signs of life: who gives none is blocked, and is killed where it goes on so. It decides nothing about those that end.
+//! Heartbeats: a member that sends none is blocked, and is killed if it stays blocked.
 
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use tracing::Level;
 use super::{Action, Group, Member, State, later};
 
 impl Group {
-    /// It gives a sign of life.
+    /// Handles a heartbeat of a member.
     pub(crate) fn alive(&mut self, index: usize, now: Instant) -> Vec<Action> {
         let member = &mut self.members[index];
         let was_blocked = match member.state {
@@ -22,11 +22,11 @@ impl Group {
         if !was_blocked {
             return Vec::new();
         }
-        let text = format!("{} gives signs of life again", member.rules.name);
+        let text = format!("{} sends heartbeats again", member.rules.name);
         vec![Action::LogHealth(Level::INFO, index, text)]
     }
 
-    /// Its output waits to be written, and so may the member: the time in which somebody does not read the log is not its own.
+    /// Handles that output of a member waits to be written. The member may wait too, and this time must not count.
     pub(crate) fn output_blocked(&mut self, index: usize, now: Instant) {
         let member = &mut self.members[index];
         if matches!(
@@ -37,21 +37,21 @@ impl Group {
         }
     }
 
-    /// The names of those that give no sign of life.
+    /// Returns the names of the blocked members.
     pub(crate) fn blocked_names(&self) -> Vec<&str> {
         let is_blocked = |member: &&Member| matches!(member.state, State::Blocked { .. });
         let blocked = self.members.iter().filter(is_blocked);
         blocked.map(|member| member.rules.name.as_str()).collect()
     }
 
-    /// The time is over in which it had to give one.
+    /// Handles a member that has sent no heartbeat until its deadline.
     pub(super) fn silent(&mut self, index: usize, deadline: Instant) -> Vec<Action> {
         let member = &mut self.members[index];
         if matches!(member.state, State::Ready { .. }) {
             return self.blocked(index, deadline);
         }
         let limit = format_duration(member.rules.watchdog.unwrap_or_default());
-        let reason = format!("gave no sign of life for {limit}, its runtime is blocked");
+        let reason = format!("sent no heartbeat for {limit}: its runtime is blocked");
         self.kill(index, &reason)
     }
 
@@ -64,8 +64,9 @@ impl Group {
         };
         let name = &member.rules.name;
         let left = format_duration(left);
-        let text =
-            format!("{name} gives no sign of life, its runtime is blocked: it is killed in {left}");
+        let text = format!(
+            "{name} sent no heartbeat for {left}: its runtime is blocked; killing it in {left}"
+        );
         vec![Action::LogHealth(Level::WARN, index, text)]
     }
 }

@@ -1,4 +1,4 @@
-//! One member of the group: its rules, and the stage of its life that it is in. It decides nothing.
+//! One member of the group: its rules and its state.
 
 use std::time::{Duration, Instant};
 
@@ -12,52 +12,54 @@ use super::{
 };
 use crate::settings::Restart;
 
-/// What a member may take and what becomes of it.
+/// The time limits and the restart policy of a member.
 #[derive(Clone, Debug)]
 pub(crate) struct Rules {
-    /// Its name in the group.
+    /// The name in the group.
     pub(crate) name: String,
-    /// How long it may drain.
+    /// The time in which it must stop.
     pub(crate) grace: Duration,
-    /// How long it may take to become ready.
+    /// The time in which it must become ready.
     pub(crate) ready_timeout: Duration,
-    /// How long it may give no sign of life once it is ready; none for one that gives none.
+    /// The longest time without a heartbeat when it is ready; `None` for a member that sends none.
     pub(crate) watchdog: Option<Duration>,
-    /// What follows its end.
+    /// The restart policy.
     pub(crate) restart: Restart,
 }
 
+/// A member and its state.
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) rules: Rules,
     pub(super) state: State,
     pub(super) restarts: Restarts,
-    /// When it got its process.
+    /// The time at which its process was started.
     pub(super) started: Option<Instant>,
     pub(super) last_end: Option<ExitStatus>,
-    /// How often the time of this stage was granted again after a pause of the launcher.
+    /// The number of times that the time of this state was granted again after a pause of the launcher.
     grants: u32,
 }
 
+/// The state of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// Its process is about to be started.
+    /// The process is about to be started.
     Pending,
-    /// It must be ready by then.
+    /// The process runs, and must be ready by `deadline`.
     Starting { deadline: Instant },
-    /// It must give a sign of life by then, where somebody watches.
+    /// It is ready. Without a heartbeat until `silent_at` it is blocked.
     Ready { silent_at: Option<Instant> },
-    /// It has given none, and is killed then.
+    /// It has sent no heartbeat, and is killed at `until`.
     Blocked { until: Instant },
-    /// It has failed and will be started again; its process must have ended by then.
+    /// It has failed and will be restarted. Its process must end by `deadline`.
     Failing { deadline: Instant },
-    /// It was asked to stop, and must have by then.
+    /// It was asked to stop. Its process must end by `deadline`.
     Draining { deadline: Instant },
-    /// SIGKILL is on its way.
+    /// It was sent SIGKILL.
     Killed,
-    /// It has no process, and gets a new one then.
+    /// Its process has ended. A new one is started at `until`.
     Backoff { until: Instant },
-    /// It has no process and gets none.
+    /// Its process has ended, and no new one is started.
     Ended,
 }
 
@@ -73,13 +75,13 @@ impl Member {
         }
     }
 
-    /// Changes the stage after an event of the member.
+    /// Changes the state after an event of the member.
     pub(super) fn enter(&mut self, state: State) {
         self.state = state;
         self.grants = 0;
     }
 
-    /// When something must have happened, or is to happen.
+    /// Returns the deadline of the state.
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self.state {
             State::Starting { deadline }
@@ -91,22 +93,22 @@ impl Member {
         }
     }
 
-    /// It has become ready, and nothing else since; one that is blocked may still take heart.
+    /// Returns whether it is ready. A blocked member counts as ready, because it may recover.
     pub(super) fn is_ready(&self) -> bool {
         matches!(self.state, State::Ready { .. } | State::Blocked { .. })
     }
 
-    /// When it is blocked that gives no further sign of life: after half of the time that it may.
+    /// Returns when it counts as blocked without a further heartbeat: after half of its watchdog time.
     pub(super) fn silent_at(&self, now: Instant) -> Option<Instant> {
         self.rules.watchdog.map(|watchdog| later(now, watchdog / 2))
     }
 
-    /// When it is killed if it is asked to stop now.
+    /// Returns when it is killed if it is asked to stop now.
     pub(super) fn killed_at(&self, now: Instant) -> Instant {
         later(now, self.rules.grace.saturating_add(KILL_MARGIN))
     }
 
-    /// Grants the member the time of its stage again after a pause of the launcher; returns false if the launcher has done so
+    /// Grants the member the time of its state again after a pause of the launcher; returns false if the launcher has done so
     /// [`MOST_GRANTS`] times already, without an event of the member between them.
     pub(super) fn grant_after_pause(&mut self, now: Instant) -> bool {
         if self.grants == MOST_GRANTS {
@@ -117,7 +119,7 @@ impl Member {
         true
     }
 
-    /// Grants the member the time of its stage again: the launcher could not receive its reports, and may have been paused together
+    /// Grants the member the time of its state again: the launcher could not receive its reports, and may have been paused together
     /// with it. A pause before a restart is over.
     pub(super) fn grant_again(&mut self, now: Instant) {
         self.state = match self.state {
@@ -138,7 +140,7 @@ impl Member {
         };
     }
 
-    /// Whether this end is one without a failure, and what is told of it.
+    /// Returns whether this end of its process is not a failure, and the log line.
     pub(super) fn classify_exit(&self, status: ExitStatus) -> (bool, String) {
         let name = &self.rules.name;
         match self.state {
@@ -159,18 +161,18 @@ impl Member {
 }
 
 impl State {
-    /// The word of a status table.
+    /// Returns the name of the state, for the status table.
     pub(super) fn name(self) -> &'static str {
         match self {
-            Self::Pending => "waiting",
+            Self::Pending => "pending",
             Self::Starting { .. } => "starting",
             Self::Ready { .. } => "ready",
             Self::Blocked { .. } => "blocked",
             Self::Failing { .. } => "failing",
             Self::Draining { .. } => "stopping",
             Self::Killed => "killed",
-            Self::Backoff { .. } => "resting",
-            Self::Ended => "gone",
+            Self::Backoff { .. } => "backoff",
+            Self::Ended => "ended",
         }
     }
 }

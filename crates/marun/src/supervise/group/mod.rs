@@ -1,12 +1,12 @@
-//! The life of a deployment group as a pure state machine: what happened goes in, what to do comes out.
+//! The state machine of a deployment group. Its methods take events and return actions; it touches no process and reads no clock.
 //!
 //! ```text
-//! Waiting → Starting → Ready ⇄ Blocked → Draining → Killed → Gone
+//! Pending → Starting → Ready ⇄ Blocked → Draining → Killed → Ended
 //!    ↑          ↓        ↓        ↓                   ↓
-//!    └─────── Failing ───┴────────┴→ Killed ────→ Resting
+//!    └─────── Failing ───┴────────┴→ Killed ────→ Backoff
 //! ```
-//! A member's process may end at any stage. Then `restart.rs` decides whether the member gets a new one or takes the
-//! group along, and `health.rs` what follows its silence. This file touches no process and reads no clock.
+//! A member's process may end in any state. `restart.rs` then decides whether the member is restarted or the group stops.
+//! `health.rs` handles heartbeats.
 
 mod health;
 mod member;
@@ -27,28 +27,29 @@ use super::{
     pause::{LATE, later},
 };
 
-/// An agent's own drain ends at its grace; this much longer may it take to hand back what it did not finish.
+/// The time after its grace in which a member may return unfinished messages before it is killed.
 const KILL_MARGIN: Duration = Duration::from_millis(500);
 
-/// A Ctrl-C forces only so long after the first request: wrappers relay a signal that the terminal has sent as well.
+/// A second Ctrl-C kills the members only this long after the first request, because wrappers relay signals that the terminal has
+/// sent as well.
 const FORCE_AFTER: Duration = Duration::from_millis(500);
 
-/// What the caller must do, in order.
+/// An action that the caller must execute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// Give this member a process.
+    /// Start the process of this member.
     Start(usize),
-    /// Ask this member to stop: SIGTERM to its process.
+    /// Send SIGTERM to the process of this member.
     Terminate(usize),
-    /// End this member now: SIGKILL to its process group.
+    /// Send SIGKILL to the process group of this member.
     Kill(usize),
-    /// Say this in the log.
+    /// Log this line.
     Log(Level, String),
-    /// Say this of a member's health in the log, with the word of the stage that it is in now.
+    /// Log this line about the health of a member, with its state as a field.
     LogHealth(Level, usize, String),
 }
 
-/// How somebody asks the launcher to stop.
+/// The signal with which the launcher is asked to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StopSignal {
     /// SIGINT, the Ctrl-C of a terminal.
@@ -59,18 +60,18 @@ pub(crate) enum StopSignal {
     HangUp,
 }
 
-/// Where the group as a whole is.
+/// The state of the group as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// Somebody is not ready, or not again.
+    /// At least one member is not ready, or not ready again.
     Starting,
-    /// All are ready.
+    /// All members are ready.
     Ready,
-    /// Everyone stops or has stopped.
+    /// All members are stopping or have ended.
     Stopping,
 }
 
-/// What a status table shows of a member.
+/// The status of a member, for the status table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Status {
     pub(crate) name: String,
@@ -79,11 +80,11 @@ pub(crate) struct Status {
     pub(crate) last_end: Option<ExitStatus>,
 }
 
-/// The members and what has become of them.
+/// The members and their states.
 #[derive(Debug)]
 pub(crate) struct Group {
     members: Vec<Member>,
-    /// When somebody asked the launcher to stop for the first time.
+    /// The time of the first request to stop.
     stop_requested: Option<Instant>,
     stopping: bool,
     failed: bool,
@@ -91,9 +92,9 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    /// A group of members that are not started yet; their index is their place in the list.
+    /// Creates a group of members that are not started. The index of a member is its position in the list.
     ///
-    /// `chance` gives numbers between 0 and 1, for the pauses between restarts.
+    /// `random` returns numbers between 0 and 1, for the jitter of restart pauses.
     pub(crate) fn new(members: impl IntoIterator<Item = Rules>, random: fn() -> f64) -> Self {
         Self {
             members: members.into_iter().map(Member::new).collect(),
@@ -104,7 +105,7 @@ impl Group {
         }
     }
 
-    /// Its process runs.
+    /// Handles the start of a member's process.
     pub(crate) fn started(&mut self, index: usize, now: Instant) {
         let member = &mut self.members[index];
         member.started = Some(now);
@@ -113,15 +114,15 @@ impl Group {
         });
     }
 
-    /// It got no process.
+    /// Handles the failure to start a member's process.
     pub(crate) fn not_started(&mut self, index: usize, reason: &str, now: Instant) -> Vec<Action> {
         let name = &self.members[index].rules.name;
-        let mut actions = vec![error(format!("{name} cannot be started: {reason}"))];
+        let mut actions = vec![error(format!("cannot start {name}: {reason}"))];
         actions.extend(self.after_end(index, false, now));
         actions
     }
 
-    /// It says itself why it fails; it is about to end.
+    /// Handles a report that the member cannot start. Its process is about to end.
     pub(crate) fn failed(&mut self, index: usize, reason: &str, now: Instant) -> Vec<Action> {
         let name = &self.members[index].rules.name;
         let mut actions = vec![error(format!("{name} failed to start: {reason}"))];
@@ -129,7 +130,7 @@ impl Group {
         actions
     }
 
-    /// It reports that it is ready.
+    /// Handles a report that the member is ready.
     pub(crate) fn ready(&mut self, index: usize, now: Instant) -> Vec<Action> {
         let member = &mut self.members[index];
         if !matches!(member.state, State::Starting { .. }) {
@@ -146,7 +147,7 @@ impl Group {
         actions
     }
 
-    /// Its process is gone, and the rest of its process group with it.
+    /// Handles the end of a member's process, and of its process group.
     pub(crate) fn ended(&mut self, index: usize, status: ExitStatus, now: Instant) -> Vec<Action> {
         let member = &mut self.members[index];
         let (clean, text) = member.classify_exit(status);
@@ -156,27 +157,29 @@ impl Group {
         actions
     }
 
-    /// Somebody asks the launcher to stop. A Ctrl-C after that forces, but not at once; a repeated SIGTERM does not, because
-    /// those who send it repeat themselves.
+    /// Handles a request to stop. A second Ctrl-C kills the members, unless it comes immediately after the first request. A repeated
+    /// SIGTERM does not, because service managers and wrappers send it repeatedly.
     pub(crate) fn stop(&mut self, signal: StopSignal, now: Instant) -> Vec<Action> {
         let again = self.stop_requested.is_some();
         let first = *self.stop_requested.get_or_insert(now);
         let is_late = now.saturating_duration_since(first) >= FORCE_AFTER;
         let text = match (again, signal) {
             (true, StopSignal::Interrupt) if is_late => return self.force(),
-            (true, StopSignal::Interrupt) => "SIGINT: the group stops already",
-            (true, StopSignal::Terminate) => "SIGTERM: the group stops already",
-            (true, StopSignal::HangUp) => "SIGHUP: the group stops already",
-            (false, StopSignal::Interrupt) => "SIGINT: the group stops; a second Ctrl-C kills it",
-            (false, StopSignal::Terminate) => "SIGTERM: the group stops",
-            (false, StopSignal::HangUp) => "SIGHUP: the group stops",
+            (true, StopSignal::Interrupt) => "SIGINT received; already stopping",
+            (true, StopSignal::Terminate) => "SIGTERM received; already stopping",
+            (true, StopSignal::HangUp) => "SIGHUP received; already stopping",
+            (false, StopSignal::Interrupt) => {
+                "SIGINT received; stopping; a second Ctrl-C kills all agents"
+            }
+            (false, StopSignal::Terminate) => "SIGTERM received; stopping",
+            (false, StopSignal::HangUp) => "SIGHUP received; stopping",
         };
         let mut actions = vec![info(text.to_owned())];
         actions.extend(self.drain_all(now));
         actions
     }
 
-    /// Deals with the deadlines that have passed.
+    /// Handles the deadlines that have passed.
     pub(crate) fn tick(&mut self, now: Instant) -> Vec<Action> {
         let mut actions = Vec::new();
         for index in 0..self.members.len() {
@@ -191,7 +194,7 @@ impl Group {
         actions
     }
 
-    /// The launcher itself cannot go on.
+    /// Stops the group because of a failure.
     pub(crate) fn fail(&mut self, reason: &str, now: Instant) -> Vec<Action> {
         self.failed = true;
         let mut actions = vec![error(reason.to_owned())];
@@ -199,24 +202,24 @@ impl Group {
         actions
     }
 
-    /// The next moment that [`tick`](Self::tick) is needed at.
+    /// Returns when [`tick`](Self::tick) must be called next.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.members.iter().filter_map(Member::deadline).min()
     }
 
-    /// Nobody is left.
+    /// Returns whether all members have ended.
     pub(crate) fn is_over(&self) -> bool {
         self.members
             .iter()
             .all(|member| member.state == State::Ended)
     }
 
-    /// Something went wrong on the way that no restart has healed.
+    /// Returns whether there was a failure that did not lead to a restart.
     pub(crate) fn has_failed(&self) -> bool {
         self.failed
     }
 
-    /// Where the group is.
+    /// Returns the state of the group as a whole.
     pub(crate) fn phase(&self) -> Phase {
         let mut members = self.members.iter();
         if self.stopping {
@@ -228,13 +231,13 @@ impl Group {
         }
     }
 
-    /// The longest that stopping can take.
+    /// Returns the longest time that stopping can take.
     pub(crate) fn longest_stop(&self) -> Duration {
         let graces = self.members.iter().map(|member| member.rules.grace);
         graces.max().unwrap_or_default().saturating_add(KILL_MARGIN)
     }
 
-    /// Every member as a status table shows it.
+    /// Returns the status of every member.
     pub(crate) fn status(&self) -> impl Iterator<Item = Status> {
         self.members.iter().map(|member| Status {
             name: member.rules.name.clone(),
@@ -244,7 +247,7 @@ impl Group {
         })
     }
 
-    /// It has no process any more: what becomes of it, and of the group.
+    /// Restarts a member whose process has ended, or stops the group.
     fn after_end(&mut self, index: usize, clean: bool, now: Instant) -> Vec<Action> {
         let member = &mut self.members[index];
         member.enter(State::Ended);
@@ -276,7 +279,7 @@ impl Group {
         }
     }
 
-    /// Its process still lives, but it has failed. Whether it takes the group along is known now.
+    /// Stops a member that has failed but whose process still runs, and the group if the member is not restarted.
     fn fail_living(&mut self, index: usize, now: Instant) -> Vec<Action> {
         let member = &mut self.members[index];
         if !self.stopping && member.restarts.restarts_after_failure() {
@@ -314,11 +317,11 @@ impl Group {
     fn kill(&mut self, index: usize, reason: &str) -> Vec<Action> {
         let member = &mut self.members[index];
         member.enter(State::Killed);
-        let text = format!("{} {reason}: it is killed", member.rules.name);
+        let text = format!("{} {reason}; killing it", member.rules.name);
         vec![error(text), Action::Kill(index)]
     }
 
-    /// Asks everyone who was not asked yet; who has no process never gets one.
+    /// Asks all members to stop that were not asked before. Members without a process are not started again.
     fn drain_all(&mut self, now: Instant) -> Vec<Action> {
         self.stopping = true;
         let mut actions = Vec::new();
@@ -340,7 +343,7 @@ impl Group {
         let mut actions = Vec::new();
         for (index, member) in self.members.iter_mut().enumerate() {
             if !matches!(member.state, State::Ended | State::Killed) {
-                let text = format!("SIGINT again: {} is killed", member.rules.name);
+                let text = format!("second SIGINT received; killing {}", member.rules.name);
                 actions.push(Action::Log(Level::WARN, text));
                 actions.push(Action::Kill(index));
                 member.enter(State::Killed);
@@ -357,10 +360,10 @@ fn restart_message(member: &Member, pause: Duration, count: u32) -> String {
     let pause = pause - below_millis;
     let rule = member.restarts.rule();
     match count {
-        0 if pause.is_zero() => format!("{name} is started again"),
-        0 => format!("{name} is started again in {}", format_duration(pause)),
+        0 if pause.is_zero() => format!("restarting {name}"),
+        0 => format!("restarting {name} in {}", format_duration(pause)),
         _ => format!(
-            "{name} is started again in {}, restart {count} of at most {} within {}",
+            "restarting {name} in {} (restart {count} of at most {} within {})",
             format_duration(pause),
             rule.max,
             format_duration(rule.within)
@@ -371,7 +374,7 @@ fn restart_message(member: &Member, pause: Duration, count: u32) -> String {
 fn give_up_message(member: &Member) -> String {
     let rule = member.restarts.rule();
     format!(
-        "{} failed again after {} restart(s) within {}: it is given up, and the group stops",
+        "{} failed again after {} restart(s) within {}; giving up and stopping the group",
         member.rules.name,
         rule.max,
         format_duration(rule.within)

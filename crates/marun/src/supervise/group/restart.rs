@@ -1,4 +1,4 @@
-//! When a member that has ended is started again, and when it is given up. It reads no clock.
+//! The restarts of a member: after which ends, after which pauses, and how often.
 
 use std::{
     collections::VecDeque,
@@ -7,25 +7,25 @@ use std::{
 
 use crate::settings::{Restart, RestartPolicy};
 
-/// The first pause, and the one that all later ones end at.
+/// The first and the longest pause before a restart.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// How much of a pause may be taken away by chance.
+/// The largest random reduction of a pause, as a part of it.
 const JITTER: f64 = 0.25;
 
-/// What follows the end of a member.
+/// The decision after the end of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Decision {
-    /// It is started again after this pause.
+    /// The member is restarted after this pause.
     Restart {
         pause: Duration,
-        /// The number of this restart among those that count, 0 where it does not.
+        /// The number of this restart among those after failures; 0 if it does not count.
         count: u32,
     },
-    /// It failed once more than it may.
+    /// The member has failed too often.
     GiveUp,
-    /// The group ends with it.
+    /// The group stops.
     EndGroup,
 }
 
@@ -33,7 +33,7 @@ pub(super) enum Decision {
 #[derive(Debug)]
 pub(super) struct Restarts {
     rule: Restart,
-    /// When those were made that count.
+    /// The times of the restarts that count.
     recent: VecDeque<Instant>,
     total: u32,
 }
@@ -47,22 +47,22 @@ impl Restarts {
         }
     }
 
-    /// How many there were, counted or not.
+    /// Returns the number of all restarts, also of those that do not count.
     pub(super) fn total(&self) -> u32 {
         self.total
     }
 
-    /// The rule that they follow.
+    /// Returns the restart policy.
     pub(super) fn rule(&self) -> Restart {
         self.rule
     }
 
-    /// Whether a failure is followed by a restart, or at least was until now.
+    /// Returns whether the policy restarts the member after a failure.
     pub(super) fn restarts_after_failure(&self) -> bool {
         self.rule.policy != RestartPolicy::Never
     }
 
-    /// Decides after a failure. `chance` is between 0 and 1.
+    /// Decides after a failure. `random` is between 0 and 1.
     pub(super) fn after_failure(&mut self, now: Instant, random: f64) -> Decision {
         match self.rule.policy {
             RestartPolicy::Never => Decision::EndGroup,
@@ -70,8 +70,8 @@ impl Restarts {
         }
     }
 
-    /// Decides after an end without a failure of a member that was started so long ago. It does not count: somebody
-    /// asked for it, or nothing is wrong with a member that ends. It only starts no more than once a second.
+    /// Decides after an end without a failure of a member that ran for `run_time`. Such a restart does not count, but the member is
+    /// started at most once a second.
     pub(super) fn after_clean_end(&mut self, run_time: Duration) -> Decision {
         match self.rule.policy {
             RestartPolicy::Never | RestartPolicy::OnFailure => Decision::EndGroup,
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn chance_only_shortens_a_pause() {
+    fn the_jitter_only_shortens_a_pause() {
         for (random, millis) in [(0.0, 1_000), (0.5, 875), (1.0, 750), (7.0, 750)] {
             let mut restarts = restarts(RestartPolicy::Always, 1);
             let next = restarts.after_failure(Instant::now(), random);
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_long_ago_does_not_count() {
+    fn old_restarts_do_not_count() {
         let mut restarts = restarts(RestartPolicy::OnFailure, 2);
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clean_end_is_never_given_up_and_starts_no_more_than_once_a_second() {
+    fn restarts_after_clean_ends_are_unlimited_but_at_most_one_a_second() {
         let mut restarts = restarts(RestartPolicy::Always, 1);
         for (run_time, pause) in [(0, 1_000), (300, 700), (1_000, 0), (99_000, 0)] {
             let next = restarts.after_clean_end(Duration::from_millis(run_time));

@@ -1,4 +1,4 @@
-//! The group's rules, moment by moment, without a process.
+//! The state machine of the group, without processes.
 
 mod restarts;
 
@@ -23,14 +23,14 @@ fn rules(name: &str, policy: RestartPolicy) -> Rules {
     }
 }
 
-/// A group of `a`, `b` and `c`, of which `a` may be started again.
+/// Returns a group of `a`, `b` and `c`, of which `a` has this restart policy.
 fn group(policy: RestartPolicy) -> Group {
     let policies = [policy, RestartPolicy::Never, RestartPolicy::Never];
     let members = ["a", "b", "c"].into_iter().zip(policies);
     Group::new(members.map(|(name, policy)| rules(name, policy)), || 0.0)
 }
 
-/// Three members that are started, and the moment when they were.
+/// Returns a group of three started members, and the time of their start.
 fn started() -> (Group, Instant) {
     started_with(RestartPolicy::Never)
 }
@@ -68,7 +68,7 @@ fn log_lines(actions: &[Action]) -> Vec<&str> {
 }
 
 #[test]
-fn the_last_to_be_ready_completes_the_group() {
+fn the_group_is_ready_when_its_last_member_is() {
     let (mut group, now) = started();
     assert_eq!(log_lines(&group.ready(0, now)), ["a is ready"]);
     assert_eq!(log_lines(&group.ready(1, now)), ["b is ready"]);
@@ -87,7 +87,7 @@ fn a_signal_drains_all_and_is_no_failure() {
     let actions = group.stop(StopSignal::Interrupt, now);
     assert_eq!(
         log_lines(&actions),
-        ["SIGINT: the group stops; a second Ctrl-C kills it"]
+        ["SIGINT received; stopping; a second Ctrl-C kills all agents"]
     );
     let asked: Vec<_> = (0..3).map(Action::Terminate).collect();
     assert_eq!(commands(&actions), asked.iter().collect::<Vec<_>>());
@@ -99,7 +99,7 @@ fn a_signal_drains_all_and_is_no_failure() {
 }
 
 #[test]
-fn one_that_ends_by_itself_stops_the_others_without_a_failure() {
+fn a_member_that_ends_by_itself_stops_the_others_without_a_failure() {
     let (mut group, now) = ready();
     let actions = group.ended(1, ExitStatus::Exited(0), now);
     assert_eq!(log_lines(&actions), ["b ended by itself"]);
@@ -113,7 +113,7 @@ fn one_that_ends_by_itself_stops_the_others_without_a_failure() {
 }
 
 #[test]
-fn one_that_is_killed_stops_the_others_and_is_a_failure() {
+fn a_killed_member_stops_the_others_and_is_a_failure() {
     let (mut group, now) = ready();
     let actions = group.ended(0, ExitStatus::Killed(9), now);
     assert_eq!(log_lines(&actions), ["a was killed by SIGKILL"]);
@@ -131,7 +131,7 @@ fn a_failure_while_draining_is_a_failure_of_the_group() {
 }
 
 #[test]
-fn who_ignores_sigterm_is_killed_after_its_grace() {
+fn a_member_that_ignores_sigterm_is_killed_after_its_grace() {
     let (mut group, now) = ready();
     group.stop(StopSignal::Interrupt, now);
     group.ended(0, ExitStatus::Exited(0), now);
@@ -142,7 +142,7 @@ fn who_ignores_sigterm_is_killed_after_its_grace() {
     let actions = group.tick(deadline);
     assert_eq!(
         log_lines(&actions),
-        ["b did not stop within its grace of 5s: it is killed"]
+        ["b did not stop within its grace of 5s; killing it"]
     );
     assert_eq!(commands(&actions), [&Action::Kill(1)]);
     assert_eq!(group.deadline(), None);
@@ -151,7 +151,7 @@ fn who_ignores_sigterm_is_killed_after_its_grace() {
 }
 
 #[test]
-fn the_second_ctrl_c_forces_and_a_second_sigterm_does_not() {
+fn a_second_ctrl_c_kills_and_a_second_sigterm_does_not() {
     let (mut group, now) = ready();
     group.stop(StopSignal::Interrupt, now);
     group.ended(0, ExitStatus::Exited(0), now);
@@ -168,7 +168,7 @@ fn the_second_ctrl_c_forces_and_a_second_sigterm_does_not() {
 }
 
 #[test]
-fn a_signal_during_a_drain_that_nobody_asked_for_does_not_force() {
+fn the_first_signal_during_a_drain_does_not_kill() {
     let (mut group, now) = ready();
     group.ended(0, ExitStatus::Exited(0), now);
     let actions = group.stop(StopSignal::Interrupt, now);
@@ -180,7 +180,7 @@ fn a_signal_during_a_drain_that_nobody_asked_for_does_not_force() {
 }
 
 #[test]
-fn who_is_never_ready_is_named_and_stops_the_group() {
+fn a_member_that_is_never_ready_is_named_and_stops_the_group() {
     let (mut group, now) = started();
     group.ready(0, now);
     group.ready(2, now);
@@ -204,26 +204,26 @@ fn an_end_before_readiness_is_a_failure_whatever_the_code() {
 }
 
 #[test]
-fn who_cannot_be_started_stops_those_before_and_keeps_back_those_after() {
+fn a_member_that_cannot_be_started_stops_those_before_it_and_prevents_those_after_it() {
     let now = Instant::now();
     let mut group = group(RestartPolicy::Never);
     group.started(0, now);
     let actions = group.not_started(1, "no such file", now);
-    assert_eq!(log_lines(&actions), ["b cannot be started: no such file"]);
+    assert_eq!(log_lines(&actions), ["cannot start b: no such file"]);
     assert_eq!(commands(&actions), [&Action::Terminate(0)]);
     group.ended(0, ExitStatus::Exited(0), now);
     assert!(group.is_over() && group.has_failed());
 }
 
 #[test]
-fn two_sigints_at_once_are_one() {
+fn two_sigints_at_once_count_as_one() {
     for first in [StopSignal::Interrupt, StopSignal::Terminate] {
         let (mut group, now) = ready();
         group.stop(first, now);
         let soon = now + FORCE_AFTER - Duration::from_millis(1);
         for _ in 0..3 {
             let actions = group.stop(StopSignal::Interrupt, soon);
-            assert_eq!(log_lines(&actions), ["SIGINT: the group stops already"]);
+            assert_eq!(log_lines(&actions), ["SIGINT received; already stopping"]);
             assert!(commands(&actions).is_empty());
         }
         let actions = group.stop(StopSignal::Interrupt, now + FORCE_AFTER);

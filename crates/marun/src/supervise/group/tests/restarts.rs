@@ -1,14 +1,14 @@
-//! Who is started again, who is given up, and who is killed because it shows no life.
+//! Restarts, and members that are killed because they send no heartbeat.
 
 use super::*;
 use crate::supervise::pause::MOST_GRANTS;
 
 fn restart_message(pause: &str, count: u32) -> String {
-    format!("a is started again in {pause}, restart {count} of at most 2 within 10m")
+    format!("restarting a in {pause} (restart {count} of at most 2 within 10m)")
 }
 
 #[test]
-fn one_that_falls_is_started_again_and_the_others_go_on() {
+fn a_failed_member_is_restarted_and_the_others_continue() {
     let (mut group, now) = ready_with(RestartPolicy::OnFailure);
     let actions = group.ended(0, ExitStatus::Killed(9), now);
     assert_eq!(
@@ -28,11 +28,11 @@ fn one_that_falls_is_started_again_and_the_others_go_on() {
         log_lines(&actions),
         ["a is ready", "all agents are ready: 3"]
     );
-    assert!(!group.has_failed(), "it is healed");
+    assert!(!group.has_failed(), "the restart has repaired it");
 }
 
 #[test]
-fn one_that_falls_too_often_is_given_up_with_the_group() {
+fn a_member_that_fails_too_often_stops_the_group() {
     let (mut group, mut now) = ready_with(RestartPolicy::OnFailure);
     for (pause, count) in [("1s", 1), ("2s", 2)] {
         let actions = group.ended(0, ExitStatus::Exited(1), now);
@@ -46,7 +46,7 @@ fn one_that_falls_too_often_is_given_up_with_the_group() {
         log_lines(&actions),
         [
             "a exited with code 1 before it was ready",
-            "a failed again after 2 restart(s) within 10m: it is given up, and the group stops"
+            "a failed again after 2 restart(s) within 10m; giving up and stopping the group"
         ]
     );
     assert_eq!(
@@ -59,7 +59,7 @@ fn one_that_falls_too_often_is_given_up_with_the_group() {
 }
 
 #[test]
-fn a_clean_end_is_followed_by_a_start_only_where_it_always_is() {
+fn a_clean_end_is_followed_by_a_restart_only_with_the_policy_always() {
     let (mut group, now) = ready_with(RestartPolicy::OnFailure);
     let actions = group.ended(0, ExitStatus::Exited(0), now);
     assert_eq!(
@@ -71,13 +71,13 @@ fn a_clean_end_is_followed_by_a_start_only_where_it_always_is() {
     let actions = group.ended(0, ExitStatus::Exited(0), now);
     assert_eq!(
         log_lines(&actions),
-        ["a ended by itself", "a is started again in 1s"]
+        ["a ended by itself", "restarting a in 1s"]
     );
     assert_eq!(group.status().next().unwrap().restarts, 1);
 }
 
 #[test]
-fn another_one_ends_the_group_as_ever() {
+fn a_member_without_a_restart_policy_ends_the_group() {
     let (mut group, now) = ready_with(RestartPolicy::Always);
     let actions = group.ended(1, ExitStatus::Exited(1), now);
     assert_eq!(
@@ -93,7 +93,7 @@ fn another_one_ends_the_group_as_ever() {
 }
 
 #[test]
-fn one_that_rests_stays_away_when_the_group_stops() {
+fn a_member_that_waits_for_its_restart_is_not_started_when_the_group_stops() {
     let (mut group, now) = ready_with(RestartPolicy::Always);
     group.ended(0, ExitStatus::Exited(1), now);
     let actions = group.stop(StopSignal::Interrupt, now);
@@ -108,7 +108,7 @@ fn one_that_rests_stays_away_when_the_group_stops() {
 }
 
 #[test]
-fn one_that_is_never_ready_is_stopped_or_killed_before_it_is_started_again() {
+fn a_member_that_is_never_ready_is_stopped_or_killed_before_its_restart() {
     let (mut group, now) = started_with(RestartPolicy::OnFailure);
     group.ready(1, now);
     group.ready(2, now);
@@ -128,7 +128,7 @@ fn one_that_is_never_ready_is_stopped_or_killed_before_it_is_started_again() {
 }
 
 #[test]
-fn one_that_says_why_it_cannot_start_is_started_again() {
+fn a_member_that_reports_why_it_cannot_start_is_restarted() {
     let (mut group, now) = started_with(RestartPolicy::OnFailure);
     let actions = group.failed(0, "no database", now);
     assert_eq!(log_lines(&actions), ["a failed to start: no database"]);
@@ -140,7 +140,7 @@ fn one_that_says_why_it_cannot_start_is_started_again() {
 }
 
 #[test]
-fn one_that_gets_no_process_tries_again() {
+fn a_member_whose_process_cannot_be_started_is_restarted() {
     let (mut group, now) = ready_with(RestartPolicy::OnFailure);
     group.ended(0, ExitStatus::Exited(1), now);
     let due = group.deadline().unwrap();
@@ -148,12 +148,12 @@ fn one_that_gets_no_process_tries_again() {
     let actions = group.not_started(0, "no memory", due);
     assert_eq!(
         log_lines(&actions),
-        ["a cannot be started: no memory", &restart_message("2s", 2)]
+        ["cannot start a: no memory", &restart_message("2s", 2)]
     );
 }
 
 #[test]
-fn one_without_a_sign_of_life_is_killed_and_its_policy_decides() {
+fn a_member_without_heartbeats_is_killed_and_its_policy_decides() {
     for (policy, last) in [
         (RestartPolicy::OnFailure, restart_message("1s", 1)),
         (RestartPolicy::Never, "a was killed by SIGKILL".to_owned()),
@@ -162,7 +162,7 @@ fn one_without_a_sign_of_life_is_killed_and_its_policy_decides() {
         let beat = now + WATCHDOG / 2;
         (1..3).for_each(|index| drop(group.alive(index, beat)));
         let actions = group.tick(beat);
-        let silent = "a gives no sign of life, its runtime is blocked: it is killed in 15s";
+        let silent = "a sent no heartbeat for 15s: its runtime is blocked; killing it in 15s";
         assert_eq!(
             (log_lines(&actions), commands(&actions)),
             (vec![silent], vec![])
@@ -173,7 +173,7 @@ fn one_without_a_sign_of_life_is_killed_and_its_policy_decides() {
         );
         (1..3).for_each(|index| drop(group.alive(index, now + WATCHDOG)));
         let actions = group.tick(now + WATCHDOG);
-        let blocked = "a gave no sign of life for 30s, its runtime is blocked: it is killed";
+        let blocked = "a sent no heartbeat for 30s: its runtime is blocked; killing it";
         assert_eq!(log_lines(&actions), [blocked]);
         assert_eq!(commands(&actions), [&Action::Kill(0)]);
         assert_eq!(group.blocked_names(), [""; 0]);
@@ -185,7 +185,7 @@ fn one_without_a_sign_of_life_is_killed_and_its_policy_decides() {
 }
 
 #[test]
-fn a_launcher_that_stood_still_kills_nobody() {
+fn a_launcher_that_was_paused_kills_no_member() {
     let (mut group, now) = ready();
     let woken = now + WATCHDOG + LATE + Duration::from_millis(1);
     assert!(group.tick(woken).is_empty());
@@ -193,7 +193,7 @@ fn a_launcher_that_stood_still_kills_nobody() {
 }
 
 #[test]
-fn a_launcher_that_stood_still_blames_nobody_at_its_start_or_end() {
+fn a_launcher_that_was_paused_grants_the_time_to_start_and_to_stop_again() {
     let late = LATE + Duration::from_millis(1);
     let (mut group, now) = started();
     let woken = now + READY + late;
@@ -255,11 +255,11 @@ fn a_launcher_whose_timers_are_always_late_still_acts_on_every_deadline() {
 
     let (mut group, _) = ready();
     let (_, command) = late_ticks_until_a_command(&mut group);
-    assert_eq!(command, Action::Kill(0), "without a sign of life");
+    assert_eq!(command, Action::Kill(0), "without a heartbeat");
 }
 
 #[test]
-fn a_sign_of_life_between_two_pauses_of_the_launcher_lets_both_count() {
+fn after_a_heartbeat_a_pause_of_the_launcher_counts_anew() {
     let (mut group, mut now) = ready();
     for _ in 0..3 * MOST_GRANTS {
         now += WATCHDOG + LATE;
@@ -269,7 +269,7 @@ fn a_sign_of_life_between_two_pauses_of_the_launcher_lets_both_count() {
 }
 
 #[test]
-fn a_pause_before_a_restart_is_over_when_the_launcher_stood_still() {
+fn a_pause_before_a_restart_is_over_when_the_launcher_was_paused() {
     let (mut group, now) = ready_with(RestartPolicy::OnFailure);
     group.ended(0, ExitStatus::Exited(1), now);
     let woken = now + Duration::from_secs(9);
@@ -278,7 +278,7 @@ fn a_pause_before_a_restart_is_over_when_the_launcher_stood_still() {
 }
 
 #[test]
-fn one_that_was_blocked_for_a_while_goes_on() {
+fn a_member_that_was_blocked_for_a_while_continues() {
     let (mut group, now) = ready();
     group.tick(now + WATCHDOG / 2);
     assert_eq!(group.blocked_names(), ["a", "b", "c"]);
@@ -287,16 +287,16 @@ fn one_that_was_blocked_for_a_while_goes_on() {
     let later = now + WATCHDOG - Duration::from_millis(1);
     assert_eq!(
         log_lines(&group.alive(0, later)),
-        ["a gives signs of life again"]
+        ["a sends heartbeats again"]
     );
-    assert!(group.alive(0, later).is_empty(), "it is told once");
+    assert!(group.alive(0, later).is_empty(), "it is logged once");
     let actions = group.tick(now + WATCHDOG);
     assert_eq!(commands(&actions), [&Action::Kill(1), &Action::Kill(2)]);
     assert_eq!(group.deadline(), Some(later + WATCHDOG / 2));
 }
 
 #[test]
-fn one_that_is_blocked_is_asked_to_stop_as_any_other() {
+fn a_blocked_member_is_asked_to_stop_like_any_other() {
     let (mut group, now) = ready();
     group.tick(now + WATCHDOG / 2);
     let actions = group.stop(StopSignal::Terminate, now + WATCHDOG / 2);
@@ -308,7 +308,7 @@ fn one_that_is_blocked_is_asked_to_stop_as_any_other() {
 }
 
 #[test]
-fn nobody_watches_who_gives_no_signs() {
+fn a_member_that_sends_no_heartbeats_is_not_watched() {
     let now = Instant::now();
     let mut silent = rules("a", RestartPolicy::Never);
     silent.watchdog = None;
@@ -319,7 +319,7 @@ fn nobody_watches_who_gives_no_signs() {
 }
 
 #[test]
-fn the_status_is_that_of_each_moment() {
+fn the_status_shows_the_current_state() {
     let (mut group, now) = started_with(RestartPolicy::OnFailure);
     let stages = |group: &Group| {
         group
@@ -333,12 +333,12 @@ fn the_status_is_that_of_each_moment() {
     let status = group.status().next().unwrap();
     let expected = Status {
         name: "a".to_owned(),
-        state: "resting",
+        state: "backoff",
         restarts: 1,
         last_end: Some(ExitStatus::Exited(3)),
     };
     assert_eq!(status, expected);
     group.stop(StopSignal::Terminate, now);
-    assert_eq!(stages(&group), ["gone", "stopping", "stopping"]);
+    assert_eq!(stages(&group), ["ended", "stopping", "stopping"]);
     assert_eq!(group.longest_stop(), GRACE + KILL_MARGIN);
 }
