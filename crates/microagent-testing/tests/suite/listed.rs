@@ -22,7 +22,7 @@ fn clauses_of_buses() {
     is_listed(list, include_str!("../../src/bus_suite/closing.rs"));
     is_listed(list, include_str!("../../src/bus_suite/listening.rs"));
     is_listed(list, include_str!("../../src/bus_suite/payload.rs"));
-    is_listed(list, include_str!("../../src/bus_suite/rpc.rs"));
+    is_listed(list, include_str!("../../src/bus_suite/rpc/mod.rs"));
 }
 
 #[test]
@@ -34,7 +34,7 @@ fn clauses_of_brokers() {
     is_listed(list, include_str!("../../src/broker_suite/crashing.rs"));
     is_listed(list, include_str!("../../src/broker_suite/leases.rs"));
     is_listed(list, include_str!("../../src/broker_suite/load.rs"));
-    is_listed(list, include_str!("../../src/broker_suite/options.rs"));
+    is_listed(list, include_str!("../../src/broker_suite/options/mod.rs"));
     is_listed(
         list,
         include_str!("../../src/broker_suite/options/exchanges.rs"),

@@ -96,7 +96,7 @@ mod tests {
 
     /// The rows of the table in the README: a case and its floor.
     fn rows() -> Vec<(String, Option<f64>)> {
-        let rows = include_str!("../README.md").lines();
+        let rows = include_str!("../../README.md").lines();
         let rows = rows.filter_map(|line| line.strip_prefix("| `"));
         let row = |row: &str| {
             let (name, rest) = row.split_once("` |").unwrap();

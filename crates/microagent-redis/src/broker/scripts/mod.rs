@@ -19,7 +19,7 @@ use crate::{
 macro_rules! scripts {
     ($($name:ident = $file:literal;)*) => {
         $(pub(super) static $name: LazyLock<Script> = LazyLock::new(|| {
-            Script::new(concat!(include_str!("lua/common.lua"), include_str!(concat!("lua/", $file))))
+            Script::new(concat!(include_str!("../lua/common.lua"), include_str!(concat!("../lua/", $file))))
         });)*
     };
 }
