@@ -11,14 +11,11 @@ use tokio::{
 use tracing::error;
 
 use super::{
-    browse::{Looks, Which},
-    confirm::Commits,
     connection::weight,
     connections::{Asked, Connection, ConnectionId, Connections},
     drain::Drain,
-    hand_out::Reads,
     outgoing::Outgoing,
-    queues::{Arrival, Queues},
+    queues::{Arrival, Commits, Looks, Queues, Reads, Which},
     signals::Signals,
     time::{CHECK, Time},
 };

@@ -5,14 +5,8 @@
 
 use std::time::Duration;
 
-use microagent_core::ledger::{ConsumerId, MessageId};
 use tokio::{sync::oneshot, time::Instant};
 use tracing::{info, warn};
-
-use super::{
-    connections::{ConnectionId, Connections},
-    queues::Queues,
-};
 
 /// How long a hub that is to end waits for what is being handled.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -62,29 +56,5 @@ impl Drain {
     /// When it has waited long enough.
     pub(super) fn wakeup(&self) -> Option<Instant> {
         self.drained.as_ref().map(|_| self.until)
-    }
-}
-
-impl Queues {
-    /// How much is with consumers.
-    pub(super) fn in_flight(&self) -> usize {
-        let consumers = self.consumers.values();
-        consumers.map(|consumer| consumer.in_flight.len()).sum()
-    }
-
-    /// Takes back what is handed out and not on its way yet.
-    pub(super) fn recall(&mut self, connections: &Connections) {
-        let consumers = self.consumers.iter();
-        let waiting: Vec<(ConsumerId, ConnectionId, MessageId)> = consumers
-            .flat_map(|(id, consumer)| {
-                let outbox = consumer.outbox.iter();
-                outbox.map(|message| (*id, consumer.connection, *message))
-            })
-            .collect();
-        for (consumer, connection, message) in waiting {
-            if let Some(entry) = self.landed(consumer, message) {
-                self.give_back(message, entry, connections.is_own(connection));
-            }
-        }
     }
 }

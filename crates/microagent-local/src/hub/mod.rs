@@ -6,15 +6,9 @@
 //! [store](crate::store) is behind its writer.
 
 mod actor;
-mod browse;
-mod confirm;
 mod connection;
 mod connections;
 mod drain;
-mod hand_out;
-mod item;
-mod leases;
-mod load;
 mod outgoing;
 mod queues;
 mod signals;

@@ -11,8 +11,7 @@ use std::{
 use tokio::time::Instant;
 use tracing::info;
 
-use super::queues::Queues;
-use crate::{clocks::Clocks, store::Change};
+use crate::clocks::Clocks;
 
 /// How often the clocks are compared.
 pub(super) const CHECK: Duration = Duration::from_secs(1);
@@ -107,31 +106,5 @@ impl Shift {
         instant
             .checked_sub(self.suspended)
             .unwrap_or(self.now.instant)
-    }
-}
-
-impl Queues {
-    /// Converts all times again if somebody set the wall clock.
-    pub(super) fn follow_clock(&mut self) {
-        if let Some(shift) = self.time.check() {
-            self.follow_delays(&shift);
-            self.follow_leases(&shift);
-        }
-    }
-
-    /// A delay of an earlier hub ends at its wall-clock time. One of this hub ends with its timer, and the store gets the
-    /// wall-clock time that this is now, for the next hub.
-    fn follow_delays(&mut self, shift: &Shift) {
-        let settlements = &mut self.settlements;
-        self.ledger
-            .reschedule(|id, entry, timer| match entry.item.due {
-                Some(due) => shift.now.instant_of(due),
-                None => {
-                    let timer = shift.corrected(timer);
-                    let due = shift.now.wall_of(timer);
-                    settlements.change(Change::Reschedule { id, due });
-                    timer
-                }
-            });
     }
 }

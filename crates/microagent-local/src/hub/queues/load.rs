@@ -2,17 +2,16 @@
 
 use microagent_core::ledger::Position;
 
-use super::{
-    item::Item,
-    queues::Queues,
-    time::{Now, Time},
+use super::{Queues, item::Item};
+use crate::{
+    hub::time::{Now, Time},
+    store::{Change, Snapshot, Stored},
 };
-use crate::store::{Change, Snapshot, Stored};
 
 impl Queues {
     /// The queues as they were left, in the order of arrival. What the process of the last host had in flight when it died is
     /// suspect from now on, durably.
-    pub(super) fn load(snapshot: Snapshot, time: Time) -> Self {
+    pub(crate) fn load(snapshot: Snapshot, time: Time) -> Self {
         let now = time.now();
         let mut queues = Self::new(snapshot.next_id, time);
         for queue in &snapshot.queues {

@@ -6,12 +6,12 @@ use futures_util::stream::FuturesUnordered;
 use microagent_core::{Result, ledger::MessageId};
 
 use super::{
+    Queues,
     confirm::{After, Then},
-    connections::{Asked, Connections},
     item::{filled, letter_of},
-    queues::Queues,
 };
 use crate::{
+    hub::connections::{Asked, Connections},
     protocol::{Failure, Letter, MAX_LETTER, QueueCounts, letter_size},
     store::{Body, Change, Rewrite, Writer},
 };
@@ -27,7 +27,7 @@ const MOST_BYTES: usize = 8 * 1024 * 1024;
 
 /// Messages that somebody looks at, and what is in them as far as they are still there.
 #[derive(Debug)]
-pub(super) struct Look {
+pub(crate) struct Look {
     asked: Asked,
     queue: String,
     range: (u32, u32),
@@ -38,18 +38,18 @@ pub(super) struct Look {
 type Looking = Pin<Box<dyn Future<Output = Look> + Send>>;
 
 /// Looks that are under way.
-pub(super) type Looks = FuturesUnordered<Looking>;
+pub(crate) type Looks = FuturesUnordered<Looking>;
 
 /// Which of the waiting messages of a queue.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Which {
+pub(crate) enum Which {
     /// At most this many, from the head of the queue.
     First(u32),
     One(MessageId),
 }
 
 impl Queues {
-    pub(super) fn counts(&self, queue: &str) -> QueueCounts {
+    pub(crate) fn counts(&self, queue: &str) -> QueueCounts {
         let depth = self.ledger.depth(queue);
         QueueCounts {
             waiting: depth.waiting.unwrap_or_default(),
@@ -58,7 +58,7 @@ impl Queues {
         }
     }
 
-    pub(super) fn peek(
+    pub(crate) fn peek(
         &self,
         asked: Asked,
         queue: &str,
@@ -88,7 +88,7 @@ impl Queues {
         })
     }
 
-    pub(super) fn requeue(&mut self, asked: Asked, from: &str, to: &str, which: Which) {
+    pub(crate) fn requeue(&mut self, asked: Asked, from: &str, to: &str, which: Which) {
         let queue = self.ledger.queue(to);
         self.declared.insert(queue.clone());
         self.withdraw(asked, from, which, |queues, id| {
@@ -107,7 +107,7 @@ impl Queues {
         });
     }
 
-    pub(super) fn purge(&mut self, asked: Asked, queue: &str, which: Which) {
+    pub(crate) fn purge(&mut self, asked: Asked, queue: &str, which: Which) {
         self.withdraw(asked, queue, which, |queues, id| {
             queues.settlements.change(Change::Remove { id });
             Then::Gone
@@ -152,7 +152,7 @@ impl Queues {
 impl Queues {
     /// Sends what somebody wanted to look at. A message that cannot be shown is set aside, for it could not be delivered
     /// either; if there is no other, this returns the next look.
-    pub(super) fn show(
+    pub(crate) fn show(
         &mut self,
         look: Look,
         connections: &Connections,

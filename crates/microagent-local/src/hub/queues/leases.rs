@@ -5,20 +5,21 @@ use std::time::{Duration, SystemTime};
 use foldhash::HashMap;
 use tokio::time::Instant;
 
-use super::{
-    confirm::After,
-    connections::{Asked, Connections},
-    queues::Queues,
-    time::{Now, Shift},
+use super::{Queues, confirm::After};
+use crate::{
+    hub::{
+        connections::{Asked, Connections},
+        time::{Now, Shift},
+    },
+    store::{Change, Leased},
 };
-use crate::store::{Change, Leased};
 
 /// The longest lease, in the arithmetic of clocks.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// Somebody's claim on a key.
 #[derive(Clone, Debug)]
-pub(super) struct Held {
+pub(crate) struct Held {
     holder: String,
     until: Instant,
     /// When it ends by the wall clock, if an earlier hub has granted it. A claim of this hub follows its timer alone.
@@ -88,7 +89,7 @@ impl Queues {
     }
 
     /// Gives a key to who asks, unless another one has it.
-    pub(super) fn lease(
+    pub(crate) fn lease(
         &mut self,
         asked: Asked,
         key: &str,

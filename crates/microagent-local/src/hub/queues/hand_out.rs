@@ -13,12 +13,12 @@ use microagent_core::{
 use tracing::{error, warn};
 
 use super::{
+    Queues,
     confirm::After,
-    connections::{ConnectionId, Connections},
     item::{Cache, filled, letter_of},
-    queues::Queues,
 };
 use crate::{
+    hub::connections::{ConnectionId, Connections},
     log_limit::LogLimit,
     protocol::{HubFrame, Letter, MAX_LETTER, letter_size},
     store::{Body, Change, Writer},
@@ -31,7 +31,7 @@ static UNREAD_LIMIT: LogLimit = LogLimit::new();
 static ASIDE_LIMIT: LogLimit = LogLimit::new();
 
 /// Bodies that are being read.
-pub(super) type Reads = FuturesUnordered<Read>;
+pub(crate) type Reads = FuturesUnordered<Read>;
 
 /// A message that goes to its consumer next.
 struct Ready {
@@ -43,14 +43,14 @@ struct Ready {
 
 impl Queues {
     /// Gives everything that can be given to those who may have it.
-    pub(super) fn hand_out(&mut self, connections: &Connections) {
+    pub(crate) fn hand_out(&mut self, connections: &Connections) {
         while let Some(handed) = self.ledger.hand_out() {
             self.handed(handed, connections);
         }
     }
 
     /// Asks for the bodies that are wanted.
-    pub(super) fn read(&mut self, writer: &Writer, reads: &mut Reads) {
+    pub(crate) fn read(&mut self, writer: &Writer, reads: &mut Reads) {
         if self.wanted.is_empty() {
             return;
         }
@@ -60,7 +60,7 @@ impl Queues {
     }
 
     /// Bodies arrived, for those who still want them.
-    pub(super) fn found(&mut self, (asked, found): Found, connections: &Connections) {
+    pub(crate) fn found(&mut self, (asked, found): Found, connections: &Connections) {
         let mut bodies = match found {
             Ok(bodies) => bodies.into_iter().peekable(),
             Err(error) => {
@@ -88,7 +88,7 @@ impl Queues {
     }
 
     /// Tries again to read what could not be read.
-    pub(super) fn want_again(&mut self) {
+    pub(crate) fn want_again(&mut self) {
         self.wanted.append(&mut self.unread);
     }
 
@@ -132,7 +132,7 @@ impl Queues {
     }
 
     /// The peer has read: what waits for that goes on.
-    pub(super) fn has_room(&mut self, connection: ConnectionId, connections: &Connections) {
+    pub(crate) fn has_room(&mut self, connection: ConnectionId, connections: &Connections) {
         let consumers = self.consumers.iter();
         let waiting = consumers
             .filter(|(_, consumer)| consumer.connection == connection)
@@ -144,7 +144,7 @@ impl Queues {
     }
 
     /// Uses the room that messages left which were not delivered.
-    pub(super) fn use_room(&mut self, connections: &Connections) {
+    pub(crate) fn use_room(&mut self, connections: &Connections) {
         for connection in std::mem::take(&mut self.roomy) {
             self.has_room(connection, connections);
         }

@@ -22,7 +22,7 @@ const DELIVERY: usize = 256;
 
 /// A message in the ledger.
 #[derive(Debug)]
-pub(super) struct Item {
+pub(crate) struct Item {
     /// Which handling comes next, or is under way; counted from 1.
     pub(super) attempt: u32,
     /// When a handling of it failed first.
@@ -38,7 +38,7 @@ pub(super) struct Item {
     bytes: u32,
     /// It is in the outbox of its holder.
     pub(super) queued: bool,
-    /// It has room there, which is [lent](super::outgoing::Lent) to its holder's connection.
+    /// It has room there, which is [lent](crate::hub::outgoing::Lent) to its holder's connection.
     pub(super) claimed: bool,
     /// That it is handed out is being written down, which comes before the delivery.
     pub(super) recording: bool,

@@ -3,6 +3,15 @@
 //!
 //! A message enters the ledger when it is durable; a settled one leaves it before.
 
+mod browse;
+mod clock;
+mod confirm;
+mod hand_out;
+mod item;
+mod leases;
+mod load;
+mod recall;
+
 use std::{
     collections::VecDeque,
     sync::Arc,
@@ -16,15 +25,22 @@ use microagent_core::{
     ledger::{ConsumerId, Entry, Ledger, MessageId, Position},
 };
 
-use super::{
+pub(crate) use self::{
+    browse::{Looks, Which},
+    confirm::Commits,
+    hand_out::Reads,
+};
+use self::{
     confirm::{After, Batch, Then},
-    connections::{Asked, ConnectionId, Connections},
     item::{Cache, Item, size},
     leases::Leases,
-    outgoing::Lent,
-    time::Time,
 };
 use crate::{
+    hub::{
+        connections::{Asked, ConnectionId, Connections},
+        outgoing::Lent,
+        time::Time,
+    },
     protocol::{Failure, LocalId, Text, WireSettlement, check_message},
     store::{Body, Change, Headers, Rewrite},
 };
@@ -41,41 +57,41 @@ const LONGEST_DELAY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// All queues and their consumers.
 #[derive(Debug)]
 pub(super) struct Queues {
-    pub(super) time: Time,
+    time: Time,
     pub(super) ledger: Ledger<Item>,
-    pub(super) consumers: HashMap<ConsumerId, Consumer>,
+    consumers: HashMap<ConsumerId, Consumer>,
     /// Queues that the store knows, or will before anyone hears of them.
-    pub(super) declared: HashSet<Arc<str>>,
-    pub(super) next_id: MessageId,
-    pub(super) leases: Leases,
-    pub(super) cache: Cache,
+    declared: HashSet<Arc<str>>,
+    next_id: MessageId,
+    leases: Leases,
+    cache: Cache,
     /// New messages, apart from the rest: a disk without room for them still lets others be handled.
-    pub(super) arrivals: Batch,
-    pub(super) settlements: Batch,
+    arrivals: Batch,
+    settlements: Batch,
     /// How many consumers each connection has.
     consumers_of: HashMap<ConnectionId, usize>,
     /// Connections that have room for messages again.
-    pub(super) roomy: Vec<ConnectionId>,
+    roomy: Vec<ConnectionId>,
     /// Messages that are handed out and whose bodies must be read.
-    pub(super) wanted: Vec<MessageId>,
+    wanted: Vec<MessageId>,
     /// Those whose bodies could not be read, to be tried again later.
     pub(super) unread: Vec<MessageId>,
 }
 
 /// One `consume` of one connection.
 #[derive(Debug)]
-pub(super) struct Consumer {
-    pub(super) connection: ConnectionId,
-    pub(super) id: LocalId,
+struct Consumer {
+    connection: ConnectionId,
+    id: LocalId,
     /// It was cancelled, and lives until what it was delivered is settled.
     left: bool,
     /// Handed out to it and not settled.
-    pub(super) in_flight: HashSet<MessageId>,
+    in_flight: HashSet<MessageId>,
     /// Those of them that are not on their way yet, in their order.
-    pub(super) outbox: VecDeque<MessageId>,
+    outbox: VecDeque<MessageId>,
     /// How many of these have room on the connection: the first ones.
-    pub(super) claimed: usize,
-    pub(super) lent: Arc<Lent>,
+    claimed: usize,
+    lent: Arc<Lent>,
 }
 
 /// The consumer of a connection by the client's number.
@@ -102,7 +118,7 @@ pub(super) struct Arrival {
 
 impl Queues {
     /// Returns queues without messages; the next one gets this id.
-    pub(super) fn new(next_id: MessageId, time: Time) -> Self {
+    fn new(next_id: MessageId, time: Time) -> Self {
         Self {
             time,
             ledger: Ledger::new(),
@@ -323,7 +339,7 @@ impl Queues {
     }
 
     /// Puts a message back to the head of its queue, unharmed.
-    pub(super) fn give_back(&mut self, id: MessageId, entry: Entry<Item>, own: bool) {
+    fn give_back(&mut self, id: MessageId, entry: Entry<Item>, own: bool) {
         if !own {
             self.put_back(id, entry, Position::Head);
             return;
@@ -337,7 +353,7 @@ impl Queues {
     }
 
     /// Takes a message that this consumer has in flight out of the ledger.
-    pub(super) fn landed(&mut self, id: ConsumerId, message: MessageId) -> Option<Entry<Item>> {
+    fn landed(&mut self, id: ConsumerId, message: MessageId) -> Option<Entry<Item>> {
         let consumer = self.consumers.get_mut(&id)?;
         if !consumer.in_flight.remove(&message) {
             return None;
@@ -369,7 +385,7 @@ impl Queues {
         }
     }
 
-    pub(super) fn new_id(&mut self) -> MessageId {
+    fn new_id(&mut self) -> MessageId {
         let id = self.next_id;
         self.next_id += 1;
         id

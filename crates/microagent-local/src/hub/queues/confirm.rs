@@ -18,12 +18,12 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::{
-    connections::{Asked, Connections},
+    Queues,
     item::{Item, released},
     leases::Held,
-    queues::Queues,
 };
 use crate::{
+    hub::connections::{Asked, Connections},
     log_limit::LogLimit,
     protocol::{Failure, RequestId},
     store::{Change, Writer},
@@ -44,7 +44,7 @@ pub(super) struct Batch {
 
 /// What is to be done when a change is durable, and what if it could not be made.
 #[derive(Debug)]
-pub(super) enum After {
+pub(crate) enum After {
     /// A message exists.
     Inserted {
         asked: Asked,
@@ -84,7 +84,7 @@ pub(super) enum After {
 
 /// What became of a settled message.
 #[derive(Debug)]
-pub(super) enum Then {
+pub(crate) enum Then {
     /// It was handled, and is no more.
     Gone,
     /// It waits for its next attempt until then, after a failure.
@@ -153,7 +153,7 @@ type Confirmation = (Result<()>, Vec<After>);
 type Commit = Pin<Box<dyn Future<Output = Confirmation> + Send>>;
 
 /// Commits that are under way, in their order.
-pub(super) type Commits = FuturesOrdered<Commit>;
+pub(crate) type Commits = FuturesOrdered<Commit>;
 
 /// Hands a batch to the writer.
 fn submit(batch: &mut Batch, writer: &Writer, commits: &mut Commits) {
@@ -167,18 +167,18 @@ fn submit(batch: &mut Batch, writer: &Writer, commits: &mut Commits) {
 
 impl Queues {
     /// Hands the turn's changes to the writer.
-    pub(super) fn submit(&mut self, writer: &Writer, commits: &mut Commits) {
+    pub(crate) fn submit(&mut self, writer: &Writer, commits: &mut Commits) {
         submit(&mut self.arrivals, writer, commits);
         submit(&mut self.settlements, writer, commits);
     }
 
     /// Answers when everything that was asked for before is durable.
-    pub(super) fn answer_in_turn(&mut self, asked: Asked) {
+    pub(crate) fn answer_in_turn(&mut self, asked: Asked) {
         self.settlements.after(After::Answer { asked });
     }
 
     /// A batch is durable, or failed as a whole. False when nothing can be written any more.
-    pub(super) fn confirm(
+    pub(crate) fn confirm(
         &mut self,
         (result, after): Confirmation,
         connections: &Connections,
