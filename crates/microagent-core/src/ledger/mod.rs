@@ -31,7 +31,7 @@ use crate::Depth;
 /// use microagent_core::ledger::{ConsumerId, Ledger, PeerId, Position};
 ///
 /// let mut ledger = Ledger::new();
-/// ledger.put(1, "mailer", "the first mail", Place::Tail);
+/// ledger.put(1, "mailer", "the first mail", Position::Tail);
 /// ledger.join(ConsumerId(1), PeerId(1), "mailer", 8);
 ///
 /// let handed = ledger.hand_out().unwrap();
@@ -181,7 +181,7 @@ impl<T> Ledger<T> {
     }
 
     /// Ends a peer. What it had in flight is given back, to be [put back](Self::put_back) as
-    /// [suspects](Place::Suspect), or at the head where the peer left in peace.
+    /// [suspects](Position::Suspect), or at the head where the peer left in peace.
     pub fn lost(&mut self, peer: PeerId) -> Vec<(MessageId, Entry<T>)> {
         let consumers = self.peers.remove(&peer).unwrap_or_default().consumers;
         let left = consumers.iter().filter_map(|id| self.consumers.remove(id));

@@ -75,10 +75,17 @@ async fn a_stopped_host_is_told_and_not_replaced() {
     let told = error.to_string();
     assert!(told.contains("silent for 20 s; not confirmed"), "{told}");
     for (broker, reason) in [(&connected, "silent for 20 s"), (&coming, "did not answer")] {
+        until(
+            "the reason in the state of the connection",
+            SOON,
+            async || {
+                let error = broker.connection().unwrap().last_error;
+                error.is_some_and(|error| error.contains(reason))
+            },
+        )
+        .await;
         let state = broker.connection().unwrap();
         assert_eq!((state.up, state.reconnects), (false, 0), "{state:?}");
-        let error = state.last_error.unwrap();
-        assert!(error.contains(reason), "{error}");
     }
 
     host.signal(Signal::CONT);

@@ -184,6 +184,8 @@ pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 impl Log {
     /// Records until the guard is dropped.
     pub(crate) fn record(&self) -> tracing::subscriber::DefaultGuard {
+        // Without a global subscriber, an event that another thread reaches first can stay off for all threads.
+        crate::bench::log();
         let log = self.clone();
         let log = tracing_subscriber::fmt()
             .with_ansi(false)

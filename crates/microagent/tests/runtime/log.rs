@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, Once},
 };
 
 use tracing::{
@@ -35,6 +35,10 @@ pub(crate) struct Log(Arc<Mutex<Vec<Line>>>);
 impl Log {
     /// Keeps what is logged until the guard is dropped.
     pub(crate) fn keep() -> (Self, DefaultGuard) {
+        // While only one subscriber exists, `tracing` asks that of the thread which reaches an event first, and without
+        // one there the event stays off for all threads. A global one that is interested prevents this.
+        static GLOBAL: Once = Once::new();
+        GLOBAL.call_once(|| tracing::subscriber::set_global_default(Discarding).unwrap());
         let log = Self::default();
         let guard = tracing::subscriber::set_default(log.clone());
         (log, guard)
@@ -53,6 +57,29 @@ impl Log {
         lines.retain(|line| line.level == level);
         lines.into_iter().map(|line| line.message).collect()
     }
+}
+
+/// Is interested in all events and discards them.
+struct Discarding;
+
+impl Subscriber for Discarding {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn event(&self, _: &Event<'_>) {}
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
 }
 
 impl Subscriber for Log {
