@@ -28,8 +28,7 @@ impl Orders {
     /// All handlers of the agent share the client.
     #[on(create)]
     async fn new(cx: &Context) -> Result<Self> {
-        let payments = Payments::of(cx)?;
-        Ok(Self { payments })
+        Ok(Self::with(Payments::with_settings(cx.settings()?)))
     }
 
     /// `Err` retries after 0.2, 1 and 4 s; after that the message is in `orders.dead`, with the reason.
@@ -50,8 +49,17 @@ impl Orders {
             quantity: order.quantity.into(),
             total: total.into(),
         };
-        // An error below retries the whole handler: better a second mail than an order that is counted twice.
+        // An error below retries the whole handler. The order is not charged again, and its receivers count it once; the
+        // customer may get a second mail.
         cx.broker().send(queues::MAILS, &mail).await?;
         cx.bus().send("orders", paid).await
+    }
+}
+
+impl Orders {
+    /// Creates the agent with a client of the payment service.
+    #[must_use]
+    pub fn with(payments: Payments) -> Self {
+        Self { payments }
     }
 }

@@ -1,5 +1,7 @@
 //! The report: a cron task and a receiver that share their state.
 
+use std::collections::HashMap;
+
 use microagent::prelude::*;
 use tokio::sync::Mutex;
 
@@ -8,34 +10,28 @@ use crate::{Mail, queues, signals};
 /// Sums up what was sold, and sends a mail each morning.
 #[derive(Debug, Default)]
 pub struct Reporter {
-    sold: Mutex<Sold>,
-}
-
-#[derive(Debug, Default)]
-struct Sold {
-    orders: u64,
-    total: f64,
+    /// The sums of the orders since the last report, by the number of the order: a signal may come twice.
+    sold: Mutex<HashMap<String, f64>>,
 }
 
 #[agent]
 impl Reporter {
     #[receiver(signals::OrderPaid)]
-    async fn count(&self, total: f64) {
-        let mut sold = self.sold.lock().await;
-        sold.orders += 1;
-        sold.total += total;
+    async fn count(&self, order_id: String, total: f64) {
+        self.sold.lock().await.insert(order_id, total);
     }
 
     /// At seven in the zone of the settings; a failure is tried again after a minute.
     #[cron("0 7 * * *", timeout = 30, retry(60))]
     async fn report(&self, cx: &Context) -> Result<()> {
         let mut sold = self.sold.lock().await;
+        let total: f64 = sold.values().sum();
         let mail = Mail {
             to: "owner@example.com".to_owned(),
-            subject: format!("{} orders, {:.2} EUR", sold.orders, sold.total),
+            subject: format!("{} orders, {total:.2} EUR", sold.len()),
         };
         cx.broker().send(queues::MAILS, &mail).await?;
-        *sold = Sold::default(); // only when the report is on its way
+        sold.clear(); // only when the report is on its way
         Ok(())
     }
 }

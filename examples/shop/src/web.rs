@@ -2,7 +2,13 @@
 
 use std::net::SocketAddr;
 
-use axum::{Router, body::Bytes, extract::State, http::StatusCode, routing::post};
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    routing::post,
+};
 use microagent::prelude::*;
 use tokio::net::TcpListener;
 
@@ -18,6 +24,9 @@ struct Settings {
 }
 
 /// Takes orders over HTTP: `POST /orders` with `{"item": "teapot", "quantity": 2, "email": "ann@example.com"}`.
+///
+/// A customer that repeats a request, because the response was lost, sends both with the same header `Idempotency-Key`: it
+/// becomes the number of the order, which is charged once.
 #[derive(Debug)]
 pub struct Web {
     address: SocketAddr,
@@ -69,7 +78,7 @@ struct Wanted {
     email: String,
 }
 
-async fn place_order(State(cx): State<Context>, body: Bytes) -> Response {
+async fn place_order(State(cx): State<Context>, headers: HeaderMap, body: Bytes) -> Response {
     let wanted: Wanted = serde_json::from_slice(&body)
         .map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))?;
     let left = stock_of(&cx, &wanted.item).await.map_err(unavailable)?;
@@ -78,7 +87,7 @@ async fn place_order(State(cx): State<Context>, body: Bytes) -> Response {
         return Err((StatusCode::CONFLICT, text));
     }
     let order = Order {
-        order_id: format!("{:016x}", fastrand::u64(..)),
+        order_id: order_id(&headers),
         item: wanted.item,
         quantity: wanted.quantity,
         email: wanted.email,
@@ -86,6 +95,13 @@ async fn place_order(State(cx): State<Context>, body: Bytes) -> Response {
     let sent = cx.broker().send(queues::ORDERS, &order).await;
     sent.map_err(unavailable)?;
     Ok((StatusCode::ACCEPTED, order.order_id))
+}
+
+/// Returns the idempotency key of the request, or a number that no other order has.
+fn order_id(headers: &HeaderMap) -> String {
+    let key = headers.get("idempotency-key");
+    let key = key.and_then(|key| key.to_str().ok()).map(str::to_owned);
+    key.unwrap_or_else(|| format!("{:016x}", fastrand::u64(..)))
 }
 
 /// Asks the stock, wherever it runs.

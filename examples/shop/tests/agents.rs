@@ -1,10 +1,12 @@
 //! Each agent alone, on recording mocks and in virtual time; and all of them together in a simulation with crashes.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use microagent::{Settlement, prelude::*};
 use microagent_testing::{BrokerMock, BusMock, Faults, Simulation, VirtualClock};
-use shop::{Mail, Mailer, Order, Orders, Reporter, Stock, queues, signals};
+use shop::{
+    Mail, Mailer, Order, Orders, PaymentService, Payments, Reporter, Stock, queues, signals,
+};
 
 fn order(order_id: impl Into<String>, quantity: u64) -> Order {
     Order {
@@ -42,6 +44,22 @@ async fn an_order_is_charged_told_and_mailed() -> Result<()> {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_order_that_is_sent_twice_is_charged_once() -> Result<()> {
+    let (bus, broker) = (BusMock::new(), BrokerMock::new());
+    let service = Arc::new(PaymentService::declining_every(2));
+    let payments = Payments::new(9.99, Arc::clone(&service));
+    let agent = Agent::new(Orders::with(payments)).bus(bus.bus());
+    let agent = agent.broker(broker.broker()).start().await?;
+
+    for _ in 0..2 {
+        let pushed = broker.push("orders", order("o1", 2)).await?;
+        assert_eq!(pushed.settlement().await, Settlement::Ack);
+    }
+    assert_eq!(service.charges().await, [("o1".to_owned(), 19.98)].into());
+    agent.stop().await
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_declined_payment_is_tried_again() -> Result<()> {
     let (bus, broker) = (BusMock::new(), Broker::connect("memory://").await?);
     let agent = orders(2).bus(bus.bus()).broker(broker.clone());
@@ -64,7 +82,9 @@ async fn the_stock_answers_and_goes_down() -> Result<()> {
     let stock = Agent::<Stock>::create().settings(json!({"items": {"teapot": 10}}));
     let stock = stock.bus(bus.bus()).start().await?;
     let paid = json!({"order_id": "o1", "item": "teapot", "quantity": 3, "total": 29.97});
-    bus.ask("order_paid", "test", paid).await?;
+    for _ in 0..2 {
+        bus.ask("order_paid", "test", &paid).await?; // the second is the same order again
+    }
     for (item, left) in [("teapot", 7), ("anvil", 0)] {
         let answer = bus
             .ask("stock_asked", "test", json!({"item": item}))
@@ -102,9 +122,9 @@ async fn the_report_comes_at_seven_in_berlin() -> Result<()> {
         .zone("Europe/Berlin")
         .clock(VirtualClock::at("2026-03-02T05:00:00Z")?);
     let reporter = reporter.start().await?;
-    for total in [9.99, 20.0] {
+    for (order_id, total) in [("o1", 9.99), ("o2", 20.0), ("o2", 20.0)] {
         let paid = signals::OrderPaid {
-            order_id: "o1".to_owned(),
+            order_id: order_id.to_owned(),
             item: "teapot".to_owned(),
             quantity: 1.into(),
             total: total.into(),
@@ -122,7 +142,7 @@ async fn the_report_comes_at_seven_in_berlin() -> Result<()> {
     reporter.stop().await
 }
 
-/// Crashes lose nothing: each order is charged and mailed at least once, or is a dead letter.
+/// Crashes lose nothing and repeat no charge: each order is mailed at least once and charged once, or is a dead letter.
 #[test]
 fn no_order_is_lost_in_crashes() {
     let faults = Faults::none()
@@ -132,7 +152,10 @@ fn no_order_is_lost_in_crashes() {
     simulation.run(|group| async move {
         let stock = || Agent::<Stock>::create().settings(json!({"items": {"teapot": 1000}}));
         group.start("stock", stock).await?;
-        group.start("orders", || orders(5)).await?;
+        let service = Arc::new(PaymentService::declining_every(5));
+        let client = Arc::clone(&service);
+        let orders = move || Agent::new(Orders::with(Payments::new(9.99, Arc::clone(&client))));
+        group.start("orders", orders).await?;
         for id in 0..30 {
             let order = order(format!("o{id}"), 1);
             group.broker().send(queues::ORDERS, &order).await?;
@@ -144,6 +167,9 @@ fn no_order_is_lost_in_crashes() {
         let dead = group.broker().length(Queue::new("orders.dead")).await?;
         assert!(mails + dead >= 30, "{mails} mails and {dead} dead letters");
         assert_eq!(group.broker().length(queues::ORDERS).await?, 0);
+        let charges = service.charges().await;
+        assert!(charges.values().all(|sum| *sum == 9.99), "{charges:?}");
+        assert!(charges.len() as u64 + dead >= 30, "{charges:?}");
         Ok(())
     });
 }
