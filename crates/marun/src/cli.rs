@@ -1,4 +1,4 @@
-//! The command line: what can be asked for. It does nothing of it; that is `command`.
+//! The arguments of the command line. `command` runs the commands.
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -6,7 +6,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::command::Rate;
 
-/// Runs MicroAgent agents, each in its own process, started and stopped together.
+/// Runs a group of MicroAgent agents, each in its own process
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
@@ -14,46 +14,46 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, \
-    3 nobody listens, 4 no answer in time.\nRUST_LOG chooses what is logged, for example RUST_LOG=debug.";
+const EXIT_CODES: &str = "Exit codes: 0 success, 1 failure, 2 invalid usage or configuration, \
+    3 no receiver for a call, 4 no answer in time.\nRUST_LOG selects the log lines, for example RUST_LOG=debug.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run the agents of settings files as one group; the word `run` may be left out
+    /// Run the agents of settings files as one group; the word `run` is optional
     Run {
         #[command(flatten)]
         files: Files,
-        /// How the common log looks
+        /// Format of the common log
         #[arg(long, value_enum, default_value_t = Log::Text)]
         log: Log,
     },
-    /// Find what is wrong in settings files, without starting anything
+    /// Check settings files without starting anything
     Check {
         #[command(flatten)]
         files: Files,
     },
-    /// Show what would run, without starting anything
+    /// Show the agents and handlers that would run, without starting anything
     Info {
         #[command(flatten)]
         files: Files,
-        /// As JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Send, call or hear signals
+    /// Send signals, call receivers, listen to signals
     #[command(subcommand)]
     Signal(Signal),
-    /// Send to queues, look into them, and tidy them up
+    /// Send messages to queues; show, move and delete messages
     #[command(subcommand)]
     Queue(Queue),
-    /// Ask when a schedule fires
+    /// Explain cron schedules
     #[command(subcommand)]
     Cron(Cron),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Files {
-    /// Settings files, .toml or .json; several make one group
+    /// Settings files, .toml or .json; several files form one group
     #[arg(required = true, value_name = "SETTINGS")]
     pub(crate) settings: Vec<PathBuf>,
 }
@@ -68,22 +68,22 @@ pub(crate) enum Log {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Signal {
-    /// Send a signal to whoever listens
+    /// Send a signal to all agents that listen to it
     Send(SignalSend),
     /// Send a signal and print the first answer
     Call {
         #[command(flatten)]
         send: SignalSend,
-        /// How long to wait for the answer
+        /// Time to wait for the answer
         #[arg(long, default_value = "60", value_name = "SECONDS")]
         timeout: String,
-        /// Print all answers, a line for each process, until every process has answered or the time is over
+        /// Print the answers of all processes, one per line, until each has answered or the time is over
         #[arg(long)]
         all: bool,
     },
     /// Print each signal of this name as a line of JSON, until Ctrl-C
     Listen {
-        /// The signal
+        /// Name of the signal
         name: String,
         #[command(flatten)]
         bus: BusArgs,
@@ -92,12 +92,12 @@ pub(crate) enum Signal {
 
 #[derive(Debug, Args)]
 pub(crate) struct SignalSend {
-    /// The signal
+    /// Name of the signal
     pub(crate) name: String,
-    /// The arguments: `key=text` or `key:=json`
+    /// Arguments of the signal: `key=text` or `key:=json`
     #[arg(value_name = "KEY=VALUE")]
     pub(crate) fields: Vec<String>,
-    /// Who sends it
+    /// Name of the sender
     #[arg(long, default_value = "marun")]
     pub(crate) sender: String,
     #[command(flatten)]
@@ -108,13 +108,13 @@ pub(crate) struct SignalSend {
 pub(crate) struct BusArgs {
     #[command(flatten)]
     pub(crate) source: BusSource,
-    /// The first part of every channel, with --bus [default: that of the declarations, else PUBSUB]
+    /// Prefix of all channel names, with --bus [default: the prefix in the declarations, or PUBSUB]
     #[arg(long, conflicts_with = "settings")]
     pub(crate) prefix: Option<String>,
     /// Path or URL of signals.json, with --bus
     #[arg(long, conflicts_with = "settings", value_name = "URL")]
     pub(crate) declarations: Option<String>,
-    /// Which bus of the settings, where there are several
+    /// Name of the bus in the settings, if there are several
     #[arg(
         long = "name",
         id = "section",
@@ -127,67 +127,67 @@ pub(crate) struct BusArgs {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct BusSource {
-    /// The DSN of the bus, such as local:data or redis://localhost/7
+    /// DSN of the bus, such as local:data or redis://localhost/7
     #[arg(long, value_name = "DSN")]
     pub(crate) bus: Option<String>,
-    /// A settings file that has the bus
+    /// Settings file with the bus
     #[arg(long, value_name = "FILE")]
     pub(crate) settings: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Queue {
-    /// Send a message, or with `-` one for each line of JSON on standard input
+    /// Send a message, or with `-` one message per line of JSON on standard input
     Send {
-        /// The queue
+        /// Name of the queue
         name: String,
-        /// The fields: `key=text` or `key:=json`; or `-`
+        /// Fields of the message: `key=text` or `key:=json`; or `-`
         #[arg(value_name = "KEY=VALUE")]
         fields: Vec<String>,
         #[command(flatten)]
         broker: BrokerArgs,
     },
-    /// Print how many messages wait
+    /// Print the number of messages in a queue
     Length {
-        /// The queue
+        /// Name of the queue
         name: String,
-        /// One JSON object
+        /// Print one JSON object
         #[arg(long)]
         json: bool,
         #[command(flatten)]
         broker: BrokerArgs,
     },
-    /// Show the messages that wait, the next one first; they stay where they are
+    /// Show the waiting messages, the next one first, without consuming them
     Peek {
-        /// The queue
+        /// Name of the queue
         name: String,
         #[command(flatten)]
         browse: BrowseArgs,
     },
-    /// Show the dead letters of a queue, each with the reason
+    /// Show the dead letters of a queue and their reasons
     Dead {
-        /// The queue
+        /// Name of the queue
         name: String,
-        /// The queue where the dead letters are, where it is another [default: NAME.dead]
+        /// Name of the queue with the dead letters [default: NAME.dead]
         #[arg(long, value_name = "QUEUE")]
         from: Option<String>,
-        /// Only the dead letter with this id
+        /// Show only the dead letter with this id
         #[arg(long, value_name = "ID", conflicts_with = "limit")]
         id: Option<String>,
         #[command(flatten)]
         browse: BrowseArgs,
     },
-    /// Move dead letters back to work, the oldest first, and print how many
+    /// Move dead letters back to their queue, the oldest first, and print how many were moved
     Requeue {
-        /// The queue
+        /// Name of the queue
         name: String,
-        /// The queue where the dead letters are, where it is another [default: NAME.dead]
+        /// Name of the queue with the dead letters [default: NAME.dead]
         #[arg(long, value_name = "QUEUE")]
         from: Option<String>,
-        /// At most so many [default: those that are there now]
+        /// Move at most this many [default: all that are there now]
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
         limit: Option<u64>,
-        /// Only the dead letter with this id, as `queue dead` shows it
+        /// Move only the dead letter with this id, as `queue dead` shows it
         #[arg(long, value_name = "ID", conflicts_with = "limit")]
         id: Option<String>,
         /// Move at most this many per second, minute or hour: 20/s, 5/m, 1/h
@@ -196,24 +196,24 @@ pub(crate) enum Queue {
         #[command(flatten)]
         broker: BrokerArgs,
     },
-    /// Return everything that is kept beside a Redis list to it, for consumers in other languages, and print how many
+    /// Return retries and unfinished messages to a Redis list, for consumers in other languages, and print how many
     Release {
-        /// The queue; all agents that consume it must have stopped
+        /// Name of the queue; all agents that consume it must be stopped
         name: String,
         #[command(flatten)]
         broker: BrokerArgs,
     },
-    /// Remove the messages that wait, for ever, and print how many
+    /// Delete the waiting messages, and print how many were deleted
     Purge {
-        /// The queue; NAME.dead are the dead letters of NAME
+        /// Name of the queue; NAME.dead holds the dead letters of NAME
         name: String,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
-        /// At most so many, from the head of the queue [default: all]
+        /// Delete at most this many, from the head of the queue [default: all]
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
         limit: Option<u64>,
-        /// Only the message with this id, as `queue peek` shows it
+        /// Delete only the message with this id, as `queue peek` shows it
         #[arg(long, value_name = "ID", conflicts_with = "limit")]
         id: Option<String>,
         #[command(flatten)]
@@ -223,10 +223,10 @@ pub(crate) enum Queue {
 
 #[derive(Debug, Args)]
 pub(crate) struct BrowseArgs {
-    /// At most so many
+    /// Show at most this many
     #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) limit: u32,
-    /// One JSON object per line, with the whole message
+    /// Print one JSON object per line, with the whole message
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
@@ -240,7 +240,7 @@ pub(crate) struct BrokerArgs {
     /// Path or URL of signals.json, with --broker
     #[arg(long, conflicts_with = "settings", value_name = "URL")]
     pub(crate) declarations: Option<String>,
-    /// Which broker of the settings, where there are several
+    /// Name of the broker in the settings, if there are several
     #[arg(
         long = "name",
         id = "section",
@@ -253,33 +253,33 @@ pub(crate) struct BrokerArgs {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct BrokerSource {
-    /// The DSN of the broker, such as local:data or redis://localhost/7
+    /// DSN of the broker, such as local:data or redis://localhost/7
     #[arg(long, value_name = "DSN")]
     pub(crate) broker: Option<String>,
-    /// A settings file that has the broker
+    /// Settings file with the broker
     #[arg(long, value_name = "FILE")]
     pub(crate) settings: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Cron {
-    /// Print the next times of a schedule, in UTC, one a line
+    /// Print the next instants of a schedule, in UTC, one per line
     Explain(CronExplain),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct CronExplain {
-    /// The schedule in quotes: minute, hour, day of month, month and day of week, or a nickname like @daily
-    // A field may be wrongly negative; then the schedule says so, and not the command line.
+    /// Schedule, in quotes: minute, hour, day of month, month and day of week, or a nickname like @daily
+    // A field may be negative by mistake. The error must come from the schedule, not from the command line.
     #[arg(allow_hyphen_values = true)]
     pub(crate) spec: String,
-    /// The time zone by whose clock it fires, an IANA name
+    /// Time zone of the schedule, an IANA name
     #[arg(long, default_value = "UTC", value_name = "ZONE")]
     pub(crate) tz: String,
-    /// The instant to start after, such as 2026-02-01T00:00:00Z [default: now]
+    /// Instant to start after, such as 2026-02-01T00:00:00Z [default: now]
     #[arg(long, value_name = "TIME")]
     pub(crate) from: Option<String>,
-    /// How many
+    /// Number of instants
     #[arg(short = 'n', default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) count: u32,
 }
@@ -291,7 +291,8 @@ impl Cli {
     }
 }
 
-/// `marun settings.toml` means `marun run settings.toml`. A bare word is no settings file, so it is a mistyped command.
+/// Inserts `run` before a settings file: `marun settings.toml` means `marun run settings.toml`. A word without `.` and `/` is not a
+/// settings file but a mistyped command.
 fn with_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
     if let Some(first) = arguments.get(1).map(|first| first.to_string_lossy())
         && !is_command_or_help(&first)
@@ -317,12 +318,12 @@ mod tests {
     }
 
     #[test]
-    fn the_definition_is_sound() {
+    fn the_definition_is_valid() {
         Cli::command().debug_assert();
     }
 
     #[test]
-    fn every_command_is_known_to_the_shortcut() {
+    fn run_is_not_inserted_before_a_command() {
         for command in Cli::command().get_subcommands() {
             let name = OsString::from(command.get_name());
             let arguments = vec!["marun".into(), name];
@@ -331,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistyped_command_is_no_settings_file() {
+    fn a_mistyped_command_is_not_a_settings_file() {
         let error = parse("chek s.toml").unwrap_err().to_string();
         assert!(
             error.contains("'chek'") && error.contains("'check'"),
@@ -340,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn run_may_be_left_out() {
+    fn run_is_optional() {
         for line in [
             "run a.toml b.json",
             "a.toml b.json",
@@ -358,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_usage_has_the_code_of_usage() {
+    fn invalid_usage_has_its_exit_code() {
         let lines = [
             "",
             "run",
@@ -381,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signal_names_its_bus() {
+    fn a_call_is_parsed() {
         let Command::Signal(Signal::Call { send, timeout, all }) =
             parse("signal call sum a:=1 b=x --bus redis:// --prefix P --timeout 1.5")
                 .unwrap()

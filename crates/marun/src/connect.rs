@@ -1,4 +1,4 @@
-//! The launcher's one door to drivers and declarations. What a DSN means knows the crate `microagent`.
+//! The launcher's access to drivers and declarations, through the crate `microagent`.
 
 use std::sync::Arc;
 
@@ -20,13 +20,13 @@ pub(crate) fn check_broker(dsn: &str) -> Result<()> {
     driver::check_dsn(dsn, Role::Broker)
 }
 
-/// Checks the first part of all channels.
+/// Checks the prefix of a bus.
 pub(crate) fn check_prefix(prefix: &str) -> Result<()> {
     microagent_schema::names::check_prefix(prefix)
         .map_err(|error| Error::new(ErrorKind::InvalidName, error.to_string()))
 }
 
-/// Loads the text of declarations, outside of any runtime, and checks it.
+/// Loads and checks the text of declarations. It must run outside of a runtime.
 pub(crate) fn load(url: &str) -> Result<String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -36,14 +36,14 @@ pub(crate) fn load(url: &str) -> Result<String> {
     Ok(text)
 }
 
-/// The declarations that the launcher has loaded and checked.
+/// Parses the text of declarations that the launcher has loaded.
 pub(crate) fn declared(text: &str) -> Result<Arc<Declarations>> {
     Declarations::parse(text)
         .map(Arc::new)
         .map_err(|error| Error::new(ErrorKind::Declaration, error.to_string()))
 }
 
-/// Loads the declarations of a command, where it has some.
+/// Loads the declarations of a command, if it has a URL of them.
 pub(crate) async fn declarations(url: Option<&str>) -> Result<Option<Arc<Declarations>>> {
     match url {
         Some(url) => Ok(Some(Arc::new(declarations::load_stuff(url).await?))),

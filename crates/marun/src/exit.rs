@@ -1,26 +1,26 @@
-//! The exit codes of the command line: a contract with scripts.
+//! The exit codes of the command line, on which scripts can rely.
 
 use std::process::ExitCode;
 
 use microagent_core::{Error, ErrorKind};
 
-/// Done; a group ended by itself or by a signal, without a failure.
+/// Success. A group ended by itself or by a signal, without a failure.
 pub const DONE: u8 = 0;
 
-/// Something failed while it ran: an agent, a server, a message.
+/// A failure at run time: of an agent, a server or a message.
 pub const FAILED: u8 = 1;
 
-/// The command line, a settings file or what it names is wrong; nothing was started or sent, but for the lines before a
-/// bad one of `queue send NAME -`.
+/// The command line or the configuration is invalid. Nothing was started or sent, except the lines before an invalid one of
+/// `queue send NAME -`.
 pub const USAGE: u8 = 2;
 
-/// Nobody listens to the signal that was called.
+/// No receiver listens to the signal that was called.
 pub const NO_RESPONDERS: u8 = 3;
 
-/// No answer came within the time.
+/// No answer arrived in time.
 pub const TIMEOUT: u8 = 4;
 
-/// Why a command did not do what it was asked for: a code for scripts and a message for people.
+/// The failure of a command: an exit code and a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub(crate) code: u8,
@@ -28,7 +28,7 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// The command line or the configuration is wrong.
+    /// Creates a failure for an invalid command line or configuration.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self {
             code: USAGE,
@@ -36,7 +36,7 @@ impl Failure {
         }
     }
 
-    /// It failed while it ran.
+    /// Creates a failure at run time.
     pub(crate) fn failed(message: impl Into<String>) -> Self {
         Self {
             code: FAILED,
@@ -44,7 +44,7 @@ impl Failure {
         }
     }
 
-    /// The failure that this error is.
+    /// Creates the failure for an error.
     pub(crate) fn of(error: &Error) -> Self {
         let code = match error.kind() {
             ErrorKind::NoResponders => NO_RESPONDERS,

@@ -1,18 +1,18 @@
-//! The commands that launcher and programs use among themselves. They are no contract with people.
+//! The hidden commands with which the launcher starts its processes. They are not part of the public interface.
 
-/// `PROGRAM __manifest`: says which agents it contains.
+/// `PROGRAM __manifest`: prints which agents the program contains.
 pub(crate) const MANIFEST: &str = "__manifest";
 
-/// `PROGRAM __agent NAME PARENT`: becomes one of its agents.
+/// `PROGRAM __agent NAME PARENT`: runs one of its agents.
 pub(crate) const AGENT: &str = "__agent";
 
-/// `marun __exec NAME PARENT`: becomes a program of another kind.
+/// `marun __exec NAME PARENT`: replaces itself by a program without agents.
 pub(crate) const EXEC: &str = "__exec";
 
-/// `marun __sentinel MARK`: ends what a killed launcher leaves behind.
+/// `marun __sentinel TAG`: ends the processes of a killed launcher.
 pub(crate) const SENTINEL: &str = "__sentinel";
 
-/// One of these commands.
+/// A hidden command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum HiddenCommand {
     Manifest,
@@ -22,7 +22,7 @@ pub(crate) enum HiddenCommand {
 }
 
 impl HiddenCommand {
-    /// The command that these arguments of the process are, the program's name first.
+    /// Parses the arguments of the process, with the program's name first. Returns `None` for other commands.
     pub(crate) fn of(arguments: &[std::ffi::OsString]) -> Option<Self> {
         let texts: Option<Vec<&str>> = arguments.iter().skip(1).map(|text| text.to_str()).collect();
         match texts?.as_slice() {

@@ -1,4 +1,4 @@
-//! The launcher of a binary: the agents that it contains, and its command line.
+//! The launcher of a program: its agents and its command line.
 
 use std::{collections::BTreeSet, env::VarError, ffi::OsString, process::ExitCode};
 
@@ -14,7 +14,7 @@ use crate::{
     standard::print_error,
 };
 
-/// The command line of a binary with agents; [`main!`](crate::main) is the short form of it.
+/// The command line of a program with agents. [`main!`](crate::main) is the short form.
 ///
 /// ```no_run
 /// use microagent_core::{Blueprint, Context, MicroAgent, Result};
@@ -33,7 +33,7 @@ use crate::{
 ///     }
 /// }
 ///
-/// // `no_run`: it takes the arguments of the process, which here are those of the test.
+/// // `no_run`: it parses the arguments of the process, which are those of the test here.
 /// fn main() -> std::process::ExitCode {
 ///     marun::Launcher::new().agent::<Idler>().run_from_args()
 /// }
@@ -45,21 +45,20 @@ pub struct Launcher {
 }
 
 impl Launcher {
-    /// A launcher that contains no agent yet.
+    /// Creates a launcher without agents.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds an agent type; settings name it by its type's name. Two of one name are refused when the launcher runs.
+    /// Adds an agent type. Settings refer to it by [`MicroAgent::NAME`]. If two types have the same name, the launcher does not run.
     pub fn agent<A: MicroAgent>(mut self) -> Self {
         self.agents.push(AgentType::of::<A>());
         self
     }
 
-    /// Does what the arguments of the process ask for, and gives one of the codes of [`exit`](mod@crate::exit).
+    /// Runs the command of the process's arguments, and returns one of the codes of [`exit`](mod@crate::exit).
     ///
-    /// It must run on the main thread, without a runtime around it, and before the program does anything else that
-    /// costs time: each agent's process begins here too.
+    /// Call it on the main thread, outside of a runtime, and before anything slow: the process of each agent starts here too.
     pub fn run_from_args(self) -> ExitCode {
         signals::unblock();
         if let Err(failure) = self.check_names() {
@@ -77,7 +76,7 @@ impl Launcher {
         match self.agents.iter().find(|agent| !known.insert(agent.name())) {
             None => Ok(()),
             Some(twice) => Err(Failure::usage(format!(
-                "this program lists two agents of the name `{}`; settings could not tell them apart",
+                "duplicate agent type `{}` in this program: settings refer to agent types by name",
                 twice.name()
             ))),
         }
@@ -103,13 +102,13 @@ impl Launcher {
     fn run_command(&self, arguments: Vec<OsString>) -> ExitCode {
         if let Err(error) = signals::install_handlers() {
             return end(Err(Failure::failed(format!(
-                "cannot listen to signals: {error}"
+                "cannot receive process signals: {error}"
             ))));
         }
         let cli = match Cli::parse_args(arguments) {
             Ok(cli) => cli,
             Err(answer) => {
-                // Help goes to standard output and is no error; clap knows which is which.
+                // Help is printed to standard output, and is not an error; clap distinguishes them.
                 let _ = answer.print();
                 return ExitCode::from(u8::try_from(answer.exit_code()).unwrap_or(exit::USAGE));
             }
@@ -128,7 +127,7 @@ impl Launcher {
     }
 }
 
-/// Refuses variables of ours whose values would silently count as not set.
+/// Rejects environment variables whose invalid values would silently count as not set.
 fn check_variables() -> Result<(), Failure> {
     let variables = ["RUST_LOG", "WATCHDOG_PID", "WATCHDOG_USEC"];
     let is_text = |name: &&str| !matches!(std::env::var(name), Err(VarError::NotUnicode(_)));
@@ -140,7 +139,7 @@ fn check_variables() -> Result<(), Failure> {
     }
 }
 
-/// Says what went wrong, on standard error.
+/// Prints the message of a failure, and returns the exit code.
 fn end(result: Result<(), Failure>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::from(exit::DONE),
@@ -174,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn two_agents_of_one_name_are_refused() {
+    fn two_agent_types_with_the_same_name_are_rejected() {
         let once = Launcher::new().agent::<Idler>();
         assert_eq!(once.check_names(), Ok(()));
         let failure = once.agent::<Idler>().check_names().unwrap_err();

@@ -1,6 +1,6 @@
-//! The launcher of MicroAgent: it runs agents, each in its own OS process, started and stopped together.
+//! The launcher of MicroAgent. It runs a group of agents, each in its own OS process, and starts and stops them together.
 //!
-//! A program with agents becomes a launcher of them by its `main`:
+//! A program with agents becomes their launcher by its `main`:
 //!
 //! ```no_run
 //! # use microagent_core::{Blueprint, Context, MicroAgent, Result};
@@ -10,30 +10,30 @@
 //! #     fn blueprint() -> Blueprint<Self> { Blueprint::new() }
 //! #     async fn create(_cx: &Context) -> Result<Self> { Ok(Self) }
 //! # }
-//! // `no_run`: it takes the arguments of the process, which here are those of the test.
+//! // `no_run`: it parses the arguments of the process, which are those of the test here.
 //! fn main() -> std::process::ExitCode {
 //!     marun::main![Idler]
 //! }
 //! ```
 //!
-//! `program settings.toml` then runs the agents that the [`Settings`] name; the binary `marun` runs those of any such
-//! program. What the commands are is told in `docs/marun.md`, what they end with in [`mod@exit`].
+//! `program settings.toml` then runs the agents of the [`Settings`]. The binary `marun` runs the agents of any such program.
+//! `docs/marun.md` describes the commands, and [`mod@exit`] their exit codes.
 //!
-//! # The way through this crate
+//! # Structure of this crate
 //!
 //! ```text
-//! launcher.rs     arguments → cli.rs (for people) | hidden.rs (among our processes)
-//! command/        run, check, info, signal, queue, cron
-//! settings/       file → tree with places → checked keys
-//! plan/           settings → programs found and asked → all that will run; after it nothing can be misconfigured
-//! local/          the folders and hubs of `local:` that the group needs
-//! supervise/      the supervisor's side: group/ decides, mod.rs does, spawn, reap, output
-//! member/         a member's side: lifeline, assignment, agent | exec; the sentinel
-//! columns.rs      tables for people
+//! launcher.rs     the arguments: cli.rs (public commands) or hidden.rs (commands between our processes)
+//! command/        the commands: run, check, info, signal, queue, cron
+//! settings/       settings files: parsing, and checks of all keys
+//! plan/           from settings to the processes to start; all configuration errors are found here
+//! local/          the folders and hubs of `local:`
+//! supervise/      the supervisor: starts, watches and stops the members
+//! member/         the process of a member, and the sentinel
+//! columns.rs      tables
 //! signals.rs      the signal state that a process inherits
-//! standard.rs     the standard streams as sinks
-//! terminal.rs     texts of others on a terminal
-//! connect.rs      the one door to drivers and declarations
+//! standard.rs     standard output and standard error
+//! terminal.rs     escaping of control characters
+//! connect.rs      drivers and declarations
 //! ```
 
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
@@ -63,7 +63,7 @@ pub use settings::{
     SettingsError, SettingsProblem,
 };
 
-/// The whole `main` of a program with these agents: its command line is that of `marun`.
+/// Runs the command line of `marun` for a program with these agents. It is the whole `main` of such a program.
 ///
 /// ```no_run
 /// # use microagent_core::{Blueprint, Context, MicroAgent, Result};
@@ -73,7 +73,7 @@ pub use settings::{
 /// #     fn blueprint() -> Blueprint<Self> { Blueprint::new() }
 /// #     async fn create(_cx: &Context) -> Result<Self> { Ok(Self) }
 /// # }
-/// // `no_run`: it takes the arguments of the process, which here are those of the test.
+/// // `no_run`: it parses the arguments of the process, which are those of the test here.
 /// fn main() -> std::process::ExitCode {
 ///     marun::main![Idler]
 /// }

@@ -1,28 +1,28 @@
-//! The same as `local/`, in a launcher that is built without the driver: it hosts nothing, and says so.
+//! Replaces `local/` in a launcher that is built without the driver of `local:`.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
 use crate::{exit::Failure, settings::Place};
 
-/// The folder of a DSN that names none; without the driver nobody knows, and the DSN is refused.
+/// The default folder, which is unknown without the driver. DSNs of `local:` are rejected.
 pub(crate) const DEFAULT_FOLDER: &str = "";
 
-/// Why the hub of this DSN could not be hosted; none for a DSN of another driver.
+/// Returns why the launcher cannot host the hub of this DSN, or `None` for a DSN of another driver.
 pub(crate) fn problem(dsn: &str) -> Option<String> {
-    let text = "this launcher cannot host the hub of `local:`: switch on the feature `local` of the crate `marun`";
+    let text = "`local:` is not supported by this launcher: enable the feature `local` of the crate `marun`";
     dsn.starts_with("local:").then(|| text.to_owned())
 }
 
-/// Nobody can say.
+/// Returns `None`: the folder of a DSN is unknown without the driver.
 pub(crate) fn new_folder(_: &str) -> Option<PathBuf> {
     None
 }
 
-/// The hubs, of which there are none.
+/// The hosted hubs: none.
 pub(crate) struct Hubs;
 
 impl Hubs {
-    /// Nothing is left to host where every DSN of this kind was refused.
+    /// Hosts nothing, because DSNs of `local:` were rejected before.
     pub(crate) fn start(_: &BTreeMap<String, Place>) -> Result<Self, Failure> {
         Ok(Self)
     }

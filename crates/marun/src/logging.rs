@@ -1,4 +1,4 @@
-//! Sets up `tracing` for a process: what is written, how, and where to. It writes nothing itself.
+//! Installs the `tracing` subscriber of a process.
 
 use std::{
     fmt,
@@ -19,14 +19,14 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-/// How log lines look; the supervisor tells its agents.
+/// The format of log lines. Agents get it from the supervisor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum LogFormat {
-    /// For people, with or without colours.
+    /// Text, with or without colours.
     Text {
-        /// Whether it is coloured.
+        /// The lines are coloured.
         color: bool,
-        /// Whether a terminal shows it: then it is short.
+        /// The lines are written to a terminal and therefore short.
         #[serde(default)]
         terminal: bool,
     },
@@ -35,7 +35,7 @@ pub(crate) enum LogFormat {
 }
 
 impl LogFormat {
-    /// The format of messages on standard error.
+    /// Returns the format for standard error.
     pub(crate) fn of_standard_error() -> Self {
         Self::Text {
             color: false,
@@ -44,9 +44,9 @@ impl LogFormat {
     }
 }
 
-/// Sends this process's events to `writer`: from `level` on, or as `RUST_LOG` says.
+/// Installs a subscriber that writes the events of this process to `writer`: those of `level` and above, or those that `RUST_LOG` selects.
 ///
-/// A program that has set up `tracing` before keeps its own way.
+/// If the program has installed a subscriber before, that one stays.
 pub(crate) fn install<W>(format: LogFormat, level: LevelFilter, writer: W)
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
@@ -56,7 +56,7 @@ where
         .from_env_lossy();
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        // Complaining about a closed standard error on standard error would be a panic.
+        // An internal error that cannot be printed to a closed standard error would panic.
         .log_internal_errors(false)
         .with_writer(writer);
     let installed = match format {
@@ -70,11 +70,11 @@ where
         }
         LogFormat::Json => builder.json().try_init(),
     };
-    // The only reason to fail is a subscriber that is there already.
+    // It fails only if there is a subscriber already.
     drop(installed);
 }
 
-/// Lines for a terminal: the time of the day, and the module only where somebody looks for it.
+/// The format for a terminal: the time without the date, and the module only for debug and trace lines.
 struct Short {
     message: Format<Full, TimeOfDay>,
     detail: Format<Full, TimeOfDay>,
@@ -108,14 +108,14 @@ where
     }
 }
 
-/// The time of the day in UTC, with milliseconds.
+/// The time of day in UTC, with milliseconds.
 #[derive(Clone)]
 struct TimeOfDay;
 
 impl FormatTime for TimeOfDay {
     fn format_time(&self, writer: &mut Writer<'_>) -> fmt::Result {
         let now = format_rfc3339_millis(SystemTime::now()).to_string();
-        // Of `2026-01-01T12:00:00.000Z` the time.
+        // The time of `2026-01-01T12:00:00.000Z`.
         writer.write_str(now.get(11..23).unwrap_or(&now))
     }
 }
@@ -126,7 +126,7 @@ mod tests {
     use crate::standard::tests::Memory;
 
     #[test]
-    fn a_terminal_gets_the_time_of_the_day_and_modules_for_details_only() {
+    fn lines_for_a_terminal_have_no_date_and_modules_only_below_info() {
         let memory = Memory::default();
         let writer = memory.clone();
         let subscriber = tracing_subscriber::fmt()
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn the_format_of_an_older_launcher_is_understood() {
+    fn the_format_of_an_older_launcher_is_accepted() {
         let format: LogFormat = serde_json::from_str(r#"{"Text":{"color":true}}"#).unwrap();
         let expected = LogFormat::Text {
             color: true,

@@ -1,4 +1,4 @@
-//! The general launcher: it contains no agent, and runs those of the `program` that a settings file names.
+//! The launcher `marun`. It contains no agents; it runs those of the `program` in a settings file.
 
 use std::process::ExitCode;
 

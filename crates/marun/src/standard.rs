@@ -1,7 +1,7 @@
-//! The standard streams as sinks that are not always ready: a pipe may be non-blocking, a disk full, a reader gone.
+//! Standard output and standard error as sinks. A sink may be unable to accept bytes: a non-blocking pipe, or a full disk.
 //!
-//! [`Standard`] waits until a non-blocking stream takes bytes. [`LineStream`] also outlives a sink that refuses them for a
-//! while, and counts the lines that are left out then. Neither knows what is written.
+//! [`Standard`] waits until a non-blocking stream accepts bytes. [`LineStream`] also handles a sink that returns errors for a while; it
+//! counts the lines that are dropped in that time.
 
 use std::{
     io::{self, IsTerminal, Stderr, Stdout, Write},
@@ -17,32 +17,32 @@ use rustix::{
 
 use crate::terminal::shown_on;
 
-/// How long lines wait for a sink that refuses them, before they are left out.
+/// The time that lines wait for a sink that returns errors, before lines are dropped.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The pause before a sink that refuses is tried again: while lines wait, and after that.
+/// The pauses before a sink that returned an error is tried again: while lines wait, and while they are dropped.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 const LATER_RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// Where lines can be written to.
+/// A sink for lines.
 pub(crate) trait Sink: Write {
-    /// Whether it is a terminal.
+    /// Returns whether the sink is a terminal.
     fn is_terminal(&self) -> bool;
 }
 
-/// A standard stream, without a buffer.
+/// An unbuffered standard stream.
 #[derive(Debug)]
 pub(crate) struct Standard<S>(S);
 
 impl Standard<Stdout> {
-    /// Standard output.
+    /// Returns standard output.
     pub(crate) fn output() -> Self {
         Self(io::stdout())
     }
 }
 
 impl Standard<Stderr> {
-    /// Standard error.
+    /// Returns standard error.
     pub(crate) fn error() -> Self {
         Self(io::stderr())
     }
@@ -52,9 +52,9 @@ impl<S: AsFd> Write for Standard<S>
 where
     for<'a> &'a S: Write,
 {
-    /// Waits while the stream is not ready, also if it is non-blocking.
+    /// Writes bytes. Waits while the stream is not ready, also if it is non-blocking.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // Bytes that the program has printed and that are still in the buffer come first.
+        // Bytes that the program has printed may still be in the buffer of the standard library.
         let _ = (&self.0).flush();
         loop {
             match rustix::io::write(&self.0, bytes) {
@@ -80,7 +80,7 @@ where
     }
 }
 
-/// Returns when the stream takes bytes, or when its reader is gone.
+/// Waits until the stream accepts bytes or its reader is gone.
 fn wait_until_ready(stream: &impl AsFd) -> io::Result<()> {
     let mut streams = [PollFd::new(stream, PollFlags::OUT)];
     match poll(&mut streams, None) {
@@ -89,13 +89,13 @@ fn wait_until_ready(stream: &impl AsFd) -> io::Result<()> {
     }
 }
 
-/// Writes a line to standard output at once; on a terminal without control characters.
+/// Writes a line to standard output without buffering. Control characters are escaped on a terminal.
 pub(crate) fn print_line(line: &str) -> io::Result<()> {
     let line = shown_on(&io::stdout(), line);
     Standard::output().write_all(format!("{line}\n").as_bytes())
 }
 
-/// Writes a message for people to standard error; whether somebody reads it or not, the work goes on.
+/// Writes a message to standard error. Errors are ignored.
 pub(crate) fn print_error(message: &str) {
     let lines: String = message
         .lines()
@@ -104,38 +104,38 @@ pub(crate) fn print_error(message: &str) {
     let _ = Standard::error().write_all(lines.as_bytes());
 }
 
-/// What has become of the bytes of a [`LineStream`].
+/// The result of writing the waiting bytes of a [`LineStream`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WriteOutcome {
-    /// All of them are written.
+    /// All bytes are written.
     Written,
-    /// The sink refuses them; lines are left out until it takes them again.
+    /// The sink returns errors. Lines must be dropped until it accepts bytes again.
     Refused,
 }
 
-/// Lines that are missing because the sink refused them.
+/// The lines that were dropped, and the error of the sink.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct MissingLines {
     pub(crate) lines: u64,
     pub(crate) reason: String,
 }
 
-/// A sink that may refuse bytes for a while. What is written to it waits until [`write_waiting`](Self::write_waiting).
+/// A sink that may return errors for a while. Written bytes wait until [`write_waiting`](Self::write_waiting).
 #[derive(Debug)]
 pub(crate) struct LineStream<S> {
     sink: S,
-    /// Bytes that the sink has not taken yet.
+    /// Bytes that the sink has not accepted yet.
     waiting: Vec<u8>,
     refusal: Option<Refusal>,
     missing: u64,
     reason: String,
 }
 
-/// A sink that refuses.
+/// A period in which the sink returns errors.
 #[derive(Clone, Copy, Debug)]
 struct Refusal {
     since: Instant,
-    /// When it is tried again.
+    /// The time of the next attempt.
     retry_at: Instant,
 }
 
@@ -150,22 +150,22 @@ impl<S: Sink> LineStream<S> {
         }
     }
 
-    /// How many bytes wait.
+    /// Returns the number of waiting bytes.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
-    /// When a sink that refuses is to be tried again by [`write_waiting`](Self::write_waiting); none if it does not refuse.
+    /// Returns when [`write_waiting`](Self::write_waiting) is to be called again for a sink that returns errors; `None` for any other.
     pub(crate) fn retry_at(&self) -> Option<Instant> {
         self.refusal.map(|refusal| refusal.retry_at)
     }
 
-    /// Counts a line that is left out.
+    /// Counts dropped lines.
     pub(crate) fn drop_lines(&mut self, lines: u64) {
         self.missing += lines;
     }
 
-    /// The lines that are missing and were not told of, if the sink takes bytes again.
+    /// Returns the dropped lines that were not returned before, if the sink accepts bytes again.
     pub(crate) fn take_missing(&mut self) -> Option<MissingLines> {
         if self.refusal.is_some() {
             return None;
@@ -173,7 +173,7 @@ impl<S: Sink> LineStream<S> {
         self.take_all_missing()
     }
 
-    /// The lines that are missing and were not told of.
+    /// Returns the dropped lines that were not returned before.
     pub(crate) fn take_all_missing(&mut self) -> Option<MissingLines> {
         let lines = std::mem::take(&mut self.missing);
         (lines > 0).then(|| MissingLines {
@@ -182,10 +182,10 @@ impl<S: Sink> LineStream<S> {
         })
     }
 
-    /// Writes what waits. It tries again for a few seconds if the sink refuses.
+    /// Writes the waiting bytes. If the sink returns errors, it retries for a few seconds.
     ///
     /// # Errors
-    /// The reader is gone.
+    /// Returns an error if the reader is gone.
     pub(crate) fn write_waiting(&mut self) -> io::Result<WriteOutcome> {
         while !self.waiting.is_empty() {
             match self.sink.write(&self.waiting) {
@@ -230,7 +230,7 @@ impl<S> Write for LineStream<S> {
     }
 }
 
-/// Whether nobody can read any more: the reader is gone, or the terminal is, or there never was one.
+/// Returns whether the error is permanent: the reader or the terminal is gone, or there never was one.
 fn is_final(error: &io::Error, sink: &impl Sink) -> bool {
     match Errno::from_io_error(error) {
         Some(Errno::IO) => sink.is_terminal(),
@@ -274,7 +274,7 @@ pub(crate) mod tests {
         }
     }
 
-    /// Answers each write from a list, and takes everything when that is empty.
+    /// A sink with a list of results for its writes. When the list is empty, it accepts everything.
     #[derive(Default)]
     struct Scripted {
         answers: VecDeque<Result<usize, Errno>>,
@@ -311,7 +311,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_write_goes_on_where_the_sink_has_stopped() {
+    fn a_write_continues_after_partial_writes_and_errors() {
         let refusals = [Errno::NOSPC, Errno::DQUOT, Errno::FBIG, Errno::IO].map(Err);
         let mut stream = stream([Ok(2)].into_iter().chain(refusals).chain([Ok(1)]));
         assert_eq!(stream.write_waiting().unwrap(), WriteOutcome::Written);
@@ -320,7 +320,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn only_a_reader_that_is_gone_is_final() {
+    fn only_a_reader_that_is_gone_is_a_permanent_error() {
         for error in [Errno::PIPE, Errno::CONNRESET, Errno::BADF] {
             assert!(stream([Err(error)]).write_waiting().is_err(), "{error}");
         }
@@ -330,7 +330,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn lines_that_are_left_out_are_counted_until_the_sink_takes_bytes_again() {
+    fn dropped_lines_are_counted_until_the_sink_accepts_bytes_again() {
         let mut stream = stream([Ok(1)].into_iter().chain([Err(Errno::NOSPC); 100]));
         assert_eq!(stream.write_waiting().unwrap(), WriteOutcome::Refused);
         stream.drop_lines(7);

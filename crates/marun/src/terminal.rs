@@ -1,14 +1,13 @@
-//! Text of others on a terminal: its control characters are shown, and not obeyed. It writes nothing.
+//! Escapes control characters in text that is written to a terminal.
 //!
-//! A control character is written as JSON writes it (`\u001b`), so that a line of JSON keeps its meaning. Elsewhere than on a
-//! terminal every byte stays as it is: a file or the next program decides itself.
+//! They are escaped as in JSON (`\u001b`), so that a line of JSON stays valid. Text for files and pipes is not changed.
 
 use std::{borrow::Cow, fmt::Write as _, io::IsTerminal};
 
-/// Ends what a line has coloured.
+/// The sequence that ends all colours.
 const PLAIN: &str = "\x1b[0m";
 
-/// Returns the text as it may be written to `stream`: escaped if that is a terminal, as it is otherwise.
+/// Returns the text for `stream`: escaped if that is a terminal, otherwise unchanged.
 pub(crate) fn shown_on<'t>(stream: &impl IsTerminal, text: &'t str) -> Cow<'t, str> {
     if stream.is_terminal() {
         escaped(text)
@@ -17,11 +16,11 @@ pub(crate) fn shown_on<'t>(stream: &impl IsTerminal, text: &'t str) -> Cow<'t, s
     }
 }
 
-/// Returns the text with each control character escaped, a tab excepted.
+/// Returns the text with all control characters escaped, except tabs.
 ///
-/// The characters that change the direction of the text are escaped too: they would show it in another order than it is in.
+/// Characters that change the direction of the text are escaped too, because they would display it in another order.
 pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
-    if text.contains(is_obeyed) {
+    if text.contains(is_control) {
         Cow::Owned(text.chars().fold(String::new(), |mut shown, c| {
             push(&mut shown, c);
             shown
@@ -31,13 +30,13 @@ pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Returns the line as [`escaped`] does, but with its colours (SGR sequences), which end with the line.
+/// Returns the line like [`escaped`], but keeps colours (SGR sequences) and ends them with the line.
 pub(crate) fn escaped_but_colors(line: &str) -> Cow<'_, str> {
-    if !line.contains(is_obeyed) {
+    if !line.contains(is_control) {
         return Cow::Borrowed(line);
     }
     let (mut shown, mut rest, mut colored) = (String::with_capacity(line.len()), line, false);
-    while let Some(at) = rest.find(is_obeyed) {
+    while let Some(at) = rest.find(is_control) {
         shown.push_str(&rest[..at]);
         rest = &rest[at..];
         let length = color_length(rest);
@@ -58,7 +57,7 @@ pub(crate) fn escaped_but_colors(line: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// The length of the SGR sequence at the beginning of the text; 0 if there is none.
+/// Returns the length of the SGR sequence at the beginning of the text, or 0 if there is none.
 fn color_length(text: &str) -> usize {
     let Some(parameters) = text.strip_prefix("\x1b[") else {
         return 0;
@@ -72,15 +71,15 @@ fn color_length(text: &str) -> usize {
     }
 }
 
-/// Whether a terminal does something else with this character than to show it.
-fn is_obeyed(c: char) -> bool {
+/// Returns whether a terminal interprets this character instead of displaying it.
+fn is_control(c: char) -> bool {
     let turns = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     (c.is_control() && c != '\t') || turns
 }
 
 fn push(shown: &mut String, c: char) {
-    if is_obeyed(c) {
-        // All of them have four digits; writing to a string cannot fail.
+    if is_control(c) {
+        // All of them have at most four digits. Writing to a string cannot fail.
         let _ = write!(shown, "\\u{:04x}", u32::from(c));
     } else {
         shown.push(c);
@@ -94,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn control_characters_are_shown() {
+    fn control_characters_are_escaped() {
         let cases = [
             ("plain ü\t", "plain ü\t"),
             ("\x1b]0;title\x07", "\\u001b]0;title\\u0007"),
@@ -109,14 +108,14 @@ mod tests {
     }
 
     #[test]
-    fn json_keeps_its_meaning() {
+    fn escaped_json_stays_valid() {
         let text = "{\"a\":\"\u{9b}2J\u{7f}\"}";
         let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
         assert_eq!(value(&escaped(text)), value(text));
     }
 
     #[test]
-    fn colours_stay_within_their_line() {
+    fn colours_end_with_their_line() {
         let cases = [
             ("plain", "plain"),
             ("\x1b[1;31mred\x1b[m", "\x1b[1;31mred\x1b[m\x1b[0m"),
@@ -132,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn elsewhere_than_on_a_terminal_nothing_is_escaped() {
+    fn text_for_files_is_not_escaped() {
         let file = File::open("/dev/null").unwrap();
         assert_eq!(shown_on(&file, "\x1b[2J"), "\x1b[2J");
     }

@@ -1,4 +1,4 @@
-//! `check`: everything that `run` finds before it starts anything.
+//! `check`: all checks that `run` does before it starts anything.
 
 use microagent_core::AgentType;
 

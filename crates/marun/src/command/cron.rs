@@ -1,4 +1,4 @@
-//! `cron explain`: when a schedule fires, from the same arithmetic that fires it. It starts nothing and waits for nothing.
+//! `cron explain`: prints the next instants of a schedule.
 
 use std::io;
 
@@ -29,20 +29,20 @@ fn explain(args: &CronExplain) -> Result<(), Failure> {
     print_fires(&schedule, from, args.count)
 }
 
-/// `2026-02-01T00:00:00Z`, or with an offset: without one, nobody knows the instant.
+/// Parses an instant such as `2026-02-01T00:00:00Z`. The offset is required.
 fn parse_instant(text: &str) -> Result<Timestamp, Failure> {
     text.parse().map_err(|_| {
         Failure::usage(format!(
-            "--from: `{text}` is no instant; allowed is RFC 3339, such as 2026-02-01T00:00:00Z or 2026-02-01T01:00:00+01:00"
+            "--from: invalid instant `{text}`: expected RFC 3339, such as 2026-02-01T00:00:00Z or 2026-02-01T01:00:00+01:00"
         ))
     })
 }
 
-/// What a peer in Python would make of it, for those who bring a schedule along.
+/// Returns how Python MicroAgent interprets the schedule differently.
 fn differences_in_python(schedule: &CronSchedule) -> impl Iterator<Item = String> {
     let zone = schedule.zone();
     let zone = (zone != "UTC").then(|| {
-        format!("Python MicroAgent knows no zone but UTC: there the same text is not by the clock of {zone}")
+        format!("Python MicroAgent supports only UTC: there this schedule does not follow the clock of {zone}")
     });
     schedule.spec().differs_in_python().into_iter().chain(zone)
 }
@@ -51,22 +51,26 @@ fn print_fires(schedule: &CronSchedule, from: Timestamp, count: u32) -> Result<(
     let mut after = from.into();
     for printed in 0..count {
         let next = schedule.next(after);
-        let fire = next.ok_or_else(|| nothing_more(schedule, printed))?;
-        let instant = Timestamp::try_from(fire).map_err(|_| nothing_more(schedule, printed))?;
+        let fire = next.ok_or_else(|| no_instant(schedule, printed))?;
+        let instant = Timestamp::try_from(fire).map_err(|_| no_instant(schedule, printed))?;
         match print_line(&instant.to_string()) {
             Ok(()) => after = fire,
-            // Whoever reads has seen enough, as `head` does.
+            // The reader, such as `head`, needs no more lines.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
-            Err(error) => return Err(Failure::failed(format!("standard output: {error}"))),
+            Err(error) => {
+                return Err(Failure::failed(format!(
+                    "cannot write to standard output: {error}"
+                )));
+            }
         }
     }
     Ok(())
 }
 
-fn nothing_more(schedule: &CronSchedule, printed: u32) -> Failure {
+fn no_instant(schedule: &CronSchedule, printed: u32) -> Failure {
     let further = if printed == 0 { "" } else { "further " };
     Failure::failed(format!(
-        "`{schedule}` has no {further}time in the next 41 years, or before the end of the calendar"
+        "schedule `{schedule}` has no {further}instant in the next 41 years or before the end of the calendar"
     ))
 }
 
@@ -80,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn instants_need_their_offset() {
+    fn an_instant_needs_an_offset() {
         let utc = parse_instant("2026-02-01T00:00:00Z").unwrap();
         assert_eq!(parse_instant("2026-02-01T01:00:00+01:00"), Ok(utc));
         for text in [
@@ -101,14 +105,14 @@ mod tests {
     }
 
     #[test]
-    fn the_zone_is_a_difference_too() {
+    fn a_zone_other_than_utc_is_a_difference() {
         assert_eq!(differences("0 9 * * *", "UTC"), [""; 0]);
         assert!(differences("0 9 * * *", "Europe/Berlin")[0].contains("Europe/Berlin"));
         assert_eq!(differences("0 9 * * 1-5", "Europe/Berlin").len(), 2);
     }
 
     #[test]
-    fn the_end_of_the_calendar_is_told() {
+    fn the_end_of_the_calendar_is_an_error() {
         let schedule = CronSchedule::new("0 0 1 1 *").unwrap();
         let failure = print_fires(&schedule, Timestamp::MAX, 1).unwrap_err();
         assert_eq!(failure.code, crate::exit::FAILED);

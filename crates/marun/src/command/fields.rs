@@ -1,4 +1,4 @@
-//! `key=text` and `key:=json` → a JSON object. The tokens of the JSON stay as they are typed.
+//! Parses `key=text` and `key:=json` into a JSON object. The JSON tokens stay as typed.
 
 use microagent_schema::compact;
 use serde::{Serialize, Serializer};
@@ -16,15 +16,13 @@ impl Serialize for Fields {
     }
 }
 
-/// Reads the arguments of one message.
+/// Parses the arguments of one message.
 pub(crate) fn parse(arguments: &[String]) -> Result<Fields, Failure> {
     let mut fields = Fields::default();
     for argument in arguments {
         let (key, value) = parse_one(argument)?;
         if fields.0.iter().any(|(known, _)| *known == key) {
-            return Err(Failure::usage(format!(
-                "the argument `{key}` is given twice"
-            )));
+            return Err(Failure::usage(format!("duplicate argument `{key}`")));
         }
         fields.0.push((key, value));
     }
@@ -34,7 +32,7 @@ pub(crate) fn parse(arguments: &[String]) -> Result<Fields, Failure> {
 fn parse_one(argument: &str) -> Result<(String, Box<RawValue>), Failure> {
     let Some((key, text)) = argument.split_once('=') else {
         return Err(Failure::usage(format!(
-            "`{argument}` is no argument; allowed are `key=text` and `key:=json`"
+            "invalid argument `{argument}`: expected `key=text` or `key:=json`"
         )));
     };
     let (key, value) = match key.strip_suffix(':') {
@@ -43,10 +41,14 @@ fn parse_one(argument: &str) -> Result<(String, Box<RawValue>), Failure> {
     };
     if key.is_empty() {
         return Err(Failure::usage(format!(
-            "`{argument}` has no key before its `=`"
+            "invalid argument `{argument}`: expected a key before `=`"
         )));
     }
-    let refuse = |error| Failure::usage(format!("`{argument}`: `{text}` is no JSON: {error}"));
+    let refuse = |error| {
+        Failure::usage(format!(
+            "invalid argument `{argument}`: `{text}` is not valid JSON: {error}"
+        ))
+    };
     Ok((key.to_owned(), value.map_err(refuse)?))
 }
 
@@ -61,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_and_json() {
+    fn texts_and_json_become_an_object() {
         let arguments = ["a=1", "b:=1", "c=x=y", "d:={\"e\": [null]}", "f=", "g=:="];
         assert_eq!(
             run(&arguments).unwrap(),
@@ -76,20 +78,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn errors_name_the_argument() {
         let cases = [
-            ("a", "`a` is no argument; allowed are"),
-            ("a:=x", "`a:=x`: `x` is no JSON: "),
-            ("=x", "`=x` has no key"),
-            (":=1", "`:=1` has no key"),
+            ("a", "invalid argument `a`: expected `key=text` or"),
+            ("a:=x", "invalid argument `a:=x`: `x` is not valid JSON: "),
+            ("=x", "invalid argument `=x`: expected a key"),
+            (":=1", "invalid argument `:=1`: expected a key"),
         ];
         for (argument, expected) in cases {
             let message = run(&[argument]).unwrap_err();
             assert!(message.starts_with(expected), "{message}");
         }
-        assert_eq!(
-            run(&["a=1", "a=2"]).unwrap_err(),
-            "the argument `a` is given twice"
-        );
+        assert_eq!(run(&["a=1", "a=2"]).unwrap_err(), "duplicate argument `a`");
     }
 }

@@ -1,5 +1,7 @@
-//! What each command of the command line does: `run`, `check` and `info` work on a plan; `signal` and `queue` on the
-//! bus or broker that `source` connects; `cron` on nothing but its arguments. Results go to standard output, everything else to standard error.
+//! The commands of the command line.
+//!
+//! `run`, `check` and `info` use a plan of settings files. `signal` and `queue` use a bus or broker, which `source` connects. Results
+//! are printed to standard output, messages to standard error.
 
 pub(crate) mod check;
 pub(crate) mod cron;
@@ -25,7 +27,7 @@ use crate::{
     standard::{Standard, print_error, print_line},
 };
 
-/// Runs a command that talks to a bus or broker, on a runtime of its own.
+/// Runs a command that uses a bus or broker, on a runtime of its own.
 fn run_to_end(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     logging::install(
         LogFormat::of_standard_error(),
@@ -36,14 +38,14 @@ fn run_to_end(command: impl Future<Output = Result<(), Failure>>) -> Result<(), 
         .worker_threads(1)
         .enable_all()
         .build()
-        .map_err(|error| Failure::failed(format!("no runtime: {error}")))?;
+        .map_err(|error| Failure::failed(format!("cannot start a runtime: {error}")))?;
     let result = runtime.block_on(command);
-    // A thread that waits for standard input must not keep the process.
+    // A thread that waits for standard input must not keep the process alive.
     runtime.shutdown_background();
     result
 }
 
-/// What the libraries beneath warn of goes to standard error.
+/// Prints warnings of the libraries to standard error.
 fn show_warnings() {
     logging::install(
         LogFormat::of_standard_error(),
@@ -55,7 +57,7 @@ fn show_warnings() {
 /// Prints a result as one line of JSON.
 fn print(result: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string(result).map_err(|error| Failure::failed(error.to_string()))?;
-    // An answer is shown as it came, and may hold newlines between its parts.
+    // An answer is printed as it was received, and may contain newlines between its tokens.
     if text.contains(['\n', '\r']) {
         print_text(&compact(&text))
     } else {
@@ -63,8 +65,8 @@ fn print(result: &impl Serialize) -> Result<(), Failure> {
     }
 }
 
-/// JSON of somebody else, byte for byte. Where it holds a newline, which is allowed in JSON and not in a line of it, the white
-/// space between its tokens goes.
+/// Returns JSON as one line. It stays the same, byte for byte, unless it contains newlines; then the white space between its tokens is
+/// removed.
 fn single_line(json: &str) -> serde_json::Result<Cow<'_, RawValue>> {
     let raw: &RawValue = serde_json::from_str(json)?;
     if raw.get().contains(['\n', '\r']) {
@@ -76,11 +78,11 @@ fn single_line(json: &str) -> serde_json::Result<Cow<'_, RawValue>> {
 
 /// Prints a line of text.
 fn print_text(text: &str) -> Result<(), Failure> {
-    print_line(text).map_err(|error| Failure::failed(format!("standard output: {error}")))
+    print_line(text)
+        .map_err(|error| Failure::failed(format!("cannot write to standard output: {error}")))
 }
 
-/// A message for people.
+/// Prints a message to standard error.
 fn print_message(message: impl std::fmt::Display) {
-    // A command does its work whether or not somebody reads along.
     print_error(&message.to_string());
 }

@@ -1,4 +1,4 @@
-//! `run`: plan → hub → group → end.
+//! `run`: makes the plan, starts the hubs of `local:`, and runs the group.
 
 use std::io::{self, IsTerminal};
 
@@ -34,7 +34,7 @@ pub(crate) fn run(files: &Files, log: Log, own: &[AgentType]) -> Result<(), Fail
     if all_went_well? {
         Ok(())
     } else {
-        // The log says what went wrong.
+        // The log has the reason.
         Err(Failure::failed(""))
     }
 }
@@ -44,7 +44,7 @@ fn run_group(plan: Plan, log: LogFormat, output: &Output) -> Result<bool, Failur
     let launches = plan.agents.into_iter().map(|member| launch(member, log));
     let launches = launches.collect::<serde_json::Result<_>>();
     let launches = launches.map_err(|error| failed(error.into()))?;
-    // One thread, this one: it starts the members, and it lives as long as they.
+    // On this thread, because the thread that starts the members must live as long as they do.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -59,16 +59,16 @@ fn run_group(plan: Plan, log: LogFormat, output: &Output) -> Result<bool, Failur
 }
 
 fn failed(error: io::Error) -> Failure {
-    Failure::failed(format!("the group cannot be run: {error}"))
+    Failure::failed(format!("cannot run the group: {error}"))
 }
 
-/// Colours are for people at a terminal who did not say no: <https://no-color.org>.
+/// Returns whether the output is coloured: on a terminal, unless `NO_COLOR` is set (<https://no-color.org>).
 fn has_color() -> bool {
     let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     !refused && io::stdout().is_terminal()
 }
 
-/// A status table is for people at a terminal that can move its cursor.
+/// Returns the terminal for the status table. It needs text output to a terminal that can move its cursor.
 fn terminal(log: LogFormat) -> Option<Terminal> {
     let LogFormat::Text { color, .. } = log else {
         return None;
@@ -77,7 +77,7 @@ fn terminal(log: LogFormat) -> Option<Terminal> {
     (io::stdout().is_terminal() && !is_dumb).then_some(Terminal { size, color })
 }
 
-/// The size of the terminal; the usual one where it does not know.
+/// Returns the size of the terminal, or 80 × 24 if it is unknown.
 fn size() -> Size {
     let size = tcgetwinsize(io::stdout()).ok();
     let or = |length: Option<u16>, usual| match length {

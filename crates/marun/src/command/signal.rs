@@ -1,4 +1,4 @@
-//! `signal send`, `call` and `listen`: a bus by hand. What is heard and answered goes to standard output.
+//! `signal send`, `call` and `listen`. Received signals and answers are printed to standard output.
 
 use std::io::{self, Write};
 
@@ -54,14 +54,14 @@ async fn call(args: SignalSend, timeout: &str, all: bool) -> Result<(), Failure>
     bus.close().await?;
     if has_errors {
         Err(Failure::failed(
-            "a receiver failed; `$errors` in the answer says why",
+            "a receiver failed; `$errors` in the answer has the reason",
         ))
     } else {
         Ok(())
     }
 }
 
-/// Prints each answer as it comes, and says at the end which are missing. True if a receiver failed.
+/// Prints each answer as it arrives, and at the end how many are missing. Returns whether a receiver failed.
 async fn print_all(mut answers: Waiter) -> Result<bool, Failure> {
     let mut has_errors = false;
     while let Some(answer) = answers.next().await {
@@ -82,26 +82,26 @@ async fn print_all(mut answers: Waiter) -> Result<bool, Failure> {
     match missing {
         Some(0) | None => {}
         Some(missing) => print_message(format!(
-            "{missing} more received the call and did not answer in time"
+            "{missing} more processes received the call and did not answer in time"
         )),
     }
     Ok(has_errors)
 }
 
-/// Most often nobody listens because the listeners have another prefix.
+/// Returns the failure of a call. Without receivers, it names the prefix, because the receivers often have another one.
 fn not_answered(error: Error, bus: &Bus, args: &BusArgs) -> Failure {
     let no_responders = error.kind() == ErrorKind::NoResponders;
     let mut failure = Failure::from(error);
     if no_responders {
         failure.message += &format!(" under the prefix `{}`", bus.prefix());
         if args.source.bus.is_some() && args.prefix.is_none() {
-            failure.message += "; `--prefix` chooses another";
+            failure.message += "; `--prefix` selects another";
         }
     }
     failure
 }
 
-/// A declared signal where there are declarations; any other where there are none.
+/// Returns the signal of this name. With declarations, it must be declared.
 fn named(bus: &Bus, name: &str) -> microagent_core::Result<NamedSignal> {
     match bus.declarations() {
         Some(_) => bus.signal(name),
@@ -137,21 +137,21 @@ async fn listen(name: &str, args: &BusArgs) -> Result<(), Failure> {
 }
 
 fn no_signals(error: io::Error) -> Failure {
-    Failure::failed(format!("process signals cannot be heard: {error}"))
+    Failure::failed(format!("cannot receive process signals: {error}"))
 }
 
-/// Standard output, which may refuse lines for a while.
+/// Standard output, which may return errors for a while.
 type Output = LineStream<Standard<io::Stdout>>;
 
-/// Whether somebody still reads.
+/// Prints an event. Returns false if the reader of standard output is gone.
 fn print_event(event: BusEvent, lines: &mut Output) -> Result<bool, Failure> {
     match event {
         BusEvent::Message(message) => return print_signal(&message, lines),
-        BusEvent::Lost(reason) => print_message(format!("the connection is lost: {reason}")),
+        BusEvent::Lost(reason) => print_message(format!("connection lost; reconnecting: {reason}")),
         BusEvent::Gap(gap) => {
             let lasted = gap.lasted.as_secs_f64();
             print_message(format!(
-                "the connection is back; nothing was heard for {lasted:.1} s"
+                "reconnected after {lasted:.1} s; signals sent meanwhile are lost"
             ));
         }
         _ => {}
@@ -159,12 +159,12 @@ fn print_event(event: BusEvent, lines: &mut Output) -> Result<bool, Failure> {
     Ok(true)
 }
 
-/// One line of `listen`.
+/// A line of `signal listen`.
 #[derive(Serialize)]
 struct SignalLine<'a> {
     signal: &'a str,
     sender: &'a str,
-    /// The id under which an answer is expected.
+    /// The id of the call, if the signal is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     call: Option<&'a str>,
     args: &'a RawValue,
@@ -174,19 +174,19 @@ fn print_signal(message: &BusMessage, lines: &mut Output) -> Result<bool, Failur
     let Some(line) = line_of(message) else {
         let channel = shortened(message.channel.as_str());
         let text = shortened(String::from_utf8_lossy(&message.payload));
-        print_message(format!("no signal, on the channel {channel}: {text}"));
+        print_message(format!("not a signal, on the channel {channel}: {text}"));
         return Ok(true);
     };
     let line = shown_on(&io::stdout(), &line);
     Ok(write_line(&line, lines).is_ok())
 }
 
-/// Writes a line, or counts it if standard output refuses lines for longer than a few seconds.
+/// Writes a line, or counts it as dropped if standard output returns errors for more than a few seconds.
 ///
 /// # Errors
-/// Nobody reads any more.
+/// Returns an error if the reader is gone.
 fn write_line(line: &str, lines: &mut Output) -> io::Result<()> {
-    // At once again if it refused before; then it does not wait.
+    // If earlier lines could not be written, this tries once and does not wait.
     if lines.write_waiting()? == WriteOutcome::Refused {
         lines.drop_lines(1);
         return Ok(());
@@ -203,7 +203,7 @@ fn print_missing(missing: &MissingLines) {
     ));
 }
 
-/// The line of a signal; none for what is not a signal.
+/// Returns the line of a signal, or `None` for a message that is not a signal.
 fn line_of(message: &BusMessage) -> Option<String> {
     let channel = Channel::parse(&message.channel)?;
     let args = single_line(std::str::from_utf8(&message.payload).ok()?).ok()?;
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_signal_has_no_line() {
+    fn a_message_that_is_not_a_signal_has_no_line() {
         for payload in [&b"{"[..], b"\xff", b"", b"{\"x\":NaN}"] {
             assert_eq!(line("P:s:web", payload), None);
         }

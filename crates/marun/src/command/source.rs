@@ -1,8 +1,9 @@
-//! Which bus or broker a command of the command line means: a DSN, or one of a settings file. It sends nothing.
+//! Connects the bus or broker of a command: a DSN, or one in a settings file.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
 use microagent_core::{Broker, Bus, Declarations, Result};
+use microagent_schema::suggest::{available, unknown};
 use tokio::time::timeout;
 
 use super::print_message;
@@ -13,13 +14,13 @@ use crate::{
     local,
     member::control::{BrokerLink, BusLink},
     plan,
-    settings::{Settings, allowed},
+    settings::Settings,
 };
 
-/// How long a server may take to be reached. A person waits, so it is short.
+/// The time in which a server must be reached. It is short, because a person waits.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Connects the bus that the arguments name. It is strict: what breaks its declaration is a typing error here.
+/// Connects the bus of the arguments. It is strict, because on the command line an undeclared argument is a typing error.
 pub(super) async fn bus(args: &BusArgs) -> Result<Bus, Failure> {
     let (link, declarations) = match (&args.source.bus, &args.source.settings) {
         (Some(dsn), _) => {
@@ -31,7 +32,7 @@ pub(super) async fn bus(args: &BusArgs) -> Result<Bus, Failure> {
             (link, args.declarations.as_deref().map(url_here))
         }
         (None, Some(file)) => bus_of(file, args.bus_name.as_deref())?,
-        (None, None) => return Err(Failure::usage("one of --bus and --settings is needed")),
+        (None, None) => return Err(Failure::usage("missing --bus or --settings")),
     };
     warn_if_new(&link.dsn);
     let declarations = load(declarations).await?;
@@ -40,7 +41,7 @@ pub(super) async fn bus(args: &BusArgs) -> Result<Bus, Failure> {
     Ok(bus)
 }
 
-/// Connects the broker that the arguments name.
+/// Connects the broker of the arguments.
 pub(super) async fn broker(args: &BrokerArgs) -> Result<Broker, Failure> {
     let (link, declarations) = match (&args.source.broker, &args.source.settings) {
         (Some(dsn), _) => {
@@ -48,7 +49,7 @@ pub(super) async fn broker(args: &BrokerArgs) -> Result<Broker, Failure> {
             (link, args.declarations.as_deref().map(url_here))
         }
         (None, Some(file)) => broker_of(file, args.broker_name.as_deref())?,
-        (None, None) => return Err(Failure::usage("one of --broker and --settings is needed")),
+        (None, None) => return Err(Failure::usage("missing --broker or --settings")),
     };
     warn_if_new(&link.dsn);
     let declarations = load(declarations).await?;
@@ -57,18 +58,18 @@ pub(super) async fn broker(args: &BrokerArgs) -> Result<Broker, Failure> {
     Ok(broker)
 }
 
-/// A mistyped folder of `local:` is as good as any other, and would look empty.
+/// Prints a message if the folder of `local:` is new, because a mistyped folder would look like an empty one.
 fn warn_if_new(dsn: &str) {
     if let Some(folder) = local::new_folder(dsn) {
         let folder = folder.display();
-        print_message(format!("`local:{folder}` is new: there was no such folder"));
+        print_message(format!("`local:{folder}` is new: the folder did not exist"));
     }
 }
 
 fn bus_of(file: &Path, name: Option<&str>) -> Result<(BusLink, Option<String>), Failure> {
     let settings = Settings::read(file)?;
     let name = choose("bus", name, settings.buses.keys(), file)?;
-    let link = plan::bus_link(&settings, &name).ok_or_else(|| no_such("bus", &name, file, ""))?;
+    let link = plan::bus_link(&settings, &name).ok_or_else(|| no_such("bus", &name, file, &[]))?;
     let url = settings.declarations.as_ref().map(plan::declarations_url);
     Ok((
         BusLink {
@@ -83,12 +84,12 @@ fn broker_of(file: &Path, name: Option<&str>) -> Result<(BrokerLink, Option<Stri
     let settings = Settings::read(file)?;
     let name = choose("broker", name, settings.brokers.keys(), file)?;
     let link = plan::broker_link(&settings, &name);
-    let link = link.ok_or_else(|| no_such("broker", &name, file, ""))?;
+    let link = link.ok_or_else(|| no_such("broker", &name, file, &[]))?;
     let url = settings.declarations.as_ref().map(plan::declarations_url);
     Ok((link, url))
 }
 
-/// The one that is asked for, or the only one.
+/// Returns the given name if it exists, or the only name.
 fn choose<'a>(
     kind: &str,
     name: Option<&str>,
@@ -98,30 +99,27 @@ fn choose<'a>(
     let known: Vec<&str> = known.map(String::as_str).collect();
     match (name, known.as_slice()) {
         (Some(name), _) if known.contains(&name) => Ok(name.to_owned()),
-        (Some(name), _) => {
-            let none = format!("this file has no `[{kind}.NAME]`");
-            let allowed = allowed(name, known, &none);
-            Err(no_such(kind, name, file, &allowed))
-        }
+        (Some(name), _) => Err(no_such(kind, name, file, &known)),
         (None, [only]) => Ok((*only).to_owned()),
         (None, []) => Err(Failure::usage(format!(
             "{}: this file has no `[{kind}.NAME]`",
             file.display()
         ))),
         (None, several) => Err(Failure::usage(format!(
-            "{}: which {kind}? choose one with --name: {}",
+            "{}: this file has several {kind}{}; choose one with --name ({})",
             file.display(),
-            several.join(", ")
+            if kind == "bus" { "es" } else { "s" },
+            available(several)
         ))),
     }
 }
 
-fn no_such(kind: &str, name: &str, file: &Path, allowed: &str) -> Failure {
-    let file = file.display();
-    Failure::usage(format!("{file}: there is no {kind} `{name}`; {allowed}"))
+fn no_such(kind: &str, name: &str, file: &Path, known: &[&str]) -> Failure {
+    let problem = unknown(kind, name, known.iter().copied());
+    Failure::usage(format!("{}: {problem}", file.display()))
 }
 
-/// The URL of declarations that the command line names: a path starts where the command was called.
+/// Returns the URL of declarations. A path is relative to the current folder.
 fn url_here(source: &str) -> String {
     let path = match source.split_once("://") {
         None => source,
@@ -139,7 +137,7 @@ async fn load(url: Option<String>) -> Result<Option<Arc<Declarations>>> {
 async fn reached(address: &str, ready: impl Future<Output = Result<()>>) -> Result<(), Failure> {
     let Ok(ready) = timeout(CONNECT_TIMEOUT, ready).await else {
         let seconds = CONNECT_TIMEOUT.as_secs();
-        let text = format!("{address} is not reached within {seconds} s");
+        let text = format!("cannot reach {address} within {seconds} s");
         return Err(Failure::failed(text));
     };
     Ok(ready?)
@@ -156,29 +154,29 @@ mod tests {
     }
 
     #[test]
-    fn the_only_one_needs_no_name() {
+    fn the_only_name_is_the_default() {
         assert_eq!(run(None, &["main"]).unwrap(), "main");
         assert_eq!(run(Some("b"), &["a", "b"]).unwrap(), "b");
     }
 
     #[test]
-    fn what_can_be_chosen_is_said() {
+    fn errors_list_the_available_names() {
         let cases = [
             (
                 None,
                 &["a", "b"][..],
-                "s.toml: which bus? choose one with --name: a, b",
+                "s.toml: this file has several buses; choose one with --name (available: `a`, `b`)",
             ),
             (None, &[], "s.toml: this file has no `[bus.NAME]`"),
             (
                 Some("man"),
                 &["main"],
-                "s.toml: there is no bus `man`; did you mean `main`? allowed: main",
+                "s.toml: unknown bus `man`; did you mean `main`? (available: `main`)",
             ),
             (
                 Some("a"),
                 &[],
-                "s.toml: there is no bus `a`; this file has no `[bus.NAME]`",
+                "s.toml: unknown bus `a` (none is available)",
             ),
         ];
         for (name, known, expected) in cases {
@@ -187,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_start_here_and_urls_stay() {
+    fn paths_are_relative_to_the_current_folder() {
         let here = std::env::current_dir().unwrap();
         let expected = format!("file://{}/signals.json", here.display());
         assert_eq!(url_here("signals.json"), expected);

@@ -1,4 +1,4 @@
-//! Whether the folder of a `local:` DSN is one, or can become one. It creates nothing.
+//! Checks whether the folder of a `local:` DSN exists or can be created.
 
 use std::{
     io,
@@ -8,19 +8,19 @@ use std::{
 use microagent_local::LocalOptions;
 use rustix::fs::{Access, access};
 
-/// The folder of this DSN that is not there yet; none for a DSN of another driver.
+/// Returns the folder of this DSN if it does not exist yet; `None` also for a DSN of another driver.
 pub(crate) fn new_folder(dsn: &str) -> Option<PathBuf> {
     let options = LocalOptions::parse(dsn).ok()?;
     let folder = options.folder();
     (!folder.exists()).then(|| folder.to_owned())
 }
 
-/// Why the hub of this DSN could not be hosted; none for a DSN of another driver.
+/// Returns why the launcher cannot host the hub of this DSN; `None` if it can, and for a DSN of another driver.
 pub(crate) fn problem(dsn: &str) -> Option<String> {
     let options = LocalOptions::parse(dsn).ok()?;
     let folder = options.folder();
-    let allowed = "allowed is a folder in which this user may write, or a name that is free in one";
-    // The nearest one that is there: what is missing below it is created.
+    let expected = "expected a writable folder, or a path at which one can be created";
+    // The nearest ancestor that exists decides: missing folders below it are created.
     for path in folder.ancestors() {
         let path = if path.as_os_str().is_empty() {
             Path::new(".")
@@ -30,17 +30,17 @@ pub(crate) fn problem(dsn: &str) -> Option<String> {
         let shown = path.display();
         match path.metadata() {
             Ok(meta) if !meta.is_dir() => {
-                return Some(format!("{shown} is not a folder; {allowed}"));
+                return Some(format!("{shown} is not a folder: {expected}"));
             }
             Ok(_) => {
                 let writable = access(path, Access::WRITE_OK | Access::EXEC_OK);
                 let error = io::Error::from(writable.err()?);
-                return Some(format!("{shown} cannot be written to: {error}; {allowed}"));
+                return Some(format!("cannot write to {shown}: {error}; {expected}"));
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => {}
-            // Above is what this says better.
+            // An ancestor is a file; the error for that is clearer.
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => {}
-            Err(error) => return Some(format!("{shown} cannot be looked at: {error}; {allowed}")),
+            Err(error) => return Some(format!("cannot access {shown}: {error}; {expected}")),
         }
     }
     None
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_folder_and_cannot_become_one() {
+    fn a_path_at_which_no_folder_can_be_is_rejected() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).display().to_string();
         fs::write(path("file"), "").unwrap();
@@ -62,13 +62,13 @@ mod tests {
         for name in ["", "new", "new/below"] {
             assert_eq!(problem(name), None, "{name}");
         }
-        let shown = format!("{} is not a folder; ", path("file"));
+        let shown = format!("{} is not a folder: ", path("file"));
         for name in ["file", "file/below", "file/below/it"] {
             let problem = problem(name).unwrap();
             assert!(problem.starts_with(&shown), "{problem}");
         }
         let dangling = problem("dangling").unwrap();
-        assert!(dangling.contains("cannot be looked at"), "{dangling}");
+        assert!(dangling.contains("cannot access "), "{dangling}");
     }
 
     #[test]
@@ -77,7 +77,7 @@ mod tests {
         assert_eq!(
             problem("local:?durable=false"),
             None,
-            "the driver refuses it"
+            "the driver rejects it"
         );
     }
 }

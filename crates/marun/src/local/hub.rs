@@ -1,5 +1,4 @@
-//! The hubs of the `local:` folders that a group uses: the launcher hosts them, so that the agents find one and none of
-//! them has to be it. What a hub does is none of the launcher's business; it lives in `microagent-local`.
+//! The hubs of the `local:` folders of a group. The launcher hosts them, so that no agent has to.
 
 use std::{
     collections::BTreeMap,
@@ -12,19 +11,21 @@ use tokio::runtime::Runtime;
 
 use crate::{exit::Failure, settings::Place};
 
-/// The hubs. Each has a thread of its own; the runtime is only what starting and ending them needs.
+/// The hosted hubs. Each has a thread of its own; the runtime is only for starting and stopping them.
 pub(crate) struct Hubs {
     runtime: Runtime,
     hosts: Vec<(PathBuf, Host)>,
 }
 
 impl Hubs {
-    /// Hosts the hub of each of these folders.
+    /// Starts the hub of each of these DSNs.
     pub(crate) fn start(dsns: &BTreeMap<String, Place>) -> std::result::Result<Self, Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(|error| Failure::failed(format!("no runtime for `local:`: {error}")))?;
+            .map_err(|error| {
+                Failure::failed(format!("cannot start a runtime for `local:`: {error}"))
+            })?;
         let mut hubs = Self {
             runtime,
             hosts: Vec::new(),
@@ -49,17 +50,17 @@ impl Hubs {
         Ok(())
     }
 
-    /// Ends them; what could not be written is said in the log.
+    /// Stops the hubs. Errors are logged.
     pub(crate) fn shutdown(self) {
         for (folder, host) in self.hosts {
             if let Err(error) = self.runtime.block_on(host.shutdown()) {
-                tracing::error!("the hub of local:{}: {error}", folder.display());
+                tracing::error!("cannot stop the hub of local:{}: {error}", folder.display());
             }
         }
     }
 }
 
-/// Where the settings name the folder; the code is that of the error.
+/// Returns the error at the place of the DSN in the settings, with the exit code of the error.
 fn refused(error: &Error, place: &Place) -> Failure {
     Failure {
         code: Failure::of(error).code,
@@ -67,7 +68,7 @@ fn refused(error: &Error, place: &Place) -> Failure {
     }
 }
 
-/// Whether two DSNs name one folder in two ways; one that does not exist yet is no other.
+/// Returns whether two paths are the same folder. Symbolic links are resolved if both folders exist.
 fn is_same(one: &Path, other: &Path) -> bool {
     one == other
         || matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)

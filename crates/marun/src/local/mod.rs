@@ -1,5 +1,4 @@
-//! What the launcher itself does for `local:`: it judges the folders (`folder.rs`) and hosts their hubs (`hub.rs`). It
-//! moves no message.
+//! The launcher's support for `local:`: it checks the folders (`folder.rs`) and hosts their hubs (`hub.rs`).
 
 mod folder;
 mod hub;
@@ -11,5 +10,5 @@ pub(crate) use self::{
     hub::Hubs,
 };
 
-/// The folder of a DSN that names none.
+/// The folder of a DSN without a path.
 pub(crate) const DEFAULT_FOLDER: &str = LocalOptions::DEFAULT_FOLDER;

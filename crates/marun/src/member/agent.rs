@@ -1,4 +1,4 @@
-//! `__agent`: becomes one agent of this program, and lives until it ends, is asked to, or loses its supervisor.
+//! `__agent`: runs one agent of this program until it ends, is asked to stop, or loses its supervisor.
 
 use std::{any::Any, io, process::ExitCode, time::Duration};
 
@@ -17,13 +17,13 @@ use super::{
 };
 use crate::{connect, exit, logging, standard::Standard};
 
-/// How long after its grace an agent may take to close its connections; the supervisor waits a little longer.
+/// The time after its grace in which an agent must close its connections. The supervisor waits a little longer.
 const CLOSE_MARGIN: Duration = Duration::from_millis(250);
 
-/// A supervisor reads no longer reports; so many bytes fit into one, however they are written.
+/// The longest reason of a failure in bytes. It fits in a report of the length that a supervisor accepts, even with all characters escaped.
 const LONGEST_REASON: usize = 8 * 1024;
 
-/// Runs the agent `name`, a child of the process `parent`, to its end.
+/// Runs the agent `name` in this process, a child of the process `parent`, until its end.
 pub(crate) fn run(name: &str, parent: i32, agents: &[AgentType]) -> ExitCode {
     match run_agent(name, parent, agents) {
         Ok(()) => ExitCode::from(exit::DONE),
@@ -35,7 +35,7 @@ pub(crate) fn run(name: &str, parent: i32, agents: &[AgentType]) -> ExitCode {
 }
 
 fn run_agent(name: &str, parent: i32, agents: &[AgentType]) -> Result<()> {
-    // A signal that the agent will know how to take, once it is that far; the lifeline ends what is not.
+    // The agent handles this signal when it runs. Before that, the watch ends the process.
     let control = Control::take(parent, Signal::TERM)?;
     let supervisor_watch = control.watch()?;
     let assignment: AgentAssignment = serde_json::from_slice(&supervisor_watch.assignment()?)?;
@@ -50,7 +50,7 @@ fn run_agent(name: &str, parent: i32, agents: &[AgentType]) -> Result<()> {
         &control,
         supervisor_watch,
     ));
-    // A blocking task that hangs must not keep the process.
+    // A blocking task that hangs must not keep the process alive.
     runtime.shutdown_background();
     result
 }
@@ -89,13 +89,13 @@ async fn run_until_stopped(
 }
 
 fn report_failure(control: &Control, error: &Error) {
-    // Where the supervisor is gone, nobody wants to know.
+    // An error means that the supervisor is gone, which the watch handles.
     let mut reason = error.to_string();
     reason.truncate(reason.floor_char_boundary(LONGEST_REASON));
     let _ = control.report(&Report::Failed(reason));
 }
 
-/// From now on it is ready, and watched.
+/// Reports that the agent is ready, and starts the heartbeats.
 fn report_ready(control: &Control, watchdog: Option<Duration>) -> io::Result<()> {
     control.report(&Report::Ready)?;
     match watchdog {
@@ -104,7 +104,7 @@ fn report_ready(control: &Control, watchdog: Option<Duration>) -> io::Result<()>
     }
 }
 
-/// An agent and the connections that are its own, because its process is.
+/// A running agent and its connections.
 struct ConnectedAgent {
     agent: RunningAgent<dyn Any + Send + Sync>,
     bus: Option<Bus>,
@@ -119,7 +119,7 @@ async fn start(
     let backend = &assignment.backend;
     let agent_type = agents.iter().find(|known| known.name() == backend);
     let agent_type = agent_type.ok_or_else(|| {
-        let text = format!("this program contains no agent `{backend}`");
+        let text = format!("unknown agent type `{backend}` in this program");
         Error::new(ErrorKind::Configuration, text)
     })?;
     let declarations = assignment.declarations.as_deref();
@@ -142,7 +142,7 @@ async fn start(
 }
 
 impl ConnectedAgent {
-    /// Waits until its servers are reached: an agent that cannot hear and take anything is not ready.
+    /// Waits until the connections are established: an agent that cannot receive and consume is not ready.
     async fn ready(&self) -> Result<()> {
         if let Some(bus) = &self.bus {
             bus.ready().await?;
@@ -153,7 +153,7 @@ impl ConnectedAgent {
         Ok(())
     }
 
-    /// Drains the agent, then closes its connections; unreachable servers cannot make it late.
+    /// Drains the agent, then closes its connections. Unreachable servers do not delay this beyond the grace.
     async fn stop(self, grace: Duration) -> Result<()> {
         let deadline = Instant::now().checked_add(grace.saturating_add(CLOSE_MARGIN));
         let drained = self.agent.stop().await;
@@ -166,7 +166,7 @@ impl ConnectedAgent {
             }
             Ok(())
         });
-        let late = |_| Error::new(ErrorKind::Timeout, "the connections did not close in time");
+        let late = |_| Error::new(ErrorKind::Timeout, "cannot close the connections in time");
         let closed = closed
             .await
             .map_err(late)
@@ -175,7 +175,7 @@ impl ConnectedAgent {
     }
 }
 
-/// Waits until the deadline, or without one if the clock cannot count so far.
+/// Waits for the future until the deadline, or without a limit if the deadline is too far for the clock.
 async fn by<T>(
     deadline: Option<Instant>,
     future: impl Future<Output = T>,
@@ -186,7 +186,7 @@ async fn by<T>(
     }
 }
 
-/// Everything that asks an agent to stop.
+/// The requests to stop an agent: signals, and the loss of its supervisor.
 struct StopRequest {
     terminate: SignalStream,
     interrupt: SignalStream,
@@ -206,7 +206,7 @@ impl StopRequest {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
-            () = self.supervisor_watch.supervisor_gone() => tracing::warn!("the launcher is gone"),
+            () = self.supervisor_watch.supervisor_gone() => tracing::warn!("the launcher is gone; stopping"),
         }
     }
 }

@@ -1,8 +1,8 @@
-//! What supervisor and member say to each other over the socket that is the member's standard input.
+//! The messages between supervisor and member. They are sent over a socket that is the member's standard input.
 //!
-//! One JSON object per line. The supervisor says one, the assignment; the member reports, and
-//! then gives signs of life; the socket's end tells that the other side is gone. Passwords travel here and not in
-//! arguments or variables, which other users of the machine may read.
+//! A message is one JSON value per line. The supervisor sends one, the assignment. The member sends reports: whether it is ready, and
+//! then heartbeats. The end of the socket means that the other side is gone. Passwords are sent here, not in arguments or variables,
+//! which other users of the machine can read.
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
@@ -11,38 +11,38 @@ use serde::{Deserialize, Serialize};
 
 use crate::logging::LogFormat;
 
-/// The version of everything that a launcher and a program of another build say to each other.
+/// The version of the messages between a launcher and programs of other builds.
 pub(crate) const PROTOCOL: u32 = 2;
 
-/// What an agent is told.
+/// The assignment of an agent.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct AgentAssignment {
-    /// Its type, one of its program's.
+    /// The agent type, one of those in its program.
     pub(crate) backend: String,
-    /// Its bus.
+    /// The bus.
     pub(crate) bus: Option<BusLink>,
-    /// Its broker.
+    /// The broker.
     pub(crate) broker: Option<BrokerLink>,
-    /// The declarations of its settings file, as the launcher read them: no agent reads others than its neighbours.
+    /// The text of the declarations, as the launcher has read it, so that all agents use the same version.
     pub(crate) declarations: Option<String>,
-    /// What it reads with `cx.settings()`.
+    /// The settings that the agent reads with `cx.settings()`.
     pub(crate) settings: serde_json::Value,
     /// The places of these values in the settings file, by their keys.
     #[serde(default)]
     pub(crate) settings_places: BTreeMap<String, String>,
-    /// Options of its handlers, by their names.
+    /// The options of its handlers, by handler name.
     pub(crate) handlers: serde_json::Value,
-    /// The zone of its cron tasks that name none.
+    /// The time zone of its cron tasks that do not set one.
     pub(crate) zone: Option<String>,
-    /// How long it may drain.
+    /// The time in which it must stop.
     pub(crate) grace: Duration,
-    /// After how long without a sign of life it is killed.
+    /// The time without a heartbeat after which it is killed.
     pub(crate) watchdog: Option<Duration>,
-    /// How it writes its log.
+    /// The format of its log.
     pub(crate) log: LogFormat,
 }
 
-/// A bus as an agent connects to it.
+/// The address of a bus, and how to use it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BusLink {
     pub(crate) dsn: String,
@@ -50,7 +50,7 @@ pub(crate) struct BusLink {
     pub(crate) strict: bool,
 }
 
-/// A broker as an agent connects to it.
+/// The address of a broker.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BrokerLink {
     pub(crate) dsn: String,
@@ -74,26 +74,26 @@ impl fmt::Debug for BrokerLink {
     }
 }
 
-/// What a program of another kind is turned into.
+/// The assignment of a program without agents.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct CommandAssignment {
     /// The program, then its arguments.
     pub(crate) command: Vec<String>,
 }
 
-/// What a member says: one of the first two, and signs of life after it is ready.
+/// A report of a member: one of the first two, and heartbeats after it is ready.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Report {
-    /// It receives and consumes, and has reached its servers.
+    /// It receives and consumes, and its connections are established.
     Ready,
-    /// It cannot start, because.
+    /// It cannot start, for this reason.
     Failed(String),
-    /// Its runtime still runs tasks.
+    /// A heartbeat: its runtime still runs tasks.
     Alive,
 }
 
-/// One line of the conversation, with its newline.
+/// Returns a message as a line, with its newline.
 pub(crate) fn line(message: &impl Serialize) -> serde_json::Result<Vec<u8>> {
     let mut line = serde_json::to_vec(message)?;
     line.push(b'\n');
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_is_shown_a_password() {
+    fn debug_output_hides_passwords() {
         let dsn = "redis://shop:s3cret@db.example/7".to_owned();
         let bus = BusLink {
             dsn: dsn.clone(),

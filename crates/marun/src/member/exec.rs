@@ -1,5 +1,5 @@
-//! `__exec`: turns into a program of another kind, which then dies with the supervisor (on Linux; elsewhere only
-//! the sentinel sees to that). The program inherits nothing of the launcher but its output.
+//! `__exec`: replaces this process by a program without agents. On Linux, the program is killed when its supervisor dies; on other
+//! systems only the sentinel does that. The program inherits only its output from the launcher.
 
 use std::{os::unix::process::CommandExt, process::Command, process::Stdio};
 
@@ -10,23 +10,23 @@ use super::{
     supervisor_watch::Control,
 };
 
-/// Never returns where it succeeds: the supervisor takes the end of the socket for readiness.
+/// Replaces this process by the program of the assignment. The supervisor takes the end of the socket as the report that it is ready.
 ///
 /// # Errors
-/// What went wrong, which the supervisor was told if it still lives.
+/// Returns why the program could not be started. The supervisor gets the same text as a report.
 pub(crate) fn exec(parent: i32) -> Result<std::convert::Infallible, String> {
-    // This signal survives the change of program, and a program that ignores SIGTERM must die too.
+    // This setting remains after `exec`. It must be SIGKILL, because the program may ignore SIGTERM.
     let control = Control::take(parent, Signal::KILL).map_err(|error| error.to_string())?;
     let line = control.assignment().map_err(|error| error.to_string())?;
     let message = match serde_json::from_slice::<CommandAssignment>(&line) {
-        Ok(assignment) => turn_into(&assignment.command),
-        Err(error) => format!("the launcher's message is not understood: {error}"),
+        Ok(assignment) => replace_process(&assignment.command),
+        Err(error) => format!("invalid assignment of the launcher: {error}"),
     };
     let _ = control.report(&Report::Failed(message.clone()));
     Err(message)
 }
 
-fn turn_into(command: &[String]) -> String {
+fn replace_process(command: &[String]) -> String {
     let Some((program, arguments)) = command.split_first() else {
         return "the command is empty".to_owned();
     };

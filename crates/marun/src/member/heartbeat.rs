@@ -1,5 +1,5 @@
-//! Signs of life: a task on the agent's own runtime beats, and a thread passes it on to the supervisor. Where the
-//! runtime's threads are all blocked, the task does not run, and the beat fails.
+//! Heartbeats: a task on the agent's runtime sends them to a thread, which forwards them to the supervisor. If all threads of the
+//! runtime are blocked, the task does not run, and the heartbeats stop.
 
 use std::{
     io,
@@ -14,20 +14,23 @@ use tracing::warn;
 
 use super::{control::Report, supervisor_watch::Control};
 
-/// How many signs of life fit into the time after which the supervisor misses them.
-const BEATS: u32 = 4;
+/// The number of heartbeats in the time after which a member without one is killed.
+const HEARTBEATS: u32 = 4;
 
-/// Often enough for any watchdog, and not a load.
-const SHORTEST: Duration = Duration::from_millis(10);
+/// The shortest interval between heartbeats, to bound the load.
+const MIN_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Beats until the runtime that this is called on is shut down.
+/// Starts the heartbeats. They end when the current runtime is shut down.
 pub(super) fn start(control: Control, watchdog: Duration) -> io::Result<()> {
     let (sender, receiver) = sync_channel(1);
-    // Writing may wait, for a supervisor that stands still, and a task must not.
+    // Writing may block while the supervisor is suspended, and a task must not block.
     thread::Builder::new()
         .name("marun-heartbeat".to_owned())
         .spawn(move || forward(&receiver, &control, watchdog / 2))?;
-    tokio::spawn(send_heartbeats(sender, (watchdog / BEATS).max(SHORTEST)));
+    tokio::spawn(send_heartbeats(
+        sender,
+        (watchdog / HEARTBEATS).max(MIN_INTERVAL),
+    ));
     Ok(())
 }
 
@@ -36,12 +39,12 @@ async fn send_heartbeats(sender: SyncSender<()>, every: Duration) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        // One that was not passed on yet is enough.
+        // If an earlier heartbeat is not forwarded yet, no other is needed.
         let _ = sender.try_send(());
     }
 }
 
-/// Passes the beats on. Says what blocks the runtime when none comes for `patience`, as the supervisor says that it is blocked.
+/// Forwards the heartbeats to the supervisor. If none arrives for `limit`, it logs which handlers block the runtime.
 fn forward(receiver: &Receiver<()>, control: &Control, limit: Duration) {
     let mut is_blocked = false;
     loop {
@@ -65,7 +68,7 @@ fn forward(receiver: &Receiver<()>, control: &Control, limit: Duration) {
 fn warn_about(running: &[RunningHandler]) {
     let handlers: Vec<_> = running.iter().map(ToString::to_string).collect();
     let handlers = if handlers.is_empty() {
-        "none; a task of its own blocks it".to_owned()
+        "none; a task that the agent spawned blocks it".to_owned()
     } else {
         handlers.join(", ")
     };

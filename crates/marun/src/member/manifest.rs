@@ -1,4 +1,4 @@
-//! `__manifest`: a program says which agents it contains, and which addresses it refuses. It connects to nothing.
+//! `__manifest`: prints which agents a program contains, and which DSNs it does not support.
 
 use std::{
     collections::BTreeMap,
@@ -11,29 +11,29 @@ use serde::{Deserialize, Serialize};
 use super::control::PROTOCOL;
 use crate::{connect, standard::print_line};
 
-/// What a launcher asks a program.
+/// The request of a launcher to a program.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub(crate) struct ManifestRequest {
-    /// The DSNs of the buses that its agents are to get.
+    /// The DSNs of the buses of its agents.
     pub(crate) buses: Vec<String>,
-    /// The DSNs of the brokers that its agents are to get.
+    /// The DSNs of the brokers of its agents.
     pub(crate) brokers: Vec<String>,
 }
 
-/// What a program says of itself.
+/// The agents and the unsupported DSNs of a program.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct ProgramManifest {
-    /// The version of what it says and understands.
+    /// The version of the messages that it supports.
     pub(crate) protocol: u32,
-    /// The agents that it contains.
+    /// The agents in the program.
     pub(crate) agents: Vec<Manifest>,
-    /// Why a DSN cannot be the bus of an agent, by DSN.
+    /// The reasons why DSNs cannot be used as a bus, by DSN.
     pub(crate) refused_buses: BTreeMap<String, String>,
-    /// Why a DSN cannot be the broker of an agent, by DSN.
+    /// The reasons why DSNs cannot be used as a broker, by DSN.
     pub(crate) refused_brokers: BTreeMap<String, String>,
 }
 
-/// Introduces the program that is running.
+/// Returns the manifest of the running program.
 pub(crate) fn manifest(request: &ManifestRequest, agents: &[AgentType]) -> ProgramManifest {
     ProgramManifest {
         protocol: PROTOCOL,
@@ -51,7 +51,7 @@ fn refused(
     dsns.iter().filter_map(refusal).collect()
 }
 
-/// Answers the inquiry on standard input, if there is one, on standard output.
+/// Reads a request from standard input, if there is one, and prints the manifest.
 pub(crate) fn answer(agents: &[AgentType]) -> io::Result<()> {
     let mut text = String::new();
     io::stdin().read_to_string(&mut text)?;

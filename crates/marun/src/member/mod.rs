@@ -1,8 +1,13 @@
-//! What a member of a group does on its own side: hold on to the supervisor's life, learn what it is, report.
+//! The side of a member: what its process does before and beside the agent, and the sentinel.
 //!
-//! `control.rs` is what the two sides say to each other; `supervisor_watch.rs` ends a member whose supervisor is gone;
-//! `agent.rs` becomes an agent, `exec.rs` a program of another kind; `sentinel.rs` looks after what knows
-//! no lifeline, and finds by its `tag.rs` what has strayed. `heartbeat.rs` shows that the agent's runtime is not blocked. `manifest.rs` answers the launcher's question before there is a group.
+//! | file | content |
+//! |---|---|
+//! | `control.rs` | the messages between supervisor and member |
+//! | `supervisor_watch.rs` | ends a member whose supervisor is gone |
+//! | `agent.rs`, `exec.rs` | runs an agent, or replaces the process by another program |
+//! | `heartbeat.rs` | shows the supervisor that the agent's runtime is not blocked |
+//! | `manifest.rs` | answers the question which agents a program contains |
+//! | `sentinel.rs`, `tag.rs` | ends the processes of a killed supervisor, and finds them |
 
 pub(crate) mod agent;
 pub(crate) mod control;

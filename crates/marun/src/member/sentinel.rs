@@ -1,8 +1,8 @@
-//! `__sentinel`: outlives a supervisor that was killed by a moment, to end the processes that it leaves behind.
+//! `__sentinel`: a process that ends the processes of a supervisor that was killed.
 //!
-//! Agents end by themselves (`supervisor_watch.rs`); what they have started, and programs of another kind, know no
-//! supervisor. It names all process groups here, and the end of this process's standard input without a farewell
-//! means: end them, and whatever else bears the supervisor's mark.
+//! Agents end by themselves (`supervisor_watch.rs`). Programs without agents, and the processes that members start, do not. The
+//! supervisor writes all process groups to the standard input of the sentinel. If that ends without the dismissal, the sentinel
+//! kills these groups and all other processes with the supervisor's tag.
 
 use std::{
     collections::BTreeSet,
@@ -15,17 +15,16 @@ use rustix::process::{Pid, Signal, getpgid, kill_process, kill_process_group};
 
 use super::tag::GroupTag;
 
-/// Between SIGTERM and SIGKILL.
+/// The time between SIGTERM and SIGKILL.
 const TERM_TIME: Duration = Duration::from_millis(500);
 
-/// How often those are looked for that were started while the others were killed.
+/// The number of searches for processes that were started while others were killed.
 const KILL_ROUNDS: usize = 20;
 
-/// The last line of a supervisor that has left nothing behind.
+/// The last line of a supervisor whose processes have all ended.
 pub(crate) const DISMISSAL: &str = ".\n";
 
-/// Reads `+GROUP` and `-GROUP` lines until the supervisor is gone, then ends the groups that are left, and the bearers of
-/// its mark.
+/// Reads lines `+GROUP` and `-GROUP` until the supervisor is gone, then kills the remaining groups and all processes with the tag.
 pub(crate) fn watch(tag: &str) {
     let Some(groups) = groups_left(io::stdin().lock()) else {
         return;
@@ -42,7 +41,7 @@ pub(crate) fn watch(tag: &str) {
     let mut found_none = false;
     for _ in 0..KILL_ROUNDS {
         let processes_with_tag = tag.processes_with_tag();
-        // A process that becomes another program has no environment for a moment, so one look is not enough.
+        // A process that calls `exec` has no environment for a moment, so one search is not enough.
         if processes_with_tag.is_empty() && found_none {
             return;
         }
@@ -51,13 +50,13 @@ pub(crate) fn watch(tag: &str) {
     }
 }
 
-/// The line that names a group, or takes it back.
+/// Returns the line that adds or removes a process group.
 pub(crate) fn line(group: Pid, lives: bool) -> String {
     let sign = if lives { '+' } else { '-' };
     format!("{sign}{group}\n")
 }
 
-/// None where the supervisor took its leave.
+/// Returns the groups that are left at the end of the input, or `None` after the dismissal.
 fn groups_left(input: impl BufRead) -> Option<BTreeSet<i32>> {
     let mut groups = BTreeSet::new();
     for line in input.lines().map_while(Result::ok) {
@@ -76,7 +75,7 @@ fn groups_left(input: impl BufRead) -> Option<BTreeSet<i32>> {
     Some(groups)
 }
 
-/// The bearers of the mark outside of these groups: nobody is to hear a signal twice.
+/// Returns the processes with the tag outside of these groups, so that no process gets a signal twice.
 fn strays(tag: &GroupTag, groups: &BTreeSet<i32>) -> Vec<Pid> {
     let mut strays = tag.processes_with_tag();
     strays.retain(|pid| {
@@ -88,7 +87,7 @@ fn strays(tag: &GroupTag, groups: &BTreeSet<i32>) -> Vec<Pid> {
 
 fn kill_groups(groups: &BTreeSet<i32>, signal: Signal) {
     for group in groups.iter().copied().filter_map(Pid::from_raw) {
-        // It fails where nobody is left, which is what is wanted.
+        // It fails if no process is left.
         let _ = kill_process_group(group, signal);
     }
 }
@@ -104,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn groups_come_and_go() {
+    fn groups_are_added_and_removed() {
         let name = |raw: i32, lives| line(Pid::from_raw(raw).unwrap(), lives);
         let text = [name(7, true), name(9, true), name(7, false)].concat();
         assert_eq!(text, "+7\n+9\n-7\n");

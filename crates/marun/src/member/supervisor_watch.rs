@@ -1,8 +1,7 @@
-//! Ends a member whose supervisor is gone, even if everything else in it hangs.
+//! Ends a member when its supervisor is gone, even if everything else in the member hangs.
 //!
-//! Two lines hold. The system's own (Linux: a signal at the parent's death) covers the instants before `main` has
-//! done anything; the end of the control socket, watched by a thread that does nothing else, covers all others and
-//! works everywhere. It starts no agent.
+//! There are two mechanisms. On Linux, the kernel sends a signal when the parent dies; this covers the time before `main` has done
+//! anything. On all systems, a thread waits for the end of the control socket.
 
 use std::{
     io::{self, BufRead, BufReader, Write},
@@ -17,7 +16,7 @@ use tokio::sync::watch;
 
 use super::control::{self, Report};
 
-/// How long a member may live on without its supervisor, to hand back what it holds.
+/// The time in which a member must stop without its supervisor, and return its messages.
 const SHUTDOWN_TIME: Duration = Duration::from_millis(500);
 
 /// The member's end of the control socket.
@@ -27,20 +26,20 @@ pub(crate) struct Control {
 }
 
 impl Control {
-    /// Takes the control socket from standard input; must be the first thing that a member does.
+    /// Takes the control socket from standard input. A member must call this before anything else.
     ///
-    /// `parent` is the supervisor's process id, and `death_signal` the signal for the case that it dies.
+    /// `parent` is the process id of the supervisor. `death_signal` is sent to this process when the supervisor dies.
     pub(crate) fn take(parent: i32, death_signal: Signal) -> io::Result<Self> {
         die_with_parent(death_signal)?;
-        // Set too late, the signal would never come: then the parent is already another one.
+        // If the supervisor died before the signal was set, this process has another parent already.
         if getppid() != Pid::from_raw(parent) {
             return Err(io::Error::other(format!(
                 "the launcher, process {parent}, is not the parent of this process; \
-                 a script that wraps the program must end in `exec`"
+                 a script that starts the program must do it with `exec`"
             )));
         }
         let socket = io::stdin().as_fd().try_clone_to_owned()?;
-        // What the agent starts must neither read the socket nor hold it open.
+        // Processes that the agent starts must not inherit the socket.
         let null = std::fs::File::open("/dev/null")?;
         rustix::stdio::dup2_stdin(&null)?;
         Ok(Self {
@@ -48,7 +47,7 @@ impl Control {
         })
     }
 
-    /// Reads the supervisor's one message.
+    /// Reads the assignment.
     pub(crate) fn assignment(&self) -> io::Result<Vec<u8>> {
         let mut line = Vec::new();
         BufReader::new(&self.socket).read_until(b'\n', &mut line)?;
@@ -58,18 +57,18 @@ impl Control {
         }
     }
 
-    /// The same socket, for another thread.
+    /// Returns another handle of the socket.
     pub(crate) fn try_clone(&self) -> io::Result<Self> {
         let socket = self.socket.try_clone()?;
         Ok(Self { socket })
     }
 
-    /// Says one message of the member.
+    /// Sends a report.
     pub(crate) fn report(&self, report: &Report) -> io::Result<()> {
         (&self.socket).write_all(&control::line(report)?)
     }
 
-    /// Starts the thread that watches the supervisor's end.
+    /// Starts the thread that reads the assignment and then waits for the end of the socket.
     pub(crate) fn watch(&self) -> io::Result<SupervisorWatch> {
         let socket = self.socket.try_clone()?;
         let (assigned, assignment) = mpsc::channel();
@@ -84,7 +83,7 @@ impl Control {
     }
 }
 
-/// What the watching thread tells the rest of the process.
+/// The receiving side of the watching thread.
 #[derive(Debug)]
 pub(crate) struct SupervisorWatch {
     assignment: mpsc::Receiver<Vec<u8>>,
@@ -92,14 +91,14 @@ pub(crate) struct SupervisorWatch {
 }
 
 impl SupervisorWatch {
-    /// Waits for the supervisor's one message.
+    /// Waits for the assignment.
     pub(crate) fn assignment(&self) -> io::Result<Vec<u8>> {
         self.assignment.recv().map_err(|_| no_launcher())
     }
 
-    /// Completes when the supervisor is gone; the process ends soon after, by itself or not.
+    /// Waits until the supervisor is gone. The thread then kills the process after [`SHUTDOWN_TIME`].
     pub(crate) async fn supervisor_gone(&mut self) {
-        // The thread drops its end only with the process.
+        // The thread keeps its side until the end of the process.
         let _ = self
             .is_gone
             .wait_for(|supervisor_gone| *supervisor_gone)
@@ -126,7 +125,7 @@ fn watch_socket(
     end();
 }
 
-/// Ends this process and, where it leads a group as the supervisor makes it do, what it has started.
+/// Kills this process, and its process group if it leads one, as members do.
 fn end() -> ! {
     if getpgrp() == getpid() {
         let _ = rustix::process::kill_current_process_group(Signal::KILL);
@@ -149,7 +148,7 @@ fn die_with_parent(signal: Signal) -> io::Result<()> {
     ))?)
 }
 
-/// Elsewhere the control socket alone must do.
+/// Other systems have no such signal; the control socket must suffice.
 #[cfg(not(target_os = "linux"))]
 fn die_with_parent(_: Signal) -> io::Result<()> {
     Ok(())

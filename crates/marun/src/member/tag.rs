@@ -1,27 +1,26 @@
-//! By what the processes of a group are known, however far they have strayed: a variable that each inherits. It ends
-//! nobody.
+//! The tag of the processes of a group: an environment variable that all of them inherit.
 //!
-//! A process that has left its process group and lost its parents has nothing else in common with the member that it
-//! comes from. Where the system has no `/proc`, nobody is found.
+//! It is the only trace of the member in a process that has left its process group and whose parents have ended. Such processes are
+//! found in `/proc`; without it, none is found.
 
 use std::{fs, path::Path};
 
 use rustix::process::{Pid, getpid};
 
-/// The variable: the supervisor's mark, a dot, and the number of the member's process among all that it has started.
+/// The variable. Its value is the tag of the supervisor, a dot, and the serial number of the member's process.
 pub(crate) const VARIABLE: &str = "MARUN_MEMBER";
 
-/// The mark of one supervisor.
+/// The tag of one supervisor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct GroupTag(String);
 
 impl GroupTag {
-    /// The mark of this process; the number of a process alone would come back one day.
+    /// Creates the tag of this process. It has a random part, because process numbers are reused.
     pub(crate) fn new() -> Self {
         Self(format!("{}-{:016x}", getpid(), fastrand::u64(..)))
     }
 
-    /// The mark that another process has, as its text.
+    /// Creates the tag from its text.
     pub(crate) fn of(text: &str) -> Self {
         Self(text.to_owned())
     }
@@ -30,13 +29,13 @@ impl GroupTag {
         &self.0
     }
 
-    /// What the variable is for the member that was started as number `serial`.
+    /// Returns the value of the variable for the member with the serial number `serial`.
     pub(crate) fn member(&self, serial: u64) -> String {
         format!("{}.{serial}", self.0)
     }
 
-    /// The number of the member that a living process comes from; none for one that does not bear the mark, or that is
-    /// becoming another program at this moment.
+    /// Returns the serial number of the member that a living process comes from. It is `None` for a process without this tag, and for
+    /// one that is calling `exec` at this moment.
     pub(crate) fn serial_of(&self, pid: Pid) -> Option<u64> {
         let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
         self.serial_in(&environment)
@@ -49,14 +48,14 @@ impl GroupTag {
         std::str::from_utf8(serial).ok()?.parse().ok()
     }
 
-    /// All living processes that bear the mark.
+    /// Returns all living processes with this tag.
     pub(crate) fn processes_with_tag(&self) -> Vec<Pid> {
-        let bears = |pid: &Pid| self.serial_of(*pid).is_some();
-        processes().filter(bears).collect()
+        let has_tag = |pid: &Pid| self.serial_of(*pid).is_some();
+        processes().filter(has_tag).collect()
     }
 }
 
-/// The living children of this process, adopted ones too.
+/// Returns the living children of this process, including adopted ones.
 pub(crate) fn children() -> Vec<Pid> {
     let own = Some(getpid());
     let is_child = |pid: &Pid| {
@@ -74,7 +73,7 @@ fn processes() -> impl Iterator<Item = Pid> {
     })
 }
 
-/// The parent of a process that lives: `PID (NAME) STATE PARENT …`, where the name may hold anything.
+/// Returns the parent in a `/proc/PID/stat` of a living process: `PID (NAME) STATE PARENT …`. The name may contain any characters.
 fn parent_in(stat: &str) -> Option<Pid> {
     let (_, rest) = stat.rsplit_once(')')?;
     let mut fields = rest.split_ascii_whitespace();
@@ -88,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mark_is_read_back_and_no_other() {
+    fn only_the_own_tag_is_recognized() {
         let tag = GroupTag::new();
         let environment = |value: String| format!("A=B\0{VARIABLE}={value}\0C=D\0").into_bytes();
         assert_eq!(tag.serial_in(&environment(tag.member(7))), Some(7));
@@ -102,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parent_is_found_whatever_its_child_is_called() {
+    fn a_parent_is_found_for_any_name_of_its_child() {
         let parent = |text| parent_in(text).map(|pid| pid.as_raw_nonzero().get());
         assert_eq!(parent("7 (sh) S 3 7 7 0"), Some(3));
         assert_eq!(parent("7 (a) R 9 (b) S 3 7 7 0"), Some(3));
@@ -113,7 +112,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn children_and_bearers_are_found_in_the_system() {
+    fn children_and_tagged_processes_are_found_in_the_system() {
         let tag = GroupTag::new();
         let mut child = std::process::Command::new("sleep")
             .arg("600")
@@ -121,7 +120,7 @@ mod tests {
             .spawn()
             .unwrap();
         let pid = Pid::from_child(&child);
-        // The system tells that a program runs before it tells its environment.
+        // A started program is visible before its environment is.
         while tag.serial_of(pid).is_none() {
             std::thread::yield_now();
         }

@@ -48,7 +48,7 @@ fn sending_says_nothing_and_calling_nobody_has_its_own_code() {
     assert_eq!((code, out.as_str()), (Some(3), ""));
     assert_eq!(
         message,
-        "marun: nobody listens to `ask` under the prefix `PUBSUB`; `--prefix` chooses another\n"
+        "marun: nobody listens to `ask` under the prefix `PUBSUB`; `--prefix` selects another\n"
     );
     let (code, _, message) = run("signal call ask n:=1 --bus memory:// --prefix SHOP");
     assert_eq!(code, Some(3));
@@ -128,10 +128,13 @@ fn assert_refused(cases: &[(&str, &str)]) {
 #[test]
 fn wrong_arguments_say_what_is_allowed() {
     assert_refused(&[
-        ("signal send ask n:=x --bus memory://", "`x` is no JSON"),
+        (
+            "signal send ask n:=x --bus memory://",
+            "`x` is not valid JSON",
+        ),
         (
             "signal send ask n --bus memory://",
-            "`key=text` and `key:=json`",
+            "`key=text` or `key:=json`",
         ),
         ("signal send Ask --bus memory://", "Ask"),
         ("signal send ask --sender a:b --bus memory://", "a:b"),
@@ -144,7 +147,7 @@ fn wrong_arguments_say_what_is_allowed() {
         ("queue length Jobs --broker memory://", "Jobs"),
         (
             "queue send jobs - a=b --broker memory://",
-            "`-` is no argument",
+            "invalid argument `-`",
         ),
     ]);
 }
@@ -160,7 +163,7 @@ fn what_the_settings_do_not_have_is_said_with_what_they_have() {
         ),
         (
             "queue length jobs --settings FILE",
-            "choose one with --name: one, two",
+            "several brokers; choose one with --name (available: `one`, `two`)",
         ),
         (
             "queue length job --settings FILE --name one",
@@ -226,7 +229,7 @@ fn what_one_command_sends_the_next_one_counts() {
     let lines = b"{\"text\":\"a\"}\n{\"text\":\"b\"}\n";
     let (code, messages) = send_lines(&dsn, lines);
     assert_eq!(code, Some(0));
-    let new = format!("marun: `{dsn}` is new: there was no such folder\n");
+    let new = format!("marun: `{dsn}` is new: the folder did not exist\n");
     assert_eq!(
         messages,
         format!("{new}marun: sent 2 message(s) to `jobs`\n")
@@ -242,11 +245,11 @@ fn the_first_bad_line_is_named_and_ends_it(driver: &Driver) {
         (
             b"{}\n{}\n[1]\n{}\n",
             2,
-            "line 3: a message is a JSON object",
+            "line 3: invalid message: expected a JSON object",
         ),
-        (b"{}\n{}\n{\n{}\n", 2, "line 3: this is no JSON"),
+        (b"{}\n{}\n{\n{}\n", 2, "line 3: invalid JSON"),
         (b"{}\n\n{}\n\xff\n{}\n", 1, "line 4: "),
-        (b"{}\n{}\n{} {}\n", 2, "line 3: this is no JSON"),
+        (b"{}\n{}\n{} {}\n", 2, "line 3: invalid JSON"),
     ];
     for (input, code, expected) in cases {
         let (ended, messages) = send_lines(&driver.dsn, input);

@@ -94,7 +94,7 @@ fn a_folder_that_is_none() {
     let folder = Folder::of(queue);
     fs::write(folder.path("data"), "").unwrap();
     let reason = format!(
-        "{} is not a folder; allowed is ",
+        "{} is not a folder: expected ",
         folder.path("data").display()
     );
     refused(&folder, &[":3: broker.main.dsn: ", &reason]);

@@ -116,7 +116,7 @@ fn what_is_not_shown_is_told(driver: &Driver) {
     assert_eq!((code, out.lines().count()), (Some(0), 2));
     assert_eq!(
         message,
-        "marun: 2 of 3 messages of `jobs`; --limit N shows more\n"
+        "marun: showing 2 of 3 messages of `jobs`; use --limit N to see more\n"
     );
     let empty = |queue: &str| {
         (
@@ -292,7 +292,7 @@ fn only_what_was_meant_is_removed(driver: &Driver) {
     queues.done("send jobs.dead n=3");
     let (code, out, message) = queues.run("purge jobs");
     assert_eq!((code, out.as_str()), (Some(2), ""));
-    assert!(message.contains("`--yes` is needed"), "{message}");
+    assert!(message.contains("missing --yes"), "{message}");
     queues.holds("jobs", 2);
     assert_eq!(queues.done("purge jobs --yes"), "2\n");
     queues.holds("jobs", 0);
@@ -315,7 +315,7 @@ fn on_a_terminal_purge_asks(driver: &Driver) {
         }
         assert!(
             asked.contains(&format!(
-                "remove the 2 message(s) that wait in `jobs` on {}:",
+                "delete the 2 waiting message(s) of `jobs` on {}:",
                 driver.scheme()
             )),
             "{asked}"
@@ -345,11 +345,11 @@ fn a_queue_is_released_where_others_share_it(driver: &Driver) {
 fn wrong_names_say_what_is_right(driver: &Driver) {
     let queues = Queues::empty(driver);
     for (line, expected) in [
-        ("dead jobs.dead", "name the queue itself, `jobs`"),
-        ("requeue jobs.dead", "name the queue itself, `jobs`"),
+        ("dead jobs.dead", "expected the queue itself, `jobs`"),
+        ("requeue jobs.dead", "expected the queue itself, `jobs`"),
         (
             "requeue jobs --from jobs",
-            "is not where its own dead letters are",
+            "invalid --from `jobs`: expected another queue",
         ),
         ("peek Jobs", "Jobs"),
         ("purge a.b --yes", "a.b"),

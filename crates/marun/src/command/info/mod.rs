@@ -1,6 +1,4 @@
-//! `info`: what would run, from manifests alone.
-//!
-//! `options.rs` is what a handler has beside the `defaults.rs`.
+//! `info`: describes the agents and handlers that would run. `options.rs` formats the options of a handler that are not the default.
 
 mod options;
 

@@ -1,5 +1,4 @@
-//! The options of a handler that are not the default, for people. It knows no option by name, so that a new one is
-//! shown too.
+//! Formats the options of a handler that are not the default. No option is known by name, so that new ones are shown too.
 
 use std::time::Duration;
 
@@ -21,18 +20,18 @@ pub(super) fn of_consumer(consumer: &ConsumerManifest) -> String {
     changed(&consumer.options, &default)
 }
 
-/// The period is shown already.
+/// Formats the options of a periodic task, except its period.
 pub(super) fn of_periodic(task: &PeriodicManifest) -> String {
     changed(&task.options, &PeriodicOptions::every(task.options.period))
 }
 
-/// The schedule and its zone are shown already.
+/// Formats the options of a cron task, except its schedule and zone.
 pub(super) fn of_cron(task: &CronManifest) -> String {
     let default = CronOptions::at(task.options.cron.clone()).tz(task.tz().to_owned());
     changed(&task.options, &default)
 }
 
-/// `, timeout 5s, retry [1s, 1m]`; nothing if all options are the default.
+/// Returns for example `, timeout 5s, retry [1s, 1m]`, or an empty string if all options are the default.
 fn changed<T: Serialize>(given: &T, default: &T) -> String {
     let default = options(default);
     let mut text = String::new();
@@ -56,7 +55,7 @@ fn describe(name: &str, value: &Value) -> String {
     match value {
         Value::Null => format!("{name} none"),
         Value::String(word) => format!("{name} {word}"),
-        // All numbers with a point are times.
+        // All numbers with a decimal point are durations.
         Value::Number(number) if number.is_f64() => format!("{name} {}", time(value)),
         Value::Array(times) => {
             let times: Vec<_> = times.iter().map(time).collect();
@@ -85,7 +84,7 @@ mod tests {
 
     use super::*;
 
-    /// An agent with a handler of each kind, whose program says nothing about their options.
+    /// Returns the manifest of an agent with a handler of each kind, whose program sets no options.
     fn configured(handlers: &Value) -> Manifest {
         let manifest: Manifest = serde_json::from_value(json!({
             "name": "Silent",
@@ -100,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_said_of_what_nobody_has_changed() {
+    fn default_options_are_not_shown() {
         let manifest = configured(&json!({}));
         assert_eq!(of_receiver(&manifest.receivers[0]), "");
         assert_eq!(of_consumer(&manifest.consumers[0]), "");
@@ -109,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_was_changed_is_said() {
+    fn changed_options_are_shown() {
         let manifest = configured(&json!({
             "hear": {"buffer": 9, "overflow": "drop_newest", "timeout": 90},
             "take": {"concurrency": 8, "prefetch": 20, "retry": [0.5, "2m"], "on_timeout": "drop", "dead_letter": "parked"},
@@ -132,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_replicas_agree_on_in_doubt_is_said() {
+    fn options_of_once_are_shown() {
         let mut task = configured(&json!({})).cron.remove(0);
         task.options.once = Some(Once::default().crashed(WhenUnknown::Run));
         let expected = r#", once {"crashed":"run","unavailable":"skip"}"#;
@@ -140,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn dead_letters_of_another_queue_are_no_change_but_none_is() {
+    fn the_queue_of_dead_letters_is_shown_only_if_it_is_not_the_default() {
         let mut consumer = configured(&json!({})).consumers.remove(0);
         consumer.queue = "jobs".to_owned();
         consumer.options = consumer.options.dead_letter("jobs.dead");

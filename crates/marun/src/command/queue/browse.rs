@@ -1,4 +1,4 @@
-//! `queue peek` and `dead`: what a queue holds, without taking it.
+//! `queue peek` and `queue dead`: show messages without consuming them.
 
 use std::io::{self, IsTerminal};
 
@@ -20,7 +20,7 @@ use crate::{
     terminal::shown_on,
 };
 
-/// How many messages a search for an id loads first.
+/// The number of messages that a search for an id loads first.
 const FIRST_LIMIT: usize = 64;
 
 pub(super) async fn peek(name: &str, args: &BrowseArgs) -> Result<(), Failure> {
@@ -65,7 +65,7 @@ async fn show_one(
     )?)
 }
 
-/// Finds the message with this id, and loads no more messages than twice as many as stand before it.
+/// Finds the message with this id. The number of loaded messages doubles until it is found, so that few are loaded for one near the head.
 async fn find<F>(id: &str, peek: impl Fn(usize) -> F) -> microagent_core::Result<Option<Message>>
 where
     F: Future<Output = microagent_core::Result<Vec<Message>>>,
@@ -84,7 +84,7 @@ where
     }
 }
 
-/// Prints what `read` finds in each message: as a line of JSON, or below the header.
+/// Prints a row for each message, which `read` makes: as a line of JSON, or in a table with this header.
 async fn show<'a, R, const N: usize>(
     broker: &Broker,
     queue: &Queue,
@@ -119,7 +119,7 @@ where
     }
     let cells: Vec<_> = rows.iter().map(<[String; N]>::from).collect();
     let lines = aligned(header, &cells).into_iter();
-    // Before they are cut: an escaped character is longer.
+    // Escaped before the lines are cut, because an escaped character is longer.
     let shown = lines.map(|line| shown_on(&io::stdout(), &line).into_owned());
     Ok(fitting(shown.collect()))
 }
@@ -128,7 +128,7 @@ fn to_json(row: &impl Serialize) -> Result<String, Failure> {
     serde_json::to_string(row).map_err(|error| Failure::failed(error.to_string()))
 }
 
-/// On a terminal a line is a line; elsewhere whoever reads it decides.
+/// Cuts the lines to the width of the terminal, if they are written to one.
 fn fitting(lines: Vec<String>) -> Vec<String> {
     let size = tcgetwinsize(io::stdout()).ok();
     let columns = size.map_or(0, |size| usize::from(size.ws_col));
@@ -149,21 +149,25 @@ fn write_lines(lines: &[String]) -> Result<(), Failure> {
     for line in lines {
         match print_line(line) {
             Ok(()) => {}
-            // Whoever reads has seen enough, as `head` does.
+            // The reader, such as `head`, needs no more lines.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
-            Err(error) => return Err(Failure::failed(format!("standard output: {error}"))),
+            Err(error) => {
+                return Err(Failure::failed(format!(
+                    "cannot write to standard output: {error}"
+                )));
+            }
         }
     }
     Ok(())
 }
 
 async fn print_remaining(broker: &Broker, queue: &Queue, shown: u64) -> Result<(), Failure> {
-    let there = broker.length(queue).await?;
-    if shown == 0 && there == 0 {
+    let total = broker.length(queue).await?;
+    if shown == 0 && total == 0 {
         print_message(format!("no message waits in `{queue}`"));
-    } else if shown < there {
+    } else if shown < total {
         print_message(format!(
-            "{shown} of {there} messages of `{queue}`; --limit N shows more"
+            "showing {shown} of {total} messages of `{queue}`; use --limit N to see more"
         ));
     }
     Ok(())
@@ -192,7 +196,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_search_loads_no_more_than_it_needs() {
+    async fn a_search_for_an_id_stops_at_the_message() {
         let many = 1_000_000;
         assert_eq!(
             find_among(many, "7").await,

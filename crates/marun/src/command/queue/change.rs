@@ -1,4 +1,4 @@
-//! `queue requeue` and `purge`: what becomes of messages that nobody should handle as they are.
+//! `queue requeue`, `release` and `purge`: move and delete messages.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -12,7 +12,7 @@ use crate::{
     exit::Failure,
 };
 
-/// Without a limit it moves as many as there are at first: those that die again meanwhile would make it endless.
+/// Moves dead letters back. Without a limit it moves as many as there are now: it would never end if they failed again at once.
 pub(super) async fn requeue(
     name: &str,
     from: Option<&str>,
@@ -37,7 +37,7 @@ pub(super) async fn requeue(
     Ok(broker.close().await?)
 }
 
-/// Moves one message at a time, so that consumers are not flooded.
+/// Moves one message at a time, to limit the load of the consumers.
 async fn requeue_slowly(
     broker: &Broker,
     (dead, queue): (&Queue, &Queue),
@@ -55,7 +55,7 @@ async fn requeue_slowly(
     Ok(limit)
 }
 
-/// Fails if a message was selected by its id and is not there.
+/// Returns an error if a message was selected by its id and does not exist.
 fn found(queue: &Queue, which: &Selection, count: u64) -> Result<(), Failure> {
     match which {
         Selection::Id(id) if count == 0 => Err(Failure::failed(format!(
@@ -81,7 +81,7 @@ pub(super) async fn purge(
     let can_ask = io::stdin().is_terminal() && io::stderr().is_terminal();
     if !yes && !can_ask {
         return Err(Failure::usage(
-            "purge removes messages for ever; where it cannot ask, `--yes` is needed",
+            "missing --yes: without a terminal, purge cannot ask for confirmation",
         ));
     }
     let broker = source::broker(args).await?;
@@ -90,7 +90,7 @@ pub(super) async fn purge(
     let removed = if wanted {
         Ok(broker.purge(&queue, which).await?)
     } else {
-        Err(Failure::failed("nothing was removed"))
+        Err(Failure::failed("not confirmed; nothing was deleted"))
     };
     broker.close().await?;
     found(&queue, which, *removed.as_ref().unwrap_or(&1))?;
@@ -99,15 +99,16 @@ pub(super) async fn purge(
 
 async fn confirm(broker: &Broker, queue: &Queue, which: &Selection) -> Result<bool, Failure> {
     let waiting = broker.length(queue).await?;
-    let what = match which {
-        Selection::All => format!("the {waiting} message(s) that wait"),
+    let messages = match which {
+        Selection::All => format!("the {waiting} waiting message(s)"),
         Selection::First(limit) => {
-            format!("the first {} message(s) that wait", waiting.min(*limit))
+            format!("the first {} waiting message(s)", waiting.min(*limit))
         }
-        Selection::Id(id) => format!("message `{id}`, which waits"),
+        Selection::Id(id) => format!("the waiting message `{id}`"),
     };
-    let refused = |error: io::Error| Failure::failed(format!("the terminal: {error}"));
-    let question = format!("remove {what} in `{queue}` on {broker}?");
+    let refused =
+        |error: io::Error| Failure::failed(format!("cannot ask on the terminal: {error}"));
+    let question = format!("delete {messages} of `{queue}` on {broker}?");
     write!(io::stderr(), "marun: {question} [y/N] ").map_err(refused)?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer).map_err(refused)?;

@@ -1,4 +1,4 @@
-//! `queue length`: how many messages a queue holds, by state.
+//! `queue length`: prints the number of messages in a queue, by state.
 
 use microagent_core::{Broker, DEAD_LETTER_SUFFIX, Depth, Queue};
 use serde::Serialize;
@@ -10,7 +10,7 @@ use crate::{
     exit::Failure,
 };
 
-/// What a queue holds. Numbers that the driver does not know are left out.
+/// The numbers of messages. Numbers that the driver does not know are left out.
 #[derive(Debug, Serialize)]
 struct Length {
     queue: String,
@@ -20,7 +20,7 @@ struct Length {
     in_flight: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     delayed: Option<u64>,
-    /// Absent for a queue of dead letters itself.
+    /// Dead letters; absent for a queue that holds dead letters.
     #[serde(skip_serializing_if = "Option::is_none")]
     dead: Option<u64>,
 }
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_driver_does_not_know_is_left_out() {
+    fn numbers_that_the_driver_does_not_know_are_left_out() {
         let queue = Queue::new("mailer");
         let length = Length::of(&queue, Depth::of_waiting(2), Some(3));
         assert_eq!(length.to_line(), "2 waiting, 3 dead");

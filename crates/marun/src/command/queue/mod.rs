@@ -1,4 +1,4 @@
-//! `queue …`: a broker by hand. What a queue holds goes to standard output.
+//! `queue …`: sends, shows, moves and deletes messages of queues.
 
 mod browse;
 mod change;
@@ -62,7 +62,7 @@ fn selection(limit: Option<u64>, id: Option<String>) -> Selection {
     }
 }
 
-/// A declared queue where there are declarations, or its dead letters; any other where there are none.
+/// Returns the queue of this name. With declarations, it must be a declared queue or the dead letters of one.
 fn named(broker: &Broker, name: &str) -> Result<QueueName> {
     if let Some(declarations) = broker.declarations() {
         if let Some(declared) = declarations.queue(name) {
@@ -73,16 +73,18 @@ fn named(broker: &Broker, name: &str) -> Result<QueueName> {
     QueueName::named(name)
 }
 
-/// A queue that works, and the one where its dead letters are; `from` need not be declared.
+/// Returns a queue and the queue of its dead letters. `from`, if given, is the latter and need not be declared.
 fn with_dead(broker: &Broker, name: &str, from: Option<&str>) -> Result<(QueueName, QueueName)> {
     let refused = |text: String| Err(Error::new(ErrorKind::InvalidName, text));
     if let Some(queue) = name.strip_suffix(DEAD_LETTER_SUFFIX) {
         return refused(format!(
-            "`{name}` holds the dead letters of `{queue}`: name the queue itself, `{queue}`"
+            "invalid queue `{name}`: expected the queue itself, `{queue}`, not the one of its dead letters"
         ));
     }
     if from == Some(name) {
-        return refused(format!("`{name}` is not where its own dead letters are"));
+        return refused(format!(
+            "invalid --from `{name}`: expected another queue than the one to which messages are moved"
+        ));
     }
     let queue = named(broker, name)?;
     let dead = match from {

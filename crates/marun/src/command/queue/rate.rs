@@ -1,8 +1,8 @@
-//! A rate as people write it: `20/s`.
+//! Rates such as `20/s`.
 
 use std::{num::NonZeroU32, str::FromStr, time::Duration};
 
-/// How many messages are moved in a time: `20/s`, `5/m` or `1/h`.
+/// A number of messages per second, minute or hour: `20/s`, `5/m` or `1/h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rate {
     count: NonZeroU32,

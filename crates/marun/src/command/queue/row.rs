@@ -1,4 +1,4 @@
-//! A message as people and scripts read it.
+//! The rows of `queue peek` and `queue dead`, as JSON and as cells of a table.
 
 use std::{
     collections::BTreeMap,
@@ -13,10 +13,10 @@ use serde_json::value::RawValue;
 
 use crate::command::single_line;
 
-/// How many characters a cell has at most; the last one of a row has no limit.
+/// The longest cell in characters; the last cell of a row has no limit.
 const CELL: usize = 60;
 
-/// A message that waits.
+/// A waiting message.
 #[derive(Debug, Serialize)]
 pub(super) struct Waiting {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,12 +62,12 @@ impl From<&Waiting> for [String; 3] {
     }
 }
 
-/// A dead letter, with what its headers tell of its end.
+/// A dead letter, with the reason from its headers.
 #[derive(Debug, Serialize)]
 pub(super) struct DeadLetter {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<String>,
-    /// Nothing says why where somebody else has put it there.
+    /// Absent if another program has put the message there.
     reason: Option<String>,
     detail: Option<String>,
     queue: Option<String>,
@@ -111,7 +111,7 @@ impl DeadLetter {
 
 impl From<&DeadLetter> for [String; 6] {
     fn from(row: &DeadLetter) -> Self {
-        // Of `2026-01-01T12:00:00.000Z` up to the seconds, as people read it.
+        // `2026-01-01T12:00:00.000Z` without its fraction.
         let at = row.at.as_deref().and_then(|at| at.get(..19));
         let attempts = row.attempts.map(|attempts| attempts.to_string());
         [
@@ -125,15 +125,15 @@ impl From<&DeadLetter> for [String; 6] {
     }
 }
 
-/// A body, in the first of these forms that says it without a loss.
+/// The body of a message, in the first of these forms that represents it without a loss.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Body {
-    /// JSON, byte for byte; without the white space between its tokens where that holds a newline.
+    /// JSON, byte for byte. If it contains newlines, the white space between its tokens is removed.
     Payload(Box<RawValue>),
-    /// UTF-8 that is no JSON.
+    /// UTF-8 that is not valid JSON.
     Text(String),
-    /// Two digits a byte.
+    /// Other bytes, with two digits per byte.
     Hex(String),
 }
 
@@ -167,7 +167,7 @@ fn hex(bytes: &[u8]) -> String {
     digits
 }
 
-/// All but those that the row tells in columns of their own.
+/// Returns the headers without those of a dead letter, which have their own fields.
 fn headers(message: &Message) -> BTreeMap<String, String> {
     message
         .headers()
@@ -176,7 +176,7 @@ fn headers(message: &Message) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Milliseconds since the epoch, until the end of the calendar.
+/// Formats milliseconds since the epoch, if they are in the range of the calendar.
 fn instant(millis: &str) -> Option<String> {
     let since = Duration::from_millis(millis.parse().ok()?);
     let at = UNIX_EPOCH.checked_add(since)?;
@@ -184,7 +184,7 @@ fn instant(millis: &str) -> Option<String> {
     (at < end).then(|| format_rfc3339_millis(at).to_string())
 }
 
-/// A cell before the last one. It is short, whoever wrote the header that it comes from.
+/// Returns a cell before the last one. It is cut, because headers may have any length.
 fn cell(text: Option<&str>) -> String {
     let Some(text) = text else {
         return "-".to_owned();
@@ -198,7 +198,7 @@ fn cell(text: Option<&str>) -> String {
     }
 }
 
-/// Nothing that a terminal would obey, and no second line.
+/// Escapes control characters, including newlines.
 fn printable(text: &str) -> String {
     let mut printable = String::with_capacity(text.len());
     for c in text.chars() {
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_has_what_the_driver_knows() {
+    fn a_row_has_the_fields_that_the_driver_knows() {
         let message = Message::new("jobs", "{}");
         assert_eq!(
             json(&Waiting::of(&message)),
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_letter_tells_why_and_when() {
+    fn a_dead_letter_has_its_reason_and_its_times() {
         let row = letter("smtp:\nno");
         assert_eq!(
             json(&row),
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_said_stays_open() {
+    fn missing_headers_are_empty_cells() {
         let foreign = DeadLetter::of(&Message::new("jobs.dead", "x"));
         assert_eq!(
             <[String; 6]>::from(&foreign),

@@ -1,4 +1,4 @@
-//! `queue send`: one message, or one for each line of standard input.
+//! `queue send`: sends one message, or one for each line of standard input.
 
 use std::cell::Cell;
 
@@ -15,7 +15,7 @@ use crate::{
     exit::Failure,
 };
 
-/// How many messages from standard input may be on their way at a time.
+/// The number of messages from standard input that may be sent at the same time.
 const MAX_IN_FLIGHT: usize = 256;
 
 pub(super) async fn send(name: &str, fields: &[String], args: &BrokerArgs) -> Result<(), Failure> {
@@ -32,7 +32,7 @@ async fn send_one(name: &str, fields: &[String], args: &BrokerArgs) -> Result<()
     Ok(broker.close().await?)
 }
 
-/// Sends a message for each line. It ends at the first line that cannot be sent; those before it are sent.
+/// Sends a message for each line. It ends at the first line that cannot be sent; the lines before it are sent.
 async fn send_lines(name: &str, args: &BrokerArgs) -> Result<(), Failure> {
     let broker = source::broker(args).await?;
     let queue = named(&broker, name)?;
@@ -63,7 +63,7 @@ async fn send_all(broker: &Broker, queue: &Queue, messages: Messages) -> Result<
     });
     let mut sends = Box::pin(sends.buffered(MAX_IN_FLIGHT));
     let (mut sent, mut failed) = (0_u64, None);
-    // What is on its way after a failure is counted too.
+    // Messages that are being sent when another fails are counted too.
     while let Some(result) = sends.next().await {
         match result {
             Ok(()) => sent += 1,
@@ -91,7 +91,7 @@ fn at_line(line: u64, failure: Failure) -> Failure {
     }
 }
 
-/// The messages of standard input.
+/// The messages on standard input.
 struct Messages {
     lines: Lines<BufReader<Stdin>>,
     number: u64,
@@ -99,7 +99,7 @@ struct Messages {
 
 type Numbered = (u64, Result<Box<RawValue>, Failure>);
 
-/// The next message and its line; after a bad line there is none.
+/// Returns the next message with its line number. After an invalid line there are no more.
 async fn next_message(mut messages: Messages) -> Option<(Numbered, Option<Messages>)> {
     loop {
         messages.number += 1;
@@ -119,7 +119,7 @@ async fn next_message(mut messages: Messages) -> Option<(Numbered, Option<Messag
     }
 }
 
-/// A line without the byte order mark that some programs put in front of the first one.
+/// Returns the line; the first one without a byte order mark, which some programs write.
 fn content(number: u64, line: &str) -> &str {
     match number {
         1 => without_mark(line),
@@ -129,12 +129,12 @@ fn content(number: u64, line: &str) -> &str {
 
 fn object(line: &str) -> Result<Box<RawValue>, Failure> {
     let json: Box<RawValue> = serde_json::from_str(line)
-        .map_err(|error| Failure::usage(format!("this is no JSON: {error}")))?;
+        .map_err(|error| Failure::usage(format!("invalid JSON: {error}")))?;
     if json.get().starts_with('{') {
         Ok(json)
     } else {
         Err(Failure::usage(
-            "a message is a JSON object, `{…}`, and this is none",
+            "invalid message: expected a JSON object, `{…}`",
         ))
     }
 }
@@ -150,7 +150,11 @@ mod tests {
             object(r#" {"b": 1.0, "a":[2]} "#).unwrap().get(),
             r#"{"b": 1.0, "a":[2]}"#
         );
-        assert!(object("[1]").unwrap_err().contains("is a JSON object"));
-        assert!(object("{").unwrap_err().starts_with("this is no JSON: "));
+        assert!(
+            object("[1]")
+                .unwrap_err()
+                .contains("expected a JSON object")
+        );
+        assert!(object("{").unwrap_err().starts_with("invalid JSON: "));
     }
 }
