@@ -136,7 +136,7 @@ impl Actor {
 
     /// Everything that follows from what was changed.
     fn consequences(&mut self) {
-        self.queues.ledger.wake(Instant::now());
+        self.queues.wake(Instant::now());
         self.queues.use_room(&self.connections);
         match &mut self.drain {
             None => self.queues.hand_out(&self.connections),
@@ -148,11 +148,11 @@ impl Actor {
 
     /// When something is to be done though nothing comes in.
     fn wakeup(&mut self) -> Instant {
-        let unfinished = self.signals.is_behind() || !self.queues.unread.is_empty();
+        let unfinished = self.signals.is_behind() || self.queues.has_unread();
         if unfinished && self.second_look.is_none() {
             self.second_look = Some(Instant::now() + SECOND_LOOK);
         }
-        let due = self.queues.ledger.next_due();
+        let due = self.queues.next_due();
         let drain = self.drain.as_ref().and_then(Drain::wakeup);
         let times = [self.second_look, due, drain].into_iter().flatten();
         times.fold(self.next_check, Instant::min)
@@ -238,7 +238,7 @@ impl Actor {
                 settlement,
             } => queues.settle(asked, (consumer, message), settlement, connections),
             Requested::Length { queue } => {
-                connections.count(asked, queues.ledger.length(&queue) as u64);
+                connections.count(asked, queues.length(&queue));
             }
             Requested::Depth { queue } => connections.depth(asked, queues.counts(&queue)),
             Requested::Declare { queue } => queues.declare(asked, &queue),

@@ -7,8 +7,8 @@ use microagent_core::{Result, ledger::MessageId};
 
 use super::{
     Queues,
-    confirm::{After, Then},
     item::{filled, letter_of},
+    writes::{After, Then},
 };
 use crate::{
     hub::connections::{Asked, Connections},
@@ -93,7 +93,7 @@ impl Queues {
         self.declared.insert(queue.clone());
         self.withdraw(asked, from, which, |queues, id| {
             let (to, queue) = (queues.new_id(), queue.clone());
-            queues.settlements.change(Change::Move {
+            queues.writes.change_only(Change::Move {
                 id,
                 to,
                 queue: queue.clone(),
@@ -109,7 +109,7 @@ impl Queues {
 
     pub(crate) fn purge(&mut self, asked: Asked, queue: &str, which: Which) {
         self.withdraw(asked, queue, which, |queues, id| {
-            queues.settlements.change(Change::Remove { id });
+            queues.writes.change_only(Change::Remove { id });
             Then::Gone
         });
     }
@@ -138,14 +138,14 @@ impl Queues {
                 weight: 0,
                 ..asked
             };
-            self.settlements.after(After::Settled {
+            self.writes.after(After::Settled {
                 asked,
                 id,
                 entry,
                 then,
             });
         }
-        self.settlements.after(After::Counted { asked, count });
+        self.writes.after(After::Counted { asked, count });
     }
 }
 
@@ -193,7 +193,7 @@ impl Queues {
         let waits = self
             .ledger
             .get(id)
-            .is_some_and(|entry| entry.item.holder.is_none());
+            .is_some_and(|entry| entry.item.holder().is_none());
         if waits {
             self.set_aside(id, why);
         }

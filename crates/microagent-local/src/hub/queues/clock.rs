@@ -15,14 +15,14 @@ impl Queues {
     /// A delay of an earlier hub ends at its wall-clock time. One of this hub ends with its timer, and the store gets the
     /// wall-clock time that this is now, for the next hub.
     fn follow_delays(&mut self, shift: &Shift) {
-        let settlements = &mut self.settlements;
+        let writes = &mut self.writes;
         self.ledger
             .reschedule(|id, entry, timer| match entry.item.due {
                 Some(due) => shift.now.instant_of(due),
                 None => {
                     let timer = shift.corrected(timer);
                     let due = shift.now.wall_of(timer);
-                    settlements.change(Change::Reschedule { id, due });
+                    writes.change_only(Change::Reschedule { id, due });
                     timer
                 }
             });

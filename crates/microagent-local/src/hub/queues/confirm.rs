@@ -3,16 +3,11 @@
 //! Nothing waits for a commit: the changes of a turn go out together with what is to be done once they are durable, and
 //! come back here.
 
-use std::{
-    pin::Pin,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::time::Duration;
 
-use futures_util::stream::FuturesOrdered;
 use microagent_core::{
-    ErrorKind, Result,
-    ledger::{ConsumerId, Entry, MessageId, Position},
+    ErrorKind,
+    ledger::{Entry, MessageId, Position},
 };
 use tokio::time::Instant;
 use tracing::warn;
@@ -20,13 +15,13 @@ use tracing::warn;
 use super::{
     Queues,
     item::{Item, released},
-    leases::Held,
+    writes::{After, Commits, Confirmation, Then},
 };
 use crate::{
     hub::connections::{Asked, Connections},
     log_limit::LogLimit,
     protocol::{Failure, RequestId},
-    store::{Change, Writer},
+    store::Writer,
 };
 
 /// When a message comes again whose settlement could not be written. What was handled is handled once more then, so not at
@@ -35,86 +30,9 @@ const UNRECORDED: Duration = Duration::from_secs(10);
 
 static REFUSED_LIMIT: LogLimit = LogLimit::new();
 
-/// Changes that are committed together, all or none.
-#[derive(Debug, Default)]
-pub(super) struct Batch {
-    changes: Vec<Change>,
-    after: Vec<After>,
-}
-
-/// What is to be done when a change is durable, and what if it could not be made.
-#[derive(Debug)]
-pub(crate) enum After {
-    /// A message exists.
-    Inserted {
-        asked: Asked,
-        id: MessageId,
-        queue: Arc<str>,
-        item: Item,
-        due: Option<Instant>,
-    },
-    /// A message is settled; else it is delivered again.
-    Settled {
-        asked: Asked,
-        id: MessageId,
-        entry: Entry<Item>,
-        then: Then,
-    },
-    /// A message goes back into its queue, whatever came of the change.
-    PutBack {
-        id: MessageId,
-        entry: Entry<Item>,
-        place: Position,
-    },
-    /// That a message is handed out to the host's own process is recorded: it may be delivered.
-    Taken { id: MessageId, holder: ConsumerId },
-    /// A queue exists.
-    Declared { asked: Asked, queue: Arc<str> },
-    /// Somebody has a key; else it is with whom it was before.
-    Leased {
-        asked: Asked,
-        key: String,
-        before: Option<Held>,
-    },
-    /// Somebody wants to know how many messages were settled by hand.
-    Counted { asked: Asked, count: u64 },
-    /// Somebody waits until what came before it is through, whatever became of it.
-    Answer { asked: Asked },
-}
-
-/// What became of a settled message.
-#[derive(Debug)]
-pub(crate) enum Then {
-    /// It was handled, and is no more.
-    Gone,
-    /// It waits for its next attempt until then, after a failure.
-    Delayed(Instant, SystemTime),
-    /// It is a dead letter, under another id.
-    Moved {
-        to: MessageId,
-        queue: Arc<str>,
-        /// By so many bytes it is larger at most.
-        added: usize,
-    },
-}
-
-impl Batch {
-    pub(super) fn change(&mut self, change: Change) {
-        self.changes.push(change);
-    }
-
-    pub(super) fn after(&mut self, after: After) {
-        self.after.push(after);
-    }
-
-    fn is_empty(&self) -> bool {
-        self.changes.is_empty() && self.after.is_empty()
-    }
-}
-
 /// Where a message goes whose settlement could not be written.
 fn again_at(entry: &Entry<Item>) -> Position {
-    match entry.item.holder {
+    match entry.item.holder() {
         Some(_) => Position::Delayed(Instant::now() + UNRECORDED),
         // It was settled by hand, where it waited.
         None => Position::Head,
@@ -149,32 +67,15 @@ impl Row {
     }
 }
 
-type Confirmation = (Result<()>, Vec<After>);
-type Commit = Pin<Box<dyn Future<Output = Confirmation> + Send>>;
-
-/// Commits that are under way, in their order.
-pub(crate) type Commits = FuturesOrdered<Commit>;
-
-/// Hands a batch to the writer.
-fn submit(batch: &mut Batch, writer: &Writer, commits: &mut Commits) {
-    if batch.is_empty() {
-        return;
-    }
-    let Batch { changes, after } = std::mem::take(batch);
-    let committed = writer.commit(changes);
-    commits.push_back(Box::pin(async move { (committed.await, after) }));
-}
-
 impl Queues {
     /// Hands the turn's changes to the writer.
     pub(crate) fn submit(&mut self, writer: &Writer, commits: &mut Commits) {
-        submit(&mut self.arrivals, writer, commits);
-        submit(&mut self.settlements, writer, commits);
+        self.writes.submit(writer, commits);
     }
 
     /// Answers when everything that was asked for before is durable.
     pub(crate) fn answer_in_turn(&mut self, asked: Asked) {
-        self.settlements.after(After::Answer { asked });
+        self.writes.after(After::Answer { asked });
     }
 
     /// A batch is durable, or failed as a whole. False when nothing can be written any more.

@@ -3,35 +3,24 @@
 //! A body that is not in memory is read first, and for the host's own process the handing out is recorded first, because
 //! nobody would notice its death. A consumer's deliveries keep their order meanwhile.
 
-use std::pin::Pin;
-
-use futures_util::stream::FuturesUnordered;
-use microagent_core::{
-    Result,
-    ledger::{ConsumerId, HandOut, MessageId},
-};
+use microagent_core::ledger::{ConsumerId, HandOut, MessageId};
 use tracing::{error, warn};
 
 use super::{
     Queues,
-    confirm::After,
-    item::{Cache, filled, letter_of},
+    bodies::{BodiesRead, Reads},
+    item::{filled, letter_of},
+    writes::After,
 };
 use crate::{
     hub::connections::{ConnectionId, Connections},
     log_limit::LogLimit,
     protocol::{HubFrame, Letter, MAX_LETTER, letter_size},
-    store::{Body, Change, Writer},
+    store::{Change, Writer},
 };
-
-type Found = (Vec<MessageId>, Result<Vec<(MessageId, Body)>>);
-type Read = Pin<Box<dyn Future<Output = Found> + Send>>;
 
 static UNREAD_LIMIT: LogLimit = LogLimit::new();
 static ASIDE_LIMIT: LogLimit = LogLimit::new();
-
-/// Bodies that are being read.
-pub(crate) type Reads = FuturesUnordered<Read>;
 
 /// A message that goes to its consumer next.
 struct Ready {
@@ -51,23 +40,18 @@ impl Queues {
 
     /// Asks for the bodies that are wanted.
     pub(crate) fn read(&mut self, writer: &Writer, reads: &mut Reads) {
-        if self.wanted.is_empty() {
-            return;
-        }
-        let ids = std::mem::take(&mut self.wanted);
-        let found = writer.bodies(ids.clone());
-        reads.push(Box::pin(async move { (ids, found.await) }));
+        self.bodies.read(writer, reads);
     }
 
     /// Bodies arrived, for those who still want them.
-    pub(crate) fn found(&mut self, (asked, found): Found, connections: &Connections) {
+    pub(crate) fn found(&mut self, (asked, found): BodiesRead, connections: &Connections) {
         let mut bodies = match found {
             Ok(bodies) => bodies.into_iter().peekable(),
             Err(error) => {
                 if let Some(omitted) = UNREAD_LIMIT.admit() {
                     warn!(%error, omitted, "messages cannot be read from the store; they are tried again");
                 }
-                self.unread.extend(asked);
+                self.bodies.fail(asked);
                 return;
             }
         };
@@ -76,11 +60,11 @@ impl Queues {
             let Some(entry) = self.ledger.get_mut(id) else {
                 continue;
             };
-            let Some(holder) = entry.item.holder.filter(|_| entry.item.body.is_none()) else {
+            let Some(holder) = entry.item.holder_without_body() else {
                 continue;
             };
             match body {
-                Some((_, body)) => entry.item.body = Some(body),
+                Some((_, body)) => entry.item.fill(body),
                 None => self.set_aside(id, "its body cannot be read"),
             }
             self.flush(holder, connections);
@@ -89,7 +73,7 @@ impl Queues {
 
     /// Tries again to read what could not be read.
     pub(crate) fn want_again(&mut self) {
-        self.wanted.append(&mut self.unread);
+        self.bodies.retry();
     }
 
     /// That the host's own process has a message is durable, or could not be made so: then it is delivered as well, and only
@@ -103,71 +87,59 @@ impl Queues {
         let Some(entry) = self.ledger.get_mut(id) else {
             return;
         };
-        if entry.item.holder == Some(holder) {
-            entry.item.recording = false;
+        if entry.item.holder() == Some(holder) {
+            entry.item.end_recording();
             self.flush(holder, connections);
         }
     }
 
     fn handed(&mut self, HandOut { id, consumer }: HandOut, connections: &Connections) {
         let (Some(entry), Some(holder)) =
-            (self.ledger.get_mut(id), self.consumers.get_mut(&consumer))
+            (self.ledger.get_mut(id), self.consumers.get_mut(consumer))
         else {
             error!(id, "a message was handed to a consumer that does not exist");
             return;
         };
-        entry.item.holder = Some(consumer);
-        entry.item.queued = true;
-        holder.in_flight.insert(id);
-        holder.outbox.push_back(id);
-        if connections.is_own(holder.connection) {
-            entry.item.recording = true;
-            self.settlements.change(Change::Take { id });
-            self.settlements.after(After::Taken {
+        let own = connections.is_own(holder.connection());
+        entry.item.hand_to(consumer, own);
+        holder.push(id);
+        if own {
+            let after = After::Taken {
                 id,
                 holder: consumer,
-            });
+            };
+            self.writes.change(Change::Take { id }, after);
         }
         self.flush(consumer, connections);
     }
 
     /// The peer has read: what waits for that goes on.
     pub(crate) fn has_room(&mut self, connection: ConnectionId, connections: &Connections) {
-        let consumers = self.consumers.iter();
-        let waiting = consumers
-            .filter(|(_, consumer)| consumer.connection == connection)
-            .filter(|(_, consumer)| consumer.claimed < consumer.outbox.len());
-        let waiting: Vec<_> = waiting.map(|(id, _)| *id).collect();
-        for consumer in waiting {
+        for consumer in self.consumers.waiting_for_room(connection) {
             self.flush(consumer, connections);
         }
     }
 
     /// Uses the room that messages left which were not delivered.
     pub(crate) fn use_room(&mut self, connections: &Connections) {
-        for connection in std::mem::take(&mut self.roomy) {
+        for connection in self.consumers.take_with_room() {
             self.has_room(connection, connections);
         }
     }
 
     /// Lends room on the connection to what is in the outbox, in its order, and asks for the bodies.
     fn claim(&mut self, id: ConsumerId) {
-        let Some(consumer) = self.consumers.get_mut(&id) else {
+        let Some(consumer) = self.consumers.get_mut(id) else {
             return;
         };
-        while let Some(message) = consumer.outbox.get(consumer.claimed).copied() {
-            if consumer.lent.is_full() {
-                return;
-            }
+        while let Some(message) = consumer.next_to_claim() {
             let Some(entry) = self.ledger.get_mut(message) else {
-                consumer.outbox.remove(consumer.claimed);
+                consumer.skip();
                 continue;
             };
-            consumer.lent.lend(entry.item.cost());
-            consumer.claimed += 1;
-            entry.item.claimed = true;
-            if entry.item.body.is_none() {
-                self.wanted.push(message);
+            consumer.claim(entry.item.cost());
+            if entry.item.claim() {
+                self.bodies.add(message);
             }
         }
     }
@@ -176,24 +148,20 @@ impl Queues {
     fn flush(&mut self, id: ConsumerId, connections: &Connections) {
         self.claim(id);
         while let Some(next) = self.next_ready(id) {
-            let Some(consumer) = self.consumers.get_mut(&id) else {
+            let Some(consumer) = self.consumers.get_mut(id) else {
                 return;
             };
-            consumer.outbox.pop_front();
-            consumer.claimed -= 1;
-            let (local, connection) = (consumer.id, consumer.connection);
-            match (next.letter, connections.get(connection)) {
+            consumer.pop();
+            match (next.letter, connections.get(consumer.connection())) {
                 (Some(letter), Some(connection)) => {
                     let frame = HubFrame::Delivery {
-                        consumer: local,
+                        consumer: consumer.id(),
                         letter,
                     };
                     connection.outgoing.deliver(frame, next.cost);
                 }
                 (None, _) => {
-                    if consumer.lent.give_back(next.cost) {
-                        self.roomy.push(connection);
-                    }
+                    self.consumers.give_back_room(id, next.cost);
                     self.set_aside(next.id, "it is larger than a frame of the hub");
                 }
                 (Some(_), None) => {}
@@ -203,15 +171,12 @@ impl Queues {
 
     /// The first message of the outbox, if it is ready; it is on its way then.
     fn next_ready(&mut self, id: ConsumerId) -> Option<Ready> {
-        let consumer = self.consumers.get(&id)?;
-        let message = consumer.outbox.front().copied()?;
+        let message = self.consumers.get(id)?.front()?;
         let entry = self.ledger.get_mut(message)?;
-        if !entry.item.claimed || !entry.item.is_deliverable() {
+        if !entry.item.is_deliverable() {
             return None;
         }
-        let body = Cache::lend(&mut entry.item)?;
-        entry.item.queued = false;
-        entry.item.claimed = false;
+        let body = entry.item.deliver()?;
         let fits = letter_size(body.payload.len(), &body.headers) <= MAX_LETTER;
         Some(Ready {
             id: message,
@@ -222,7 +187,7 @@ impl Queues {
 
     /// Takes a message that cannot be delivered out of its queue, so that the others go on. It stays in the store.
     pub(super) fn set_aside(&mut self, id: MessageId, why: &str) {
-        let holder = self.ledger.get(id).and_then(|entry| entry.item.holder);
+        let holder = self.ledger.get(id).and_then(|entry| entry.item.holder());
         let entry = match holder {
             Some(holder) => self.landed(holder, id),
             None => self.ledger.remove(id),

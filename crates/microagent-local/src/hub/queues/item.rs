@@ -29,19 +29,25 @@ pub(crate) struct Item {
     pub(super) first_failure: Option<SystemTime>,
     /// When it is due by the wall clock, if an earlier hub has delayed it. A delay of this hub follows its timer alone.
     pub(super) due: Option<SystemTime>,
-    pub(super) body: Option<Body>,
+    body: Option<Body>,
     /// Its body counts in the cache.
-    pub(super) cached: bool,
-    /// Who it is handed out to.
-    pub(super) holder: Option<ConsumerId>,
+    cached: bool,
     /// The size of its body.
     bytes: u32,
+    stage: Stage,
+}
+
+/// How far a message is on its way to a consumer.
+#[derive(Debug, Default)]
+struct Stage {
+    /// Who it is handed out to.
+    holder: Option<ConsumerId>,
     /// It is in the outbox of its holder.
-    pub(super) queued: bool,
+    queued: bool,
     /// It has room there, which is [lent](crate::hub::outgoing::Lent) to its holder's connection.
-    pub(super) claimed: bool,
+    claimed: bool,
     /// That it is handed out is being written down, which comes before the delivery.
-    pub(super) recording: bool,
+    recording: bool,
 }
 
 impl Item {
@@ -53,11 +59,8 @@ impl Item {
             due: None,
             body: None,
             cached: false,
-            holder: None,
             bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
-            queued: false,
-            claimed: false,
-            recording: false,
+            stage: Stage::default(),
         }
     }
 
@@ -70,9 +73,59 @@ impl Item {
         self.bytes as usize
     }
 
-    /// Whether nothing stands between it and its holder.
+    /// Returns whether the connection has room for it, its body is there, and that it is handed out is recorded.
     pub(super) fn is_deliverable(&self) -> bool {
-        self.body.is_some() && !self.recording
+        self.stage.claimed && self.body.is_some() && !self.stage.recording
+    }
+
+    /// Returns the consumer that it is handed out to.
+    pub(super) fn holder(&self) -> Option<ConsumerId> {
+        self.stage.holder
+    }
+
+    /// Returns the consumer that it is handed out to, if it waits for its body.
+    pub(super) fn holder_without_body(&self) -> Option<ConsumerId> {
+        self.stage.holder.filter(|_| self.body.is_none())
+    }
+
+    /// Returns whether it is handed out and not delivered yet.
+    pub(super) fn is_queued(&self) -> bool {
+        self.stage.queued
+    }
+
+    /// Returns the room that it has on its holder's connection, if it has any.
+    pub(super) fn claimed_cost(&self) -> Option<usize> {
+        self.stage.claimed.then(|| self.cost())
+    }
+
+    /// Hands it out. It is not deliverable before [`end_recording`](Self::end_recording) if that is recorded first.
+    pub(super) fn hand_to(&mut self, consumer: ConsumerId, recording: bool) {
+        self.stage.holder = Some(consumer);
+        self.stage.queued = true;
+        self.stage.recording |= recording;
+    }
+
+    pub(super) fn end_recording(&mut self) {
+        self.stage.recording = false;
+    }
+
+    /// Marks that it has room on its holder's connection. Returns whether its body must be read.
+    pub(super) fn claim(&mut self) -> bool {
+        self.stage.claimed = true;
+        self.body.is_none()
+    }
+
+    /// Gives it the body that was read from the store.
+    pub(super) fn fill(&mut self, body: Body) {
+        self.body = Some(body);
+    }
+
+    /// Returns its body, because it is delivered now.
+    pub(super) fn deliver(&mut self) -> Option<Body> {
+        let body = Cache::lend(self)?;
+        self.stage.queued = false;
+        self.stage.claimed = false;
+        Some(body)
     }
 }
 
@@ -102,7 +155,7 @@ impl Cache {
     }
 
     /// The body, to be delivered; it is kept where it counts.
-    pub(super) fn lend(item: &mut Item) -> Option<Body> {
+    fn lend(item: &mut Item) -> Option<Body> {
         if item.cached {
             item.body.clone()
         } else {
@@ -134,10 +187,7 @@ pub(super) fn filled(letter: Letter, body: Body) -> Letter {
 
 /// The item of a message that is out of the ledger, and nobody's.
 pub(super) fn released(mut entry: Entry<Item>) -> Entry<Item> {
-    entry.item.holder = None;
-    entry.item.queued = false;
-    entry.item.claimed = false;
-    entry.item.recording = false;
+    entry.item.stage = Stage::default();
     entry.item.due = None;
     entry
 }
@@ -165,7 +215,7 @@ mod tests {
         let (mut first, mut second) = (Item::stored(1, 0), Item::stored(1, 0));
         cache.admit(&mut first, &body);
         cache.admit(&mut second, &body);
-        assert!(first.is_deliverable() && !second.is_deliverable());
+        assert!(first.body.is_some() && second.body.is_none());
 
         second.body = Some(body.clone());
         assert!(Cache::lend(&mut second).is_some() && second.body.is_none());

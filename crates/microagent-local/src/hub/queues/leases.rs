@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use foldhash::HashMap;
 use tokio::time::Instant;
 
-use super::{Queues, confirm::After};
+use super::{Queues, writes::After};
 use crate::{
     hub::{
         connections::{Asked, Connections},
@@ -69,7 +69,39 @@ impl Leases {
         };
     }
 
-    /// For how long another one has the key yet.
+    /// Gives the key to the holder until `ttl` has passed.
+    ///
+    /// # Errors
+    /// The time for which another holder has it, in whole milliseconds, as it travels; never zero.
+    fn claim(
+        &mut self,
+        key: &str,
+        holder: &str,
+        ttl: Duration,
+        now: &Now,
+    ) -> Result<Claim, Duration> {
+        if let Some(left) = self.left(key, holder, now.instant) {
+            let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+            return Err(Duration::from_millis(millis.max(1)));
+        }
+        let ended = self.take_ended(now.instant).into_iter();
+        let mut changes: Vec<_> = ended.map(|key| Change::Release { key }).collect();
+        let ttl = ttl.min(LONGEST);
+        let held = Held {
+            holder: holder.to_owned(),
+            until: now.instant + ttl,
+            granted_until: None,
+        };
+        let before = self.0.insert(key.to_owned(), held);
+        changes.push(Change::Lease(Leased {
+            key: key.to_owned(),
+            holder: holder.to_owned(),
+            until: now.wall + ttl,
+        }));
+        Ok(Claim { changes, before })
+    }
+
+    /// Returns for how long another holder has the key.
     fn left(&self, key: &str, holder: &str, now: Instant) -> Option<Duration> {
         let held = self.0.get(key).filter(|held| held.holder != holder)?;
         Some(held.until.duration_since(now)).filter(|left| !left.is_zero())
@@ -81,10 +113,18 @@ impl Leases {
     }
 }
 
+/// A claim that was granted, and is to be written.
+#[derive(Debug)]
+struct Claim {
+    changes: Vec<Change>,
+    /// The state of the key before, which returns if the claim cannot be written.
+    before: Option<Held>,
+}
+
 impl Queues {
     pub(super) fn follow_leases(&mut self, shift: &Shift) {
         for leased in self.leases.follow(shift) {
-            self.settlements.change(Change::Lease(leased));
+            self.writes.change_only(Change::Lease(leased));
         }
     }
 
@@ -97,28 +137,52 @@ impl Queues {
         ttl: Duration,
         connections: &Connections,
     ) {
-        let Now { wall, instant, .. } = self.time.now();
-        if let Some(left) = self.leases.left(key, holder, instant) {
-            // Whole milliseconds, as they travel, and never none.
-            let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-            connections.lease(asked, Some(Duration::from_millis(millis.max(1))));
-            return;
+        match self.leases.claim(key, holder, ttl, &self.time.now()) {
+            Err(left) => connections.lease(asked, Some(left)),
+            Ok(Claim { changes, before }) => {
+                for change in changes {
+                    self.writes.change_only(change);
+                }
+                let key = key.to_owned();
+                self.writes.after(After::Leased { asked, key, before });
+            }
         }
-        for key in self.leases.take_ended(instant) {
-            self.settlements.change(Change::Release { key });
-        }
-        let (key, holder, ttl) = (key.to_owned(), holder.to_owned(), ttl.min(LONGEST));
-        let held = Held {
-            holder: holder.clone(),
-            until: instant + ttl,
-            granted_until: None,
-        };
-        let before = self.leases.0.insert(key.clone(), held);
-        self.settlements.change(Change::Lease(Leased {
-            key: key.clone(),
-            holder,
-            until: wall + ttl,
-        }));
-        self.settlements.after(After::Leased { asked, key, before });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{clocks::SystemClocks, hub::time::Time};
+
+    const TTL: Duration = Duration::from_secs(10);
+
+    #[test]
+    fn a_key_has_one_holder_until_its_lease_ends() {
+        let now = Time::new(Arc::new(SystemClocks)).now();
+        let mut leases = Leases::default();
+        let claim = leases.claim("key", "one", TTL, &now).unwrap();
+        assert!(claim.before.is_none());
+        assert_eq!(leases.claim("key", "other", TTL, &now).unwrap_err(), TTL);
+        assert!(leases.claim("key", "one", TTL, &now).is_ok());
+
+        let mut later = now;
+        later.instant += TTL;
+        let claim = leases.claim("key", "other", TTL, &later).unwrap();
+        assert!(matches!(&claim.changes[0], Change::Release { key } if key == "key"));
+    }
+
+    #[test]
+    fn a_claim_that_cannot_be_written_leaves_the_key_as_it_was() {
+        let now = Time::new(Arc::new(SystemClocks)).now();
+        let mut leases = Leases::default();
+        let first = leases.claim("key", "one", TTL, &now).unwrap();
+        let second = leases.claim("key", "one", 2 * TTL, &now).unwrap();
+        leases.restore("key".to_owned(), second.before);
+        assert_eq!(leases.left("key", "other", now.instant), Some(TTL));
+        leases.restore("key".to_owned(), first.before);
+        assert!(leases.claim("key", "other", TTL, &now).is_ok());
     }
 }

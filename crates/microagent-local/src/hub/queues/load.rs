@@ -29,7 +29,7 @@ impl Queues {
         let mut crashes = message.crashes;
         if message.taken {
             crashes += 1;
-            self.settlements.change(Change::Suspect {
+            self.writes.change_only(Change::Suspect {
                 id: message.id,
                 crashes,
             });

@@ -3,50 +3,52 @@
 //!
 //! A message enters the ledger when it is durable; a settled one leaves it before.
 
+mod bodies;
 mod browse;
 mod clock;
 mod confirm;
+mod consumers;
 mod hand_out;
 mod item;
 mod leases;
 mod load;
 mod recall;
+mod writes;
 
 use std::{
-    collections::VecDeque,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
-use foldhash::{HashMap, HashSet};
+use foldhash::HashSet;
 use microagent_core::{
     ErrorKind,
     ledger::{ConsumerId, Entry, Ledger, MessageId, Position},
 };
 
 pub(crate) use self::{
+    bodies::Reads,
     browse::{Looks, Which},
-    confirm::Commits,
-    hand_out::Reads,
+    writes::Commits,
 };
 use self::{
-    confirm::{After, Batch, Then},
+    bodies::WantedBodies,
+    consumers::{Consumers, consumer_id},
     item::{Cache, Item, size},
     leases::Leases,
+    writes::{After, Then, Writes},
 };
+use tokio::time::Instant;
+
 use crate::{
     hub::{
         connections::{Asked, ConnectionId, Connections},
-        outgoing::Lent,
         time::Time,
     },
     protocol::{Failure, LocalId, Text, WireSettlement, check_message},
     store::{Body, Change, Headers, Rewrite},
 };
-
-/// The most consumers of one connection.
-const MAX_CONSUMERS: usize = 1000;
 
 /// The most deliveries that one consumer may ask for at a time.
 const MAX_PREFETCH: u32 = 65_535;
@@ -58,45 +60,15 @@ const LONGEST_DELAY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 #[derive(Debug)]
 pub(super) struct Queues {
     time: Time,
-    pub(super) ledger: Ledger<Item>,
-    consumers: HashMap<ConsumerId, Consumer>,
+    ledger: Ledger<Item>,
+    consumers: Consumers,
     /// Queues that the store knows, or will before anyone hears of them.
     declared: HashSet<Arc<str>>,
     next_id: MessageId,
     leases: Leases,
     cache: Cache,
-    /// New messages, apart from the rest: a disk without room for them still lets others be handled.
-    arrivals: Batch,
-    settlements: Batch,
-    /// How many consumers each connection has.
-    consumers_of: HashMap<ConnectionId, usize>,
-    /// Connections that have room for messages again.
-    roomy: Vec<ConnectionId>,
-    /// Messages that are handed out and whose bodies must be read.
-    wanted: Vec<MessageId>,
-    /// Those whose bodies could not be read, to be tried again later.
-    pub(super) unread: Vec<MessageId>,
-}
-
-/// One `consume` of one connection.
-#[derive(Debug)]
-struct Consumer {
-    connection: ConnectionId,
-    id: LocalId,
-    /// It was cancelled, and lives until what it was delivered is settled.
-    left: bool,
-    /// Handed out to it and not settled.
-    in_flight: HashSet<MessageId>,
-    /// Those of them that are not on their way yet, in their order.
-    outbox: VecDeque<MessageId>,
-    /// How many of these have room on the connection: the first ones.
-    claimed: usize,
-    lent: Arc<Lent>,
-}
-
-/// The consumer of a connection by the client's number.
-fn consumer_id(connection: ConnectionId, id: LocalId) -> ConsumerId {
-    ConsumerId(u64::from(connection.0) << 32 | u64::from(id))
+    bodies: WantedBodies,
+    writes: Writes,
 }
 
 /// Returns the beginning of this millisecond: the wire and the store would round up to a time that has not been yet.
@@ -122,17 +94,13 @@ impl Queues {
         Self {
             time,
             ledger: Ledger::new(),
-            consumers: HashMap::default(),
-            consumers_of: HashMap::default(),
-            roomy: Vec::new(),
+            consumers: Consumers::default(),
             declared: HashSet::default(),
             next_id,
             leases: Leases::default(),
             cache: Cache::default(),
-            arrivals: Batch::default(),
-            settlements: Batch::default(),
-            wanted: Vec::new(),
-            unread: Vec::new(),
+            bodies: WantedBodies::default(),
+            writes: Writes::default(),
         }
     }
 
@@ -152,19 +120,20 @@ impl Queues {
         };
         let mut item = Item::stored(1, size(&body));
         self.cache.admit(&mut item, &body);
-        self.arrivals.change(Change::Insert {
+        let insert = Change::Insert {
             id,
             queue: queue.clone(),
             body,
             due: delay.map(|delay| now.wall + delay),
-        });
-        self.arrivals.after(After::Inserted {
+        };
+        let after = After::Inserted {
             asked,
             id,
             queue,
             item,
             due: delay.map(|delay| now.instant + delay),
-        });
+        };
+        self.writes.insert(insert, after);
     }
 
     pub(super) fn consume(
@@ -175,38 +144,16 @@ impl Queues {
         connections: &Connections,
     ) {
         let connection = asked.connection;
-        let consumer = consumer_id(connection, id);
-        if self.consumers.contains_key(&consumer) {
-            let text = format!("consumer {id} exists already on this connection");
-            connections.done(asked, Err(Failure::new(ErrorKind::Refused, text)));
-            return;
-        }
-        let Some(lent) = connections.get(connection) else {
+        let Some(peer) = connections.get(connection) else {
             return;
         };
-        let lent = lent.outgoing.lent().clone();
-        let consumers = self.consumers_of.entry(connection).or_default();
-        if *consumers >= MAX_CONSUMERS {
-            let text =
-                format!("too many consumers on one connection: expected at most {MAX_CONSUMERS}");
-            connections.done(asked, Err(Failure::new(ErrorKind::Refused, text)));
+        if let Err(failure) = self.consumers.add((connection, id), peer.outgoing.lent()) {
+            connections.done(asked, Err(failure));
             return;
         }
-        *consumers += 1;
         self.declare(asked, queue);
-        self.consumers.insert(
-            consumer,
-            Consumer {
-                connection,
-                id,
-                left: false,
-                in_flight: HashSet::default(),
-                outbox: VecDeque::new(),
-                claimed: 0,
-                lent,
-            },
-        );
         let credit = prefetch.clamp(1, MAX_PREFETCH) as usize;
+        let consumer = consumer_id(connection, id);
         self.ledger.join(consumer, connection.peer(), queue, credit);
     }
 
@@ -217,10 +164,10 @@ impl Queues {
             self.answer_in_turn(asked);
             return;
         }
-        self.settlements.change(Change::Declare {
+        let change = Change::Declare {
             queue: queue.clone(),
-        });
-        self.settlements.after(After::Declared { asked, queue });
+        };
+        self.writes.change(change, After::Declared { asked, queue });
     }
 
     pub(super) fn settle(
@@ -242,13 +189,13 @@ impl Queues {
                 return;
             }
             WireSettlement::Ack => {
-                self.settlements.change(Change::Remove { id });
+                self.writes.change_only(Change::Remove { id });
                 Then::Gone
             }
             WireSettlement::Retry { after } => self.delay(id, entry.item.attempt + 1, after),
             WireSettlement::DeadLetter { queue, headers } => self.bury(id, &queue, headers),
         };
-        self.settlements.after(After::Settled {
+        self.writes.after(After::Settled {
             asked,
             id,
             entry,
@@ -260,7 +207,7 @@ impl Queues {
         let after = after.min(LONGEST_DELAY);
         let now = self.time.now();
         let failed = this_millisecond(now.wall);
-        self.settlements.change(Change::Delay {
+        self.writes.change_only(Change::Delay {
             id,
             attempt,
             due: failed + after,
@@ -277,7 +224,7 @@ impl Queues {
             headers: headers.clone(),
             ..Body::default()
         });
-        self.settlements.change(Change::Move {
+        self.writes.change_only(Change::Move {
             id,
             to,
             queue: queue.clone(),
@@ -296,14 +243,7 @@ impl Queues {
     ) {
         let own = connections.is_own(asked.connection);
         let id = consumer_id(asked.connection, id);
-        if let Some(consumer) = self.consumers.get_mut(&id) {
-            consumer.left = true;
-            let mut back: Vec<_> = if all {
-                consumer.in_flight.iter().copied().collect()
-            } else {
-                consumer.outbox.iter().copied().collect()
-            };
-            back.sort_unstable();
+        if let Some(back) = self.consumers.cancel(id, all) {
             // First, so that it is not handed the same again.
             self.ledger.leave(id);
             for message in back {
@@ -311,30 +251,28 @@ impl Queues {
                     self.give_back(message, entry, own);
                 }
             }
-            self.forget_if_done(id);
+            self.consumers.remove_if_done(id);
         }
         self.answer_in_turn(asked);
     }
 
     /// A connection ended. In peace everything goes back; else what its process may have been handling is suspect.
     pub(super) fn lost(&mut self, connection: ConnectionId, peace: bool, own: bool) {
-        if self.consumers_of.remove(&connection).is_none() {
+        if !self.consumers.remove_connection(connection) {
             return;
         }
-        self.consumers
-            .retain(|_, consumer| consumer.connection != connection);
         for (id, entry) in self.ledger.lost(connection.peer()) {
-            if peace || entry.item.queued {
+            if peace || entry.item.is_queued() {
                 self.give_back(id, entry, own);
                 continue;
             }
             let crashes = entry.crashes + 1;
-            self.settlements.change(Change::Suspect { id, crashes });
-            self.settlements.after(After::PutBack {
+            let after = After::PutBack {
                 id,
                 entry,
                 place: Position::Suspect(crashes),
-            });
+            };
+            self.writes.change(Change::Suspect { id, crashes }, after);
         }
     }
 
@@ -344,45 +282,47 @@ impl Queues {
             self.put_back(id, entry, Position::Head);
             return;
         }
-        self.settlements.change(Change::Untake { id });
-        self.settlements.after(After::PutBack {
+        let after = After::PutBack {
             id,
             entry,
             place: Position::Head,
-        });
+        };
+        self.writes.change(Change::Untake { id }, after);
     }
 
     /// Takes a message that this consumer has in flight out of the ledger.
     fn landed(&mut self, id: ConsumerId, message: MessageId) -> Option<Entry<Item>> {
-        let consumer = self.consumers.get_mut(&id)?;
-        if !consumer.in_flight.remove(&message) {
+        let consumer = self.consumers.get_mut(id)?;
+        if !consumer.end_flight(message) {
             return None;
         }
-        let entry = self.ledger.take(message, consumer.connection.peer());
-        if let Some(entry) = entry.as_ref().filter(|entry| entry.item.queued) {
-            let mut outbox = consumer.outbox.iter();
-            if let Some(place) = outbox.position(|waiting| *waiting == message) {
-                consumer.outbox.remove(place);
-            }
-            if entry.item.claimed {
-                consumer.claimed -= 1;
-                if consumer.lent.give_back(entry.item.cost()) {
-                    self.roomy.push(consumer.connection);
-                }
-            }
+        let entry = self.ledger.take(message, consumer.connection().peer());
+        if let Some(entry) = entry.as_ref().filter(|entry| entry.item.is_queued()) {
+            self.consumers
+                .withdraw(id, message, entry.item.claimed_cost());
         }
-        self.forget_if_done(id);
+        self.consumers.remove_if_done(id);
         entry
     }
 
-    fn forget_if_done(&mut self, id: ConsumerId) {
-        let done = |consumer: &Consumer| consumer.left && consumer.in_flight.is_empty();
-        if let Some(consumer) = self.consumers.get(&id).filter(|consumer| done(consumer)) {
-            if let Some(consumers) = self.consumers_of.get_mut(&consumer.connection) {
-                *consumers -= 1;
-            }
-            self.consumers.remove(&id);
-        }
+    /// Makes the delayed messages that are due wait in their queues.
+    pub(super) fn wake(&mut self, now: Instant) {
+        self.ledger.wake(now);
+    }
+
+    /// Returns when the next delayed message is due.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.ledger.next_due()
+    }
+
+    /// Returns how many messages wait in a queue, without those in flight and the delayed ones.
+    pub(super) fn length(&self, queue: &str) -> u64 {
+        self.ledger.length(queue) as u64
+    }
+
+    /// Returns whether there are bodies that could not be read, and are to be tried again.
+    pub(super) fn has_unread(&self) -> bool {
+        self.bodies.has_failed()
     }
 
     fn new_id(&mut self) -> MessageId {

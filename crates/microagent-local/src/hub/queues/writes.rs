@@ -1,0 +1,136 @@
+//! The changes of a turn, and the steps that follow when they are durable.
+
+use std::{pin::Pin, sync::Arc, time::SystemTime};
+
+use futures_util::stream::FuturesOrdered;
+use microagent_core::{
+    Result,
+    ledger::{ConsumerId, Entry, MessageId, Position},
+};
+use tokio::time::Instant;
+
+use super::{item::Item, leases::Held};
+use crate::{
+    hub::connections::Asked,
+    store::{Change, Writer},
+};
+
+/// Everything that the hub is to write.
+#[derive(Debug, Default)]
+pub(super) struct Writes {
+    /// New messages. They are a batch of their own, so that a disk without room for them still records settlements.
+    arrivals: Batch,
+    settlements: Batch,
+}
+
+/// Changes that are committed together, all or none.
+#[derive(Debug, Default)]
+struct Batch {
+    changes: Vec<Change>,
+    after: Vec<After>,
+}
+
+/// The outcome of a commit, and the steps that waited for it.
+pub(crate) type Confirmation = (Result<()>, Vec<After>);
+
+type Commit = Pin<Box<dyn Future<Output = Confirmation> + Send>>;
+
+/// The commits that are under way, in their order.
+pub(crate) type Commits = FuturesOrdered<Commit>;
+
+impl Writes {
+    /// Adds a new message.
+    pub(super) fn insert(&mut self, change: Change, after: After) {
+        self.arrivals.changes.push(change);
+        self.arrivals.after.push(after);
+    }
+
+    /// Adds a change, and the step that follows it.
+    pub(super) fn change(&mut self, change: Change, after: After) {
+        self.change_only(change);
+        self.after(after);
+    }
+
+    /// Adds a change that no step follows.
+    pub(super) fn change_only(&mut self, change: Change) {
+        self.settlements.changes.push(change);
+    }
+
+    /// Adds a step that follows everything that was added before.
+    pub(super) fn after(&mut self, after: After) {
+        self.settlements.after.push(after);
+    }
+
+    /// Hands everything to the writer.
+    pub(super) fn submit(&mut self, writer: &Writer, commits: &mut Commits) {
+        self.arrivals.submit(writer, commits);
+        self.settlements.submit(writer, commits);
+    }
+}
+
+impl Batch {
+    fn submit(&mut self, writer: &Writer, commits: &mut Commits) {
+        if self.changes.is_empty() && self.after.is_empty() {
+            return;
+        }
+        let Self { changes, after } = std::mem::take(self);
+        let committed = writer.commit(changes);
+        commits.push_back(Box::pin(async move { (committed.await, after) }));
+    }
+}
+
+/// The step that follows a change when it is durable, or could not be written.
+#[derive(Debug)]
+pub(crate) enum After {
+    /// A message exists.
+    Inserted {
+        asked: Asked,
+        id: MessageId,
+        queue: Arc<str>,
+        item: Item,
+        due: Option<Instant>,
+    },
+    /// A message is settled; else it is delivered again.
+    Settled {
+        asked: Asked,
+        id: MessageId,
+        entry: Entry<Item>,
+        then: Then,
+    },
+    /// A message goes back into its queue, whatever came of the change.
+    PutBack {
+        id: MessageId,
+        entry: Entry<Item>,
+        place: Position,
+    },
+    /// That a message is handed out to the host's own process is recorded: it may be delivered.
+    Taken { id: MessageId, holder: ConsumerId },
+    /// A queue exists.
+    Declared { asked: Asked, queue: Arc<str> },
+    /// Somebody has a key; else it is with whom it was before.
+    Leased {
+        asked: Asked,
+        key: String,
+        before: Option<Held>,
+    },
+    /// Somebody wants to know how many messages were settled by hand.
+    Counted { asked: Asked, count: u64 },
+    /// Somebody waits until what came before it is through, whatever became of it.
+    Answer { asked: Asked },
+}
+
+/// The outcome of a settled message.
+#[derive(Debug)]
+pub(crate) enum Then {
+    /// It was handled, and no longer exists.
+    Gone,
+    /// It waits for its next attempt until then, after a failure.
+    Delayed(Instant, SystemTime),
+    /// It is a dead letter, under another id.
+    Moved {
+        to: MessageId,
+        queue: Arc<str>,
+        /// By so many bytes it is larger at most.
+        added: usize,
+    },
+}
