@@ -38,15 +38,9 @@ impl Deliveries {
     pub(crate) async fn open(session: Arc<Session>, queue: Text, prefetch: u32) -> Result<Self> {
         let (deliveries, incoming) = mpsc::unbounded_channel();
         let (live, lives) = oneshot::channel();
-        let deliveries = Consumer {
-            session: session.id,
-            queue: queue.clone(),
-            prefetch,
-            deliveries,
-            live: Some(live),
-        };
-        let consumer = session.connection.new_id();
-        session.tell(Command::Consume(consumer, deliveries))?;
+        let registered = Consumer::new(session.id(), (queue.clone(), prefetch), deliveries, live);
+        let consumer = session.new_id();
+        session.tell(Command::Consume(consumer, registered))?;
         let deliveries = Self {
             session,
             queue: Arc::from(&*queue),
@@ -79,8 +73,7 @@ impl Stream for Deliveries {
             }
             match self.incoming.poll_recv(cx) {
                 // What came over an earlier connection is delivered again over this one.
-                Poll::Ready(Some(incoming))
-                    if incoming.epoch != self.session.connection.epoch.get() => {}
+                Poll::Ready(Some(incoming)) if incoming.epoch != self.session.epoch() => {}
                 Poll::Ready(Some(incoming)) => {
                     return Poll::Ready(Some(self.delivery(incoming)));
                 }
@@ -100,8 +93,7 @@ impl Drop for Deliveries {
         }
         let consumer = self.consumer;
         self.session
-            .connection
-            .tell(Command::Cancel { consumer, unread });
+            .tell_always(Command::Cancel { consumer, unread });
     }
 }
 
@@ -123,7 +115,7 @@ impl Settle for Settler {
             done,
         };
         // A closed handle has given back what it had; the hub says so.
-        if self.session.connection.tell(command) {
+        if self.session.tell_always(command) {
             return SettleFuture::waiting(settled);
         }
         SettleFuture::done(Err(ended()))

@@ -26,10 +26,10 @@ impl Subscription {
     /// Live when it returns.
     pub(crate) async fn open(session: Arc<Session>, pattern: Text) -> Result<Self> {
         let (mailbox, events) = Mailbox::new();
-        let sub = session.connection.new_id();
+        let sub = session.new_id();
         session.tell(Command::Subscribe {
             sub,
-            session: session.id,
+            session: session.id(),
             pattern,
             mailbox,
         })?;
@@ -59,6 +59,6 @@ impl Stream for Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.session.connection.tell(Command::Unsubscribe(self.sub));
+        self.session.tell_always(Command::Unsubscribe(self.sub));
     }
 }

@@ -17,12 +17,12 @@ pub(crate) struct Incoming {
 /// The way to one stream. What waits in it is bounded by its prefetch.
 #[derive(Debug)]
 pub(crate) struct Consumer {
-    pub(crate) session: SessionId,
-    pub(crate) queue: Text,
-    pub(crate) prefetch: u32,
-    pub(crate) deliveries: mpsc::UnboundedSender<Incoming>,
+    session: SessionId,
+    queue: Text,
+    prefetch: u32,
+    deliveries: mpsc::UnboundedSender<Incoming>,
     /// Told when it consumes for the first time.
-    pub(crate) live: Option<oneshot::Sender<Result<()>>>,
+    live: Option<oneshot::Sender<Result<()>>>,
 }
 
 #[derive(Debug, Default)]
@@ -75,6 +75,22 @@ impl Consumers {
 }
 
 impl Consumer {
+    /// Returns a consumer that passes its deliveries on to `deliveries`, and its first answer to `live`.
+    pub(crate) fn new(
+        session: SessionId,
+        (queue, prefetch): (Text, u32),
+        deliveries: mpsc::UnboundedSender<Incoming>,
+        live: oneshot::Sender<Result<()>>,
+    ) -> Self {
+        Self {
+            session,
+            queue,
+            prefetch,
+            deliveries,
+            live: Some(live),
+        }
+    }
+
     pub(super) fn request(&self, id: LocalId) -> Requested {
         Requested::Consume {
             consumer: id,

@@ -5,12 +5,10 @@
 //! the [election](crate::host) to host if nobody does.
 
 mod command;
-mod commands;
 mod consumers;
 mod dial;
 mod pending;
 mod pump;
-mod serve;
 mod session;
 mod subscriptions;
 
@@ -45,7 +43,7 @@ use crate::{
 
 /// Whether the hub is reached.
 #[derive(Debug)]
-pub(crate) enum Link {
+pub(super) enum Link {
     /// It is dialled for the first time.
     Dialling,
     Up,
@@ -55,14 +53,14 @@ pub(crate) enum Link {
 
 /// The number of the connection that is up; zero while there is none.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct CurrentEpoch(Arc<AtomicU64>);
+pub(super) struct CurrentEpoch(Arc<AtomicU64>);
 
 impl CurrentEpoch {
-    pub(crate) fn set(&self, epoch: Epoch) {
+    pub(super) fn set(&self, epoch: Epoch) {
         self.0.store(epoch, Ordering::Release);
     }
 
-    pub(crate) fn get(&self) -> Epoch {
+    pub(super) fn get(&self) -> Epoch {
         self.0.load(Ordering::Acquire)
     }
 }
@@ -77,21 +75,21 @@ pub(crate) struct LinkEnd {
 
 impl LinkEnd {
     /// Records that the hub is reached, over the connection with this number.
-    pub(crate) fn up(&self, epoch: Epoch) {
+    pub(super) fn up(&self, epoch: Epoch) {
         self.epoch.set(epoch);
         self.record.up();
         self.link.send_replace(Link::Up);
     }
 
     /// Records that the hub is not reached.
-    pub(crate) fn down(&self, error: Error) {
+    pub(super) fn down(&self, error: Error) {
         self.epoch.set(0);
         self.record.down(&error);
         self.link.send_replace(Link::Down(error));
     }
 
     /// Returns why the hub is not reached, if an attempt to reach it has failed.
-    pub(crate) fn reason(&self) -> Option<(ErrorKind, String)> {
+    pub(super) fn reason(&self) -> Option<(ErrorKind, String)> {
         match &*self.link.borrow() {
             Link::Down(error) => Some((error.kind(), error.to_string())),
             _ => None,
@@ -101,12 +99,12 @@ impl LinkEnd {
 
 /// What all handles of this process on one folder share.
 #[derive(Debug)]
-pub(crate) struct Connection {
+pub(super) struct Connection {
     folder: PathBuf,
     commands: mpsc::UnboundedSender<Command>,
     link: watch::Receiver<Link>,
     record: Arc<ConnectionRecord>,
-    pub(crate) epoch: CurrentEpoch,
+    epoch: CurrentEpoch,
     last_id: AtomicU32,
     /// How many handles there are; changed under the lock of [`SHARED`] only.
     handles: AtomicUsize,
@@ -123,7 +121,7 @@ fn shared<'a>() -> Shared<'a> {
 
 impl Connection {
     /// The connection of this process to the folder, with one more handle.
-    pub(crate) fn join(folder: Folder) -> Arc<Self> {
+    pub(super) fn join(folder: Folder) -> Arc<Self> {
         let mut shared = shared();
         let shared = shared.get_or_insert_default();
         // One whose runtime has ended carries nothing any more.
@@ -141,7 +139,7 @@ impl Connection {
     }
 
     /// A connection of one's own, as another process would have it.
-    pub(crate) fn open(folder: Folder) -> Arc<Self> {
+    pub(super) fn open(folder: Folder) -> Arc<Self> {
         let path = folder.path().to_owned();
         let (commands, heard) = mpsc::unbounded_channel();
         let (told, link) = watch::channel(Link::Dialling);
@@ -166,7 +164,7 @@ impl Connection {
     }
 
     /// One handle less; whether it was the last one, after which nobody joins.
-    pub(crate) fn leave(&self) -> bool {
+    pub(super) fn leave(&self) -> bool {
         let mut shared = shared();
         let last = self.handles.fetch_sub(1, Ordering::Relaxed) == 1;
         if last && let Some(shared) = shared.as_mut() {
@@ -179,12 +177,12 @@ impl Connection {
     }
 
     /// A number for a session, a subscription or a consumer, given once.
-    pub(crate) fn new_id(&self) -> u32 {
+    pub(super) fn new_id(&self) -> u32 {
         self.last_id.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Returns whether the hub is reached, and since when.
-    pub(crate) fn state(&self) -> ConnectionState {
+    pub(super) fn state(&self) -> ConnectionState {
         if self.commands.is_closed() && self.record.state().up {
             // The pump ended with its runtime, and could not record it.
             self.record.down(ended());
@@ -193,7 +191,7 @@ impl Connection {
     }
 
     /// Hands a command over; false when nobody takes it any more.
-    pub(crate) fn tell(&self, command: Command) -> bool {
+    pub(super) fn tell(&self, command: Command) -> bool {
         self.commands.send(command).is_ok()
     }
 
@@ -201,7 +199,7 @@ impl Connection {
     ///
     /// # Errors
     /// What a later attempt cannot heal.
-    pub(crate) async fn attempted(&self) -> Result<()> {
+    pub(super) async fn attempted(&self) -> Result<()> {
         let mut link = self.link.clone();
         let outcome = link.wait_for(|link| !matches!(link, Link::Dialling));
         match timeout(PATIENCE, outcome).await {
@@ -215,7 +213,7 @@ impl Connection {
     ///
     /// # Errors
     /// What a later attempt cannot heal.
-    pub(crate) async fn ready(&self) -> Result<()> {
+    pub(super) async fn ready(&self) -> Result<()> {
         let mut link = self.link.clone();
         loop {
             {

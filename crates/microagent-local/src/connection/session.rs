@@ -10,20 +10,20 @@ use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     Connection,
-    command::{Command, Reply, SessionId},
+    command::{Command, Epoch, Reply, SessionId},
 };
 use crate::{
     LocalOptions,
     error::ended,
     host::Folder,
-    protocol::{Browse, Letter, MAX_TEXT, Requested, Text},
+    protocol::{Browse, Letter, LocalId, MAX_TEXT, Requested, Text},
 };
 
 /// One bus or one broker.
 #[derive(Debug)]
 pub(crate) struct Session {
-    pub(crate) connection: Arc<Connection>,
-    pub(crate) id: SessionId,
+    connection: Arc<Connection>,
+    id: SessionId,
     /// What people call it.
     what: &'static str,
     /// When it was closed.
@@ -61,6 +61,20 @@ impl Session {
         self.closed.get().is_some()
     }
 
+    pub(crate) fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// Returns a number for a subscription or a consumer, which no other one of the connection has.
+    pub(crate) fn new_id(&self) -> LocalId {
+        self.connection.new_id()
+    }
+
+    /// Returns the number of the connection to the hub that is up; zero while there is none.
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.connection.epoch.get()
+    }
+
     /// Marks the handle as closed. Returns false if it was closed already.
     fn mark_closed(&self) -> bool {
         self.closed.set(Instant::now()).is_ok()
@@ -77,7 +91,7 @@ impl Session {
         state
     }
 
-    pub(crate) fn check_open(&self) -> Result<()> {
+    fn check_open(&self) -> Result<()> {
         if self.is_closed() {
             return Err(self.closed_error());
         }
@@ -133,6 +147,11 @@ impl Session {
             return Ok(());
         }
         Err(ended())
+    }
+
+    /// Sends a command even if the handle is closed. Returns false if the connection has ended.
+    pub(crate) fn tell_always(&self, command: Command) -> bool {
+        self.connection.tell(command)
     }
 
     /// The answer, or what its absence means.

@@ -1,5 +1,8 @@
 //! The one task of a connection: dials, serves, and dials again, until the last handle is gone.
 
+mod commands;
+mod serve;
+
 use std::{pin::pin, sync::Arc, time::Duration};
 
 use microagent_core::{Error, ErrorKind, Result, driver::Backoff};
@@ -9,16 +12,19 @@ use tokio::{
 };
 use tracing::{debug, info, warn};
 
-use super::{
-    LinkEnd,
-    command::{Command, Epoch},
-    consumers::Consumers,
-    dial::dial,
-    pending::{Held, Pending},
-    serve::Ended,
-    subscriptions::Subscriptions,
+use self::serve::Ended;
+use crate::{
+    connection::{
+        LinkEnd,
+        command::{Command, Epoch},
+        consumers::Consumers,
+        dial::dial,
+        pending::{Held, Pending},
+        subscriptions::Subscriptions,
+    },
+    host::HostElection,
+    log_limit::LogLimit,
 };
-use crate::{host::HostElection, log_limit::LogLimit};
 
 /// The pauses before dialling again: a host that dies is replaced within milliseconds by one of its clients.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -33,15 +39,15 @@ static LOST_LIMIT: LogLimit = LogLimit::new();
 #[derive(Debug)]
 pub(super) struct Pump {
     election: Arc<HostElection>,
-    pub(super) commands: mpsc::UnboundedReceiver<Command>,
+    commands: mpsc::UnboundedReceiver<Command>,
     link: LinkEnd,
-    pub(super) epoch: Epoch,
-    pub(super) pending: Pending,
-    pub(super) held: Held,
-    pub(super) subscriptions: Subscriptions,
-    pub(super) consumers: Consumers,
+    epoch: Epoch,
+    pending: Pending,
+    held: Held,
+    subscriptions: Subscriptions,
+    consumers: Consumers,
     /// Those who wait for the end.
-    pub(super) leaving: Vec<oneshot::Sender<Result<()>>>,
+    leaving: Vec<oneshot::Sender<Result<()>>>,
 }
 
 impl Pump {

@@ -6,14 +6,13 @@
 use microagent_core::{Result, ledger::MessageId};
 use tokio::sync::oneshot;
 
-use super::{
-    command::{Command, Epoch, Reply, SessionId},
-    dial::Line,
-    pending::Asked,
-    pump::Pump,
-    serve::Ended,
-};
+use super::{Pump, serve::Ended};
 use crate::{
+    connection::{
+        command::{Command, Epoch, Reply, SessionId},
+        dial::Line,
+        pending::Asked,
+    },
     error::too_late,
     protocol::{ClientFrame, LocalId, Requested, WireSettlement},
 };

@@ -11,14 +11,16 @@ use tokio::{
 };
 use tracing::{debug, warn};
 
-use super::{
-    command::{Answer, Command},
-    consumers::Incoming,
-    dial::Line,
-    pending::Asked,
-    pump::Pump,
+use super::Pump;
+use crate::{
+    connection::{
+        command::{Answer, Command},
+        consumers::Incoming,
+        dial::Line,
+        pending::Asked,
+    },
+    protocol::{ClientFrame, Failure, HubFrame, Letter, LocalId, PING, Requested, SILENCE},
 };
-use crate::protocol::{ClientFrame, Failure, HubFrame, Letter, LocalId, PING, Requested, SILENCE};
 
 /// How many commands, or frames, are taken in one go.
 const TURN: usize = 256;
