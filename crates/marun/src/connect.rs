@@ -27,13 +27,13 @@ pub(crate) fn check_prefix(prefix: &str) -> Result<()> {
 }
 
 /// Loads and checks the text of declarations. It must run outside of a runtime.
-pub(crate) fn load(url: &str) -> Result<String> {
+pub(crate) fn load(url: &str) -> Result<(String, Declarations)> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let text = runtime.block_on(declarations::load_text(url))?;
-    declarations::parse_stuff(url, &text)?;
-    Ok(text)
+    let declarations = declarations::parse_stuff(url, &text)?;
+    Ok((text, declarations))
 }
 
 /// Parses the text of declarations that the launcher has loaded.

@@ -15,7 +15,14 @@ pub(crate) fn implementation(
         Some(prefix) => quote!(::core::option::Option::Some(#prefix)),
         None => quote!(::core::option::Option::None),
     };
+    let types = argument_types(signal);
     quote! {
+        impl #of {
+            #[doc(hidden)]
+            #[allow(dead_code, reason = "only receivers of the signal use it")]
+            pub const __ARGUMENT_TYPES: ::microagent::__private::ArgumentTypes = (#name, &[#types]);
+        }
+
         #[automatically_derived]
         impl ::microagent::__private::Signal for #of {
             const NAME: &'static str = #name;
@@ -28,6 +35,16 @@ pub(crate) fn implementation(
             }
         }
     }
+}
+
+/// Returns what `#[agent]` compares the types of parameters with.
+fn argument_types(signal: &SignalDeclaration) -> TokenStream {
+    let arguments = signal.arguments.iter().map(|argument| {
+        let name = &argument.name;
+        let types = argument.types.iter().map(|json| variant(*json));
+        quote!((#name, &[#(::microagent::__private::JsonType::#types),*]),)
+    });
+    quote!(#(#arguments)*)
 }
 
 fn declaration(signal: &SignalDeclaration) -> TokenStream {

@@ -14,7 +14,9 @@ microagent_testing::needs! {
 // that is supported.
 fn compile_errors_are_those_that_a_newcomer_can_read() {
     // The package that the texts are compiled in is `tests/trybuild/microagent` beside this folder.
-    let beside = Path::new(env!("CARGO_TARGET_TMPDIR")).join("broken.json");
-    fs::copy("tests/ui/broken.json", beside).unwrap();
+    for file in ["broken.json", "typed.json"] {
+        let beside = Path::new(env!("CARGO_TARGET_TMPDIR")).join(file);
+        fs::copy(Path::new("tests/ui").join(file), beside).unwrap();
+    }
     trybuild::TestCases::new().compile_fail("tests/ui/*.rs");
 }

@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use microagent_core::{AgentType, Manifest};
+use microagent_core::{AgentType, Declarations, Manifest};
 use microagent_schema::redacted;
 use serde::Serialize;
 
@@ -111,6 +111,27 @@ pub(crate) struct LoadedDeclarations {
     url: String,
     /// What the agents are given, so that none of them reads another version, or fails to.
     pub(crate) text: Arc<str>,
+    parsed: Arc<Declarations>,
+}
+
+impl LoadedDeclarations {
+    /// Checks the types that the agent's code gives to the arguments of signals.
+    fn check_types(&self, agent: &AgentSettings, manifest: &Manifest, problems: &mut Problems) {
+        for receiver in &manifest.receivers {
+            let file = self.parsed.signal(&receiver.signal);
+            let conflicts = file.map(|file| receiver.declaration().conflicts_with(file));
+            for conflict in conflicts.unwrap_or_default() {
+                let text = format!(
+                    "receiver `{}` of {}: signal `{}`: {conflict} ({})",
+                    receiver.name,
+                    manifest.name,
+                    receiver.signal,
+                    redacted(&self.url)
+                );
+                problems.keep::<()>(Err(agent.place.error(text)));
+            }
+        }
+    }
 }
 
 impl Serialize for LoadedDeclarations {
@@ -231,6 +252,9 @@ fn plan_member(
         manifest = manifest.in_zone(&zone.value);
     }
     problems.keep(schedules::check_once(agent, &manifest));
+    if let Some(declared) = declarations {
+        declared.check_types(agent, &manifest, problems);
+    }
     Some(MemberKind::Agent(Box::new(PlannedAgent {
         backend: backend.value.clone(),
         program: program.to_owned(),
@@ -290,10 +314,12 @@ pub(crate) fn declarations_url(declarations: &Located<String>) -> String {
 /// Loads the declarations, once for all agents of the file.
 fn load_declarations(declarations: &Located<String>) -> Result<LoadedDeclarations, SettingsError> {
     let url = declarations_url(declarations);
-    let text = connect::load(&url).map_err(|error| declarations.place.error(error.to_string()))?;
+    let (text, parsed) =
+        connect::load(&url).map_err(|error| declarations.place.error(error.to_string()))?;
     Ok(LoadedDeclarations {
         url,
         text: text.into(),
+        parsed: Arc::new(parsed),
     })
 }
 

@@ -7,8 +7,8 @@ use std::{
 };
 
 use microagent_core::{
-    Blueprint, ConsumerOptions, Context, Error, Fields, HandlerReply, MicroAgent, Queue,
-    ReceiverOptions, Result, Signal, SignalDeclaration,
+    ArgumentDeclaration, Blueprint, ConsumerOptions, Context, Error, Fields, HandlerReply,
+    JsonType, MicroAgent, Queue, ReceiverOptions, Result, Signal, SignalDeclaration,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -24,8 +24,14 @@ impl Signal for Ask {
     const NAME: &'static str = "ask";
 
     fn declaration() -> &'static SignalDeclaration {
-        static DECLARED: LazyLock<SignalDeclaration> =
-            LazyLock::new(|| SignalDeclaration::untyped("ask", ["n"]));
+        static DECLARED: LazyLock<SignalDeclaration> = LazyLock::new(|| SignalDeclaration {
+            typed: true,
+            arguments: vec![ArgumentDeclaration {
+                name: "n".to_owned(),
+                types: vec![JsonType::Number],
+            }],
+            name: "ask".to_owned(),
+        });
         &DECLARED
     }
 }

@@ -76,6 +76,24 @@ settings = { key = '${MARUN_TEST_UNSET}' }
     }
 }
 
+#[test]
+fn an_agent_whose_types_are_not_those_of_the_declarations_is_refused() {
+    let folder = Folder::of(
+        "declarations = 'signals.json'\n[bus.main]\ndsn = 'local:'\n[agent.a]\nbackend = 'Responder'\nbus = 'main'\n",
+    );
+    let write = |json: &str| {
+        let text =
+            format!(r#"{{"signals": [{{"name": "ask", "providing_args": {{"n": {json}}}}}]}}"#);
+        fs::write(folder.path("signals.json"), text).unwrap();
+    };
+    write(r#"["number", "null"]"#);
+    let (code, _, message) = output_of(marun(), &["check", &folder.settings()]);
+    assert_eq!(code, Some(0), "{message}");
+    write(r#""string""#);
+    let text = "receiver `answer` of Responder: signal `ask`: argument `n` is a number in the code, and a string in the declarations";
+    refused(&folder, &[":5: agent.a: ", text, "signals.json"]);
+}
+
 /// The error of an agent that reads its settings, in the log of the group.
 #[test]
 fn settings_that_an_agent_cannot_read_have_their_line_in_the_file() {

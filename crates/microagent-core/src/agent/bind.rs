@@ -6,7 +6,7 @@ use tracing::error;
 
 use super::{ConsumerEntry, MicroAgent, ReceiverEntry, blueprint::OnGap, lifecycle::Life};
 use crate::{
-    ConsumeOptions, Error, Gap, Result,
+    Bus, ConsumeOptions, Error, ErrorKind, Gap, Result,
     bus::{Binding, Listener},
     dispatch::{
         consume::{BoundConsumer, Parking},
@@ -35,6 +35,7 @@ pub(super) async fn receivers<A: MicroAgent>(
     life.listens.store(true, Ordering::Release);
     for entry in entries {
         let name = entry.name;
+        check_types::<A>(bus, &entry)?;
         let binding = Binding {
             signal: entry.signal,
             prefix: entry.prefix,
@@ -47,6 +48,24 @@ pub(super) async fn receivers<A: MicroAgent>(
             .map_err(|error| error.context(format!("receiver `{name}` of {}", A::NAME)))?;
     }
     Ok(())
+}
+
+/// Checks the types of the signal's arguments in the code against the declarations that the bus has.
+fn check_types<A: MicroAgent>(bus: &Bus, entry: &ReceiverEntry<A>) -> Result<()> {
+    let declared = bus.declarations();
+    let declared = declared.and_then(|known| known.signal(entry.signal));
+    let conflicts = declared.map_or_else(Vec::new, |file| entry.declaration.conflicts_with(file));
+    if conflicts.is_empty() {
+        return Ok(());
+    }
+    let text = format!(
+        "receiver `{}` of {}: signal `{}`: {}",
+        entry.name,
+        A::NAME,
+        entry.signal,
+        conflicts.join("; ")
+    );
+    Err(Error::new(ErrorKind::Declaration, text))
 }
 
 /// Consumes the agent's queues.

@@ -1,6 +1,11 @@
 //! An agent type as data: what `info()`, `check` and the launcher read, without a connection.
 
-use microagent_schema::{ConsumerOptions, CronOptions, PeriodicOptions, ReceiverOptions};
+use std::collections::BTreeMap;
+
+use microagent_schema::{
+    ArgumentDeclaration, ConsumerOptions, CronOptions, JsonType, PeriodicOptions, ReceiverOptions,
+    SignalDeclaration,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{Blueprint, ConsumerEntry, CronEntry, MicroAgent, PeriodicEntry, ReceiverEntry};
@@ -57,6 +62,9 @@ pub struct ReceiverManifest {
     pub name: String,
     /// The signal.
     pub signal: String,
+    /// The JSON types of the signal's arguments in the code, those that are known.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub argument_types: BTreeMap<String, Vec<String>>,
     /// Its options.
     #[serde(flatten)]
     pub options: ReceiverOptions,
@@ -167,7 +175,39 @@ impl<A> From<&ReceiverEntry<A>> for ReceiverManifest {
         Self {
             name: entry.name.to_owned(),
             signal: entry.signal.to_owned(),
+            argument_types: argument_types(entry.declaration),
             options: entry.options.clone(),
+        }
+    }
+}
+
+fn argument_types(declared: &SignalDeclaration) -> BTreeMap<String, Vec<String>> {
+    let arguments = declared.arguments.iter();
+    let typed = arguments.filter(|argument| !argument.types.is_empty());
+    typed
+        .map(|argument| {
+            let types = argument.types.iter().map(ToString::to_string);
+            (argument.name.clone(), types.collect())
+        })
+        .collect()
+}
+
+impl ReceiverManifest {
+    /// Returns the signal's arguments as the code declares them, those whose types are known.
+    #[must_use]
+    pub fn declaration(&self) -> SignalDeclaration {
+        let arguments = self.argument_types.iter();
+        let arguments = arguments.map(|(name, types)| ArgumentDeclaration {
+            name: name.clone(),
+            types: types
+                .iter()
+                .filter_map(|json| JsonType::named(json))
+                .collect(),
+        });
+        SignalDeclaration {
+            name: self.signal.clone(),
+            arguments: arguments.collect(),
+            typed: true,
         }
     }
 }

@@ -5,6 +5,7 @@ use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Path, spanned::Spanned};
 
 use super::{
+    field_checks::field_checks,
     options::{Consumer, Hook, Kind, Receiver},
     parameters::{Gets, Parameter},
     parse::{AgentBlock, Handler},
@@ -17,6 +18,14 @@ pub(super) fn table(agent: &AgentBlock) -> TokenStream {
     let handlers = agent.handlers.iter().map(entry);
     let (create, creation_problem) = (create(agent), creation_problem(agent));
     quote! {
+        // Two blocks are an error at this name, which says more than that of the implementation.
+        #(#[cfg(#conditions)])*
+        impl #self_type {
+            #[doc(hidden)]
+            #[allow(dead_code, reason = "it is only a name")]
+            const ONE_AGENT_BLOCK_PER_TYPE_HOLDS_ALL_ITS_HANDLERS: () = ();
+        }
+
         #(#[cfg(#conditions)])*
         #[automatically_derived]
         impl ::microagent::__private::MicroAgent for #self_type {
@@ -107,22 +116,6 @@ fn receivers(handler: &Handler, method: &str, receiver: &Receiver) -> TokenStrea
         }
     });
     quote!(#(#entries)*)
-}
-
-/// Looks at the signal's field at the user's own span, so that a misspelt one is the compiler's error on the parameter, with the
-/// fields that there are.
-fn field_checks(handler: &Handler, signal: &Path) -> TokenStream {
-    let fields = handler
-        .parameters
-        .iter()
-        .filter_map(|parameter| match &parameter.gets {
-            Gets::Field { name, .. } => Some(name),
-            _ => None,
-        });
-    let checks = fields.map(
-        |name| quote_spanned!(name.span()=> const _: fn(#signal) = |signal| { let _ = &signal.#name; };),
-    );
-    quote!(#(#checks)*)
 }
 
 fn signal_body(handler: &Handler, signal: &Path) -> TokenStream {

@@ -2,6 +2,7 @@
 
 mod check;
 mod expand;
+mod field_checks;
 mod options;
 mod parameters;
 mod parse;

@@ -73,7 +73,8 @@ impl JsonType {
     }
 
     /// Returns the name with its article, for sentences.
-    pub(super) fn with_article(self) -> &'static str {
+    #[must_use]
+    pub const fn with_article(self) -> &'static str {
         match self {
             Self::String => "a string",
             Self::Number => "a number",
@@ -83,6 +84,12 @@ impl JsonType {
             Self::Null => "null",
         }
     }
+}
+
+/// Returns the types with their articles: `a number or null`.
+pub(super) fn listed(types: &[JsonType]) -> String {
+    let names: Vec<_> = types.iter().map(|json| json.with_article()).collect();
+    names.join(" or ")
 }
 
 impl fmt::Display for JsonType {

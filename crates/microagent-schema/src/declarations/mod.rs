@@ -149,6 +149,44 @@ impl SignalDeclaration {
     }
 }
 
+impl SignalDeclaration {
+    /// Returns a sentence for each argument that no value can fit, because this declaration, of the code, and that of a file have
+    /// no JSON type in common. An argument that only one of them has is not compared.
+    ///
+    /// ```
+    /// use microagent_schema::Declarations;
+    ///
+    /// let signal = |types: &str| {
+    ///     let text = format!(r#"{{"signals": [{{"name": "s", "providing_args": {{"id": {types}}}}}]}}"#);
+    ///     Declarations::parse(&text).unwrap().signals.remove(0)
+    /// };
+    /// let code = signal(r#""number""#);
+    /// assert_eq!(
+    ///     code.conflicts_with(&signal(r#"["string", "null"]"#)),
+    ///     ["argument `id` is a number in the code, and a string or null in the declarations"]
+    /// );
+    /// assert!(code.conflicts_with(&signal(r#"["string", "number"]"#)).is_empty());
+    /// ```
+    #[must_use]
+    pub fn conflicts_with(&self, file: &Self) -> Vec<String> {
+        let arguments = self.arguments.iter();
+        let both = arguments.filter_map(|code| Some((code, file.argument(&code.name)?)));
+        both.filter(|(code, file)| {
+            let known = !code.types.is_empty() && !file.types.is_empty();
+            known && !code.types.iter().any(|json| file.types.contains(json))
+        })
+        .map(|(code, file)| {
+            format!(
+                "argument `{}` is {} in the code, and {} in the declarations",
+                code.name,
+                json_type::listed(&code.types),
+                json_type::listed(&file.types)
+            )
+        })
+        .collect()
+    }
+}
+
 impl ArgumentDeclaration {
     /// Returns whether a value of this type may be sent for the argument.
     ///

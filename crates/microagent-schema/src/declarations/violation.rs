@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use super::{JsonType, SignalDeclaration};
+use super::{JsonType, SignalDeclaration, json_type::listed};
 
 /// One violation of a signal's declaration by a payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,8 +116,7 @@ impl fmt::Display for Violation {
                 expected,
                 found,
             } => {
-                let allowed: Vec<_> = expected.iter().map(|known| known.with_article()).collect();
-                let (allowed, found) = (allowed.join(" or "), found.with_article());
+                let (allowed, found) = (listed(expected), found.with_article());
                 write!(f, "argument `{argument}` must be {allowed}, but is {found}")
             }
         }

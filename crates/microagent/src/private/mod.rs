@@ -3,9 +3,13 @@
 //! It decides nothing about agents. It makes the difference between `T` and `Result<T, E>` visible to the type
 //! system, so that aliases of either work, and it words the compiler's errors.
 
+mod argument_types;
 mod creation;
 mod returned;
 
+pub use argument_types::{
+    ArgumentTypes, Reads, ReadsUnknown, UnknownArgumentTypes, check_argument,
+};
 pub use creation::{Blank, WithDefault, WithoutDefault};
 pub use microagent_core::*;
 pub use returned::{Answer, Failure, Finished, ResultReturned, Returned, ValueReturned};
