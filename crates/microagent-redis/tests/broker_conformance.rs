@@ -13,7 +13,7 @@ struct Redis(RedisServer);
 impl BrokerServer for Redis {
     type Broker = RedisBroker;
 
-    const PATIENCE: Duration = Duration::from_secs(20);
+    const EVENT_LIMIT: Duration = Duration::from_secs(20);
 
     async fn start() -> Result<Self> {
         RedisServer::start().await.map(Self)

@@ -39,7 +39,7 @@ impl BusServer for Cluster {
 impl BrokerServer for Cluster {
     type Broker = RedisBroker;
 
-    const PATIENCE: Duration = Duration::from_secs(20);
+    const EVENT_LIMIT: Duration = Duration::from_secs(20);
 
     async fn start() -> Result<Self> {
         Self::new().await

@@ -84,7 +84,7 @@
 //! - With the feature `servers` there are private instances of real servers, as `RedisServer`, which start on free ports and end
 //!   with the test. The clauses of a server that `SKIP_SERVICES` names are reported as ignored, and so are the tests
 //!   of a driver's own that [`needs!`] makes.
-//! - No clause sleeps to wait for an event; each event may take [`BusServer::PATIENCE`] or [`BrokerServer::PATIENCE`].
+//! - No clause sleeps to wait for an event; each event may take [`BusServer::EVENT_LIMIT`] or [`BrokerServer::EVENT_LIMIT`].
 
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 

@@ -161,7 +161,7 @@ fn no_order_is_lost_in_crashes() {
             group.broker().send(queues::ORDERS, &order).await?;
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
-        group.calm().await;
+        group.end_faults().await;
         tokio::time::sleep(Duration::from_secs(60)).await;
         let mails = group.broker().length(queues::MAILS).await?;
         let dead = group.broker().length(Queue::new("orders.dead")).await?;

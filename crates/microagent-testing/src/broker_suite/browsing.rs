@@ -9,46 +9,46 @@ use microagent_core::{
 
 use super::{
     BrokerServer,
-    post::{Office, Post, body_of, new_queue, refused, retry, unsupported},
+    fixture::{Connection, Fixture, body_of, new_queue, refused, retry, unsupported},
 };
 use crate::suite::eventually;
 
 /// Looking shows what waits, in its order and within the limit, and takes nothing; or it is refused.
 pub async fn peeking_takes_nothing<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (office, queue) = (post.connect().await, new_queue());
-    if !office.driver.caps().peek {
-        return is_not_shown(&office, &queue).await;
+    let fixture = Fixture::of(server);
+    let (connection, queue) = (fixture.connect().await, new_queue());
+    if !connection.driver.caps().peek {
+        return is_not_shown(&connection, &queue).await;
     }
-    assert!(peek(&office, &queue, 8).await.is_empty());
+    assert!(peek(&connection, &queue, 8).await.is_empty());
     for body in ["a", "b", "c"] {
-        office.send(&queue, body).await;
+        connection.send(&queue, body).await;
     }
-    let mut consumer = office.consume(&queue, 1).await;
-    let in_flight = consumer.takes("a").await;
+    let mut consumer = connection.consume(&queue, 1).await;
+    let in_flight = consumer.receives("a").await;
 
-    let seen = peek(&office, &queue, 8).await;
+    let seen = peek(&connection, &queue, 8).await;
     assert_eq!(bodies(&seen), ["b", "c"], "what is in flight is not shown");
     assert_eq!(seen[0].queue(), queue.name());
-    assert_eq!(bodies(&peek(&office, &queue, 1).await), ["b"]);
-    office.length_is(&queue, 2).await;
+    assert_eq!(bodies(&peek(&connection, &queue, 1).await), ["b"]);
+    connection.length_is(&queue, 2).await;
 
     in_flight.ack().await.expect("an ack");
-    consumer.takes("b").await.ack().await.expect("an ack");
-    consumer.takes("c").await.ack().await.expect("an ack");
+    consumer.receives("b").await.ack().await.expect("an ack");
+    consumer.receives("c").await.ack().await.expect("an ack");
 }
 
 /// A dead letter tells its reason, also where the driver has no headers; or it cannot be looked at.
 pub async fn a_dead_letter_can_be_read<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (office, queue, dead) = (post.connect().await, new_queue(), new_queue());
-    if !office.driver.caps().peek {
-        bury(&office, &queue, &dead, "a").await;
-        return is_not_shown(&office, &dead).await;
+    let fixture = Fixture::of(server);
+    let (connection, queue, dead) = (fixture.connect().await, new_queue(), new_queue());
+    if !connection.driver.caps().peek {
+        bury(&connection, &queue, &dead, "a").await;
+        return is_not_shown(&connection, &dead).await;
     }
-    bury(&office, &queue, &dead, "a").await;
+    bury(&connection, &queue, &dead, "a").await;
 
-    let seen = peek(&office, &dead, 8).await;
+    let seen = peek(&connection, &dead, 8).await;
     assert_eq!(bodies(&seen), ["a"]);
     let told = |name| seen[0].header(name).map(str::to_owned);
     assert_eq!(told(header::DEAD_REASON).as_deref(), Some("failed"));
@@ -60,22 +60,25 @@ pub async fn a_dead_letter_can_be_read<S: BrokerServer>(server: S) {
 /// Requeued, a dead letter is a new message of the other queue: its body, a first attempt, no reason any more. Or it
 /// cannot be requeued.
 pub async fn a_requeued_dead_letter_is_a_new_message<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (office, queue, dead) = (post.connect().await, new_queue(), new_queue());
-    if !office.driver.caps().requeue {
-        let moved = office.driver.requeue(&dead, &queue, &Selection::All).await;
+    let fixture = Fixture::of(server);
+    let (connection, queue, dead) = (fixture.connect().await, new_queue(), new_queue());
+    if !connection.driver.caps().requeue {
+        let moved = connection
+            .driver
+            .requeue(&dead, &queue, &Selection::All)
+            .await;
         return unsupported(dead.name(), moved);
     }
-    bury(&office, &queue, &dead, "a").await;
-    bury(&office, &queue, &dead, "b").await;
+    bury(&connection, &queue, &dead, "a").await;
+    bury(&connection, &queue, &dead, "b").await;
 
     assert_eq!(
-        requeue(&office, &dead, &queue, &Selection::First(1)).await,
+        requeue(&connection, &dead, &queue, &Selection::First(1)).await,
         1
     );
-    assert_eq!(bodies(&peek(&office, &dead, 8).await), ["b"]);
-    let mut consumer = office.consume(&queue, 8).await;
-    let again = consumer.takes("a").await;
+    assert_eq!(bodies(&peek(&connection, &dead, 8).await), ["b"]);
+    let mut consumer = connection.consume(&queue, 8).await;
+    let again = consumer.receives("a").await;
     assert_eq!(
         (again.message().attempt(), again.message().crashes()),
         (1, 0)
@@ -87,53 +90,59 @@ pub async fn a_requeued_dead_letter_is_a_new_message<S: BrokerServer>(server: S)
     assert!(left.is_empty(), "{left:?}");
     again.ack().await.expect("an ack");
 
-    assert_eq!(requeue(&office, &dead, &queue, &Selection::All).await, 1);
-    assert_eq!(requeue(&office, &dead, &queue, &Selection::All).await, 0);
-    consumer.takes("b").await.ack().await.expect("an ack");
-    office.is_empty(&dead).await;
+    assert_eq!(
+        requeue(&connection, &dead, &queue, &Selection::All).await,
+        1
+    );
+    assert_eq!(
+        requeue(&connection, &dead, &queue, &Selection::All).await,
+        0
+    );
+    consumer.receives("b").await.ack().await.expect("an ack");
+    connection.is_empty(&dead).await;
 }
 
 /// Purging removes what waits, says how much, and leaves what is in flight; or it is refused and removes nothing.
 pub async fn purging_removes_what_waits<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (office, queue, other) = (post.connect().await, new_queue(), new_queue());
-    if !office.driver.caps().purge {
-        return is_not_purged(&office, &queue).await;
+    let fixture = Fixture::of(server);
+    let (connection, queue, other) = (fixture.connect().await, new_queue(), new_queue());
+    if !connection.driver.caps().purge {
+        return is_not_purged(&connection, &queue).await;
     }
     for body in ["a", "b", "c"] {
-        office.send(&queue, body).await;
+        connection.send(&queue, body).await;
     }
-    office.send(&other, "kept").await;
-    let mut consumer = office.consume(&queue, 1).await;
-    let in_flight = consumer.takes("a").await;
+    connection.send(&other, "kept").await;
+    let mut consumer = connection.consume(&queue, 1).await;
+    let in_flight = consumer.receives("a").await;
 
-    assert_eq!(purge(&office, &queue, &Selection::First(1)).await, 1);
-    office.length_is(&queue, 1).await;
-    assert_eq!(purge(&office, &queue, &Selection::All).await, 1);
-    assert_eq!(purge(&office, &queue, &Selection::All).await, 0);
-    office.length_is(&queue, 0).await;
-    office.length_is(&other, 1).await;
+    assert_eq!(purge(&connection, &queue, &Selection::First(1)).await, 1);
+    connection.length_is(&queue, 1).await;
+    assert_eq!(purge(&connection, &queue, &Selection::All).await, 1);
+    assert_eq!(purge(&connection, &queue, &Selection::All).await, 0);
+    connection.length_is(&queue, 0).await;
+    connection.length_is(&other, 1).await;
     drop(in_flight);
-    consumer.takes("a").await.ack().await.expect("an ack");
+    consumer.receives("a").await.ack().await.expect("an ack");
     consumer.is_quiet().await;
 }
 
 /// The first messages, or one message by its id, are moved and removed; the others stay. Or a selection
 /// by id is refused and changes nothing.
 pub async fn messages_are_moved_and_removed_by_choice<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (office, queue, other) = (post.connect().await, new_queue(), new_queue());
-    let caps = office.driver.caps();
+    let fixture = Fixture::of(server);
+    let (connection, queue, other) = (fixture.connect().await, new_queue(), new_queue());
+    let caps = connection.driver.caps();
     for body in ["a", "b", "c", "d", "e"] {
-        office.send(&queue, body).await;
+        connection.send(&queue, body).await;
     }
     if !caps.select_by_id {
         let id = Selection::Id("1".to_owned());
-        unsupported("1", office.driver.requeue(&queue, &other, &id).await);
-        unsupported("1", office.driver.purge(&queue, &id).await);
-        return office.length_is(&queue, 5).await;
+        unsupported("1", connection.driver.requeue(&queue, &other, &id).await);
+        unsupported("1", connection.driver.purge(&queue, &id).await);
+        return connection.length_is(&queue, 5).await;
     }
-    let seen = peek(&office, &queue, 8).await;
+    let seen = peek(&connection, &queue, 8).await;
     let id = |index: usize| {
         let id = seen[index]
             .id()
@@ -141,52 +150,52 @@ pub async fn messages_are_moved_and_removed_by_choice<S: BrokerServer>(server: S
         Selection::Id(id.to_owned())
     };
 
-    assert_eq!(requeue(&office, &queue, &other, &id(2)).await, 1);
+    assert_eq!(requeue(&connection, &queue, &other, &id(2)).await, 1);
     assert_eq!(
-        requeue(&office, &queue, &other, &id(2)).await,
+        requeue(&connection, &queue, &other, &id(2)).await,
         0,
         "it is gone"
     );
-    assert_eq!(bodies(&peek(&office, &other, 8).await), ["c"]);
+    assert_eq!(bodies(&peek(&connection, &other, 8).await), ["c"]);
     assert_eq!(
-        bodies(&peek(&office, &queue, 8).await),
+        bodies(&peek(&connection, &queue, 8).await),
         ["a", "b", "d", "e"]
     );
 
-    let again = peek(&office, &queue, 8).await;
+    let again = peek(&connection, &queue, 8).await;
     let b = Selection::Id(again[1].id().expect("an id").to_owned());
-    assert_eq!(purge(&office, &queue, &b).await, 1);
-    assert_eq!(purge(&office, &queue, &b).await, 0, "it is gone");
-    assert_eq!(purge(&office, &queue, &Selection::First(1)).await, 1);
-    assert_eq!(bodies(&peek(&office, &queue, 8).await), ["d", "e"]);
-    assert_eq!(purge(&office, &queue, &Selection::First(0)).await, 0);
-    office.length_is(&queue, 2).await;
+    assert_eq!(purge(&connection, &queue, &b).await, 1);
+    assert_eq!(purge(&connection, &queue, &b).await, 0, "it is gone");
+    assert_eq!(purge(&connection, &queue, &Selection::First(1)).await, 1);
+    assert_eq!(bodies(&peek(&connection, &queue, 8).await), ["d", "e"]);
+    assert_eq!(purge(&connection, &queue, &Selection::First(0)).await, 0);
+    connection.length_is(&queue, 2).await;
 }
 
 /// The depth counts what waits, what is in flight and what waits for a retry; or what waits only.
 pub async fn depth_counts_by_state_or_what_waits_only<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (office, queue) = (post.connect().await, new_queue());
+    let fixture = Fixture::of(server);
+    let (connection, queue) = (fixture.connect().await, new_queue());
     for body in ["a", "b", "c", "d"] {
-        office.send(&queue, body).await;
+        connection.send(&queue, body).await;
     }
-    let mut consumer = office.consume(&queue, 2).await;
-    let (retried, in_flight) = (consumer.takes("a").await, consumer.takes("b").await);
-    office.length_is(&queue, 2).await;
+    let mut consumer = connection.consume(&queue, 2).await;
+    let (retried, in_flight) = (consumer.receives("a").await, consumer.receives("b").await);
+    connection.length_is(&queue, 2).await;
     let counts = |depth: Depth| (depth.waiting, depth.in_flight, depth.delayed);
-    let depth = || async { counts(office.driver.depth(&queue).await.expect("a depth")) };
-    if !office.driver.caps().depth {
+    let depth = || async { counts(connection.driver.depth(&queue).await.expect("a depth")) };
+    if !connection.driver.caps().depth {
         return assert_eq!(depth().await, (Some(2), None, None));
     }
     assert_eq!(depth().await, (Some(2), Some(2), Some(0)));
 
-    let (other, long) = (post.connect().await, Duration::from_secs(3600));
+    let (other, long) = (fixture.connect().await, Duration::from_secs(3600));
     drop(consumer);
     retry(retried, long).await;
     let depth = || async { counts(other.driver.depth(&queue).await.expect("a depth")) };
     let expected = (Some(2), Some(1), Some(1));
     eventually(
-        post.patience,
+        fixture.limit,
         "the depth seen by another process",
         expected,
         depth,
@@ -199,11 +208,15 @@ pub async fn depth_counts_by_state_or_what_waits_only<S: BrokerServer>(server: S
 /// Released, a retry that waits is in the queue as a new message; while the queue is consumed it is
 /// refused. Or it is refused always.
 pub async fn released_messages_wait_as_new_or_it_is_refused<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (here, there, queue) = (post.connect().await, post.connect().await, new_queue());
+    let fixture = Fixture::of(server);
+    let (here, there, queue) = (
+        fixture.connect().await,
+        fixture.connect().await,
+        new_queue(),
+    );
     here.send(&queue, "a").await;
     let mut consumer = here.consume(&queue, 1).await;
-    retry(consumer.takes("a").await, Duration::from_secs(3600)).await;
+    retry(consumer.receives("a").await, Duration::from_secs(3600)).await;
     if !there.driver.caps().release {
         return unsupported(queue.name(), there.driver.release(&queue).await);
     }
@@ -213,56 +226,64 @@ pub async fn released_messages_wait_as_new_or_it_is_refused<S: BrokerServer>(ser
 
     here.close().await;
     let release = || async { there.driver.release(&queue).await.ok() };
-    eventually(post.patience, "a release", Some(1), release).await;
+    eventually(fixture.limit, "a release", Some(1), release).await;
     there.length_is(&queue, 1).await;
-    let again = there.consume(&queue, 1).await.takes("a").await;
+    let again = there.consume(&queue, 1).await.receives("a").await;
     assert_eq!(again.message().attempt(), 1);
     again.ack().await.expect("an ack");
 }
 
 /// Without the capability looking is refused, with the queue's name.
-async fn is_not_shown<B: QueueBroker>(office: &Office<B>, queue: &Queue) {
-    unsupported(queue.name(), office.driver.peek(queue, 1).await);
+async fn is_not_shown<B: QueueBroker>(connection: &Connection<B>, queue: &Queue) {
+    unsupported(queue.name(), connection.driver.peek(queue, 1).await);
 }
 
 /// Without the capability purging is refused, with the queue's name, and what waits stays.
-async fn is_not_purged<B: QueueBroker>(office: &Office<B>, queue: &Queue) {
-    office.send(queue, "kept").await;
-    let purged = office.driver.purge(queue, &Selection::All).await;
+async fn is_not_purged<B: QueueBroker>(connection: &Connection<B>, queue: &Queue) {
+    connection.send(queue, "kept").await;
+    let purged = connection.driver.purge(queue, &Selection::All).await;
     unsupported(queue.name(), purged);
-    office
+    connection
         .consume(queue, 1)
         .await
-        .takes("kept")
+        .receives("kept")
         .await
         .ack()
         .await
         .expect("an ack");
 }
 
-async fn peek<B: QueueBroker>(office: &Office<B>, queue: &Queue, limit: usize) -> Vec<Message> {
-    office.driver.peek(queue, limit).await.expect("a look")
+async fn peek<B: QueueBroker>(
+    connection: &Connection<B>,
+    queue: &Queue,
+    limit: usize,
+) -> Vec<Message> {
+    connection.driver.peek(queue, limit).await.expect("a look")
 }
 
 async fn requeue<B: QueueBroker>(
-    office: &Office<B>,
+    connection: &Connection<B>,
     from: &Queue,
     to: &Queue,
     which: &Selection,
 ) -> u64 {
-    let moved = office.driver.requeue(from, to, which).await;
+    let moved = connection.driver.requeue(from, to, which).await;
     moved.expect("a requeueing")
 }
 
-async fn purge<B: QueueBroker>(office: &Office<B>, queue: &Queue, which: &Selection) -> u64 {
-    let removed = office.driver.purge(queue, which).await;
+async fn purge<B: QueueBroker>(
+    connection: &Connection<B>,
+    queue: &Queue,
+    which: &Selection,
+) -> u64 {
+    let removed = connection.driver.purge(queue, which).await;
     removed.expect("a purge")
 }
 
 /// Makes a dead letter of a message.
-async fn bury<B: QueueBroker>(office: &Office<B>, queue: &Queue, dead: &Queue, body: &str) {
-    office.send(queue, body.to_owned()).await;
-    let delivery = office.consume(queue, 1).await.takes(body).await;
+async fn bury<B: QueueBroker>(connection: &Connection<B>, queue: &Queue, dead: &Queue, body: &str) {
+    connection.send(queue, body.to_owned()).await;
+    let delivery = connection.consume(queue, 1).await.receives(body).await;
     let settlement = Settlement::DeadLetter {
         queue: dead.name().to_owned(),
         reason: DeadReason::Failed,

@@ -4,14 +4,18 @@ use microagent_core::{ConsumeOptions, ErrorKind, QueueBroker, SendOptions, Settl
 
 use super::{
     BrokerServer,
-    post::{Post, ack, new_queue},
+    fixture::{Fixture, ack, new_queue},
 };
 use crate::suite::eventually;
 
 /// Settlements that were handed over are carried out before the connection ends.
 pub async fn close_flushes_settlements<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (here, there, queue) = (post.connect().await, post.connect().await, new_queue());
+    let fixture = Fixture::of(server);
+    let (here, there, queue) = (
+        fixture.connect().await,
+        fixture.connect().await,
+        new_queue(),
+    );
     for n in 0..50 {
         here.send(&queue, n.to_string()).await;
     }
@@ -25,12 +29,16 @@ pub async fn close_flushes_settlements<S: BrokerServer>(server: S) {
 
 /// Closing ends the streams; what was in flight is delivered to others.
 pub async fn close_ends_the_streams<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (here, there, queue) = (post.connect().await, post.connect().await, new_queue());
+    let fixture = Fixture::of(server);
+    let (here, there, queue) = (
+        fixture.connect().await,
+        fixture.connect().await,
+        new_queue(),
+    );
     let mut consumer = here.consume(&queue, 1).await;
     let mut idle = here.consume(&new_queue(), 1).await;
     there.send(&queue, "1").await;
-    let held = consumer.takes("1").await;
+    let held = consumer.receives("1").await;
     here.close().await;
     assert!(
         consumer.delivery().await.is_none(),
@@ -40,15 +48,15 @@ pub async fn close_ends_the_streams<S: BrokerServer>(server: S) {
         idle.delivery().await.is_none(),
         "a delivery came out of an empty queue"
     );
-    ack(there.consume(&queue, 1).await.takes("1").await).await;
+    ack(there.consume(&queue, 1).await.receives("1").await).await;
     drop(held);
     there.is_empty(&queue).await;
 }
 
 /// A closed connection says that it is closed, whatever is asked of it.
 pub async fn a_closed_broker_says_so<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (here, queue) = (post.connect().await, new_queue());
+    let fixture = Fixture::of(server);
+    let (here, queue) = (fixture.connect().await, new_queue());
     here.driver.declare(&queue).await.expect("a queue");
     here.close().await;
     let driver = &here.driver;
@@ -73,13 +81,13 @@ pub async fn a_closed_broker_says_so<S: BrokerServer>(server: S) {
 
 /// A connection that is ready is up, and after its close it is not; or the driver does not tell.
 pub async fn a_connection_tells_its_state<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let here = post.connect().await;
+    let fixture = Fixture::of(server);
+    let here = fixture.connect().await;
     if !here.driver.caps().connection {
         return assert_eq!(here.driver.connection(), None);
     }
     let is_up = || async { here.driver.connection().expect("a state").up };
-    eventually(post.patience, "whether the connection is up", true, is_up).await;
+    eventually(fixture.limit, "whether the connection is up", true, is_up).await;
     here.close().await;
     let after = here.driver.connection().expect("a state");
     assert!(!after.up && after.last_error.is_some(), "{after:?}");
@@ -87,45 +95,49 @@ pub async fn a_connection_tells_its_state<S: BrokerServer>(server: S) {
 
 /// Closing twice, also at the same time, is harmless.
 pub async fn closing_twice_is_harmless<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let here = post.connect().await;
+    let fixture = Fixture::of(server);
+    let here = fixture.connect().await;
     tokio::join!(here.close(), here.close());
     here.close().await;
 }
 
 /// The end of one connection is nothing to the others.
 pub async fn closing_one_leaves_the_others<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (closed, open, queue) = (post.connect().await, post.connect().await, new_queue());
+    let fixture = Fixture::of(server);
+    let (closed, open, queue) = (
+        fixture.connect().await,
+        fixture.connect().await,
+        new_queue(),
+    );
     let _idle = closed.consume(&queue, 1).await;
     let mut consumer = open.consume(&queue, 1).await;
     closed.close().await;
     for n in 0..3 {
         open.send(&queue, n.to_string()).await;
-        ack(consumer.takes(&n.to_string()).await).await;
+        ack(consumer.receives(&n.to_string()).await).await;
     }
 }
 
 /// Messages survive the end of every connection where the driver promises it; else they end with the last of them, and what
 /// is sent later is delivered alone.
 pub async fn messages_outlive_all_connections_or_end_with_them<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (here, queue) = (post.connect().await, new_queue());
+    let fixture = Fixture::of(server);
+    let (here, queue) = (fixture.connect().await, new_queue());
     let durable = here.driver.caps().durable;
     for n in 0..3 {
         here.send(&queue, n.to_string()).await;
     }
     let mut consumer = here.consume(&queue, 1).await;
-    ack(consumer.takes("0").await).await;
+    ack(consumer.receives("0").await).await;
     here.close().await;
     drop((consumer, here));
     if !durable {
         // What a connection leaves running may end a moment after it.
-        let waiting = || async { post.connect().await.driver.length(&queue).await.ok() };
-        eventually(post.patience, "what waits", Some(0), waiting).await;
+        let waiting = || async { fixture.connect().await.driver.length(&queue).await.ok() };
+        eventually(fixture.limit, "what waits", Some(0), waiting).await;
     }
 
-    let later = post.connect().await;
+    let later = fixture.connect().await;
     later.send(&queue, "3").await;
     let mut consumer = later.consume(&queue, 1).await;
     for body in if durable {
@@ -133,7 +145,7 @@ pub async fn messages_outlive_all_connections_or_end_with_them<S: BrokerServer>(
     } else {
         &["3"]
     } {
-        ack(consumer.takes(body).await).await;
+        ack(consumer.receives(body).await).await;
     }
     consumer.is_quiet().await;
 }

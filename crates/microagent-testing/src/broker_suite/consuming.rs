@@ -4,15 +4,19 @@ use microagent_core::{Queue, QueueBroker};
 
 use super::{
     BrokerServer,
-    post::{Post, ack, bodies_of, body_of, new_queue},
+    fixture::{Fixture, ack, bodies_of, body_of, new_queue},
 };
 
 /// What was sent before anybody consumed is kept, and delivered as the first attempt.
 pub async fn what_was_sent_before_is_delivered<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (here, there, queue) = (post.connect().await, post.connect().await, new_queue());
+    let fixture = Fixture::of(server);
+    let (here, there, queue) = (
+        fixture.connect().await,
+        fixture.connect().await,
+        new_queue(),
+    );
     here.send(&queue, r#"{"n":1}"#).await;
-    let delivery = there.consume(&queue, 1).await.takes(r#"{"n":1}"#).await;
+    let delivery = there.consume(&queue, 1).await.receives(r#"{"n":1}"#).await;
     let message = delivery.message();
     assert_eq!(
         (message.queue(), message.attempt(), message.crashes()),
@@ -23,8 +27,12 @@ pub async fn what_was_sent_before_is_delivered<S: BrokerServer>(server: S) {
 
 /// A consumer that waits is woken by what is sent.
 pub async fn a_waiting_consumer_is_woken<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (here, there, queue) = (post.connect().await, post.connect().await, new_queue());
+    let fixture = Fixture::of(server);
+    let (here, there, queue) = (
+        fixture.connect().await,
+        fixture.connect().await,
+        new_queue(),
+    );
     let mut consumer = there.consume(&queue, 1).await;
     consumer.is_quiet().await;
     let (delivery, ()) = tokio::join!(consumer.next(), here.send(&queue, "{}"));
@@ -35,21 +43,25 @@ pub async fn a_waiting_consumer_is_woken<S: BrokerServer>(server: S) {
 
 /// One consumer gets messages in the order in which they were sent.
 pub async fn one_consumer_gets_them_in_order<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (here, queue) = (post.connect().await, new_queue());
+    let fixture = Fixture::of(server);
+    let (here, queue) = (fixture.connect().await, new_queue());
     for n in 0..100 {
         here.send(&queue, n.to_string()).await;
     }
     let mut consumer = here.consume(&queue, 7).await;
     for n in 0..100 {
-        ack(consumer.takes(&n.to_string()).await).await;
+        ack(consumer.receives(&n.to_string()).await).await;
     }
 }
 
 /// A message is with one process at a time: another one that consumes the same queue does not get it.
 pub async fn a_message_is_with_one_consumer<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (here, there, queue) = (post.connect().await, post.connect().await, new_queue());
+    let fixture = Fixture::of(server);
+    let (here, there, queue) = (
+        fixture.connect().await,
+        fixture.connect().await,
+        new_queue(),
+    );
     here.send(&queue, "{}").await;
     let held = here.consume(&queue, 4).await.next().await;
     let mut other = there.consume(&queue, 4).await;
@@ -60,8 +72,12 @@ pub async fn a_message_is_with_one_consumer<S: BrokerServer>(server: S) {
 
 /// A consumer that has its fill leaves the rest to another process.
 pub async fn a_full_consumer_leaves_the_rest_to_others<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (here, there, queue) = (post.connect().await, post.connect().await, new_queue());
+    let fixture = Fixture::of(server);
+    let (here, there, queue) = (
+        fixture.connect().await,
+        fixture.connect().await,
+        new_queue(),
+    );
     let (mut one, mut other) = (
         here.consume(&queue, 1).await,
         there.consume(&queue, 1).await,
@@ -77,8 +93,8 @@ pub async fn a_full_consumer_leaves_the_rest_to_others<S: BrokerServer>(server: 
 
 /// At most `prefetch` deliveries of a consumer are unsettled.
 pub async fn prefetch_is_the_most_that_is_unsettled<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (here, queue) = (post.connect().await, new_queue());
+    let fixture = Fixture::of(server);
+    let (here, queue) = (fixture.connect().await, new_queue());
     for n in 0..5 {
         here.send(&queue, n.to_string()).await;
     }
@@ -87,28 +103,28 @@ pub async fn prefetch_is_the_most_that_is_unsettled<S: BrokerServer>(server: S) 
     consumer.is_quiet().await;
     here.length_is(&queue, 3).await;
     ack(held.remove(0)).await;
-    held.push(consumer.takes("2").await);
+    held.push(consumer.receives("2").await);
     consumer.is_quiet().await;
     assert_eq!(bodies_of(&held), ["1", "2"]);
 }
 
 /// Queues do not leak into each other, however alike their names are.
 pub async fn queues_do_not_leak<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (here, queue) = (post.connect().await, new_queue());
+    let fixture = Fixture::of(server);
+    let (here, queue) = (fixture.connect().await, new_queue());
     let longer = Queue::named(format!("{queue}_a")).expect("a name");
     here.send(&longer, "longer").await;
     here.send(&queue, "own").await;
     let mut consumer = here.consume(&queue, 4).await;
-    ack(consumer.takes("own").await).await;
+    ack(consumer.receives("own").await).await;
     consumer.is_quiet().await;
-    ack(here.consume(&longer, 4).await.takes("longer").await).await;
+    ack(here.consume(&longer, 4).await.receives("longer").await).await;
 }
 
 /// A body is bytes, whatever they are: none, all 256, no JSON at all.
 pub async fn a_payload_is_untouched<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (here, queue) = (post.connect().await, new_queue());
+    let fixture = Fixture::of(server);
+    let (here, queue) = (fixture.connect().await, new_queue());
     let mut consumer = here.consume(&queue, 1).await;
     let every_byte: Vec<u8> = (0..=255).collect();
     let payloads: [&[u8]; 5] = [b"", b"\xff\x00", &every_byte, b"no JSON", b" {\"a\": 1}\n"];
@@ -122,8 +138,8 @@ pub async fn a_payload_is_untouched<S: BrokerServer>(server: S) {
 
 /// A mebibyte arrives whole.
 pub async fn a_mebibyte_arrives_whole<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (here, queue) = (post.connect().await, new_queue());
+    let fixture = Fixture::of(server);
+    let (here, queue) = (fixture.connect().await, new_queue());
     let size = here.driver.caps().max_payload.min(1 << 20);
     let body: Vec<u8> = (0u32..).take(size).map(|at| at.to_le_bytes()[0]).collect();
     here.send(&queue, body.clone()).await;
@@ -137,8 +153,12 @@ pub async fn a_mebibyte_arrives_whole<S: BrokerServer>(server: S) {
 
 /// `length` counts what waits, and not what is in flight.
 pub async fn length_counts_what_waits<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (here, there, queue) = (post.connect().await, post.connect().await, new_queue());
+    let fixture = Fixture::of(server);
+    let (here, there, queue) = (
+        fixture.connect().await,
+        fixture.connect().await,
+        new_queue(),
+    );
     here.driver.declare(&queue).await.expect("a queue");
     there.length_is(&queue, 0).await;
     for n in 0..3 {
@@ -155,12 +175,20 @@ pub async fn length_counts_what_waits<S: BrokerServer>(server: S) {
 
 /// Declaring a queue again, and from another process, changes nothing of it.
 pub async fn declaring_again_changes_nothing<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (here, there, queue) = (post.connect().await, post.connect().await, new_queue());
+    let fixture = Fixture::of(server);
+    let (here, there, queue) = (
+        fixture.connect().await,
+        fixture.connect().await,
+        new_queue(),
+    );
     here.driver.declare(&queue).await.expect("a queue");
     here.send(&queue, "kept").await;
-    for office in [&here, &there, &here] {
-        office.driver.declare(&queue).await.expect("the same queue");
+    for connection in [&here, &there, &here] {
+        connection
+            .driver
+            .declare(&queue)
+            .await
+            .expect("the same queue");
     }
     there.length_is(&queue, 1).await;
     let delivery = there.consume(&queue, 1).await.next().await;

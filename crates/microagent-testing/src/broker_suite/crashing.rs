@@ -7,19 +7,23 @@ use microagent_core::{Delivery, QueueBroker, Settlement};
 
 use super::{
     BrokerServer,
-    post::{Post, ack, bodies_of, new_queue, retry, settle},
+    fixture::{Fixture, ack, bodies_of, new_queue, retry, settle},
 };
 
 /// A message whose process died with it is delivered again, as a suspect: its crashes count, its attempts do not.
 pub async fn a_crash_returns_what_was_in_flight<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (dying, other, queue) = (post.connect().await, post.connect().await, new_queue());
+    let fixture = Fixture::of(server);
+    let (dying, other, queue) = (
+        fixture.connect().await,
+        fixture.connect().await,
+        new_queue(),
+    );
     other.send(&queue, r#"{"n":1}"#).await;
     let mut consumer = dying.consume(&queue, 1).await;
     retry(consumer.next().await, Duration::ZERO).await;
     let _in_flight = consumer.next().await;
-    post.crash(&dying).await;
-    let suspect = other.consume(&queue, 1).await.takes(r#"{"n":1}"#).await;
+    fixture.crash(&dying).await;
+    let suspect = other.consume(&queue, 1).await.receives(r#"{"n":1}"#).await;
     assert_eq!(
         (suspect.message().attempt(), suspect.message().crashes()),
         (2, 1)
@@ -30,16 +34,16 @@ pub async fn a_crash_returns_what_was_in_flight<S: BrokerServer>(server: S) {
 
 /// Every crash counts, until the message is settled otherwise.
 pub async fn crashes_add_up<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (other, queue) = (post.connect().await, new_queue());
+    let fixture = Fixture::of(server);
+    let (other, queue) = (fixture.connect().await, new_queue());
     other.send(&queue, "killer").await;
     for crashes in 0..3 {
-        let dying = post.connect().await;
-        let in_flight = dying.consume(&queue, 1).await.takes("killer").await;
+        let dying = fixture.connect().await;
+        let in_flight = dying.consume(&queue, 1).await.receives("killer").await;
         assert_eq!(in_flight.message().crashes(), crashes);
-        post.crash(&dying).await;
+        fixture.crash(&dying).await;
     }
-    let suspect = other.consume(&queue, 1).await.takes("killer").await;
+    let suspect = other.consume(&queue, 1).await.receives("killer").await;
     assert_eq!(
         (suspect.message().attempt(), suspect.message().crashes()),
         (1, 3)
@@ -49,14 +53,18 @@ pub async fn crashes_add_up<S: BrokerServer>(server: S) {
 
 /// What waited in the queue, or was given back before, is no suspect.
 pub async fn a_crash_suspects_only_what_was_in_flight<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (dying, other, queue) = (post.connect().await, post.connect().await, new_queue());
+    let fixture = Fixture::of(server);
+    let (dying, other, queue) = (
+        fixture.connect().await,
+        fixture.connect().await,
+        new_queue(),
+    );
     for body in ["in flight", "returned", "waiting"] {
         other.send(&queue, body).await;
     }
     let mut held = dying.consume(&queue, 2).await.take(2).await;
     settle(held.remove(1), Settlement::Return).await;
-    post.crash(&dying).await;
+    fixture.crash(&dying).await;
     let mut consumer = other.consume(&queue, 1).await;
     let mut crashed = Vec::new();
     for _ in 0..3 {
@@ -71,17 +79,21 @@ pub async fn a_crash_suspects_only_what_was_in_flight<S: BrokerServer>(server: S
 
 /// A suspect comes when nothing else of the process is in flight, and nothing comes beside it.
 pub async fn suspects_run_alone<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (dying, other, queue) = (post.connect().await, post.connect().await, new_queue());
+    let fixture = Fixture::of(server);
+    let (dying, other, queue) = (
+        fixture.connect().await,
+        fixture.connect().await,
+        new_queue(),
+    );
     for n in 0..5 {
         other.send(&queue, n.to_string()).await;
     }
     let _in_flight = dying.consume(&queue, 2).await.take(2).await;
-    post.crash(&dying).await;
+    fixture.crash(&dying).await;
     let mut consumer = other.consume(&queue, 10).await;
     let (mut bystanders, mut suspects, mut settled) = (Vec::new(), 0, 0);
     while settled < 5 {
-        match consumer.moment().await {
+        match consumer.next_soon().await {
             Some(suspect) if suspect.message().crashes() > 0 => {
                 assert!(
                     bystanders.is_empty(),
@@ -109,52 +121,60 @@ async fn ack_all(deliveries: &mut Vec<Delivery>) {
 
 /// A suspect is alone in its process, not only in its queue.
 pub async fn suspects_run_alone_among_queues<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (dying, other) = (post.connect().await, post.connect().await);
+    let fixture = Fixture::of(server);
+    let (dying, other) = (fixture.connect().await, fixture.connect().await);
     let (queue, neighbour) = (new_queue(), new_queue());
     other.send(&queue, "suspect").await;
     let _in_flight = dying.consume(&queue, 1).await.next().await;
     other.send(&neighbour, "1").await;
     let mut neighbours = other.consume(&neighbour, 4).await;
-    let bystander = neighbours.takes("1").await;
-    post.crash(&dying).await;
+    let bystander = neighbours.receives("1").await;
+    fixture.crash(&dying).await;
     let mut consumer = other.consume(&queue, 4).await;
     consumer.is_quiet().await;
     ack(bystander).await;
-    let suspect = consumer.takes("suspect").await;
+    let suspect = consumer.receives("suspect").await;
     other.send(&neighbour, "2").await;
     neighbours.is_quiet().await;
     ack(suspect).await;
-    ack(neighbours.takes("2").await).await;
+    ack(neighbours.receives("2").await).await;
 }
 
 /// What a dead process still holds settles nothing: the message stays with its new consumer.
 pub async fn the_dead_settle_nothing<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (dying, other, queue) = (post.connect().await, post.connect().await, new_queue());
+    let fixture = Fixture::of(server);
+    let (dying, other, queue) = (
+        fixture.connect().await,
+        fixture.connect().await,
+        new_queue(),
+    );
     other.send(&queue, "1").await;
     let late = dying.consume(&queue, 1).await.next().await;
-    post.crash(&dying).await;
+    fixture.crash(&dying).await;
     let suspect = other.consume(&queue, 1).await.next().await;
     assert!(
         late.ack().await.is_err(),
         "a dead process's settlement was confirmed"
     );
     retry(suspect, Duration::ZERO).await;
-    ack(other.consume(&queue, 1).await.takes("1").await).await;
+    ack(other.consume(&queue, 1).await.receives("1").await).await;
 }
 
 /// After its connections were cut a consumer goes on: what it held and what was sent meanwhile are delivered, and none is lost.
-pub async fn a_cut_connection_is_healed<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (here, there, queue) = (post.connect().await, post.connect().await, new_queue());
+pub async fn a_cut_connection_is_restored<S: BrokerServer>(server: S) {
+    let fixture = Fixture::of(server);
+    let (here, there, queue) = (
+        fixture.connect().await,
+        fixture.connect().await,
+        new_queue(),
+    );
     there.send(&queue, "1").await;
     let mut consumer = here.consume(&queue, 4).await;
-    let held = consumer.takes("1").await;
+    let held = consumer.receives("1").await;
     // A driver without a connection has nothing to heal, and keeps the same promise.
-    post.server.cut().await.expect("a cut");
+    fixture.server.cut().await.expect("a cut");
     let ready = join(here.driver.ready(), there.driver.ready());
-    let (one, other) = post.patience.wait("the connections", ready).await;
+    let (one, other) = fixture.limit.wait("the connections", ready).await;
     one.and(other).expect("connections that are healed");
     drop(held);
     there.send_until_accepted(&queue, "2").await;

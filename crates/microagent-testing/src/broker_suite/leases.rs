@@ -7,7 +7,7 @@ use microagent_core::{Lease, QueueBroker};
 
 use super::{
     BrokerServer,
-    post::{Office, Post, unsupported},
+    fixture::{Connection, Fixture, unsupported},
 };
 use crate::suite::{QUIET, eventually, unique};
 
@@ -16,8 +16,12 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// Of two connections that ask one gets the key, and the other hears for how long; without the capability asking is
 /// refused.
 pub async fn a_lease_is_with_one_holder<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (here, there, key) = (post.connect().await, post.connect().await, unique("key"));
+    let fixture = Fixture::of(server);
+    let (here, there, key) = (
+        fixture.connect().await,
+        fixture.connect().await,
+        unique("key"),
+    );
     if !here.driver.caps().leases {
         is_refused(&here, &key).await;
         return is_refused(&there, &key).await;
@@ -33,8 +37,12 @@ pub async fn a_lease_is_with_one_holder<S: BrokerServer>(server: S) {
 
 /// Whoever holds a key may ask again, from any connection, and then has it for the new time; or asking is refused.
 pub async fn a_holder_prolongs_its_lease<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (here, there, key) = (post.connect().await, post.connect().await, unique("key"));
+    let fixture = Fixture::of(server);
+    let (here, there, key) = (
+        fixture.connect().await,
+        fixture.connect().await,
+        unique("key"),
+    );
     if !here.driver.caps().leases {
         return is_refused(&here, &key).await;
     }
@@ -47,8 +55,12 @@ pub async fn a_holder_prolongs_its_lease<S: BrokerServer>(server: S) {
 
 /// A lease ends by itself, and not before its time; its holder's end does not end it. Or asking is refused.
 pub async fn a_lease_ends_by_itself<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (here, there, key) = (post.connect().await, post.connect().await, unique("key"));
+    let fixture = Fixture::of(server);
+    let (here, there, key) = (
+        fixture.connect().await,
+        fixture.connect().await,
+        unique("key"),
+    );
     if !here.driver.caps().leases {
         return is_refused(&here, &key).await;
     }
@@ -57,13 +69,13 @@ pub async fn a_lease_ends_by_itself<S: BrokerServer>(server: S) {
     let asked = ask(&there, &key, "two", MINUTE).await;
     assert!(matches!(asked, Lease::Held { .. }), "{asked:?}");
     let asks = || ask(&there, &key, "two", MINUTE);
-    eventually(post.patience, "the lease", Lease::Granted, asks).await;
+    eventually(fixture.limit, "the lease", Lease::Granted, asks).await;
 }
 
 /// Of many that ask at the same time one gets the key; or all are refused.
 pub async fn one_of_many_gets_the_lease<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (here, there) = (post.connect().await, post.connect().await);
+    let fixture = Fixture::of(server);
+    let (here, there) = (fixture.connect().await, fixture.connect().await);
     if !here.driver.caps().leases {
         let asking = (0..8).map(async |_| is_refused(&here, &unique("key")).await);
         return drop(join_all(asking).await);
@@ -72,8 +84,8 @@ pub async fn one_of_many_gets_the_lease<S: BrokerServer>(server: S) {
         let key = unique("key");
         let holders: Vec<_> = (0..8).map(|n| format!("holder {n}")).collect();
         let asked = holders.iter().enumerate().map(|(n, holder)| {
-            let office = if n % 2 == 0 { &here } else { &there };
-            ask(office, &key, holder, MINUTE)
+            let connection = if n % 2 == 0 { &here } else { &there };
+            ask(connection, &key, holder, MINUTE)
         });
         let answers = join_all(asked).await;
         let granted = answers.iter().filter(|lease| **lease == Lease::Granted);
@@ -82,12 +94,17 @@ pub async fn one_of_many_gets_the_lease<S: BrokerServer>(server: S) {
 }
 
 /// Without the capability asking is refused, with the name of the key.
-async fn is_refused<B: QueueBroker>(office: &Office<B>, key: &str) {
-    let asked = office.driver.lease(key, "one", MINUTE).await;
+async fn is_refused<B: QueueBroker>(connection: &Connection<B>, key: &str) {
+    let asked = connection.driver.lease(key, "one", MINUTE).await;
     unsupported(key, asked);
 }
 
-async fn ask<B: QueueBroker>(office: &Office<B>, key: &str, holder: &str, ttl: Duration) -> Lease {
-    let asked = office.driver.lease(key, holder, ttl).await;
+async fn ask<B: QueueBroker>(
+    connection: &Connection<B>,
+    key: &str,
+    holder: &str,
+    ttl: Duration,
+) -> Lease {
+    let asked = connection.driver.lease(key, holder, ttl).await;
     asked.expect("an answer about the lease")
 }

@@ -6,13 +6,17 @@ use futures_util::{StreamExt, future::join_all, stream};
 
 use super::{
     BrokerServer,
-    post::{Post, ack, body_of, new_queue},
+    fixture::{Fixture, ack, body_of, new_queue},
 };
 
 /// A thousand messages through the consumers of two processes: every one comes, and comes once.
 pub async fn a_thousand_through_two_consumers<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (here, there, queue) = (post.connect().await, post.connect().await, new_queue());
+    let fixture = Fixture::of(server);
+    let (here, there, queue) = (
+        fixture.connect().await,
+        fixture.connect().await,
+        new_queue(),
+    );
     let (one, other) = (
         here.consume(&queue, 16).await,
         there.consume(&queue, 16).await,
@@ -40,15 +44,15 @@ pub async fn a_thousand_through_two_consumers<S: BrokerServer>(server: S) {
 
 /// What several processes send at the same time all arrives.
 pub async fn concurrent_senders_lose_nothing<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
+    let fixture = Fixture::of(server);
     let queue = new_queue();
-    let offices = join_all((0..4).map(|_| post.connect())).await;
-    let mut consumer = offices[0].consume(&queue, 8).await;
-    let senders = offices.iter().enumerate().map(|(who, office)| {
+    let connections = join_all((0..4).map(|_| fixture.connect())).await;
+    let mut consumer = connections[0].consume(&queue, 8).await;
+    let senders = connections.iter().enumerate().map(|(who, connection)| {
         let queue = &queue;
         async move {
             for n in 0..50 {
-                office.send(queue, format!("{who}-{n}")).await;
+                connection.send(queue, format!("{who}-{n}")).await;
             }
         }
     });

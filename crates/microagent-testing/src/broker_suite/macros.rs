@@ -74,7 +74,7 @@ macro_rules! broker_suite {
                 a_waiting_retry_is_in_nobody_s_way,
                 a_retry_outlives_its_connection,
                 a_dead_letter_arrives_with_its_reason,
-                dead_letters_go_where_they_are_told,
+                dead_letters_go_to_the_chosen_queue,
                 dropping_the_stream_returns_the_rest,
                 settling_outlives_the_stream,
             ]);
@@ -85,7 +85,7 @@ macro_rules! broker_suite {
                 suspects_run_alone,
                 suspects_run_alone_among_queues,
                 the_dead_settle_nothing,
-                a_cut_connection_is_healed,
+                a_cut_connection_is_restored,
             ]);
             $crate::__clauses!(broker_suite::options, BrokerServer, $time, BrokerSuiteServer, $attributes, [
                 a_delay_is_kept_or_refused,

@@ -8,8 +8,8 @@
     reason = "a clause fails by a panic that says what was to come"
 )]
 
+mod fixture;
 mod macros;
-mod post;
 mod server;
 
 pub mod browsing;

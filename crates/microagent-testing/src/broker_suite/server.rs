@@ -43,7 +43,7 @@ pub trait BrokerServer: Sized + Send + Sync + 'static {
     type Broker: QueueBroker;
 
     /// How long the server may take for one event, the recovery of a crash included [10 s].
-    const PATIENCE: Duration = Duration::from_secs(10);
+    const EVENT_LIMIT: Duration = Duration::from_secs(10);
 
     /// Whether a dead letter tells when the message failed first also after retries; the clause asserts that it tells
     /// nothing where this is not so [true].

@@ -10,28 +10,36 @@ use tokio::time::Instant;
 
 use super::{
     BrokerServer,
-    post::{Post, ack, bodies_of, body_of, new_queue, retry, settle},
+    fixture::{Fixture, ack, bodies_of, body_of, new_queue, retry, settle},
 };
 
 const SHORTLY: Duration = Duration::from_millis(80);
 
 /// Acknowledged, a message is gone: from the queue, and from what comes back when its connection ends.
 pub async fn acked_is_gone<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (here, there, queue) = (post.connect().await, post.connect().await, new_queue());
+    let fixture = Fixture::of(server);
+    let (here, there, queue) = (
+        fixture.connect().await,
+        fixture.connect().await,
+        new_queue(),
+    );
     here.send(&queue, "1").await;
-    ack(here.consume(&queue, 1).await.takes("1").await).await;
+    ack(here.consume(&queue, 1).await.receives("1").await).await;
     here.close().await;
     there.length_is(&queue, 0).await;
     there.send(&queue, "2").await;
-    ack(there.consume(&queue, 1).await.takes("2").await).await;
+    ack(there.consume(&queue, 1).await.receives("2").await).await;
     there.is_empty(&queue).await;
 }
 
 /// Settlements may come in any order.
 pub async fn settled_in_any_order<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (here, there, queue) = (post.connect().await, post.connect().await, new_queue());
+    let fixture = Fixture::of(server);
+    let (here, there, queue) = (
+        fixture.connect().await,
+        fixture.connect().await,
+        new_queue(),
+    );
     for n in 0..6 {
         here.send(&queue, n.to_string()).await;
     }
@@ -51,29 +59,29 @@ pub async fn settled_in_any_order<S: BrokerServer>(server: S) {
 
 /// Returned, a message goes to the head of its queue, and nothing is counted.
 pub async fn returned_comes_next_as_the_same_attempt<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (here, queue) = (post.connect().await, new_queue());
+    let fixture = Fixture::of(server);
+    let (here, queue) = (fixture.connect().await, new_queue());
     here.send(&queue, "1").await;
     here.send(&queue, "2").await;
     let mut consumer = here.consume(&queue, 1).await;
-    settle(consumer.takes("1").await, Settlement::Return).await;
-    let again = consumer.takes("1").await;
+    settle(consumer.receives("1").await, Settlement::Return).await;
+    let again = consumer.receives("1").await;
     assert_eq!(
         (again.message().attempt(), again.message().crashes()),
         (1, 0)
     );
     ack(again).await;
-    ack(consumer.takes("2").await).await;
+    ack(consumer.receives("2").await).await;
 }
 
 /// A delivery that is dropped unsettled is returned.
 pub async fn dropped_is_returned<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (here, queue) = (post.connect().await, new_queue());
+    let fixture = Fixture::of(server);
+    let (here, queue) = (fixture.connect().await, new_queue());
     here.send(&queue, "1").await;
     let mut consumer = here.consume(&queue, 1).await;
-    drop(consumer.takes("1").await);
-    let again = consumer.takes("1").await;
+    drop(consumer.receives("1").await);
+    let again = consumer.receives("1").await;
     assert_eq!(
         (again.message().attempt(), again.message().crashes()),
         (1, 0)
@@ -83,8 +91,8 @@ pub async fn dropped_is_returned<S: BrokerServer>(server: S) {
 
 /// Retried, a message comes again not before its time, as the next attempt, each time with its body and headers.
 pub async fn a_retry_waits_and_counts<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (here, queue) = (post.connect().await, new_queue());
+    let fixture = Fixture::of(server);
+    let (here, queue) = (fixture.connect().await, new_queue());
     let mut options = SendOptions::default();
     if here.driver.caps().headers {
         options.headers = vec![("trace".to_owned(), "t1".to_owned())];
@@ -93,7 +101,7 @@ pub async fn a_retry_waits_and_counts<S: BrokerServer>(server: S) {
     here.send_with(&queue, r#"{"n":1}"#, options).await;
     let mut consumer = here.consume(&queue, 1).await;
     for attempt in 1..=4 {
-        let delivery = consumer.takes(r#"{"n":1}"#).await;
+        let delivery = consumer.receives(r#"{"n":1}"#).await;
         assert_eq!(delivery.message().attempt(), attempt);
         for (name, value) in &headers {
             assert_eq!(delivery.message().header(name), Some(value.as_str()));
@@ -117,12 +125,12 @@ fn waited(since: Instant, time: Duration) -> bool {
 
 /// A retry without a delay comes at once.
 pub async fn a_retry_without_delay_comes_at_once<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (here, queue) = (post.connect().await, new_queue());
+    let fixture = Fixture::of(server);
+    let (here, queue) = (fixture.connect().await, new_queue());
     here.send(&queue, "1").await;
     let mut consumer = here.consume(&queue, 1).await;
     retry(consumer.next().await, Duration::ZERO).await;
-    let again = consumer.takes("1").await;
+    let again = consumer.receives("1").await;
     assert_eq!(again.message().attempt(), 2);
     ack(again).await;
     here.is_empty(&queue).await;
@@ -130,28 +138,32 @@ pub async fn a_retry_without_delay_comes_at_once<S: BrokerServer>(server: S) {
 
 /// A message that waits for its retry holds up nobody, is counted nowhere, and takes no place of its consumer.
 pub async fn a_waiting_retry_is_in_nobody_s_way<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (here, queue) = (post.connect().await, new_queue());
+    let fixture = Fixture::of(server);
+    let (here, queue) = (fixture.connect().await, new_queue());
     here.send(&queue, "failing").await;
     here.send(&queue, "next").await;
     let mut consumer = here.consume(&queue, 1).await;
-    retry(consumer.takes("failing").await, Duration::from_secs(1)).await;
-    let next = consumer.takes("next").await;
+    retry(consumer.receives("failing").await, Duration::from_secs(1)).await;
+    let next = consumer.receives("next").await;
     here.length_is(&queue, 0).await;
     ack(next).await;
-    let again = consumer.takes("failing").await;
+    let again = consumer.receives("failing").await;
     assert_eq!(again.message().attempt(), 2);
     ack(again).await;
 }
 
 /// A retry outlives the connection that asked for it.
 pub async fn a_retry_outlives_its_connection<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (here, there, queue) = (post.connect().await, post.connect().await, new_queue());
+    let fixture = Fixture::of(server);
+    let (here, there, queue) = (
+        fixture.connect().await,
+        fixture.connect().await,
+        new_queue(),
+    );
     there.send(&queue, "1").await;
-    retry(here.consume(&queue, 1).await.takes("1").await, SHORTLY).await;
+    retry(here.consume(&queue, 1).await.receives("1").await, SHORTLY).await;
     here.close().await;
-    let again = there.consume(&queue, 1).await.takes("1").await;
+    let again = there.consume(&queue, 1).await.receives("1").await;
     assert_eq!(
         (again.message().attempt(), again.message().crashes()),
         (2, 0)
@@ -162,8 +174,8 @@ pub async fn a_retry_outlives_its_connection<S: BrokerServer>(server: S) {
 /// A dead letter is in its queue with the same body and, where there are headers, with its own, the reason and the times; it
 /// is gone from where it was.
 pub async fn a_dead_letter_arrives_with_its_reason<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (here, queue) = (post.connect().await, new_queue());
+    let fixture = Fixture::of(server);
+    let (here, queue) = (fixture.connect().await, new_queue());
     let mut options = SendOptions::default();
     if here.driver.caps().headers {
         options.headers = vec![("trace".to_owned(), "t1".to_owned())];
@@ -175,7 +187,7 @@ pub async fn a_dead_letter_arrives_with_its_reason<S: BrokerServer>(server: S) {
     let failed = sent..=now();
     let again = consumer.next().await;
     let came_again = now();
-    settle(again, parked(&queue.dead_letter())).await;
+    settle(again, dead_lettered(&queue.dead_letter())).await;
     let died = came_again..=now();
 
     let dead = Queue::named(queue.dead_letter()).expect("the name of a dead-letter queue");
@@ -183,7 +195,7 @@ pub async fn a_dead_letter_arrives_with_its_reason<S: BrokerServer>(server: S) {
     let letter = here
         .consume(&dead, 1)
         .await
-        .takes("\u{1F4EE} no JSON")
+        .receives("\u{1F4EE} no JSON")
         .await;
     assert_eq!(
         (letter.message().queue(), letter.message().attempt()),
@@ -241,7 +253,7 @@ fn now() -> u128 {
     since.expect("a clock after 1970").as_millis()
 }
 
-fn parked(queue: &str) -> Settlement {
+fn dead_lettered(queue: &str) -> Settlement {
     Settlement::DeadLetter {
         queue: queue.to_owned(),
         reason: DeadReason::Failed,
@@ -250,11 +262,11 @@ fn parked(queue: &str) -> Settlement {
 }
 
 /// The queue for dead letters can be any queue, one that is consumed included.
-pub async fn dead_letters_go_where_they_are_told<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
+pub async fn dead_letters_go_to_the_chosen_queue<S: BrokerServer>(server: S) {
+    let fixture = Fixture::of(server);
     let (here, there, queue, other) = (
-        post.connect().await,
-        post.connect().await,
+        fixture.connect().await,
+        fixture.connect().await,
         new_queue(),
         new_queue(),
     );
@@ -262,22 +274,26 @@ pub async fn dead_letters_go_where_they_are_told<S: BrokerServer>(server: S) {
     here.send(&queue, "1").await;
     settle(
         here.consume(&queue, 1).await.next().await,
-        parked(other.name()),
+        dead_lettered(other.name()),
     )
     .await;
-    ack(undertaker.takes("1").await).await;
+    ack(undertaker.receives("1").await).await;
 }
 
 /// What a consumer had fetched and not given out goes back uncounted when its stream is dropped; what it had given out
 /// stays with its holder.
 pub async fn dropping_the_stream_returns_the_rest<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (here, there, queue) = (post.connect().await, post.connect().await, new_queue());
+    let fixture = Fixture::of(server);
+    let (here, there, queue) = (
+        fixture.connect().await,
+        fixture.connect().await,
+        new_queue(),
+    );
     for n in 0..5 {
         here.send(&queue, n.to_string()).await;
     }
     let mut consumer = here.consume(&queue, 5).await;
-    let held = consumer.takes("0").await;
+    let held = consumer.receives("0").await;
     drop(consumer);
     let mut successor = there.consume(&queue, 5).await;
     let rest = successor.take(4).await;
@@ -300,8 +316,12 @@ pub async fn dropping_the_stream_returns_the_rest<S: BrokerServer>(server: S) {
 
 /// What was taken out of a stream is settled when the stream is gone, however it is settled.
 pub async fn settling_outlives_the_stream<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (here, there, queue) = (post.connect().await, post.connect().await, new_queue());
+    let fixture = Fixture::of(server);
+    let (here, there, queue) = (
+        fixture.connect().await,
+        fixture.connect().await,
+        new_queue(),
+    );
     for n in 0..3 {
         here.send(&queue, n.to_string()).await;
     }

@@ -5,150 +5,152 @@ use microagent_core::SubscriberCount;
 
 use super::{
     BusServer,
-    server::{Listener, Radio},
+    server::{Fixture, Listener},
 };
 use crate::suite::eventually;
 
 /// What is published after `subscribe` has returned is heard, every time.
 pub async fn a_subscription_is_live_when_it_returns<S: BusServer>(server: S) {
-    let radio = Radio::of(server);
-    let (here, there) = (radio.connect().await, radio.connect().await);
+    let fixture = Fixture::of(server);
+    let (here, there) = (fixture.connect().await, fixture.connect().await);
     for round in 0..20 {
-        let channel = radio.channel(&format!("round_{round}:a"));
+        let channel = fixture.channel(&format!("round_{round}:a"));
         let mut listener = here.listen(&channel.replace(":a", ":*")).await;
         there.publish(&channel, "{}").await;
-        listener.hears(&channel, b"{}").await;
+        listener.receives(&channel, b"{}").await;
     }
 }
 
 /// Each subscription hears a message once: several of one connection, one of the publisher's own, one of another process.
-pub async fn every_subscriber_hears_once_its_own_process_included<S: BusServer>(server: S) {
-    let radio = Radio::of(server);
-    let (here, there) = (radio.connect().await, radio.connect().await);
-    let pattern = radio.channel("s:*");
+pub async fn every_subscriber_receives_once_its_own_process_included<S: BusServer>(server: S) {
+    let fixture = Fixture::of(server);
+    let (here, there) = (fixture.connect().await, fixture.connect().await);
+    let pattern = fixture.channel("s:*");
     let mut listeners = [
         here.listen(&pattern).await,
         here.listen(&pattern).await,
         there.listen(&pattern).await,
     ];
-    here.publish(&radio.channel("s:a"), "1").await;
-    here.publish(&radio.channel("s:b"), "2").await;
+    here.publish(&fixture.channel("s:a"), "1").await;
+    here.publish(&fixture.channel("s:b"), "2").await;
     for listener in &mut listeners {
-        listener.hears(&radio.channel("s:a"), b"1").await;
-        listener.hears(&radio.channel("s:b"), b"2").await;
+        listener.receives(&fixture.channel("s:a"), b"1").await;
+        listener.receives(&fixture.channel("s:b"), b"2").await;
         listener.is_quiet().await;
     }
 }
 
 /// Subscriptions of one connection whose patterns overlap hear the message once each.
-pub async fn overlapping_patterns_hear_once_each<S: BusServer>(server: S) {
-    let radio = Radio::of(server);
-    let station = radio.connect().await;
-    let channel = radio.channel("s:a");
+pub async fn overlapping_patterns_receive_once_each<S: BusServer>(server: S) {
+    let fixture = Fixture::of(server);
+    let connection = fixture.connect().await;
+    let channel = fixture.channel("s:a");
     let mut listeners = [
-        station.listen(&channel).await,
-        station.listen(&radio.channel("s:*")).await,
-        station.listen(&radio.channel("*")).await,
+        connection.listen(&channel).await,
+        connection.listen(&fixture.channel("s:*")).await,
+        connection.listen(&fixture.channel("*")).await,
     ];
-    station.publish(&channel, "1").await;
+    connection.publish(&channel, "1").await;
     for listener in &mut listeners {
-        listener.hears(&channel, b"1").await;
+        listener.receives(&channel, b"1").await;
         listener.is_quiet().await;
     }
 }
 
 /// `*` stands for any text, `:` and `#` included: a receiver hears calls too.
 pub async fn a_star_spans_colons_and_hashes<S: BusServer>(server: S) {
-    let radio = Radio::of(server);
-    let station = radio.connect().await;
-    let mut listener = station.listen(&radio.channel("s:*")).await;
+    let fixture = Fixture::of(server);
+    let connection = fixture.connect().await;
+    let mut listener = connection.listen(&fixture.channel("s:*")).await;
     for rest in ["s:a", "s:a#t-1", "s:a:b#1#2", "s:é.>"] {
-        let channel = radio.channel(rest);
-        station.publish(&channel, "{}").await;
-        listener.hears(&channel, b"{}").await;
+        let channel = fixture.channel(rest);
+        connection.publish(&channel, "{}").await;
+        listener.receives(&channel, b"{}").await;
     }
 }
 
 /// A pattern with text behind its star hears what ends so: a bus hears the answers to its own calls only.
 pub async fn a_star_in_the_middle_keeps_what_follows<S: BusServer>(server: S) {
-    let radio = Radio::of(server);
-    let station = radio.connect().await;
-    let mut listener = station.listen(&radio.channel("response:*#mine-*")).await;
+    let fixture = Fixture::of(server);
+    let connection = fixture.connect().await;
+    let mut listener = connection
+        .listen(&fixture.channel("response:*#mine-*"))
+        .await;
     for rest in ["response:uid#other-1", "response:uid#mine", "s:uid#mine-1"] {
-        station.publish(&radio.channel(rest), "foreign").await;
+        connection.publish(&fixture.channel(rest), "foreign").await;
     }
-    let own = radio.channel("response:uid#mine-1");
-    station.publish(&own, "own").await;
-    listener.hears(&own, b"own").await;
+    let own = fixture.channel("response:uid#mine-1");
+    connection.publish(&own, "own").await;
+    listener.receives(&own, b"own").await;
 }
 
 /// A pattern without a star hears one channel, and none that only begins or ends like it.
-pub async fn an_exact_pattern_hears_one_channel<S: BusServer>(server: S) {
-    let radio = Radio::of(server);
-    let station = radio.connect().await;
-    let channel = radio.channel("s:a");
-    let mut listener = station.listen(&channel).await;
+pub async fn an_exact_pattern_receives_one_channel<S: BusServer>(server: S) {
+    let fixture = Fixture::of(server);
+    let connection = fixture.connect().await;
+    let channel = fixture.channel("s:a");
+    let mut listener = connection.listen(&channel).await;
     for rest in ["s:ab", "s:a#t-1", "s:b", "ss:a"] {
-        station.publish(&radio.channel(rest), "foreign").await;
+        connection.publish(&fixture.channel(rest), "foreign").await;
     }
-    station.publish(&channel, "own").await;
-    listener.hears(&channel, b"own").await;
+    connection.publish(&channel, "own").await;
+    listener.receives(&channel, b"own").await;
 }
 
 /// What another deployment sends, or a signal whose name only begins alike, is not heard.
-pub async fn foreign_prefixes_and_signals_are_not_heard<S: BusServer>(server: S) {
-    let radio = Radio::of(server);
-    let (here, there) = (radio.connect().await, radio.connect().await);
-    let mut listener = here.listen(&radio.channel("user_created:*")).await;
+pub async fn foreign_prefixes_and_signals_are_not_received<S: BusServer>(server: S) {
+    let fixture = Fixture::of(server);
+    let (here, there) = (fixture.connect().await, fixture.connect().await);
+    let mut listener = here.listen(&fixture.channel("user_created:*")).await;
     there
-        .publish(&format!("{}x:user_created:a", radio.prefix), "foreign")
+        .publish(&format!("{}x:user_created:a", fixture.prefix), "foreign")
         .await;
     there
-        .publish(&format!("x{}:user_created:a", radio.prefix), "foreign")
+        .publish(&format!("x{}:user_created:a", fixture.prefix), "foreign")
         .await;
     there
-        .publish(&radio.channel("user_created_not:a"), "foreign")
+        .publish(&fixture.channel("user_created_not:a"), "foreign")
         .await;
-    let own = radio.channel("user_created:a");
+    let own = fixture.channel("user_created:a");
     there.publish(&own, "own").await;
-    listener.hears(&own, b"own").await;
+    listener.receives(&own, b"own").await;
 }
 
 /// A publisher's messages are heard in the order in which they were sent.
-pub async fn one_publisher_is_heard_in_order<S: BusServer>(server: S) {
-    let radio = Radio::of(server);
-    let (here, there) = (radio.connect().await, radio.connect().await);
-    let channel = radio.channel("s:a");
-    let mut listener = here.listen(&radio.channel("s:*")).await;
+pub async fn one_publisher_is_received_in_order<S: BusServer>(server: S) {
+    let fixture = Fixture::of(server);
+    let (here, there) = (fixture.connect().await, fixture.connect().await);
+    let channel = fixture.channel("s:a");
+    let mut listener = here.listen(&fixture.channel("s:*")).await;
     for n in 0..1_000 {
         there.publish(&channel, n.to_string()).await;
     }
     for n in 0..1_000 {
-        listener.hears(&channel, n.to_string().as_bytes()).await;
+        listener.receives(&channel, n.to_string().as_bytes()).await;
     }
 }
 
 /// Publishing tells how many subscribers there are, none included, or that it cannot tell.
 pub async fn receivers_are_counted_or_unknown<S: BusServer>(server: S) {
-    let radio = Radio::of(server);
-    let stations = [
-        radio.connect().await,
-        radio.connect().await,
-        radio.connect().await,
+    let fixture = Fixture::of(server);
+    let connections = [
+        fixture.connect().await,
+        fixture.connect().await,
+        fixture.connect().await,
     ];
-    let channel = radio.channel("s:a");
-    let told = stations[2].publish(&channel, "{}").await;
+    let channel = fixture.channel("s:a");
+    let told = connections[2].publish(&channel, "{}").await;
     assert!(
         matches!(told, SubscriberCount::Counted(0) | SubscriberCount::Unknown),
         "nobody listens: {told:?}"
     );
 
-    let pattern = radio.channel("s:*");
+    let pattern = fixture.channel("s:*");
     let listeners = [
-        stations[0].listen(&pattern).await,
-        stations[1].listen(&pattern).await,
+        connections[0].listen(&pattern).await,
+        connections[1].listen(&pattern).await,
     ];
-    let told = stations[2].publish(&channel, "{}").await;
+    let told = connections[2].publish(&channel, "{}").await;
     assert!(
         matches!(told, SubscriberCount::Counted(2) | SubscriberCount::Unknown),
         "two listen: {told:?}"
@@ -157,9 +159,9 @@ pub async fn receivers_are_counted_or_unknown<S: BusServer>(server: S) {
     drop(listeners);
     if told != SubscriberCount::Unknown {
         // No event tells that a server has taken notice of an unsubscription.
-        let publish = || stations[2].publish(&channel, "{}");
+        let publish = || connections[2].publish(&channel, "{}");
         eventually(
-            radio.patience,
+            fixture.limit,
             "the number of receivers",
             SubscriberCount::Counted(0),
             publish,
@@ -170,25 +172,25 @@ pub async fn receivers_are_counted_or_unknown<S: BusServer>(server: S) {
 
 /// A dropped subscription ends, its neighbours go on, and a new one to the same pattern hears only what is new.
 pub async fn dropping_a_subscription_ends_it_alone<S: BusServer>(server: S) {
-    let radio = Radio::of(server);
-    let (here, there) = (radio.connect().await, radio.connect().await);
-    let (channel, pattern) = (radio.channel("s:a"), radio.channel("s:*"));
+    let fixture = Fixture::of(server);
+    let (here, there) = (fixture.connect().await, fixture.connect().await);
+    let (channel, pattern) = (fixture.channel("s:a"), fixture.channel("s:*"));
     let (dropped, mut kept) = (here.listen(&pattern).await, here.listen(&pattern).await);
     drop(dropped);
     there.publish(&channel, "1").await;
-    kept.hears(&channel, b"1").await;
+    kept.receives(&channel, b"1").await;
 
     let mut fresh = here.listen(&pattern).await;
     there.publish(&channel, "2").await;
-    fresh.hears(&channel, b"2").await;
-    kept.hears(&channel, b"2").await;
+    fresh.receives(&channel, b"2").await;
+    kept.receives(&channel, b"2").await;
 }
 
 /// A subscription that nobody reads stops neither another one of its connection nor the publisher.
 pub async fn a_slow_reader_stops_nobody<S: BusServer>(server: S) {
-    let radio = Radio::of(server);
-    let (here, there) = (radio.connect().await, radio.connect().await);
-    let (channel, pattern) = (radio.channel("s:a"), radio.channel("s:*"));
+    let fixture = Fixture::of(server);
+    let (here, there) = (fixture.connect().await, fixture.connect().await);
+    let (channel, pattern) = (fixture.channel("s:a"), fixture.channel("s:*"));
     let slow = here.listen(&pattern).await;
     let mut quick = here.listen(&pattern).await;
     let body = "x".repeat(200);
@@ -196,11 +198,13 @@ pub async fn a_slow_reader_stops_nobody<S: BusServer>(server: S) {
         there.publish(&channel, format!("{n}{body}")).await;
         if n % 100 == 99 {
             for n in n - 99..=n {
-                quick.hears(&channel, format!("{n}{body}").as_bytes()).await;
+                quick
+                    .receives(&channel, format!("{n}{body}").as_bytes())
+                    .await;
             }
         }
     }
-    let own = here.publish(&radio.channel("other:a"), "{}").await;
+    let own = here.publish(&fixture.channel("other:a"), "{}").await;
     assert!(
         matches!(own, SubscriberCount::Counted(0) | SubscriberCount::Unknown),
         "{own:?}"
@@ -210,37 +214,37 @@ pub async fn a_slow_reader_stops_nobody<S: BusServer>(server: S) {
 
 /// Many subscriptions of many processes hear the same messages, each of them all.
 pub async fn a_big_fan_out_reaches_everyone<S: BusServer>(server: S) {
-    let radio = Radio::of(server);
-    let stations = join_all((0..5).map(|_| radio.connect())).await;
-    let pattern = radio.channel("s:*");
-    let subscribing = stations
+    let fixture = Fixture::of(server);
+    let connections = join_all((0..5).map(|_| fixture.connect())).await;
+    let pattern = fixture.channel("s:*");
+    let subscribing = connections
         .iter()
-        .flat_map(|station| (0..10).map(|_| station.listen(&pattern)));
+        .flat_map(|connection| (0..10).map(|_| connection.listen(&pattern)));
     let mut listeners = join_all(subscribing).await;
-    let channel = radio.channel("s:a");
+    let channel = fixture.channel("s:a");
     for n in 0..20 {
-        stations[0].publish(&channel, n.to_string()).await;
+        connections[0].publish(&channel, n.to_string()).await;
     }
     for listener in &mut listeners {
         for n in 0..20 {
-            listener.hears(&channel, n.to_string().as_bytes()).await;
+            listener.receives(&channel, n.to_string().as_bytes()).await;
         }
     }
 }
 
 /// Messages of several publishers at the same time are all heard, each publisher's in its order.
 pub async fn concurrent_publishers_lose_nothing<S: BusServer>(server: S) {
-    let radio = Radio::of(server);
-    let (here, there) = (radio.connect().await, radio.connect().await);
-    let mut listener = here.listen(&radio.channel("s:*")).await;
+    let fixture = Fixture::of(server);
+    let (here, there) = (fixture.connect().await, fixture.connect().await);
+    let mut listener = here.listen(&fixture.channel("s:*")).await;
     let publishers = (0..8).map(|who| {
-        let (station, channel) = (
+        let (connection, channel) = (
             if who % 2 == 0 { &here } else { &there },
-            radio.channel(&format!("s:{who}")),
+            fixture.channel(&format!("s:{who}")),
         );
         async move {
             for n in 0..50 {
-                station.publish(&channel, n.to_string()).await;
+                connection.publish(&channel, n.to_string()).await;
             }
         }
     });

@@ -1,13 +1,13 @@
 //! What arrives is what was sent.
 
-use super::{BusServer, server::Radio};
+use super::{BusServer, server::Fixture};
 
 /// A payload is bytes, whatever they are: none, all 256, text that looks like a protocol.
 pub async fn a_payload_is_untouched<S: BusServer>(server: S) {
-    let radio = Radio::of(server);
-    let (here, there) = (radio.connect().await, radio.connect().await);
-    let channel = radio.channel("s:a");
-    let mut listener = here.listen(&radio.channel("s:*")).await;
+    let fixture = Fixture::of(server);
+    let (here, there) = (fixture.connect().await, fixture.connect().await);
+    let channel = fixture.channel("s:a");
+    let mut listener = here.listen(&fixture.channel("s:*")).await;
     let every_byte: Vec<u8> = (0..=255).collect();
     let payloads: [&[u8]; 5] = [
         b"",
@@ -18,21 +18,21 @@ pub async fn a_payload_is_untouched<S: BusServer>(server: S) {
     ];
     for payload in payloads {
         there.publish(&channel, payload.to_vec()).await;
-        listener.hears(&channel, payload).await;
+        listener.receives(&channel, payload).await;
     }
 }
 
 /// A mebibyte arrives whole, and what follows it as well.
 pub async fn a_mebibyte_arrives_whole<S: BusServer>(server: S) {
-    let radio = Radio::of(server);
-    let (here, there) = (radio.connect().await, radio.connect().await);
-    let channel = radio.channel("s:a");
-    let mut listener = here.listen(&radio.channel("s:*")).await;
+    let fixture = Fixture::of(server);
+    let (here, there) = (fixture.connect().await, fixture.connect().await);
+    let channel = fixture.channel("s:a");
+    let mut listener = here.listen(&fixture.channel("s:*")).await;
     let big: Vec<u8> = (0..1 << 20).map(|at: u32| at.to_le_bytes()[0]).collect();
     there.publish(&channel, big.clone()).await;
     there.publish(&channel, "next").await;
     let heard = listener.next().await;
     assert_eq!(heard.payload.len(), big.len());
     assert!(heard.payload == big, "a mebibyte arrived with other bytes");
-    listener.hears(&channel, b"next").await;
+    listener.receives(&channel, b"next").await;
 }

@@ -7,7 +7,7 @@ use microagent_core::{Bus, BusEvent, BusMessage, BusOptions, Result, SignalBus, 
 
 use crate::{
     Cut,
-    suite::{Patience, QUIET, unique},
+    suite::{EventLimit, QUIET, unique},
 };
 
 /// A server that the bus suite connects to; implemented by the tests of a driver.
@@ -43,7 +43,7 @@ pub trait BusServer: Sized + Send + Sync + 'static {
     type Bus: SignalBus;
 
     /// How long the server may take for one event [10 s].
-    const PATIENCE: Duration = Duration::from_secs(10);
+    const EVENT_LIMIT: Duration = Duration::from_secs(10);
 
     /// The server of one clause: a new one, or one that is shared, since names are unique.
     ///
@@ -65,33 +65,30 @@ pub trait BusServer: Sized + Send + Sync + 'static {
 }
 
 /// A server under test, with names of its own.
-pub(crate) struct Radio<S> {
+pub(crate) struct Fixture<S> {
     pub(crate) server: S,
     pub(crate) prefix: String,
-    pub(crate) patience: Patience,
+    pub(crate) limit: EventLimit,
 }
 
-impl<S: BusServer> Radio<S> {
+impl<S: BusServer> Fixture<S> {
     pub(crate) fn of(server: S) -> Self {
         Self {
             server,
             prefix: unique("P"),
-            patience: Patience(S::PATIENCE),
+            limit: EventLimit(S::EVENT_LIMIT),
         }
     }
 
     /// A driver as another process would have it.
-    pub(crate) async fn connect(&self) -> Station {
-        let driver = self
-            .patience
-            .wait("a connection", self.server.connect())
-            .await;
+    pub(crate) async fn connect(&self) -> Connection {
+        let driver = self.limit.wait("a connection", self.server.connect()).await;
         let driver = Arc::new(driver.expect("a connection"));
-        let ready = self.patience.wait("a connection", driver.ready()).await;
+        let ready = self.limit.wait("a connection", driver.ready()).await;
         ready.expect("a connection that is ready");
-        Station {
+        Connection {
             driver,
-            patience: self.patience,
+            limit: self.limit,
         }
     }
 
@@ -108,18 +105,18 @@ impl<S: BusServer> Radio<S> {
 }
 
 /// One connection.
-pub(crate) struct Station {
+pub(crate) struct Connection {
     pub(crate) driver: Arc<dyn SignalBus>,
-    patience: Patience,
+    limit: EventLimit,
 }
 
-impl Station {
+impl Connection {
     pub(crate) async fn listen(&self, pattern: &str) -> Listener {
         let subscribing = self.driver.subscribe(pattern);
-        let events = self.patience.wait("a subscription", subscribing).await;
+        let events = self.limit.wait("a subscription", subscribing).await;
         Listener {
             events: events.expect("a subscription"),
-            patience: self.patience,
+            limit: self.limit,
         }
     }
 
@@ -129,7 +126,7 @@ impl Station {
         payload: impl Into<bytes::Bytes>,
     ) -> SubscriberCount {
         let publishing = self.driver.publish(channel, payload.into());
-        let published = self.patience.wait("publishing", publishing).await;
+        let published = self.limit.wait("publishing", publishing).await;
         published.expect("a publication")
     }
 }
@@ -137,25 +134,25 @@ impl Station {
 /// One subscription.
 pub(crate) struct Listener {
     events: BoxStream<'static, BusEvent>,
-    patience: Patience,
+    limit: EventLimit,
 }
 
 impl Listener {
     /// The next event; `None` at the end of the stream.
     pub(crate) async fn event(&mut self) -> Option<BusEvent> {
-        self.patience.wait("an event", self.events.next()).await
+        self.limit.wait("an event", self.events.next()).await
     }
 
     /// The next message.
     pub(crate) async fn next(&mut self) -> BusMessage {
-        match self.patience.wait("a signal", self.events.next()).await {
+        match self.limit.wait("a signal", self.events.next()).await {
             Some(BusEvent::Message(published)) => published,
             other => panic!("a signal was to come, not {other:?}"),
         }
     }
 
     /// The next message is this one.
-    pub(crate) async fn hears(&mut self, channel: &str, payload: &[u8]) {
+    pub(crate) async fn receives(&mut self, channel: &str, payload: &[u8]) {
         let heard = self.next().await;
         assert_eq!(
             (heard.channel.as_str(), &heard.payload[..]),

@@ -21,7 +21,7 @@ use super::{
 const LONG: Duration = Duration::from_secs(60);
 
 /// 24. Nobody listens: told within a round trip, not after the timeout.
-pub async fn line_24_a_call_that_nobody_hears_fails_at_once<S: FailureServer>(bench: Bench<S>) {
+pub async fn line_24_a_call_without_a_receiver_fails_at_once<S: FailureServer>(bench: Bench<S>) {
     let bus = bench.bus().await;
     let called = Instant::now();
     let answer = bus.call("a", Tick { n: 1 }).timeout(LONG).await;

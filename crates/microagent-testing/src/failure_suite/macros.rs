@@ -47,7 +47,7 @@ macro_rules! failure_suite {
                 line_21_a_panic_stays_with_its_handler,
             ]);
             $crate::__failures!(calls, FailureSuiteServer, $attributes, [
-                line_24_a_call_that_nobody_hears_fails_at_once,
+                line_24_a_call_without_a_receiver_fails_at_once,
                 line_25_a_failure_is_an_answer,
                 line_26_a_lost_connection_ends_what_waits,
                 line_27_late_answers_are_counted_and_forgotten,

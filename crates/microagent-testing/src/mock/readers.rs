@@ -29,7 +29,7 @@ pub(super) struct Entry<T> {
     id: u64,
     connection: u64,
     /// The pattern of a subscription, the queue of a consumer.
-    pub(super) of: String,
+    pub(super) source: String,
     mailbox: mpsc::UnboundedSender<T>,
 }
 
@@ -49,13 +49,13 @@ impl<T> Readers<T> {
     }
 
     /// One more.
-    pub(super) fn add(&self, connection: u64, of: &str) -> Reader<T> {
+    pub(super) fn add(&self, connection: u64, source: &str) -> Reader<T> {
         let (mailbox, items) = mpsc::unbounded_channel();
         let id = self.new_id();
         self.entries().push(Entry {
             id,
             connection,
-            of: of.to_owned(),
+            source: source.to_owned(),
             mailbox,
         });
         let readers = Self(Arc::clone(&self.0));

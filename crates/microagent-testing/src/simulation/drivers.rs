@@ -14,19 +14,19 @@ use microagent_core::{
     Settle, SettleFuture, Settlement, SignalBus, SubscriberCount, driver::ConnectionState,
 };
 
-use super::{disturbed::Disturbed, world::Shared};
+use super::{faulty_stream::FaultyStream, simulated_run::SharedRun};
 
 /// A member's connection to the bus.
 #[derive(Debug)]
-pub(super) struct WildBus {
-    world: Shared,
+pub(super) struct FaultyBus {
+    run: SharedRun,
     inner: MemoryBus,
 }
 
-impl WildBus {
-    pub(super) fn open(world: &Shared, server: &MemoryOptions) -> Self {
+impl FaultyBus {
+    pub(super) fn open(run: &SharedRun, server: &MemoryOptions) -> Self {
         Self {
-            world: Shared::clone(world),
+            run: SharedRun::clone(run),
             inner: MemoryBus::open(server),
         }
     }
@@ -40,14 +40,14 @@ impl WildBus {
 }
 
 #[async_trait]
-impl SignalBus for WildBus {
+impl SignalBus for FaultyBus {
     async fn publish(&self, channel: &str, payload: Bytes) -> Result<SubscriberCount> {
         self.inner.publish(channel, payload).await
     }
 
     async fn subscribe(&self, pattern: &str) -> Result<BoxStream<'static, BusEvent>> {
         let events = self.inner.subscribe(pattern).await?;
-        Ok(Disturbed::new(&self.world, events).boxed())
+        Ok(FaultyStream::new(&self.run, events).boxed())
     }
 
     async fn ready(&self) -> Result<()> {
@@ -65,15 +65,15 @@ impl SignalBus for WildBus {
 
 /// A member's connection to the broker.
 #[derive(Debug)]
-pub(super) struct WildBroker {
-    world: Shared,
+pub(super) struct FaultyBroker {
+    run: SharedRun,
     inner: MemoryBroker,
 }
 
-impl WildBroker {
-    pub(super) fn open(world: &Shared, server: &MemoryOptions) -> Self {
+impl FaultyBroker {
+    pub(super) fn open(run: &SharedRun, server: &MemoryOptions) -> Self {
         Self {
-            world: Shared::clone(world),
+            run: SharedRun::clone(run),
             inner: MemoryBroker::open(server),
         }
     }
@@ -85,7 +85,7 @@ impl WildBroker {
 }
 
 #[async_trait]
-impl QueueBroker for WildBroker {
+impl QueueBroker for FaultyBroker {
     async fn send(&self, to: &Route, payload: Bytes, options: SendOptions) -> Result<()> {
         self.inner.send(to, payload, options).await
     }
@@ -96,10 +96,10 @@ impl QueueBroker for WildBroker {
         options: ConsumeOptions,
     ) -> Result<BoxStream<'static, Delivery>> {
         let deliveries = self.inner.consume(queue, options).await?;
-        let world = Shared::clone(&self.world);
-        let deliveries = Disturbed::new(&self.world, deliveries);
+        let run = SharedRun::clone(&self.run);
+        let deliveries = FaultyStream::new(&self.run, deliveries);
         Ok(deliveries
-            .map(move |delivery| given(&world, delivery))
+            .map(move |delivery| with_lost_acknowledgements(&run, delivery))
             .boxed())
     }
 
@@ -156,10 +156,10 @@ impl QueueBroker for WildBroker {
     }
 }
 
-fn given(world: &Shared, delivery: Delivery) -> Delivery {
+fn with_lost_acknowledgements(run: &SharedRun, delivery: Delivery) -> Delivery {
     let message = delivery.message().clone();
     let settler = Settler {
-        world: Shared::clone(world),
+        run: SharedRun::clone(run),
         inner: delivery,
     };
     Delivery::new(message, Box::new(settler))
@@ -167,16 +167,16 @@ fn given(world: &Shared, delivery: Delivery) -> Delivery {
 
 /// Settles a delivery, unless its acknowledgement gets lost.
 struct Settler {
-    world: Shared,
+    run: SharedRun,
     inner: Delivery,
 }
 
 impl Settle for Settler {
     fn settle(self: Box<Self>, message: &Message, settlement: Settlement) -> SettleFuture {
-        if settlement != Settlement::Ack || !self.world.happens(|faults| faults.duplicate) {
+        if settlement != Settlement::Ack || !self.run.happens(|faults| faults.duplicate) {
             return self.inner.settle(settlement);
         }
-        self.world.note(format_args!(
+        self.run.note(format_args!(
             "an acknowledgement of `{}` is lost",
             message.queue()
         ));

@@ -21,7 +21,7 @@ use std::time::Duration;
 pub struct Faults {
     /// How much time passes between two crashes of some member, on average.
     pub crash_every: Option<Duration>,
-    /// How long a crashed member is away at most.
+    /// How long a crashed member is down at most.
     pub restart_within: Duration,
     /// The share of acknowledgements that get lost: their messages are delivered again.
     pub duplicate: f64,

@@ -16,50 +16,50 @@ use tokio::{
 };
 
 use super::{
-    member::{Deployment, Living, Member},
-    world::{Shared, World},
+    member::{Deployment, Member, RunningMember},
+    simulated_run::{SharedRun, SimulatedRun},
 };
 use crate::VirtualClock;
 
 /// How often a condition is looked at that no event tells.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
+const CHECK_PAUSE: Duration = Duration::from_millis(10);
 
 /// Agents on one bus and one broker, each as if in a process of its own. Clones are one group.
 #[derive(Clone)]
-pub struct Group(Arc<Parts>);
+pub struct Group(Arc<GroupState>);
 
-struct Parts {
-    world: Shared,
+struct GroupState {
+    run: SharedRun,
     deployment: Deployment,
     bus: Bus,
     broker: Broker,
     members: Mutex<Vec<Member>>,
     /// How many members are killed and not back.
-    away: watch::Sender<usize>,
+    down: watch::Sender<usize>,
     /// Why a member did not come back.
     failure: watch::Sender<Option<String>>,
 }
 
 impl Group {
-    pub(super) fn new(world: &Shared, deployment: &Deployment) -> Result<Self> {
+    pub(super) fn new(run: &SharedRun, deployment: &Deployment) -> Result<Self> {
         let (bus, broker) = (
             MemoryBus::open(&deployment.server),
             MemoryBroker::open(&deployment.server),
         );
-        let parts = Arc::new(Parts {
-            world: Shared::clone(world),
+        let state = Arc::new(GroupState {
+            run: SharedRun::clone(run),
             deployment: deployment.clone(),
             bus: Bus::with_options(Arc::new(bus), deployment.bus.clone())?,
             broker: Broker::with_options(Arc::new(broker), deployment.broker.clone()),
             members: Mutex::default(),
-            away: watch::Sender::new(0),
+            down: watch::Sender::new(0),
             failure: watch::Sender::new(None),
         });
-        tokio::spawn(crash_now_and_then(
-            Arc::downgrade(&parts),
-            Shared::clone(world),
+        tokio::spawn(crash_at_random(
+            Arc::downgrade(&state),
+            SharedRun::clone(run),
         ));
-        Ok(Self(parts))
+        Ok(Self(state))
     }
 
     /// Starts a member. `make` builds its agent, again after each crash; the group gives it its name, its bus, its broker and
@@ -76,9 +76,9 @@ impl Group {
             let text = format!("the group has a member `{name}` already");
             return Err(Error::new(ErrorKind::Configuration, text));
         }
-        let mut member = Member::new(&self.0.world, &self.0.deployment, name, make);
-        member.living = Some((member.start)().await?);
-        self.0.world.note(format_args!("{name} is live"));
+        let mut member = Member::new(&self.0.run, &self.0.deployment, name, make);
+        member.running = Some((member.start)().await?);
+        self.0.run.note(format_args!("{name} is live"));
         self.0.members().push(member);
         Ok(())
     }
@@ -88,11 +88,11 @@ impl Group {
     /// # Errors
     /// What a server of the agent had failed with.
     pub async fn stop(&self, name: &str) -> Result<bool> {
-        let Some(living) = self.0.take(name) else {
+        let Some(running) = self.0.take(name) else {
             return Ok(false);
         };
-        self.0.world.note(format_args!("{name} stops"));
-        living.agent.stop().await?;
+        self.0.run.note(format_args!("{name} stops"));
+        running.agent.stop().await?;
         Ok(true)
     }
 
@@ -105,9 +105,9 @@ impl Group {
     ///
     /// # Panics
     /// When one of them does not start again.
-    pub async fn calm(&self) {
-        self.0.world.calm();
-        let mut away = self.0.away.subscribe();
+    pub async fn end_faults(&self) {
+        self.0.run.end_faults();
+        let mut down = self.0.down.subscribe();
         let mut failure = self.0.failure.subscribe();
         tokio::select! {
             biased;
@@ -116,7 +116,7 @@ impl Group {
                 panic!("{}", failed.unwrap_or_default());
             }
             // The sender is this group's own, so it is not gone.
-            _ = away.wait_for(|away| *away == 0) => {}
+            _ = down.wait_for(|down| *down == 0) => {}
         }
     }
 
@@ -128,7 +128,7 @@ impl Group {
         let deadline = Instant::now() + within;
         while !holds() {
             assert!(Instant::now() < deadline, "{what}: not within {within:?}");
-            sleep(LOOK_AGAIN).await;
+            sleep(CHECK_PAUSE).await;
         }
     }
 
@@ -147,13 +147,13 @@ impl Group {
     /// The wall clock that goes right.
     #[must_use]
     pub fn clock(&self) -> VirtualClock {
-        self.0.world.clock
+        self.0.run.clock
     }
 
     /// The seed of this run.
     #[must_use]
     pub fn seed(&self) -> u64 {
-        self.0.world.seed
+        self.0.run.seed
     }
 
     /// What [`RunningAgent::info`](microagent_core::RunningAgent::info) says of a member that lives.
@@ -161,53 +161,53 @@ impl Group {
     pub fn info(&self, name: &str) -> Option<Value> {
         let members = self.0.members();
         let member = members.iter().find(|member| member.name == name)?;
-        Some(member.living.as_ref()?.agent.info())
+        Some(member.running.as_ref()?.agent.info())
     }
 
     /// Adds a line to the record, which a failure shows.
     pub fn note(&self, what: impl fmt::Display) {
-        self.0.world.note(what);
+        self.0.run.note(what);
     }
 
     /// What was done to the group and what was noted, each line with the seconds since the start.
     #[must_use]
     pub fn record(&self) -> Vec<String> {
-        self.0.world.record()
+        self.0.run.record()
     }
 }
 
-impl Parts {
+impl GroupState {
     fn members(&self) -> MutexGuard<'_, Vec<Member>> {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self, name: &str) -> Option<Living> {
+    fn take(&self, name: &str) -> Option<RunningMember> {
         let mut members = self.members();
         let member = members.iter_mut().find(|member| member.name == name)?;
-        member.living.take()
+        member.running.take()
     }
 
-    fn living(&self) -> Vec<String> {
+    fn running_names(&self) -> Vec<String> {
         let members = self.members();
-        let living = members.iter().filter(|member| member.living.is_some());
-        living.map(|member| member.name.clone()).collect()
+        let running = members.iter().filter(|member| member.running.is_some());
+        running.map(|member| member.name.clone()).collect()
     }
 }
 
-fn crash(group: &Arc<Parts>, name: &str) -> bool {
-    let Some(living) = group.take(name) else {
+fn crash(group: &Arc<GroupState>, name: &str) -> bool {
+    let Some(running) = group.take(name) else {
         return false;
     };
-    living.crash();
-    group.away.send_modify(|away| *away += 1);
-    let longest = group.world.faults().map(|faults| faults.restart_within);
-    let back = group.world.up_to(longest.unwrap_or_default());
-    group.world.note(format_args!("{name} is killed"));
-    tokio::spawn(come_back(Arc::downgrade(group), name.to_owned(), back));
+    running.crash();
+    group.down.send_modify(|down| *down += 1);
+    let longest = group.run.faults().map(|faults| faults.restart_within);
+    let back = group.run.up_to(longest.unwrap_or_default());
+    group.run.note(format_args!("{name} is killed"));
+    tokio::spawn(restart_later(Arc::downgrade(group), name.to_owned(), back));
     true
 }
 
-async fn come_back(group: Weak<Parts>, name: String, after: Duration) {
+async fn restart_later(group: Weak<GroupState>, name: String, after: Duration) {
     sleep(after).await;
     let start = group.upgrade().and_then(|group| {
         let members = group.members();
@@ -222,34 +222,34 @@ async fn come_back(group: Weak<Parts>, name: String, after: Duration) {
         return;
     };
     match started {
-        Ok(living) => {
+        Ok(running) => {
             let mut members = group.members();
             if let Some(member) = members.iter_mut().find(|member| member.name == name) {
-                member.living = Some(living);
+                member.running = Some(running);
             }
-            group.world.note(format_args!("{name} is back"));
+            group.run.note(format_args!("{name} is back"));
         }
         Err(error) => {
             let text = format!("{name} did not start again after a crash: {error}");
-            group.world.note(&text);
+            group.run.note(&text);
             group.failure.send_replace(Some(text));
         }
     }
-    group.away.send_modify(|away| *away -= 1);
+    group.down.send_modify(|down| *down -= 1);
 }
 
-async fn crash_now_and_then(group: Weak<Parts>, world: Arc<World>) {
+async fn crash_at_random(group: Weak<GroupState>, run: Arc<SimulatedRun>) {
     loop {
-        let Some(average) = world.faults().and_then(|faults| faults.crash_every) else {
+        let Some(average) = run.faults().and_then(|faults| faults.crash_every) else {
             return;
         };
-        sleep(world.up_to(2 * average).max(Duration::from_millis(1))).await;
-        let Some(group) = group.upgrade().filter(|_| world.faults().is_some()) else {
+        sleep(run.up_to(2 * average).max(Duration::from_millis(1))).await;
+        let Some(group) = group.upgrade().filter(|_| run.faults().is_some()) else {
             return;
         };
-        let living = group.living();
-        if !living.is_empty() {
-            crash(&group, &living[world.one_of(living.len())]);
+        let running = group.running_names();
+        if !running.is_empty() {
+            crash(&group, &running[run.one_of(running.len())]);
         }
     }
 }
@@ -257,8 +257,8 @@ async fn crash_now_and_then(group: Weak<Parts>, world: Arc<World>) {
 impl fmt::Debug for Group {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Group")
-            .field("world", &self.0.world)
-            .field("living", &self.0.living())
+            .field("run", &self.0.run)
+            .field("running", &self.0.running_names())
             .finish_non_exhaustive()
     }
 }

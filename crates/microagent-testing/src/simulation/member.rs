@@ -8,8 +8,8 @@ use microagent_core::{
 };
 
 use super::{
-    drivers::{WildBroker, WildBus},
-    world::Shared,
+    drivers::{FaultyBroker, FaultyBus},
+    simulated_run::SharedRun,
 };
 
 /// The server that all members share, and how they read its deployment.
@@ -20,65 +20,65 @@ pub(super) struct Deployment {
     pub(super) broker: BrokerOptions,
 }
 
-type Start = Arc<dyn Fn() -> BoxFuture<'static, Result<Living>> + Send + Sync>;
+type Start = Arc<dyn Fn() -> BoxFuture<'static, Result<RunningMember>> + Send + Sync>;
 
 /// A member, alive or not.
 pub(super) struct Member {
     pub(super) name: String,
     pub(super) start: Start,
-    pub(super) living: Option<Living>,
+    pub(super) running: Option<RunningMember>,
 }
 
 /// The connections of a member's process, and what lives in it.
-pub(super) struct Living {
+pub(super) struct RunningMember {
     pub(super) agent: RunningAgent<dyn Any + Send + Sync>,
-    bus: Arc<WildBus>,
-    broker: Arc<WildBroker>,
+    bus: Arc<FaultyBus>,
+    broker: Arc<FaultyBroker>,
 }
 
 impl Member {
     pub(super) fn new<A: MicroAgent>(
-        world: &Shared,
+        run: &SharedRun,
         deployment: &Deployment,
         name: &str,
         make: impl Fn() -> Agent<A> + Send + Sync + 'static,
     ) -> Self {
-        let (world, deployment) = (Shared::clone(world), deployment.clone());
+        let (run, deployment) = (SharedRun::clone(run), deployment.clone());
         let (named, make) = (name.to_owned(), Arc::new(make));
         let start: Start = Arc::new(move || {
             let agent = make().name(named.clone());
-            Box::pin(start(Shared::clone(&world), deployment.clone(), agent))
+            Box::pin(start(SharedRun::clone(&run), deployment.clone(), agent))
         });
         Self {
             name: name.to_owned(),
             start,
-            living: None,
+            running: None,
         }
     }
 }
 
 async fn start<A: MicroAgent>(
-    world: Shared,
+    run: SharedRun,
     deployment: Deployment,
     agent: Agent<A>,
-) -> Result<Living> {
-    let bus = Arc::new(WildBus::open(&world, &deployment.server));
-    let broker = Arc::new(WildBroker::open(&world, &deployment.server));
+) -> Result<RunningMember> {
+    let bus = Arc::new(FaultyBus::open(&run, &deployment.server));
+    let broker = Arc::new(FaultyBroker::open(&run, &deployment.server));
     let agent = agent
         .bus(Bus::with_options(Arc::clone(&bus) as _, deployment.bus)?)
         .broker(Broker::with_options(
             Arc::clone(&broker) as _,
             deployment.broker,
         ))
-        .clock(world.skewed_clock());
-    Ok(Living {
+        .clock(run.skewed_clock());
+    Ok(RunningMember {
         agent: agent.start().await?.erase(),
         bus,
         broker,
     })
 }
 
-impl Living {
+impl RunningMember {
     /// Ends it as the end of its process would: nothing that it holds can be settled or sent any more.
     pub(super) fn crash(self) {
         self.broker.crash();

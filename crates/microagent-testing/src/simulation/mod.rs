@@ -4,12 +4,12 @@
 //! from the seed: a run that fails fails again with the same seed. It simulates processes and what is between them; what
 //! an agent does to the outside world is real.
 
-mod disturbed;
 mod drivers;
 mod faults;
+mod faulty_stream;
 mod group;
 mod member;
-mod world;
+mod simulated_run;
 
 use std::{
     any::Any,
@@ -26,7 +26,7 @@ use tokio::{runtime::Builder, time::timeout};
 pub use self::{faults::Faults, group::Group};
 use self::{
     member::Deployment,
-    world::{Shared, World},
+    simulated_run::{SharedRun, SimulatedRun},
 };
 
 /// The variable of the environment that says which seeds are run instead: `17`, or `0..1000`.
@@ -88,7 +88,7 @@ const SHOWN: usize = 60;
 ///     for number in 0..50 {
 ///         group.broker().send(MAILER, &json!({"number": number})).await?;
 ///     }
-///     group.calm().await;
+///     group.end_faults().await;
 ///     let all = || (0..50).all(|number| sent.lock().unwrap().contains(&number));
 ///     group.eventually("every mail is sent", Duration::from_secs(60), all).await;
 ///     Ok(())
@@ -205,12 +205,15 @@ impl Simulation {
         };
         // The framework's own random numbers: ids, backoff, jitter.
         fastrand::seed(seed);
-        let mut world = None;
+        let mut run = None;
         let ended = catch_unwind(AssertUnwindSafe(|| {
             runtime.block_on(async {
-                let world: &Shared =
-                    world.insert(Arc::new(World::new(seed, self.faults.clone(), self.begins)));
-                let group = Group::new(world, &self.deployment(seed)?)?;
+                let run: &SharedRun = run.insert(Arc::new(SimulatedRun::new(
+                    seed,
+                    self.faults.clone(),
+                    self.begins,
+                )));
+                let group = Group::new(run, &self.deployment(seed)?)?;
                 let limit = self.limit;
                 match timeout(limit, test(group)).await {
                     Ok(ended) => ended,
@@ -226,7 +229,7 @@ impl Simulation {
             Ok(Err(error)) => error.to_string(),
             Err(panic) => text_of(panic.as_ref()),
         };
-        let record = world.map_or_else(Vec::new, |world| world.record());
+        let record = run.map_or_else(Vec::new, |run| run.record());
         panic!("{}", report(seed, &failure, &record));
     }
 

@@ -13,7 +13,7 @@ macro_rules! __clauses {
         fn $clause() {
             $crate::suite::run(
                 $crate::suite::Time::$time,
-                <$server as $crate::$kind>::PATIENCE,
+                <$server as $crate::$kind>::EVENT_LIMIT,
                 <$server as $crate::$kind>::start,
                 $crate::$suite::$group::$clause::<$server>,
             );

@@ -17,7 +17,7 @@ use tokio::{
     time::timeout,
 };
 
-pub(crate) use self::wait::{Patience, QUIET, eventually};
+pub(crate) use self::wait::{EventLimit, QUIET, eventually};
 
 /// What cutting the connections of a driver came to.
 ///
@@ -50,7 +50,7 @@ pub enum Time {
 #[doc(hidden)]
 pub fn run<S, Starting, Clause>(
     time: Time,
-    patience: std::time::Duration,
+    limit: std::time::Duration,
     start: impl FnOnce() -> Starting,
     clause: impl FnOnce(S) -> Clause,
 ) where
@@ -59,7 +59,7 @@ pub fn run<S, Starting, Clause>(
 {
     let runtime = runtime(time);
     // A clause waits for several events one after the other; together they may take this much.
-    let limit = patience * 6;
+    let limit = limit * 6;
     let end = runtime.block_on(async {
         let server = match start().await {
             Ok(server) => server,

@@ -12,9 +12,9 @@ const ASK_AGAIN: Duration = Duration::from_millis(5);
 
 /// How long a server may take for what must happen.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Patience(pub(crate) Duration);
+pub(crate) struct EventLimit(pub(crate) Duration);
 
-impl Patience {
+impl EventLimit {
     /// Waits for an event, and fails the clause when it does not come.
     pub(crate) async fn wait<T>(self, what: &str, event: impl Future<Output = T>) -> T {
         match timeout(self.0, event).await {
@@ -27,14 +27,14 @@ impl Patience {
 /// Asks until the answer is the expected one, for what no event tells (a server may count a moment late), and fails the
 /// clause when it never is.
 pub(crate) async fn eventually<T: PartialEq + std::fmt::Debug, Asking>(
-    patience: Patience,
+    limit: EventLimit,
     what: &str,
     expected: T,
     mut ask: impl FnMut() -> Asking,
 ) where
     Asking: Future<Output = T>,
 {
-    let deadline = Instant::now() + patience.0;
+    let deadline = Instant::now() + limit.0;
     loop {
         let answer = ask().await;
         if answer == expected {

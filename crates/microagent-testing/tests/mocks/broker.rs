@@ -39,12 +39,15 @@ async fn a_failed_message_is_retried_and_parked_at_its_last_attempt() -> Result<
     assert_eq!(pushed.settlement().await, retry);
 
     let last = Message::new("orders", r#"{"amount":-1}"#).with_attempt(4);
-    let parked = Settlement::DeadLetter {
+    let dead_lettered = Settlement::DeadLetter {
         queue: "orders.dead".to_owned(),
         reason: DeadReason::Failed,
         detail: "a negative amount".to_owned(),
     };
-    assert_eq!(broker.push_message(last).await?.settlement().await, parked);
+    assert_eq!(
+        broker.push_message(last).await?.settlement().await,
+        dead_lettered
+    );
 
     let broken = broker
         .push_message(Message::new("orders", "{"))
@@ -62,7 +65,7 @@ async fn a_failed_message_is_retried_and_parked_at_its_last_attempt() -> Result<
     assert_eq!(record.len(), 3);
     assert_eq!(
         (record[1].message.attempt(), &record[1].settlement),
-        (4, &parked)
+        (4, &dead_lettered)
     );
     agent.stop().await
 }

@@ -82,7 +82,7 @@ fn what_is_settled_wrongly() {
     );
     noticed(
         Fault::BuriesNothing,
-        settling::dead_letters_go_where_they_are_told,
+        settling::dead_letters_go_to_the_chosen_queue,
     );
 }
 
@@ -103,7 +103,10 @@ fn crashes_that_are_overlooked() {
         crashing::suspects_run_alone_among_queues,
     );
     noticed(Fault::SuspectsNobody, crashing::crashes_add_up);
-    noticed(Fault::AcksWhatItGives, crashing::a_cut_connection_is_healed);
+    noticed(
+        Fault::AcksWhatItGives,
+        crashing::a_cut_connection_is_restored,
+    );
 }
 
 #[test]

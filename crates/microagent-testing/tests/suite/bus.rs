@@ -24,7 +24,10 @@ fn who_hears_too_little() {
         Fault::SubscribesLate,
         listening::a_subscription_is_live_when_it_returns,
     );
-    noticed(Fault::LosesSome, listening::one_publisher_is_heard_in_order);
+    noticed(
+        Fault::LosesSome,
+        listening::one_publisher_is_received_in_order,
+    );
     noticed(
         Fault::LosesSome,
         listening::concurrent_publishers_lose_nothing,
@@ -46,19 +49,19 @@ fn who_hears_too_little() {
 fn who_hears_too_much() {
     noticed(
         Fault::PublishesTwice,
-        listening::every_subscriber_hears_once_its_own_process_included,
+        listening::every_subscriber_receives_once_its_own_process_included,
     );
     noticed(
         Fault::PublishesTwice,
-        listening::overlapping_patterns_hear_once_each,
+        listening::overlapping_patterns_receive_once_each,
     );
     noticed(
         Fault::HearsEverything,
-        listening::foreign_prefixes_and_signals_are_not_heard,
+        listening::foreign_prefixes_and_signals_are_not_received,
     );
     noticed(
         Fault::HearsEverything,
-        listening::an_exact_pattern_hears_one_channel,
+        listening::an_exact_pattern_receives_one_channel,
     );
     noticed(
         Fault::HearsEverything,
@@ -74,7 +77,7 @@ fn what_arrives_otherwise() {
         Fault::CountsTooMany,
         listening::receivers_are_counted_or_unknown,
     );
-    noticed(Fault::CountsTooMany, rpc::a_call_that_nobody_hears_fails);
+    noticed(Fault::CountsTooMany, rpc::a_call_without_a_receiver_fails);
 }
 
 #[test]
@@ -83,6 +86,6 @@ fn ends_that_are_none() {
     noticed(Fault::IgnoresClose, closing::a_closed_bus_says_so);
     noticed(
         Fault::HidesCuts,
-        closing::a_cut_connection_is_told_and_healed,
+        closing::a_cut_connection_is_reported_and_restored,
     );
 }

@@ -90,7 +90,7 @@ impl Answering {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_receivers_value_is_the_answer_and_its_error_is_told() {
+async fn a_receivers_value_is_the_answer_and_its_error_is_reported() {
     let (agent, bus, _) = start(Answering).await;
     let answer = bus
         .call(

@@ -121,7 +121,7 @@ fn a_crash_loses_what_the_process_holds_and_nothing_else() {
         assert!(group.info("mailer").is_none());
         sleep(Duration::from_millis(1)).await;
         assert_eq!(outside.read().len(), 0);
-        group.calm().await;
+        group.end_faults().await;
         sleep(60 * SECOND).await;
         assert_eq!(sorted(of(&outside, "mail")), [0, 1, 2, 3]);
         let record = group.record().join("\n");
@@ -140,7 +140,7 @@ fn the_dead_send_and_settle_nothing() {
         // Nobody listens until it is back.
         let call = group.bus().call("test", OrderPlaced { number: 1 }).await;
         assert_eq!(call.unwrap_err().kind(), ErrorKind::NoResponders);
-        group.calm().await;
+        group.end_faults().await;
         group.bus().call("test", OrderPlaced { number: 2 }).await?;
         Ok(())
     });
@@ -164,9 +164,13 @@ fn crashes_come_now_and_then() {
                 (60..160).contains(&before),
                 "{before} crashes in 100 times 10 s"
             );
-            group.calm().await;
+            group.end_faults().await;
             sleep(1000 * SECOND).await;
-            assert_eq!(killed(&group), before, "calm is calm");
+            assert_eq!(
+                killed(&group),
+                before,
+                "no member is killed after the end of the faults"
+            );
             assert!(group.info("mailer").is_some());
             Ok(())
         });

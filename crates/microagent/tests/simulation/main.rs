@@ -141,7 +141,7 @@ fn whatever_happens_every_order_gets_its_mail() {
                     .await?;
                 sleep(SECOND / 20).await;
             }
-            group.calm().await;
+            group.end_faults().await;
             let all = || {
                 let counts = outside.counts();
                 (0..100).all(|number| counts.contains_key(&format!("mail {number}")))
@@ -174,7 +174,7 @@ fn without_faults_everything_happens_once_and_in_order() {
                 .await?;
             sleep(SECOND).await;
         }
-        group.calm().await;
+        group.end_faults().await;
         let counts = outside.counts();
         assert_eq!(counts.len(), 100);
         assert!((0..50).all(|number| counts[&format!("mail {number}")] == 1));

@@ -31,7 +31,7 @@ fn trace_of(seed: u64) -> Vec<String> {
                         .await?;
                     sleep(SECOND / 10).await;
                 }
-                group.calm().await;
+                group.end_faults().await;
                 sleep(120 * SECOND).await;
                 let mut trace = group.record();
                 trace.extend(outside.read());
@@ -99,7 +99,7 @@ fn failure_of(seeds: std::ops::Range<u64>) -> Option<String> {
                     .await?;
                 sleep(2 * SECOND).await;
             }
-            group.calm().await;
+            group.end_faults().await;
             sleep(10 * SECOND).await;
             let counts = outside.counts();
             for number in 0..10 {

@@ -5,15 +5,15 @@ use microagent_core::{Declarations, Queue, QueueBroker, Route, SendOptions};
 use crate::{
     broker_suite::{
         BrokerServer,
-        post::{Office, Post, ack, new_queue},
+        fixture::{Connection, Fixture, ack, new_queue},
     },
     suite::unique,
 };
 
 /// What is sent to an exchange reaches every queue that is bound to it, and no other; without the capability it is refused.
 pub async fn exchanges_send_to_all_their_queues_or_are_refused<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let here = post.connect().await;
+    let fixture = Fixture::of(server);
+    let here = fixture.connect().await;
     if !here.driver.caps().exchanges {
         let mut route = Route::from(new_queue());
         route.exchange = Some("events".to_owned());
@@ -26,15 +26,15 @@ pub async fn exchanges_send_to_all_their_queues_or_are_refused<S: BrokerServer>(
     }
     send(&here, &one, None, "{}").await;
     for queue in [&one, &other] {
-        ack(here.consume(queue, 1).await.takes("{}").await).await;
+        ack(here.consume(queue, 1).await.receives("{}").await).await;
     }
     here.is_empty(&outside).await;
 }
 
 /// A topic chooses the queues whose patterns it matches; without the capability it is refused.
 pub async fn topics_choose_the_queue_or_are_refused<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let here = post.connect().await;
+    let fixture = Fixture::of(server);
+    let here = fixture.connect().await;
     if !here.driver.caps().exchanges {
         let mut route = Route::from(new_queue());
         route.topic = Some("mail.new".to_owned());
@@ -50,10 +50,10 @@ pub async fn topics_choose_the_queue_or_are_refused<S: BrokerServer>(server: S) 
     }
     send(&here, &mails, Some("push.new"), "push").await;
     send(&here, &mails, Some("mail.new"), "mail").await;
-    ack(here.consume(&mails, 1).await.takes("mail").await).await;
+    ack(here.consume(&mails, 1).await.receives("mail").await).await;
     let mut consumer = here.consume(&all, 1).await;
-    ack(consumer.takes("push").await).await;
-    ack(consumer.takes("mail").await).await;
+    ack(consumer.receives("push").await).await;
+    ack(consumer.receives("mail").await).await;
 }
 
 fn bound(exchange: &str, topics: &str) -> Queue {
@@ -66,14 +66,14 @@ fn bound(exchange: &str, topics: &str) -> Queue {
 }
 
 async fn send<B: QueueBroker>(
-    office: &Office<B>,
+    connection: &Connection<B>,
     queue: &Queue,
     topic: Option<&str>,
     body: &'static str,
 ) {
     let mut route = Route::from(queue.clone());
     route.topic = topic.map(str::to_owned);
-    let sent = office
+    let sent = connection
         .driver
         .send(&route, body.into(), SendOptions::default())
         .await;

@@ -13,7 +13,7 @@ pub use self::exchanges::{
 };
 use super::{
     BrokerServer,
-    post::{Post, ack, body_of, new_queue, refused, unsupported},
+    fixture::{Fixture, ack, body_of, new_queue, refused, unsupported},
 };
 
 const SHORTLY: Duration = Duration::from_millis(150);
@@ -21,8 +21,8 @@ const SHORTLY: Duration = Duration::from_millis(150);
 /// A delayed message comes not before its time, is passed by others, and does not count as waiting; without the
 /// capability a delay is refused.
 pub async fn a_delay_is_kept_or_refused<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (here, queue) = (post.connect().await, new_queue());
+    let fixture = Fixture::of(server);
+    let (here, queue) = (fixture.connect().await, new_queue());
     let mut options = SendOptions::default();
     options.delay = Some(SHORTLY);
     if !here.driver.caps().delay {
@@ -32,9 +32,9 @@ pub async fn a_delay_is_kept_or_refused<S: BrokerServer>(server: S) {
     let began = Instant::now();
     here.send_with(&queue, "later", options).await;
     here.send(&queue, "now").await;
-    ack(consumer.takes("now").await).await;
+    ack(consumer.receives("now").await).await;
     here.length_is(&queue, 0).await;
-    let later = consumer.takes("later").await;
+    let later = consumer.receives("later").await;
     let rounding = Duration::from_millis(2);
     assert!(
         began.elapsed() + rounding >= SHORTLY,
@@ -48,8 +48,8 @@ pub async fn a_delay_is_kept_or_refused<S: BrokerServer>(server: S) {
 /// A delayed message finds a consumer that has been waiting since before it was sent; a delay without an end is as good as any,
 /// or refused as any.
 pub async fn a_delayed_message_reaches_who_waits_already<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (here, queue) = (post.connect().await, new_queue());
+    let fixture = Fixture::of(server);
+    let (here, queue) = (fixture.connect().await, new_queue());
     let delayed = |delay| {
         let mut options = SendOptions::default();
         options.delay = Some(delay);
@@ -65,15 +65,15 @@ pub async fn a_delayed_message_reaches_who_waits_already<S: BrokerServer>(server
         here.send_with(&queue, "later", delayed(SHORTLY)).await;
     };
     // The first is polled first: it waits when the others are sent.
-    let (later, ()) = join(consumer.takes("later"), sending).await;
+    let (later, ()) = join(consumer.receives("later"), sending).await;
     ack(later).await;
     here.length_is(&queue, 0).await;
 }
 
 /// Headers travel beside the body, whatever their text; without the capability they are refused.
 pub async fn headers_travel_or_are_refused<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (here, queue) = (post.connect().await, new_queue());
+    let fixture = Fixture::of(server);
+    let (here, queue) = (fixture.connect().await, new_queue());
     let pairs = [
         ("traceparent", "00-4bf9-00f0-01"),
         ("x-note", "a: \"b\"\u{1F4EE}"),
@@ -87,7 +87,7 @@ pub async fn headers_travel_or_are_refused<S: BrokerServer>(server: S) {
         return here.refuses(queue.into(), options).await;
     }
     here.send_with(&queue, "{}", options).await;
-    let delivery = here.consume(&queue, 1).await.takes("{}").await;
+    let delivery = here.consume(&queue, 1).await.receives("{}").await;
     for (name, value) in pairs {
         assert_eq!(
             delivery.message().header(name),
@@ -100,8 +100,8 @@ pub async fn headers_travel_or_are_refused<S: BrokerServer>(server: S) {
 
 /// Messages of one key stay in order; without the capability a key is refused.
 pub async fn keys_keep_order_or_are_refused<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (here, queue) = (post.connect().await, new_queue());
+    let fixture = Fixture::of(server);
+    let (here, queue) = (fixture.connect().await, new_queue());
     let keyed = |key: usize| {
         let mut options = SendOptions::default();
         options.key = Some(format!("user {key}"));
@@ -130,8 +130,8 @@ pub async fn keys_keep_order_or_are_refused<S: BrokerServer>(server: S) {
 
 /// A property of the server's protocol is refused where it is unknown.
 pub async fn unknown_properties_are_refused<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (here, queue) = (post.connect().await, new_queue());
+    let fixture = Fixture::of(server);
+    let (here, queue) = (fixture.connect().await, new_queue());
     let mut options = SendOptions::default();
     options.native.insert("no_such_property".into(), "1".into());
     here.refuses(queue.into(), options).await;
@@ -139,8 +139,8 @@ pub async fn unknown_properties_are_refused<S: BrokerServer>(server: S) {
 
 /// A driver option that the driver does not know is refused when the consumer starts, and named.
 pub async fn unknown_consumer_options_are_refused<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (here, queue) = (post.connect().await, new_queue());
+    let fixture = Fixture::of(server);
+    let (here, queue) = (fixture.connect().await, new_queue());
     let mut options = ConsumeOptions::with_prefetch(1);
     options.native.insert("no_such_option".into(), "1".into());
     let consuming = here.driver.consume(&queue, options).await;
@@ -149,8 +149,8 @@ pub async fn unknown_consumer_options_are_refused<S: BrokerServer>(server: S) {
 
 /// A body that is larger than the driver's `max_payload` is refused, and nothing of it arrives.
 pub async fn too_large_is_refused<S: BrokerServer>(server: S) {
-    let post = Post::of(server);
-    let (here, queue) = (post.connect().await, new_queue());
+    let fixture = Fixture::of(server);
+    let (here, queue) = (fixture.connect().await, new_queue());
     let size = here.driver.caps().max_payload + 1;
     let route = queue.clone().into();
     let sending = here
@@ -158,5 +158,5 @@ pub async fn too_large_is_refused<S: BrokerServer>(server: S) {
         .send(&route, vec![b' '; size].into(), SendOptions::default());
     refused(ErrorKind::PayloadTooLarge, &size.to_string(), sending.await);
     here.send(&queue, "small").await;
-    ack(here.consume(&queue, 1).await.takes("small").await).await;
+    ack(here.consume(&queue, 1).await.receives("small").await).await;
 }

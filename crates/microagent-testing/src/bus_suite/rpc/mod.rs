@@ -8,15 +8,15 @@ use futures_util::future::join_all;
 use microagent_core::{ErrorKind, SubscriberCount};
 
 use self::responder::{Probe, respond};
-use super::{BusServer, server::Radio};
+use super::{BusServer, server::Fixture};
 
 /// A call gets the first answer.
 pub async fn a_call_gets_an_answer<S: BusServer>(server: S) {
-    let radio = Radio::of(server);
-    let (here, there) = (radio.bus().await, radio.bus().await);
+    let fixture = Fixture::of(server);
+    let (here, there) = (fixture.bus().await, fixture.bus().await);
     let _agent = respond(&there, 1).await;
-    let answer = radio
-        .patience
+    let answer = fixture
+        .limit
         .wait(
             "an answer",
             here.call("suite", Probe { n: 41 }).into_future(),
@@ -28,11 +28,11 @@ pub async fn a_call_gets_an_answer<S: BusServer>(server: S) {
 
 /// An agent is called through its own bus as well.
 pub async fn a_call_reaches_its_own_process<S: BusServer>(server: S) {
-    let radio = Radio::of(server);
-    let bus = radio.bus().await;
+    let fixture = Fixture::of(server);
+    let bus = fixture.bus().await;
     let _agent = respond(&bus, 1).await;
-    let answer = radio
-        .patience
+    let answer = fixture
+        .limit
         .wait("an answer", bus.call("suite", Probe { n: 1 }).into_future())
         .await;
     assert_eq!(
@@ -42,20 +42,24 @@ pub async fn a_call_reaches_its_own_process<S: BusServer>(server: S) {
 }
 
 /// A waiter hears every process that answers.
-pub async fn a_waiter_hears_every_process<S: BusServer>(server: S) {
-    let radio = Radio::of(server);
-    let here = radio.bus().await;
-    let others = [radio.bus().await, radio.bus().await, radio.bus().await];
+pub async fn a_waiter_receives_from_every_process<S: BusServer>(server: S) {
+    let fixture = Fixture::of(server);
+    let here = fixture.bus().await;
+    let others = [
+        fixture.bus().await,
+        fixture.bus().await,
+        fixture.bus().await,
+    ];
     let _agents = join_all(others.iter().zip(1..).map(|(bus, plus)| respond(bus, plus))).await;
     let waiting = here.waiter("suite", Probe { n: 10 }).into_future();
-    let mut waiter = radio
-        .patience
+    let mut waiter = fixture
+        .limit
         .wait("a waiter", waiting)
         .await
         .expect("a waiter");
     let mut values = Vec::new();
     for _ in &others {
-        let answer = radio.patience.wait("an answer", waiter.next()).await;
+        let answer = fixture.limit.wait("an answer", waiter.next()).await;
         values.push(answer.expect("an answer").one::<i64>().expect("a number"));
     }
     values.sort_unstable();
@@ -63,12 +67,13 @@ pub async fn a_waiter_hears_every_process<S: BusServer>(server: S) {
 }
 
 /// A call that nobody hears fails at once where the server counts, and by its timeout where it does not.
-pub async fn a_call_that_nobody_hears_fails<S: BusServer>(server: S) {
-    let radio = Radio::of(server);
-    let (here, station) = (radio.bus().await, radio.connect().await);
-    let counts = station.publish(&radio.channel("probe:a"), "{}").await != SubscriberCount::Unknown;
+pub async fn a_call_without_a_receiver_fails<S: BusServer>(server: S) {
+    let fixture = Fixture::of(server);
+    let (here, connection) = (fixture.bus().await, fixture.connect().await);
+    let counts =
+        connection.publish(&fixture.channel("probe:a"), "{}").await != SubscriberCount::Unknown;
     let timeout = if counts {
-        S::PATIENCE
+        S::EVENT_LIMIT
     } else {
         Duration::from_millis(200)
     };
@@ -84,9 +89,9 @@ pub async fn a_call_that_nobody_hears_fails<S: BusServer>(server: S) {
 
 /// A call that is heard and not answered ends with its timeout, and leaves nothing behind.
 pub async fn an_unanswered_call_times_out<S: BusServer>(server: S) {
-    let radio = Radio::of(server);
-    let (here, station) = (radio.bus().await, radio.connect().await);
-    let mut listener = station.listen(&radio.channel("probe:*")).await;
+    let fixture = Fixture::of(server);
+    let (here, connection) = (fixture.bus().await, fixture.connect().await);
+    let mut listener = connection.listen(&fixture.channel("probe:*")).await;
     let call = here
         .call("suite", Probe { n: 1 })
         .timeout(Duration::from_millis(100));
@@ -97,13 +102,13 @@ pub async fn an_unanswered_call_times_out<S: BusServer>(server: S) {
 }
 
 /// A receiver's failure is the caller's error, in its own words.
-pub async fn a_remote_failure_is_told<S: BusServer>(server: S) {
-    let radio = Radio::of(server);
-    let (here, there) = (radio.bus().await, radio.bus().await);
+pub async fn a_remote_failure_is_reported<S: BusServer>(server: S) {
+    let fixture = Fixture::of(server);
+    let (here, there) = (fixture.bus().await, fixture.bus().await);
     let _agent = respond(&there, 1).await;
     let answer = here
         .call("suite", Probe { n: -1 })
-        .timeout(S::PATIENCE)
+        .timeout(S::EVENT_LIMIT)
         .await
         .expect("an answer");
     let error = answer.get::<i64>("Responder.probe").expect_err("a failure");
@@ -116,12 +121,12 @@ pub async fn a_remote_failure_is_told<S: BusServer>(server: S) {
 
 /// A receiver that answers nothing answers `null`.
 pub async fn no_value_is_null<S: BusServer>(server: S) {
-    let radio = Radio::of(server);
-    let (here, there) = (radio.bus().await, radio.bus().await);
+    let fixture = Fixture::of(server);
+    let (here, there) = (fixture.bus().await, fixture.bus().await);
     let _agent = respond(&there, 1).await;
     let answer = here
         .call("suite", Probe { n: 0 })
-        .timeout(S::PATIENCE)
+        .timeout(S::EVENT_LIMIT)
         .await
         .expect("an answer");
     assert_eq!(answer.to_string(), r#"{"Responder.probe":null}"#);
@@ -129,12 +134,16 @@ pub async fn no_value_is_null<S: BusServer>(server: S) {
 
 /// Calls at the same time, of two processes, each get their own answer.
 pub async fn concurrent_calls_get_their_own_answers<S: BusServer>(server: S) {
-    let radio = Radio::of(server);
-    let (one, other, there) = (radio.bus().await, radio.bus().await, radio.bus().await);
+    let fixture = Fixture::of(server);
+    let (one, other, there) = (
+        fixture.bus().await,
+        fixture.bus().await,
+        fixture.bus().await,
+    );
     let _agent = respond(&there, 1).await;
     let calls = (1..=50).flat_map(|n| [(&one, n), (&other, n + 1_000)]);
     let calls = calls.map(|(bus, n)| async move {
-        let call = bus.call("suite", Probe { n }).timeout(S::PATIENCE);
+        let call = bus.call("suite", Probe { n }).timeout(S::EVENT_LIMIT);
         let answer = call.await.expect("an answer");
         assert_eq!(answer.one::<i64>().expect("a number"), n + 1);
     });
@@ -148,9 +157,9 @@ pub async fn concurrent_calls_get_their_own_answers<S: BusServer>(server: S) {
 
 /// A sender that would deafen a peer is refused before anything is sent.
 pub async fn a_bad_sender_is_refused_before_sending<S: BusServer>(server: S) {
-    let radio = Radio::of(server);
-    let (bus, station) = (radio.bus().await, radio.connect().await);
-    let mut listener = station.listen(&radio.channel("*")).await;
+    let fixture = Fixture::of(server);
+    let (bus, connection) = (fixture.bus().await, fixture.connect().await);
+    let mut listener = connection.listen(&fixture.channel("*")).await;
     for sender in ["a:b", "a#b", "a#b#c", "a\nb", ""] {
         let sent = bus.send(sender, Probe { n: 1 }).await;
         assert_eq!(sent.expect_err(sender).kind(), ErrorKind::InvalidName);
@@ -159,6 +168,6 @@ pub async fn a_bad_sender_is_refused_before_sending<S: BusServer>(server: S) {
     }
     bus.send("good", Probe { n: 7 }).await.expect("a signal");
     listener
-        .hears(&radio.channel("probe:good"), br#"{"n":7}"#)
+        .receives(&fixture.channel("probe:good"), br#"{"n":7}"#)
         .await;
 }

@@ -100,9 +100,9 @@ impl BrokerMock {
     pub async fn push_message(&self, message: Message) -> Result<Pushed> {
         let (taken, settled) = {
             let mut state = self.0.state();
-            match state.hand(&self.0, &message) {
+            match state.deliver(&self.0, &message) {
                 Some(handed) => handed,
-                None => return Err(unconsumed(message.queue(), state.queues_consumed())),
+                None => return Err(unconsumed(message.queue(), state.consumed_queues())),
             }
         };
         // Dropped untaken, it went back: its settlement says so.

@@ -39,7 +39,7 @@ pub(super) struct State {
     pub(super) lengths: HashMap<String, u64>,
     pub(super) lengths_asked: Vec<String>,
     pub(super) declared: Vec<Queue>,
-    consumers: Readers<Handed>,
+    consumers: Readers<QueuedDelivery>,
 }
 
 impl Default for State {
@@ -67,39 +67,39 @@ fn every_capability() -> Caps {
 }
 
 /// A delivery on its way to a consumer.
-struct Handed {
+struct QueuedDelivery {
     delivery: Delivery,
     /// Dropped when the consumer takes the delivery, or ends without it.
     taken: oneshot::Sender<()>,
 }
 
 /// Tells of two moments: a consumer took a message, and it was settled.
-type Moments = (oneshot::Receiver<()>, oneshot::Receiver<Settlement>);
+type Receipts = (oneshot::Receiver<()>, oneshot::Receiver<Settlement>);
 
 impl State {
     /// Hands a message to the consumer of its queue, to each in turn where there are several; `None` when there is none.
-    pub(super) fn hand(&mut self, shared: &Arc<Shared>, message: &Message) -> Option<Moments> {
+    pub(super) fn deliver(&mut self, shared: &Arc<Shared>, message: &Message) -> Option<Receipts> {
         let mut consumers = self.consumers.entries();
-        let of_queue = |consumer: &Entry<_>| consumer.of == message.queue();
+        let of_queue = |consumer: &Entry<_>| consumer.source == message.queue();
         let at = consumers.iter().position(of_queue)?;
         let (taken, when_taken) = oneshot::channel();
         let (settled, when_settled) = oneshot::channel();
-        let note = Note {
+        let note = RecordingSettle {
             shared: Arc::clone(shared),
             settled,
         };
         let delivery = Delivery::new(message.clone(), Box::new(note));
         // A consumer's end leaves this list before it is dropped, so somebody reads.
-        consumers[at].hand(Handed { delivery, taken });
+        consumers[at].hand(QueuedDelivery { delivery, taken });
         consumers[at..].rotate_left(1);
         Some((when_taken, when_settled))
     }
 
     /// The names of the queues that are consumed now.
-    pub(super) fn queues_consumed(&self) -> Vec<String> {
+    pub(super) fn consumed_queues(&self) -> Vec<String> {
         let consumers = self.consumers.entries();
         let queues = consumers.iter();
-        queues.map(|consumer| consumer.of.clone()).collect()
+        queues.map(|consumer| consumer.source.clone()).collect()
     }
 
     fn send(&mut self, to: &Route, payload: &Bytes, options: SendOptions) -> Result<()> {
@@ -127,12 +127,12 @@ impl State {
 }
 
 /// Writes down what becomes of one delivery.
-struct Note {
+struct RecordingSettle {
     shared: Arc<Shared>,
     settled: oneshot::Sender<Settlement>,
 }
 
-impl Settle for Note {
+impl Settle for RecordingSettle {
     fn settle(self: Box<Self>, message: &Message, settlement: Settlement) -> SettleFuture {
         self.shared.state().settled.push(SettledMessage {
             message: message.clone(),
@@ -169,7 +169,7 @@ impl QueueBroker for Connection<Shared> {
             options.refuse_native("mock")?;
         }
         let handed = self.shared.state().consumers.add(self.id, queue.name());
-        let deliveries = handed.map(|Handed { delivery, taken }| {
+        let deliveries = handed.map(|QueuedDelivery { delivery, taken }| {
             drop(taken);
             delivery
         });

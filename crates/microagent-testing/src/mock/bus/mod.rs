@@ -13,12 +13,12 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tokio::{sync::oneshot, time::timeout};
 
-use self::wire::{Canned, Shared};
+use self::wire::{ConfiguredAnswer, Shared};
 use super::connection::Connection;
 use super::record::{SentSignal, listed};
 
 /// How long [`BusMock::ask`] waits, as long as a call does unless it is told otherwise.
-const PATIENCE: Duration = Duration::from_secs(60);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A signal bus for tests: it records what agents send and call, answers calls as it was told, and hands them the signals
 /// that the test emits. Clones are one mock.
@@ -98,11 +98,11 @@ impl BusMock {
         let id = self.0.state().expect_answer(tell);
         self.deliver(name, sender, Some(&id), encode_payload(&args)?)?
             .await;
-        match timeout(PATIENCE, told).await {
+        match timeout(ANSWER_TIMEOUT, told).await {
             Ok(Ok(body)) => Answer::parse(&body),
             _ => Err(Error::new(
                 ErrorKind::Timeout,
-                format!("no agent answered `{name}` within {PATIENCE:?}"),
+                format!("no agent answered `{name}` within {ANSWER_TIMEOUT:?}"),
             )),
         }
     }
@@ -115,7 +115,10 @@ impl BusMock {
     /// Calls of this signal are answered by several processes, each with one of these objects, from now on.
     pub fn answers(&self, name: &str, processes: impl IntoIterator<Item = Value>) {
         let bodies = processes.into_iter().map(|values| values.to_string());
-        self.can(name, Canned::Answers(bodies.map(Into::into).collect()));
+        self.configure(
+            name,
+            ConfiguredAnswer::Answers(bodies.map(Into::into).collect()),
+        );
     }
 
     /// Calls of this signal are answered with the failure of one receiver, `Agent.method`, from now on.
@@ -128,7 +131,7 @@ impl BusMock {
 
     /// Calls of this signal find nobody who listens, from now on: [`ErrorKind::NoResponders`].
     pub fn answer_nobody(&self, name: &str) {
-        self.can(name, Canned::Nobody);
+        self.configure(name, ConfiguredAnswer::Nobody);
     }
 
     /// The next signal or call that an agent sends fails with this error and is not recorded. Several failures wait in a row.
@@ -145,7 +148,7 @@ impl BusMock {
             reason: reason.clone(),
         };
         for event in [BusEvent::Lost(reason), BusEvent::Gap(gap)] {
-            let handed = self.0.state().hand_to_all(&event);
+            let handed = self.0.state().deliver_to_all(&event);
             handed.await;
         }
     }
@@ -178,8 +181,8 @@ impl BusMock {
         Arc::new(wire::connect(Arc::clone(&self.0)))
     }
 
-    fn can(&self, name: &str, canned: Canned) {
-        self.0.state().canned.insert(name.to_owned(), canned);
+    fn configure(&self, name: &str, answers: ConfiguredAnswer) {
+        self.0.state().answers.insert(name.to_owned(), answers);
     }
 
     /// Hands a signal over; the future ends when the receivers have started.
@@ -203,8 +206,8 @@ impl BusMock {
             ));
         }
         let mut state = self.0.state();
-        state.hand(channel, &payload).ok_or_else(|| {
-            let heard = listed(state.signals_heard());
+        state.deliver(channel, &payload).ok_or_else(|| {
+            let heard = listed(state.received_signals());
             Error::new(
                 ErrorKind::NoResponders,
                 format!("no agent on this bus receives `{signal}`: of received signals {heard}"),

@@ -42,20 +42,20 @@ impl Shared {
 pub(super) struct State {
     pub(super) sent: Vec<SentSignal>,
     pub(super) called: Vec<SentSignal>,
-    pub(super) canned: HashMap<String, Canned>,
+    pub(super) answers: HashMap<String, ConfiguredAnswer>,
     pub(super) failures: VecDeque<Error>,
-    subscriptions: Readers<Handed>,
+    subscriptions: Readers<QueuedEvent>,
     asked: HashMap<String, oneshot::Sender<Bytes>>,
 }
 
 /// What happens to the calls of a signal.
-pub(super) enum Canned {
+pub(super) enum ConfiguredAnswer {
     Nobody,
     Answers(Vec<Bytes>),
 }
 
 /// An event on its way to a reader.
-struct Handed {
+struct QueuedEvent {
     event: BusEvent,
     /// Dropped when the reader comes for the next event: it is done with this one.
     receipt: oneshot::Sender<()>,
@@ -71,7 +71,7 @@ impl State {
 
     /// Hands a signal to all who hear it, each under its own prefix; `None` when there is nobody. The future ends when
     /// all are done with it.
-    pub(super) fn hand(
+    pub(super) fn deliver(
         &mut self,
         channel: Channel<'_>,
         payload: &Bytes,
@@ -81,9 +81,9 @@ impl State {
             .entries()
             .iter()
             .filter_map(|subscription| {
-                let (prefix, _) = subscription.of.split_once(':')?;
+                let (prefix, _) = subscription.source.split_once(':')?;
                 let channel = Channel { prefix, ..channel }.to_string();
-                pattern_matches(&subscription.of, &channel)
+                pattern_matches(&subscription.source, &channel)
                     .then(|| hand(subscription, message(channel, payload)))
             })
             .collect();
@@ -91,18 +91,18 @@ impl State {
     }
 
     /// Hands an event to all subscriptions.
-    pub(super) fn hand_to_all(&mut self, event: &BusEvent) -> impl Future<Output = ()> + use<> {
+    pub(super) fn deliver_to_all(&mut self, event: &BusEvent) -> impl Future<Output = ()> + use<> {
         let subscriptions = self.subscriptions.entries();
         let handed = subscriptions.iter();
         all(handed.map(|to| hand(to, event.clone())).collect())
     }
 
     /// The names of the signals that are received now.
-    pub(super) fn signals_heard(&self) -> Vec<String> {
+    pub(super) fn received_signals(&self) -> Vec<String> {
         let subscriptions = self.subscriptions.entries();
         let channels = subscriptions.iter();
         channels
-            .filter_map(|subscription| Channel::parse(&subscription.of))
+            .filter_map(|subscription| Channel::parse(&subscription.source))
             .filter(|channel| channel.signal != RESPONSE)
             .map(|channel| channel.signal.to_owned())
             .collect()
@@ -132,10 +132,10 @@ impl State {
     }
 
     fn answer(&self, prefix: &str, signal: &str, id: &str) -> SubscriberCount {
-        let bodies = match self.canned.get(signal) {
+        let bodies = match self.answers.get(signal) {
             None => return SubscriberCount::Unknown,
-            Some(Canned::Nobody) => return SubscriberCount::Counted(0),
-            Some(Canned::Answers(bodies)) => bodies,
+            Some(ConfiguredAnswer::Nobody) => return SubscriberCount::Counted(0),
+            Some(ConfiguredAnswer::Answers(bodies)) => bodies,
         };
         let channel = Channel {
             prefix,
@@ -146,7 +146,7 @@ impl State {
         let channel = channel.to_string();
         for body in bodies {
             for subscription in self.subscriptions.entries().iter() {
-                if pattern_matches(&subscription.of, &channel) {
+                if pattern_matches(&subscription.source, &channel) {
                     hand(subscription, message(channel.clone(), body));
                 }
             }
@@ -157,9 +157,9 @@ impl State {
 
 /// Hands an event over; the receipt comes when the reader is done with it. One that is gone drops it, which says the same: it
 /// will do nothing more.
-fn hand(to: &Entry<Handed>, event: BusEvent) -> oneshot::Receiver<()> {
+fn hand(to: &Entry<QueuedEvent>, event: BusEvent) -> oneshot::Receiver<()> {
     let (receipt, done) = oneshot::channel();
-    to.hand(Handed { event, receipt });
+    to.hand(QueuedEvent { event, receipt });
     done
 }
 
@@ -214,10 +214,10 @@ impl SignalBus for Connection<Shared> {
 }
 
 /// The events; the receipt of each is dropped when the reader comes for the next.
-fn with_receipts(events: Reader<Handed>) -> impl Stream<Item = BusEvent> {
+fn with_receipts(events: Reader<QueuedEvent>) -> impl Stream<Item = BusEvent> {
     stream::unfold((events, None), |(mut events, receipt)| async {
         drop(receipt);
-        let Handed { event, receipt } = events.next().await?;
+        let QueuedEvent { event, receipt } = events.next().await?;
         Some((event, (events, Some(receipt))))
     })
 }

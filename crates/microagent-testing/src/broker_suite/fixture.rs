@@ -11,41 +11,38 @@ use microagent_core::{
 use tokio::time::{sleep, timeout};
 
 use super::BrokerServer;
-use crate::suite::{Patience, QUIET, eventually, unique};
+use crate::suite::{EventLimit, QUIET, eventually, unique};
 
 /// A server under test.
-pub(crate) struct Post<S> {
+pub(crate) struct Fixture<S> {
     pub(crate) server: S,
-    pub(crate) patience: Patience,
+    pub(crate) limit: EventLimit,
 }
 
-impl<S: BrokerServer> Post<S> {
+impl<S: BrokerServer> Fixture<S> {
     pub(crate) fn of(server: S) -> Self {
         Self {
             server,
-            patience: Patience(S::PATIENCE),
+            limit: EventLimit(S::EVENT_LIMIT),
         }
     }
 
     /// A driver as another process would have it.
-    pub(crate) async fn connect(&self) -> Office<S::Broker> {
-        let driver = self
-            .patience
-            .wait("a connection", self.server.connect())
-            .await;
+    pub(crate) async fn connect(&self) -> Connection<S::Broker> {
+        let driver = self.limit.wait("a connection", self.server.connect()).await;
         let driver = driver.expect("a connection");
-        let ready = self.patience.wait("a connection", driver.ready()).await;
+        let ready = self.limit.wait("a connection", driver.ready()).await;
         ready.expect("a connection that is ready");
-        Office {
+        Connection {
             driver,
-            patience: self.patience,
+            limit: self.limit,
         }
     }
 
     /// Lets the process of this connection die.
-    pub(crate) async fn crash(&self, office: &Office<S::Broker>) {
-        let crash = self.server.crash(&office.driver);
-        self.patience.wait("a crash", crash).await;
+    pub(crate) async fn crash(&self, connection: &Connection<S::Broker>) {
+        let crash = self.server.crash(&connection.driver);
+        self.limit.wait("a crash", crash).await;
     }
 }
 
@@ -55,12 +52,12 @@ pub(crate) fn new_queue() -> Queue {
 }
 
 /// One connection.
-pub(crate) struct Office<B> {
+pub(crate) struct Connection<B> {
     pub(crate) driver: B,
-    patience: Patience,
+    limit: EventLimit,
 }
 
-impl<B: QueueBroker> Office<B> {
+impl<B: QueueBroker> Connection<B> {
     pub(crate) async fn send(&self, queue: &Queue, body: impl Into<Bytes>) {
         self.send_with(queue, body, SendOptions::default()).await;
     }
@@ -73,7 +70,7 @@ impl<B: QueueBroker> Office<B> {
     ) {
         let route = queue.clone().into();
         let sending = self.driver.send(&route, body.into(), options);
-        let sent = self.patience.wait("sending", sending).await;
+        let sent = self.limit.wait("sending", sending).await;
         sent.expect("a message that is accepted");
     }
 
@@ -91,7 +88,7 @@ impl<B: QueueBroker> Office<B> {
                 }
             }
         };
-        let sent = self.patience.wait("sending", accepted).await;
+        let sent = self.limit.wait("sending", accepted).await;
         sent.expect("a message that is accepted");
     }
 
@@ -108,10 +105,10 @@ impl<B: QueueBroker> Office<B> {
         let consuming = self
             .driver
             .consume(queue, ConsumeOptions::with_prefetch(prefetch));
-        let deliveries = self.patience.wait("consuming", consuming).await;
+        let deliveries = self.limit.wait("consuming", consuming).await;
         Consumer {
             deliveries: deliveries.expect("a consumer"),
-            patience: self.patience,
+            limit: self.limit,
         }
     }
 
@@ -119,7 +116,7 @@ impl<B: QueueBroker> Office<B> {
     pub(crate) async fn length_is(&self, queue: &Queue, expected: u64) {
         let length = || async { self.driver.length(queue).await.expect("a length") };
         eventually(
-            self.patience,
+            self.limit,
             &format!("the length of `{queue}`"),
             expected,
             length,
@@ -128,7 +125,7 @@ impl<B: QueueBroker> Office<B> {
     }
 
     pub(crate) async fn close(&self) {
-        let closed = self.patience.wait("closing", self.driver.close()).await;
+        let closed = self.limit.wait("closing", self.driver.close()).await;
         closed.expect("a close");
     }
 
@@ -142,15 +139,13 @@ impl<B: QueueBroker> Office<B> {
 /// One consumer.
 pub(crate) struct Consumer {
     pub(crate) deliveries: BoxStream<'static, Delivery>,
-    patience: Patience,
+    limit: EventLimit,
 }
 
 impl Consumer {
     /// The next delivery; `None` at the end of the stream.
     pub(crate) async fn delivery(&mut self) -> Option<Delivery> {
-        self.patience
-            .wait("a delivery", self.deliveries.next())
-            .await
+        self.limit.wait("a delivery", self.deliveries.next()).await
     }
 
     /// The next delivery.
@@ -159,7 +154,7 @@ impl Consumer {
     }
 
     /// The next delivery has this body.
-    pub(crate) async fn takes(&mut self, body: &str) -> Delivery {
+    pub(crate) async fn receives(&mut self, body: &str) -> Delivery {
         let delivery = self.next().await;
         assert_eq!(body_of(delivery.message()), body);
         delivery
@@ -175,13 +170,13 @@ impl Consumer {
     }
 
     /// The delivery that comes within a moment, if one does.
-    pub(crate) async fn moment(&mut self) -> Option<Delivery> {
+    pub(crate) async fn next_soon(&mut self) -> Option<Delivery> {
         timeout(QUIET, self.next()).await.ok()
     }
 
     /// Nothing comes for a moment.
     pub(crate) async fn is_quiet(&mut self) {
-        let delivery = self.moment().await;
+        let delivery = self.next_soon().await;
         assert!(delivery.is_none(), "nothing was to come, not {delivery:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! What all parts of a simulation share: its dice, its clock, and the record of what it did.
+//! What all parts of a simulation share: its random numbers, its clock, and the record of what it did.
 
 use std::{
     fmt,
@@ -17,24 +17,24 @@ use super::Faults;
 use crate::VirtualClock;
 
 /// One run of a simulation.
-pub(super) struct World {
+pub(super) struct SimulatedRun {
     pub(super) seed: u64,
     pub(super) clock: VirtualClock,
     faults: Faults,
-    calm: AtomicBool,
-    dice: Mutex<Rng>,
+    faults_ended: AtomicBool,
+    random: Mutex<Rng>,
     began: Instant,
     record: Mutex<Vec<String>>,
 }
 
-impl World {
+impl SimulatedRun {
     pub(super) fn new(seed: u64, faults: Faults, now: SystemTime) -> Self {
         Self {
             seed,
             clock: VirtualClock::new(now),
             faults,
-            calm: AtomicBool::new(false),
-            dice: Mutex::new(Rng::with_seed(seed)),
+            faults_ended: AtomicBool::new(false),
+            random: Mutex::new(Rng::with_seed(seed)),
             began: Instant::now(),
             record: Mutex::default(),
         }
@@ -42,28 +42,28 @@ impl World {
 
     /// The faults that are injected now.
     pub(super) fn faults(&self) -> Option<&Faults> {
-        (!self.calm.load(Ordering::Relaxed)).then_some(&self.faults)
+        (!self.faults_ended.load(Ordering::Relaxed)).then_some(&self.faults)
     }
 
-    pub(super) fn calm(&self) {
-        self.calm.store(true, Ordering::Relaxed);
-        self.note("calm: no more faults");
+    pub(super) fn end_faults(&self) {
+        self.faults_ended.store(true, Ordering::Relaxed);
+        self.note("faults end");
     }
 
     /// Whether something happens that has this share.
     pub(super) fn happens(&self, share: impl Fn(&Faults) -> f64) -> bool {
         let share = self.faults().map_or(0.0, share);
-        share > 0.0 && self.dice().f64() < share
+        share > 0.0 && self.random().f64() < share
     }
 
     /// A time up to this one.
     pub(super) fn up_to(&self, longest: Duration) -> Duration {
-        longest.mul_f64(self.dice().f64())
+        longest.mul_f64(self.random().f64())
     }
 
     /// One of so many.
     pub(super) fn one_of(&self, count: usize) -> usize {
-        self.dice().usize(..count)
+        self.random().usize(..count)
     }
 
     /// A member's clock, which may be wrong.
@@ -72,7 +72,7 @@ impl World {
         SkewedClock {
             clock: self.clock,
             by: self.up_to(most),
-            ahead: self.dice().bool(),
+            ahead: self.random().bool(),
         }
     }
 
@@ -88,14 +88,14 @@ impl World {
         record.clone()
     }
 
-    fn dice(&self) -> MutexGuard<'_, Rng> {
-        self.dice.lock().unwrap_or_else(PoisonError::into_inner)
+    fn random(&self) -> MutexGuard<'_, Rng> {
+        self.random.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl fmt::Debug for World {
+impl fmt::Debug for SimulatedRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("World")
+        f.debug_struct("SimulatedRun")
             .field("seed", &self.seed)
             .field("faults", &self.faults)
             .finish_non_exhaustive()
@@ -120,5 +120,5 @@ impl Clock for SkewedClock {
     }
 }
 
-/// A world of which parts outlive the test that made it.
-pub(super) type Shared = Arc<World>;
+/// A run of which parts outlive the test that made it.
+pub(super) type SharedRun = Arc<SimulatedRun>;

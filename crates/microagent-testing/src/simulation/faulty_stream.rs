@@ -11,11 +11,11 @@ use std::{
 use futures_util::stream::{BoxStream, Stream, StreamExt};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::world::Shared;
+use super::simulated_run::SharedRun;
 
 /// The items of another stream, when their time has come.
-pub(super) struct Disturbed<T> {
-    world: Shared,
+pub(super) struct FaultyStream<T> {
+    run: SharedRun,
     inner: BoxStream<'static, T>,
     held: BinaryHeap<Reverse<Held<T>>>,
     timer: Pin<Box<Sleep>>,
@@ -31,11 +31,11 @@ struct Held<T> {
     item: T,
 }
 
-impl<T> Disturbed<T> {
-    pub(super) fn new(world: &Shared, inner: BoxStream<'static, T>) -> Self {
+impl<T> FaultyStream<T> {
+    pub(super) fn new(run: &SharedRun, inner: BoxStream<'static, T>) -> Self {
         let now = Instant::now();
         Self {
-            world: Shared::clone(world),
+            run: SharedRun::clone(run),
             inner,
             held: BinaryHeap::new(),
             timer: Box::pin(sleep_until(now)),
@@ -57,23 +57,23 @@ impl<T> Disturbed<T> {
 
     /// When the item that was just taken is given out.
     fn time_of_next(&mut self) -> Instant {
-        let (world, now) = (&self.world, Instant::now());
-        if world.happens(|faults| faults.reorder) {
-            let hold = world.faults().map(|faults| faults.longest_hold);
-            return now + world.up_to(hold.unwrap_or_default());
+        let (run, now) = (&self.run, Instant::now());
+        if run.happens(|faults| faults.reorder) {
+            let hold = run.faults().map(|faults| faults.longest_hold);
+            return now + run.up_to(hold.unwrap_or_default());
         }
-        let late = if world.happens(|faults| faults.delay) {
-            world.faults().map(|faults| faults.longest_delay)
+        let late = if run.happens(|faults| faults.delay) {
+            run.faults().map(|faults| faults.longest_delay)
         } else {
             None
         };
-        let from = now + world.up_to(late.unwrap_or_default());
+        let from = now + run.up_to(late.unwrap_or_default());
         self.in_order_from = self.in_order_from.max(from);
         self.in_order_from
     }
 }
 
-impl<T: Unpin> Stream for Disturbed<T> {
+impl<T: Unpin> Stream for FaultyStream<T> {
     type Item = T;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
