@@ -78,11 +78,11 @@ mod tests {
 
     #[test]
     fn a_refusal_says_what_to_write() {
-        let told = |dsn: &str| LocalOptions::parse(dsn).unwrap_err().to_string();
-        assert!(told("local://shop").contains("`local:shop`"));
-        assert!(told("local:///var/shop").contains("`local:/var/shop`"));
-        assert!(told("redis://x").contains("`local:PATH`"));
-        assert!(told("local:?a").contains("`a`"));
+        let error_text = |dsn: &str| LocalOptions::parse(dsn).unwrap_err().to_string();
+        assert!(error_text("local://shop").contains("`local:shop`"));
+        assert!(error_text("local:///var/shop").contains("`local:/var/shop`"));
+        assert!(error_text("redis://x").contains("`local:PATH`"));
+        assert!(error_text("local:?a").contains("`a`"));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::message::message_of;
 use crate::{
-    connection::{Command, Consumer, Epoch, Incoming, Session},
+    connection::{Command, Consumer, Epoch, IncomingDelivery, Session},
     error::ended,
     protocol::{LocalId, Text, WireSettlement},
     store::Headers,
@@ -30,7 +30,7 @@ pub(crate) struct Deliveries {
     session: Arc<Session>,
     queue: Arc<str>,
     consumer: LocalId,
-    incoming: mpsc::UnboundedReceiver<Incoming>,
+    incoming: mpsc::UnboundedReceiver<IncomingDelivery>,
 }
 
 impl Deliveries {
@@ -51,14 +51,14 @@ impl Deliveries {
         Ok(deliveries)
     }
 
-    fn delivery(&self, incoming: Incoming) -> Delivery {
+    fn delivery(&self, incoming: IncomingDelivery) -> Delivery {
         let settle = Settler {
             session: self.session.clone(),
             epoch: incoming.epoch,
             consumer: self.consumer,
-            message: incoming.letter.message,
+            message: incoming.message.id,
         };
-        let message = message_of(incoming.letter, self.queue.clone());
+        let message = message_of(incoming.message, self.queue.clone());
         Delivery::new(message, Box::new(settle))
     }
 }
@@ -89,7 +89,7 @@ impl Drop for Deliveries {
         self.incoming.close();
         let mut unread = Vec::new();
         while let Ok(incoming) = self.incoming.try_recv() {
-            unread.push((incoming.epoch, incoming.letter.message));
+            unread.push((incoming.epoch, incoming.message.id));
         }
         let consumer = self.consumer;
         self.session

@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use microagent_core::Message;
 
-use crate::protocol::Letter;
+use crate::protocol::WireMessage;
 
 /// The message that a letter holds.
-pub(crate) fn message_of(letter: Letter, queue: Arc<str>) -> Message {
-    let mut message = Message::new(queue, letter.payload)
-        .with_id(letter.message.to_string())
-        .with_attempt(letter.attempt)
-        .with_crashes(letter.crashes);
-    if let Some(at) = letter.first_failure {
+pub(crate) fn message_of(received: WireMessage, queue: Arc<str>) -> Message {
+    let mut message = Message::new(queue, received.payload)
+        .with_id(received.id.to_string())
+        .with_attempt(received.attempt)
+        .with_crashes(received.crashes);
+    if let Some(at) = received.first_failure {
         message = message.with_first_failure(at);
     }
-    for (name, value) in letter.headers {
+    for (name, value) in received.headers {
         message = message.with_header(name, value);
     }
     message

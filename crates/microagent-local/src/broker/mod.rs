@@ -17,7 +17,7 @@ use self::{deliveries::Deliveries, message::message_of};
 use crate::{
     LocalOptions,
     connection::{Session, text},
-    protocol::{Browse, Requested, check_message},
+    protocol::{Browse, Request, check_message},
 };
 
 /// The durable queues of a folder.
@@ -100,7 +100,7 @@ impl LocalBroker {
         let mut done = 0;
         while done < limit {
             let left = u32::try_from(limit - done).unwrap_or(u32::MAX);
-            match self.session.count(Requested::Browse(part(left))).await? {
+            match self.session.count(Request::Browse(part(left))).await? {
                 0 => break,
                 count => done += count,
             }
@@ -112,7 +112,7 @@ impl LocalBroker {
     async fn one(&self, id: &str, of_message: impl FnOnce(MessageId) -> Browse) -> Result<u64> {
         match id.parse() {
             Ok(message) => {
-                let request = Requested::Browse(of_message(message));
+                let request = Request::Browse(of_message(message));
                 self.session.count(request).await
             }
             Err(_) => Ok(0),
@@ -133,7 +133,7 @@ impl QueueBroker for LocalBroker {
         self.caps()
             .check_send("local", to, payload.len(), &options)?;
         check_message(payload.len(), &options.headers)?;
-        let send = Requested::Send {
+        let send = Request::Send {
             queue: text("a queue's name", to.queue.name())?,
             payload,
             headers: options.headers,
@@ -156,7 +156,7 @@ impl QueueBroker for LocalBroker {
 
     async fn length(&self, queue: &Queue) -> Result<u64> {
         let queue = text("a queue's name", queue.name())?;
-        self.session.count(Requested::Length { queue }).await
+        self.session.count(Request::Length { queue }).await
     }
 
     async fn depth(&self, queue: &Queue) -> Result<Depth> {
@@ -166,11 +166,11 @@ impl QueueBroker for LocalBroker {
 
     async fn declare(&self, queue: &Queue) -> Result<()> {
         let queue = text("a queue's name", queue.name())?;
-        self.session.done(Requested::Declare { queue }).await
+        self.session.done(Request::Declare { queue }).await
     }
 
     async fn peek(&self, queue: &Queue, limit: usize) -> Result<Vec<Message>> {
-        let (name, line) = (
+        let (name, queue_name) = (
             text("a queue's name", queue.name())?,
             Arc::from(queue.name()),
         );
@@ -187,8 +187,8 @@ impl QueueBroker for LocalBroker {
             if part.is_empty() {
                 break;
             }
-            let letters = part.into_iter();
-            seen.extend(letters.map(|letter| message_of(letter, Arc::clone(&line))));
+            let messages = part.into_iter();
+            seen.extend(messages.map(|message| message_of(message, Arc::clone(&queue_name))));
         }
         Ok(seen)
     }

@@ -16,7 +16,7 @@ use self::subscription::Subscription;
 use crate::{
     LocalOptions,
     connection::{Session, text},
-    protocol::Requested,
+    protocol::Request,
 };
 
 /// The signals between the processes that use a folder.
@@ -85,7 +85,7 @@ impl SignalBus for LocalBus {
             return Err(Error::new(ErrorKind::PayloadTooLarge, text));
         }
         let channel = text("a channel", channel)?;
-        let publish = Requested::Publish { channel, payload };
+        let publish = Request::Publish { channel, payload };
         self.session
             .count(publish)
             .await

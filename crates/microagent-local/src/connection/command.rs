@@ -6,7 +6,7 @@ use microagent_core::{Depth, Error, ErrorKind, Lease, Mailbox, Result, ledger::M
 use tokio::sync::oneshot;
 
 use super::consumers::Consumer;
-use crate::protocol::{Failure, Letter, LocalId, QueueCounts, Requested, Text, WireSettlement};
+use crate::protocol::{Failure, LocalId, QueueCounts, Request, Text, WireMessage, WireSettlement};
 
 /// A handle, numbered in its connection.
 pub(crate) type SessionId = u32;
@@ -17,7 +17,7 @@ pub(crate) type Epoch = u64;
 #[derive(Debug)]
 pub(crate) enum Command {
     /// Answered once; waits a little for a connection where there is none.
-    Request(Requested, Reply),
+    Request(Request, Reply),
     Settle {
         epoch: Epoch,
         consumer: LocalId,
@@ -54,7 +54,7 @@ pub(crate) enum Reply {
     Depth(oneshot::Sender<Result<Depth>>),
     Lease(oneshot::Sender<Result<Lease>>),
     /// What was shown so far.
-    Shown(Vec<Letter>, oneshot::Sender<Result<Vec<Letter>>>),
+    Shown(Vec<WireMessage>, oneshot::Sender<Result<Vec<WireMessage>>>),
     /// Whoever asked only wants it done.
     Nobody,
 }

@@ -5,13 +5,13 @@ use microagent_core::{Error, Result};
 use tokio::sync::{mpsc, oneshot};
 
 use super::command::{Epoch, SessionId};
-use crate::protocol::{Failure, Letter, LocalId, Requested, Text};
+use crate::protocol::{Failure, LocalId, Request, Text, WireMessage};
 
 /// A delivery as it came in.
 #[derive(Debug)]
-pub(crate) struct Incoming {
+pub(crate) struct IncomingDelivery {
     pub(crate) epoch: Epoch,
-    pub(crate) letter: Letter,
+    pub(crate) message: WireMessage,
 }
 
 /// The way to one stream. What waits in it is bounded by its prefetch.
@@ -20,7 +20,7 @@ pub(crate) struct Consumer {
     session: SessionId,
     queue: Text,
     prefetch: u32,
-    deliveries: mpsc::UnboundedSender<Incoming>,
+    deliveries: mpsc::UnboundedSender<IncomingDelivery>,
     /// Told when it consumes for the first time.
     live: Option<oneshot::Sender<Result<()>>>,
 }
@@ -45,7 +45,7 @@ impl Consumers {
     }
 
     /// What is to be consumed on a new connection.
-    pub(super) fn requests(&self) -> Vec<(LocalId, Requested)> {
+    pub(super) fn requests(&self) -> Vec<(LocalId, Request)> {
         let consumers = self.0.iter();
         consumers
             .map(|(id, consumer)| (*id, consumer.request(*id)))
@@ -68,7 +68,7 @@ impl Consumers {
     }
 
     /// Passes a delivery on; false when nobody is there for it.
-    pub(super) fn deliver(&self, id: LocalId, incoming: Incoming) -> bool {
+    pub(super) fn deliver(&self, id: LocalId, incoming: IncomingDelivery) -> bool {
         let consumer = self.0.get(&id);
         consumer.is_some_and(|consumer| consumer.deliveries.send(incoming).is_ok())
     }
@@ -79,7 +79,7 @@ impl Consumer {
     pub(crate) fn new(
         session: SessionId,
         (queue, prefetch): (Text, u32),
-        deliveries: mpsc::UnboundedSender<Incoming>,
+        deliveries: mpsc::UnboundedSender<IncomingDelivery>,
         live: oneshot::Sender<Result<()>>,
     ) -> Self {
         Self {
@@ -91,8 +91,8 @@ impl Consumer {
         }
     }
 
-    pub(super) fn request(&self, id: LocalId) -> Requested {
-        Requested::Consume {
+    pub(super) fn request(&self, id: LocalId) -> Request {
+        Request::Consume {
             consumer: id,
             queue: self.queue.clone(),
             prefetch: self.prefetch,

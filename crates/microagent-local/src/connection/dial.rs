@@ -23,7 +23,7 @@ use crate::{
 const BUFFER: usize = 64 * 1024;
 
 /// A hub that has said welcome.
-pub(super) struct Line {
+pub(super) struct HubStream {
     pub(super) reader: FramedRead<OwnedReadHalf, ClientCodec>,
     pub(super) writer: SendBuffer<OwnedWriteHalf, ClientCodec>,
 }
@@ -32,7 +32,7 @@ pub(super) struct Line {
 ///
 /// # Errors
 /// [`Unavailable`](ErrorKind::Unavailable) when a later attempt may succeed, and what is wrong with the folder.
-pub(super) async fn dial(election: Arc<HostElection>) -> Result<Line> {
+pub(super) async fn dial(election: Arc<HostElection>) -> Result<HubStream> {
     election.host_if_free().await?;
     let socket = election.folder().socket();
     let connected = UnixStream::connect(&socket).await.map_err(|error| {
@@ -41,12 +41,12 @@ pub(super) async fn dial(election: Arc<HostElection>) -> Result<Line> {
     })?;
     check_user(&connected, &socket)?;
     let (reader, writer) = connected.into_split();
-    let mut line = Line {
+    let mut stream = HubStream {
         reader: FramedRead::with_capacity(reader, ClientCodec, BUFFER),
         writer: SendBuffer::new(writer, ClientCodec),
     };
-    match timeout(SILENCE, greet(&mut line)).await {
-        Ok(Ok(VERSION)) => Ok(line),
+    match timeout(SILENCE, greet(&mut stream)).await {
+        Ok(Ok(VERSION)) => Ok(stream),
         Ok(Ok(version)) => Err(other_version(version)),
         Ok(Err(error)) => Err(unavailable(format!("the hub let us go: {error}"))),
         Err(_) => Err(unavailable(format!(
@@ -75,15 +75,15 @@ fn check_user(hub: &UnixStream, socket: &Path) -> Result<()> {
 }
 
 /// The version that the hub speaks.
-async fn greet(line: &mut Line) -> io::Result<u16> {
+async fn greet(stream: &mut HubStream) -> io::Result<u16> {
     let hello = Hello {
         version: VERSION,
         process: process(),
         pid: std::process::id(),
     };
-    line.writer.put(&ClientFrame::Hello(hello))?;
-    line.writer.flush().await?;
-    match line.reader.next().await.transpose()? {
+    stream.writer.put(&ClientFrame::Hello(hello))?;
+    stream.writer.flush().await?;
+    match stream.reader.next().await.transpose()? {
         Some(HubFrame::Welcome { version }) => Ok(version),
         Some(_) => Err(io::Error::new(
             io::ErrorKind::InvalidData,

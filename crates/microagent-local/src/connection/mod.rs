@@ -1,16 +1,16 @@
 //! This process's side: one connection for each folder, shared by every bus and broker, healed for ever.
 //!
 //! A handle is a [`Session`] of the connection; what it asks for goes as a [`Command`] to
-//! the [`Pump`], the one task that reads and writes the socket. It hosts nothing itself: before it dials it asks
+//! the [`ConnectionTask`], the one task that reads and writes the socket. It hosts nothing itself: before it dials it asks
 //! the [election](crate::host) to host if nobody does.
 
 mod command;
 mod consumers;
 mod dial;
 mod pending;
-mod pump;
 mod session;
 mod subscriptions;
+mod task;
 
 use std::{
     collections::HashMap,
@@ -32,10 +32,10 @@ use tokio::{
 
 pub(crate) use self::{
     command::{Command, Epoch},
-    consumers::{Consumer, Incoming},
+    consumers::{Consumer, IncomingDelivery},
     session::{Session, text},
 };
-use self::{pending::PATIENCE, pump::Pump};
+use self::{pending::REQUEST_TIMEOUT, task::ConnectionTask};
 use crate::{
     error::ended,
     host::{Folder, HostElection},
@@ -65,7 +65,7 @@ impl CurrentEpoch {
     }
 }
 
-/// The pump's end of what the handles see of the connection.
+/// The task's end of what the handles see of the connection.
 #[derive(Debug)]
 pub(crate) struct LinkEnd {
     link: watch::Sender<Link>,
@@ -141,17 +141,17 @@ impl Connection {
     /// A connection of one's own, as another process would have it.
     pub(super) fn open(folder: Folder) -> Arc<Self> {
         let path = folder.path().to_owned();
-        let (commands, heard) = mpsc::unbounded_channel();
-        let (told, link) = watch::channel(Link::Dialling);
+        let (commands, command_receiver) = mpsc::unbounded_channel();
+        let (link_sender, link) = watch::channel(Link::Dialling);
         let epoch = CurrentEpoch::default();
         let record = Arc::<ConnectionRecord>::default();
         let link_end = LinkEnd {
-            link: told,
+            link: link_sender,
             record: record.clone(),
             epoch: epoch.clone(),
         };
-        let pump = Pump::new(HostElection::of(folder), heard, link_end);
-        tokio::spawn(pump.run());
+        let task = ConnectionTask::new(HostElection::of(folder), command_receiver, link_end);
+        tokio::spawn(task.run());
         Arc::new(Self {
             folder: path,
             commands,
@@ -184,7 +184,7 @@ impl Connection {
     /// Returns whether the hub is reached, and since when.
     pub(super) fn state(&self) -> ConnectionState {
         if self.commands.is_closed() && self.record.state().up {
-            // The pump ended with its runtime, and could not record it.
+            // The task ended with its runtime, and could not record it.
             self.record.down(ended());
         }
         self.record.state()
@@ -202,7 +202,7 @@ impl Connection {
     pub(super) async fn attempted(&self) -> Result<()> {
         let mut link = self.link.clone();
         let outcome = link.wait_for(|link| !matches!(link, Link::Dialling));
-        match timeout(PATIENCE, outcome).await {
+        match timeout(REQUEST_TIMEOUT, outcome).await {
             Ok(Ok(link)) => unhealable(&link),
             Ok(Err(_)) => Err(ended()),
             Err(_) => Ok(()),

@@ -7,14 +7,14 @@ use microagent_core::ErrorKind;
 use tokio::time::Instant;
 
 use super::command::Reply;
-use crate::protocol::{Failure, Letter, LocalId, RequestId, Requested};
+use crate::protocol::{Failure, LocalId, Request, RequestId, WireMessage};
 
 /// How long a request waits for a connection before it fails.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What was asked, and who waits for it.
 #[derive(Debug)]
-pub(super) enum Asked {
+pub(super) enum PendingRequest {
     Request(Reply),
     Subscribe(LocalId),
     Consume(LocalId),
@@ -23,15 +23,15 @@ pub(super) enum Asked {
 
 /// Requests under way, by their numbers.
 #[derive(Debug, Default)]
-pub(super) struct Pending {
-    asked: HashMap<RequestId, Asked>,
+pub(super) struct PendingRequests {
+    asked: HashMap<RequestId, PendingRequest>,
     last: RequestId,
 }
 
-impl Pending {
+impl PendingRequests {
     /// The number under which the answer will come.
-    pub(super) fn add(&mut self, asked: Asked) -> RequestId {
-        if matches!(asked, Asked::Request(Reply::Nobody)) {
+    pub(super) fn add(&mut self, asked: PendingRequest) -> RequestId {
+        if matches!(asked, PendingRequest::Request(Reply::Nobody)) {
             return 0;
         }
         self.last += 1;
@@ -39,20 +39,20 @@ impl Pending {
         self.last
     }
 
-    pub(super) fn take(&mut self, id: RequestId) -> Option<Asked> {
+    pub(super) fn take(&mut self, id: RequestId) -> Option<PendingRequest> {
         self.asked.remove(&id)
     }
 
     /// One of the messages that somebody looks at.
-    pub(super) fn show(&mut self, id: RequestId, seen: Letter) {
-        if let Some(Asked::Request(Reply::Shown(all, _))) = self.asked.get_mut(&id) {
+    pub(super) fn show(&mut self, id: RequestId, seen: WireMessage) {
+        if let Some(PendingRequest::Request(Reply::Shown(all, _))) = self.asked.get_mut(&id) {
             all.push(seen);
         }
     }
 
     /// What could not even be put into a frame.
     pub(super) fn refuse(&mut self, id: RequestId, why: &std::io::Error) {
-        if let Some(Asked::Request(reply)) = self.take(id) {
+        if let Some(PendingRequest::Request(reply)) = self.take(id) {
             reply.send(Err(Failure::new(
                 ErrorKind::PayloadTooLarge,
                 why.to_string(),
@@ -63,7 +63,7 @@ impl Pending {
     /// The connection is lost: whether they arrived is not known.
     pub(super) fn fail(&mut self, reason: &str) {
         for (_, asked) in self.asked.drain() {
-            if let Asked::Request(reply) = asked {
+            if let PendingRequest::Request(reply) = asked {
                 let text = format!("{reason}; not confirmed: it may or may not have arrived");
                 reply.send(Err(Failure::new(ErrorKind::Unavailable, text)));
             }
@@ -73,18 +73,18 @@ impl Pending {
 
 /// Requests that wait for a connection, in their order.
 #[derive(Debug, Default)]
-pub(super) struct Held(VecDeque<(Instant, Requested, Reply)>);
+pub(super) struct WaitingRequests(VecDeque<(Instant, Request, Reply)>);
 
-impl Held {
-    pub(super) fn add(&mut self, request: Requested, reply: Reply) {
+impl WaitingRequests {
+    pub(super) fn add(&mut self, request: Request, reply: Reply) {
         self.0
-            .push_back((Instant::now() + PATIENCE, request, reply));
+            .push_back((Instant::now() + REQUEST_TIMEOUT, request, reply));
     }
 
     /// There is a connection: those that somebody still waits for.
-    pub(super) fn take(&mut self) -> Vec<(Requested, Reply)> {
-        let held = self.0.drain(..).map(|(_, request, reply)| (request, reply));
-        held.filter(|(_, reply)| !reply.is_void()).collect()
+    pub(super) fn take(&mut self) -> Vec<(Request, Reply)> {
+        let waiting = self.0.drain(..).map(|(_, request, reply)| (request, reply));
+        waiting.filter(|(_, reply)| !reply.is_void()).collect()
     }
 
     pub(super) fn next_end(&self) -> Option<Instant> {
@@ -95,7 +95,7 @@ impl Held {
     pub(super) fn expire(&mut self, reason: &str) {
         let now = Instant::now();
         while let Some((_, _, reply)) = self.0.pop_front_if(|(end, ..)| *end <= now) {
-            let seconds = PATIENCE.as_secs();
+            let seconds = REQUEST_TIMEOUT.as_secs();
             let text =
                 format!("no connection to a hub within {seconds} s, nothing was sent: {reason}");
             reply.send(Err(Failure::new(ErrorKind::Unavailable, text)));

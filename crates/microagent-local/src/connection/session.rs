@@ -16,7 +16,7 @@ use crate::{
     LocalOptions,
     error::ended,
     host::Folder,
-    protocol::{Browse, Letter, LocalId, MAX_TEXT, Requested, Text},
+    protocol::{Browse, LocalId, MAX_TEXT, Request, Text, WireMessage},
 };
 
 /// One bus or one broker.
@@ -99,23 +99,23 @@ impl Session {
     }
 
     /// Asks for something, and waits until it is done.
-    pub(crate) async fn done(&self, requested: Requested) -> Result<()> {
+    pub(crate) async fn done(&self, request: Request) -> Result<()> {
         let (done, answer) = oneshot::channel();
-        self.tell(Command::Request(requested, Reply::Done(done)))?;
+        self.tell(Command::Request(request, Reply::Done(done)))?;
         self.wait(answer).await
     }
 
     /// Asks for a number.
-    pub(crate) async fn count(&self, requested: Requested) -> Result<u64> {
+    pub(crate) async fn count(&self, request: Request) -> Result<u64> {
         let (count, answer) = oneshot::channel();
-        self.tell(Command::Request(requested, Reply::Count(count)))?;
+        self.tell(Command::Request(request, Reply::Count(count)))?;
         self.wait(answer).await
     }
 
     /// Asks how many messages a queue has in each state.
     pub(crate) async fn depth(&self, queue: Text) -> Result<Depth> {
         let (depth, answer) = oneshot::channel();
-        let request = Requested::Depth { queue };
+        let request = Request::Depth { queue };
         self.tell(Command::Request(request, Reply::Depth(depth)))?;
         self.wait(answer).await
     }
@@ -123,16 +123,16 @@ impl Session {
     /// Claims a lease.
     pub(crate) async fn lease(&self, key: Text, holder: Text, ttl: Duration) -> Result<Lease> {
         let (lease, answer) = oneshot::channel();
-        let request = Requested::Lease { key, holder, ttl };
+        let request = Request::Lease { key, holder, ttl };
         self.tell(Command::Request(request, Reply::Lease(lease)))?;
         self.wait(answer).await
     }
 
     /// Asks for messages to look at.
-    pub(crate) async fn look(&self, browse: Browse) -> Result<Vec<Letter>> {
+    pub(crate) async fn look(&self, browse: Browse) -> Result<Vec<WireMessage>> {
         let (shown, answer) = oneshot::channel();
         let reply = Reply::Shown(Vec::new(), shown);
-        self.tell(Command::Request(Requested::Browse(browse), reply))?;
+        self.tell(Command::Request(Request::Browse(browse), reply))?;
         self.wait(answer).await
     }
 

@@ -71,7 +71,7 @@ impl Subscriptions {
         }
     }
 
-    pub(super) fn hear(&mut self, sub: LocalId, channel: &Text, payload: Bytes) {
+    pub(super) fn receive(&mut self, sub: LocalId, channel: &Text, payload: Bytes) {
         if let Some(subscription) = self.0.get_mut(&sub) {
             subscription.mailbox.hear(channel, payload);
         }

@@ -12,16 +12,16 @@ use tracing::error;
 
 use super::{
     connection::weight,
-    connections::{Asked, Connection, ConnectionId, Connections},
+    connections::{Connection, ConnectionId, Connections, ReplyTarget},
     drain::Drain,
-    outgoing::Outgoing,
-    queues::{Arrival, Commits, Looks, Queues, Reads, Which},
+    outgoing::FrameSender,
+    queues::{Arrival, BrowseScope, Commits, Peeks, Queues, Reads},
     signals::Signals,
     time::{CHECK, Time},
 };
 use crate::{
     clocks::Clocks,
-    protocol::{Browse, Hello, LocalId, RequestId, Requested, Token},
+    protocol::{Browse, Hello, LocalId, Request, RequestId, Token},
     store::{Snapshot, Writer},
 };
 
@@ -29,23 +29,23 @@ use crate::{
 const TURN: usize = 32;
 
 /// How often slow readers, and bodies that could not be read, are looked at again.
-const SECOND_LOOK: Duration = Duration::from_millis(500);
+const RECHECK_PERIOD: Duration = Duration::from_millis(500);
 
 /// How long those who are let go may take for what was already said to them.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+const FINAL_WRITES: Duration = Duration::from_secs(1);
 
 /// What the actor is told.
 #[derive(Debug)]
-pub(super) enum Inbox {
-    Joined {
+pub(super) enum ActorMessage {
+    Connected {
         id: ConnectionId,
         hello: Hello,
-        outgoing: Outgoing,
+        outgoing: FrameSender,
     },
-    Said(ConnectionId, Vec<(RequestId, Requested)>),
+    Requests(ConnectionId, Vec<(RequestId, Request)>),
     /// Messages that wait for this connection have room on it now.
     Room(ConnectionId),
-    Left(ConnectionId),
+    Disconnected(ConnectionId),
     Drain(oneshot::Sender<()>),
     Close(oneshot::Sender<Result<()>>),
 }
@@ -60,8 +60,8 @@ pub(super) struct Actor {
     queues: Queues,
     commits: Commits,
     reads: Reads,
-    looks: Looks,
-    second_look: Option<Instant>,
+    peeks: Peeks,
+    recheck: Option<Instant>,
     next_check: Instant,
     /// It is to end, and gives nobody anything more.
     drain: Option<Drain>,
@@ -84,8 +84,8 @@ impl Actor {
             queues: Queues::load(snapshot, Time::new(clocks)),
             commits: Commits::new(),
             reads: Reads::new(),
-            looks: Looks::new(),
-            second_look: None,
+            peeks: Peeks::new(),
+            recheck: None,
             next_check: Instant::now() + CHECK,
             drain: None,
             closing: None,
@@ -94,8 +94,8 @@ impl Actor {
     }
 
     /// Runs until it is told to close, until its hub and all connections are gone, or until the store is gone.
-    pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Inbox>) {
-        let mut said = Vec::with_capacity(TURN);
+    pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<ActorMessage>) {
+        let mut batch = Vec::with_capacity(TURN);
         loop {
             self.consequences();
             if self.broken || self.closing.is_some() {
@@ -103,20 +103,20 @@ impl Actor {
             }
             let wakeup = self.wakeup();
             tokio::select! {
-                taken = inbox.recv_many(&mut said, TURN) => {
+                taken = inbox.recv_many(&mut batch, TURN) => {
                     if taken == 0 {
                         break;
                     }
-                    said.drain(..).for_each(|said| self.handle(said));
+                    batch.drain(..).for_each(|message| self.handle(message));
                 }
                 Some(confirmation) = self.commits.next() => {
                     self.broken |= !self.queues.confirm(confirmation, &self.connections);
                 }
-                Some(look) = self.looks.next() => {
+                Some(look) = self.peeks.next() => {
                     let next = self.queues.show(look, &self.connections, &self.writer);
-                    self.looks.extend(next);
+                    self.peeks.extend(next);
                 }
-                Some(found) = self.reads.next() => self.queues.found(found, &self.connections),
+                Some(on_bodies_read) = self.reads.next() => self.queues.on_bodies_read(on_bodies_read, &self.connections),
                 () = sleep_until(wakeup) => self.on_tick(),
             }
             self.drain();
@@ -129,8 +129,9 @@ impl Actor {
         while let Some(Some(confirmation)) = self.commits.next().now_or_never() {
             self.broken |= !self.queues.confirm(confirmation, &self.connections);
         }
-        while let Some(Some(found)) = self.reads.next().now_or_never() {
-            self.queues.found(found, &self.connections);
+        while let Some(Some(on_bodies_read)) = self.reads.next().now_or_never() {
+            self.queues
+                .on_bodies_read(on_bodies_read, &self.connections);
         }
     }
 
@@ -149,12 +150,12 @@ impl Actor {
     /// When something is to be done though nothing comes in.
     fn wakeup(&mut self) -> Instant {
         let unfinished = self.signals.is_behind() || self.queues.has_unread();
-        if unfinished && self.second_look.is_none() {
-            self.second_look = Some(Instant::now() + SECOND_LOOK);
+        if unfinished && self.recheck.is_none() {
+            self.recheck = Some(Instant::now() + RECHECK_PERIOD);
         }
         let due = self.queues.next_due();
         let drain = self.drain.as_ref().and_then(Drain::wakeup);
-        let times = [self.second_look, due, drain].into_iter().flatten();
+        let times = [self.recheck, due, drain].into_iter().flatten();
         times.fold(self.next_check, Instant::min)
     }
 
@@ -164,15 +165,15 @@ impl Actor {
             self.next_check = now + CHECK;
             self.queues.follow_clock();
         }
-        if self.second_look.take_if(|at| *at <= now).is_some() {
+        if self.recheck.take_if(|at| *at <= now).is_some() {
             self.signals.catch_up(&self.connections);
             self.queues.want_again();
         }
     }
 
-    fn handle(&mut self, said: Inbox) {
-        match said {
-            Inbox::Joined {
+    fn handle(&mut self, message: ActorMessage) {
+        match message {
+            ActorMessage::Connected {
                 id,
                 hello,
                 outgoing,
@@ -180,36 +181,36 @@ impl Actor {
                 let own = hello.process == self.process;
                 self.connections.insert(id, Connection { outgoing, own });
             }
-            Inbox::Said(connection, requests) => {
-                for (request, requested) in requests {
-                    let asked = Asked {
+            ActorMessage::Requests(connection, requests) => {
+                for (id, request) in requests {
+                    let target = ReplyTarget {
                         connection,
-                        request,
-                        weight: weight(&requested),
+                        request: id,
+                        weight: weight(&request),
                     };
-                    self.answer(asked, requested);
+                    self.answer(target, request);
                 }
             }
-            Inbox::Room(id) => self.queues.has_room(id, &self.connections),
-            Inbox::Left(id) => self.let_go(id),
-            Inbox::Drain(drained) => {
+            ActorMessage::Room(id) => self.queues.has_room(id, &self.connections),
+            ActorMessage::Disconnected(id) => self.on_disconnect(id),
+            ActorMessage::Drain(drained) => {
                 self.queues.recall(&self.connections);
                 self.drain = Some(Drain::begin(drained, self.queues.in_flight()));
             }
-            Inbox::Close(done) => self.closing = Some(done),
+            ActorMessage::Close(done) => self.closing = Some(done),
         }
     }
 
-    fn answer(&mut self, asked: Asked, requested: Requested) {
+    fn answer(&mut self, target: ReplyTarget, request: Request) {
         let (queues, connections) = (&mut self.queues, &self.connections);
-        match requested {
-            Requested::Publish { channel, payload } => {
+        match request {
+            Request::Publish { channel, payload } => {
                 let receivers = self.signals.publish(&channel, &payload, connections);
-                connections.count(asked, receivers);
+                connections.count(target, receivers);
             }
-            Requested::Subscribe { sub, pattern } => self.subscribe(asked, sub, &pattern),
-            Requested::Unsubscribe { sub } => self.unsubscribe(asked, sub),
-            Requested::Send {
+            Request::Subscribe { sub, pattern } => self.subscribe(target, sub, &pattern),
+            Request::Unsubscribe { sub } => self.unsubscribe(target, sub),
+            Request::Send {
                 queue,
                 payload,
                 headers,
@@ -221,84 +222,87 @@ impl Actor {
                     headers,
                     delay,
                 };
-                queues.send(asked, arrival, connections);
+                queues.send(target, arrival, connections);
             }
-            Requested::Consume {
+            Request::Consume {
                 consumer,
                 queue,
                 prefetch,
-            } => queues.consume(asked, (consumer, prefetch), &queue, connections),
-            Requested::Cancel {
+            } => queues.consume(target, (consumer, prefetch), &queue, connections),
+            Request::Cancel {
                 consumer,
                 give_back,
-            } => queues.cancel(asked, consumer, give_back, connections),
-            Requested::Settle {
+            } => queues.cancel(target, consumer, give_back, connections),
+            Request::Settle {
                 consumer,
                 message,
                 settlement,
-            } => queues.settle(asked, (consumer, message), settlement, connections),
-            Requested::Length { queue } => {
-                connections.count(asked, queues.length(&queue));
+            } => queues.settle(target, (consumer, message), settlement, connections),
+            Request::Length { queue } => {
+                connections.count(target, queues.length(&queue));
             }
-            Requested::Depth { queue } => connections.depth(asked, queues.counts(&queue)),
-            Requested::Declare { queue } => queues.declare(asked, &queue),
-            Requested::Lease { key, holder, ttl } => {
-                queues.lease(asked, &key, &holder, ttl, connections);
+            Request::Depth { queue } => connections.depth(target, queues.counts(&queue)),
+            Request::Declare { queue } => queues.declare(target, &queue),
+            Request::Lease { key, holder, ttl } => {
+                queues.lease(target, &key, &holder, ttl, connections);
             }
-            Requested::Browse(browse) => self.browse(asked, browse),
-            Requested::Flush => queues.answer_in_turn(asked),
-            Requested::Goodbye => self.say_goodbye(asked),
+            Request::Browse(browse) => self.browse(target, browse),
+            Request::Flush => queues.answer_in_turn(target),
+            Request::Goodbye => self.on_goodbye(target),
         }
     }
 
-    fn subscribe(&mut self, asked: Asked, sub: LocalId, pattern: &str) {
-        let subscribed = self.signals.subscribe(asked.connection, sub, pattern);
-        self.connections.done(asked, subscribed);
+    fn subscribe(&mut self, target: ReplyTarget, sub: LocalId, pattern: &str) {
+        let subscribed = self.signals.subscribe(target.connection, sub, pattern);
+        self.connections.done(target, subscribed);
     }
 
-    fn unsubscribe(&mut self, asked: Asked, sub: LocalId) {
-        self.signals.unsubscribe(asked.connection, sub);
-        self.connections.done(asked, Ok(()));
+    fn unsubscribe(&mut self, target: ReplyTarget, sub: LocalId) {
+        self.signals.unsubscribe(target.connection, sub);
+        self.connections.done(target, Ok(()));
     }
 
-    fn browse(&mut self, asked: Asked, browse: Browse) {
+    fn browse(&mut self, target: ReplyTarget, browse: Browse) {
         match browse {
             Browse::Peek { queue, skip, limit } => {
-                let look = self.queues.peek(asked, &queue, (skip, limit), &self.writer);
-                self.looks.push(look);
+                let look = self
+                    .queues
+                    .peek(target, &queue, (skip, limit), &self.writer);
+                self.peeks.push(look);
             }
             Browse::Requeue { from, to, limit } => {
-                let which = Which::First(limit);
-                self.queues.requeue(asked, &from, &to, which);
+                let scope = BrowseScope::First(limit);
+                self.queues.requeue(target, &from, &to, scope);
             }
             Browse::Purge { queue, limit } => {
-                self.queues.purge(asked, &queue, Which::First(limit));
+                self.queues.purge(target, &queue, BrowseScope::First(limit));
             }
             Browse::RequeueOne { from, to, message } => {
-                self.queues.requeue(asked, &from, &to, Which::One(message));
+                self.queues
+                    .requeue(target, &from, &to, BrowseScope::One(message));
             }
             Browse::PurgeOne { queue, message } => {
-                self.queues.purge(asked, &queue, Which::One(message));
+                self.queues.purge(target, &queue, BrowseScope::One(message));
             }
         }
     }
 
-    fn say_goodbye(&mut self, asked: Asked) {
-        let own = self.connections.is_own(asked.connection);
-        self.signals.remove(asked.connection);
-        self.queues.lost(asked.connection, true, own);
-        self.queues.answer_in_turn(asked);
+    fn on_goodbye(&mut self, target: ReplyTarget) {
+        let own = self.connections.is_own(target.connection);
+        self.signals.remove(target.connection);
+        self.queues.lost(target.connection, true, own);
+        self.queues.answer_in_turn(target);
     }
 
     /// A connection ended; after a goodbye nothing is left of it.
-    fn let_go(&mut self, id: ConnectionId) {
+    fn on_disconnect(&mut self, id: ConnectionId) {
         self.signals.remove(id);
         self.queues.lost(id, false, self.connections.is_own(id));
         self.connections.remove(id);
     }
 
     /// Everything is written and answered, everybody is let go, and the store is closed.
-    async fn end(mut self, mut inbox: mpsc::Receiver<Inbox>) {
+    async fn end(mut self, mut inbox: mpsc::Receiver<ActorMessage>) {
         let peace = self.closing.is_some();
         let connections = self.connections.ids();
         for id in &connections {
@@ -311,7 +315,7 @@ impl Actor {
         }
         self.connections = Connections::default();
         // Who does not read its last answers in time has to do without.
-        let _ = timeout(LAST_WORDS, until_gone(&mut inbox, connections)).await;
+        let _ = timeout(FINAL_WRITES, until_gone(&mut inbox, connections)).await;
         let closed = self.writer.close().await;
         match self.closing {
             // Whoever asked may have gone; there is nobody else to tell.
@@ -323,10 +327,12 @@ impl Actor {
     }
 }
 
-async fn until_gone(inbox: &mut mpsc::Receiver<Inbox>, mut connections: Vec<ConnectionId>) {
+async fn until_gone(inbox: &mut mpsc::Receiver<ActorMessage>, mut connections: Vec<ConnectionId>) {
     while !connections.is_empty() {
         match inbox.recv().await {
-            Some(Inbox::Left(id)) => connections.retain(|connection| *connection != id),
+            Some(ActorMessage::Disconnected(id)) => {
+                connections.retain(|connection| *connection != id);
+            }
             // Not answered any more: the end of the connection says so.
             Some(_) => {}
             None => return,

@@ -14,15 +14,15 @@ use tokio_util::codec::FramedRead;
 use tracing::{debug, warn};
 
 use super::{
-    actor::Inbox,
+    actor::ActorMessage,
     connections::ConnectionId,
-    outgoing::{Outbox, WINDOW, WeakOutgoing, outgoing},
+    outgoing::{FrameReceiver, WINDOW, WeakFrameSender, outgoing},
 };
 use crate::{
     log_limit::LogLimit,
     protocol::{
-        Browse, ClientFrame, GreetingCodec, Hello, HubCodec, HubFrame, PING, RequestId, Requested,
-        SILENCE, SendBuffer, VERSION, WireSettlement, letter_size,
+        Browse, ClientFrame, GreetingCodec, Hello, HubCodec, HubFrame, PING, Request, RequestId,
+        SILENCE, SendBuffer, VERSION, WireSettlement, message_size,
     },
 };
 
@@ -39,18 +39,18 @@ const MAX_BATCH: usize = 256;
 const MAX_CHUNK_WEIGHT: u32 = 256;
 
 /// The weight of a look at messages, each of which may have many megabytes: two of a connection are under way at a time.
-const LOOK: u32 = WINDOW / 2;
+const PEEK_WEIGHT: u32 = WINDOW / 2;
 
 /// How long what a peer said is read when nothing can be written to it any more.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+const FINAL_WRITES: Duration = Duration::from_secs(1);
 
 /// How long it is looked for what has arrived when the time of a peer is over.
-const SECOND_LOOK: Duration = Duration::from_millis(250);
+const LATE_READ: Duration = Duration::from_millis(250);
 
 static GREETING_LIMIT: LogLimit = LogLimit::new();
 
 type Reader<S> = FramedRead<ReadHalf<S>, HubCodec>;
-type Greeter<S> = FramedRead<ReadHalf<S>, GreetingCodec>;
+type GreetingReader<S> = FramedRead<ReadHalf<S>, GreetingCodec>;
 type Writer<S> = SendBuffer<WriteHalf<S>, HubCodec>;
 
 /// Serves a peer until it goes, is silent for too long, or the hub lets it go.
@@ -58,7 +58,7 @@ pub(super) async fn serve<S>(
     stream: S,
     pid: Option<i32>,
     id: ConnectionId,
-    inbox: mpsc::Sender<Inbox>,
+    inbox: mpsc::Sender<ActorMessage>,
 ) where
     S: AsyncRead + AsyncWrite,
 {
@@ -78,7 +78,7 @@ pub(super) async fn serve<S>(
     let window = Arc::new(Semaphore::new(WINDOW as usize));
     let (outgoing, outbox) = outgoing(window.clone());
     let pongs = outgoing.downgrade();
-    let joined = Inbox::Joined {
+    let joined = ActorMessage::Connected {
         id,
         hello,
         outgoing,
@@ -92,17 +92,17 @@ pub(super) async fn serve<S>(
         ended = write(&mut writer, outbox, id, &inbox) => {
             // A peer that has gone may have said something before, a farewell above all.
             if ended.is_err() {
-                let _ = timeout(LAST_WORDS, reading).await;
+                let _ = timeout(FINAL_WRITES, reading).await;
             }
             ended
         }
     };
     debug!(pid = hello.pid, ended = %reason(&ended), "a connection to the hub ended");
     // A hub that is gone needs no word of it.
-    let _ = inbox.send(Inbox::Left(id)).await;
+    let _ = inbox.send(ActorMessage::Disconnected(id)).await;
 }
 
-async fn greet<S>(reader: &mut Greeter<S>, writer: &mut Writer<S>) -> io::Result<Hello>
+async fn greet<S>(reader: &mut GreetingReader<S>, writer: &mut Writer<S>) -> io::Result<Hello>
 where
     S: AsyncRead + AsyncWrite,
 {
@@ -128,8 +128,8 @@ where
 async fn read<S: AsyncRead>(
     reader: &mut Reader<S>,
     id: ConnectionId,
-    inbox: &mpsc::Sender<Inbox>,
-    pongs: &WeakOutgoing,
+    inbox: &mpsc::Sender<ActorMessage>,
+    pongs: &WeakFrameSender,
     window: &Semaphore,
 ) -> io::Result<()> {
     loop {
@@ -143,7 +143,7 @@ async fn read<S: AsyncRead>(
         if chunk.is_empty() {
             continue;
         }
-        if inbox.send(Inbox::Said(id, chunk)).await.is_err() {
+        if inbox.send(ActorMessage::Requests(id, chunk)).await.is_err() {
             return Ok(());
         }
     }
@@ -152,7 +152,7 @@ async fn read<S: AsyncRead>(
 /// Waits until the connection has room for these requests: a peer that asks faster than the disk takes, or than it reads the
 /// replies, waits here, and nobody else does. The peer's pings are not read meanwhile, so it is told that the hub lives. Returns
 /// false when the connection is over.
-async fn take(window: &Semaphore, weight: u32, pongs: &WeakOutgoing) -> bool {
+async fn take(window: &Semaphore, weight: u32, pongs: &WeakFrameSender) -> bool {
     loop {
         match timeout(PING, window.acquire_many(weight)).await {
             Ok(Ok(permit)) => {
@@ -165,13 +165,13 @@ async fn take(window: &Semaphore, weight: u32, pongs: &WeakOutgoing) -> bool {
     }
 }
 
-type Chunk = Vec<(RequestId, Requested)>;
+type Chunk = Vec<(RequestId, Request)>;
 
 /// Everything that has arrived already, up to a full chunk.
 fn gather<S: AsyncRead>(
     reader: &mut Reader<S>,
     first: ClientFrame,
-    pongs: &WeakOutgoing,
+    pongs: &WeakFrameSender,
 ) -> io::Result<(Chunk, u32)> {
     let (mut chunk, mut total) = (Vec::with_capacity(CHUNK), 0);
     let mut next = Some(first);
@@ -196,37 +196,37 @@ fn gather<S: AsyncRead>(
 }
 
 /// What a request takes of its connection's window until its reply has gone: 1, and 1 for each KiB that it carries.
-pub(super) fn weight(request: &Requested) -> u32 {
+pub(super) fn weight(request: &Request) -> u32 {
     let bytes = match request {
-        Requested::Browse(Browse::Peek { .. }) => return LOOK,
-        Requested::Send {
+        Request::Browse(Browse::Peek { .. }) => return PEEK_WEIGHT,
+        Request::Send {
             queue,
             payload,
             headers,
             ..
-        } => queue.len() + letter_size(payload.len(), headers),
-        Requested::Publish { channel, payload } => channel.len() + payload.len(),
-        Requested::Settle {
+        } => queue.len() + message_size(payload.len(), headers),
+        Request::Publish { channel, payload } => channel.len() + payload.len(),
+        Request::Settle {
             settlement: WireSettlement::DeadLetter { queue, headers },
             ..
-        } => queue.len() + letter_size(0, headers),
-        Requested::Lease { key, holder, .. } => key.len() + holder.len(),
-        Requested::Subscribe { pattern: name, .. }
-        | Requested::Consume { queue: name, .. }
-        | Requested::Length { queue: name }
-        | Requested::Depth { queue: name }
-        | Requested::Declare { queue: name }
-        | Requested::Browse(
+        } => queue.len() + message_size(0, headers),
+        Request::Lease { key, holder, .. } => key.len() + holder.len(),
+        Request::Subscribe { pattern: name, .. }
+        | Request::Consume { queue: name, .. }
+        | Request::Length { queue: name }
+        | Request::Depth { queue: name }
+        | Request::Declare { queue: name }
+        | Request::Browse(
             Browse::Requeue { to: name, .. }
             | Browse::RequeueOne { to: name, .. }
             | Browse::Purge { queue: name, .. }
             | Browse::PurgeOne { queue: name, .. },
         ) => name.len(),
-        Requested::Unsubscribe { .. }
-        | Requested::Cancel { .. }
-        | Requested::Settle { .. }
-        | Requested::Flush
-        | Requested::Goodbye => 0,
+        Request::Unsubscribe { .. }
+        | Request::Cancel { .. }
+        | Request::Settle { .. }
+        | Request::Flush
+        | Request::Goodbye => 0,
     };
     // Bounded by the size of a frame.
     1 + u32::try_from(bytes / 1024).unwrap_or(u32::MAX)
@@ -234,16 +234,16 @@ pub(super) fn weight(request: &Requested) -> u32 {
 
 async fn write<S: AsyncWrite>(
     writer: &mut Writer<S>,
-    mut outbox: Outbox,
+    mut outbox: FrameReceiver,
     id: ConnectionId,
-    inbox: &mpsc::Sender<Inbox>,
+    inbox: &mpsc::Sender<ActorMessage>,
 ) -> io::Result<()> {
     let mut batch = Vec::with_capacity(MAX_BATCH);
     while outbox.next(&mut batch, MAX_BATCH).await > 0 {
         for out in batch.drain(..) {
             if outbox.gone(&out) {
                 // A hub that is gone has nothing more to send.
-                let _ = inbox.send(Inbox::Room(id)).await;
+                let _ = inbox.send(ActorMessage::Room(id)).await;
             }
             writer.put(out.frame)?;
             if writer.is_full() {
@@ -262,7 +262,7 @@ async fn within<T>(step: impl Future<Output = T>) -> io::Result<T> {
     if let Ok(done) = timeout(SILENCE, &mut step).await {
         return Ok(done);
     }
-    let arrived = timeout(SECOND_LOOK, step).await;
+    let arrived = timeout(LATE_READ, step).await;
     arrived.map_err(|_| silent(SILENCE))
 }
 

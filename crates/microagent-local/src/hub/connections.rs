@@ -5,8 +5,8 @@ use std::time::Duration;
 use foldhash::HashMap;
 use microagent_core::ledger::PeerId;
 
-use super::outgoing::Outgoing;
-use crate::protocol::{Failure, HubFrame, Letter, QueueCounts, RequestId};
+use super::outgoing::FrameSender;
+use crate::protocol::{Failure, HubFrame, QueueCounts, RequestId, WireMessage};
 
 /// A connection, never the same twice in the life of a hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,7 +20,7 @@ impl ConnectionId {
 
 /// A request, to be answered once.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked {
+pub(super) struct ReplyTarget {
     pub(super) connection: ConnectionId,
     pub(super) request: RequestId,
     /// What it takes of its connection's window until its reply has gone.
@@ -30,7 +30,7 @@ pub(super) struct Asked {
 /// The hub's end of a connection.
 #[derive(Debug)]
 pub(super) struct Connection {
-    pub(super) outgoing: Outgoing,
+    pub(super) outgoing: FrameSender,
     /// It comes from the process that hosts the hub.
     pub(super) own: bool,
 }
@@ -63,44 +63,44 @@ impl Connections {
         self.get(id).is_some_and(|connection| connection.own)
     }
 
-    pub(super) fn done(&self, asked: Asked, result: Result<(), Failure>) {
-        self.reply(asked, |request| HubFrame::Done(request, result));
+    pub(super) fn done(&self, target: ReplyTarget, result: Result<(), Failure>) {
+        self.reply(target, |request| HubFrame::Done(request, result));
     }
 
     /// All requests from this one to the last one are done; they have this weight together.
-    pub(super) fn all_done(&self, first: Asked, last: RequestId) {
+    pub(super) fn all_done(&self, first: ReplyTarget, last: RequestId) {
         self.reply(first, |first| HubFrame::AllDone(first, last));
     }
 
-    pub(super) fn count(&self, asked: Asked, count: u64) {
-        self.reply(asked, |request| HubFrame::Count(request, count));
+    pub(super) fn count(&self, target: ReplyTarget, count: u64) {
+        self.reply(target, |request| HubFrame::Count(request, count));
     }
 
     /// Answers a claim of a lease: granted, or for how long another holder has the key.
-    pub(super) fn lease(&self, asked: Asked, left: Option<Duration>) {
-        self.reply(asked, |request| HubFrame::Lease(request, left));
+    pub(super) fn lease(&self, target: ReplyTarget, left: Option<Duration>) {
+        self.reply(target, |request| HubFrame::Lease(request, left));
     }
 
-    pub(super) fn depth(&self, asked: Asked, counts: QueueCounts) {
-        self.reply(asked, |request| HubFrame::Depth(request, counts));
+    pub(super) fn depth(&self, target: ReplyTarget, counts: QueueCounts) {
+        self.reply(target, |request| HubFrame::Depth(request, counts));
     }
 
     /// One of the messages that somebody wants to look at.
-    pub(super) fn shown(&self, asked: Asked, letter: Letter) {
-        if let Some(connection) = self.get(asked.connection) {
-            let request = asked.request;
-            let shown = HubFrame::Shown { request, letter };
+    pub(super) fn shown(&self, target: ReplyTarget, message: WireMessage) {
+        if let Some(connection) = self.get(target.connection) {
+            let request = target.request;
+            let shown = HubFrame::Shown { request, message };
             connection.outgoing.part_of_reply(shown);
         }
     }
 
-    fn reply(&self, asked: Asked, frame: impl FnOnce(RequestId) -> HubFrame) {
-        let Some(connection) = self.get(asked.connection) else {
+    fn reply(&self, target: ReplyTarget, frame: impl FnOnce(RequestId) -> HubFrame) {
+        let Some(connection) = self.get(target.connection) else {
             return;
         };
-        match asked.request {
-            0 => connection.outgoing.no_reply(asked.weight),
-            request => connection.outgoing.reply(frame(request), asked.weight),
+        match target.request {
+            0 => connection.outgoing.no_reply(target.weight),
+            request => connection.outgoing.reply(frame(request), target.weight),
         }
     }
 }

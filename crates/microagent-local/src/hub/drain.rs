@@ -9,7 +9,7 @@ use tokio::{sync::oneshot, time::Instant};
 use tracing::{info, warn};
 
 /// How long a hub that is to end waits for what is being handled.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A hub that is to end, and who waits until it may.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ impl Drain {
             );
         }
         Self {
-            until: Instant::now() + PATIENCE,
+            until: Instant::now() + DRAIN_TIMEOUT,
             drained: Some(drained),
         }
     }
@@ -46,7 +46,7 @@ impl Drain {
             warn!(
                 in_flight,
                 "not everything was handled within {} s; the rest is delivered again",
-                PATIENCE.as_secs()
+                DRAIN_TIMEOUT.as_secs()
             );
         }
         // Whoever asked may have gone, and closes all the same.

@@ -29,7 +29,7 @@ use tokio::{
 };
 
 use self::{
-    actor::{Actor, Inbox},
+    actor::{Actor, ActorMessage},
     connections::ConnectionId,
 };
 use crate::{
@@ -44,7 +44,7 @@ const INBOX: usize = 64;
 /// A running hub. Dropped without [`close`](Self::close) it ends with its connections, as a crash would.
 #[derive(Clone, Debug)]
 pub(crate) struct Hub {
-    inbox: mpsc::Sender<Inbox>,
+    inbox: mpsc::Sender<ActorMessage>,
     last_connection: Arc<AtomicU32>,
 }
 
@@ -56,9 +56,9 @@ impl Hub {
         process: Token,
         clocks: Arc<dyn Clocks>,
     ) -> Self {
-        let (inbox, said) = mpsc::channel(INBOX);
+        let (inbox, messages) = mpsc::channel(INBOX);
         let actor = Actor::new(writer, snapshot, process, clocks);
-        tokio::spawn(actor.run(said));
+        tokio::spawn(actor.run(messages));
         Self {
             inbox,
             last_connection: Arc::default(),
@@ -85,7 +85,7 @@ impl Hub {
     pub(crate) async fn drain(&self) {
         let (done, drained) = oneshot::channel();
         // Failures mean that the hub has ended: then nobody can finish anything.
-        let _ = self.inbox.send(Inbox::Drain(done)).await;
+        let _ = self.inbox.send(ActorMessage::Drain(done)).await;
         let _ = drained.await;
     }
 
@@ -96,7 +96,7 @@ impl Hub {
     pub(crate) async fn close(&self) -> Result<()> {
         let (done, closed) = oneshot::channel();
         // A failure means that it has ended, which the answer tells as well.
-        let _ = self.inbox.send(Inbox::Close(done)).await;
+        let _ = self.inbox.send(ActorMessage::Close(done)).await;
         closed
             .await
             .unwrap_or_else(|_| Err(Error::new(ErrorKind::Closed, "the hub has ended already")))

@@ -1,7 +1,7 @@
 //! The way to a peer, and what may be on it.
 //!
-//! Everything that waits for a slow peer is bounded in bytes: replies by the [window](Outgoing::window) of the requests that they
-//! answer, messages by what is [lent](Lent), and signals by [`MAX_WAITING`], beyond which they are missed.
+//! Everything that waits for a slow peer is bounded in bytes: replies by the [window](FrameSender::window) of the requests that they
+//! answer, messages by what is [lent](DeliveryWindow), and signals by [`MAX_WAITING`], beyond which they are missed.
 
 use std::sync::{
     Arc,
@@ -16,7 +16,7 @@ use crate::protocol::HubFrame;
 pub(super) const MAX_WAITING: usize = 16 * 1024 * 1024;
 
 /// From so many bytes of messages on their way to one peer on, no more are sent on it.
-pub(super) const MAX_LENT: usize = 16 * 1024 * 1024;
+pub(super) const MAX_DELIVERY_WINDOW: usize = 16 * 1024 * 1024;
 
 /// How much a connection may have under way, in the units of a request's weight: 64 MiB, or as many small requests.
 pub(super) const WINDOW: u32 = 64 * 1024;
@@ -26,16 +26,16 @@ const EVENT: usize = 128;
 
 /// The hub's end of the way.
 #[derive(Clone, Debug)]
-pub(super) struct Outgoing {
-    frames: mpsc::UnboundedSender<Out>,
+pub(super) struct FrameSender {
+    frames: mpsc::UnboundedSender<OutgoingFrame>,
     signals: Arc<AtomicUsize>,
     window: Arc<Semaphore>,
-    lent: Arc<Lent>,
+    lent: Arc<DeliveryWindow>,
 }
 
 /// A frame on its way, and what is free again when it has gone.
 #[derive(Debug)]
-pub(super) struct Out {
+pub(super) struct OutgoingFrame {
     pub(super) frame: HubFrame,
     weight: u32,
     lent: usize,
@@ -43,35 +43,38 @@ pub(super) struct Out {
 
 /// A way out that does not keep the peer's connection open.
 #[derive(Clone, Debug)]
-pub(super) struct WeakOutgoing(mpsc::WeakUnboundedSender<Out>);
+pub(super) struct WeakFrameSender(mpsc::WeakUnboundedSender<OutgoingFrame>);
 
 /// The connection's end of the way.
 #[derive(Debug)]
-pub(super) struct Outbox {
-    frames: mpsc::UnboundedReceiver<Out>,
+pub(super) struct FrameReceiver {
+    frames: mpsc::UnboundedReceiver<OutgoingFrame>,
     signals: Arc<AtomicUsize>,
     window: Arc<Semaphore>,
-    lent: Arc<Lent>,
+    lent: Arc<DeliveryWindow>,
 }
 
 /// How many bytes of messages are on their way to a peer: they are read from the store, or wait until the peer reads them.
 #[derive(Debug, Default)]
-pub(super) struct Lent {
+pub(super) struct DeliveryWindow {
     bytes: AtomicUsize,
     /// A message waits until there is room.
     is_wanted: AtomicBool,
 }
 
-pub(super) fn outgoing(window: Arc<Semaphore>) -> (Outgoing, Outbox) {
+pub(super) fn outgoing(window: Arc<Semaphore>) -> (FrameSender, FrameReceiver) {
     let (sender, receiver) = mpsc::unbounded_channel();
-    let (signals, lent) = (Arc::<AtomicUsize>::default(), Arc::<Lent>::default());
-    let outgoing = Outgoing {
+    let (signals, lent) = (
+        Arc::<AtomicUsize>::default(),
+        Arc::<DeliveryWindow>::default(),
+    );
+    let outgoing = FrameSender {
         frames: sender,
         signals: signals.clone(),
         window: window.clone(),
         lent: lent.clone(),
     };
-    let outbox = Outbox {
+    let outbox = FrameReceiver {
         frames: receiver,
         signals,
         window,
@@ -80,7 +83,7 @@ pub(super) fn outgoing(window: Arc<Semaphore>) -> (Outgoing, Outbox) {
     (outgoing, outbox)
 }
 
-impl Outgoing {
+impl FrameSender {
     /// Sends a signal, or tells of missed ones.
     pub(super) fn signal(&self, frame: HubFrame) {
         self.signals
@@ -110,18 +113,18 @@ impl Outgoing {
 
     /// Hands a frame over. If the peer is gone, the actor is told so elsewhere.
     fn send(&self, frame: HubFrame, weight: u32, lent: usize) {
-        let _ = self.frames.send(Out {
+        let _ = self.frames.send(OutgoingFrame {
             frame,
             weight,
             lent,
         });
     }
 
-    pub(super) fn downgrade(&self) -> WeakOutgoing {
-        WeakOutgoing(self.frames.downgrade())
+    pub(super) fn downgrade(&self) -> WeakFrameSender {
+        WeakFrameSender(self.frames.downgrade())
     }
 
-    pub(super) fn lent(&self) -> &Arc<Lent> {
+    pub(super) fn lent(&self) -> &Arc<DeliveryWindow> {
         &self.lent
     }
 
@@ -131,11 +134,11 @@ impl Outgoing {
     }
 }
 
-impl WeakOutgoing {
+impl WeakFrameSender {
     /// Answers a ping of this weight.
     pub(super) fn pong(&self, weight: u32) {
         if let Some(frames) = self.0.upgrade() {
-            let _ = frames.send(Out {
+            let _ = frames.send(OutgoingFrame {
                 frame: HubFrame::Pong,
                 weight,
                 lent: 0,
@@ -144,14 +147,14 @@ impl WeakOutgoing {
     }
 }
 
-impl Outbox {
+impl FrameReceiver {
     /// Takes everything that waits, up to this many frames; none when there will be nothing more.
-    pub(super) async fn next(&mut self, batch: &mut Vec<Out>, most: usize) -> usize {
+    pub(super) async fn next(&mut self, batch: &mut Vec<OutgoingFrame>, most: usize) -> usize {
         self.frames.recv_many(batch, most).await
     }
 
     /// A frame has gone. Returns whether a message waits for the room that there is now.
-    pub(super) fn gone(&self, out: &Out) -> bool {
+    pub(super) fn gone(&self, out: &OutgoingFrame) -> bool {
         let signal = signal_size(&out.frame);
         if signal > 0 {
             self.signals.fetch_sub(signal, Ordering::Relaxed);
@@ -168,12 +171,12 @@ fn signal_size(frame: &HubFrame) -> usize {
         HubFrame::Event {
             channel, payload, ..
         } => EVENT + channel.len() + payload.len(),
-        HubFrame::Missed { .. } => EVENT,
+        HubFrame::Gap { .. } => EVENT,
         _ => 0,
     }
 }
 
-impl Lent {
+impl DeliveryWindow {
     pub(super) fn lend(&self, bytes: usize) {
         self.bytes.fetch_add(bytes, Ordering::SeqCst);
     }
@@ -181,17 +184,17 @@ impl Lent {
     /// Returns whether a message waits for the room that there is now; it is told once.
     pub(super) fn give_back(&self, bytes: usize) -> bool {
         let left = self.bytes.fetch_sub(bytes, Ordering::SeqCst) - bytes;
-        left < MAX_LENT / 2 && self.is_wanted.swap(false, Ordering::SeqCst)
+        left < MAX_DELIVERY_WINDOW / 2 && self.is_wanted.swap(false, Ordering::SeqCst)
     }
 
     /// Returns whether there is no room. Then [`give_back`](Self::give_back) tells when there is.
     pub(super) fn is_full(&self) -> bool {
-        if self.bytes.load(Ordering::SeqCst) < MAX_LENT {
+        if self.bytes.load(Ordering::SeqCst) < MAX_DELIVERY_WINDOW {
             return false;
         }
         self.is_wanted.store(true, Ordering::SeqCst);
         // The peer may have read everything before that, and nothing would tell.
-        if self.bytes.load(Ordering::SeqCst) >= MAX_LENT / 2 {
+        if self.bytes.load(Ordering::SeqCst) >= MAX_DELIVERY_WINDOW / 2 {
             return true;
         }
         self.is_wanted.store(false, Ordering::SeqCst);
@@ -205,14 +208,17 @@ mod tests {
 
     #[test]
     fn room_is_told_once_and_only_to_those_who_wait() {
-        let lent = Lent::default();
-        lent.lend(MAX_LENT);
-        assert!(!lent.give_back(MAX_LENT), "nobody waits");
-        lent.lend(MAX_LENT - 1);
+        let lent = DeliveryWindow::default();
+        lent.lend(MAX_DELIVERY_WINDOW);
+        assert!(!lent.give_back(MAX_DELIVERY_WINDOW), "nobody waits");
+        lent.lend(MAX_DELIVERY_WINDOW - 1);
         assert!(!lent.is_full());
         lent.lend(1);
         assert!(lent.is_full());
-        assert!(!lent.give_back(MAX_LENT / 2), "it is still half full");
+        assert!(
+            !lent.give_back(MAX_DELIVERY_WINDOW / 2),
+            "it is still half full"
+        );
         assert!(lent.give_back(1));
         assert!(!lent.give_back(1), "it was told");
         assert!(!lent.is_full());

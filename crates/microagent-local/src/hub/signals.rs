@@ -40,11 +40,11 @@ pub(super) struct Signals {
 struct Topic {
     pattern: Arc<str>,
     /// What each of them has missed.
-    listeners: BTreeMap<SubId, Option<Missed>>,
+    listeners: BTreeMap<SubId, Option<Gap>>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Missed {
+struct Gap {
     count: u64,
     since: Instant,
 }
@@ -141,7 +141,7 @@ impl Signals {
                     payload: payload.clone(),
                 };
                 let was_behind = missed.is_some();
-                hear((connection, sub), missed, event, connections);
+                send_event((connection, sub), missed, event, connections);
                 self.behind += usize::from(missed.is_some());
                 self.behind -= usize::from(was_behind);
                 receivers += 1;
@@ -168,7 +168,7 @@ impl Signals {
     }
 }
 
-fn hear(id: SubId, missed: &mut Option<Missed>, event: HubFrame, connections: &Connections) {
+fn send_event(id: SubId, missed: &mut Option<Gap>, event: HubFrame, connections: &Connections) {
     catch_up(id, missed, connections);
     let Some(connection) = connections.get(id.0) else {
         return;
@@ -177,14 +177,14 @@ fn hear(id: SubId, missed: &mut Option<Missed>, event: HubFrame, connections: &C
         connection.outgoing.signal(event);
         return;
     }
-    let missed = missed.get_or_insert_with(|| Missed {
+    let missed = missed.get_or_insert_with(|| Gap {
         count: 0,
         since: Instant::now(),
     });
     missed.count += 1;
 }
 
-fn catch_up((connection, sub): SubId, missed: &mut Option<Missed>, connections: &Connections) {
+fn catch_up((connection, sub): SubId, missed: &mut Option<Gap>, connections: &Connections) {
     let Some(connection) = connections.get(connection) else {
         return;
     };
@@ -192,7 +192,7 @@ fn catch_up((connection, sub): SubId, missed: &mut Option<Missed>, connections: 
         return;
     }
     if let Some(missed) = missed.take() {
-        connection.outgoing.signal(HubFrame::Missed {
+        connection.outgoing.signal(HubFrame::Gap {
             sub,
             count: missed.count,
             lasted: missed.since.elapsed(),

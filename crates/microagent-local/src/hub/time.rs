@@ -57,14 +57,14 @@ impl Time {
 
     /// Returns how the clocks stand if the wall clock was set, or the machine suspended, since the last time.
     pub(super) fn check(&mut self) -> Option<Shift> {
-        let (now, then) = (self.now(), self.agreed);
-        let elapsed = now.elapsed.saturating_sub(then.elapsed);
-        let expected = then.wall + elapsed;
+        let (now, outcome) = (self.now(), self.agreed);
+        let elapsed = now.elapsed.saturating_sub(outcome.elapsed);
+        let expected = outcome.wall + elapsed;
         let set_by = match now.wall.duration_since(expected) {
             Ok(ahead) => ahead,
             Err(error) => error.duration(),
         };
-        let suspended = elapsed.saturating_sub(now.instant.duration_since(then.instant));
+        let suspended = elapsed.saturating_sub(now.instant.duration_since(outcome.instant));
         if set_by < TOLERANCE && suspended < TOLERANCE {
             return None;
         }

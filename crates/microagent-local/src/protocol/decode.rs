@@ -3,7 +3,8 @@
 use std::io;
 
 use super::{
-    Browse, ClientFrame, Failure, Hello, HubFrame, Letter, QueueCounts, Requested, WireSettlement,
+    Browse, ClientFrame, Failure, Hello, HubFrame, QueueCounts, Request, WireMessage,
+    WireSettlement,
     encode::MAGIC,
     kind::{client, hub, request, settlement},
     wire::{Fields, malformed},
@@ -38,18 +39,18 @@ pub(super) fn hub_frame(mut fields: Fields<'_>) -> io::Result<HubFrame> {
             channel: fields.text()?,
             payload: fields.bytes()?,
         },
-        hub::MISSED => HubFrame::Missed {
+        hub::GAP => HubFrame::Gap {
             sub: fields.u32()?,
             count: fields.u64()?,
             lasted: fields.duration()?,
         },
         hub::DELIVERY => HubFrame::Delivery {
             consumer: fields.u32()?,
-            letter: letter(&mut fields)?,
+            message: wire_message(&mut fields)?,
         },
         hub::SHOWN => HubFrame::Shown {
             request: fields.u64()?,
-            letter: letter(&mut fields)?,
+            message: wire_message(&mut fields)?,
         },
         hub::ALL_DONE => HubFrame::AllDone(fields.u64()?, fields.u64()?),
         hub::LEASE => {
@@ -92,64 +93,64 @@ fn hello(mut fields: Fields<'_>) -> io::Result<ClientFrame> {
     Ok(ClientFrame::Hello(hello))
 }
 
-fn request(fields: &mut Fields<'_>) -> io::Result<Requested> {
+fn request(fields: &mut Fields<'_>) -> io::Result<Request> {
     Ok(match fields.u8()? {
-        request::PUBLISH => Requested::Publish {
+        request::PUBLISH => Request::Publish {
             channel: fields.text()?,
             payload: fields.bytes()?,
         },
-        request::SUBSCRIBE => Requested::Subscribe {
+        request::SUBSCRIBE => Request::Subscribe {
             sub: fields.u32()?,
             pattern: fields.text()?,
         },
-        request::UNSUBSCRIBE => Requested::Unsubscribe { sub: fields.u32()? },
+        request::UNSUBSCRIBE => Request::Unsubscribe { sub: fields.u32()? },
         request::SEND => {
             let queue = fields.text()?;
             let delay = Some(fields.duration()?).filter(|delay| !delay.is_zero());
             let headers = fields.headers()?;
             let payload = fields.bytes()?;
-            Requested::Send {
+            Request::Send {
                 queue,
                 payload,
                 headers,
                 delay,
             }
         }
-        request::CONSUME => Requested::Consume {
+        request::CONSUME => Request::Consume {
             consumer: fields.u32()?,
             queue: fields.text()?,
             prefetch: fields.u32()?,
         },
-        request::CANCEL => Requested::Cancel {
+        request::CANCEL => Request::Cancel {
             consumer: fields.u32()?,
             give_back: fields.flag()?,
         },
-        request::SETTLE => Requested::Settle {
+        request::SETTLE => Request::Settle {
             consumer: fields.u32()?,
             message: fields.u64()?,
             settlement: settlement(fields)?,
         },
-        request::LENGTH => Requested::Length {
+        request::LENGTH => Request::Length {
             queue: fields.text()?,
         },
-        request::DECLARE => Requested::Declare {
+        request::DECLARE => Request::Declare {
             queue: fields.text()?,
         },
-        request::GOODBYE => Requested::Goodbye,
-        request::FLUSH => Requested::Flush,
-        request::LEASE => Requested::Lease {
+        request::GOODBYE => Request::Goodbye,
+        request::FLUSH => Request::Flush,
+        request::LEASE => Request::Lease {
             key: fields.text()?,
             holder: fields.text()?,
             ttl: fields.duration()?,
         },
-        request::DEPTH => Requested::Depth {
+        request::DEPTH => Request::Depth {
             queue: fields.text()?,
         },
         kind @ (request::PEEK
         | request::REQUEUE
         | request::PURGE
         | request::REQUEUE_ONE
-        | request::PURGE_ONE) => Requested::Browse(browse(kind, fields)?),
+        | request::PURGE_ONE) => Request::Browse(browse(kind, fields)?),
         other => return Err(unknown("request", other)),
     })
 }
@@ -183,9 +184,9 @@ fn browse(kind: u8, fields: &mut Fields<'_>) -> io::Result<Browse> {
     })
 }
 
-fn letter(fields: &mut Fields<'_>) -> io::Result<Letter> {
-    Ok(Letter {
-        message: fields.u64()?,
+fn wire_message(fields: &mut Fields<'_>) -> io::Result<WireMessage> {
+    Ok(WireMessage {
+        id: fields.u64()?,
         attempt: fields.u32()?,
         crashes: fields.u32()?,
         first_failure: fields.instant()?,

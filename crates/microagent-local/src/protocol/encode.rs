@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::{BufMut, BytesMut};
 
 use super::{
-    Browse, ClientFrame, Failure, Hello, HubFrame, Letter, Requested, WireSettlement,
+    Browse, ClientFrame, Failure, Hello, HubFrame, Request, WireMessage, WireSettlement,
     kind::{client, hub, request, settlement},
     wire::{put_bytes, put_duration, put_headers, put_instant},
 };
@@ -67,32 +67,32 @@ pub(super) fn hub_frame(out: &mut BytesMut, frame: &HubFrame) {
             put_bytes(out, channel.as_bytes());
             put_bytes(out, payload);
         }
-        HubFrame::Missed { sub, count, lasted } => {
-            out.put_u8(hub::MISSED);
+        HubFrame::Gap { sub, count, lasted } => {
+            out.put_u8(hub::GAP);
             out.put_u32_le(*sub);
             out.put_u64_le(*count);
             put_duration(out, *lasted);
         }
-        HubFrame::Delivery { consumer, letter } => {
+        HubFrame::Delivery { consumer, message } => {
             out.put_u8(hub::DELIVERY);
             out.put_u32_le(*consumer);
-            put_letter(out, letter);
+            put_message(out, message);
         }
-        HubFrame::Shown { request, letter } => {
+        HubFrame::Shown { request, message } => {
             out.put_u8(hub::SHOWN);
             out.put_u64_le(*request);
-            put_letter(out, letter);
+            put_message(out, message);
         }
     }
 }
 
-fn put_letter(out: &mut BytesMut, letter: &Letter) {
-    out.put_u64_le(letter.message);
-    out.put_u32_le(letter.attempt);
-    out.put_u32_le(letter.crashes);
-    put_instant(out, letter.first_failure);
-    put_headers(out, &letter.headers);
-    put_bytes(out, &letter.payload);
+fn put_message(out: &mut BytesMut, message: &WireMessage) {
+    out.put_u64_le(message.id);
+    out.put_u32_le(message.attempt);
+    out.put_u32_le(message.crashes);
+    put_instant(out, message.first_failure);
+    put_headers(out, &message.headers);
+    put_bytes(out, &message.payload);
 }
 
 fn put_hello(out: &mut BytesMut, hello: &Hello) {
@@ -103,20 +103,20 @@ fn put_hello(out: &mut BytesMut, hello: &Hello) {
     out.put_u32_le(hello.pid);
 }
 
-fn put_request(out: &mut BytesMut, request: &Requested) {
+fn put_request(out: &mut BytesMut, request: &Request) {
     match request {
-        Requested::Publish { channel, payload } => {
+        Request::Publish { channel, payload } => {
             out.put_u8(request::PUBLISH);
             put_bytes(out, channel.as_bytes());
             put_bytes(out, payload);
         }
-        Requested::Subscribe { sub, pattern } => {
+        Request::Subscribe { sub, pattern } => {
             out.put_u8(request::SUBSCRIBE);
             out.put_u32_le(*sub);
             put_bytes(out, pattern.as_bytes());
         }
-        Requested::Unsubscribe { sub } => put_numbered(out, request::UNSUBSCRIBE, *sub),
-        Requested::Send {
+        Request::Unsubscribe { sub } => put_numbered(out, request::UNSUBSCRIBE, *sub),
+        Request::Send {
             queue,
             payload,
             headers,
@@ -128,7 +128,7 @@ fn put_request(out: &mut BytesMut, request: &Requested) {
             put_headers(out, headers);
             put_bytes(out, payload);
         }
-        Requested::Consume {
+        Request::Consume {
             consumer,
             queue,
             prefetch,
@@ -138,7 +138,7 @@ fn put_request(out: &mut BytesMut, request: &Requested) {
             put_bytes(out, queue.as_bytes());
             out.put_u32_le(*prefetch);
         }
-        Requested::Cancel {
+        Request::Cancel {
             consumer,
             give_back,
         } => {
@@ -146,7 +146,7 @@ fn put_request(out: &mut BytesMut, request: &Requested) {
             out.put_u32_le(*consumer);
             out.put_u8(u8::from(*give_back));
         }
-        Requested::Settle {
+        Request::Settle {
             consumer,
             message,
             settlement,
@@ -156,13 +156,13 @@ fn put_request(out: &mut BytesMut, request: &Requested) {
             out.put_u64_le(*message);
             put_settlement(out, settlement);
         }
-        Requested::Length { queue } => put_named(out, request::LENGTH, queue),
-        Requested::Declare { queue } => put_named(out, request::DECLARE, queue),
-        Requested::Lease { key, holder, ttl } => put_lease(out, key, holder, *ttl),
-        Requested::Browse(browse) => put_browse(out, browse),
-        Requested::Goodbye => out.put_u8(request::GOODBYE),
-        Requested::Flush => out.put_u8(request::FLUSH),
-        Requested::Depth { queue } => put_named(out, request::DEPTH, queue),
+        Request::Length { queue } => put_named(out, request::LENGTH, queue),
+        Request::Declare { queue } => put_named(out, request::DECLARE, queue),
+        Request::Lease { key, holder, ttl } => put_lease(out, key, holder, *ttl),
+        Request::Browse(browse) => put_browse(out, browse),
+        Request::Goodbye => out.put_u8(request::GOODBYE),
+        Request::Flush => out.put_u8(request::FLUSH),
+        Request::Depth { queue } => put_named(out, request::DEPTH, queue),
     }
 }
 

@@ -29,13 +29,13 @@ pub(crate) struct Hello {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum ClientFrame {
     Hello(Hello),
-    Request(RequestId, Requested),
+    Request(RequestId, Request),
     Ping,
 }
 
 /// What a client asks for. The hub answers with [`HubFrame::Done`] unless the request names another frame.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Requested {
+pub(crate) enum Request {
     /// Answered with the number of subscriptions that hear it.
     Publish {
         channel: Text,
@@ -155,27 +155,27 @@ pub(crate) enum HubFrame {
         payload: Bytes,
     },
     /// This subscription missed signals, because its process reads too slowly.
-    Missed {
+    Gap {
         sub: LocalId,
         count: u64,
         lasted: Duration,
     },
     Delivery {
         consumer: LocalId,
-        letter: Letter,
+        message: WireMessage,
     },
     /// A waiting message that somebody wants to look at.
     Shown {
         request: RequestId,
-        letter: Letter,
+        message: WireMessage,
     },
     Pong,
 }
 
 /// A message on its way to a client.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Letter {
-    pub(crate) message: MessageId,
+pub(crate) struct WireMessage {
+    pub(crate) id: MessageId,
     pub(crate) attempt: u32,
     pub(crate) crashes: u32,
     /// When a handling of it failed first.

@@ -15,7 +15,7 @@ pub(super) mod hub {
     pub(in crate::protocol) const FAILED: u8 = 4;
     pub(in crate::protocol) const COUNT: u8 = 5;
     pub(in crate::protocol) const EVENT: u8 = 6;
-    pub(in crate::protocol) const MISSED: u8 = 7;
+    pub(in crate::protocol) const GAP: u8 = 7;
     pub(in crate::protocol) const DELIVERY: u8 = 8;
     pub(in crate::protocol) const SHOWN: u8 = 9;
     pub(in crate::protocol) const ALL_DONE: u8 = 10;

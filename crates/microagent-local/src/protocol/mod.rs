@@ -33,12 +33,12 @@ use std::time::Duration;
 pub(crate) use codec::{ClientCodec, GreetingCodec, HubCodec};
 pub(crate) use failure::Failure;
 pub(crate) use frame::{
-    Browse, ClientFrame, Hello, HubFrame, Letter, LocalId, QueueCounts, RequestId, Requested,
-    Token, WireSettlement,
+    Browse, ClientFrame, Hello, HubFrame, LocalId, QueueCounts, Request, RequestId, Token,
+    WireMessage, WireSettlement,
 };
 pub(crate) use send_buffer::SendBuffer;
 pub(crate) use size::{MAX_FRAME, MAX_HEADERS, MAX_HUB_FRAME};
-pub(crate) use size::{MAX_LETTER, check_message, header_size, letter_size};
+pub(crate) use size::{MAX_MESSAGE, check_message, header_size, message_size};
 
 /// A short text: kept in place where it fits, cheap to clone where it does not.
 pub(crate) type Text = smol_str::SmolStr;

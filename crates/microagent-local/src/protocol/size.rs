@@ -18,13 +18,13 @@ pub(crate) const MAX_HUB_FRAME: usize = MAX_FRAME + MAX_HEADERS;
 pub(crate) const MAX_HEADERS: usize = 1024 * 1024;
 
 /// The most bytes of an encoded message: a frame of the hub without the fields before it.
-pub(crate) const MAX_LETTER: usize = MAX_HUB_FRAME - 64;
+pub(crate) const MAX_MESSAGE: usize = MAX_HUB_FRAME - 64;
 
 /// The fixed fields of an encoded message.
 const FIELDS: usize = 8 + 4 + 4 + 8 + 4 + 4;
 
 /// Returns the encoded size of a message.
-pub(crate) fn letter_size(payload: usize, headers: &Headers) -> usize {
+pub(crate) fn message_size(payload: usize, headers: &Headers) -> usize {
     FIELDS + payload + headers_size(headers)
 }
 

@@ -8,8 +8,8 @@ use proptest::{collection::vec, option, prelude::*};
 use tokio_util::codec::{Decoder, Encoder};
 
 use super::{
-    Browse, ClientCodec, ClientFrame, Failure, Hello, HubCodec, HubFrame, Letter, MAX_FRAME,
-    QueueCounts, Requested, Text, VERSION, WireSettlement,
+    Browse, ClientCodec, ClientFrame, Failure, Hello, HubCodec, HubFrame, MAX_FRAME, QueueCounts,
+    Request, Text, VERSION, WireMessage, WireSettlement,
 };
 use crate::store::Headers;
 
@@ -39,13 +39,13 @@ fn settlement() -> impl Strategy<Value = WireSettlement> {
     ]
 }
 
-fn request() -> impl Strategy<Value = Requested> {
+fn request() -> impl Strategy<Value = Request> {
     prop_oneof![
-        (text(), payload()).prop_map(|(channel, payload)| Requested::Publish { channel, payload }),
-        (any::<u32>(), text()).prop_map(|(sub, pattern)| Requested::Subscribe { sub, pattern }),
-        any::<u32>().prop_map(|sub| Requested::Unsubscribe { sub }),
+        (text(), payload()).prop_map(|(channel, payload)| Request::Publish { channel, payload }),
+        (any::<u32>(), text()).prop_map(|(sub, pattern)| Request::Subscribe { sub, pattern }),
+        any::<u32>().prop_map(|sub| Request::Unsubscribe { sub }),
         (text(), payload(), headers(), option::of(delay())).prop_map(
-            |(queue, payload, headers, delay)| Requested::Send {
+            |(queue, payload, headers, delay)| Request::Send {
                 queue,
                 payload,
                 headers,
@@ -53,34 +53,34 @@ fn request() -> impl Strategy<Value = Requested> {
             }
         ),
         (any::<u32>(), text(), any::<u32>()).prop_map(|(consumer, queue, prefetch)| {
-            Requested::Consume {
+            Request::Consume {
                 consumer,
                 queue,
                 prefetch,
             }
         }),
-        (any::<u32>(), any::<bool>()).prop_map(|(consumer, give_back)| Requested::Cancel {
+        (any::<u32>(), any::<bool>()).prop_map(|(consumer, give_back)| Request::Cancel {
             consumer,
             give_back
         }),
         (any::<u32>(), any::<u64>(), settlement()).prop_map(|(consumer, message, settlement)| {
-            Requested::Settle {
+            Request::Settle {
                 consumer,
                 message,
                 settlement,
             }
         }),
-        text().prop_map(|queue| Requested::Length { queue }),
-        text().prop_map(|queue| Requested::Declare { queue }),
-        text().prop_map(|queue| Requested::Depth { queue }),
-        browse().prop_map(Requested::Browse),
-        (text(), text(), delay()).prop_map(|(key, holder, ttl)| Requested::Lease {
+        text().prop_map(|queue| Request::Length { queue }),
+        text().prop_map(|queue| Request::Declare { queue }),
+        text().prop_map(|queue| Request::Depth { queue }),
+        browse().prop_map(Request::Browse),
+        (text(), text(), delay()).prop_map(|(key, holder, ttl)| Request::Lease {
             key,
             holder,
             ttl
         }),
-        Just(Requested::Goodbye),
-        Just(Requested::Flush),
+        Just(Request::Goodbye),
+        Just(Request::Flush),
     ]
 }
 
@@ -118,11 +118,11 @@ fn client_frame() -> impl Strategy<Value = ClientFrame> {
     ]
 }
 
-fn letter() -> impl Strategy<Value = Letter> {
+fn wire_message() -> impl Strategy<Value = WireMessage> {
     let state = any::<(u64, u32, u32)>();
     (state, option::of(delay()), headers(), payload()).prop_map(
-        |((message, attempt, crashes), first, headers, payload)| Letter {
-            message,
+        |((id, attempt, crashes), first, headers, payload)| WireMessage {
+            id,
             attempt,
             crashes,
             first_failure: first.map(|since| SystemTime::UNIX_EPOCH + since),
@@ -155,14 +155,15 @@ fn hub_frame() -> impl Strategy<Value = HubFrame> {
             channel,
             payload
         }),
-        (any::<u32>(), any::<u64>(), delay()).prop_map(|(sub, count, lasted)| HubFrame::Missed {
+        (any::<u32>(), any::<u64>(), delay()).prop_map(|(sub, count, lasted)| HubFrame::Gap {
             sub,
             count,
             lasted
         }),
-        (any::<u32>(), letter())
-            .prop_map(|(consumer, letter)| HubFrame::Delivery { consumer, letter }),
-        (any::<u64>(), letter()).prop_map(|(request, letter)| HubFrame::Shown { request, letter }),
+        (any::<u32>(), wire_message())
+            .prop_map(|(consumer, message)| HubFrame::Delivery { consumer, message }),
+        (any::<u64>(), wire_message())
+            .prop_map(|(request, message)| HubFrame::Shown { request, message }),
     ]
 }
 
@@ -215,16 +216,16 @@ proptest! {
         at in any::<prop::sample::Index>(),
         byte in any::<u8>(),
     ) {
-        let (mut said, mut answered) = (BytesMut::new(), BytesMut::new());
-        ClientCodec.encode(&frame, &mut said).unwrap();
-        HubCodec.encode(answer, &mut answered).unwrap();
-        for bytes in [&mut said, &mut answered] {
+        let (mut request_bytes, mut reply_bytes) = (BytesMut::new(), BytesMut::new());
+        ClientCodec.encode(&frame, &mut request_bytes).unwrap();
+        HubCodec.encode(answer, &mut reply_bytes).unwrap();
+        for bytes in [&mut request_bytes, &mut reply_bytes] {
             // Behind the length: damage there only moves the cut.
             let index = 4 + at.index(bytes.len() - 4);
             bytes[index] = byte;
         }
-        let _ = HubCodec.decode(&mut said);
-        let _ = ClientCodec.decode(&mut answered);
+        let _ = HubCodec.decode(&mut request_bytes);
+        let _ = ClientCodec.decode(&mut reply_bytes);
     }
 }
 
@@ -287,7 +288,7 @@ fn a_greeting_of_another_version_is_understood_whatever_follows() {
 fn a_frame_that_no_peer_would_accept_is_not_sent() {
     let frame = ClientFrame::Request(
         1,
-        Requested::Publish {
+        Request::Publish {
             channel: "c".into(),
             payload: vec![0; MAX_FRAME].into(),
         },
@@ -301,7 +302,7 @@ fn a_frame_that_no_peer_would_accept_is_not_sent() {
 fn a_delay_is_rounded_up_and_an_error_keeps_its_kind() {
     let settle = |after| {
         let settlement = WireSettlement::Retry { after };
-        let request = Requested::Settle {
+        let request = Request::Settle {
             consumer: 1,
             message: 2,
             settlement,

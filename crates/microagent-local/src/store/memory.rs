@@ -8,25 +8,25 @@ use std::{
 use microagent_core::{Error, Result};
 
 use super::{
-    Body, Change, Leased, MessageId, Rewrite, Snapshot, Store, Stored, duplicate, rewritten,
-    stored_size,
+    Body, Change, MessageId, Rewrite, Snapshot, Store, StoredLease, StoredMessage, duplicate,
+    rewritten, stored_size,
 };
 
 /// Keeps messages in the memory of the process.
 #[derive(Debug, Default)]
 pub(crate) struct MemoryStore {
     queues: BTreeSet<Arc<str>>,
-    messages: BTreeMap<MessageId, (Stored, Body)>,
-    leases: BTreeMap<String, Leased>,
+    messages: BTreeMap<MessageId, (StoredMessage, Body)>,
+    leases: BTreeMap<String, StoredLease>,
     last_id: MessageId,
 }
 
 /// What a commit replaced, newest last, to be put back if it fails half way.
 #[derive(Default)]
 struct Undo {
-    messages: Vec<(MessageId, Option<(Stored, Body)>)>,
+    messages: Vec<(MessageId, Option<(StoredMessage, Body)>)>,
     queues: Vec<Arc<str>>,
-    leases: Vec<(String, Option<Leased>)>,
+    leases: Vec<(String, Option<StoredLease>)>,
     last_id: MessageId,
 }
 
@@ -69,7 +69,7 @@ impl MemoryStore {
                 body,
                 due,
             } => {
-                let row = Stored {
+                let row = StoredMessage {
                     id: *id,
                     queue: self.declare(queue, undo),
                     attempt: 1,
@@ -120,8 +120,8 @@ impl MemoryStore {
         Ok(())
     }
 
-    fn lease(&mut self, leased: &Leased, undo: &mut Undo) {
-        let leased = Leased {
+    fn lease(&mut self, leased: &StoredLease, undo: &mut Undo) {
+        let leased = StoredLease {
             until: super::whole_millis(leased.until),
             ..leased.clone()
         };
@@ -140,7 +140,7 @@ impl MemoryStore {
         queue.clone()
     }
 
-    fn insert(&mut self, row: Stored, body: Body, undo: &mut Undo) -> Result<(), Error> {
+    fn insert(&mut self, row: StoredMessage, body: Body, undo: &mut Undo) -> Result<(), Error> {
         if self.messages.contains_key(&row.id) {
             return Err(duplicate(row.id));
         }
@@ -167,7 +167,7 @@ impl MemoryStore {
             return Ok(());
         };
         body.headers = rewritten(body.headers, headers, body.payload.len());
-        let row = Stored {
+        let row = StoredMessage {
             id: to,
             queue: self.declare(queue, undo),
             attempt: 1,
@@ -182,7 +182,7 @@ impl MemoryStore {
         Ok(())
     }
 
-    fn update(&mut self, id: MessageId, undo: &mut Undo, change: impl FnOnce(&mut Stored)) {
+    fn update(&mut self, id: MessageId, undo: &mut Undo, change: impl FnOnce(&mut StoredMessage)) {
         if let Some(message) = self.messages.get_mut(&id) {
             undo.messages.push((id, Some(message.clone())));
             change(&mut message.0);

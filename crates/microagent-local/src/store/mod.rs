@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use microagent_core::{Error, ErrorKind, Result, header};
 
-use crate::protocol::{MAX_LETTER, header_size, letter_size};
+use crate::protocol::{MAX_MESSAGE, header_size, message_size};
 
 #[cfg(test)]
 mod memory;
@@ -31,7 +31,7 @@ pub(crate) type MessageId = u64;
 
 /// What is known of a message without reading its body.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Stored {
+pub(crate) struct StoredMessage {
     pub(crate) id: MessageId,
     pub(crate) queue: Arc<str>,
     /// Which handling comes next, or is under way; counted from 1.
@@ -64,16 +64,16 @@ pub(crate) struct Snapshot {
     /// Every queue that exists, sorted by name.
     pub(crate) queues: Vec<Arc<str>>,
     /// Every message, sorted by id.
-    pub(crate) messages: Vec<Stored>,
+    pub(crate) messages: Vec<StoredMessage>,
     /// Every lease, those that have ended included, sorted by key.
-    pub(crate) leases: Vec<Leased>,
+    pub(crate) leases: Vec<StoredLease>,
     /// Greater than every id that was ever stored, those that are gone included.
     pub(crate) next_id: MessageId,
 }
 
 /// A key, who has it, and until when.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Leased {
+pub(crate) struct StoredLease {
     pub(crate) key: String,
     pub(crate) holder: String,
     pub(crate) until: SystemTime,
@@ -129,7 +129,7 @@ pub(crate) enum Change {
     /// A queue exists, be it empty.
     Declare { queue: Arc<str> },
     /// Somebody has a key, and nobody else.
-    Lease(Leased),
+    Lease(StoredLease),
     /// Nobody has the key.
     Release { key: String },
 }
@@ -175,9 +175,9 @@ fn rewritten(mut headers: Headers, how: &Rewrite, payload: usize) -> Headers {
     match how {
         Rewrite::Add(more) => {
             headers.retain(|(name, _)| !more.iter().any(|(newer, _)| newer == name));
-            let mut size = letter_size(payload, &headers);
+            let mut size = message_size(payload, &headers);
             for header in more {
-                if size + header_size(header) <= MAX_LETTER {
+                if size + header_size(header) <= MAX_MESSAGE {
                     size += header_size(header);
                     headers.push(header.clone());
                 }

@@ -50,7 +50,7 @@ async fn line_15_a_backlog_stays_in_the_queue() {
         worker.go_on();
     }
     let counts = format!("counts {}", (BACKLOG - LOOKS * CONCURRENCY) / QUIET * QUIET);
-    let last = |told: &Record| told.says(&counts) == 1;
+    let last = |record: &Record| record.says(&counts) == 1;
     bench.journal.until("the last", MINUTE, last).await;
     peaks.push(worker.peak_kib());
     // The first look was before any work.

@@ -122,10 +122,10 @@ impl Bench {
     /// The headers of the only dead letter.
     pub(crate) async fn dead_letter(&self) -> BTreeMap<String, String> {
         let broker = self.broker().await;
-        let letters = broker.peek(&DEAD, 2).await.unwrap();
+        let messages = broker.peek(&DEAD, 2).await.unwrap();
         broker.close().await.unwrap();
-        assert_eq!(letters.len(), 1);
-        let headers = letters[0].headers();
+        assert_eq!(messages.len(), 1);
+        let headers = messages[0].headers();
         let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
         headers.collect()
     }

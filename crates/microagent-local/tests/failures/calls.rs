@@ -18,12 +18,18 @@ async fn line_28_a_waiter_says_how_many_are_missing() {
     let _host = bench.host().await;
     let caller = bench.bus().await;
     let _responders = [answering(&bench).await, answering(&bench).await];
-    let dying = bench.start("hearer");
-    let says = |word| move |told: &Record| told.says(word) == 1;
-    bench.journal.until("a hearer", SOON, says("listens")).await;
+    let dying = bench.start("subscriber");
+    let says = |word| move |record: &Record| record.says(word) == 1;
+    bench
+        .journal
+        .until("a subscriber", SOON, says("listens"))
+        .await;
     let waiter = caller.waiter("a", Tick { n: 7 });
     let mut answers = waiter.timeout(Duration::from_secs(3)).await.unwrap();
-    bench.journal.until("the call", SOON, says("hears")).await;
+    bench
+        .journal
+        .until("the call", SOON, says("receives"))
+        .await;
     dying.kill();
     for _ in 0..2 {
         let answer = within(SOON, "an answer", answers.next()).await.unwrap();

@@ -65,15 +65,15 @@ async fn a_stopped_host_is_told_and_not_replaced() {
     let coming = within(SOON, "a connection that keeps trying", bench.broker()).await;
     let error = error_of(within(SOON, "an error", send(&coming, "{}")).await);
     assert_eq!(error.kind(), ErrorKind::Unavailable);
-    let told = error.to_string();
-    assert!(told.contains("within 5 s, nothing was sent"), "{told}");
+    let text = error.to_string();
+    assert!(text.contains("within 5 s, nothing was sent"), "{text}");
 
     // One that was connected does not know it at once, nor whether what it said has arrived.
     let patience = Duration::from_secs(30);
     let error = error_of(within(patience, "an error", send(&connected, "{}")).await);
     assert_eq!(error.kind(), ErrorKind::Unavailable);
-    let told = error.to_string();
-    assert!(told.contains("silent for 20 s; not confirmed"), "{told}");
+    let text = error.to_string();
+    assert!(text.contains("silent for 20 s; not confirmed"), "{text}");
     for (broker, reason) in [(&connected, "silent for 20 s"), (&coming, "did not answer")] {
         until(
             "the reason in the state of the connection",
@@ -131,11 +131,11 @@ async fn a_host_that_was_stopped_suspects_nobody_who_lived() {
 async fn of_those_who_race_one_hosts_and_all_work() {
     let bench = Bench::new();
     let mut workers: Vec<Process> = (0..8).map(|_| bench.worker(1, 1)).collect();
-    let ready = |told: &Record| told.says("works") == 8;
+    let ready = |record: &Record| record.says("works") == 8;
     bench.journal.until("all of them", SOON, ready).await;
     for times in 1..=4 {
         let host = bench.journal.hosts(times).await;
-        let handled = bench.journal.look(|told| told.handled.len()) as u64;
+        let handled = bench.journal.look(|record| record.handled.len()) as u64;
         bench.push((handled..handled + 50).map(job)).await;
         let all = usize::try_from(handled).unwrap() + 50;
         bench.journal.handled(all, SOON).await;
@@ -157,7 +157,7 @@ async fn a_socket_that_is_removed_is_made_again() {
 
     let worker = bench.worker(1, 1);
     bench.journal.handled(1, SOON).await;
-    let again = |told: &Record| told.logs("the hub's socket was removed or replaced");
+    let again = |record: &Record| record.logs("the hub's socket was removed or replaced");
     bench.journal.until("a warning", SOON, again).await;
     send(&connected, job(1).to_string()).await.unwrap();
     bench.journal.handled(2, SOON).await;
@@ -170,13 +170,16 @@ async fn a_socket_that_is_removed_is_made_again() {
 async fn a_host_whose_lock_is_removed_makes_room() {
     let bench = Bench::new();
     let workers = [bench.worker(4, 4), bench.worker(4, 4)];
-    let ready = |told: &Record| told.says("works") == 2;
+    let ready = |record: &Record| record.says("works") == 2;
     bench.journal.until("the workers", SOON, ready).await;
     bench.push((0..100).map(job)).await;
     fs::remove_file(bench.folder().join("lock")).unwrap();
     bench.journal.hosts(2).await;
-    let told = |told: &Record| told.logs("was removed or replaced while it was in use");
-    bench.journal.until("an error in the log", SOON, told).await;
+    let record = |record: &Record| record.logs("was removed or replaced while it was in use");
+    bench
+        .journal
+        .until("an error in the log", SOON, record)
+        .await;
     bench.push((100..200).map(job)).await;
     bench.journal.handled(200, SOON).await;
     for worker in workers {

@@ -15,7 +15,6 @@ mod backlog;
 mod bench;
 mod calls;
 mod flood;
-mod hearer;
 mod hub;
 mod permissions;
 mod process;
@@ -25,6 +24,7 @@ mod sender;
 mod server;
 mod signals;
 mod storage;
+mod subscriber;
 mod versions;
 
 microagent_testing::all_suites!(server::Hosted);

@@ -5,7 +5,7 @@ use microagent_local::{Host, LocalOptions};
 use microagent_testing::failure_suite::{self, Journal, Record, SOON, follow_test};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{hearer, sender, server::Hosted, storage};
+use crate::{sender, server::Hosted, storage, subscriber};
 
 /// What a hub's process logs when it can be reached.
 const HOSTS: &str = "this process hosts the hub folder=";
@@ -17,7 +17,7 @@ pub(crate) async fn play(part: &str, folder: &str) -> Result<()> {
     match part.split(' ').collect::<Vec<_>>()[..] {
         ["host"] => host(&options).await,
         ["sender", first] => sender::send_jobs(&options, first.parse().unwrap()).await,
-        ["hearer"] => hearer::hear(&options).await,
+        ["subscriber"] => subscriber::receive_signals(&options).await,
         ["small-disk"] => storage::on_small_disk(&options).await,
         _ => failure_suite::work::<Hosted>(part, folder).await,
     }
@@ -48,13 +48,13 @@ impl HostLog for Journal {
 
     async fn hosts(&self, times: usize) -> u32 {
         let what = format!("host number {times}");
-        self.until(&what, SOON, |told| hosted(told).len() >= times)
+        self.until(&what, SOON, |record| hosted(record).len() >= times)
             .await;
         self.hosted()[times - 1]
     }
 }
 
-fn hosted(told: &Record) -> Vec<u32> {
-    let hosting = told.log.iter().filter(|(_, line)| line.contains(HOSTS));
+fn hosted(record: &Record) -> Vec<u32> {
+    let hosting = record.log.iter().filter(|(_, line)| line.contains(HOSTS));
     hosting.map(|(process, _)| *process).collect()
 }

@@ -49,7 +49,7 @@ async fn line_01_a_consumer_killed_in_full_flow_repeats_at_most_8() {
     bench.journal.handled(10_000, MINUTE).await;
     next.signal(Signal::TERM);
     assert!(next.ended().await.success());
-    let handled = bench.journal.look(|told| told.handled.clone());
+    let handled = bench.journal.look(|record| record.handled.clone());
     let duplicates = duplicates(&handled);
     assert!(duplicates <= 8, "{duplicates} duplicates");
     host.kill();
@@ -58,9 +58,9 @@ async fn line_01_a_consumer_killed_in_full_flow_repeats_at_most_8() {
 
 /// Waits until everything is handled that a consumer had begun before its death, and no longer than the contract allows.
 async fn what_it_had_is_handled(bench: &Bench, death: Instant) {
-    let mut left = bench.journal.look(|told| told.started.clone());
-    let handled = |told: &Record| {
-        left.retain(|n| !told.handled.contains_key(n));
+    let mut left = bench.journal.look(|record| record.started.clone());
+    let handled = |record: &Record| {
+        left.retain(|n| !record.handled.contains_key(n));
         left.is_empty()
     };
     let at_most = REDELIVERED.saturating_sub(death.elapsed());
@@ -88,7 +88,7 @@ async fn line_04_a_kill_during_the_recovery_loses_and_copies_nothing() {
         bench.journal.handled(200, SOON).await;
         next.signal(Signal::TERM);
         assert!(next.ended().await.success());
-        let handled = bench.journal.look(|told| told.handled.clone());
+        let handled = bench.journal.look(|record| record.handled.clone());
         assert_eq!(duplicates(&handled), 0);
         assert_eq!(bench.stored(), 0);
     }
@@ -100,7 +100,7 @@ async fn line_04_hosts_that_die_one_after_the_other_lose_nothing() {
     let bench = Bench::new();
     bench.push((0..3000).map(job)).await;
     let mut workers: Vec<_> = (0..4).map(|_| bench.worker(4, 8)).collect();
-    let ready = |told: &Record| told.says("works") == 4;
+    let ready = |record: &Record| record.says("works") == 4;
     bench.journal.until("all workers", SOON, ready).await;
     for times in 1..=3 {
         bench.journal.handled(times * 500, SOON).await;
@@ -115,7 +115,7 @@ async fn line_04_hosts_that_die_one_after_the_other_lose_nothing() {
     assert_eq!(bench.stored(), 0);
     // What the others have in flight when the host dies is delivered again, too; and what they have acknowledged since
     // the last commit, which on a slow disk is more.
-    let handled = bench.journal.look(|told| told.handled.clone());
+    let handled = bench.journal.look(|record| record.handled.clone());
     let duplicates = duplicates(&handled);
     assert!(
         duplicates <= (4 + 3 + 2) * 8 + 3 * 300,
@@ -146,7 +146,7 @@ async fn line_05_what_a_living_process_handles_is_nobody_elses() {
     bench.journal.handled(1, SOON).await;
     busy.signal(Signal::TERM);
     assert!(within(SOON, "its end", busy.ended()).await.success());
-    assert_eq!(bench.journal.look(|told| told.started.clone()), [0]);
+    assert_eq!(bench.journal.look(|record| record.started.clone()), [0]);
     host.kill();
     assert_eq!(bench.stored(), 0);
 }
@@ -177,8 +177,8 @@ async fn a_killer_is_parked(bench: &Bench) {
     let dead = bench.dead_letter().await;
     assert_eq!(dead[header::DEAD_REASON], "crash");
     assert_eq!(bench.length(&JOBS).await, 0);
-    let killed = bench.journal.look(|told| {
-        let killers = told.started.iter().filter(|n| **n == 2);
+    let killed = bench.journal.look(|record| {
+        let killers = record.started.iter().filter(|n| **n == 2);
         killers.count()
     });
     assert_eq!(killed, 3);
@@ -192,7 +192,7 @@ async fn line_09_a_retry_outlives_the_process_that_asked_for_it() {
     let bench = Bench::new();
     bench.push([job(0)]).await;
     let killed = bench.start("retrier");
-    let retries = |told: &Record| told.says("retries") == 1;
+    let retries = |record: &Record| record.says("retries") == 1;
     bench.journal.until("the retry", SOON, retries).await;
     killed.kill();
     assert_eq!(bench.stored(), 1);

@@ -60,7 +60,7 @@ impl Group {
     async fn start(senders: usize, next_number: u64) -> Self {
         let bench = Bench::new();
         let replicas: Vec<_> = (0..REPLICAS).map(|_| replica(&bench)).collect();
-        let ready = |told: &Record| told.says("works") == REPLICAS;
+        let ready = |record: &Record| record.says("works") == REPLICAS;
         bench.journal.until("the replicas", SOON, ready).await;
         let mut group = Self {
             bench,
@@ -113,19 +113,19 @@ impl Group {
 
     /// Waits until work goes on.
     async fn works(&self) {
-        let before = self.bench.journal.look(|told| told.handled.len());
+        let before = self.bench.journal.look(|record| record.handled.len());
         self.bench.journal.handled(before + 50, SOON).await;
     }
 
     /// Lets everything be handled, ends all in peace, and says what became of the jobs. Each that was confirmed was handled, or
     /// is a dead letter, once; each that fails every time is one.
-    async fn end(self) -> Ended {
+    async fn end(self) -> JobCounts {
         for sender in self.senders {
             sender.signal(Signal::TERM);
             let ended = within(2 * SOON, "a sender's end", sender.ended()).await;
             assert!(ended.success());
         }
-        let sent = self.bench.journal.look(|told| told.sent.clone());
+        let sent = self.bench.journal.look(|record| record.sent.clone());
         let mut parked = Vec::new();
         until(
             "all that was confirmed to be through",
@@ -133,8 +133,8 @@ impl Group {
             async || {
                 parked = numbers_of_parked(&self.bench).await;
                 let is_parked: BTreeSet<_> = parked.iter().collect();
-                self.bench.journal.look(|told| {
-                    let handled = |n| told.handled.contains_key(n) && !fails(*n);
+                self.bench.journal.look(|record| {
+                    let handled = |n| record.handled.contains_key(n) && !fails(*n);
                     sent.iter().all(|n| handled(n) || is_parked.contains(n))
                 })
             },
@@ -150,18 +150,22 @@ impl Group {
         assert_eq!(self.bench.stored(), i64::try_from(parked.len()).unwrap());
         let once: BTreeSet<_> = parked.iter().copied().collect();
         assert_eq!(once.len(), parked.len(), "a dead letter is one once");
-        self.bench.journal.look(|told| Ended {
+        self.bench.journal.look(|record| JobCounts {
             sent: sent.len(),
             failing: sent.iter().filter(|n| fails(**n)).count(),
             parked: once.len(),
             healthy_parked: once.iter().filter(|n| !fails(**n)).count(),
-            repeated: told.handled.values().map(|times| *times as usize - 1).sum(),
+            repeated: record
+                .handled
+                .values()
+                .map(|times| *times as usize - 1)
+                .sum(),
         })
     }
 }
 
 /// What became of the jobs of a group.
-struct Ended {
+struct JobCounts {
     sent: usize,
     /// Those of them that fail every time.
     failing: usize,
@@ -179,12 +183,12 @@ fn replica(bench: &Bench) -> Process {
 /// The jobs that are dead letters, each as often as it is one.
 async fn numbers_of_parked(bench: &Bench) -> Vec<u64> {
     let broker = bench.broker().await;
-    let letters = broker.peek(&DEAD, 100_000).await.unwrap();
+    let messages = broker.peek(&DEAD, 100_000).await.unwrap();
     broker.close().await.unwrap();
     let number = |payload: &[u8]| serde_json::from_slice::<Value>(payload).unwrap()["n"].as_u64();
-    letters
+    messages
         .iter()
-        .map(|letter| number(letter.payload()).unwrap())
+        .map(|message| number(message.payload()).unwrap())
         .collect()
 }
 
@@ -203,7 +207,7 @@ async fn line_65_hosts_that_are_restarted_lose_and_repeat_nothing() {
     group.works().await;
     let journal = group.bench.journal.clone();
     assert_eq!(group.end().await.repeated, 0, "repeated");
-    let (started, handled) = journal.look(|told| (told.started.len(), told.handled.len()));
+    let (started, handled) = journal.look(|record| (record.started.len(), record.handled.len()));
     assert_eq!(started, handled, "what was begun was finished, once");
 }
 

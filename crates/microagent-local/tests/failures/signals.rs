@@ -8,7 +8,7 @@ use rustix::process::Signal;
 
 use crate::{
     bench::{Bench, SOON, until, within},
-    hearer::{LAST, PATTERN},
+    subscriber::{LAST, PATTERN},
 };
 
 /// 20. A process that does not read at all: the others hear everything meanwhile, and it is told how many it missed.
@@ -17,9 +17,9 @@ async fn line_20_a_stopped_process_keeps_no_signal_from_the_others() {
     const SENT: usize = 600;
     let bench = Bench::new();
     let _host = bench.host().await;
-    let stopped = bench.start("hearer");
-    let listens = |told: &Record| told.says("listens") == 1;
-    bench.journal.until("a hearer", SOON, listens).await;
+    let stopped = bench.start("subscriber");
+    let listens = |record: &Record| record.says("listens") == 1;
+    bench.journal.until("a subscriber", SOON, listens).await;
     let (bus, beside) = (bench.bus_driver().await, bench.bus_driver().await);
     let mut events = beside.subscribe(PATTERN).await.unwrap();
 
@@ -27,8 +27,8 @@ async fn line_20_a_stopped_process_keeps_no_signal_from_the_others() {
     let body = Bytes::from("x".repeat(100 * 1024));
     for _ in 0..SENT {
         let published = bus.publish("PUBSUB:tick:a", body.clone());
-        let heard = within(SOON, "the end of a publish", published).await;
-        assert_eq!(heard.unwrap(), SubscriberCount::Counted(2));
+        let received = within(SOON, "the end of a publish", published).await;
+        assert_eq!(received.unwrap(), SubscriberCount::Counted(2));
         let event = within(SOON, "the signal", events.next()).await;
         assert!(matches!(event, Some(BusEvent::Message(_))), "{event:?}");
     }
@@ -37,19 +37,22 @@ async fn line_20_a_stopped_process_keeps_no_signal_from_the_others() {
         bus.publish(LAST, Bytes::new()).await.unwrap();
         bench
             .journal
-            .look(|told| number(&told.lines, "heard ").is_some())
+            .look(|record| number(&record.lines, "received ").is_some())
     })
     .await;
-    let (heard, missed) = bench.journal.look(|told| {
-        let missed = number(&told.lines, "gap: ");
-        (number(&told.lines, "heard ").unwrap(), missed.unwrap())
+    let (received, missed) = bench.journal.look(|record| {
+        let missed = number(&record.lines, "gap: ");
+        (number(&record.lines, "received ").unwrap(), missed.unwrap())
     });
     assert!(missed > 0);
-    assert!(heard + missed >= SENT, "{heard} heard and {missed} missed");
+    assert!(
+        received + missed >= SENT,
+        "{received} received and {missed} missed"
+    );
 }
 
 /// The first number in the line that begins so.
-fn number(said: &[String], begin: &str) -> Option<usize> {
-    let rest = said.iter().find_map(|said| said.strip_prefix(begin))?;
+fn number(lines: &[String], begin: &str) -> Option<usize> {
+    let rest = lines.iter().find_map(|line| line.strip_prefix(begin))?;
     rest.split(' ').find_map(|word| word.parse().ok())
 }

@@ -46,7 +46,7 @@ async fn on_a_full_disk_only_sending_fails() {
     let wrapper = ["unshare", space[0], space[1], "sh", "-c", SMALL_DISK];
     let process = bench.start_in(&wrapper, "small-disk", bench.folder());
     let ended = within(3 * SOON, "the end", process.ended()).await;
-    let passed = |told: &Record| told.says("passed") == 1;
+    let passed = |record: &Record| record.says("passed") == 1;
     bench.journal.until("the last word", SOON, passed).await;
     assert!(ended.success());
 }
@@ -95,16 +95,16 @@ async fn fill(broker: &LocalBroker) -> u64 {
         assert!(confirmed < 10_000, "the disk is smaller than that");
     };
     assert_eq!(error.kind(), ErrorKind::Driver);
-    let told = error.to_string();
-    assert!(told.contains("queues.sqlite: the disk is full"), "{told}");
+    let text = error.to_string();
+    assert!(text.contains("queues.sqlite: the disk is full"), "{text}");
     confirmed
 }
 
 async fn signals_go_on(options: &LocalOptions) -> Result<()> {
     let bus = LocalBus::connect(options).await?;
     let mut events = bus.subscribe("PUBSUB:tick:*").await?;
-    let heard = bus.publish("PUBSUB:tick:a", "{}".into()).await?;
-    assert_eq!(heard, SubscriberCount::Counted(1));
+    let subscribers = bus.publish("PUBSUB:tick:a", "{}".into()).await?;
+    assert_eq!(subscribers, SubscriberCount::Counted(1));
     let event = within(SOON, "a signal", events.next()).await;
     assert!(matches!(event, Some(BusEvent::Message(_))), "{event:?}");
     bus.close().await
@@ -123,7 +123,7 @@ fn body(n: u64, bytes: u64) -> String {
 }
 
 /// Damages a database that has messages in it, in this way; it is refused with this text and stays as it is.
-async fn a_damaged_database(damage: impl FnOnce(&mut File), told: &str) {
+async fn a_damaged_database(damage: impl FnOnce(&mut File), record: &str) {
     let bench = Bench::new();
     bench.push((0..2000).map(job)).await;
     let path = bench.folder().join("queues.sqlite");
@@ -133,7 +133,7 @@ async fn a_damaged_database(damage: impl FnOnce(&mut File), told: &str) {
     let error = error_of(LocalBroker::connect(&bench.options()).await);
     let text = error.to_string();
     assert!(text.contains("queues.sqlite"), "{text}");
-    assert!(text.contains(told), "{text}");
+    assert!(text.contains(record), "{text}");
     let ended = within(SOON, "an end", bench.worker(1, 1).ended()).await;
     assert!(!ended.success(), "a process that starts says so at once");
     assert_eq!(files(bench.folder()), before, "it is as it was");

@@ -43,14 +43,14 @@ async fn a_program_of_another_version_learns_ours_and_the_hub_names_it() {
             .await
             .unwrap();
         peer.write_all(&hello(version)).await.unwrap();
-        let mut said = Vec::new();
-        let end = within(SOON, "the end", peer.read_to_end(&mut said)).await;
+        let mut bytes = Vec::new();
+        let end = within(SOON, "the end", peer.read_to_end(&mut bytes)).await;
         end.unwrap();
-        assert_eq!(said, greeting(OURS, &[]), "the hub's version, and no more");
+        assert_eq!(bytes, greeting(OURS, &[]), "the hub's version, and no more");
         let named =
             format!("the peer speaks version {version} of the protocol, this hub speaks {OURS}");
         let who = format!("pid={}", std::process::id());
-        let logs = |told: &Record| told.logs(&named) && told.logs(&who);
+        let logs = |record: &Record| record.logs(&named) && record.logs(&who);
         bench.journal.until("a warning", SOON, logs).await;
     }
     send(&beside, job(0).to_string()).await.unwrap();
@@ -73,9 +73,9 @@ async fn a_hub_of_another_version_is_named_and_left_alone() {
         let connected = LocalBroker::connect_apart(&bench.options()).await;
         let error = error_of(connected);
         assert_eq!(error.kind(), ErrorKind::Configuration);
-        let told = error.to_string();
+        let text = error.to_string();
         let named = format!("version {version} of the protocol, this program speaks {OURS}");
-        assert!(told.contains(&named), "{told}");
+        assert!(text.contains(&named), "{text}");
 
         // When the other is gone, the folder is used as ever.
         serving.abort();

@@ -7,42 +7,42 @@ use microagent_core::{Result, ledger::MessageId};
 
 use super::{
     Queues,
-    item::{filled, letter_of},
-    writes::{After, Then},
+    item::{filled, wire_message_of},
+    writes::{FollowUp, SettlementOutcome},
 };
 use crate::{
-    hub::connections::{Asked, Connections},
-    protocol::{Failure, Letter, MAX_LETTER, QueueCounts, letter_size},
+    hub::connections::{Connections, ReplyTarget},
+    protocol::{Failure, MAX_MESSAGE, QueueCounts, WireMessage, message_size},
     store::{Body, Change, Rewrite, Writer},
 };
 
 /// The most that is done for one request, so that others get their turn.
-const MOST: u32 = 1000;
+const MAX_BROWSED: u32 = 1000;
 
 /// The most messages that are shown for one request.
-const MOST_SHOWN: u32 = 16;
+const MAX_PEEKED: u32 = 16;
 
 /// The most bytes that are shown for one request; the first message may be larger.
-const MOST_BYTES: usize = 8 * 1024 * 1024;
+const MAX_PEEKED_BYTES: usize = 8 * 1024 * 1024;
 
 /// Messages that somebody looks at, and what is in them as far as they are still there.
 #[derive(Debug)]
-pub(crate) struct Look {
-    asked: Asked,
+pub(crate) struct PeekedMessages {
+    target: ReplyTarget,
     queue: String,
     range: (u32, u32),
-    letters: Vec<Letter>,
+    messages: Vec<WireMessage>,
     bodies: Result<Vec<(MessageId, Body)>>,
 }
 
-type Looking = Pin<Box<dyn Future<Output = Look> + Send>>;
+type Peek = Pin<Box<dyn Future<Output = PeekedMessages> + Send>>;
 
 /// Looks that are under way.
-pub(crate) type Looks = FuturesUnordered<Looking>;
+pub(crate) type Peeks = FuturesUnordered<Peek>;
 
 /// Which of the waiting messages of a queue.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Which {
+pub(crate) enum BrowseScope {
     /// At most this many, from the head of the queue.
     First(u32),
     One(MessageId),
@@ -60,38 +60,44 @@ impl Queues {
 
     pub(crate) fn peek(
         &self,
-        asked: Asked,
+        target: ReplyTarget,
         queue: &str,
         (skip, limit): (u32, u32),
         writer: &Writer,
-    ) -> Looking {
+    ) -> Peek {
         let waiting = self.ledger.waiting(queue).skip(skip as usize);
-        let waiting = waiting.take(limit.min(MOST_SHOWN) as usize);
-        let (mut letters, mut bytes) = (Vec::new(), 0);
+        let waiting = waiting.take(limit.min(MAX_PEEKED) as usize);
+        let (mut messages, mut bytes) = (Vec::new(), 0);
         for (id, entry) in waiting.filter_map(|id| Some((id, self.ledger.get(id)?))) {
             bytes += entry.item.cost();
-            if bytes > MOST_BYTES && !letters.is_empty() {
+            if bytes > MAX_PEEKED_BYTES && !messages.is_empty() {
                 break;
             }
-            letters.push(letter_of(id, entry));
+            messages.push(wire_message_of(id, entry));
         }
-        let bodies = writer.bodies(letters.iter().map(|letter| letter.message).collect());
+        let bodies = writer.bodies(messages.iter().map(|message| message.id).collect());
         let queue = queue.to_owned();
         Box::pin(async move {
-            Look {
-                asked,
+            PeekedMessages {
+                target,
                 queue,
                 range: (skip, limit),
-                letters,
+                messages,
                 bodies: bodies.await,
             }
         })
     }
 
-    pub(crate) fn requeue(&mut self, asked: Asked, from: &str, to: &str, which: Which) {
+    pub(crate) fn requeue(
+        &mut self,
+        target: ReplyTarget,
+        from: &str,
+        to: &str,
+        scope: BrowseScope,
+    ) {
         let queue = self.ledger.queue(to);
         self.declared.insert(queue.clone());
-        self.withdraw(asked, from, which, |queues, id| {
+        self.withdraw(target, from, scope, |queues, id| {
             let (to, queue) = (queues.new_id(), queue.clone());
             queues.writes.change_only(Change::Move {
                 id,
@@ -99,7 +105,7 @@ impl Queues {
                 queue: queue.clone(),
                 headers: Rewrite::Revive,
             });
-            Then::Moved {
+            SettlementOutcome::Moved {
                 to,
                 queue,
                 added: 0,
@@ -107,45 +113,47 @@ impl Queues {
         });
     }
 
-    pub(crate) fn purge(&mut self, asked: Asked, queue: &str, which: Which) {
-        self.withdraw(asked, queue, which, |queues, id| {
+    pub(crate) fn purge(&mut self, target: ReplyTarget, queue: &str, scope: BrowseScope) {
+        self.withdraw(target, queue, scope, |queues, id| {
             queues.writes.change_only(Change::Remove { id });
-            Then::Gone
+            SettlementOutcome::Gone
         });
     }
 
     /// Takes waiting messages out of their queue, which nobody else gets meanwhile; what cannot be written goes back.
     fn withdraw(
         &mut self,
-        asked: Asked,
+        target: ReplyTarget,
         queue: &str,
-        which: Which,
-        mut settle: impl FnMut(&mut Self, MessageId) -> Then,
+        scope: BrowseScope,
+        mut settle: impl FnMut(&mut Self, MessageId) -> SettlementOutcome,
     ) {
-        let withdrawn = match which {
-            Which::First(limit) => self.ledger.withdraw(queue, limit.min(MOST) as usize),
-            Which::One(id) => {
+        let withdrawn = match scope {
+            BrowseScope::First(limit) => {
+                self.ledger.withdraw(queue, limit.min(MAX_BROWSED) as usize)
+            }
+            BrowseScope::One(id) => {
                 let entry = self.ledger.withdraw_one(queue, id);
                 entry.map(|entry| (id, entry)).into_iter().collect()
             }
         };
         let count = withdrawn.len() as u64;
         for (id, entry) in withdrawn {
-            let then = settle(self, id);
+            let outcome = settle(self, id);
             // Counted together, below.
-            let asked = Asked {
+            let target = ReplyTarget {
                 request: 0,
                 weight: 0,
-                ..asked
+                ..target
             };
-            self.writes.after(After::Settled {
-                asked,
+            self.writes.after(FollowUp::Settled {
+                target,
                 id,
                 entry,
-                then,
+                outcome,
             });
         }
-        self.writes.after(After::Counted { asked, count });
+        self.writes.after(FollowUp::Counted { target, count });
     }
 }
 
@@ -154,37 +162,39 @@ impl Queues {
     /// either; if there is no other, this returns the next look.
     pub(crate) fn show(
         &mut self,
-        look: Look,
+        look: PeekedMessages,
         connections: &Connections,
         writer: &Writer,
-    ) -> Option<Looking> {
-        let asked = look.asked;
+    ) -> Option<Peek> {
+        let target = look.target;
         let bodies = match look.bodies {
             Ok(bodies) => bodies,
             Err(error) => {
-                connections.done(asked, Err(Failure::from(&error)));
+                connections.done(target, Err(Failure::from(&error)));
                 return None;
             }
         };
         let (mut bodies, mut shown, mut set_aside) = (bodies.into_iter().peekable(), 0, 0);
-        for letter in look.letters {
-            let id = letter.message;
+        for message in look.messages {
+            let id = message.id;
             match bodies.next_if(|(message, _)| *message == id) {
-                Some((_, body)) if letter_size(body.payload.len(), &body.headers) > MAX_LETTER => {
+                Some((_, body))
+                    if message_size(body.payload.len(), &body.headers) > MAX_MESSAGE =>
+                {
                     set_aside += self.set_aside_waiting(id, "it is larger than a frame of the hub");
                 }
                 Some((_, body)) => {
                     shown += 1;
-                    connections.shown(asked, filled(letter, body));
+                    connections.shown(target, filled(message, body));
                 }
                 // It has gone meanwhile, or is still there and cannot be read.
                 None => set_aside += self.set_aside_waiting(id, "its body cannot be read"),
             }
         }
         if shown == 0 && set_aside > 0 {
-            return Some(self.peek(asked, &look.queue, look.range, writer));
+            return Some(self.peek(target, &look.queue, look.range, writer));
         }
-        connections.done(asked, Ok(()));
+        connections.done(target, Ok(()));
         None
     }
 

@@ -15,10 +15,10 @@ use tracing::warn;
 use super::{
     Queues,
     item::{Item, released},
-    writes::{After, Commits, Confirmation, Then},
+    writes::{Commits, Confirmation, FollowUp, SettlementOutcome},
 };
 use crate::{
-    hub::connections::{Asked, Connections},
+    hub::connections::{Connections, ReplyTarget},
     log_limit::LogLimit,
     protocol::{Failure, RequestId},
     store::Writer,
@@ -41,21 +41,21 @@ fn again_at(entry: &Entry<Item>) -> Position {
 
 /// Messages of one peer that were sent in a row: they are confirmed together.
 #[derive(Default)]
-struct Row(Option<(Asked, RequestId)>);
+struct ConfirmedRange(Option<(ReplyTarget, RequestId)>);
 
-impl Row {
+impl ConfirmedRange {
     /// One more is durable.
-    fn add(&mut self, asked: Asked, connections: &Connections) {
+    fn add(&mut self, target: ReplyTarget, connections: &Connections) {
         match &mut self.0 {
             Some((first, last))
-                if first.connection == asked.connection && *last + 1 == asked.request =>
+                if first.connection == target.connection && *last + 1 == target.request =>
             {
-                first.weight += asked.weight;
-                *last = asked.request;
+                first.weight += target.weight;
+                *last = target.request;
             }
             _ => {
                 self.answer(connections);
-                self.0 = Some((asked, asked.request));
+                self.0 = Some((target, target.request));
             }
         }
     }
@@ -74,8 +74,8 @@ impl Queues {
     }
 
     /// Answers when everything that was asked for before is durable.
-    pub(crate) fn answer_in_turn(&mut self, asked: Asked) {
-        self.writes.after(After::Answer { asked });
+    pub(crate) fn answer_in_turn(&mut self, target: ReplyTarget) {
+        self.writes.after(FollowUp::Answer { target });
     }
 
     /// A batch is durable, or failed as a whole. False when nothing can be written any more.
@@ -90,11 +90,11 @@ impl Queues {
         {
             warn!(error = %failure, omitted, "the store refused what the hub wanted to write");
         }
-        let mut row = Row::default();
+        let mut row = ConfirmedRange::default();
         for after in after {
             match after {
-                After::Inserted { asked, .. } if failure.is_none() => {
-                    row.add(asked, connections);
+                FollowUp::Inserted { target, .. } if failure.is_none() => {
+                    row.add(target, connections);
                     self.conclude(after, None, connections);
                 }
                 after => {
@@ -107,11 +107,11 @@ impl Queues {
         failure.is_none_or(|failure| failure.kind != ErrorKind::Closed)
     }
 
-    fn conclude(&mut self, after: After, failure: Option<&Failure>, connections: &Connections) {
-        let answer = |asked| connections.done(asked, failure.cloned().map_or(Ok(()), Err));
+    fn conclude(&mut self, after: FollowUp, failure: Option<&Failure>, connections: &Connections) {
+        let answer = |target| connections.done(target, failure.cloned().map_or(Ok(()), Err));
         match after {
-            After::Inserted {
-                asked,
+            FollowUp::Inserted {
+                target,
                 id,
                 queue,
                 mut item,
@@ -125,56 +125,60 @@ impl Queues {
                     self.ledger.put(id, &queue, item, place);
                 }
                 if failure.is_some() {
-                    answer(asked);
+                    answer(target);
                 }
             }
-            After::Settled {
-                asked,
+            FollowUp::Settled {
+                target,
                 id,
                 entry,
-                then,
+                outcome,
             } => {
                 match failure {
-                    None => self.settled(id, entry, then),
+                    None => self.settled(id, entry, outcome),
                     Some(_) => {
                         let again = again_at(&entry);
                         self.put_back(id, entry, again);
                     }
                 }
-                answer(asked);
+                answer(target);
             }
-            After::Declared { asked, queue } => {
+            FollowUp::Declared { target, queue } => {
                 if failure.is_some() {
                     self.declared.remove(&queue);
                 }
-                answer(asked);
+                answer(target);
             }
-            After::Leased { asked, key, before } => match failure {
-                None => connections.lease(asked, None),
+            FollowUp::StoredLease {
+                target,
+                key,
+                before,
+            } => match failure {
+                None => connections.lease(target, None),
                 Some(failure) => {
                     self.leases.restore(key, before);
-                    connections.done(asked, Err(failure.clone()));
+                    connections.done(target, Err(failure.clone()));
                 }
             },
-            After::Counted { asked, count } => match failure {
-                None => connections.count(asked, count),
-                Some(failure) => connections.done(asked, Err(failure.clone())),
+            FollowUp::Counted { target, count } => match failure {
+                None => connections.count(target, count),
+                Some(failure) => connections.done(target, Err(failure.clone())),
             },
-            After::PutBack { id, entry, place } => self.put_back(id, entry, place),
-            After::Taken { id, holder } => self.recorded(id, holder, connections),
-            After::Answer { asked } => connections.done(asked, Ok(())),
+            FollowUp::PutBack { id, entry, place } => self.put_back(id, entry, place),
+            FollowUp::Taken { id, holder } => self.recorded(id, holder, connections),
+            FollowUp::Answer { target } => connections.done(target, Ok(())),
         }
     }
 
-    fn settled(&mut self, id: MessageId, mut entry: Entry<Item>, then: Then) {
-        match then {
-            Then::Gone => self.cache.evict(&mut entry.item),
-            Then::Delayed(due, failed) => {
+    fn settled(&mut self, id: MessageId, mut entry: Entry<Item>, outcome: SettlementOutcome) {
+        match outcome {
+            SettlementOutcome::Gone => self.cache.evict(&mut entry.item),
+            SettlementOutcome::Delayed(due, failed) => {
                 entry.item.attempt += 1;
                 entry.item.first_failure.get_or_insert(failed);
                 self.put_back(id, entry, Position::Delayed(due));
             }
-            Then::Moved { to, queue, added } => {
+            SettlementOutcome::Moved { to, queue, added } => {
                 // Its headers have changed: the store knows them.
                 self.cache.evict(&mut entry.item);
                 let item = Item::stored(1, entry.item.bytes() + added);

@@ -9,7 +9,7 @@ use microagent_core::{
 };
 
 use crate::{
-    hub::{connections::ConnectionId, outgoing::Lent},
+    hub::{connections::ConnectionId, outgoing::DeliveryWindow},
     protocol::{Failure, LocalId},
 };
 
@@ -38,7 +38,7 @@ pub(super) struct Consumer {
     outbox: VecDeque<MessageId>,
     /// The number of messages at the front of the outbox for which the connection has room.
     claimed: usize,
-    lent: Arc<Lent>,
+    lent: Arc<DeliveryWindow>,
 }
 
 /// Returns the consumer of a connection with the client's number.
@@ -54,7 +54,7 @@ impl Consumers {
     pub(super) fn add(
         &mut self,
         (connection, id): (ConnectionId, LocalId),
-        lent: &Arc<Lent>,
+        lent: &Arc<DeliveryWindow>,
     ) -> Result<(), Failure> {
         let consumer = consumer_id(connection, id);
         if self.by_id.contains_key(&consumer) {
@@ -233,32 +233,32 @@ impl Consumer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hub::outgoing::MAX_LENT;
+    use crate::hub::outgoing::MAX_DELIVERY_WINDOW;
 
     const CONNECTION: ConnectionId = ConnectionId(7);
 
     #[test]
     fn room_is_claimed_in_order_and_given_back_by_messages_that_are_withdrawn() {
-        let (mut consumers, lent) = (Consumers::default(), Arc::<Lent>::default());
+        let (mut consumers, lent) = (Consumers::default(), Arc::<DeliveryWindow>::default());
         consumers.add((CONNECTION, 1), &lent).unwrap();
         let id = consumer_id(CONNECTION, 1);
         let consumer = consumers.get_mut(id).unwrap();
         consumer.push(1);
         consumer.push(2);
         assert_eq!(consumer.next_to_claim(), Some(1));
-        consumer.claim(MAX_LENT);
+        consumer.claim(MAX_DELIVERY_WINDOW);
         assert_eq!(consumer.next_to_claim(), None, "the connection is full");
         assert_eq!(consumers.waiting_for_room(CONNECTION), [id]);
 
         assert!(consumers.get_mut(id).unwrap().end_flight(1));
-        consumers.withdraw(id, 1, Some(MAX_LENT));
+        consumers.withdraw(id, 1, Some(MAX_DELIVERY_WINDOW));
         assert_eq!(consumers.take_with_room(), [CONNECTION]);
         assert_eq!(consumers.get(id).unwrap().next_to_claim(), Some(2));
     }
 
     #[test]
     fn a_cancelled_consumer_is_removed_when_nothing_of_it_is_in_flight() {
-        let (mut consumers, lent) = (Consumers::default(), Arc::<Lent>::default());
+        let (mut consumers, lent) = (Consumers::default(), Arc::<DeliveryWindow>::default());
         consumers.add((CONNECTION, 1), &lent).unwrap();
         let failure = consumers.add((CONNECTION, 1), &lent).unwrap_err();
         assert_eq!(failure.kind, ErrorKind::Refused);

@@ -9,13 +9,13 @@ use tracing::{error, warn};
 use super::{
     Queues,
     bodies::{BodiesRead, Reads},
-    item::{filled, letter_of},
-    writes::After,
+    item::{filled, wire_message_of},
+    writes::FollowUp,
 };
 use crate::{
     hub::connections::{ConnectionId, Connections},
     log_limit::LogLimit,
-    protocol::{HubFrame, Letter, MAX_LETTER, letter_size},
+    protocol::{HubFrame, MAX_MESSAGE, WireMessage, message_size},
     store::{Change, Writer},
 };
 
@@ -27,14 +27,14 @@ struct Ready {
     id: MessageId,
     cost: usize,
     /// None if it is too large.
-    letter: Option<Letter>,
+    message: Option<WireMessage>,
 }
 
 impl Queues {
     /// Gives everything that can be given to those who may have it.
     pub(crate) fn hand_out(&mut self, connections: &Connections) {
-        while let Some(handed) = self.ledger.hand_out() {
-            self.handed(handed, connections);
+        while let Some(on_hand_out) = self.ledger.hand_out() {
+            self.on_hand_out(on_hand_out, connections);
         }
     }
 
@@ -44,18 +44,22 @@ impl Queues {
     }
 
     /// Bodies arrived, for those who still want them.
-    pub(crate) fn found(&mut self, (asked, found): BodiesRead, connections: &Connections) {
-        let mut bodies = match found {
+    pub(crate) fn on_bodies_read(
+        &mut self,
+        (target, on_bodies_read): BodiesRead,
+        connections: &Connections,
+    ) {
+        let mut bodies = match on_bodies_read {
             Ok(bodies) => bodies.into_iter().peekable(),
             Err(error) => {
                 if let Some(omitted) = UNREAD_LIMIT.admit() {
                     warn!(%error, omitted, "messages cannot be read from the store; they are tried again");
                 }
-                self.bodies.fail(asked);
+                self.bodies.fail(target);
                 return;
             }
         };
-        for id in asked {
+        for id in target {
             let body = bodies.next_if(|(next, _)| *next == id);
             let Some(entry) = self.ledger.get_mut(id) else {
                 continue;
@@ -93,7 +97,7 @@ impl Queues {
         }
     }
 
-    fn handed(&mut self, HandOut { id, consumer }: HandOut, connections: &Connections) {
+    fn on_hand_out(&mut self, HandOut { id, consumer }: HandOut, connections: &Connections) {
         let (Some(entry), Some(holder)) =
             (self.ledger.get_mut(id), self.consumers.get_mut(consumer))
         else {
@@ -104,7 +108,7 @@ impl Queues {
         entry.item.hand_to(consumer, own);
         holder.push(id);
         if own {
-            let after = After::Taken {
+            let after = FollowUp::Taken {
                 id,
                 holder: consumer,
             };
@@ -152,11 +156,11 @@ impl Queues {
                 return;
             };
             consumer.pop();
-            match (next.letter, connections.get(consumer.connection())) {
-                (Some(letter), Some(connection)) => {
+            match (next.message, connections.get(consumer.connection())) {
+                (Some(message), Some(connection)) => {
                     let frame = HubFrame::Delivery {
                         consumer: consumer.id(),
-                        letter,
+                        message,
                     };
                     connection.outgoing.deliver(frame, next.cost);
                 }
@@ -177,11 +181,11 @@ impl Queues {
             return None;
         }
         let body = entry.item.deliver()?;
-        let fits = letter_size(body.payload.len(), &body.headers) <= MAX_LETTER;
+        let fits = message_size(body.payload.len(), &body.headers) <= MAX_MESSAGE;
         Some(Ready {
             id: message,
             cost: entry.item.cost(),
-            letter: fits.then(|| filled(letter_of(message, entry), body)),
+            message: fits.then(|| filled(wire_message_of(message, entry), body)),
         })
     }
 
@@ -189,7 +193,7 @@ impl Queues {
     pub(super) fn set_aside(&mut self, id: MessageId, why: &str) {
         let holder = self.ledger.get(id).and_then(|entry| entry.item.holder());
         let entry = match holder {
-            Some(holder) => self.landed(holder, id),
+            Some(holder) => self.take_back(holder, id),
             None => self.ledger.remove(id),
         };
         let Some(mut entry) = entry else {

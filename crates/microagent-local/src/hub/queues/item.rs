@@ -6,7 +6,7 @@ use bytes::Bytes;
 use microagent_core::ledger::{ConsumerId, Entry, MessageId};
 
 use crate::{
-    protocol::Letter,
+    protocol::WireMessage,
     store::{Body, Headers},
 };
 
@@ -44,7 +44,7 @@ struct Stage {
     holder: Option<ConsumerId>,
     /// It is in the outbox of its holder.
     queued: bool,
-    /// It has room there, which is [lent](crate::hub::outgoing::Lent) to its holder's connection.
+    /// It has room there, which is [lent](crate::hub::outgoing::DeliveryWindow) to its holder's connection.
     claimed: bool,
     /// That it is handed out is being written down, which comes before the delivery.
     recording: bool,
@@ -165,9 +165,9 @@ impl Cache {
 }
 
 /// A message without its body, as a peer is told of it.
-pub(super) fn letter_of(message: MessageId, entry: &Entry<Item>) -> Letter {
-    Letter {
-        message,
+pub(super) fn wire_message_of(id: MessageId, entry: &Entry<Item>) -> WireMessage {
+    WireMessage {
+        id,
         attempt: entry.item.attempt,
         crashes: entry.crashes,
         first_failure: entry.item.first_failure,
@@ -177,11 +177,11 @@ pub(super) fn letter_of(message: MessageId, entry: &Entry<Item>) -> Letter {
 }
 
 /// The letter with what is in it.
-pub(super) fn filled(letter: Letter, body: Body) -> Letter {
-    Letter {
+pub(super) fn filled(message: WireMessage, body: Body) -> WireMessage {
+    WireMessage {
         headers: body.headers,
         payload: body.payload,
-        ..letter
+        ..message
     }
 }
 

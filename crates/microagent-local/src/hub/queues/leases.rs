@@ -5,13 +5,13 @@ use std::time::{Duration, SystemTime};
 use foldhash::HashMap;
 use tokio::time::Instant;
 
-use super::{Queues, writes::After};
+use super::{Queues, writes::FollowUp};
 use crate::{
     hub::{
-        connections::{Asked, Connections},
+        connections::{Connections, ReplyTarget},
         time::{Now, Shift},
     },
-    store::{Change, Leased},
+    store::{Change, StoredLease},
 };
 
 /// The longest lease, in the arithmetic of clocks.
@@ -19,7 +19,7 @@ const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// Somebody's claim on a key.
 #[derive(Clone, Debug)]
-pub(crate) struct Held {
+pub(crate) struct LeaseState {
     holder: String,
     until: Instant,
     /// When it ends by the wall clock, if an earlier hub has granted it. A claim of this hub follows its timer alone.
@@ -28,43 +28,43 @@ pub(crate) struct Held {
 
 /// All claims by their keys; those that have ended are removed when somebody asks for any.
 #[derive(Debug, Default)]
-pub(super) struct Leases(HashMap<String, Held>);
+pub(super) struct Leases(HashMap<String, LeaseState>);
 
 impl Leases {
-    pub(super) fn load(&mut self, leases: Vec<Leased>, now: &Now) {
-        for Leased { key, holder, until } in leases {
+    pub(super) fn load(&mut self, leases: Vec<StoredLease>, now: &Now) {
+        for StoredLease { key, holder, until } in leases {
             // One that has ended is kept until it is removed from the store as well.
-            let held = Held {
+            let lease = LeaseState {
                 holder,
                 until: now.instant_of(until),
                 granted_until: Some(until),
             };
-            self.0.insert(key, held);
+            self.0.insert(key, lease);
         }
     }
 
     /// Converts the ends of all claims again, and returns those that the store must know.
-    fn follow(&mut self, shift: &Shift) -> Vec<Leased> {
+    fn follow(&mut self, shift: &Shift) -> Vec<StoredLease> {
         let mut changed = Vec::new();
-        for (key, held) in &mut self.0 {
-            if let Some(until) = held.granted_until {
-                held.until = shift.now.instant_of(until);
+        for (key, lease) in &mut self.0 {
+            if let Some(until) = lease.granted_until {
+                lease.until = shift.now.instant_of(until);
                 continue;
             }
-            held.until = shift.corrected(held.until);
-            changed.push(Leased {
+            lease.until = shift.corrected(lease.until);
+            changed.push(StoredLease {
                 key: key.clone(),
-                holder: held.holder.clone(),
-                until: shift.now.wall_of(held.until),
+                holder: lease.holder.clone(),
+                until: shift.now.wall_of(lease.until),
             });
         }
         changed
     }
 
     /// A claim could not be written down.
-    pub(super) fn restore(&mut self, key: String, before: Option<Held>) {
+    pub(super) fn restore(&mut self, key: String, before: Option<LeaseState>) {
         match before {
-            Some(held) => self.0.insert(key, held),
+            Some(lease) => self.0.insert(key, lease),
             None => self.0.remove(&key),
         };
     }
@@ -87,13 +87,13 @@ impl Leases {
         let ended = self.take_ended(now.instant).into_iter();
         let mut changes: Vec<_> = ended.map(|key| Change::Release { key }).collect();
         let ttl = ttl.min(LONGEST);
-        let held = Held {
+        let lease = LeaseState {
             holder: holder.to_owned(),
             until: now.instant + ttl,
             granted_until: None,
         };
-        let before = self.0.insert(key.to_owned(), held);
-        changes.push(Change::Lease(Leased {
+        let before = self.0.insert(key.to_owned(), lease);
+        changes.push(Change::Lease(StoredLease {
             key: key.to_owned(),
             holder: holder.to_owned(),
             until: now.wall + ttl,
@@ -103,12 +103,12 @@ impl Leases {
 
     /// Returns for how long another holder has the key.
     fn left(&self, key: &str, holder: &str, now: Instant) -> Option<Duration> {
-        let held = self.0.get(key).filter(|held| held.holder != holder)?;
-        Some(held.until.duration_since(now)).filter(|left| !left.is_zero())
+        let lease = self.0.get(key).filter(|lease| lease.holder != holder)?;
+        Some(lease.until.duration_since(now)).filter(|left| !left.is_zero())
     }
 
     fn take_ended(&mut self, now: Instant) -> Vec<String> {
-        let ended = self.0.extract_if(|_, held| held.until <= now);
+        let ended = self.0.extract_if(|_, lease| lease.until <= now);
         ended.map(|(key, _)| key).collect()
     }
 }
@@ -118,7 +118,7 @@ impl Leases {
 struct Claim {
     changes: Vec<Change>,
     /// The state of the key before, which returns if the claim cannot be written.
-    before: Option<Held>,
+    before: Option<LeaseState>,
 }
 
 impl Queues {
@@ -131,20 +131,24 @@ impl Queues {
     /// Gives a key to who asks, unless another one has it.
     pub(crate) fn lease(
         &mut self,
-        asked: Asked,
+        target: ReplyTarget,
         key: &str,
         holder: &str,
         ttl: Duration,
         connections: &Connections,
     ) {
         match self.leases.claim(key, holder, ttl, &self.time.now()) {
-            Err(left) => connections.lease(asked, Some(left)),
+            Err(left) => connections.lease(target, Some(left)),
             Ok(Claim { changes, before }) => {
                 for change in changes {
                     self.writes.change_only(change);
                 }
                 let key = key.to_owned();
-                self.writes.after(After::Leased { asked, key, before });
+                self.writes.after(FollowUp::StoredLease {
+                    target,
+                    key,
+                    before,
+                });
             }
         }
     }

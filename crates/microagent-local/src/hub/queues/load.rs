@@ -5,7 +5,7 @@ use microagent_core::ledger::Position;
 use super::{Queues, item::Item};
 use crate::{
     hub::time::{Now, Time},
-    store::{Change, Snapshot, Stored},
+    store::{Change, Snapshot, StoredMessage},
 };
 
 impl Queues {
@@ -25,7 +25,7 @@ impl Queues {
         queues
     }
 
-    fn restore(&mut self, message: Stored, now: &Now) {
+    fn restore(&mut self, message: StoredMessage, now: &Now) {
         let mut crashes = message.crashes;
         if message.taken {
             crashes += 1;

@@ -29,7 +29,7 @@ use microagent_core::{
 
 pub(crate) use self::{
     bodies::Reads,
-    browse::{Looks, Which},
+    browse::{BrowseScope, Peeks},
     writes::Commits,
 };
 use self::{
@@ -37,13 +37,13 @@ use self::{
     consumers::{Consumers, consumer_id},
     item::{Cache, Item, size},
     leases::Leases,
-    writes::{After, Then, Writes},
+    writes::{FollowUp, SettlementOutcome, Writes},
 };
 use tokio::time::Instant;
 
 use crate::{
     hub::{
-        connections::{Asked, ConnectionId, Connections},
+        connections::{ConnectionId, Connections, ReplyTarget},
         time::Time,
     },
     protocol::{Failure, LocalId, Text, WireSettlement, check_message},
@@ -104,9 +104,14 @@ impl Queues {
         }
     }
 
-    pub(super) fn send(&mut self, asked: Asked, arrival: Arrival, connections: &Connections) {
+    pub(super) fn send(
+        &mut self,
+        target: ReplyTarget,
+        arrival: Arrival,
+        connections: &Connections,
+    ) {
         if let Err(failure) = check_message(arrival.payload.len(), &arrival.headers) {
-            connections.done(asked, Err(failure));
+            connections.done(target, Err(failure));
             return;
         }
         let id = self.new_id();
@@ -126,8 +131,8 @@ impl Queues {
             body,
             due: delay.map(|delay| now.wall + delay),
         };
-        let after = After::Inserted {
-            asked,
+        let after = FollowUp::Inserted {
+            target,
             id,
             queue,
             item,
@@ -138,72 +143,73 @@ impl Queues {
 
     pub(super) fn consume(
         &mut self,
-        asked: Asked,
+        target: ReplyTarget,
         (id, prefetch): (LocalId, u32),
         queue: &str,
         connections: &Connections,
     ) {
-        let connection = asked.connection;
+        let connection = target.connection;
         let Some(peer) = connections.get(connection) else {
             return;
         };
         if let Err(failure) = self.consumers.add((connection, id), peer.outgoing.lent()) {
-            connections.done(asked, Err(failure));
+            connections.done(target, Err(failure));
             return;
         }
-        self.declare(asked, queue);
+        self.declare(target, queue);
         let credit = prefetch.clamp(1, MAX_PREFETCH) as usize;
         let consumer = consumer_id(connection, id);
         self.ledger.join(consumer, connection.peer(), queue, credit);
     }
 
     /// Answers when the queue exists durably.
-    pub(super) fn declare(&mut self, asked: Asked, queue: &str) {
+    pub(super) fn declare(&mut self, target: ReplyTarget, queue: &str) {
         let queue = self.ledger.queue(queue);
         if !self.declared.insert(queue.clone()) {
-            self.answer_in_turn(asked);
+            self.answer_in_turn(target);
             return;
         }
         let change = Change::Declare {
             queue: queue.clone(),
         };
-        self.writes.change(change, After::Declared { asked, queue });
+        self.writes
+            .change(change, FollowUp::Declared { target, queue });
     }
 
     pub(super) fn settle(
         &mut self,
-        asked: Asked,
+        target: ReplyTarget,
         (consumer, id): (LocalId, MessageId),
         settlement: WireSettlement,
         connections: &Connections,
     ) {
-        let Some(entry) = self.landed(consumer_id(asked.connection, consumer), id) else {
+        let Some(entry) = self.take_back(consumer_id(target.connection, consumer), id) else {
             let text = "it is not in flight here any more; it is delivered again";
-            connections.done(asked, Err(Failure::new(ErrorKind::Unavailable, text)));
+            connections.done(target, Err(Failure::new(ErrorKind::Unavailable, text)));
             return;
         };
-        let then = match settlement {
+        let outcome = match settlement {
             WireSettlement::Return => {
-                self.give_back(id, entry, connections.is_own(asked.connection));
-                self.answer_in_turn(asked);
+                self.give_back(id, entry, connections.is_own(target.connection));
+                self.answer_in_turn(target);
                 return;
             }
             WireSettlement::Ack => {
                 self.writes.change_only(Change::Remove { id });
-                Then::Gone
+                SettlementOutcome::Gone
             }
             WireSettlement::Retry { after } => self.delay(id, entry.item.attempt + 1, after),
-            WireSettlement::DeadLetter { queue, headers } => self.bury(id, &queue, headers),
+            WireSettlement::DeadLetter { queue, headers } => self.dead_letter(id, &queue, headers),
         };
-        self.writes.after(After::Settled {
-            asked,
+        self.writes.after(FollowUp::Settled {
+            target,
             id,
             entry,
-            then,
+            outcome,
         });
     }
 
-    fn delay(&mut self, id: MessageId, attempt: u32, after: Duration) -> Then {
+    fn delay(&mut self, id: MessageId, attempt: u32, after: Duration) -> SettlementOutcome {
         let after = after.min(LONGEST_DELAY);
         let now = self.time.now();
         let failed = this_millisecond(now.wall);
@@ -213,10 +219,10 @@ impl Queues {
             due: failed + after,
             failed,
         });
-        Then::Delayed(now.instant + after, failed)
+        SettlementOutcome::Delayed(now.instant + after, failed)
     }
 
-    fn bury(&mut self, id: MessageId, queue: &str, headers: Headers) -> Then {
+    fn dead_letter(&mut self, id: MessageId, queue: &str, headers: Headers) -> SettlementOutcome {
         let to = self.new_id();
         let queue = self.ledger.queue(queue);
         self.declared.insert(queue.clone());
@@ -230,30 +236,30 @@ impl Queues {
             queue: queue.clone(),
             headers: Rewrite::Add(headers),
         });
-        Then::Moved { to, queue, added }
+        SettlementOutcome::Moved { to, queue, added }
     }
 
     /// Ends a consumer. What it was not delivered yet goes back; the rest too, or it is settled later.
     pub(super) fn cancel(
         &mut self,
-        asked: Asked,
+        target: ReplyTarget,
         id: LocalId,
         all: bool,
         connections: &Connections,
     ) {
-        let own = connections.is_own(asked.connection);
-        let id = consumer_id(asked.connection, id);
+        let own = connections.is_own(target.connection);
+        let id = consumer_id(target.connection, id);
         if let Some(back) = self.consumers.cancel(id, all) {
             // First, so that it is not handed the same again.
             self.ledger.leave(id);
             for message in back {
-                if let Some(entry) = self.landed(id, message) {
+                if let Some(entry) = self.take_back(id, message) {
                     self.give_back(message, entry, own);
                 }
             }
             self.consumers.remove_if_done(id);
         }
-        self.answer_in_turn(asked);
+        self.answer_in_turn(target);
     }
 
     /// A connection ended. In peace everything goes back; else what its process may have been handling is suspect.
@@ -267,7 +273,7 @@ impl Queues {
                 continue;
             }
             let crashes = entry.crashes + 1;
-            let after = After::PutBack {
+            let after = FollowUp::PutBack {
                 id,
                 entry,
                 place: Position::Suspect(crashes),
@@ -282,7 +288,7 @@ impl Queues {
             self.put_back(id, entry, Position::Head);
             return;
         }
-        let after = After::PutBack {
+        let after = FollowUp::PutBack {
             id,
             entry,
             place: Position::Head,
@@ -291,7 +297,7 @@ impl Queues {
     }
 
     /// Takes a message that this consumer has in flight out of the ledger.
-    fn landed(&mut self, id: ConsumerId, message: MessageId) -> Option<Entry<Item>> {
+    fn take_back(&mut self, id: ConsumerId, message: MessageId) -> Option<Entry<Item>> {
         let consumer = self.consumers.get_mut(id)?;
         if !consumer.end_flight(message) {
             return None;

@@ -12,7 +12,7 @@ impl Queues {
     /// Takes back the messages that are handed out and not delivered yet.
     pub(crate) fn recall(&mut self, connections: &Connections) {
         for (consumer, connection, message) in self.consumers.undelivered() {
-            if let Some(entry) = self.landed(consumer, message) {
+            if let Some(entry) = self.take_back(consumer, message) {
                 self.give_back(message, entry, connections.is_own(connection));
             }
         }

@@ -9,9 +9,9 @@ use microagent_core::{
 };
 use tokio::time::Instant;
 
-use super::{item::Item, leases::Held};
+use super::{item::Item, leases::LeaseState};
 use crate::{
-    hub::connections::Asked,
+    hub::connections::ReplyTarget,
     store::{Change, Writer},
 };
 
@@ -27,11 +27,11 @@ pub(super) struct Writes {
 #[derive(Debug, Default)]
 struct Batch {
     changes: Vec<Change>,
-    after: Vec<After>,
+    after: Vec<FollowUp>,
 }
 
 /// The outcome of a commit, and the steps that waited for it.
-pub(crate) type Confirmation = (Result<()>, Vec<After>);
+pub(crate) type Confirmation = (Result<()>, Vec<FollowUp>);
 
 type Commit = Pin<Box<dyn Future<Output = Confirmation> + Send>>;
 
@@ -40,13 +40,13 @@ pub(crate) type Commits = FuturesOrdered<Commit>;
 
 impl Writes {
     /// Adds a new message.
-    pub(super) fn insert(&mut self, change: Change, after: After) {
+    pub(super) fn insert(&mut self, change: Change, after: FollowUp) {
         self.arrivals.changes.push(change);
         self.arrivals.after.push(after);
     }
 
     /// Adds a change, and the step that follows it.
-    pub(super) fn change(&mut self, change: Change, after: After) {
+    pub(super) fn change(&mut self, change: Change, after: FollowUp) {
         self.change_only(change);
         self.after(after);
     }
@@ -57,7 +57,7 @@ impl Writes {
     }
 
     /// Adds a step that follows everything that was added before.
-    pub(super) fn after(&mut self, after: After) {
+    pub(super) fn after(&mut self, after: FollowUp) {
         self.settlements.after.push(after);
     }
 
@@ -81,10 +81,10 @@ impl Batch {
 
 /// The step that follows a change when it is durable, or could not be written.
 #[derive(Debug)]
-pub(crate) enum After {
+pub(crate) enum FollowUp {
     /// A message exists.
     Inserted {
-        asked: Asked,
+        target: ReplyTarget,
         id: MessageId,
         queue: Arc<str>,
         item: Item,
@@ -92,10 +92,10 @@ pub(crate) enum After {
     },
     /// A message is settled; else it is delivered again.
     Settled {
-        asked: Asked,
+        target: ReplyTarget,
         id: MessageId,
         entry: Entry<Item>,
-        then: Then,
+        outcome: SettlementOutcome,
     },
     /// A message goes back into its queue, whatever came of the change.
     PutBack {
@@ -106,22 +106,25 @@ pub(crate) enum After {
     /// That a message is handed out to the host's own process is recorded: it may be delivered.
     Taken { id: MessageId, holder: ConsumerId },
     /// A queue exists.
-    Declared { asked: Asked, queue: Arc<str> },
+    Declared {
+        target: ReplyTarget,
+        queue: Arc<str>,
+    },
     /// Somebody has a key; else it is with whom it was before.
-    Leased {
-        asked: Asked,
+    StoredLease {
+        target: ReplyTarget,
         key: String,
-        before: Option<Held>,
+        before: Option<LeaseState>,
     },
     /// Somebody wants to know how many messages were settled by hand.
-    Counted { asked: Asked, count: u64 },
+    Counted { target: ReplyTarget, count: u64 },
     /// Somebody waits until what came before it is through, whatever became of it.
-    Answer { asked: Asked },
+    Answer { target: ReplyTarget },
 }
 
 /// The outcome of a settled message.
 #[derive(Debug)]
-pub(crate) enum Then {
+pub(crate) enum SettlementOutcome {
     /// It was handled, and no longer exists.
     Gone,
     /// It waits for its next attempt until then, after a failure.

@@ -2,33 +2,33 @@
 
 use super::*;
 
-fn peek(skip: u32, limit: u32) -> Requested {
+fn peek(skip: u32, limit: u32) -> Request {
     let queue = "mailer.dead".into();
-    Requested::Browse(Browse::Peek { queue, skip, limit })
+    Request::Browse(Browse::Peek { queue, skip, limit })
 }
 
-fn requeue(limit: u32) -> Requested {
+fn requeue(limit: u32) -> Request {
     let (from, to) = ("mailer.dead".into(), "mailer".into());
-    Requested::Browse(Browse::Requeue { from, to, limit })
+    Request::Browse(Browse::Requeue { from, to, limit })
 }
 
-fn requeue_one(message: MessageId) -> Requested {
+fn requeue_one(message: MessageId) -> Request {
     let (from, to) = ("mailer.dead".into(), "mailer".into());
-    Requested::Browse(Browse::RequeueOne { from, to, message })
+    Request::Browse(Browse::RequeueOne { from, to, message })
 }
 
-fn purge_one(message: MessageId) -> Requested {
+fn purge_one(message: MessageId) -> Request {
     let queue = "mailer.dead".into();
-    Requested::Browse(Browse::PurgeOne { queue, message })
+    Request::Browse(Browse::PurgeOne { queue, message })
 }
 
-fn purge() -> Requested {
+fn purge() -> Request {
     let queue = "mailer.dead".into();
-    Requested::Browse(Browse::Purge { queue, limit: 9 })
+    Request::Browse(Browse::Purge { queue, limit: 9 })
 }
 
-fn lease(holder: &str) -> Requested {
-    Requested::Lease {
+fn lease(holder: &str) -> Request {
+    Request::Lease {
         key: "nightly".into(),
         holder: holder.into(),
         ttl: Duration::from_secs(60),
@@ -38,7 +38,7 @@ fn lease(holder: &str) -> Requested {
 impl Peer {
     async fn depth(&mut self, queue: &str) -> QueueCounts {
         let queue = queue.into();
-        let asked = self.ask(Requested::Depth { queue }).await;
+        let asked = self.ask(Request::Depth { queue }).await;
         loop {
             match self.read().await.expect("the hub is silent or gone") {
                 HubFrame::Depth(id, counts) if id == asked => return counts,
@@ -47,13 +47,13 @@ impl Peer {
         }
     }
 
-    async fn shown(&mut self, request: Requested) -> Vec<String> {
+    async fn shown(&mut self, request: Request) -> Vec<String> {
         let asked = self.ask(request).await;
         let mut shown = Vec::new();
         loop {
             match self.next().await {
-                HubFrame::Shown { request, letter } if request == asked => {
-                    shown.push(text_of(&letter));
+                HubFrame::Shown { request, message } if request == asked => {
+                    shown.push(text_of(&message));
                 }
                 HubFrame::Done(id, result) if id == asked => {
                     result.unwrap();
@@ -142,9 +142,9 @@ async fn the_depth_of_a_queue_counts_its_messages_by_state() {
     }
     peer.done(send("mailer", "d", Some(60))).await.unwrap();
     peer.consume(1, "mailer", 1).await;
-    let got = peer.delivery().await;
+    let received = peer.delivery().await;
     assert_eq!(peer.depth("mailer").await, counts(2, 1, 1));
-    peer.settle(&got, WireSettlement::Ack).await.unwrap();
+    peer.settle(&received, WireSettlement::Ack).await.unwrap();
     tokio::time::advance(Duration::from_secs(61)).await;
     assert_eq!(peer.depth("mailer").await, counts(2, 1, 0));
     assert_eq!(peer.depth("other").await, counts(0, 0, 0));

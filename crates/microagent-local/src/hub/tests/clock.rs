@@ -82,16 +82,16 @@ async fn store_a_retry(store: &SharedStore, after: u64) {
     let mut peer = Peer::join(&hub, OTHER).await;
     peer.send("mailer", "a").await;
     peer.consume(1, "mailer", 1).await;
-    let got = peer.delivery().await;
+    let received = peer.delivery().await;
     let after = Duration::from_secs(after);
-    peer.settle(&got, WireSettlement::Retry { after })
+    peer.settle(&received, WireSettlement::Retry { after })
         .await
         .unwrap();
     hub.close().await.unwrap();
 }
 
 async fn lease(peer: &mut Peer, holder: &str, seconds: u64) -> u128 {
-    let lease = Requested::Lease {
+    let lease = Request::Lease {
         key: "report".into(),
         holder: holder.into(),
         ttl: Duration::from_secs(seconds),

@@ -15,13 +15,13 @@ async fn what_a_dead_process_had_is_suspect_and_comes_alone() {
     drop(dying);
 
     other.consume(1, "mailer", 8).await;
-    let mut got = other.delivery().await;
-    if got.payload == "c" {
+    let mut received = other.delivery().await;
+    if received.payload == "c" {
         // It was free before the death was noticed.
-        other.settle(&got, WireSettlement::Ack).await.unwrap();
-        got = other.delivery().await;
+        other.settle(&received, WireSettlement::Ack).await.unwrap();
+        received = other.delivery().await;
     }
-    assert_eq!((got.payload.as_str(), got.crashes), ("a", 1));
+    assert_eq!((received.payload.as_str(), received.crashes), ("a", 1));
     let suspects = store.snapshot().messages;
     let suspects = suspects.iter().filter(|message| message.crashes == 1);
     assert_eq!(suspects.count(), 2);
@@ -37,13 +37,13 @@ async fn whoever_says_goodbye_leaves_no_suspects() {
     }
     leaving.consume(1, "mailer", 2).await;
     leaving.payloads(2).await;
-    leaving.done(Requested::Goodbye).await.unwrap();
+    leaving.done(Request::Goodbye).await.unwrap();
     drop(leaving);
 
     other.consume(1, "mailer", 8).await;
     for text in ["a", "b", "c"] {
-        let got = other.delivery().await;
-        assert_eq!((got.payload.as_str(), got.crashes), (text, 0));
+        let received = other.delivery().await;
+        assert_eq!((received.payload.as_str(), received.crashes), (text, 0));
     }
 }
 
@@ -61,8 +61,8 @@ async fn a_process_that_is_silent_for_too_long_is_dead() {
         other.say(ClientFrame::Ping).await;
         assert_eq!(other.next().await, HubFrame::Pong);
     }
-    let got = other.delivery().await;
-    assert_eq!((got.id, got.crashes), (held.id, 1));
+    let received = other.delivery().await;
+    assert_eq!((received.id, received.crashes), (held.id, 1));
     assert_eq!(stopped.try_next().await, None, "and its connection is over");
 }
 

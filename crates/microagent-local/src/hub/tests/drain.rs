@@ -3,7 +3,7 @@
 use tokio::{task::JoinHandle, time::Instant};
 
 use super::*;
-use crate::hub::drain::PATIENCE;
+use crate::hub::drain::DRAIN_TIMEOUT;
 
 /// Asks the hub to drain; done when it has.
 async fn draining(hub: &Hub) -> JoinHandle<()> {
@@ -57,7 +57,7 @@ async fn it_waits_no_longer_than_for_its_patience() {
     busy.delivery().await;
     let start = Instant::now();
     hub.drain().await;
-    assert!((PATIENCE..2 * PATIENCE).contains(&start.elapsed()));
+    assert!((DRAIN_TIMEOUT..2 * DRAIN_TIMEOUT).contains(&start.elapsed()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -91,7 +91,7 @@ async fn what_was_not_on_its_way_yet_goes_back_and_is_not_waited_for() {
     let hub = store.hub();
     let mut peer = Peer::join(&hub, OTHER).await;
     let queue = "mailer".into();
-    peer.done(Requested::Declare { queue }).await.unwrap();
+    peer.done(Request::Declare { queue }).await.unwrap();
     store.fill(true);
     peer.consume(1, "mailer", 1).await;
     assert_eq!(peer.length("mailer").await, 0, "it is handed out");

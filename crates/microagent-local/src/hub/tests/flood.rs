@@ -1,23 +1,23 @@
 //! A peer that asks and never reads: the hub stops reading from it, serves the others, and goes on when it reads.
 
 use super::*;
-use crate::hub::outgoing::{MAX_LENT, WINDOW};
+use crate::hub::outgoing::{MAX_DELIVERY_WINDOW, WINDOW};
 
 /// Says the same until the hub reads no more of it, and returns how often.
 async fn flood(peer: &mut Peer, frame: impl Fn(RequestId) -> ClientFrame) -> u64 {
-    let mut said = 0;
+    let mut sent = 0;
     loop {
         for _ in 0..512 {
-            said += 1;
-            peer.writer.put(&frame(said)).unwrap();
+            sent += 1;
+            peer.writer.put(&frame(sent)).unwrap();
         }
         // In virtual time: nothing else happens any more.
         let written = timeout(Duration::from_secs(2), peer.writer.flush()).await;
         if written.is_err() {
-            return said;
+            return sent;
         }
         written.unwrap().unwrap();
-        assert!(said < 4 * u64::from(WINDOW), "the hub reads for ever");
+        assert!(sent < 4 * u64::from(WINDOW), "the hub reads for ever");
     }
 }
 
@@ -42,19 +42,19 @@ fn request(number: u64, id: RequestId) -> ClientFrame {
     let queue = "mailer".into();
     let request = match number {
         0 => return ClientFrame::Ping,
-        1 => Requested::Length { queue },
-        2 => Requested::Subscribe {
+        1 => Request::Length { queue },
+        2 => Request::Subscribe {
             sub: u32::try_from(id % 100).unwrap(),
             pattern: "a*".into(),
         },
-        3 => Requested::Flush,
+        3 => Request::Flush,
         4 => send("mailer", "a", Some(60)),
-        5 => Requested::Settle {
+        5 => Request::Settle {
             consumer: 1,
             message: 1,
             settlement: WireSettlement::Ack,
         },
-        _ => Requested::Browse(Browse::Peek {
+        _ => Request::Browse(Browse::Peek {
             queue: "large".into(),
             skip: 0,
             limit: 9,
@@ -72,17 +72,17 @@ async fn a_peer_that_asks_and_never_reads_is_read_no_more_until_it_reads() {
     }
     for number in 0..=6 {
         let mut flooding = Peer::join(&hub, OTHER).await;
-        let said = flood(&mut flooding, |id| request(number, id)).await;
+        let sent = flood(&mut flooding, |id| request(number, id)).await;
         other.say(ClientFrame::Ping).await;
         assert_eq!(other.next().await, HubFrame::Pong);
         assert_eq!(other.length("large").await, 4, "the others are served");
         // More often than its window is large, so that what it took is free again.
-        answers(&mut flooding, said).await;
-        let again = flood(&mut flooding, |id| request(number, said + id)).await;
-        let most = said.max(512);
+        answers(&mut flooding, sent).await;
+        let again = flood(&mut flooding, |id| request(number, sent + id)).await;
+        let most = sent.max(512);
         assert!(
             again.abs_diff(most) <= 2048,
-            "request {number}: {said}, then {again}"
+            "request {number}: {sent}, then {again}"
         );
         answers(&mut flooding, again).await;
     }
@@ -94,7 +94,7 @@ async fn messages_are_read_from_the_store_as_their_consumer_reads_them() {
     let store = SharedStore::default();
     let old = store.hub();
     let mut peer = Peer::join(&old, OTHER).await;
-    let count = 4 * MAX_LENT / MEGABYTE;
+    let count = 4 * MAX_DELIVERY_WINDOW / MEGABYTE;
     for number in 0..count {
         let text = format!("{number:08}").repeat(MEGABYTE / 8);
         peer.send("mailer", &text).await;
@@ -105,7 +105,7 @@ async fn messages_are_read_from_the_store_as_their_consumer_reads_them() {
     let (mut slow, mut other) = (Peer::join(&hub, OTHER).await, Peer::join(&hub, 3).await);
     for (consumer, prefetch) in [(1, 50), (2, 1000)] {
         let queue = "mailer".into();
-        let consume = Requested::Consume {
+        let consume = Request::Consume {
             consumer,
             queue,
             prefetch,
@@ -116,18 +116,21 @@ async fn messages_are_read_from_the_store_as_their_consumer_reads_them() {
     assert_eq!(other.length("mailer").await, 0, "all are handed out");
     let read = store.read.load(Ordering::Relaxed);
     // One is being written, and one may be larger than the room that is left.
-    assert!(read <= MAX_LENT / MEGABYTE + 2, "{read} were read");
+    assert!(
+        read <= MAX_DELIVERY_WINDOW / MEGABYTE + 2,
+        "{read} were read"
+    );
 
     let mut numbers = [Vec::new(), Vec::new()];
     while numbers.iter().map(Vec::len).sum::<usize>() < count {
         match slow.next().await {
             HubFrame::Done(_, result) => result.unwrap(),
-            HubFrame::Delivery { consumer, letter } => {
-                let number = text_of(&letter)[..8].parse::<usize>().unwrap();
+            HubFrame::Delivery { consumer, message } => {
+                let number = text_of(&message)[..8].parse::<usize>().unwrap();
                 numbers[consumer as usize - 1].push(number);
-                let settle = Requested::Settle {
+                let settle = Request::Settle {
                     consumer,
-                    message: letter.message,
+                    message: message.id,
                     settlement: WireSettlement::Ack,
                 };
                 slow.ask(settle).await;
@@ -135,7 +138,7 @@ async fn messages_are_read_from_the_store_as_their_consumer_reads_them() {
             other => panic!("unexpected: {other:?}"),
         }
     }
-    slow.done(Requested::Flush).await.unwrap();
+    slow.done(Request::Flush).await.unwrap();
     assert!(numbers.iter().all(|numbers| numbers.is_sorted()));
     assert!(store.snapshot().messages.is_empty());
 }
@@ -152,7 +155,7 @@ async fn room_of_messages_that_are_not_delivered_is_free_again() {
     }
     // More than the cache holds, and read again for each consumer.
     for consumer in 1..20 {
-        let consume = Requested::Consume {
+        let consume = Request::Consume {
             consumer,
             queue: "one".into(),
             prefetch: 80,
@@ -174,22 +177,22 @@ async fn a_connection_has_bounded_subscriptions_and_consumers() {
     let mut refused = None;
     for sub in 0..2000 {
         let pattern = format!("{sub:060000}*").into();
-        refused = peer.done(Requested::Subscribe { sub, pattern }).await.err();
+        refused = peer.done(Request::Subscribe { sub, pattern }).await.err();
         if refused.is_some() {
             break;
         }
     }
     let refused = refused.expect("an end of what it may subscribe");
     assert_eq!(refused.kind, ErrorKind::Refused);
-    peer.done(Requested::Unsubscribe { sub: 0 }).await.unwrap();
+    peer.done(Request::Unsubscribe { sub: 0 }).await.unwrap();
     let pattern = "b".into();
-    let again = Requested::Subscribe { sub: 0, pattern };
+    let again = Request::Subscribe { sub: 0, pattern };
     peer.done(again).await.unwrap();
 
     for consumer in 0..1000 {
         peer.consume(consumer, &format!("q{consumer}"), 1).await;
     }
-    let consume = |consumer| Requested::Consume {
+    let consume = |consumer| Request::Consume {
         consumer,
         queue: "q".into(),
         prefetch: 1,

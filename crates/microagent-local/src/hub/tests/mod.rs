@@ -21,8 +21,8 @@ use self::clock::SetClocks;
 use super::Hub;
 use crate::{
     protocol::{
-        Browse, ClientCodec, ClientFrame, Failure, Hello, HubFrame, Letter, LocalId, QueueCounts,
-        RequestId, Requested, SendBuffer, Token, VERSION, WireSettlement,
+        Browse, ClientCodec, ClientFrame, Failure, Hello, HubFrame, LocalId, QueueCounts, Request,
+        RequestId, SendBuffer, Token, VERSION, WireMessage, WireSettlement,
     },
     store::{Body, Change, Headers, MemoryStore, MessageId, Snapshot, Store, Writer},
 };
@@ -105,7 +105,7 @@ struct Peer {
 
 /// What was delivered, to be compared.
 #[derive(Debug, PartialEq)]
-struct Got {
+struct Received {
     consumer: LocalId,
     id: MessageId,
     attempt: u32,
@@ -165,14 +165,14 @@ impl Peer {
         next.ok()?.map(Result::unwrap)
     }
 
-    async fn ask(&mut self, request: Requested) -> RequestId {
+    async fn ask(&mut self, request: Request) -> RequestId {
         self.last_request += 1;
         let id = self.last_request;
         self.say(ClientFrame::Request(id, request)).await;
         id
     }
 
-    async fn done(&mut self, request: Requested) -> Result<(), Failure> {
+    async fn done(&mut self, request: Request) -> Result<(), Failure> {
         let asked = self.ask(request).await;
         loop {
             match self.read().await.expect("the hub is silent or gone") {
@@ -183,7 +183,7 @@ impl Peer {
         }
     }
 
-    async fn count(&mut self, request: Requested) -> u64 {
+    async fn count(&mut self, request: Request) -> u64 {
         let asked = self.ask(request).await;
         loop {
             match self.read().await.expect("the hub is silent or gone") {
@@ -194,7 +194,7 @@ impl Peer {
     }
 
     /// Claims a lease. Returns for how long another holder has it.
-    async fn lease(&mut self, request: Requested) -> Option<Duration> {
+    async fn lease(&mut self, request: Request) -> Option<Duration> {
         let asked = self.ask(request).await;
         loop {
             match self.read().await.expect("the hub is silent or gone") {
@@ -210,12 +210,12 @@ impl Peer {
 
     async fn length(&mut self, queue: &str) -> u64 {
         let queue = queue.into();
-        self.count(Requested::Length { queue }).await
+        self.count(Request::Length { queue }).await
     }
 
     async fn consume(&mut self, consumer: LocalId, queue: &str, prefetch: u32) {
         let queue = queue.into();
-        let request = Requested::Consume {
+        let request = Request::Consume {
             consumer,
             queue,
             prefetch,
@@ -223,15 +223,15 @@ impl Peer {
         self.done(request).await.unwrap();
     }
 
-    async fn delivery(&mut self) -> Got {
+    async fn delivery(&mut self) -> Received {
         match self.next().await {
-            HubFrame::Delivery { consumer, letter } => Got {
+            HubFrame::Delivery { consumer, message } => Received {
                 consumer,
-                id: letter.message,
-                attempt: letter.attempt,
-                crashes: letter.crashes,
-                payload: text_of(&letter),
-                headers: letter.headers,
+                id: message.id,
+                attempt: message.attempt,
+                crashes: message.crashes,
+                payload: text_of(&message),
+                headers: message.headers,
             },
             other => panic!("expected a delivery, got {other:?}"),
         }
@@ -245,8 +245,12 @@ impl Peer {
         payloads
     }
 
-    async fn settle(&mut self, got: &Got, settlement: WireSettlement) -> Result<(), Failure> {
-        self.done(settle(got, settlement)).await
+    async fn settle(
+        &mut self,
+        received: &Received,
+        settlement: WireSettlement,
+    ) -> Result<(), Failure> {
+        self.done(settle(received, settlement)).await
     }
 
     /// Nothing comes for this long.
@@ -257,12 +261,12 @@ impl Peer {
     }
 }
 
-fn text_of(letter: &Letter) -> String {
-    String::from_utf8(letter.payload.to_vec()).unwrap()
+fn text_of(message: &WireMessage) -> String {
+    String::from_utf8(message.payload.to_vec()).unwrap()
 }
 
-fn send(queue: &str, payload: &str, delay: Option<u64>) -> Requested {
-    Requested::Send {
+fn send(queue: &str, payload: &str, delay: Option<u64>) -> Request {
+    Request::Send {
         queue: queue.into(),
         payload: payload.to_owned().into(),
         headers: Headers::new(),
@@ -270,16 +274,16 @@ fn send(queue: &str, payload: &str, delay: Option<u64>) -> Requested {
     }
 }
 
-fn settle(got: &Got, settlement: WireSettlement) -> Requested {
-    Requested::Settle {
-        consumer: got.consumer,
-        message: got.id,
+fn settle(received: &Received, settlement: WireSettlement) -> Request {
+    Request::Settle {
+        consumer: received.consumer,
+        message: received.id,
         settlement,
     }
 }
 
-fn cancel(consumer: LocalId, give_back: bool) -> Requested {
-    Requested::Cancel {
+fn cancel(consumer: LocalId, give_back: bool) -> Request {
+    Request::Cancel {
         consumer,
         give_back,
     }

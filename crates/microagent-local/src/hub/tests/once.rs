@@ -39,13 +39,13 @@ impl Folder {
 
 /// Asks for leases, each over a connection of its own.
 #[derive(Clone, Debug)]
-struct Leasing(Folder);
+struct LeaseClient(Folder);
 
 #[async_trait]
-impl QueueBroker for Leasing {
+impl QueueBroker for LeaseClient {
     async fn lease(&self, key: &str, holder: &str, ttl: Duration) -> Result<Lease> {
         let mut peer = Peer::join(&self.0.hub(), OTHER).await;
-        let lease = Requested::Lease {
+        let lease = Request::Lease {
             key: key.into(),
             holder: holder.into(),
             ttl,
@@ -130,7 +130,7 @@ async fn a_run_that_was_claimed_at_one_hub_is_not_another_replicas_at_the_next()
     for (replica, clock) in CLOCKS.into_iter().enumerate() {
         let runs = runs.clone();
         let agent = Agent::new(Billing { replica, runs }).clock(VirtualClock::at(clock).unwrap());
-        let broker = Broker::new(Arc::new(Leasing(folder.clone())));
+        let broker = Broker::new(Arc::new(LeaseClient(folder.clone())));
         replicas.push(agent.broker(broker).start().await.unwrap());
     }
     // Half a second after each replica has asked, at the first one's minute and two seconds on.

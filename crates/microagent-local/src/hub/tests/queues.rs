@@ -12,14 +12,20 @@ async fn a_message_waits_is_delivered_and_is_gone_when_handled() {
     assert_eq!(sender.length("nobody").await, 0);
 
     worker.consume(5, "mailer", 8).await;
-    let got = worker.delivery().await;
-    assert_eq!((got.consumer, got.attempt, got.crashes), (5, 1, 0));
-    assert_eq!(got.payload, "hi");
+    let received = worker.delivery().await;
+    assert_eq!(
+        (received.consumer, received.attempt, received.crashes),
+        (5, 1, 0)
+    );
+    assert_eq!(received.payload, "hi");
     assert_eq!(sender.length("mailer").await, 0);
 
-    worker.settle(&got, WireSettlement::Ack).await.unwrap();
+    worker.settle(&received, WireSettlement::Ack).await.unwrap();
     assert!(store.snapshot().messages.is_empty());
-    let twice = worker.settle(&got, WireSettlement::Ack).await.unwrap_err();
+    let twice = worker
+        .settle(&received, WireSettlement::Ack)
+        .await
+        .unwrap_err();
     assert_eq!(twice.kind, ErrorKind::Unavailable);
 }
 
@@ -28,7 +34,7 @@ async fn headers_travel_and_prefetch_bounds_what_is_out() {
     let hub = hub().await;
     let mut peer = Peer::join(&hub, OTHER).await;
     for number in 0..4 {
-        let request = Requested::Send {
+        let request = Request::Send {
             queue: "mailer".into(),
             payload: number.to_string().into(),
             headers: vec![("trace".into(), "t1".into())],
@@ -53,16 +59,16 @@ async fn a_retry_comes_after_its_delay_as_the_next_attempt() {
     let mut peer = Peer::join(&hub, OTHER).await;
     peer.send("mailer", "hi").await;
     peer.consume(1, "mailer", 8).await;
-    let got = peer.delivery().await;
+    let received = peer.delivery().await;
     let after = Duration::from_secs(9);
-    peer.settle(&got, WireSettlement::Retry { after })
+    peer.settle(&received, WireSettlement::Retry { after })
         .await
         .unwrap();
     assert_eq!(store.snapshot().messages[0].attempt, 2);
 
     peer.hears_nothing_for(8).await;
     let again = peer.delivery().await;
-    assert_eq!((again.id, again.attempt), (got.id, 2));
+    assert_eq!((again.id, again.attempt), (received.id, 2));
 }
 
 #[tokio::test(start_paused = true)]
@@ -82,19 +88,19 @@ async fn a_dead_letter_is_in_its_queue_with_its_reason() {
     let mut peer = Peer::join(&hub, OTHER).await;
     peer.send("mailer", "bad").await;
     peer.consume(1, "mailer", 8).await;
-    let got = peer.delivery().await;
+    let received = peer.delivery().await;
     let settlement = WireSettlement::DeadLetter {
         queue: "mailer.dead".into(),
         headers: vec![("why".into(), "because".into())],
     };
-    peer.settle(&got, settlement).await.unwrap();
+    peer.settle(&received, settlement).await.unwrap();
     assert_eq!(peer.length("mailer.dead").await, 1);
 
     peer.consume(2, "mailer.dead", 8).await;
     let dead = peer.delivery().await;
     assert_eq!((dead.payload.as_str(), dead.attempt), ("bad", 1));
     assert_eq!(dead.headers, [("why".to_owned(), "because".to_owned())]);
-    assert!(dead.id > got.id);
+    assert!(dead.id > received.id);
 }
 
 #[tokio::test(start_paused = true)]
@@ -117,10 +123,10 @@ async fn a_cancelled_consumer_gets_nothing_more_and_may_still_settle() {
     let mut peer = Peer::join(&hub, OTHER).await;
     peer.consume(1, "mailer", 8).await;
     peer.send("mailer", "a").await;
-    let got = peer.delivery().await;
+    let received = peer.delivery().await;
     peer.done(cancel(1, false)).await.unwrap();
     peer.send("mailer", "b").await;
-    peer.settle(&got, WireSettlement::Ack).await.unwrap();
+    peer.settle(&received, WireSettlement::Ack).await.unwrap();
     assert_eq!(peer.length("mailer").await, 1);
     assert_eq!(peer.done(cancel(1, true)).await, Ok(()), "harmless");
 }
@@ -148,13 +154,13 @@ async fn queues_exist_durably_when_they_are_declared_or_consumed() {
     let mut peer = Peer::join(&hub, OTHER).await;
     for _ in 0..2 {
         let queue = "empty".into();
-        peer.done(Requested::Declare { queue }).await.unwrap();
+        peer.done(Request::Declare { queue }).await.unwrap();
     }
     peer.consume(1, "eager", 8).await;
     let queues = store.snapshot().queues;
     assert_eq!(queues, ["eager".into(), "empty".into()]);
 
-    let again = Requested::Consume {
+    let again = Request::Consume {
         consumer: 1,
         queue: "other".into(),
         prefetch: 1,

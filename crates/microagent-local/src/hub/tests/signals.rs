@@ -7,16 +7,16 @@ use crate::hub::{
     signals::Signals,
 };
 
-fn publish(channel: &str, payload: impl Into<bytes::Bytes>) -> Requested {
-    Requested::Publish {
+fn publish(channel: &str, payload: impl Into<bytes::Bytes>) -> Request {
+    Request::Publish {
         channel: channel.into(),
         payload: payload.into(),
     }
 }
 
-fn subscribe(sub: LocalId, pattern: &str) -> Requested {
+fn subscribe(sub: LocalId, pattern: &str) -> Request {
     let pattern = pattern.into();
-    Requested::Subscribe { sub, pattern }
+    Request::Subscribe { sub, pattern }
 }
 
 fn event(sub: LocalId, channel: &str, payload: &'static str) -> HubFrame {
@@ -41,7 +41,7 @@ async fn everyone_who_listens_hears_the_sender_included() {
     assert_eq!(two.next().await, event(1, "P:started:shell", "{}"));
     assert_eq!(two.next().await, event(2, "P:started:shell", "{}"));
 
-    two.done(Requested::Unsubscribe { sub: 1 }).await.unwrap();
+    two.done(Request::Unsubscribe { sub: 1 }).await.unwrap();
     assert_eq!(two.count(publish("P:nobody", "")).await, 1);
 }
 
@@ -68,16 +68,16 @@ async fn a_peer_that_does_not_read_misses_signals_and_is_told() {
         assert_eq!(sender.count(publish("a", megabyte.clone())).await, 1);
     }
 
-    let mut heard = 0;
+    let mut received = 0;
     let missed = loop {
         match slow.next().await {
-            HubFrame::Event { .. } => heard += 1,
-            HubFrame::Missed { sub: 1, count, .. } => break count,
+            HubFrame::Event { .. } => received += 1,
+            HubFrame::Gap { sub: 1, count, .. } => break count,
             other => panic!("unexpected: {other:?}"),
         }
     };
-    assert_eq!(heard + usize::try_from(missed).unwrap(), sent);
-    assert!(heard >= MAX_WAITING / megabyte.len());
+    assert_eq!(received + usize::try_from(missed).unwrap(), sent);
+    assert!(received >= MAX_WAITING / megabyte.len());
 
     sender.count(publish("b", "after")).await;
     assert_eq!(slow.next().await, event(1, "b", "after"));

@@ -5,11 +5,11 @@ use microagent_core::{DEFAULT_MAX_PAYLOAD, header};
 use super::*;
 use crate::{
     protocol::{MAX_FRAME, MAX_HEADERS, MAX_HUB_FRAME},
-    store::Stored,
+    store::StoredMessage,
 };
 
-fn sized(payload: usize, headers: Headers) -> Requested {
-    Requested::Send {
+fn sized(payload: usize, headers: Headers) -> Request {
+    Request::Send {
         queue: "q".into(),
         payload: vec![b'x'; payload].into(),
         headers,
@@ -50,8 +50,8 @@ async fn the_largest_message_survives_whatever_is_added_to_it() {
     let largest = sized(DEFAULT_MAX_PAYLOAD, headers_of(MAX_HEADERS));
     peer.done(largest).await.unwrap();
     peer.consume(1, "q", 1).await;
-    let mut got = peer.delivery().await;
-    assert_eq!(got.payload.len(), DEFAULT_MAX_PAYLOAD);
+    let mut received = peer.delivery().await;
+    assert_eq!(received.payload.len(), DEFAULT_MAX_PAYLOAD);
 
     // Each time under new names, as only a peer of another kind would do it.
     for times in 0..4 {
@@ -61,13 +61,19 @@ async fn the_largest_message_survives_whatever_is_added_to_it() {
             queue: "q".into(),
             headers: vec![reason, words],
         };
-        peer.settle(&got, settlement).await.unwrap();
-        got = peer.delivery().await;
-        assert_eq!(got.payload.len(), DEFAULT_MAX_PAYLOAD);
-        let names: Vec<_> = got.headers.iter().map(|(name, _)| name.as_str()).collect();
+        peer.settle(&received, settlement).await.unwrap();
+        received = peer.delivery().await;
+        assert_eq!(received.payload.len(), DEFAULT_MAX_PAYLOAD);
+        let names: Vec<_> = received
+            .headers
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect();
         assert!(names.contains(&"h") && names.contains(&header::DEAD_REASON));
     }
-    peer.settle(&got, WireSettlement::Return).await.unwrap();
+    peer.settle(&received, WireSettlement::Return)
+        .await
+        .unwrap();
     assert_eq!(peer.delivery().await.payload.len(), DEFAULT_MAX_PAYLOAD);
 }
 
@@ -96,7 +102,7 @@ async fn a_stored_message_that_cannot_be_delivered_stops_nobody() {
     let hub = store.hub();
     let mut peer = Peer::join(&hub, OTHER).await;
     let look = peer
-        .ask(Requested::Browse(Browse::Peek {
+        .ask(Request::Browse(Browse::Peek {
             queue: "q".into(),
             skip: 1,
             limit: 3,
@@ -104,18 +110,18 @@ async fn a_stored_message_that_cannot_be_delivered_stops_nobody() {
         .await;
     // Two messages that cannot be shown are no end: the next one is shown.
     match peer.next().await {
-        HubFrame::Shown { letter, .. } => assert_eq!(text_of(&letter), "b"),
+        HubFrame::Shown { message, .. } => assert_eq!(text_of(&message), "b"),
         other => panic!("unexpected: {other:?}"),
     }
     assert_eq!(peer.next().await, HubFrame::Done(look, Ok(())));
 
     peer.consume(1, "q", 2).await;
     for text in ["a", "b", "c"] {
-        let got = peer.delivery().await;
-        assert_eq!(got.payload, text);
-        peer.settle(&got, WireSettlement::Ack).await.unwrap();
+        let received = peer.delivery().await;
+        assert_eq!(received.payload, text);
+        peer.settle(&received, WireSettlement::Ack).await.unwrap();
     }
-    let kept: Vec<Stored> = store.snapshot().messages;
+    let kept: Vec<StoredMessage> = store.snapshot().messages;
     let kept: Vec<_> = kept.iter().map(|message| message.id).collect();
     assert_eq!(kept, [2, 4], "they are still stored");
 }

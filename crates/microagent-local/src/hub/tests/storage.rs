@@ -23,8 +23,8 @@ async fn a_new_hub_goes_on_where_the_old_one_was() {
         peer.say(ClientFrame::Ping).await;
         match peer.next().await {
             HubFrame::Pong => peer.reader.get_ref(),
-            HubFrame::Delivery { letter, .. } => {
-                assert_eq!(letter.payload, "late");
+            HubFrame::Delivery { message, .. } => {
+                assert_eq!(message.payload, "late");
                 return;
             }
             other => panic!("unexpected: {other:?}"),
@@ -60,7 +60,7 @@ async fn what_cannot_be_written_is_refused_and_what_was_not_removed_comes_again(
     let mut peer = Peer::join(&hub, OTHER).await;
     peer.send("mailer", "kept").await;
     peer.consume(1, "mailer", 1).await;
-    let got = peer.delivery().await;
+    let received = peer.delivery().await;
 
     store.fill(true);
     let refused = peer.done(send("mailer", "lost", None)).await.unwrap_err();
@@ -75,13 +75,13 @@ async fn what_cannot_be_written_is_refused_and_what_was_not_removed_comes_again(
             after: Duration::from_secs(60),
         },
     ] {
-        peer.settle(&got, settlement).await.unwrap_err();
+        peer.settle(&received, settlement).await.unwrap_err();
         peer.hears_nothing_for(9).await;
         let again = peer.delivery().await;
-        assert_eq!((again.id, again.attempt), (got.id, 1));
+        assert_eq!((again.id, again.attempt), (received.id, 1));
     }
     store.fill(false);
-    peer.settle(&got, WireSettlement::Ack).await.unwrap();
+    peer.settle(&received, WireSettlement::Ack).await.unwrap();
     assert!(store.snapshot().messages.is_empty());
 }
 
@@ -96,7 +96,7 @@ async fn a_body_that_cannot_be_read_is_read_later() {
     let new = store.hub();
     let mut peer = Peer::join(&new, OTHER).await;
     let queue = "mailer".into();
-    peer.done(Requested::Declare { queue }).await.unwrap();
+    peer.done(Request::Declare { queue }).await.unwrap();
     store.fill(true);
     peer.consume(1, "mailer", 1).await;
     peer.hears_nothing_for(5).await;

@@ -15,7 +15,7 @@ use crate::store::{Change, Headers, MessageId, Rewrite, column, millis_of, rewri
 
 /// What is remembered of the file between two transactions.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct FileState {
     /// The row of each queue's name.
     pub(super) queues: HashMap<Arc<str>, i64>,
     /// The greatest id ever stored.
@@ -27,14 +27,18 @@ pub(super) struct Known {
 /// A transaction on its way, with the statements at hand that nearly all changes need.
 struct Transaction<'c> {
     connection: &'c Connection,
-    known: Known,
+    state: FileState,
     insert: CachedStatement<'c>,
     remove: CachedStatement<'c>,
 }
 
 /// Carries out all changes and returns what is known then; or none, and what was known must be read anew.
-pub(super) fn transact(connection: &Connection, known: Known, changes: &[Change]) -> Result<Known> {
-    let done = write(connection, known, changes);
+pub(super) fn transact(
+    connection: &Connection,
+    state: FileState,
+    changes: &[Change],
+) -> Result<FileState> {
+    let done = write(connection, state, changes);
     // A full disk has ended the transaction already, and one that did not begin needs no end.
     if done.is_err() && !connection.is_autocommit() {
         execute(connection, schema::ROLLBACK, [])?;
@@ -42,20 +46,20 @@ pub(super) fn transact(connection: &Connection, known: Known, changes: &[Change]
     done
 }
 
-fn write(connection: &Connection, known: Known, changes: &[Change]) -> Result<Known> {
+fn write(connection: &Connection, state: FileState, changes: &[Change]) -> Result<FileState> {
     execute(connection, schema::BEGIN, [])?;
     let mut transaction = Transaction {
         connection,
-        known,
+        state,
         insert: connection.prepare_cached(schema::INSERT)?,
         remove: connection.prepare_cached(schema::REMOVE)?,
     };
     for change in changes {
         transaction.apply(change)?;
     }
-    let known = transaction.known;
+    let state = transaction.state;
     execute(connection, schema::COMMIT, [])?;
-    Ok(known)
+    Ok(state)
 }
 
 impl Transaction<'_> {
@@ -108,12 +112,12 @@ impl Transaction<'_> {
 
     /// The queue's row, which is made where there is none.
     fn declare(&mut self, queue: &Arc<str>) -> Result<i64> {
-        if let Some(row) = self.known.queues.get(queue) {
+        if let Some(row) = self.state.queues.get(queue) {
             return Ok(*row);
         }
         let mut statement = self.connection.prepare_cached(schema::DECLARE)?;
         let row = statement.query_row([&**queue], |row| row.get(0))?;
-        self.known.queues.insert(queue.clone(), row);
+        self.state.queues.insert(queue.clone(), row);
         Ok(row)
     }
 
@@ -124,7 +128,7 @@ impl Transaction<'_> {
             }
             other => other?,
         };
-        self.known.last_id = self.known.last_id.max(id);
+        self.state.last_id = self.state.last_id.max(id);
         Ok(())
     }
 
@@ -136,10 +140,10 @@ impl Transaction<'_> {
 
     /// Before a message goes, which may be the last one.
     fn note_last_id(&mut self) -> Result<()> {
-        let last_id = self.known.last_id;
-        if self.known.noted_id != last_id {
+        let last_id = self.state.last_id;
+        if self.state.noted_id != last_id {
             self.execute(schema::SET_LAST_ID, [last_id.cast_signed()])?;
-            self.known.noted_id = last_id;
+            self.state.noted_id = last_id;
         }
         Ok(())
     }

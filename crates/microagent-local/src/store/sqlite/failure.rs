@@ -36,7 +36,7 @@ impl Failure {
     }
 
     /// The error with the file, what is wrong with it, and what helps.
-    pub(super) fn told(self, path: &Path) -> Error {
+    pub(super) fn into_error(self, path: &Path) -> Error {
         match self {
             Self::Duplicate(id) => duplicate(id),
             Self::Foreign(what) => {

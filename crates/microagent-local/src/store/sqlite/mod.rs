@@ -21,12 +21,12 @@ use super::{Body, Change, MessageId, Snapshot, Store, SyncHandle};
 mod commit;
 mod failure;
 mod read;
-mod room;
+mod reserve;
 mod schema;
 
-use commit::Known;
+use commit::FileState;
 use failure::Failure;
-use room::Room;
+use reserve::DiskReserve;
 
 #[cfg(test)]
 mod tests;
@@ -39,9 +39,9 @@ const PREDECESSOR: Duration = Duration::from_secs(5);
 pub(crate) struct SqliteStore {
     path: PathBuf,
     connection: Connection,
-    room: Room,
+    reserve: DiskReserve,
     /// Nothing after a commit that failed: the file says what holds then.
-    known: Option<Known>,
+    state: Option<FileState>,
 }
 
 impl SqliteStore {
@@ -56,23 +56,24 @@ impl SqliteStore {
 
     fn open_within(path: &Path, patience: Duration) -> Result<Self> {
         create_private(path)?;
-        let connection = connect(path, patience).map_err(|failure| failure.told(path))?;
-        let room = Room::of(path, &connection).map_err(|failure| failure.told(path))?;
+        let connection = connect(path, patience).map_err(|failure| failure.into_error(path))?;
+        let reserve =
+            DiskReserve::of(path, &connection).map_err(|failure| failure.into_error(path))?;
         Ok(Self {
             path: path.to_owned(),
             connection,
-            room,
-            known: None,
+            reserve,
+            state: None,
         })
     }
 
     fn transact(&mut self, changes: &[Change]) -> std::result::Result<(), Failure> {
-        self.room.secure(&self.connection, changes)?;
-        let known = match self.known.take() {
-            Some(known) => known,
-            None => read::known(&self.connection)?,
+        self.reserve.secure(&self.connection, changes)?;
+        let state = match self.state.take() {
+            Some(state) => state,
+            None => read::state(&self.connection)?,
         };
-        self.known = Some(commit::transact(&self.connection, known, changes)?);
+        self.state = Some(commit::transact(&self.connection, state, changes)?);
         Ok(())
     }
 
@@ -88,9 +89,9 @@ impl SqliteStore {
 
 impl Store for SqliteStore {
     fn load(&mut self) -> Result<Snapshot> {
-        let snapshot = read::known(&self.connection)
-            .and_then(|known| read::snapshot(&self.connection, &known));
-        snapshot.map_err(|failure| failure.told(&self.path))
+        let snapshot = read::state(&self.connection)
+            .and_then(|state| read::snapshot(&self.connection, &state));
+        snapshot.map_err(|failure| failure.into_error(&self.path))
     }
 
     fn commit(&mut self, changes: &[Change]) -> Result<()> {
@@ -98,21 +99,21 @@ impl Store for SqliteStore {
         if matches!(&done, Err(failure) if failure.is_full_disk()) && self.recycle_log() {
             done = self.transact(changes);
         }
-        done.map_err(|failure| failure.told(&self.path))
+        done.map_err(|failure| failure.into_error(&self.path))
     }
 
     fn bodies(&mut self, ids: &[MessageId]) -> Result<Vec<(MessageId, Body)>> {
         let bodies = read::bodies(&self.connection, ids);
-        bodies.map_err(|failure| failure.told(&self.path))
+        bodies.map_err(|failure| failure.into_error(&self.path))
     }
 
     fn sync(&self) -> Result<SyncHandle> {
-        let (log, path) = (room::log_of(&self.path), self.path.clone());
+        let (log, path) = (reserve::log_of(&self.path), self.path.clone());
         let file = OpenOptions::new().write(true).open(log);
-        let file = file.map_err(|error| Failure::Io(error).told(&self.path))?;
+        let file = file.map_err(|error| Failure::Io(error).into_error(&self.path))?;
         Ok(Arc::new(move || {
             let synced = file.sync_data();
-            synced.map_err(|error| Failure::Io(error).told(&path))
+            synced.map_err(|error| Failure::Io(error).into_error(&path))
         }))
     }
 

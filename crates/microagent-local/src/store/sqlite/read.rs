@@ -9,11 +9,11 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Statement};
 use tracing::error;
 
 use super::{
-    commit::{Known, headers_of},
+    commit::{FileState, headers_of},
     failure::Result,
     schema,
 };
-use crate::store::{Body, Leased, MessageId, Snapshot, Stored, instant_at};
+use crate::store::{Body, MessageId, Snapshot, StoredLease, StoredMessage, instant_at};
 
 /// So many rows that cannot be read are named one by one.
 const NAMED: usize = 20;
@@ -21,7 +21,7 @@ const NAMED: usize = 20;
 /// Ids are below this, so that they can grow for ever.
 const MAX_ID: i64 = 1 << 62;
 
-pub(super) fn known(connection: &Connection) -> Result<Known> {
+pub(super) fn state(connection: &Connection) -> Result<FileState> {
     let mut statement = connection.prepare_cached(schema::QUEUES)?;
     let queues = readable("queue", &mut statement, |row| {
         Ok((row.get::<_, Arc<str>>(1)?, row.get::<_, i64>(0)?))
@@ -30,28 +30,28 @@ pub(super) fn known(connection: &Connection) -> Result<Known> {
     let ids = statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let (noted_id, newest): (Option<i64>, Option<i64>) = ids;
     let noted_id = noted_id.unwrap_or_default().max(0);
-    Ok(Known {
+    Ok(FileState {
         queues: queues.into_iter().collect(),
         last_id: noted_id.max(newest.unwrap_or_default()).cast_unsigned(),
         noted_id: noted_id.cast_unsigned(),
     })
 }
 
-pub(super) fn snapshot(connection: &Connection, known: &Known) -> Result<Snapshot> {
-    let names: HashMap<i64, &Arc<str>> = known
+pub(super) fn snapshot(connection: &Connection, state: &FileState) -> Result<Snapshot> {
+    let names: HashMap<i64, &Arc<str>> = state
         .queues
         .iter()
         .map(|(name, row)| (*row, name))
         .collect();
     let mut statement = connection.prepare_cached(schema::MESSAGES)?;
     let messages = readable("message", &mut statement, |row| stored(row, &names))?;
-    let mut queues: Vec<Arc<str>> = known.queues.keys().cloned().collect();
+    let mut queues: Vec<Arc<str>> = state.queues.keys().cloned().collect();
     queues.sort_unstable();
     Ok(Snapshot {
         queues,
         messages,
         leases: leases(connection)?,
-        next_id: known.last_id + 1,
+        next_id: state.last_id + 1,
     })
 }
 
@@ -59,14 +59,14 @@ pub(super) fn snapshot(connection: &Connection, known: &Known) -> Result<Snapsho
 fn readable<T>(
     table: &str,
     statement: &mut Statement<'_>,
-    read: impl Fn(&Row<'_>) -> std::result::Result<T, Unreadable>,
+    read: impl Fn(&Row<'_>) -> std::result::Result<T, ReadError>,
 ) -> Result<Vec<T>> {
     let (mut values, mut unreadable) = (Vec::new(), 0);
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         match read(row) {
             Ok(value) => values.push(value),
-            Err(Unreadable(why)) => {
+            Err(ReadError(why)) => {
                 unreadable += 1;
                 if unreadable <= NAMED {
                     set_aside(table, &format!("{:?}", row.get_ref(0)?), &why);
@@ -84,9 +84,9 @@ fn readable<T>(
 }
 
 /// Why a row cannot be read.
-struct Unreadable(String);
+struct ReadError(String);
 
-impl From<rusqlite::Error> for Unreadable {
+impl From<rusqlite::Error> for ReadError {
     fn from(error: rusqlite::Error) -> Self {
         Self(error.to_string())
     }
@@ -99,10 +99,10 @@ fn set_aside(table: &str, row: &dyn Display, why: &str) {
     );
 }
 
-fn leases(connection: &Connection) -> Result<Vec<Leased>> {
+fn leases(connection: &Connection) -> Result<Vec<StoredLease>> {
     let mut statement = connection.prepare_cached(schema::LEASES)?;
     readable("lease", &mut statement, |row| {
-        Ok(Leased {
+        Ok(StoredLease {
             key: row.get(0)?,
             holder: row.get(1)?,
             until: instant_at(row.get(2)?),
@@ -113,15 +113,15 @@ fn leases(connection: &Connection) -> Result<Vec<Leased>> {
 fn stored(
     row: &Row<'_>,
     names: &HashMap<i64, &Arc<str>>,
-) -> std::result::Result<Stored, Unreadable> {
+) -> std::result::Result<StoredMessage, ReadError> {
     let id = row.get::<_, i64>(0)?;
     if !(1..MAX_ID).contains(&id) {
-        return Err(Unreadable(format!("expected an id from 1 to {MAX_ID}")));
+        return Err(ReadError(format!("expected an id from 1 to {MAX_ID}")));
     }
     let Some(&queue) = names.get(&row.get(1)?) else {
-        return Err(Unreadable("its queue does not exist".to_owned()));
+        return Err(ReadError("its queue does not exist".to_owned()));
     };
-    Ok(Stored {
+    Ok(StoredMessage {
         id: id.cast_unsigned(),
         queue: queue.clone(),
         attempt: row.get::<_, u32>(2)?.max(1),

@@ -174,10 +174,11 @@ fn a_full_disk_loses_nothing_and_ends_with_free_space() {
     // With nothing in the log the limit would hold for the file only, which has room taken ahead.
     store.commit(&[Change::Take { id: 3 }]).unwrap();
     let limit = |store: &SqliteStore, pages: u32| {
-        let told = store
-            .connection
-            .pragma_update_and_check(None, "max_page_count", pages, |row| row.get::<_, u32>(0));
-        told.unwrap()
+        let page_count =
+            store
+                .connection
+                .pragma_update_and_check(None, "max_page_count", pages, |row| row.get::<_, u32>(0));
+        page_count.unwrap()
     };
     let pages = limit(&store, 1);
     let before = store.load().unwrap();
@@ -200,7 +201,7 @@ fn room_that_was_taken_ahead_does_not_disturb_a_successor() {
     let mut store = SqliteStore::open(&path).unwrap();
     for id in 1..=20 {
         let arrives = [insert(id, 10_000)];
-        store.room.take_for(&store.connection, &arrives).unwrap();
+        store.reserve.take_for(&store.connection, &arrives).unwrap();
         store.commit(&arrives).unwrap();
     }
     let pages: u64 = store

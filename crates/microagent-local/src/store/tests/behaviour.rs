@@ -3,15 +3,15 @@
 use microagent_core::header;
 
 use super::*;
-use crate::store::{Snapshot, Stored};
+use crate::store::{Snapshot, StoredMessage};
 
 /// A store that can be closed and opened again.
-enum Bed {
+enum Subject {
     Memory(MemoryStore),
     File(Folder, Option<SqliteStore>),
 }
 
-impl Bed {
+impl Subject {
     fn both() -> [Self; 2] {
         let folder = Folder::new();
         let store = folder.open();
@@ -44,7 +44,7 @@ impl Bed {
         before
     }
 
-    fn only(&mut self, changes: &[Change]) -> Stored {
+    fn only(&mut self, changes: &[Change]) -> StoredMessage {
         let mut messages = self.after(changes).messages;
         assert_eq!(messages.len(), 1, "{messages:?}");
         messages.remove(0)
@@ -59,8 +59,8 @@ impl Bed {
 
 #[test]
 fn a_new_store_is_empty_and_gives_ids_from_one() {
-    for mut bed in Bed::both() {
-        let empty = bed.store().load().unwrap();
+    for mut subject in Subject::both() {
+        let empty = subject.store().load().unwrap();
         assert_eq!(
             (empty.queues, empty.messages, empty.next_id),
             (vec![], vec![], 1)
@@ -70,18 +70,18 @@ fn a_new_store_is_empty_and_gives_ids_from_one() {
 
 #[test]
 fn a_message_keeps_everything_it_came_with() {
-    for mut bed in Bed::both() {
+    for mut subject in Subject::both() {
         let sent = Body {
             payload: Bytes::from_static(b"\x00\xff not text"),
             headers: headers(&[("b", "2"), ("a", "1"), ("b", "\u{1f980} again")]),
         };
-        let row = bed.only(&[Change::Insert {
+        let row = subject.only(&[Change::Insert {
             id: 7,
             queue: "mailer".into(),
             body: sent.clone(),
             due: Some(at(1000)),
         }]);
-        let expected = Stored {
+        let expected = StoredMessage {
             id: 7,
             queue: "mailer".into(),
             attempt: 1,
@@ -92,13 +92,13 @@ fn a_message_keeps_everything_it_came_with() {
             bytes: 51,
         };
         assert_eq!(row, expected);
-        assert_eq!(bed.body(7), sent);
+        assert_eq!(subject.body(7), sent);
     }
 }
 
 #[test]
 fn an_empty_payload_and_one_of_megabytes_come_back_as_they_were() {
-    for mut bed in Bed::both() {
+    for mut subject in Subject::both() {
         let large = Bytes::from(vec![0xA5; 3 * 1024 * 1024]);
         let insert = |id, payload: &Bytes| Change::Insert {
             id,
@@ -109,12 +109,12 @@ fn an_empty_payload_and_one_of_megabytes_come_back_as_they_were() {
             },
             due: None,
         };
-        let rows = bed
+        let rows = subject
             .after(&[insert(1, &Bytes::new()), insert(2, &large)])
             .messages;
         assert_eq!((rows[0].bytes, rows[1].bytes), (0, 3 * 1024 * 1024));
         assert_eq!(
-            (bed.body(1).payload, bed.body(2).payload),
+            (subject.body(1).payload, subject.body(2).payload),
             (Bytes::new(), large)
         );
     }
@@ -122,8 +122,8 @@ fn an_empty_payload_and_one_of_megabytes_come_back_as_they_were() {
 
 #[test]
 fn messages_are_listed_by_id_whatever_order_they_came_in() {
-    for mut bed in Bed::both() {
-        let after = bed.after(&[
+    for mut subject in Subject::both() {
+        let after = subject.after(&[
             insert(5, "a"),
             insert(2, "b"),
             insert(9, "a"),
@@ -141,26 +141,26 @@ fn messages_are_listed_by_id_whatever_order_they_came_in() {
 
 #[test]
 fn bodies_come_in_the_order_asked_for_without_the_unknown() {
-    for mut bed in Bed::both() {
-        bed.after(&[insert(1, "q"), insert(2, "q"), insert(3, "q")]);
-        let bodies = bed.store().bodies(&[3, 99, 1]).unwrap();
+    for mut subject in Subject::both() {
+        subject.after(&[insert(1, "q"), insert(2, "q"), insert(3, "q")]);
+        let bodies = subject.store().bodies(&[3, 99, 1]).unwrap();
         assert_eq!(bodies, [(3, body("3")), (1, body("1"))]);
     }
 }
 
 #[test]
 fn an_id_is_never_given_again_even_when_the_newest_message_is_gone() {
-    for mut bed in Bed::both() {
-        let after = bed.after(&[insert(1, "q"), insert(2, "q"), Change::Remove { id: 2 }]);
+    for mut subject in Subject::both() {
+        let after = subject.after(&[insert(1, "q"), insert(2, "q"), Change::Remove { id: 2 }]);
         assert_eq!((after.messages.len(), after.next_id), (1, 3));
-        assert_eq!(bed.after(&[Change::Remove { id: 1 }]).next_id, 3);
+        assert_eq!(subject.after(&[Change::Remove { id: 1 }]).next_id, 3);
     }
 }
 
 #[test]
 fn a_queue_exists_from_its_first_mention_and_stays() {
-    for mut bed in Bed::both() {
-        bed.after(&[
+    for mut subject in Subject::both() {
+        subject.after(&[
             Change::Declare {
                 queue: "empty".into(),
             },
@@ -172,14 +172,17 @@ fn a_queue_exists_from_its_first_mention_and_stays() {
             },
             Change::Remove { id: 1 },
         ];
-        assert_eq!(bed.after(&again).queues, ["empty".into(), "used".into()]);
+        assert_eq!(
+            subject.after(&again).queues,
+            ["empty".into(), "used".into()]
+        );
     }
 }
 
 #[test]
 fn a_retry_waits_with_its_attempt_and_is_no_longer_in_flight() {
-    for mut bed in Bed::both() {
-        let row = bed.only(&[
+    for mut subject in Subject::both() {
+        let row = subject.only(&[
             insert(1, "q"),
             Change::Take { id: 1 },
             Change::Delay {
@@ -191,8 +194,8 @@ fn a_retry_waits_with_its_attempt_and_is_no_longer_in_flight() {
         ]);
         assert_eq!((row.attempt, row.due, row.taken), (2, Some(at(60)), false));
         assert_eq!(row.first_failure, Some(at(59)));
-        assert_eq!(bed.body(1), body("1"));
-        let row = bed.only(&[Change::Delay {
+        assert_eq!(subject.body(1), body("1"));
+        let row = subject.only(&[Change::Delay {
             id: 1,
             attempt: 3,
             due: at(70),
@@ -204,9 +207,9 @@ fn a_retry_waits_with_its_attempt_and_is_no_longer_in_flight() {
 
 #[test]
 fn a_delay_is_never_shortened_by_the_resolution_of_the_store() {
-    for mut bed in Bed::both() {
+    for mut subject in Subject::both() {
         let due = at(60) + Duration::from_nanos(1);
-        let row = bed.only(&[
+        let row = subject.only(&[
             insert(1, "q"),
             Change::Delay {
                 id: 1,
@@ -221,7 +224,7 @@ fn a_delay_is_never_shortened_by_the_resolution_of_the_store() {
 
 #[test]
 fn a_dead_letter_is_the_newest_of_its_queue_with_the_old_body_and_more_headers() {
-    for mut bed in Bed::both() {
+    for mut subject in Subject::both() {
         let sent = Body {
             headers: headers(&[("trace", "t1"), ("why", "old")]),
             ..body("1")
@@ -233,14 +236,14 @@ fn a_dead_letter_is_the_newest_of_its_queue_with_the_old_body_and_more_headers()
             due: Some(at(5)),
         };
         let died = Change::Suspect { id: 1, crashes: 3 };
-        bed.after(&[first, insert(2, "q.dead"), died, Change::Take { id: 1 }]);
+        subject.after(&[first, insert(2, "q.dead"), died, Change::Take { id: 1 }]);
         let dead = Change::Move {
             id: 1,
             to: 3,
             queue: "q.dead".into(),
             headers: Rewrite::Add(headers(&[("why", "new")])),
         };
-        let rows = bed.after(&[dead]).messages;
+        let rows = subject.after(&[dead]).messages;
         let listed: Vec<_> = rows.iter().map(|row| (row.id, &*row.queue)).collect();
         assert_eq!(listed, [(2, "q.dead"), (3, "q.dead")]);
         let moved = &rows[1];
@@ -252,14 +255,14 @@ fn a_dead_letter_is_the_newest_of_its_queue_with_the_old_body_and_more_headers()
             headers: headers(&[("trace", "t1"), ("why", "new")]),
             ..body("1")
         };
-        assert_eq!(bed.body(3), expected);
-        assert_eq!(bed.store().bodies(&[1]).unwrap(), []);
+        assert_eq!(subject.body(3), expected);
+        assert_eq!(subject.store().bodies(&[1]).unwrap(), []);
     }
 }
 
 #[test]
 fn a_dead_letter_that_goes_back_to_work_forgets_its_death() {
-    for mut bed in Bed::both() {
+    for mut subject in Subject::both() {
         let sent = Body {
             headers: headers(&[("trace", "t1"), (header::DEAD_REASON, "failed")]),
             ..body("1")
@@ -276,20 +279,20 @@ fn a_dead_letter_that_goes_back_to_work_forgets_its_death() {
             queue: "q".into(),
             headers: Rewrite::Revive,
         };
-        assert_eq!(&*bed.only(&[dead, back]).queue, "q");
-        assert_eq!(bed.body(2).headers, headers(&[("trace", "t1")]));
+        assert_eq!(&*subject.only(&[dead, back]).queue, "q");
+        assert_eq!(subject.body(2).headers, headers(&[("trace", "t1")]));
     }
 }
 
 #[test]
 fn a_lease_is_kept_until_it_is_released_or_given_to_another() {
-    for mut bed in Bed::both() {
-        let leased = |holder: &str, until| Leased {
+    for mut subject in Subject::both() {
+        let leased = |holder: &str, until| StoredLease {
             key: "nightly".into(),
             holder: holder.into(),
             until: at(until),
         };
-        let after = bed.after(&[
+        let after = subject.after(&[
             Change::Lease(leased("one", 5)),
             Change::Lease(leased("two", 9)),
         ]);
@@ -301,19 +304,23 @@ fn a_lease_is_kept_until_it_is_released_or_given_to_another() {
             insert(1, "q"),
             insert(1, "q"),
         ];
-        bed.store().commit(&failing).unwrap_err();
-        assert_eq!(bed.store().load().unwrap().leases, [leased("two", 9)]);
+        subject.store().commit(&failing).unwrap_err();
+        assert_eq!(subject.store().load().unwrap().leases, [leased("two", 9)]);
         let key = "nightly".into();
-        assert_eq!(bed.after(&[Change::Release { key }]).leases, []);
+        assert_eq!(subject.after(&[Change::Release { key }]).leases, []);
     }
 }
 
 #[test]
 fn what_was_in_flight_here_is_known_after_a_crash_of_the_host() {
-    for mut bed in Bed::both() {
-        assert!(bed.only(&[insert(1, "q"), Change::Take { id: 1 }]).taken);
-        assert!(!bed.only(&[Change::Untake { id: 1 }]).taken);
-        let suspect = bed.only(&[
+    for mut subject in Subject::both() {
+        assert!(
+            subject
+                .only(&[insert(1, "q"), Change::Take { id: 1 }])
+                .taken
+        );
+        assert!(!subject.only(&[Change::Untake { id: 1 }]).taken);
+        let suspect = subject.only(&[
             Change::Take { id: 1 },
             Change::Suspect { id: 1, crashes: 2 },
         ]);
@@ -323,9 +330,9 @@ fn what_was_in_flight_here_is_known_after_a_crash_of_the_host() {
 
 #[test]
 fn a_step_on_a_message_that_is_gone_changes_nothing() {
-    for mut bed in Bed::both() {
+    for mut subject in Subject::both() {
         let (id, queue) = (9, "elsewhere");
-        let after = bed.after(&[
+        let after = subject.after(&[
             Change::Remove { id },
             Change::Delay {
                 id,
@@ -352,8 +359,8 @@ fn a_step_on_a_message_that_is_gone_changes_nothing() {
 
 #[test]
 fn a_commit_that_fails_half_way_leaves_nothing_behind() {
-    for mut bed in Bed::both() {
-        let before = bed.after(&[insert(1, "q"), insert(2, "q")]);
+    for mut subject in Subject::both() {
+        let before = subject.after(&[insert(1, "q"), insert(2, "q")]);
         let bad = [
             Change::Remove { id: 1 },
             Change::Take { id: 2 },
@@ -366,14 +373,14 @@ fn a_commit_that_fails_half_way_leaves_nothing_behind() {
             },
             insert(2, "q"),
         ];
-        let error = bed.store().commit(&bad).unwrap_err();
+        let error = subject.store().commit(&bad).unwrap_err();
         assert!(
             error.to_string().contains("message 2 is stored already"),
             "{error}"
         );
-        assert_eq!(bed.store().load().unwrap(), before);
+        assert_eq!(subject.store().load().unwrap(), before);
         // The queue of the failed commit must be made anew.
-        let after = bed.after(&[insert(3, "new")]);
+        let after = subject.after(&[insert(3, "new")]);
         assert_eq!(
             (after.queues, after.next_id),
             (vec!["new".into(), "q".into()], 4)

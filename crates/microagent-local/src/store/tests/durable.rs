@@ -15,7 +15,7 @@ use super::*;
 use crate::store::{Snapshot, SyncHandle, Writer};
 
 /// A store on a disk that takes as long as the test wants.
-struct Slow {
+struct SlowStore {
     store: MemoryStore,
     committed: Sender<usize>,
     syncing: Sender<()>,
@@ -23,19 +23,19 @@ struct Slow {
 }
 
 /// The test's ends of it.
-struct Turned {
+struct SlowWriter {
     writer: Writer,
     committed: Receiver<usize>,
     syncing: Receiver<()>,
     turns: Sender<Result<()>>,
 }
 
-impl Turned {
+impl SlowWriter {
     fn new() -> Self {
         let (committing, committed) = mpsc::channel();
         let (enters, syncing) = mpsc::channel();
         let (turns, turned) = mpsc::channel();
-        let store = Slow {
+        let store = SlowStore {
             store: MemoryStore::default(),
             committed: committing,
             syncing: enters,
@@ -50,7 +50,7 @@ impl Turned {
     }
 }
 
-impl Store for Slow {
+impl Store for SlowStore {
     fn load(&mut self) -> Result<Snapshot> {
         self.store.load()
     }
@@ -78,7 +78,7 @@ impl Store for Slow {
 
 #[tokio::test]
 async fn nothing_is_confirmed_before_the_disk_has_it() {
-    let turned = Turned::new();
+    let turned = SlowWriter::new();
     let mut first = pin!(turned.writer.commit(vec![insert(1, "q")]));
     turned.syncing.recv().unwrap();
     assert!(first.as_mut().now_or_never().is_none());
@@ -88,7 +88,7 @@ async fn nothing_is_confirmed_before_the_disk_has_it() {
 
 #[tokio::test]
 async fn one_group_is_written_while_the_one_before_waits_for_the_disk() {
-    let turned = Turned::new();
+    let turned = SlowWriter::new();
     drop(turned.writer.commit(vec![insert(1, "q")]));
     turned.syncing.recv().unwrap();
     let mut waiting = Vec::new();
@@ -112,7 +112,7 @@ async fn one_group_is_written_while_the_one_before_waits_for_the_disk() {
 
 #[tokio::test]
 async fn whoever_waits_hears_that_the_disk_failed_and_the_next_may_succeed() {
-    let turned = Turned::new();
+    let turned = SlowWriter::new();
     let broken = Error::new(ErrorKind::Driver, "the cable is out");
     turned.turns.send(Err(broken)).unwrap();
     turned.turns.send(Ok(())).unwrap();
@@ -123,7 +123,7 @@ async fn whoever_waits_hears_that_the_disk_failed_and_the_next_may_succeed() {
 
 #[tokio::test]
 async fn what_changes_nothing_needs_no_disk_and_keeps_its_turn() {
-    let turned = Turned::new();
+    let turned = SlowWriter::new();
     turned.writer.commit(vec![]).await.unwrap();
     assert!(turned.syncing.try_recv().is_err());
 
@@ -137,7 +137,7 @@ async fn what_changes_nothing_needs_no_disk_and_keeps_its_turn() {
 
 #[tokio::test]
 async fn close_waits_for_the_disk() {
-    let turned = Turned::new();
+    let turned = SlowWriter::new();
     let confirmed = turned.writer.commit(vec![insert(1, "q")]);
     turned.syncing.recv().unwrap();
     let mut closed = pin!(turned.writer.close());
@@ -148,13 +148,13 @@ async fn close_waits_for_the_disk() {
 }
 
 /// A store that tells on which thread its disk is waited for.
-struct Told {
+struct ObservedStore {
     store: MemoryStore,
     disk_takes: Arc<Mutex<Duration>>,
     threads: Sender<String>,
 }
 
-impl Store for Told {
+impl Store for ObservedStore {
     fn load(&mut self) -> Result<Snapshot> {
         self.store.load()
     }
@@ -182,7 +182,7 @@ impl Store for Told {
 async fn a_quick_disk_is_waited_for_in_place_and_a_slow_one_on_its_thread() {
     let (telling, threads) = mpsc::channel();
     let disk_takes = Arc::new(Mutex::new(Duration::ZERO));
-    let store = Told {
+    let store = ObservedStore {
         store: MemoryStore::default(),
         disk_takes: disk_takes.clone(),
         threads: telling,

@@ -8,7 +8,9 @@ use std::{
 use bytes::Bytes;
 use tempfile::TempDir;
 
-use super::{Body, Change, Headers, Leased, MemoryStore, MessageId, Rewrite, SqliteStore, Store};
+use super::{
+    Body, Change, Headers, MemoryStore, MessageId, Rewrite, SqliteStore, Store, StoredLease,
+};
 
 mod behaviour;
 mod crash;

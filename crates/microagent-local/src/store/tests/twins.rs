@@ -27,7 +27,7 @@ fn change() -> impl Strategy<Value = Change> {
             |(id, to, queue, headers)| Change::Move { id, to, queue, headers }
         ),
         1 => ("[ab]", "[xy]", due())
-            .prop_map(|(key, holder, until)| Change::Lease(Leased { key, holder, until })),
+            .prop_map(|(key, holder, until)| Change::Lease(StoredLease { key, holder, until })),
         1 => "[ab]".prop_map(|key| Change::Release { key }),
         1 => (id(), 0..9u32).prop_map(|(id, crashes)| Change::Suspect { id, crashes }),
         1 => id().prop_map(|id| Change::Take { id }),

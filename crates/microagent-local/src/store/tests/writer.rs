@@ -13,7 +13,7 @@ use super::*;
 use crate::store::{Snapshot, Writer};
 
 /// Counts commits, and makes the first of them wait until the test lets it go.
-struct Gated {
+struct GatedStore {
     store: MemoryStore,
     commits: Arc<AtomicUsize>,
     entered: Sender<()>,
@@ -21,17 +21,17 @@ struct Gated {
 }
 
 /// A writer whose thread stands in its first commit, so that the test decides what waits.
-struct Busy {
+struct BlockedWriter {
     writer: Writer,
     commits: Arc<AtomicUsize>,
     gate: Sender<()>,
 }
 
-impl Busy {
+impl BlockedWriter {
     fn new() -> Self {
         let ((entered, entering), (gate, passing)) = (mpsc::channel(), mpsc::channel());
         let commits = Arc::new(AtomicUsize::new(0));
-        let store = Gated {
+        let store = GatedStore {
             store: MemoryStore::default(),
             commits: commits.clone(),
             entered,
@@ -56,7 +56,7 @@ impl Busy {
     }
 }
 
-impl Store for Gated {
+impl Store for GatedStore {
     fn load(&mut self) -> Result<Snapshot> {
         self.store.load()
     }
@@ -77,7 +77,7 @@ impl Store for Gated {
 
 #[tokio::test]
 async fn everything_that_waits_is_one_commit() {
-    let busy = Busy::new();
+    let busy = BlockedWriter::new();
     let waiting: Vec<_> = (2..=257)
         .map(|id| busy.writer.commit(vec![insert(id, "q")]))
         .collect();
@@ -92,7 +92,7 @@ async fn everything_that_waits_is_one_commit() {
 
 #[tokio::test]
 async fn a_commit_is_bounded_by_bytes() {
-    let busy = Busy::new();
+    let busy = BlockedWriter::new();
     let large = |id| Change::Insert {
         id,
         queue: "q".into(),
@@ -112,7 +112,7 @@ async fn a_commit_is_bounded_by_bytes() {
 
 #[tokio::test]
 async fn a_bad_batch_fails_alone_and_cheaply() {
-    let busy = Busy::new();
+    let busy = BlockedWriter::new();
     let batch = |id| {
         if id == 100 {
             vec![insert(1000, "q"), insert(1, "again")]
@@ -148,7 +148,7 @@ async fn a_bad_batch_fails_alone_and_cheaply() {
 
 #[tokio::test]
 async fn batches_are_carried_out_in_the_order_of_the_calls() {
-    let busy = Busy::new();
+    let busy = BlockedWriter::new();
     drop(busy.writer.commit(vec![insert(2, "q")]));
     let moved = Change::Move {
         id: 2,
@@ -200,9 +200,9 @@ async fn bodies_are_read_beside_the_commits() {
 }
 
 /// A store that says when it rests.
-struct Resting(std::sync::mpsc::Sender<()>);
+struct IdleObserver(std::sync::mpsc::Sender<()>);
 
-impl Store for Resting {
+impl Store for IdleObserver {
     fn load(&mut self) -> Result<Snapshot> {
         unreachable!()
     }
@@ -223,7 +223,7 @@ impl Store for Resting {
 #[tokio::test]
 async fn a_store_rests_once_when_nothing_is_asked() {
     let (rests, rested) = std::sync::mpsc::channel();
-    let writer = Writer::spawn(Resting(rests)).unwrap();
+    let writer = Writer::spawn(IdleObserver(rests)).unwrap();
     writer.commit(vec![insert(1, "q")]).await.unwrap();
     assert!(rested.try_recv().is_err(), "not while there is work");
     rested.recv_timeout(Duration::from_secs(30)).unwrap();
@@ -233,9 +233,9 @@ async fn a_store_rests_once_when_nothing_is_asked() {
 }
 
 /// A store with a bug.
-struct Broken;
+struct PanickingStore;
 
-impl Store for Broken {
+impl Store for PanickingStore {
     fn load(&mut self) -> Result<Snapshot> {
         unreachable!()
     }
@@ -251,7 +251,7 @@ impl Store for Broken {
 
 #[tokio::test]
 async fn a_panic_of_the_store_is_told_and_confirms_nothing() {
-    let writer = Writer::spawn(Broken).unwrap();
+    let writer = Writer::spawn(PanickingStore).unwrap();
     writer.commit(vec![insert(1, "q")]).await.unwrap_err();
     let error = writer.close().await.unwrap_err();
     assert!(error.to_string().contains("panicked"), "{error}");

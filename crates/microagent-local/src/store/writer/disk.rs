@@ -22,14 +22,14 @@ const QUICK: Duration = Duration::from_micros(500);
 
 /// The disk, as the writer's thread sees it.
 pub(super) struct Disk {
-    syncing: Syncing,
+    worker: SyncWorker,
     groups: SyncSender<Committed>,
     thread: JoinHandle<()>,
 }
 
 /// What both threads do with a group.
 #[derive(Clone)]
-struct Syncing {
+struct SyncWorker {
     sync: SyncHandle,
     /// The last time it took no longer than [`QUICK`].
     is_quick: Arc<AtomicBool>,
@@ -38,16 +38,16 @@ struct Syncing {
 impl Disk {
     pub(super) fn spawn(sync: SyncHandle) -> io::Result<Self> {
         let (groups, waiting) = mpsc::sync_channel(0);
-        let syncing = Syncing {
+        let worker = SyncWorker {
             sync,
             is_quick: Arc::default(),
         };
-        let disk = syncing.clone();
+        let disk = worker.clone();
         let thread = thread::Builder::new()
             .name("local-disk".to_owned())
             .spawn(move || disk.run(&waiting))?;
         Ok(Self {
-            syncing,
+            worker,
             groups,
             thread,
         })
@@ -55,8 +55,8 @@ impl Disk {
 
     /// Has the group made durable and answered, now or soon; returns when the thread has taken it, if it is to do it.
     pub(super) fn hand_over(&self, group: Committed) {
-        if self.syncing.is_quick.load(Ordering::Relaxed) {
-            self.syncing.make_durable(group);
+        if self.worker.is_quick.load(Ordering::Relaxed) {
+            self.worker.make_durable(group);
             return;
         }
         // A thread that panicked answers nobody, which is an error to those who wait.
@@ -71,7 +71,7 @@ impl Disk {
     }
 }
 
-impl Syncing {
+impl SyncWorker {
     fn run(&self, groups: &Receiver<Committed>) {
         groups.iter().for_each(|group| self.make_durable(group));
     }

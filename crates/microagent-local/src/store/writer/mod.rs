@@ -27,9 +27,9 @@ use thread_loop::Job;
 /// Hands changes to a store: to one on a thread of its own, which is where waiting for a disk belongs, or to one in place.
 ///
 /// Dropped without [`close`](Self::close) it still writes what was handed over, as long as the process lives.
-pub(crate) struct Writer(Front);
+pub(crate) struct Writer(WriterMode);
 
-enum Front {
+enum WriterMode {
     Thread {
         jobs: Sender<Job>,
         thread: Mutex<Option<JoinHandle<()>>>,
@@ -50,14 +50,14 @@ impl Writer {
             .spawn(move || thread_loop::run(store, disk, &waiting))
             .map_err(no_thread)?;
         let thread = Mutex::new(Some(thread));
-        Ok(Self(Front::Thread { jobs, thread }))
+        Ok(Self(WriterMode::Thread { jobs, thread }))
     }
 
     /// A writer that commits before the call returns: for stores that do not wait, where time is virtual and would run
     /// ahead of a thread.
     #[cfg_attr(not(test), expect(dead_code, reason = "for tests in virtual time"))]
     pub(crate) fn inline(store: impl Store) -> Self {
-        Self(Front::Inline(Mutex::new(Some(Box::new(store)))))
+        Self(WriterMode::Inline(Mutex::new(Some(Box::new(store)))))
     }
 
     /// Hands the changes over at once, whether or not the result is awaited: all of them are durable when it resolves, or none
@@ -68,11 +68,11 @@ impl Writer {
     ) -> impl Future<Output = Result<()>> + Send + use<> {
         let (done, answer) = oneshot::channel();
         match &self.0 {
-            Front::Thread { jobs, .. } => {
+            WriterMode::Thread { jobs, .. } => {
                 // After close nobody receives; dropping `done` says so.
                 let _ = jobs.send(Job::Commit { changes, done });
             }
-            Front::Inline(store) => answer_inline(store, done, |store| store.commit(&changes)),
+            WriterMode::Inline(store) => answer_inline(store, done, |store| store.commit(&changes)),
         }
         answered(answer)
     }
@@ -85,10 +85,10 @@ impl Writer {
     ) -> impl Future<Output = Result<Vec<(MessageId, Body)>>> + Send + use<> {
         let (done, answer) = oneshot::channel();
         match &self.0 {
-            Front::Thread { jobs, .. } => {
+            WriterMode::Thread { jobs, .. } => {
                 let _ = jobs.send(Job::Bodies { ids, done });
             }
-            Front::Inline(store) => answer_inline(store, done, |store| store.bodies(&ids)),
+            WriterMode::Inline(store) => answer_inline(store, done, |store| store.bodies(&ids)),
         }
         answered(answer)
     }
@@ -100,11 +100,11 @@ impl Writer {
     /// When the thread panicked; what was not confirmed may not be stored.
     pub(crate) async fn close(&self) -> Result<()> {
         match &self.0 {
-            Front::Inline(store) => {
+            WriterMode::Inline(store) => {
                 store.lock().unwrap_or_else(PoisonError::into_inner).take();
                 Ok(())
             }
-            Front::Thread { jobs, thread } => {
+            WriterMode::Thread { jobs, thread } => {
                 let (done, end) = oneshot::channel();
                 let _ = jobs.send(Job::Close { done });
                 // An error as well means that the thread has ended.
@@ -162,8 +162,8 @@ fn no_thread(error: io::Error) -> Error {
 impl fmt::Debug for Writer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let how = match &self.0 {
-            Front::Thread { .. } => "thread",
-            Front::Inline(_) => "inline",
+            WriterMode::Thread { .. } => "thread",
+            WriterMode::Inline(_) => "inline",
         };
         f.debug_tuple("Writer").field(&how).finish()
     }

@@ -35,32 +35,32 @@ const ROW: u64 = 64;
 
 /// The database file beside the connection.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(super) struct DiskReserve {
     /// Dropped after the connection: closing any handle of a file ends all of a process's locks on it.
     file: File,
     page: u64,
 }
 
 /// What a disk says.
-enum Given {
+enum Allocation {
     Yes,
     Full,
     /// The file system gives nothing ahead.
     Unknown,
 }
 
-impl Room {
+impl DiskReserve {
     /// For a database that is open, so that its owner is known.
     pub(super) fn of(path: &Path, connection: &Connection) -> Result<Self> {
         let file = File::options().read(true).write(true).open(path);
-        let room = Self {
+        let reserve = Self {
             file: file.map_err(Failure::Io)?,
             page: number(connection, "PRAGMA page_size")?,
         };
         let log = File::options().write(true).open(log_of(path));
         // A disk that is full already is told to those who send.
         drop(log.and_then(|log| take(&log, LOG)));
-        Ok(room)
+        Ok(reserve)
     }
 
     /// Takes the room that these changes may need, and what is in the log already.
@@ -82,8 +82,8 @@ impl Room {
         let free = number(connection, "PRAGMA freelist_count")?;
         let bytes = (pages + (needed + spare).saturating_sub(free)) * self.page;
         match self.take(bytes).map_err(Failure::Io)? {
-            Given::Full if arrives => Err(Failure::Full),
-            Given::Yes | Given::Full | Given::Unknown => Ok(()),
+            Allocation::Full if arrives => Err(Failure::Full),
+            Allocation::Yes | Allocation::Full | Allocation::Unknown => Ok(()),
         }
     }
 
@@ -93,12 +93,12 @@ impl Room {
     }
 
     /// Makes the file at least so large. When the log has been written back it may be shorter again.
-    fn take(&self, bytes: u64) -> io::Result<Given> {
+    fn take(&self, bytes: u64) -> io::Result<Allocation> {
         if self.file.metadata()?.len() >= bytes {
-            return Ok(Given::Yes);
+            return Ok(Allocation::Yes);
         }
         match take(&self.file, bytes.next_multiple_of(CHUNK))? {
-            Given::Full => take(&self.file, bytes),
+            Allocation::Full => take(&self.file, bytes),
             given => Ok(given),
         }
     }
@@ -138,20 +138,20 @@ pub(super) fn log_of(database: &Path) -> PathBuf {
     name.into()
 }
 
-fn take(file: &File, bytes: u64) -> io::Result<Given> {
+fn take(file: &File, bytes: u64) -> io::Result<Allocation> {
     let length = file.metadata()?.len();
     if length >= bytes {
-        return Ok(Given::Yes);
+        return Ok(Allocation::Yes);
     }
     match fallocate(file, FallocateFlags::empty(), length, bytes - length) {
-        Ok(()) => Ok(Given::Yes),
-        Err(rustix::io::Errno::NOSPC | rustix::io::Errno::DQUOT) => Ok(Given::Full),
+        Ok(()) => Ok(Allocation::Yes),
+        Err(rustix::io::Errno::NOSPC | rustix::io::Errno::DQUOT) => Ok(Allocation::Full),
         Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS | rustix::io::Errno::INVAL) => {
-            Ok(Given::Unknown)
+            Ok(Allocation::Unknown)
         }
         Err(error) => {
             warn!(%error, "no room could be taken on the disk ahead");
-            Ok(Given::Unknown)
+            Ok(Allocation::Unknown)
         }
     }
 }

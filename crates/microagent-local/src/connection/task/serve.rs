@@ -11,57 +11,57 @@ use tokio::{
 };
 use tracing::{debug, warn};
 
-use super::Pump;
+use super::ConnectionTask;
 use crate::{
     connection::{
         command::{Answer, Command},
-        consumers::Incoming,
-        dial::Line,
-        pending::Asked,
+        consumers::IncomingDelivery,
+        dial::HubStream,
+        pending::PendingRequest,
     },
-    protocol::{ClientFrame, Failure, HubFrame, Letter, LocalId, PING, Requested, SILENCE},
+    protocol::{ClientFrame, Failure, HubFrame, LocalId, PING, Request, SILENCE, WireMessage},
 };
 
 /// How many commands, or frames, are taken in one go.
 const TURN: usize = 256;
 
 /// With so many commands a call of the system pays; waiting for more would only leave the hub idle.
-const ENOUGH: usize = 128;
+const FLUSH_AT: usize = 128;
 
 /// Why a connection is served no longer.
-pub(super) enum Ended {
+pub(super) enum EndReason {
     /// It is to be dialled again; the reason is for people.
     Lost(String),
     /// Nobody uses it any more.
-    Over,
+    Unused,
 }
 
-impl Pump {
+impl ConnectionTask {
     /// Serves until the connection is lost or not wanted any more.
-    pub(super) async fn serve(&mut self, mut line: Line) -> Ended {
-        self.resume(&mut line);
-        let mut heard = Instant::now();
-        let mut looked = heard;
+    pub(super) async fn serve(&mut self, mut stream: HubStream) -> EndReason {
+        self.resume(&mut stream);
+        let mut last_frame = Instant::now();
+        let mut last_tick = last_frame;
         let mut ping = pin!(interval(PING));
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut commands = Vec::with_capacity(TURN);
         loop {
             let step = tokio::select! {
                 biased;
-                flushed = line.writer.flush(), if !line.writer.is_empty() => lost_by(flushed),
-                taken = self.commands.recv_many(&mut commands, TURN), if !line.writer.is_full() => {
-                    self.drain_commands(taken, &mut commands, &mut line).await
+                flushed = stream.writer.flush(), if !stream.writer.is_empty() => lost_by(flushed),
+                taken = self.commands.recv_many(&mut commands, TURN), if !stream.writer.is_full() => {
+                    self.drain_commands(taken, &mut commands, &mut stream).await
                 }
-                frame = line.reader.next() => {
-                    heard = Instant::now();
-                    self.handle_frames(frame, &mut line)
+                frame = stream.reader.next() => {
+                    last_frame = Instant::now();
+                    self.handle_frames(frame, &mut stream)
                 }
                 _ = ping.tick() => {
                     // This process itself may have stood still: then what has arrived is read before anyone is judged.
-                    if mem::replace(&mut looked, Instant::now()).elapsed() > 2 * PING {
-                        heard = Instant::now();
+                    if mem::replace(&mut last_tick, Instant::now()).elapsed() > 2 * PING {
+                        last_frame = Instant::now();
                     }
-                    self.on_tick(heard, &mut line)
+                    self.on_tick(last_frame, &mut stream)
                 }
             };
             if let Err(ended) = step {
@@ -71,16 +71,16 @@ impl Pump {
     }
 
     /// Says again what the hub of an earlier connection knew, and what waited for this one.
-    fn resume(&mut self, line: &mut Line) {
+    fn resume(&mut self, stream: &mut HubStream) {
         for (sub, pattern) in self.subscriptions.patterns() {
-            let request = Requested::Subscribe { sub, pattern };
-            self.request(request, Asked::Subscribe(sub), line);
+            let request = Request::Subscribe { sub, pattern };
+            self.request(request, PendingRequest::Subscribe(sub), stream);
         }
         for (consumer, request) in self.consumers.requests() {
-            self.request(request, Asked::Consume(consumer), line);
+            self.request(request, PendingRequest::Consume(consumer), stream);
         }
-        for (request, reply) in self.held.take() {
-            self.request(request, Asked::Request(reply), line);
+        for (request, reply) in self.waiting.take() {
+            self.request(request, PendingRequest::Request(reply), stream);
         }
     }
 
@@ -89,20 +89,20 @@ impl Pump {
         &mut self,
         taken: usize,
         commands: &mut Vec<Command>,
-        line: &mut Line,
-    ) -> Result<(), Ended> {
+        stream: &mut HubStream,
+    ) -> Result<(), EndReason> {
         if taken == 0 {
             // Everybody has gone without a word; what they had goes back all the same.
             let (done, _) = oneshot::channel();
-            return self.handle_command(Command::Goodbye(done), Some(line));
+            return self.handle_command(Command::Goodbye(done), Some(stream));
         }
         let mut gathered = 0;
         while !commands.is_empty() {
             gathered += commands.len();
             for command in commands.drain(..) {
-                self.handle_command(command, Some(line))?;
+                self.handle_command(command, Some(stream))?;
             }
-            if line.writer.is_full() || gathered >= ENOUGH {
+            if stream.writer.is_full() || gathered >= FLUSH_AT {
                 break;
             }
             yield_now().await;
@@ -118,19 +118,19 @@ impl Pump {
     fn handle_frames(
         &mut self,
         first: Option<io::Result<HubFrame>>,
-        line: &mut Line,
-    ) -> Result<(), Ended> {
+        stream: &mut HubStream,
+    ) -> Result<(), EndReason> {
         let mut next = Some(first);
         let mut left = TURN;
         while let Some(frame) = next {
             match frame {
-                Some(Ok(frame)) => self.handle_frame(frame, line)?,
+                Some(Ok(frame)) => self.handle_frame(frame, stream)?,
                 Some(Err(error)) => return lost_by(Err(error)),
-                None => return Err(Ended::Lost("the hub closed the connection".to_owned())),
+                None => return Err(EndReason::Lost("the hub closed the connection".to_owned())),
             }
             left -= 1;
             next = if left > 0 {
-                line.reader.next().now_or_never()
+                stream.reader.next().now_or_never()
             } else {
                 None
             };
@@ -138,7 +138,7 @@ impl Pump {
         Ok(())
     }
 
-    fn handle_frame(&mut self, frame: HubFrame, line: &mut Line) -> Result<(), Ended> {
+    fn handle_frame(&mut self, frame: HubFrame, stream: &mut HubStream) -> Result<(), EndReason> {
         match frame {
             HubFrame::Done(id, result) => {
                 if let Some(asked) = self.pending.take(id) {
@@ -173,32 +173,39 @@ impl Pump {
                 sub,
                 channel,
                 payload,
-            } => self.subscriptions.hear(sub, &channel, payload),
-            HubFrame::Missed { sub, count, lasted } => {
+            } => self.subscriptions.receive(sub, &channel, payload),
+            HubFrame::Gap { sub, count, lasted } => {
                 self.subscriptions.missed(sub, count, lasted);
             }
-            HubFrame::Delivery { consumer, letter } => self.pass_on(consumer, letter, line),
-            HubFrame::Shown { request, letter } => self.pending.show(request, letter),
+            HubFrame::Delivery { consumer, message } => self.deliver(consumer, message, stream),
+            HubFrame::Shown { request, message } => self.pending.show(request, message),
             HubFrame::Pong => {}
             HubFrame::Welcome { .. } => {
-                return Err(Ended::Lost("the hub greeted twice".to_owned()));
+                return Err(EndReason::Lost("the hub greeted twice".to_owned()));
             }
         }
         Ok(())
     }
 
-    fn pass_on(&mut self, consumer: LocalId, letter: Letter, line: &mut Line) {
-        let (epoch, message) = (self.epoch, letter.message);
-        if !self.consumers.deliver(consumer, Incoming { epoch, letter }) {
-            self.return_message(consumer, message, Some(line));
+    fn deliver(&mut self, consumer: LocalId, message: WireMessage, stream: &mut HubStream) {
+        let (epoch, id) = (self.epoch, message.id);
+        if !self
+            .consumers
+            .deliver(consumer, IncomingDelivery { epoch, message })
+        {
+            self.return_message(consumer, id, Some(stream));
         }
     }
 
-    fn answered(&mut self, asked: Asked, result: Result<Answer, Failure>) -> Result<(), Ended> {
+    fn answered(
+        &mut self,
+        asked: PendingRequest,
+        result: Result<Answer, Failure>,
+    ) -> Result<(), EndReason> {
         match asked {
-            Asked::Request(reply) => reply.send(result),
-            Asked::Consume(id) => self.consumers.live(id, result.map(drop)),
-            Asked::Subscribe(sub) => match result {
+            PendingRequest::Request(reply) => reply.send(result),
+            PendingRequest::Consume(id) => self.consumers.live(id, result.map(drop)),
+            PendingRequest::Subscribe(sub) => match result {
                 Ok(_) => self.subscriptions.live(sub),
                 Err(failure) => {
                     // Its stream ends, and whoever waits for it hears that nothing was subscribed.
@@ -206,19 +213,19 @@ impl Pump {
                     self.subscriptions.remove(sub);
                 }
             },
-            Asked::Goodbye => return Err(Ended::Over),
+            PendingRequest::Goodbye => return Err(EndReason::Unused),
         }
         Ok(())
     }
 
-    fn on_tick(&mut self, heard: Instant, line: &mut Line) -> Result<(), Ended> {
-        if heard.elapsed() >= SILENCE {
-            farewell(line);
+    fn on_tick(&mut self, last_frame: Instant, stream: &mut HubStream) -> Result<(), EndReason> {
+        if last_frame.elapsed() >= SILENCE {
+            send_goodbye(stream);
             let text = format!("the hub was silent for {} s", SILENCE.as_secs());
-            return Err(Ended::Lost(text));
+            return Err(EndReason::Lost(text));
         }
         self.subscriptions.catch_up();
-        match line.writer.put(&ClientFrame::Ping) {
+        match stream.writer.put(&ClientFrame::Ping) {
             Ok(()) => Ok(()),
             Err(error) => lost_by(Err(error)),
         }
@@ -226,17 +233,17 @@ impl Pump {
 }
 
 /// Tells a hub that only stood still, should it go on, that this process lives: what it was delivered is not suspect then.
-fn farewell(line: &mut Line) {
-    let goodbye = ClientFrame::Request(0, Requested::Goodbye);
+fn send_goodbye(stream: &mut HubStream) {
+    let goodbye = ClientFrame::Request(0, Request::Goodbye);
     // It may have no room for that, or be gone.
-    if line.writer.put(&goodbye).is_ok() {
-        drop(line.writer.flush().now_or_never());
+    if stream.writer.put(&goodbye).is_ok() {
+        drop(stream.writer.flush().now_or_never());
     }
 }
 
-fn lost_by(result: io::Result<()>) -> Result<(), Ended> {
+fn lost_by(result: io::Result<()>) -> Result<(), EndReason> {
     result.map_err(|error| {
         debug!(%error, "the connection to the hub failed");
-        Ended::Lost(format!("the connection to the hub failed: {error}"))
+        EndReason::Lost(format!("the connection to the hub failed: {error}"))
     })
 }

@@ -12,14 +12,14 @@ use tokio::{
 };
 use tracing::{debug, info, warn};
 
-use self::serve::Ended;
+use self::serve::EndReason;
 use crate::{
     connection::{
         LinkEnd,
         command::{Command, Epoch},
         consumers::Consumers,
         dial::dial,
-        pending::{Held, Pending},
+        pending::{PendingRequests, WaitingRequests},
         subscriptions::Subscriptions,
     },
     host::HostElection,
@@ -31,26 +31,26 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// After a connection that lasted this long the pauses begin anew. A shorter one may have failed at the same step as the one before.
-const LASTING: Duration = Duration::from_secs(10);
+const STABLE_AFTER: Duration = Duration::from_secs(10);
 
 static LOST_LIMIT: LogLimit = LogLimit::new();
 
 /// Everything that a connection keeps over its interruptions.
 #[derive(Debug)]
-pub(super) struct Pump {
+pub(super) struct ConnectionTask {
     election: Arc<HostElection>,
     commands: mpsc::UnboundedReceiver<Command>,
     link: LinkEnd,
     epoch: Epoch,
-    pending: Pending,
-    held: Held,
+    pending: PendingRequests,
+    waiting: WaitingRequests,
     subscriptions: Subscriptions,
     consumers: Consumers,
     /// Those who wait for the end.
     leaving: Vec<oneshot::Sender<Result<()>>>,
 }
 
-impl Pump {
+impl ConnectionTask {
     pub(super) fn new(
         election: Arc<HostElection>,
         commands: mpsc::UnboundedReceiver<Command>,
@@ -61,8 +61,8 @@ impl Pump {
             commands,
             link,
             epoch: 0,
-            pending: Pending::default(),
-            held: Held::default(),
+            pending: PendingRequests::default(),
+            waiting: WaitingRequests::default(),
             subscriptions: Subscriptions::default(),
             consumers: Consumers::default(),
             leaving: Vec::new(),
@@ -77,19 +77,19 @@ impl Pump {
                 break;
             };
             match dialled {
-                Ok(line) => {
+                Ok(stream) => {
                     self.up();
                     let since = Instant::now();
-                    match self.serve(line).await {
-                        Ended::Lost(reason) => self.lost(&reason),
-                        Ended::Over => break,
+                    match self.serve(stream).await {
+                        EndReason::Lost(reason) => self.lost(&reason),
+                        EndReason::Unused => break,
                     }
                     if !self.leaving.is_empty() {
                         // The farewell was not answered, and nobody says it again.
                         break;
                     }
                     // A hub that lets everybody go at once must not be asked again and again.
-                    if since.elapsed() >= LASTING {
+                    if since.elapsed() >= STABLE_AFTER {
                         backoff.reset();
                     }
                 }
@@ -133,7 +133,7 @@ impl Pump {
     async fn offline<T>(&mut self, until: impl Future<Output = T>) -> Option<T> {
         let mut until = pin!(until);
         loop {
-            let end = self.held.next_end();
+            let end = self.waiting.next_end();
             tokio::select! {
                 done = &mut until => return Some(done),
                 command = self.commands.recv() => self.handle_command(command?, None).ok()?,
@@ -145,7 +145,7 @@ impl Pump {
     fn expire(&mut self) {
         let reason = self.link.reason().map(|(_, text)| text);
         let reason = reason.as_deref().unwrap_or("the hub does not answer");
-        self.held.expire(reason);
+        self.waiting.expire(reason);
     }
 
     /// Lets go of the folder, and tells those who wait for that.
@@ -174,7 +174,7 @@ mod tests {
 
     use crate::{
         LocalBus, LocalOptions,
-        protocol::{ClientFrame, HubCodec, HubFrame, Requested, SendBuffer, VERSION},
+        protocol::{ClientFrame, HubCodec, HubFrame, Request, SendBuffer, VERSION},
     };
 
     use super::*;
@@ -188,7 +188,7 @@ mod tests {
         while let Some(frame) = reader.next().await {
             let answer = match frame.unwrap() {
                 ClientFrame::Hello(_) => HubFrame::Welcome { version: VERSION },
-                ClientFrame::Request(_, Requested::Goodbye) => return,
+                ClientFrame::Request(_, Request::Goodbye) => return,
                 ClientFrame::Request(id, _) => HubFrame::Done(id, Ok(())),
                 ClientFrame::Ping => HubFrame::Pong,
             };

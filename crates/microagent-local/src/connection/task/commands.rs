@@ -6,31 +6,31 @@
 use microagent_core::{Result, ledger::MessageId};
 use tokio::sync::oneshot;
 
-use super::{Pump, serve::Ended};
+use super::{ConnectionTask, serve::EndReason};
 use crate::{
     connection::{
         command::{Command, Epoch, Reply, SessionId},
-        dial::Line,
-        pending::Asked,
+        dial::HubStream,
+        pending::PendingRequest,
     },
     error::too_late,
-    protocol::{ClientFrame, LocalId, Requested, WireSettlement},
+    protocol::{ClientFrame, LocalId, Request, WireSettlement},
 };
 
-impl Pump {
+impl ConnectionTask {
     /// Handles a command.
     ///
     /// # Errors
-    /// [`Ended::Over`] if the connection is to end.
+    /// [`EndReason::Unused`] if the connection is to end.
     pub(super) fn handle_command(
         &mut self,
         command: Command,
-        line: Option<&mut Line>,
-    ) -> Result<(), Ended> {
+        stream: Option<&mut HubStream>,
+    ) -> Result<(), EndReason> {
         match command {
-            Command::Request(requested, reply) => match line {
-                Some(line) => self.request(requested, Asked::Request(reply), line),
-                None => self.held.add(requested, reply),
+            Command::Request(request, reply) => match stream {
+                Some(stream) => self.request(request, PendingRequest::Request(reply), stream),
+                None => self.waiting.add(request, reply),
             },
             Command::Settle {
                 epoch,
@@ -38,59 +38,64 @@ impl Pump {
                 message,
                 settlement,
                 done,
-            } => self.settle((epoch, consumer, message), settlement, done, line),
+            } => self.settle((epoch, consumer, message), settlement, done, stream),
             Command::Subscribe {
                 sub,
                 session,
                 pattern,
                 mailbox,
             } => {
-                let request = Requested::Subscribe {
+                let request = Request::Subscribe {
                     sub,
                     pattern: pattern.clone(),
                 };
                 self.subscriptions.insert(sub, session, pattern, mailbox);
-                if let Some(line) = line {
-                    self.request(request, Asked::Subscribe(sub), line);
+                if let Some(stream) = stream {
+                    self.request(request, PendingRequest::Subscribe(sub), stream);
                 }
             }
             Command::Unsubscribe(sub) => {
                 if self.subscriptions.remove(sub) {
-                    self.tell(Requested::Unsubscribe { sub }, line);
+                    self.tell(Request::Unsubscribe { sub }, stream);
                 }
             }
             Command::Consume(id, consumer) => {
                 let request = consumer.request(id);
                 self.consumers.insert(id, consumer);
-                if let Some(line) = line {
-                    self.request(request, Asked::Consume(id), line);
+                if let Some(stream) = stream {
+                    self.request(request, PendingRequest::Consume(id), stream);
                 }
             }
-            Command::Cancel { consumer, unread } => self.cancel(consumer, unread, line),
-            Command::Close(session, done) => self.close(session, done, line),
+            Command::Cancel { consumer, unread } => self.cancel(consumer, unread, stream),
+            Command::Close(session, done) => self.close(session, done, stream),
             Command::Goodbye(done) => {
                 self.leaving.push(done);
-                match line {
-                    Some(line) => self.request(Requested::Goodbye, Asked::Goodbye, line),
-                    None => return Err(Ended::Over),
+                match stream {
+                    Some(stream) => self.request(Request::Goodbye, PendingRequest::Goodbye, stream),
+                    None => return Err(EndReason::Unused),
                 }
             }
-            Command::Crash => return Err(Ended::Over),
+            Command::Crash => return Err(EndReason::Unused),
         }
         Ok(())
     }
 
-    pub(super) fn request(&mut self, requested: Requested, asked: Asked, line: &mut Line) {
+    pub(super) fn request(
+        &mut self,
+        request: Request,
+        asked: PendingRequest,
+        stream: &mut HubStream,
+    ) {
         let id = self.pending.add(asked);
-        if let Err(error) = line.writer.put(&ClientFrame::Request(id, requested)) {
+        if let Err(error) = stream.writer.put(&ClientFrame::Request(id, request)) {
             self.pending.refuse(id, &error);
         }
     }
 
     /// Tells the hub something whose answer nobody needs. A hub that is not reached has forgotten what it is about.
-    fn tell(&mut self, requested: Requested, line: Option<&mut Line>) {
-        if let Some(line) = line {
-            self.request(requested, Asked::Request(Reply::Nobody), line);
+    fn tell(&mut self, request: Request, stream: Option<&mut HubStream>) {
+        if let Some(stream) = stream {
+            self.request(request, PendingRequest::Request(Reply::Nobody), stream);
         }
     }
 
@@ -99,18 +104,18 @@ impl Pump {
         (epoch, consumer, message): (Epoch, LocalId, MessageId),
         settlement: WireSettlement,
         done: oneshot::Sender<Result<()>>,
-        line: Option<&mut Line>,
+        stream: Option<&mut HubStream>,
     ) {
-        let Some(line) = line.filter(|_| epoch == self.epoch) else {
+        let Some(stream) = stream.filter(|_| epoch == self.epoch) else {
             let _ = done.send(Err(too_late()));
             return;
         };
-        let request = Requested::Settle {
+        let request = Request::Settle {
             consumer,
             message,
             settlement,
         };
-        self.request(request, Asked::Request(Reply::Done(done)), line);
+        self.request(request, PendingRequest::Request(Reply::Done(done)), stream);
     }
 
     /// Ends a consumer before what it did not read goes back, so that it does not get it again.
@@ -118,19 +123,19 @@ impl Pump {
         &mut self,
         consumer: LocalId,
         unread: Vec<(Epoch, MessageId)>,
-        mut line: Option<&mut Line>,
+        mut stream: Option<&mut HubStream>,
     ) {
         if !self.consumers.remove(consumer) {
             return;
         }
-        let cancel = Requested::Cancel {
+        let cancel = Request::Cancel {
             consumer,
             give_back: false,
         };
-        self.tell(cancel, line.as_deref_mut());
+        self.tell(cancel, stream.as_deref_mut());
         for (epoch, message) in unread {
             if epoch == self.epoch {
-                self.return_message(consumer, message, line.as_deref_mut());
+                self.return_message(consumer, message, stream.as_deref_mut());
             }
         }
     }
@@ -140,34 +145,38 @@ impl Pump {
         &mut self,
         consumer: LocalId,
         message: MessageId,
-        line: Option<&mut Line>,
+        stream: Option<&mut HubStream>,
     ) {
-        let request = Requested::Settle {
+        let request = Request::Settle {
             consumer,
             message,
             settlement: WireSettlement::Return,
         };
-        self.tell(request, line);
+        self.tell(request, stream);
     }
 
     fn close(
         &mut self,
         session: SessionId,
         done: oneshot::Sender<Result<()>>,
-        mut line: Option<&mut Line>,
+        mut stream: Option<&mut HubStream>,
     ) {
         for sub in self.subscriptions.close(session) {
-            self.tell(Requested::Unsubscribe { sub }, line.as_deref_mut());
+            self.tell(Request::Unsubscribe { sub }, stream.as_deref_mut());
         }
         for consumer in self.consumers.close(session) {
-            let cancel = Requested::Cancel {
+            let cancel = Request::Cancel {
                 consumer,
                 give_back: true,
             };
-            self.tell(cancel, line.as_deref_mut());
+            self.tell(cancel, stream.as_deref_mut());
         }
-        match line {
-            Some(line) => self.request(Requested::Flush, Asked::Request(Reply::Done(done)), line),
+        match stream {
+            Some(stream) => self.request(
+                Request::Flush,
+                PendingRequest::Request(Reply::Done(done)),
+                stream,
+            ),
             None => drop(done.send(Ok(()))),
         }
     }

@@ -1,4 +1,4 @@
-//! A process that hears signals, without an agent: it can be stopped, or killed before it answers.
+//! A process that receives signals, without an agent: it can be stopped, or killed before it answers.
 
 use futures_util::StreamExt;
 use microagent_core::{BusEvent, Result, SignalBus};
@@ -11,22 +11,22 @@ pub(crate) const PATTERN: &str = "PUBSUB:tick:*";
 /// The channel after which it counts no more.
 pub(crate) const LAST: &str = "PUBSUB:tick:last";
 
-/// Tells of the first signal and of gaps, and at the last one how many it heard.
-pub(crate) async fn hear(options: &LocalOptions) -> Result<()> {
+/// Tells of the first signal and of gaps, and at the last one how many it received.
+pub(crate) async fn receive_signals(options: &LocalOptions) -> Result<()> {
     let _test = follow_test();
     let bus = LocalBus::connect(options).await?;
     let mut events = bus.subscribe(PATTERN).await?;
     tell("listens");
-    let mut heard = 0;
+    let mut received = 0;
     while let Some(event) = events.next().await {
         match event {
             BusEvent::Message(message) if message.channel == LAST => {
-                tell(&format!("heard {heard}"));
+                tell(&format!("received {received}"));
             }
             BusEvent::Message(_) => {
-                heard += 1;
-                if heard == 1 {
-                    tell("hears");
+                received += 1;
+                if received == 1 {
+                    tell("receives");
                 }
             }
             BusEvent::Gap(gap) => tell(&format!("gap: {}", gap.reason)),
