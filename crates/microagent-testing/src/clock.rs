@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use microagent_core::{Clock, Error, ErrorKind, Result};
 use tokio::time::Instant;
 
-/// A wall clock for tests of schedules: it starts at the instant that it is told and goes as tokio's time does. In a
+/// A wall clock for tests of schedules: it starts at a given time and advances with tokio's clock. In a
 /// test with paused time a day takes no time.
 ///
 /// ```
@@ -53,7 +53,7 @@ pub struct VirtualClock {
 }
 
 impl VirtualClock {
-    /// A clock that shows this time now.
+    /// Creates a clock that shows this time now.
     #[must_use]
     pub fn new(now: SystemTime) -> Self {
         Self {
@@ -62,20 +62,22 @@ impl VirtualClock {
         }
     }
 
-    /// A clock that shows this time now, as RFC 3339 writes it: `2026-03-01T03:59:00Z`.
+    /// Creates a clock that shows this time now, given in the format of RFC 3339: `2026-03-01T03:59:00Z`.
     ///
     /// # Errors
-    /// [`ErrorKind::Configuration`] for what is no such time.
+    /// [`ErrorKind::Configuration`] if `now` is not such a time.
     ///
     /// ```
     /// use microagent_testing::VirtualClock;
     ///
     /// let error = VirtualClock::at("tomorrow").unwrap_err();
-    /// assert!(error.to_string().starts_with("`tomorrow` is no time like `2026-03-01T03:59:00Z`"));
+    /// assert!(error.to_string().starts_with("invalid time `tomorrow`: expected RFC 3339, such as `2026-03-01T03:59:00Z`"));
     /// ```
     pub fn at(now: &str) -> Result<Self> {
         let parsed: jiff::Timestamp = now.parse().map_err(|error| {
-            let text = format!("`{now}` is no time like `2026-03-01T03:59:00Z`: {error}");
+            let text = format!(
+                "invalid time `{now}`: expected RFC 3339, such as `2026-03-01T03:59:00Z`: {error}"
+            );
             Error::new(ErrorKind::Configuration, text)
         })?;
         Ok(Self::new(parsed.into()))
@@ -95,7 +97,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn it_goes_as_tokio_s_time_does() {
+    async fn the_clock_advances_with_tokio_s_clock() {
         let clock = VirtualClock::at("2026-03-01T00:00:00+01:00").unwrap();
         let start = jiff::Timestamp::try_from(clock.now()).unwrap();
         assert_eq!(start.to_string(), "2026-02-28T23:00:00Z");

@@ -1,18 +1,18 @@
-//! What tests of agents and of drivers need: mocks, a virtual clock, and the conformance suites.
+//! Tools for tests of agents and of drivers: mocks, a virtual clock, simulations, and the conformance suites.
 //!
 //! # Testing an agent
 //!
-//! A handler is an ordinary method: a unit test calls it. A whole agent lives in a test on [`BusMock`] and [`BrokerMock`],
-//! which record what it sends and hand it what the test gives them:
+//! A handler is an ordinary method: a unit test calls it. A test of a whole agent connects it to [`BusMock`] and [`BrokerMock`],
+//! which record what it sends and deliver what the test passes to them:
 //!
-//! - [`BusMock::emit`] delivers a signal, [`BusMock::ask`] calls the agent; [`BusMock::answer`] and its kin say how the calls
-//!   of the agent are answered. [`BusMock::sent`] and [`BusMock::called`] are the record.
+//! - [`BusMock::emit`] delivers a signal, [`BusMock::ask`] calls the agent; [`BusMock::answer`] and the
+//!   methods beside it configure how calls of the agent are answered. [`BusMock::sent`] and [`BusMock::called`] return the record.
 //! - [`BrokerMock::push`] delivers a message, whose outcome is [`Pushed::settlement`] and is recorded in
-//!   [`BrokerMock::settled`]. [`BrokerMock::sent`] is the record of what the agent sent.
-//! - [`BusMock::fail_next_send`], [`BrokerMock::fail_next_send`] and [`BusMock::gap`] are the bad days.
+//!   [`BrokerMock::settled`]. [`BrokerMock::sent`] returns what the agent sent.
+//! - [`BusMock::fail_next_send`], [`BrokerMock::fail_next_send`] and [`BusMock::gap`] inject failures.
 //!
 //! In a test with `#[tokio::test(start_paused = true)]` no timeout, delay or schedule takes time, and [`VirtualClock`] is the
-//! wall clock of cron tasks. What was emitted or pushed has been handled when the agent has stopped:
+//! wall clock of cron tasks. When the agent has stopped, it has handled all signals and messages of the test:
 //!
 //! ```
 //! use std::sync::Arc;
@@ -63,27 +63,27 @@
 //!
 //! # Testing a group
 //!
-//! A [`Simulation`] runs a whole [`Group`] in one test, in virtual time: agents that find each other over bus and broker, and [`Faults`]
-//! that a seed decides: crashes and restarts, messages that come twice, late or in another order, clocks that differ. A
-//! failure names its seed, and the seed replays it.
+//! A [`Simulation`] runs a whole [`Group`] in one test, in virtual time: agents that communicate over bus and broker, and [`Faults`]
+//! that a seed decides: crashes and restarts, messages that are delivered twice, late or in another order, and clocks that differ. The
+//! report of a failure contains the seed, which repeats the run.
 //!
 //! # Testing a driver
 //!
 //! A driver joins the suites with a file in its `tests/`: an implementation of [`BusServer`] or [`BrokerServer`], which start
 //! or find a server and connect to it, and one line that makes a test of each clause, [`bus_suite!`] or [`broker_suite!`]
-//! (their examples are such files). The clauses are documented in the modules [`mod@bus_suite`] and [`mod@broker_suite`], and a clause that
-//! fails says in its panic what was to come.
+//! (their examples are such files). The clauses are documented in the modules [`mod@bus_suite`] and [`mod@broker_suite`], and the panic
+//! of a clause that fails contains what the clause expected.
 //!
 //! A driver whose server can be killed joins the failure suite, too: with the feature `failures`, an implementation of
-//! `FailureServer` and `failure_suite!` make a test of each numbered line of `docs/failures.md` that comes out the same on every
-//! driver. Its faults are real: `kill -9`, cut connections, servers and processes that stand still.
+//! `FailureServer` and `failure_suite!` make a test of each numbered line of `docs/failures.md` that has the same outcome on every
+//! driver. Its faults are real: `kill -9`, cut connections, stopped servers and processes.
 //!
-//! - Names are unique in each clause, so a server may be shared, and may be dirty.
-//! - [`Caps`](microagent_core::Caps) choose what a clause asserts: that a promise is kept, or that what is not promised is refused.
+//! - Names are unique in each clause, so clauses may share a server, and it may contain data of earlier runs.
+//! - [`Caps`](microagent_core::Caps) choose what a clause asserts: that the driver keeps a promise, or that it rejects the option.
 //!   No clause passes without having asserted something.
-//! - With the feature `servers` there are private instances of real servers, as `RedisServer`, which start on free ports and end
-//!   with the test. The clauses of a server that `SKIP_SERVICES` names are reported as ignored, and so are the tests
-//!   of a driver's own that [`needs!`] makes.
+//! - The feature `servers` adds private instances of real servers, such as `RedisServer`, which start on free ports and end
+//!   with the test. The clauses of a server that `SKIP_SERVICES` names are reported as ignored, and so are a
+//!   driver's own tests in a list of [`needs!`].
 //! - No clause sleeps to wait for an event; each event may take [`BusServer::EVENT_LIMIT`] or [`BrokerServer::EVENT_LIMIT`].
 
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]

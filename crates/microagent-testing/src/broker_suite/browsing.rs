@@ -1,5 +1,5 @@
-//! What waits can be looked at, moved and removed by hand; without the capability each of them is refused, and it can only be
-//! consumed.
+//! Browsing: looking at waiting messages, moving and removing them. Without the capability the driver rejects each request, and
+//! messages can only be consumed.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::suite::eventually;
 
-/// Looking shows what waits, in its order and within the limit, and takes nothing; or it is refused.
+/// `peek` returns waiting messages in their order and within the limit, and removes none; or the driver rejects it.
 pub async fn peeking_takes_nothing<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (connection, queue) = (fixture.connect().await, new_queue());
@@ -38,27 +38,27 @@ pub async fn peeking_takes_nothing<S: BrokerServer>(server: S) {
     consumer.receives("c").await.ack().await.expect("an ack");
 }
 
-/// A dead letter tells its reason, also where the driver has no headers; or it cannot be looked at.
+/// A dead letter has its reason, also if the driver has no headers; or the driver rejects `peek`.
 pub async fn a_dead_letter_can_be_read<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (connection, queue, dead) = (fixture.connect().await, new_queue(), new_queue());
     if !connection.driver.caps().peek {
-        bury(&connection, &queue, &dead, "a").await;
+        dead_letter(&connection, &queue, &dead, "a").await;
         return is_not_shown(&connection, &dead).await;
     }
-    bury(&connection, &queue, &dead, "a").await;
+    dead_letter(&connection, &queue, &dead, "a").await;
 
     let seen = peek(&connection, &dead, 8).await;
     assert_eq!(bodies(&seen), ["a"]);
-    let told = |name| seen[0].header(name).map(str::to_owned);
-    assert_eq!(told(header::DEAD_REASON).as_deref(), Some("failed"));
-    assert_eq!(told(header::DEAD_DETAIL).as_deref(), Some("smtp said no"));
-    assert_eq!(told(header::DEAD_QUEUE).as_deref(), Some(queue.name()));
-    assert_eq!(told(header::DEAD_ATTEMPTS).as_deref(), Some("1"));
+    let value = |name| seen[0].header(name).map(str::to_owned);
+    assert_eq!(value(header::DEAD_REASON).as_deref(), Some("failed"));
+    assert_eq!(value(header::DEAD_DETAIL).as_deref(), Some("smtp said no"));
+    assert_eq!(value(header::DEAD_QUEUE).as_deref(), Some(queue.name()));
+    assert_eq!(value(header::DEAD_ATTEMPTS).as_deref(), Some("1"));
 }
 
-/// Requeued, a dead letter is a new message of the other queue: its body, a first attempt, no reason any more. Or it
-/// cannot be requeued.
+/// A requeued dead letter is a new message of the other queue: with its body, at the first attempt, without a reason. Or the
+/// driver rejects `requeue`.
 pub async fn a_requeued_dead_letter_is_a_new_message<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (connection, queue, dead) = (fixture.connect().await, new_queue(), new_queue());
@@ -69,8 +69,8 @@ pub async fn a_requeued_dead_letter_is_a_new_message<S: BrokerServer>(server: S)
             .await;
         return unsupported(dead.name(), moved);
     }
-    bury(&connection, &queue, &dead, "a").await;
-    bury(&connection, &queue, &dead, "b").await;
+    dead_letter(&connection, &queue, &dead, "a").await;
+    dead_letter(&connection, &queue, &dead, "b").await;
 
     assert_eq!(
         requeue(&connection, &dead, &queue, &Selection::First(1)).await,
@@ -102,7 +102,7 @@ pub async fn a_requeued_dead_letter_is_a_new_message<S: BrokerServer>(server: S)
     connection.is_empty(&dead).await;
 }
 
-/// Purging removes what waits, says how much, and leaves what is in flight; or it is refused and removes nothing.
+/// `purge` removes the waiting messages, returns how many, and leaves those in flight; or the driver rejects it and removes none.
 pub async fn purging_removes_what_waits<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (connection, queue, other) = (fixture.connect().await, new_queue(), new_queue());
@@ -127,8 +127,8 @@ pub async fn purging_removes_what_waits<S: BrokerServer>(server: S) {
     consumer.is_quiet().await;
 }
 
-/// The first messages, or one message by its id, are moved and removed; the others stay. Or a selection
-/// by id is refused and changes nothing.
+/// The first messages, or one message by its id, are moved and removed; the others stay. Or the driver rejects a
+/// selection by id and changes nothing.
 pub async fn messages_are_moved_and_removed_by_choice<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (connection, queue, other) = (fixture.connect().await, new_queue(), new_queue());
@@ -172,7 +172,7 @@ pub async fn messages_are_moved_and_removed_by_choice<S: BrokerServer>(server: S
     connection.length_is(&queue, 2).await;
 }
 
-/// The depth counts what waits, what is in flight and what waits for a retry; or what waits only.
+/// `depth` counts waiting messages, those in flight and those that wait for a retry; or only the waiting ones.
 pub async fn depth_counts_by_state_or_what_waits_only<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (connection, queue) = (fixture.connect().await, new_queue());
@@ -205,8 +205,8 @@ pub async fn depth_counts_by_state_or_what_waits_only<S: BrokerServer>(server: S
     assert_eq!(depth().await, (Some(2), Some(0), Some(1)));
 }
 
-/// Released, a retry that waits is in the queue as a new message; while the queue is consumed it is
-/// refused. Or it is refused always.
+/// `release` puts a message that waits for its retry into the queue as a new message, and is rejected while the queue is
+/// consumed; or the driver rejects it always.
 pub async fn released_messages_wait_as_new_or_it_is_refused<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, there, queue) = (
@@ -233,12 +233,12 @@ pub async fn released_messages_wait_as_new_or_it_is_refused<S: BrokerServer>(ser
     again.ack().await.expect("an ack");
 }
 
-/// Without the capability looking is refused, with the queue's name.
+/// Asserts that the driver rejects `peek`, with the queue's name.
 async fn is_not_shown<B: QueueBroker>(connection: &Connection<B>, queue: &Queue) {
     unsupported(queue.name(), connection.driver.peek(queue, 1).await);
 }
 
-/// Without the capability purging is refused, with the queue's name, and what waits stays.
+/// Asserts that the driver rejects `purge`, with the queue's name, and keeps the waiting messages.
 async fn is_not_purged<B: QueueBroker>(connection: &Connection<B>, queue: &Queue) {
     connection.send(queue, "kept").await;
     let purged = connection.driver.purge(queue, &Selection::All).await;
@@ -281,7 +281,12 @@ async fn purge<B: QueueBroker>(
 }
 
 /// Makes a dead letter of a message.
-async fn bury<B: QueueBroker>(connection: &Connection<B>, queue: &Queue, dead: &Queue, body: &str) {
+async fn dead_letter<B: QueueBroker>(
+    connection: &Connection<B>,
+    queue: &Queue,
+    dead: &Queue,
+    body: &str,
+) {
     connection.send(queue, body.to_owned()).await;
     let delivery = connection.consume(queue, 1).await.receives(body).await;
     let settlement = Settlement::DeadLetter {

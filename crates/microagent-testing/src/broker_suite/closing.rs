@@ -1,4 +1,4 @@
-//! How a connection ends, and what stays when all have ended.
+//! The end of a connection, and the messages that stay when all connections have ended.
 
 use microagent_core::{ConsumeOptions, ErrorKind, QueueBroker, SendOptions, Settlement};
 
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::suite::eventually;
 
-/// Settlements that were handed over are carried out before the connection ends.
+/// Settlements that were passed to the driver are done before the connection ends.
 pub async fn close_flushes_settlements<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, there, queue) = (
@@ -27,7 +27,7 @@ pub async fn close_flushes_settlements<S: BrokerServer>(server: S) {
     there.is_empty(&queue).await;
 }
 
-/// Closing ends the streams; what was in flight is delivered to others.
+/// `close` ends the streams; messages in flight are delivered to other consumers.
 pub async fn close_ends_the_streams<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, there, queue) = (
@@ -53,7 +53,7 @@ pub async fn close_ends_the_streams<S: BrokerServer>(server: S) {
     there.is_empty(&queue).await;
 }
 
-/// A closed connection says that it is closed, whatever is asked of it.
+/// Each method of a closed connection fails with `Closed`.
 pub async fn a_closed_broker_says_so<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, queue) = (fixture.connect().await, new_queue());
@@ -79,7 +79,7 @@ pub async fn a_closed_broker_says_so<S: BrokerServer>(server: S) {
     }
 }
 
-/// A connection that is ready is up, and after its close it is not; or the driver does not tell.
+/// A connection that is ready is up, and after its close it is not; or the driver does not report its state.
 pub async fn a_connection_tells_its_state<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let here = fixture.connect().await;
@@ -93,7 +93,7 @@ pub async fn a_connection_tells_its_state<S: BrokerServer>(server: S) {
     assert!(!after.up && after.last_error.is_some(), "{after:?}");
 }
 
-/// Closing twice, also at the same time, is harmless.
+/// Closing twice, also at the same time, succeeds.
 pub async fn closing_twice_is_harmless<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let here = fixture.connect().await;
@@ -101,7 +101,7 @@ pub async fn closing_twice_is_harmless<S: BrokerServer>(server: S) {
     here.close().await;
 }
 
-/// The end of one connection is nothing to the others.
+/// The end of one connection does not change the others.
 pub async fn closing_one_leaves_the_others<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (closed, open, queue) = (
@@ -118,8 +118,8 @@ pub async fn closing_one_leaves_the_others<S: BrokerServer>(server: S) {
     }
 }
 
-/// Messages survive the end of every connection where the driver promises it; else they end with the last of them, and what
-/// is sent later is delivered alone.
+/// Messages survive the end of every connection if the driver promises it; otherwise they end with the last connection, and a
+/// message that is sent later is delivered alone.
 pub async fn messages_outlive_all_connections_or_end_with_them<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, queue) = (fixture.connect().await, new_queue());
@@ -132,7 +132,7 @@ pub async fn messages_outlive_all_connections_or_end_with_them<S: BrokerServer>(
     here.close().await;
     drop((consumer, here));
     if !durable {
-        // What a connection leaves running may end a moment after it.
+        // Tasks of a connection may end a moment after it.
         let waiting = || async { fixture.connect().await.driver.length(&queue).await.ok() };
         eventually(fixture.limit, "what waits", Some(0), waiting).await;
     }

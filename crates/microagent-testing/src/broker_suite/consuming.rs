@@ -1,4 +1,4 @@
-//! From `send` to a consumer: which, when, in which order, how many.
+//! Delivery from `send` to a consumer: which messages, when, in which order, how many.
 
 use microagent_core::{Queue, QueueBroker};
 
@@ -7,7 +7,7 @@ use super::{
     fixture::{Fixture, ack, bodies_of, body_of, new_queue},
 };
 
-/// What was sent before anybody consumed is kept, and delivered as the first attempt.
+/// A message that was sent before any consumer started is kept, and delivered as the first attempt.
 pub async fn what_was_sent_before_is_delivered<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, there, queue) = (
@@ -25,7 +25,7 @@ pub async fn what_was_sent_before_is_delivered<S: BrokerServer>(server: S) {
     ack(delivery).await;
 }
 
-/// A consumer that waits is woken by what is sent.
+/// A waiting consumer gets a message when it is sent.
 pub async fn a_waiting_consumer_is_woken<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, there, queue) = (
@@ -54,7 +54,7 @@ pub async fn one_consumer_gets_them_in_order<S: BrokerServer>(server: S) {
     }
 }
 
-/// A message is with one process at a time: another one that consumes the same queue does not get it.
+/// One process has a message at a time: another process that consumes the same queue does not get it.
 pub async fn a_message_is_with_one_consumer<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, there, queue) = (
@@ -70,7 +70,7 @@ pub async fn a_message_is_with_one_consumer<S: BrokerServer>(server: S) {
     other.is_quiet().await;
 }
 
-/// A consumer that has its fill leaves the rest to another process.
+/// A consumer with `prefetch` messages in flight leaves the others to another process.
 pub async fn a_full_consumer_leaves_the_rest_to_others<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, there, queue) = (
@@ -108,7 +108,7 @@ pub async fn prefetch_is_the_most_that_is_unsettled<S: BrokerServer>(server: S) 
     assert_eq!(bodies_of(&held), ["1", "2"]);
 }
 
-/// Queues do not leak into each other, however alike their names are.
+/// Messages stay in their queue, also if another queue has a similar name.
 pub async fn queues_do_not_leak<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, queue) = (fixture.connect().await, new_queue());
@@ -121,7 +121,7 @@ pub async fn queues_do_not_leak<S: BrokerServer>(server: S) {
     ack(here.consume(&longer, 4).await.receives("longer").await).await;
 }
 
-/// A body is bytes, whatever they are: none, all 256, no JSON at all.
+/// A body is any sequence of bytes: empty, all 256 values, or text that is not JSON.
 pub async fn a_payload_is_untouched<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, queue) = (fixture.connect().await, new_queue());
@@ -151,7 +151,7 @@ pub async fn a_mebibyte_arrives_whole<S: BrokerServer>(server: S) {
     ack(delivery).await;
 }
 
-/// `length` counts what waits, and not what is in flight.
+/// `length` counts waiting messages, and not those in flight.
 pub async fn length_counts_what_waits<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, there, queue) = (
@@ -173,7 +173,7 @@ pub async fn length_counts_what_waits<S: BrokerServer>(server: S) {
     there.length_is(&queue, 2).await;
 }
 
-/// Declaring a queue again, and from another process, changes nothing of it.
+/// Declaring a queue again, also from another process, does not change it.
 pub async fn declaring_again_changes_nothing<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, there, queue) = (

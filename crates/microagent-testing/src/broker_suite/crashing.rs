@@ -1,4 +1,4 @@
-//! What becomes of messages whose process died with them, and of connections that were cut.
+//! Messages whose process died with them, and connections that were cut.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -10,7 +10,7 @@ use super::{
     fixture::{Fixture, ack, bodies_of, new_queue, retry, settle},
 };
 
-/// A message whose process died with it is delivered again, as a suspect: its crashes count, its attempts do not.
+/// A message whose process died with it is delivered again as a suspect: the crash is counted, the attempt is not.
 pub async fn a_crash_returns_what_was_in_flight<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (dying, other, queue) = (
@@ -32,7 +32,7 @@ pub async fn a_crash_returns_what_was_in_flight<S: BrokerServer>(server: S) {
     other.is_empty(&queue).await;
 }
 
-/// Every crash counts, until the message is settled otherwise.
+/// Every crash is counted until the message is settled.
 pub async fn crashes_add_up<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (other, queue) = (fixture.connect().await, new_queue());
@@ -51,7 +51,7 @@ pub async fn crashes_add_up<S: BrokerServer>(server: S) {
     ack(suspect).await;
 }
 
-/// What waited in the queue, or was given back before, is no suspect.
+/// A message that waited in the queue, or was returned before, is not a suspect.
 pub async fn a_crash_suspects_only_what_was_in_flight<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (dying, other, queue) = (
@@ -77,7 +77,7 @@ pub async fn a_crash_suspects_only_what_was_in_flight<S: BrokerServer>(server: S
     assert_eq!(crashed, ["in flight"]);
 }
 
-/// A suspect comes when nothing else of the process is in flight, and nothing comes beside it.
+/// A suspect is delivered when the process has no other message in flight, and no other message is delivered beside it.
 pub async fn suspects_run_alone<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (dying, other, queue) = (
@@ -140,7 +140,7 @@ pub async fn suspects_run_alone_among_queues<S: BrokerServer>(server: S) {
     ack(neighbours.receives("2").await).await;
 }
 
-/// What a dead process still holds settles nothing: the message stays with its new consumer.
+/// A delivery of a dead process cannot settle its message: the message stays with its new consumer.
 pub async fn the_dead_settle_nothing<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (dying, other, queue) = (
@@ -160,7 +160,7 @@ pub async fn the_dead_settle_nothing<S: BrokerServer>(server: S) {
     ack(other.consume(&queue, 1).await.receives("1").await).await;
 }
 
-/// After its connections were cut a consumer goes on: what it held and what was sent meanwhile are delivered, and none is lost.
+/// A consumer continues after its connections were cut: messages that it had in flight, and messages sent meanwhile, are delivered.
 pub async fn a_cut_connection_is_restored<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, there, queue) = (
@@ -171,18 +171,18 @@ pub async fn a_cut_connection_is_restored<S: BrokerServer>(server: S) {
     there.send(&queue, "1").await;
     let mut consumer = here.consume(&queue, 4).await;
     let held = consumer.receives("1").await;
-    // A driver without a connection has nothing to heal, and keeps the same promise.
+    // A driver without a connection keeps the same promise.
     fixture.server.cut().await.expect("a cut");
     let ready = join(here.driver.ready(), there.driver.ready());
     let (one, other) = fixture.limit.wait("the connections", ready).await;
-    one.and(other).expect("connections that are healed");
+    one.and(other).expect("connections that are restored");
     drop(held);
     there.send_until_accepted(&queue, "2").await;
     let mut bodies = BTreeSet::new();
     while bodies.len() < 2 {
         let delivery = consumer.next().await;
         bodies.extend(bodies_of(std::slice::from_ref(&delivery)));
-        // One whose connection was lost comes again.
+        // A message whose connection was lost may be delivered again.
         let _ = delivery.ack().await;
     }
     assert!(bodies.iter().eq(["1", "2"]), "{bodies:?}");

@@ -1,4 +1,4 @@
-//! What the clauses make of a server: connections and consumers that wait with a deadline.
+//! The objects that the clauses use: a server with connections and consumers that wait with a limit.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ impl<S: BrokerServer> Fixture<S> {
         }
     }
 
-    /// A driver as another process would have it.
+    /// Opens a connection, as another process would.
     pub(crate) async fn connect(&self) -> Connection<S::Broker> {
         let driver = self.limit.wait("a connection", self.server.connect()).await;
         let driver = driver.expect("a connection");
@@ -39,14 +39,14 @@ impl<S: BrokerServer> Fixture<S> {
         }
     }
 
-    /// Lets the process of this connection die.
+    /// Ends a connection as the death of its process would.
     pub(crate) async fn crash(&self, connection: &Connection<S::Broker>) {
         let crash = self.server.crash(&connection.driver);
         self.limit.wait("a crash", crash).await;
     }
 }
 
-/// A queue that no other clause uses.
+/// Returns a queue that no other clause uses.
 pub(crate) fn new_queue() -> Queue {
     Queue::named(unique("q")).expect("a name of letters and digits")
 }
@@ -74,7 +74,8 @@ impl<B: QueueBroker> Connection<B> {
         sent.expect("a message that is accepted");
     }
 
-    /// Sends until it is accepted: while a connection heals, nobody may know whether it was, and it may arrive twice.
+    /// Sends until the driver accepts it. While a connection is restored, a send may fail although the message arrives, so it may
+    /// arrive twice.
     pub(crate) async fn send_until_accepted(&self, queue: &Queue, body: &'static str) {
         let route = queue.clone().into();
         let accepted = async {
@@ -92,7 +93,7 @@ impl<B: QueueBroker> Connection<B> {
         sent.expect("a message that is accepted");
     }
 
-    /// Sending so is refused, and nothing of it arrives.
+    /// Asserts that the driver rejects the message, and that nothing of it arrives.
     pub(crate) async fn refuses(&self, route: Route, options: SendOptions) {
         let queue = route.queue.clone();
         let sending = self.driver.send(&route, "{}".into(), options);
@@ -112,7 +113,7 @@ impl<B: QueueBroker> Connection<B> {
         }
     }
 
-    /// So many messages wait, now or in a moment.
+    /// Waits until this many messages wait.
     pub(crate) async fn length_is(&self, queue: &Queue, expected: u64) {
         let length = || async { self.driver.length(queue).await.expect("a length") };
         eventually(
@@ -129,7 +130,7 @@ impl<B: QueueBroker> Connection<B> {
         closed.expect("a close");
     }
 
-    /// Nothing is in the queue: neither waiting, nor on its way back to it.
+    /// Asserts that the queue is empty: no message waits or returns to it.
     pub(crate) async fn is_empty(&self, queue: &Queue) {
         self.length_is(queue, 0).await;
         self.consume(queue, 8).await.is_quiet().await;
@@ -143,24 +144,24 @@ pub(crate) struct Consumer {
 }
 
 impl Consumer {
-    /// The next delivery; `None` at the end of the stream.
+    /// Returns the next delivery; `None` at the end of the stream.
     pub(crate) async fn delivery(&mut self) -> Option<Delivery> {
         self.limit.wait("a delivery", self.deliveries.next()).await
     }
 
-    /// The next delivery.
+    /// Returns the next delivery.
     pub(crate) async fn next(&mut self) -> Delivery {
-        self.delivery().await.expect("a stream that goes on")
+        self.delivery().await.expect("a stream that does not end")
     }
 
-    /// The next delivery has this body.
+    /// Asserts that the next delivery has this body, and returns it.
     pub(crate) async fn receives(&mut self, body: &str) -> Delivery {
         let delivery = self.next().await;
         assert_eq!(body_of(delivery.message()), body);
         delivery
     }
 
-    /// The next so many, unsettled.
+    /// Returns this many next deliveries, unsettled.
     pub(crate) async fn take(&mut self, count: usize) -> Vec<Delivery> {
         let mut taken = Vec::new();
         for _ in 0..count {
@@ -169,15 +170,15 @@ impl Consumer {
         taken
     }
 
-    /// The delivery that comes within a moment, if one does.
+    /// Returns the delivery that arrives within [`QUIET`], if there is one.
     pub(crate) async fn next_soon(&mut self) -> Option<Delivery> {
         timeout(QUIET, self.next()).await.ok()
     }
 
-    /// Nothing comes for a moment.
+    /// Asserts that no delivery arrives within [`QUIET`].
     pub(crate) async fn is_quiet(&mut self) {
         let delivery = self.next_soon().await;
-        assert!(delivery.is_none(), "nothing was to come, not {delivery:?}");
+        assert!(delivery.is_none(), "expected no delivery, got {delivery:?}");
     }
 }
 
@@ -185,7 +186,7 @@ pub(crate) fn body_of(message: &Message) -> String {
     String::from_utf8_lossy(message.payload()).into_owned()
 }
 
-/// The bodies, sorted.
+/// Returns the bodies, sorted.
 pub(crate) fn bodies_of(deliveries: &[Delivery]) -> Vec<String> {
     let mut bodies: Vec<_> = deliveries
         .iter()
@@ -195,10 +196,10 @@ pub(crate) fn bodies_of(deliveries: &[Delivery]) -> Vec<String> {
     bodies
 }
 
-/// How long a server may take to confirm a settlement.
+/// The time within which a server must confirm a settlement.
 const CONFIRMATION: Duration = Duration::from_secs(10);
 
-/// Settles, and fails the clause when the server does not confirm.
+/// Settles a delivery, and fails the clause if the server does not confirm it.
 pub(crate) async fn settle(delivery: Delivery, settlement: Settlement) {
     let what = format!("{settlement:?} of {delivery:?}");
     let settled = timeout(CONFIRMATION, delivery.settle(settlement)).await;
@@ -217,14 +218,14 @@ pub(crate) async fn retry(delivery: Delivery, after: Duration) {
     settle(delivery, Settlement::Retry { after, reason }).await;
 }
 
-/// What a driver does not offer is refused, with the name of what was asked for.
+/// Asserts that the driver rejects an option that it does not support, with its name.
 pub(crate) fn unsupported<T: std::fmt::Debug>(named: &str, result: Result<T>) {
     refused(ErrorKind::Unsupported, named, result);
 }
 
-/// It is refused so, with this in the text.
+/// Asserts that the result is an error of this kind, with this name in its text.
 pub(crate) fn refused<T: std::fmt::Debug>(kind: ErrorKind, named: &str, result: Result<T>) {
-    let error = result.expect_err("it was to be refused");
+    let error = result.expect_err("an error");
     assert_eq!(error.kind(), kind, "{error}");
     assert!(
         error.to_string().contains(named),

@@ -1,4 +1,4 @@
-//! A key is held by one holder at a time, for its time; without the capability each way to ask for it is refused.
+//! Leases: a key has one holder at a time, until its expiry. Without the capability the driver rejects each request.
 
 use std::time::Duration;
 
@@ -13,8 +13,7 @@ use crate::suite::{QUIET, eventually, unique};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Of two connections that ask one gets the key, and the other hears for how long; without the capability asking is
-/// refused.
+/// One of two connections gets the key, and the other learns for how long; or the driver rejects the request.
 pub async fn a_lease_is_with_one_holder<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, there, key) = (
@@ -35,7 +34,7 @@ pub async fn a_lease_is_with_one_holder<S: BrokerServer>(server: S) {
     assert_eq!(ask(&there, &other, "two", MINUTE).await, Lease::Granted);
 }
 
-/// Whoever holds a key may ask again, from any connection, and then has it for the new time; or asking is refused.
+/// The holder of a key may ask again, from any connection, and then has it for the new time; or the driver rejects the request.
 pub async fn a_holder_prolongs_its_lease<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, there, key) = (
@@ -53,7 +52,7 @@ pub async fn a_holder_prolongs_its_lease<S: BrokerServer>(server: S) {
     assert!(matches!(asked, Lease::Held { .. }), "{asked:?}");
 }
 
-/// A lease ends by itself, and not before its time; its holder's end does not end it. Or asking is refused.
+/// A lease ends at its expiry, and not when its holder ends; or the driver rejects the request.
 pub async fn a_lease_ends_by_itself<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, there, key) = (
@@ -72,7 +71,7 @@ pub async fn a_lease_ends_by_itself<S: BrokerServer>(server: S) {
     eventually(fixture.limit, "the lease", Lease::Granted, asks).await;
 }
 
-/// Of many that ask at the same time one gets the key; or all are refused.
+/// One of many concurrent requests gets the key; or the driver rejects all.
 pub async fn one_of_many_gets_the_lease<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, there) = (fixture.connect().await, fixture.connect().await);
@@ -93,7 +92,7 @@ pub async fn one_of_many_gets_the_lease<S: BrokerServer>(server: S) {
     }
 }
 
-/// Without the capability asking is refused, with the name of the key.
+/// Asserts that the driver rejects a request, with the name of the key.
 async fn is_refused<B: QueueBroker>(connection: &Connection<B>, key: &str) {
     let asked = connection.driver.lease(key, "one", MINUTE).await;
     unsupported(key, asked);

@@ -9,7 +9,7 @@ use super::{
     fixture::{Fixture, ack, body_of, new_queue},
 };
 
-/// A thousand messages through the consumers of two processes: every one comes, and comes once.
+/// A thousand messages for the consumers of two processes: each is delivered once.
 pub async fn a_thousand_through_two_consumers<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, there, queue) = (
@@ -42,7 +42,7 @@ pub async fn a_thousand_through_two_consumers<S: BrokerServer>(server: S) {
     there.is_empty(&queue).await;
 }
 
-/// What several processes send at the same time all arrives.
+/// All messages that several processes send at the same time arrive.
 pub async fn concurrent_senders_lose_nothing<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let queue = new_queue();

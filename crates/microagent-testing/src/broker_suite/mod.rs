@@ -1,7 +1,7 @@
 //! The conformance suite of queue brokers: one documented function for each clause of the contract of
 //! [`QueueBroker`](microagent_core::QueueBroker).
 //!
-//! It does not test what takes the death of the server itself.
+//! It does not kill the server; the failure suite does.
 
 #![expect(
     clippy::expect_used,

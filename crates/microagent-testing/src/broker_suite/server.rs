@@ -1,4 +1,4 @@
-//! What a driver gives to the suite.
+//! The trait by which a driver joins the suite.
 
 use std::{future::Future, time::Duration};
 
@@ -42,30 +42,29 @@ pub trait BrokerServer: Sized + Send + Sync + 'static {
     /// The driver.
     type Broker: QueueBroker;
 
-    /// How long the server may take for one event, the recovery of a crash included [10 s].
+    /// The time within which the server must react to one event, also to a crash. Default: 10 s.
     const EVENT_LIMIT: Duration = Duration::from_secs(10);
 
-    /// Whether a dead letter tells when the message failed first also after retries; the clause asserts that it tells
-    /// nothing where this is not so [true].
+    /// True if a dead letter has the time of its first failure also after retries. If false, the clause asserts that the
+    /// header is missing. Default: true.
     const KEEPS_FIRST_FAILURE: bool = true;
 
-    /// The server of one clause: a new one, or one that is shared, since names are unique.
+    /// Starts or finds the server of one clause. Clauses may share a server, because names are unique.
     ///
     /// # Errors
     /// Any; the clause fails with it.
     fn start() -> impl Future<Output = Result<Self>> + Send;
 
-    /// A connection as another process would have it.
+    /// Opens a connection, as another process would.
     ///
     /// # Errors
     /// Any; the clause fails with it.
     fn connect(&self) -> impl Future<Output = Result<Self::Broker>> + Send;
 
-    /// Ends a connection as the death of its process would: nothing is flushed, nothing is given back, and nothing settles
-    /// what it held.
+    /// Ends a connection as the death of its process would: without flushing, returning or settling any message.
     fn crash(&self, connection: &Self::Broker) -> impl Future<Output = ()> + Send;
 
-    /// Cuts all connections, so that the drivers have to heal them.
+    /// Cuts all connections, so that the drivers have to reconnect.
     ///
     /// # Errors
     /// Any; the clause fails with it.

@@ -1,4 +1,4 @@
-//! One settlement for each delivery: what it does to the message, and to its neighbours.
+//! Settlements: the effect of each on its message, and on the messages beside it.
 
 use std::{
     ops::RangeInclusive,
@@ -15,7 +15,7 @@ use super::{
 
 const SHORTLY: Duration = Duration::from_millis(80);
 
-/// Acknowledged, a message is gone: from the queue, and from what comes back when its connection ends.
+/// An acknowledged message is gone from the queue, and does not return when its connection ends.
 pub async fn acked_is_gone<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, there, queue) = (
@@ -32,7 +32,7 @@ pub async fn acked_is_gone<S: BrokerServer>(server: S) {
     there.is_empty(&queue).await;
 }
 
-/// Settlements may come in any order.
+/// Deliveries may be settled in any order.
 pub async fn settled_in_any_order<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, there, queue) = (
@@ -57,7 +57,7 @@ pub async fn settled_in_any_order<S: BrokerServer>(server: S) {
     );
 }
 
-/// Returned, a message goes to the head of its queue, and nothing is counted.
+/// A returned message goes to the head of its queue, and no attempt is counted.
 pub async fn returned_comes_next_as_the_same_attempt<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, queue) = (fixture.connect().await, new_queue());
@@ -89,7 +89,7 @@ pub async fn dropped_is_returned<S: BrokerServer>(server: S) {
     ack(again).await;
 }
 
-/// Retried, a message comes again not before its time, as the next attempt, each time with its body and headers.
+/// A retried message is delivered again after its delay, as the next attempt, with its body and headers.
 pub async fn a_retry_waits_and_counts<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, queue) = (fixture.connect().await, new_queue());
@@ -118,12 +118,12 @@ pub async fn a_retry_waits_and_counts<S: BrokerServer>(server: S) {
     }
 }
 
-/// Whether so much time has passed since, but for the rounding of a server's clock.
+/// Returns true if this much time has passed, except for the rounding of a server's clock.
 fn waited(since: Instant, time: Duration) -> bool {
     since.elapsed() + Duration::from_millis(2) >= time
 }
 
-/// A retry without a delay comes at once.
+/// A retry without a delay is delivered at once.
 pub async fn a_retry_without_delay_comes_at_once<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, queue) = (fixture.connect().await, new_queue());
@@ -136,7 +136,8 @@ pub async fn a_retry_without_delay_comes_at_once<S: BrokerServer>(server: S) {
     here.is_empty(&queue).await;
 }
 
-/// A message that waits for its retry holds up nobody, is counted nowhere, and takes no place of its consumer.
+/// A message that waits for its retry does not delay other messages, is not counted as waiting, and does not use the prefetch of its
+/// consumer.
 pub async fn a_waiting_retry_is_in_nobody_s_way<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, queue) = (fixture.connect().await, new_queue());
@@ -171,8 +172,8 @@ pub async fn a_retry_outlives_its_connection<S: BrokerServer>(server: S) {
     ack(again).await;
 }
 
-/// A dead letter is in its queue with the same body and, where there are headers, with its own, the reason and the times; it
-/// is gone from where it was.
+/// A dead letter is in its queue with the same body and, if the driver has headers, with its own headers, the reason and the times.
+/// It is no longer in the queue that it was in.
 pub async fn a_dead_letter_arrives_with_its_reason<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, queue) = (fixture.connect().await, new_queue());
@@ -223,8 +224,8 @@ fn has_its_reason(letter: &Message, queue: &Queue) {
     }
 }
 
-/// Both times are told: that of the first failure, which is before the pause of its retry, and that of the death, which is
-/// after it. A driver that does not keep the first over a retry leaves it out instead of telling another.
+/// Asserts both times: that of the first failure, which is before the pause of its retry, and that of the dead-lettering, which is
+/// after it. A driver that does not keep the first time over a retry leaves it out instead of reporting another.
 fn has_its_times<S: BrokerServer>(
     letter: &Message,
     failed: &RangeInclusive<u128>,
@@ -243,7 +244,7 @@ fn has_its_times<S: BrokerServer>(
     assert!(failed_then, "the failure at {first:?} was in {failed:?}");
 }
 
-/// In milliseconds since the Unix epoch, as the headers tell it: on the machine's clock, also where tokio's is paused.
+/// Returns the time in milliseconds since the Unix epoch, as in the headers: of the machine's clock, also while tokio's is paused.
 fn now() -> u128 {
     #[expect(
         clippy::disallowed_methods,
@@ -261,7 +262,7 @@ fn dead_lettered(queue: &str) -> Settlement {
     }
 }
 
-/// The queue for dead letters can be any queue, one that is consumed included.
+/// The queue for dead letters can be any queue, also one that is consumed.
 pub async fn dead_letters_go_to_the_chosen_queue<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, there, queue, other) = (
@@ -280,8 +281,8 @@ pub async fn dead_letters_go_to_the_chosen_queue<S: BrokerServer>(server: S) {
     ack(undertaker.receives("1").await).await;
 }
 
-/// What a consumer had fetched and not given out goes back uncounted when its stream is dropped; what it had given out
-/// stays with its holder.
+/// When a stream is dropped, messages that it had fetched and not yielded return uncounted; the deliveries that it
+/// had yielded stay with their holder.
 pub async fn dropping_the_stream_returns_the_rest<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, there, queue) = (
@@ -314,7 +315,7 @@ pub async fn dropping_the_stream_returns_the_rest<S: BrokerServer>(server: S) {
     }
 }
 
-/// What was taken out of a stream is settled when the stream is gone, however it is settled.
+/// A delivery can be settled, in each way, after its stream was dropped.
 pub async fn settling_outlives_the_stream<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, there, queue) = (

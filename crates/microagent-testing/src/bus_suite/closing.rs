@@ -1,4 +1,4 @@
-//! How a connection ends: by its own hand, and by accident.
+//! The end of a connection: closed, dropped or cut.
 
 use microagent_core::{BusEvent, ErrorKind, SubscriberCount};
 
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{Cut, suite::eventually};
 
-/// Closing ends the streams of the connection, after what had been heard.
+/// `close` ends the streams of the connection, after the events that had arrived.
 pub async fn close_ends_the_streams<S: BusServer>(server: S) {
     let fixture = Fixture::of(server);
     let connection = fixture.connect().await;
@@ -22,7 +22,7 @@ pub async fn close_ends_the_streams<S: BusServer>(server: S) {
     }
 }
 
-/// A closed connection says that it is closed, whatever is asked of it.
+/// Each method of a closed connection fails with `Closed`.
 pub async fn a_closed_bus_says_so<S: BusServer>(server: S) {
     let fixture = Fixture::of(server);
     let driver = fixture.connect().await.driver;
@@ -38,7 +38,7 @@ pub async fn a_closed_bus_says_so<S: BusServer>(server: S) {
     }
 }
 
-/// Closing twice, also at the same time, is harmless.
+/// Closing twice, also at the same time, succeeds.
 pub async fn closing_twice_is_harmless<S: BusServer>(server: S) {
     let fixture = Fixture::of(server);
     let connection = fixture.connect().await;
@@ -47,7 +47,7 @@ pub async fn closing_twice_is_harmless<S: BusServer>(server: S) {
     connection.driver.close().await.expect("a third close");
 }
 
-/// The end of one connection is nothing to the others.
+/// The end of one connection does not change the others.
 pub async fn closing_one_leaves_the_others<S: BusServer>(server: S) {
     let fixture = Fixture::of(server);
     let (closed, open) = (fixture.connect().await, fixture.connect().await);
@@ -59,7 +59,7 @@ pub async fn closing_one_leaves_the_others<S: BusServer>(server: S) {
     listener.receives(&channel, b"1").await;
 }
 
-/// A bus that was dropped without a close listens no more, where that can be counted.
+/// A bus that was dropped without a close no longer has subscriptions, if the server counts them.
 pub async fn a_dropped_stream_and_bus_listen_no_more<S: BusServer>(server: S) {
     let fixture = Fixture::of(server);
     let (dropped, open) = (fixture.connect().await, fixture.connect().await);
@@ -69,7 +69,7 @@ pub async fn a_dropped_stream_and_bus_listen_no_more<S: BusServer>(server: S) {
     open.publish(&channel, "1").await;
     listener.receives(&channel, b"1").await;
     if open.publish(&channel, "2").await != SubscriberCount::Unknown {
-        // No event tells that a server has taken notice of an end.
+        // No event reports that a server has processed the end of a connection.
         let publish = || open.publish(&channel, "3");
         eventually(
             fixture.limit,
@@ -81,35 +81,35 @@ pub async fn a_dropped_stream_and_bus_listen_no_more<S: BusServer>(server: S) {
     }
 }
 
-/// A connection that was cut is told as lost and, when the subscription is live again, as a gap; then it hears again. A driver
-/// without a connection tells of neither, and goes on hearing.
+/// A subscription yields a loss when its connection is cut and, when it is live again, a gap; then it receives again. A driver
+/// without a connection reports neither, and continues.
 pub async fn a_cut_connection_is_reported_and_restored<S: BusServer>(server: S) {
     let fixture = Fixture::of(server);
     let connection = fixture.connect().await;
     let channel = fixture.channel("s:a");
     let mut listener = connection.listen(&channel).await;
     match fixture.server.cut().await.expect("a cut") {
-        Cut::Done => tells_of_the_cut(&mut listener).await,
+        Cut::Done => reports_the_cut(&mut listener).await,
         Cut::NoConnection => listener.is_quiet().await,
     }
     let ready = fixture
         .limit
         .wait("the connection", connection.driver.ready())
         .await;
-    ready.expect("a connection that is healed");
+    ready.expect("a connection that is restored");
     connection.publish(&channel, "after").await;
     listener.receives(&channel, b"after").await;
 }
 
-async fn tells_of_the_cut(listener: &mut Listener) {
+async fn reports_the_cut(listener: &mut Listener) {
     let lost = listener.event().await;
     assert!(
         matches!(lost, Some(BusEvent::Lost(_))),
-        "a loss was to be told, not {lost:?}"
+        "expected a loss, got {lost:?}"
     );
     let gap = listener.event().await;
     assert!(
         matches!(gap, Some(BusEvent::Gap(_))),
-        "a gap was to be told, not {gap:?}"
+        "expected a gap, got {gap:?}"
     );
 }

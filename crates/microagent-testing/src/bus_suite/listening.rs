@@ -1,4 +1,4 @@
-//! Who hears what, and how many heard it.
+//! Subscriptions: which signals each receives, and the number of receivers.
 
 use futures_util::future::join_all;
 use microagent_core::SubscriberCount;
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::suite::eventually;
 
-/// What is published after `subscribe` has returned is heard, every time.
+/// A subscription receives every signal that is published after `subscribe` has returned.
 pub async fn a_subscription_is_live_when_it_returns<S: BusServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, there) = (fixture.connect().await, fixture.connect().await);
@@ -21,7 +21,7 @@ pub async fn a_subscription_is_live_when_it_returns<S: BusServer>(server: S) {
     }
 }
 
-/// Each subscription hears a message once: several of one connection, one of the publisher's own, one of another process.
+/// Each subscription receives a message once: several of one connection, one of the publisher's own, one of another process.
 pub async fn every_subscriber_receives_once_its_own_process_included<S: BusServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, there) = (fixture.connect().await, fixture.connect().await);
@@ -40,7 +40,7 @@ pub async fn every_subscriber_receives_once_its_own_process_included<S: BusServe
     }
 }
 
-/// Subscriptions of one connection whose patterns overlap hear the message once each.
+/// Subscriptions of one connection whose patterns overlap receive the message once each.
 pub async fn overlapping_patterns_receive_once_each<S: BusServer>(server: S) {
     let fixture = Fixture::of(server);
     let connection = fixture.connect().await;
@@ -57,7 +57,7 @@ pub async fn overlapping_patterns_receive_once_each<S: BusServer>(server: S) {
     }
 }
 
-/// `*` stands for any text, `:` and `#` included: a receiver hears calls too.
+/// `*` matches any text, also `:` and `#`: a receiver gets calls, too.
 pub async fn a_star_spans_colons_and_hashes<S: BusServer>(server: S) {
     let fixture = Fixture::of(server);
     let connection = fixture.connect().await;
@@ -69,7 +69,7 @@ pub async fn a_star_spans_colons_and_hashes<S: BusServer>(server: S) {
     }
 }
 
-/// A pattern with text behind its star hears what ends so: a bus hears the answers to its own calls only.
+/// A pattern with text after its star receives only channels with that end: a bus receives the answers to its own calls only.
 pub async fn a_star_in_the_middle_keeps_what_follows<S: BusServer>(server: S) {
     let fixture = Fixture::of(server);
     let connection = fixture.connect().await;
@@ -84,7 +84,7 @@ pub async fn a_star_in_the_middle_keeps_what_follows<S: BusServer>(server: S) {
     listener.receives(&own, b"own").await;
 }
 
-/// A pattern without a star hears one channel, and none that only begins or ends like it.
+/// A pattern without a star receives one channel, and none that only begins or ends like it.
 pub async fn an_exact_pattern_receives_one_channel<S: BusServer>(server: S) {
     let fixture = Fixture::of(server);
     let connection = fixture.connect().await;
@@ -97,7 +97,7 @@ pub async fn an_exact_pattern_receives_one_channel<S: BusServer>(server: S) {
     listener.receives(&channel, b"own").await;
 }
 
-/// What another deployment sends, or a signal whose name only begins alike, is not heard.
+/// Signals of another deployment, and signals whose name only begins alike, are not received.
 pub async fn foreign_prefixes_and_signals_are_not_received<S: BusServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, there) = (fixture.connect().await, fixture.connect().await);
@@ -116,7 +116,7 @@ pub async fn foreign_prefixes_and_signals_are_not_received<S: BusServer>(server:
     listener.receives(&own, b"own").await;
 }
 
-/// A publisher's messages are heard in the order in which they were sent.
+/// The messages of a publisher are received in the order in which they were sent.
 pub async fn one_publisher_is_received_in_order<S: BusServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, there) = (fixture.connect().await, fixture.connect().await);
@@ -130,7 +130,7 @@ pub async fn one_publisher_is_received_in_order<S: BusServer>(server: S) {
     }
 }
 
-/// Publishing tells how many subscribers there are, none included, or that it cannot tell.
+/// `publish` returns the number of subscribers, also zero, or `Unknown`.
 pub async fn receivers_are_counted_or_unknown<S: BusServer>(server: S) {
     let fixture = Fixture::of(server);
     let connections = [
@@ -139,10 +139,13 @@ pub async fn receivers_are_counted_or_unknown<S: BusServer>(server: S) {
         fixture.connect().await,
     ];
     let channel = fixture.channel("s:a");
-    let told = connections[2].publish(&channel, "{}").await;
+    let count = connections[2].publish(&channel, "{}").await;
     assert!(
-        matches!(told, SubscriberCount::Counted(0) | SubscriberCount::Unknown),
-        "nobody listens: {told:?}"
+        matches!(
+            count,
+            SubscriberCount::Counted(0) | SubscriberCount::Unknown
+        ),
+        "without subscribers: {count:?}"
     );
 
     let pattern = fixture.channel("s:*");
@@ -150,15 +153,18 @@ pub async fn receivers_are_counted_or_unknown<S: BusServer>(server: S) {
         connections[0].listen(&pattern).await,
         connections[1].listen(&pattern).await,
     ];
-    let told = connections[2].publish(&channel, "{}").await;
+    let count = connections[2].publish(&channel, "{}").await;
     assert!(
-        matches!(told, SubscriberCount::Counted(2) | SubscriberCount::Unknown),
-        "two listen: {told:?}"
+        matches!(
+            count,
+            SubscriberCount::Counted(2) | SubscriberCount::Unknown
+        ),
+        "with two subscribers: {count:?}"
     );
 
     drop(listeners);
-    if told != SubscriberCount::Unknown {
-        // No event tells that a server has taken notice of an unsubscription.
+    if count != SubscriberCount::Unknown {
+        // No event reports that a server has processed an unsubscription.
         let publish = || connections[2].publish(&channel, "{}");
         eventually(
             fixture.limit,
@@ -170,7 +176,7 @@ pub async fn receivers_are_counted_or_unknown<S: BusServer>(server: S) {
     }
 }
 
-/// A dropped subscription ends, its neighbours go on, and a new one to the same pattern hears only what is new.
+/// A dropped subscription ends, the others continue, and a new one with the same pattern receives only new signals.
 pub async fn dropping_a_subscription_ends_it_alone<S: BusServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, there) = (fixture.connect().await, fixture.connect().await);
@@ -186,7 +192,7 @@ pub async fn dropping_a_subscription_ends_it_alone<S: BusServer>(server: S) {
     kept.receives(&channel, b"2").await;
 }
 
-/// A subscription that nobody reads stops neither another one of its connection nor the publisher.
+/// A subscription that is not read does not stop another one of its connection, or the publisher.
 pub async fn a_slow_reader_stops_nobody<S: BusServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, there) = (fixture.connect().await, fixture.connect().await);
@@ -212,7 +218,7 @@ pub async fn a_slow_reader_stops_nobody<S: BusServer>(server: S) {
     drop(slow);
 }
 
-/// Many subscriptions of many processes hear the same messages, each of them all.
+/// Many subscriptions of many processes each receive all messages.
 pub async fn a_big_fan_out_reaches_everyone<S: BusServer>(server: S) {
     let fixture = Fixture::of(server);
     let connections = join_all((0..5).map(|_| fixture.connect())).await;
@@ -232,7 +238,7 @@ pub async fn a_big_fan_out_reaches_everyone<S: BusServer>(server: S) {
     }
 }
 
-/// Messages of several publishers at the same time are all heard, each publisher's in its order.
+/// All messages of concurrent publishers are received, those of each publisher in their order.
 pub async fn concurrent_publishers_lose_nothing<S: BusServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, there) = (fixture.connect().await, fixture.connect().await);
@@ -254,9 +260,14 @@ pub async fn concurrent_publishers_lose_nothing<S: BusServer>(server: S) {
 async fn all_in_order(listener: &mut Listener, publishers: usize, each: usize) {
     let mut next = std::collections::HashMap::new();
     for _ in 0..publishers * each {
-        let heard = listener.next().await;
-        let expected = next.entry(heard.channel.clone()).or_insert(0);
-        assert_eq!(heard.payload, expected.to_string(), "on {}", heard.channel);
+        let message = listener.next().await;
+        let expected = next.entry(message.channel.clone()).or_insert(0);
+        assert_eq!(
+            message.payload,
+            expected.to_string(),
+            "on {}",
+            message.channel
+        );
         *expected += 1;
     }
     listener.is_quiet().await;

@@ -1,4 +1,4 @@
-//! The list of clauses, as the tests of a driver.
+//! The list of the clauses, and the macro that makes tests of them.
 
 /// The conformance suite of signal buses, on a [`BusServer`](crate::BusServer): one test for each clause, in a module `bus`.
 ///
@@ -6,9 +6,9 @@
 /// - `bus_suite!(paused, Server)` runs in tokio's paused time, for drivers that wait for nothing outside the runtime.
 /// - `bus_suite!(needs = "a Redis server: scripts/services", Server)` is ignored, with this reason, unless the tests run
 ///   with `--include-ignored`.
-/// - `bus_suite!(service = redis, Server)` is ignored where `SKIP_SERVICES` names the service when the tests are built.
+/// - `bus_suite!(service = redis, Server)` is ignored if `SKIP_SERVICES` names the service when the tests are built.
 ///
-/// A clause that is run asserts: nothing is left out because a server or a capability is missing. A server that does not
+/// A clause that runs asserts something: none is left out because a server or a capability is missing. A server that does not
 /// start fails its clauses.
 ///
 /// ```

@@ -1,8 +1,8 @@
-//! What arrives is what was sent.
+//! Payloads arrive unchanged.
 
 use super::{BusServer, server::Fixture};
 
-/// A payload is bytes, whatever they are: none, all 256, text that looks like a protocol.
+/// A payload is any sequence of bytes: empty, all 256 values, or text that looks like a protocol.
 pub async fn a_payload_is_untouched<S: BusServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, there) = (fixture.connect().await, fixture.connect().await);
@@ -22,7 +22,7 @@ pub async fn a_payload_is_untouched<S: BusServer>(server: S) {
     }
 }
 
-/// A mebibyte arrives whole, and what follows it as well.
+/// A mebibyte arrives complete, and so does the message after it.
 pub async fn a_mebibyte_arrives_whole<S: BusServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, there) = (fixture.connect().await, fixture.connect().await);
@@ -31,8 +31,11 @@ pub async fn a_mebibyte_arrives_whole<S: BusServer>(server: S) {
     let big: Vec<u8> = (0..1 << 20).map(|at: u32| at.to_le_bytes()[0]).collect();
     there.publish(&channel, big.clone()).await;
     there.publish(&channel, "next").await;
-    let heard = listener.next().await;
-    assert_eq!(heard.payload.len(), big.len());
-    assert!(heard.payload == big, "a mebibyte arrived with other bytes");
+    let message = listener.next().await;
+    assert_eq!(message.payload.len(), big.len());
+    assert!(
+        message.payload == big,
+        "a mebibyte arrived with other bytes"
+    );
     listener.receives(&channel, b"next").await;
 }

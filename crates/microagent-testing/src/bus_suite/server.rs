@@ -1,4 +1,4 @@
-//! What a driver gives to the suite, and what the clauses make of it.
+//! The trait by which a driver joins the suite, and the objects that the clauses use.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -42,22 +42,22 @@ pub trait BusServer: Sized + Send + Sync + 'static {
     /// The driver.
     type Bus: SignalBus;
 
-    /// How long the server may take for one event [10 s].
+    /// The time within which the server must react to one event. Default: 10 s.
     const EVENT_LIMIT: Duration = Duration::from_secs(10);
 
-    /// The server of one clause: a new one, or one that is shared, since names are unique.
+    /// Starts or finds the server of one clause. Clauses may share a server, because names are unique.
     ///
     /// # Errors
     /// Any; the clause fails with it.
     fn start() -> impl Future<Output = Result<Self>> + Send;
 
-    /// A connection as another process would have it.
+    /// Opens a connection, as another process would.
     ///
     /// # Errors
     /// Any; the clause fails with it.
     fn connect(&self) -> impl Future<Output = Result<Self::Bus>> + Send;
 
-    /// Cuts all connections, so that the driver has to heal them.
+    /// Cuts all connections, so that the driver has to reconnect.
     ///
     /// # Errors
     /// Any; the clause fails with it.
@@ -80,7 +80,7 @@ impl<S: BusServer> Fixture<S> {
         }
     }
 
-    /// A driver as another process would have it.
+    /// Opens a connection, as another process would.
     pub(crate) async fn connect(&self) -> Connection {
         let driver = self.limit.wait("a connection", self.server.connect()).await;
         let driver = Arc::new(driver.expect("a connection"));
@@ -92,13 +92,13 @@ impl<S: BusServer> Fixture<S> {
         }
     }
 
-    /// A handle as another process would have it.
+    /// Opens a handle, as another process would.
     pub(crate) async fn bus(&self) -> Bus {
         let options = BusOptions::default().prefix(&self.prefix);
         Bus::with_options(self.connect().await.driver, options).expect("a prefix of letters")
     }
 
-    /// `{prefix}:{rest}`.
+    /// Returns the channel `{prefix}:{rest}`.
     pub(crate) fn channel(&self, rest: &str) -> String {
         format!("{}:{rest}", self.prefix)
     }
@@ -138,31 +138,31 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// The next event; `None` at the end of the stream.
+    /// Returns the next event; `None` at the end of the stream.
     pub(crate) async fn event(&mut self) -> Option<BusEvent> {
         self.limit.wait("an event", self.events.next()).await
     }
 
-    /// The next message.
+    /// Returns the next message.
     pub(crate) async fn next(&mut self) -> BusMessage {
         match self.limit.wait("a signal", self.events.next()).await {
             Some(BusEvent::Message(published)) => published,
-            other => panic!("a signal was to come, not {other:?}"),
+            other => panic!("expected a signal, got {other:?}"),
         }
     }
 
-    /// The next message is this one.
+    /// Asserts that the next message is this one.
     pub(crate) async fn receives(&mut self, channel: &str, payload: &[u8]) {
-        let heard = self.next().await;
+        let message = self.next().await;
         assert_eq!(
-            (heard.channel.as_str(), &heard.payload[..]),
+            (message.channel.as_str(), &message.payload[..]),
             (channel, payload)
         );
     }
 
-    /// Nothing comes for a moment.
+    /// Asserts that no event arrives within [`QUIET`].
     pub(crate) async fn is_quiet(&mut self) {
         let event = tokio::time::timeout(QUIET, self.events.next()).await;
-        assert!(event.is_err(), "nothing was to come, not {event:?}");
+        assert!(event.is_err(), "expected no event, got {event:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! What the connections of both mocks have in common: they are numbered, and open until they are closed.
+//! The connections of both mocks: numbered, and open until they are closed.
 
 use std::{
     fmt,
@@ -14,30 +14,30 @@ use microagent_core::{Error, ErrorKind, Result};
 pub(super) struct Connection<S> {
     pub(super) shared: Arc<S>,
     pub(super) id: u64,
-    /// What people call it.
-    what: &'static str,
+    /// The noun for error messages: `bus` or `broker`.
+    noun: &'static str,
     closed: AtomicBool,
 }
 
 impl<S> Connection<S> {
-    pub(super) fn new(shared: Arc<S>, id: u64, what: &'static str) -> Self {
+    pub(super) fn new(shared: Arc<S>, id: u64, noun: &'static str) -> Self {
         Self {
             shared,
             id,
-            what,
+            noun,
             closed: AtomicBool::new(false),
         }
     }
 
     pub(super) fn check_open(&self) -> Result<()> {
         if self.closed.load(Ordering::Acquire) {
-            let text = format!("the {} was closed", self.what);
+            let text = format!("the {} was closed", self.noun);
             return Err(Error::new(ErrorKind::Closed, text));
         }
         Ok(())
     }
 
-    /// From now on it says that it is closed.
+    /// Closes the connection: from now on [`check_open`](Self::check_open) fails.
     pub(super) fn set_closed(&self) {
         self.closed.store(true, Ordering::Release);
     }
@@ -46,7 +46,7 @@ impl<S> Connection<S> {
 impl<S> fmt::Debug for Connection<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection")
-            .field("what", &self.what)
+            .field("noun", &self.noun)
             .field("id", &self.id)
             .finish_non_exhaustive()
     }

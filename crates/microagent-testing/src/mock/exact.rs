@@ -1,15 +1,15 @@
-//! Payloads as values that a test compares. `serde_json` rounds numbers beyond 64 bits, so that two different ones would be
-//! equal; here they stay apart.
+//! Payloads as values that a test compares. `serde_json` rounds numbers beyond 64 bits, so that two different numbers would be
+//! equal; here they stay different.
 
 use microagent_core::Fields;
 use serde::Deserialize;
 use serde_json::{Number, Value, value::RawValue};
 
-/// Deeper arrays and objects stay text.
+/// The depth from which arrays and objects stay text.
 const DEPTH: usize = 128;
 
-/// The value of a JSON text. Parts that a [`Value`] cannot hold are strings with their JSON text: numbers beyond 64 bits,
-/// numbers such as `1e400`, strings with half a character such as `"\ud800"`, and what is nested too deep.
+/// Returns the value of a JSON text. Parts that a [`Value`] cannot hold are strings with their JSON text: numbers beyond 64 bits,
+/// numbers such as `1e400`, strings with half a character such as `"\ud800"`, and values that are nested too deep.
 pub(super) fn value_of(json: &RawValue) -> Value {
     at_depth(json, DEPTH)
 }
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_value_can_hold_is_that_value() {
+    fn a_json_text_that_a_value_can_hold_becomes_that_value() {
         let json =
             r#"{"a":[1,-2,1.5,1e3,null,true,"x\ny",18446744073709551615],"b":{"a":{}},"b2":[]}"#;
         assert_eq!(value(json), serde_json::from_str::<Value>(json).unwrap());
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_cannot_hold_stays_apart() {
+    fn values_that_json_values_cannot_hold_stay_different() {
         let texts = [
             "18446744073709551616",
             "18446744073709551617",
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_nested_too_deep_stays_text() {
+    fn arrays_that_are_nested_too_deep_stay_text() {
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
         let mut found = &value(&deep);
         for _ in 0..DEPTH {

@@ -1,4 +1,4 @@
-//! Drivers that carry nothing anywhere: they record what an agent sends, and hand it what the test gives them.
+//! Drivers without a server: they record what an agent sends, and deliver what the test passes to them.
 
 mod broker;
 mod bus;

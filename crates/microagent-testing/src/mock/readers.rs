@@ -1,6 +1,6 @@
-//! Who reads from a mock now: the subscriptions of the bus, the consumers of the broker.
+//! The current readers of a mock: the subscriptions of the bus, the consumers of the broker.
 //!
-//! What is handed to a reader, and to which, is the mock's business.
+//! The mock decides which reader gets which item.
 
 use std::{
     pin::Pin,
@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use super::record::locked;
 
-/// All readers of a mock, over its connections.
+/// The readers of a mock, of all its connections.
 pub(super) struct Readers<T>(Arc<All<T>>);
 
 struct All<T> {
@@ -24,7 +24,7 @@ struct All<T> {
     last_id: AtomicU64,
 }
 
-/// The way to one reader.
+/// The sending end of one reader.
 pub(super) struct Entry<T> {
     id: u64,
     connection: u64,
@@ -43,12 +43,12 @@ impl<T> Default for Readers<T> {
 }
 
 impl<T> Readers<T> {
-    /// A number for a connection or a reader, given once.
+    /// Returns a number for a connection or a reader that no other one has.
     pub(super) fn new_id(&self) -> u64 {
         self.0.last_id.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// One more.
+    /// Adds a reader.
     pub(super) fn add(&self, connection: u64, source: &str) -> Reader<T> {
         let (mailbox, items) = mpsc::unbounded_channel();
         let id = self.new_id();
@@ -62,12 +62,12 @@ impl<T> Readers<T> {
         Reader { readers, id, items }
     }
 
-    /// Those of today, in the order in which they were added.
+    /// Returns the current readers, in the order in which they were added.
     pub(super) fn entries(&self) -> MutexGuard<'_, Vec<Entry<T>>> {
         locked(&self.0.entries)
     }
 
-    /// Ends those of a connection.
+    /// Ends the readers of a connection.
     pub(super) fn end(&self, connection: u64) {
         self.entries()
             .retain(|entry| entry.connection != connection);
@@ -75,13 +75,13 @@ impl<T> Readers<T> {
 }
 
 impl<T> Entry<T> {
-    /// Hands something over; a reader that is gone drops it.
-    pub(super) fn hand(&self, item: T) {
+    /// Sends an item to the reader. If the reader is gone, the item is dropped.
+    pub(super) fn send(&self, item: T) {
         drop(self.mailbox.send(item));
     }
 }
 
-/// The reading end; with it the reader is gone.
+/// The receiving end. Dropping it removes the reader.
 pub(super) struct Reader<T> {
     readers: Readers<T>,
     id: u64,
@@ -99,6 +99,6 @@ impl<T> Stream for Reader<T> {
 impl<T> Drop for Reader<T> {
     fn drop(&mut self) {
         self.readers.entries().retain(|entry| entry.id != self.id);
-        // What was not read is dropped after this, with no lock held: a delivery settles then.
+        // Items that were not read are dropped after this, without the lock: a delivery settles when it is dropped.
     }
 }

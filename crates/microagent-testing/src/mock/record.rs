@@ -1,4 +1,4 @@
-//! What a mock remembers, and how test values become payloads.
+//! The records of a mock, and the conversion of payloads to values for tests.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -30,7 +30,7 @@ use super::exact::value_of;
 pub struct SentSignal {
     /// The signal's name.
     pub name: String,
-    /// Who sent it.
+    /// The sender: the name of the agent or program.
     pub sender: String,
     /// Its arguments, a JSON object. A part that a [`Value`] cannot hold, such as an integer beyond 64 bits, is a string with
     /// its JSON text.
@@ -69,23 +69,23 @@ pub struct SentMessage {
     pub body: Value,
     /// The body as it was sent.
     pub raw: Bytes,
-    /// Where it went: the queue with its exchange, and the exchange and topic that were asked for.
+    /// The destination: the queue with its exchange, and the exchange and topic of the send options.
     pub route: Route,
     /// Delay, headers, key and native properties.
     pub options: SendOptions,
 }
 
-/// What became of a message that a test pushed.
+/// The settlement of a message that a test pushed.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SettledMessage {
     /// The message as it was pushed.
     pub message: Message,
-    /// What the agent told the broker to do with it. The mock records it and does no more: nothing is delivered again.
+    /// The settlement that the agent chose. The mock only records it: the message is not delivered again.
     pub settlement: Settlement,
 }
 
-/// The payload that an agent sent, as JSON.
+/// Decodes the payload that an agent sent.
 pub(super) fn json_of(payload: &Bytes) -> Result<Value> {
     let json = serde_json::from_slice(payload).map_err(|error| {
         Error::new(
@@ -96,19 +96,19 @@ pub(super) fn json_of(payload: &Bytes) -> Result<Value> {
     Ok(value_of(json))
 }
 
-/// The guarded value, also after a test has failed while it held the lock.
+/// Locks a mutex, also after a test has failed while it held the lock.
 pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The names for an error: ``there are `a`, `b` ``, or that there is none.
+/// Returns the names for an error: ``(available: `a`, `b`)`` or `(available: none)`.
 pub(super) fn listed(names: Vec<String>) -> String {
     let mut names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
     names.sort();
     names.dedup();
     if names.is_empty() {
-        "there is none".to_owned()
+        "(available: none)".to_owned()
     } else {
-        format!("there are {}", names.join(", "))
+        format!("(available: {})", names.join(", "))
     }
 }

@@ -1,6 +1,6 @@
-//! A server's program as a child process: found, started, signalled and ended.
+//! The program of a server as a child process: finding it, starting it, sending it signals and ending it.
 //!
-//! What its arguments mean, and when it is ready, is its server's business.
+//! The module of the server knows its arguments, and when it is ready.
 
 use std::{
     env, fs,
@@ -12,15 +12,15 @@ use std::{
 use microagent_core::{Error, ErrorKind, Result};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// The names of the services that are to be gone without, separated by spaces.
+/// The variable with the names of the services that tests must do without, separated by spaces.
 const SKIP: &str = "SKIP_SERVICES";
 
-/// A running program; it is killed when this is dropped.
+/// A running program. Dropping it kills the program.
 #[derive(Debug)]
 pub(super) struct Process(Child);
 
 impl Process {
-    /// Starts a program; what it prints goes to the file.
+    /// Starts a program. Its output goes to the file.
     pub(super) fn start(program: &Path, arguments: &[String], log: &Path) -> Result<Self> {
         let refused = |error: std::io::Error| {
             let text = format!("{} cannot be started: {error}", program.display());
@@ -44,26 +44,26 @@ impl Process {
         matches!(self.0.try_wait(), Ok(Some(_)))
     }
 
-    /// Stops it where it stands, as `kill -STOP`.
+    /// Stops it, as `kill -STOP` does.
     pub(super) fn freeze(&self) {
         self.signal(Signal::STOP);
     }
 
-    /// Lets it go on.
+    /// Continues it, as `kill -CONT` does.
     pub(super) fn thaw(&self) {
         self.signal(Signal::CONT);
     }
 
-    /// Ends it at once, as `kill -9`, and waits for its end.
+    /// Kills it, as `kill -9` does, and waits for its end.
     pub(super) fn kill(&mut self) {
-        // Both fail only where it has ended already.
+        // Both fail only if it has ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 
     fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw);
-        // The child is ours and not waited for, so the number is its own; a signal to one that has ended changes nothing.
+        // Nobody has waited for this child, so the number is still its own; a signal to a process that has ended changes nothing.
         let _ = pid.map(|pid| kill_process(pid, signal));
     }
 }
@@ -74,10 +74,10 @@ impl Drop for Process {
     }
 }
 
-/// Refuses a service that is to be gone without.
+/// Fails if tests must do without a service.
 ///
 /// # Errors
-/// [`ErrorKind::Unsupported`] when `SKIP_SERVICES` names it.
+/// [`ErrorKind::Unsupported`] if `SKIP_SERVICES` names it.
 pub(super) fn check_wanted(service: &str) -> Result<()> {
     let skipped = env::var(SKIP).unwrap_or_default();
     if skipped.split_whitespace().any(|name| name == service) {
@@ -87,15 +87,15 @@ pub(super) fn check_wanted(service: &str) -> Result<()> {
     Ok(())
 }
 
-/// Where the program of a service is.
+/// Finds the program of a service.
 ///
 /// # Errors
-/// [`ErrorKind::Unsupported`] when `SKIP_SERVICES` names the service; [`ErrorKind::Configuration`] when the program is
-/// nowhere.
+/// [`ErrorKind::Unsupported`] if `SKIP_SERVICES` names the service; [`ErrorKind::Configuration`] if the program is not
+/// installed.
 pub(super) fn program_of(service: &str, program: &str) -> Result<PathBuf> {
     check_wanted(service)?;
     let path = env::var_os("PATH").unwrap_or_default();
-    // Debian puts servers where an ordinary user's path does not look.
+    // Debian puts servers into a folder that is not in the `PATH` of an ordinary user.
     let folders = env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/bin".into()]);
     let mut candidates = folders.map(|folder: PathBuf| folder.join(program));
     candidates.find(|candidate| candidate.is_file()).ok_or_else(|| {
@@ -106,7 +106,7 @@ pub(super) fn program_of(service: &str, program: &str) -> Result<PathBuf> {
     })
 }
 
-/// A port that nobody listens on now.
+/// Returns a port that is free now.
 pub(super) fn free_port() -> Result<u16> {
     let listener = TcpListener::bind(("127.0.0.1", 0));
     let port = listener.and_then(|listener| Ok(listener.local_addr()?.port()));

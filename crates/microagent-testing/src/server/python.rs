@@ -1,6 +1,6 @@
-//! The Python package of MicroAgent, a peer of tests: an interpreter that has it.
+//! The Python package of MicroAgent, for tests with a peer in Python: an interpreter that has it.
 //!
-//! What the peer does is a script of the test's own.
+//! The script that the peer runs belongs to the test.
 
 use std::{
     env,
@@ -13,14 +13,14 @@ use microagent_core::{Error, ErrorKind, Result};
 
 use super::process::check_wanted;
 
-/// Installs what tests need; a script of the repository.
+/// The script of the repository that installs what tests need.
 const SERVICES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/services");
 
-/// Where the script puts the interpreter, in the user's cache.
+/// The path of the interpreter that the script installs, in the user's cache.
 const INTERPRETER: &str = "microagent/python-1.9.0/bin/python";
 
-/// The interpreter that has the Python package of MicroAgent, version 1.9.0 with Redis; `scripts/services` installs it where it
-/// is missing, once for all tests of the machine. The call blocks meanwhile.
+/// Returns the interpreter that has the Python package of MicroAgent, version 1.9.0 with Redis. If it is missing,
+/// `scripts/services` installs it, once for all tests of the machine; the call blocks until then.
 ///
 /// ```no_run
 /// use std::process::Command;
@@ -31,7 +31,7 @@ const INTERPRETER: &str = "microagent/python-1.9.0/bin/python";
 /// ```
 ///
 /// # Errors
-/// [`ErrorKind::Unsupported`] when `SKIP_SERVICES` names `python`; [`ErrorKind::Configuration`] when it cannot be installed.
+/// [`ErrorKind::Unsupported`] if `SKIP_SERVICES` names `python`; [`ErrorKind::Configuration`] if it cannot be installed.
 pub fn python_interpreter() -> Result<PathBuf> {
     static INSTALLED: Mutex<Option<PathBuf>> = Mutex::new(None);
     check_wanted("python")?;
@@ -56,7 +56,7 @@ fn install() -> Result<()> {
     ))
 }
 
-/// As the script finds it.
+/// Finds the cache as the script does.
 fn cache() -> Result<PathBuf> {
     let home = || Some(Path::new(&env::var_os("HOME")?).join(".cache"));
     let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);

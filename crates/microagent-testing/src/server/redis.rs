@@ -16,17 +16,17 @@ use tokio::{
 
 use super::process::{Process, free_port, program_of};
 
-/// How long a server may take until it answers.
+/// The time within which a started server must answer.
 const START: Duration = Duration::from_secs(20);
 
-/// How often a starting server is asked.
+/// The pause between two requests to a server that is starting.
 const ASK_AGAIN: Duration = Duration::from_millis(5);
 
-/// How long one command may take.
+/// The timeout of one command.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// A `redis-server` of one's own, with an append-only file and without eviction. It ends when this is dropped, and its folder
-/// goes with it.
+/// A private `redis-server`, with an append-only file and without eviction. Dropping it ends the server and removes its
+/// folder.
 ///
 /// ```no_run
 /// use microagent_testing::RedisServer;
@@ -34,7 +34,7 @@ const ANSWER: Duration = Duration::from_secs(5);
 /// # async fn example() -> microagent_core::Result<()> {
 /// let server = RedisServer::start().await?;
 /// println!("{}", server.dsn());
-/// server.kill();                // what was confirmed is in its file
+/// server.kill();                // confirmed writes are in its file
 /// server.restart().await?;      // the same port, the same data
 /// # Ok(()) }
 /// ```
@@ -51,8 +51,8 @@ impl RedisServer {
     /// Starts a server and waits until it answers.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] when `SKIP_SERVICES` names `redis`, [`ErrorKind::Configuration`] when there is no
-    /// `redis-server`, [`ErrorKind::Timeout`] when it does not answer.
+    /// [`ErrorKind::Unsupported`] if `SKIP_SERVICES` names `redis`, [`ErrorKind::Configuration`] if there is no
+    /// `redis-server`, [`ErrorKind::Timeout`] if it does not answer.
     pub async fn start() -> Result<Self> {
         Self::start_with(&[]).await
     }
@@ -84,7 +84,7 @@ impl RedisServer {
             if server.answers(deadline).await? {
                 return Ok(server);
             }
-            // Somebody else took the port meanwhile.
+            // Another process took the port meanwhile.
         }
     }
 
@@ -113,35 +113,35 @@ impl RedisServer {
         Ok(server)
     }
 
-    /// `redis://127.0.0.1:PORT/7`.
+    /// Returns the DSN, `redis://127.0.0.1:PORT/7`.
     #[must_use]
     pub fn dsn(&self) -> String {
         format!("redis://{}/7", self.address())
     }
 
-    /// `127.0.0.1:PORT`.
+    /// Returns the address, `127.0.0.1:PORT`.
     #[must_use]
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// The socket beside the port.
+    /// Returns the path of the Unix socket.
     #[must_use]
     pub fn socket(&self) -> PathBuf {
         self.folder.path().join("socket")
     }
 
-    /// Ends the process as `kill -9` does.
+    /// Kills the process, as `kill -9` does.
     pub fn kill(&self) {
         self.process().kill();
     }
 
-    /// Stops the process where it stands: connections stay open, and nobody answers.
+    /// Stops the process: connections stay open, and it does not answer.
     pub fn freeze(&self) {
         self.process().freeze();
     }
 
-    /// Lets a [frozen](Self::freeze) process go on.
+    /// Continues a [frozen](Self::freeze) process.
     pub fn thaw(&self) {
         self.process().thaw();
     }
@@ -159,26 +159,26 @@ impl RedisServer {
             if self.answers(deadline).await? {
                 return Ok(());
             }
-            // The port is another's for a moment.
+            // Another process may have the port for a moment.
             sleep(ASK_AGAIN).await;
         }
     }
 
-    /// Cuts all connections; the server lives on.
+    /// Cuts all connections; the server keeps running.
     ///
     /// # Errors
-    /// [`ErrorKind::Unavailable`] when the server does not answer.
+    /// [`ErrorKind::Unavailable`] if the server does not answer.
     pub async fn cut(&self) -> Result<()> {
         self.command(&["CLIENT", "KILL", "TYPE", "normal"]).await?;
         self.command(&["CLIENT", "KILL", "TYPE", "pubsub"]).await?;
         Ok(())
     }
 
-    /// Sends a command over a connection of its own, to database 0, and gives the answer's text: of a status, a number or a
-    /// bulk string all of it, of an array the first line.
+    /// Sends a command over a connection of its own, to database 0, and returns the text of the reply: a status, a number or a
+    /// bulk string is complete, of an array it is the first line.
     ///
     /// # Errors
-    /// [`ErrorKind::Driver`] with an error of the server; [`ErrorKind::Unavailable`] when it does not answer.
+    /// [`ErrorKind::Driver`] with an error of the server; [`ErrorKind::Unavailable`] if it does not answer.
     pub async fn command(&self, words: &[&str]) -> Result<String> {
         let away = |why: String| Error::new(ErrorKind::Unavailable, format!("redis {why}"));
         match timeout(ANSWER, self.ask(words)).await {
@@ -214,7 +214,7 @@ impl RedisServer {
         })
     }
 
-    /// Waits until our process answers; false when it has ended.
+    /// Waits until our process answers; false if it has ended.
     async fn answers(&self, deadline: Instant) -> Result<bool> {
         let own = format!("process_id:{}\r\n", self.process().id());
         loop {
@@ -224,7 +224,7 @@ impl RedisServer {
             // Another server may have the port.
             let is_own = self.command(&["INFO", "server"]).await;
             let is_own = is_own.is_ok_and(|info| info.contains(&own));
-            // While it reads its file it answers, but not this.
+            // While the server reads its file it answers, but not this command.
             if is_own && self.command(&["PING"]).await.is_ok() {
                 return Ok(true);
             }

@@ -1,4 +1,4 @@
-//! The connections of one member: `memory://`, with faults on the way.
+//! The connections of one member: `memory://`, with injected faults.
 
 use std::{fmt, time::Duration};
 
@@ -31,9 +31,9 @@ impl FaultyBus {
         }
     }
 
-    /// Ends it as the end of its process would.
+    /// Ends the connection as the death of its process would.
     pub(super) fn crash(&self) {
-        // The driver in memory waits for nothing.
+        // The driver in memory does not wait.
         let closed = self.inner.close().now_or_never();
         debug_assert!(matches!(closed, Some(Ok(()))), "{closed:?}");
     }
@@ -78,7 +78,7 @@ impl FaultyBroker {
         }
     }
 
-    /// Ends it as the end of its process would.
+    /// Ends the connection as the death of its process would.
     pub(super) fn crash(&self) {
         self.inner.crash();
     }
@@ -165,7 +165,7 @@ fn with_lost_acknowledgements(run: &SharedRun, delivery: Delivery) -> Delivery {
     Delivery::new(message, Box::new(settler))
 }
 
-/// Settles a delivery, unless its acknowledgement gets lost.
+/// Settles a delivery, unless the acknowledgement is lost.
 struct Settler {
     run: SharedRun,
     inner: Delivery,

@@ -1,9 +1,9 @@
-//! What a simulation may do to a group, and how often. It does nothing itself.
+//! The faults that a simulation injects, and how often. This module injects none itself.
 
 use std::time::Duration;
 
-/// The faults of a simulation; none unless they are asked for. Each of them may happen to a real group, and none takes away what
-/// the brokers promise: a queue message is handled at least once, a signal reaches who listens.
+/// The faults of a simulation. Default: none. Each of them may happen to a real group, and none breaks the promises of
+/// the brokers: a queue message is handled at least once, a signal reaches every subscriber.
 ///
 /// ```
 /// use std::time::Duration;
@@ -19,26 +19,26 @@ use std::time::Duration;
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Faults {
-    /// How much time passes between two crashes of some member, on average.
+    /// The average time between two crashes of any member.
     pub crash_every: Option<Duration>,
-    /// How long a crashed member is down at most.
+    /// The longest time until a crashed member is started again.
     pub restart_within: Duration,
-    /// The share of acknowledgements that get lost: their messages are delivered again.
+    /// The share of acknowledgements that are lost: their messages are delivered again.
     pub duplicate: f64,
-    /// The share of messages and signals that are late, and keep what follows them waiting.
+    /// The share of messages and signals that are delayed, together with those that follow them.
     pub delay: f64,
-    /// How late they are at most.
+    /// The longest delay.
     pub longest_delay: Duration,
-    /// The share of messages and signals that are passed by those which follow them.
+    /// The share of messages and signals that are held back, while those that follow pass them.
     pub reorder: f64,
-    /// How long they are held back at most.
+    /// The longest time for which one is held back.
     pub longest_hold: Duration,
-    /// By how much the clock of a member may be wrong, in either direction.
+    /// The largest error of the clock of a member, in either direction.
     pub skew: Duration,
 }
 
 impl Faults {
-    /// No faults.
+    /// Creates a set without faults.
     #[must_use]
     pub fn none() -> Self {
         Self {
@@ -47,16 +47,16 @@ impl Faults {
         }
     }
 
-    /// Kills a member now and then, as a crash of its process would: what it had in flight is delivered again, what it
-    /// held in memory is gone. It is started again. As ever, a message that is in flight at too many crashes is parked: a
-    /// consumer under this fault needs a high `max_crashes` where it is to lose none.
+    /// Crashes a member at random times, as the death of its process would: its messages in flight are delivered again, its
+    /// memory is lost, and it is started again. A message that is in flight at `max_crashes` crashes becomes a dead letter, so
+    /// a consumer under this fault needs a high value if no message may become one.
     #[must_use]
     pub fn crash_every(mut self, average: Duration) -> Self {
         self.crash_every = Some(average);
         self
     }
 
-    /// Sets [`restart_within`](Self::restart_within) [1 s].
+    /// Sets the longest time until a crashed member is started again. Default: 1 s.
     #[must_use]
     pub fn restart_within(mut self, longest: Duration) -> Self {
         self.restart_within = longest;
@@ -66,7 +66,7 @@ impl Faults {
     /// Loses this share of the acknowledgements.
     ///
     /// # Panics
-    /// When it is no share: not from 0 to 1.
+    /// If the share is not between 0 and 1.
     #[must_use]
     pub fn duplicate(mut self, share: f64) -> Self {
         self.duplicate = checked(share);
@@ -76,24 +76,24 @@ impl Faults {
     /// Delays this share of messages and signals, in order.
     ///
     /// # Panics
-    /// When it is no share: not from 0 to 1.
+    /// If the share is not between 0 and 1.
     #[must_use]
     pub fn delay(mut self, share: f64, longest: Duration) -> Self {
         (self.delay, self.longest_delay) = (checked(share), longest);
         self
     }
 
-    /// Lets others pass this share of messages and signals.
+    /// Holds this share of messages and signals back, so that others pass them.
     ///
     /// # Panics
-    /// When it is no share: not from 0 to 1.
+    /// If the share is not between 0 and 1.
     #[must_use]
     pub fn reorder(mut self, share: f64, longest: Duration) -> Self {
         (self.reorder, self.longest_hold) = (checked(share), longest);
         self
     }
 
-    /// Lets the clocks of members be wrong by up to this much.
+    /// Makes the clocks of members wrong by up to this much.
     #[must_use]
     pub fn skew(mut self, most: Duration) -> Self {
         self.skew = most;
@@ -104,7 +104,7 @@ impl Faults {
 fn checked(share: f64) -> f64 {
     assert!(
         (0.0..=1.0).contains(&share),
-        "{share} is no share of a whole: from 0 to 1 is allowed"
+        "invalid share `{share}`: expected a number from 0 to 1"
     );
     share
 }

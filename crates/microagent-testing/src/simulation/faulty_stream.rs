@@ -1,4 +1,4 @@
-//! A stream whose items may be late, in order or passed by others.
+//! A stream that delays and reorders items.
 
 use std::{
     cmp::Reverse,
@@ -13,13 +13,13 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::simulated_run::SharedRun;
 
-/// The items of another stream, when their time has come.
+/// The items of another stream, each at the time that the faults decide.
 pub(super) struct FaultyStream<T> {
     run: SharedRun,
     inner: BoxStream<'static, T>,
     held: BinaryHeap<Reverse<Held<T>>>,
     timer: Pin<Box<Sleep>>,
-    /// No item that keeps its place comes before this.
+    /// The earliest time of the next item that keeps its order.
     in_order_from: Instant,
     taken: u64,
     ended: bool,
@@ -55,7 +55,7 @@ impl<T> FaultyStream<T> {
         }));
     }
 
-    /// When the item that was just taken is given out.
+    /// Returns the time at which the item that was just taken is yielded.
     fn time_of_next(&mut self) -> Instant {
         let (run, now) = (&self.run, Instant::now());
         if run.happens(|faults| faults.reorder) {

@@ -1,4 +1,4 @@
-//! The group in a simulation, as the test sees it.
+//! The group of a simulation, for the test.
 
 use std::{
     fmt,
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::VirtualClock;
 
-/// How often a condition is looked at that no event tells.
+/// The pause between two checks of a condition that no event reports.
 const CHECK_PAUSE: Duration = Duration::from_millis(10);
 
 /// Agents on one bus and one broker, each as if in a process of its own. Clones are one group.
@@ -34,9 +34,9 @@ struct GroupState {
     bus: Bus,
     broker: Broker,
     members: Mutex<Vec<Member>>,
-    /// How many members are killed and not back.
+    /// The number of members that crashed and are not running again.
     down: watch::Sender<usize>,
-    /// Why a member did not come back.
+    /// The reason why a member did not start again.
     failure: watch::Sender<Option<String>>,
 }
 
@@ -62,18 +62,18 @@ impl Group {
         Ok(Self(state))
     }
 
-    /// Starts a member. `make` builds its agent, again after each crash; the group gives it its name, its bus, its broker and
-    /// its clock. What has to outlive a crash is the test's to hold, in an `Arc` that `make` clones.
+    /// Starts a member. `make` builds its agent, again after each crash; the group sets its name, its bus, its broker and
+    /// its clock. The test keeps data that must outlive a crash, in an `Arc` that `make` clones.
     ///
     /// # Errors
-    /// What the agent's start says, and [`ErrorKind::Configuration`] for a name that is taken.
+    /// The error of the agent's start, and [`ErrorKind::Configuration`] if the group has a member of this name.
     pub async fn start<A: MicroAgent>(
         &self,
         name: &str,
         make: impl Fn() -> Agent<A> + Send + Sync + 'static,
     ) -> Result<()> {
         if self.0.members().iter().any(|member| member.name == name) {
-            let text = format!("the group has a member `{name}` already");
+            let text = format!("duplicate member `{name}` of the group");
             return Err(Error::new(ErrorKind::Configuration, text));
         }
         let mut member = Member::new(&self.0.run, &self.0.deployment, name, make);
@@ -83,10 +83,10 @@ impl Group {
         Ok(())
     }
 
-    /// Stops a member in an orderly way: it drains. False when there is none of the name that lives.
+    /// Stops a member, which drains. Returns false if no member of this name is running.
     ///
     /// # Errors
-    /// What a server of the agent had failed with.
+    /// The error with which a server of the agent failed.
     pub async fn stop(&self, name: &str) -> Result<bool> {
         let Some(running) = self.0.take(name) else {
             return Ok(false);
@@ -96,15 +96,15 @@ impl Group {
         Ok(true)
     }
 
-    /// Kills a member, which comes back in a while. False when there is none of the name that lives.
+    /// Crashes a member, which is started again later. Returns false if no member of this name is running.
     pub fn crash(&self, name: &str) -> bool {
         crash(&self.0, name)
     }
 
-    /// Ends the faults, and waits until all members are back.
+    /// Ends the faults, and waits until all members are running.
     ///
     /// # Panics
-    /// When one of them does not start again.
+    /// If one of them does not start again.
     pub async fn end_faults(&self) {
         self.0.run.end_faults();
         let mut down = self.0.down.subscribe();
@@ -115,48 +115,51 @@ impl Group {
                 let failed = failed.ok().and_then(|failed| (*failed).clone());
                 panic!("{}", failed.unwrap_or_default());
             }
-            // The sender is this group's own, so it is not gone.
+            // This group owns the sender, so the channel is open.
             _ = down.wait_for(|down| *down == 0) => {}
         }
     }
 
-    /// Waits until something has become true.
+    /// Waits until a condition is true. `what` names it in the panic.
     ///
     /// # Panics
-    /// When it has not within the time.
+    /// If it is not true within the time.
     pub async fn eventually(&self, what: &str, within: Duration, holds: impl Fn() -> bool) {
         let deadline = Instant::now() + within;
         while !holds() {
-            assert!(Instant::now() < deadline, "{what}: not within {within:?}");
+            assert!(
+                Instant::now() < deadline,
+                "not true within {within:?}: {what}"
+            );
             sleep(CHECK_PAUSE).await;
         }
     }
 
-    /// A bus without faults, for the test itself.
+    /// Returns a bus without faults, for the test itself.
     #[must_use]
     pub fn bus(&self) -> &Bus {
         &self.0.bus
     }
 
-    /// A broker without faults, for the test itself.
+    /// Returns a broker without faults, for the test itself.
     #[must_use]
     pub fn broker(&self) -> &Broker {
         &self.0.broker
     }
 
-    /// The wall clock that goes right.
+    /// Returns the wall clock without an error.
     #[must_use]
     pub fn clock(&self) -> VirtualClock {
         self.0.run.clock
     }
 
-    /// The seed of this run.
+    /// Returns the seed of this run.
     #[must_use]
     pub fn seed(&self) -> u64 {
         self.0.run.seed
     }
 
-    /// What [`RunningAgent::info`](microagent_core::RunningAgent::info) says of a member that lives.
+    /// Returns [`RunningAgent::info`](microagent_core::RunningAgent::info) of a running member.
     #[must_use]
     pub fn info(&self, name: &str) -> Option<Value> {
         let members = self.0.members();
@@ -164,12 +167,12 @@ impl Group {
         Some(member.running.as_ref()?.agent.info())
     }
 
-    /// Adds a line to the record, which a failure shows.
+    /// Adds a line to the record, which the report of a failure shows.
     pub fn note(&self, what: impl fmt::Display) {
         self.0.run.note(what);
     }
 
-    /// What was done to the group and what was noted, each line with the seconds since the start.
+    /// Returns the record: the injected faults and the lines of [`note`](Self::note), each with the seconds since the start.
     #[must_use]
     pub fn record(&self) -> Vec<String> {
         self.0.run.record()

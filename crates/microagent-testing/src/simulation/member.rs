@@ -1,4 +1,4 @@
-//! One member of the group: how it is started, and how it dies.
+//! One member of the group: its start and its crash.
 
 use std::{any::Any, sync::Arc};
 
@@ -12,7 +12,7 @@ use super::{
     simulated_run::SharedRun,
 };
 
-/// The server that all members share, and how they read its deployment.
+/// The server that all members share, with the options of their buses and brokers.
 #[derive(Clone, Debug)]
 pub(super) struct Deployment {
     pub(super) server: MemoryOptions,
@@ -22,14 +22,14 @@ pub(super) struct Deployment {
 
 type Start = Arc<dyn Fn() -> BoxFuture<'static, Result<RunningMember>> + Send + Sync>;
 
-/// A member, alive or not.
+/// A member, running or not.
 pub(super) struct Member {
     pub(super) name: String,
     pub(super) start: Start,
     pub(super) running: Option<RunningMember>,
 }
 
-/// The connections of a member's process, and what lives in it.
+/// The agent of a running member, with its connections.
 pub(super) struct RunningMember {
     pub(super) agent: RunningAgent<dyn Any + Send + Sync>,
     bus: Arc<FaultyBus>,
@@ -79,7 +79,7 @@ async fn start<A: MicroAgent>(
 }
 
 impl RunningMember {
-    /// Ends it as the end of its process would: nothing that it holds can be settled or sent any more.
+    /// Ends the member as the death of its process would: it can no longer settle or send anything.
     pub(super) fn crash(self) {
         self.broker.crash();
         self.bus.crash();

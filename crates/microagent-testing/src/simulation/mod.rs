@@ -1,8 +1,8 @@
-//! A whole group in one test: its agents as if each were a process, in virtual time, with faults that a seed decides.
+//! A whole group in one test: each agent as if in a process of its own, in virtual time, with faults that a seed decides.
 //!
-//! Everything runs on one thread, on `memory://`, in paused time, with the faults and the framework's own random numbers drawn
-//! from the seed: a run that fails fails again with the same seed. It simulates processes and what is between them; what
-//! an agent does to the outside world is real.
+//! Everything runs on one thread, on `memory://`, in paused time. The faults and the framework's own random numbers come
+//! from the seed, so a run that fails, fails again with the same seed. Processes and connections are simulated; effects
+//! of an agent on the outside world are real.
 
 mod drivers;
 mod faults;
@@ -29,13 +29,13 @@ use self::{
     simulated_run::{SharedRun, SimulatedRun},
 };
 
-/// The variable of the environment that says which seeds are run instead: `17`, or `0..1000`.
+/// The environment variable with the seeds to run instead: `17`, or `0..1000`.
 const SEEDS: &str = "SIMULATION_SEED";
 
-/// When simulated time begins, unless it is told otherwise: 2026-01-01.
+/// The default start of simulated time: 2026-01-01.
 const BEGINNING: Duration = Duration::from_secs(1_767_225_600);
 
-/// How much of the record a failure shows.
+/// The number of lines of the record that the report of a failure shows.
 const SHOWN: usize = 60;
 
 /// Runs a test of a group, once for each seed.
@@ -51,7 +51,7 @@ const SHOWN: usize = 60;
 ///
 /// const MAILER: Queue = Queue::new("mailer");
 ///
-/// /// What was sent; the outside world, which survives crashes.
+/// /// The mails that were sent: the outside world, which survives crashes.
 /// type Sent = Arc<Mutex<Vec<u64>>>;
 ///
 /// struct Mailer(Sent);
@@ -95,11 +95,11 @@ const SHOWN: usize = 60;
 /// });
 /// ```
 ///
-/// A failure names its seed and shows what was done to the group; `SIMULATION_SEED=17` in the environment runs that seed
-/// alone, and `SIMULATION_SEED=0..1000` many.
+/// The report of a failure contains the seed and the record of faults; `SIMULATION_SEED=17` in the environment runs that seed
+/// alone, and `SIMULATION_SEED=0..1000` runs many.
 ///
-/// What is not decided by the seed: real time, threads and processes that the agents start, and the order of a
-/// `HashMap` or of a `select!` of theirs. A task that a handler spawns outlives a crash of its member.
+/// The seed does not decide real time, threads and processes that the agents start, and the order of a `HashMap` or a
+/// `select!` of theirs. A task that a handler spawns outlives a crash of its member.
 #[derive(Clone, Debug)]
 #[must_use = "a simulation does nothing until it is run"]
 pub struct Simulation {
@@ -118,7 +118,7 @@ impl Default for Simulation {
 }
 
 impl Simulation {
-    /// A simulation without faults, of 20 seeds.
+    /// Creates a simulation without faults, of 20 seeds.
     pub fn new() -> Self {
         Self {
             seeds: 0..20,
@@ -130,37 +130,37 @@ impl Simulation {
         }
     }
 
-    /// The seeds to run [0 to 19].
+    /// Sets the seeds to run. Default: 0 to 19.
     pub fn seeds(mut self, seeds: Range<u64>) -> Self {
         self.seeds = seeds;
         self
     }
 
-    /// The faults to inject; without this there are none.
+    /// Sets the faults to inject. Default: none.
     pub fn faults(mut self, faults: Faults) -> Self {
         self.faults = faults;
         self
     }
 
-    /// How the members' buses read their deployment.
+    /// Sets the options of the members' buses.
     pub fn bus(mut self, options: BusOptions) -> Self {
         self.bus = options;
         self
     }
 
-    /// How the members' brokers read their deployment.
+    /// Sets the options of the members' brokers.
     pub fn broker(mut self, options: BrokerOptions) -> Self {
         self.broker = options;
         self
     }
 
-    /// When simulated time begins [2026-01-01].
+    /// Sets the start of simulated time. Default: 2026-01-01.
     pub fn begins(mut self, at: SystemTime) -> Self {
         self.begins = at;
         self
     }
 
-    /// How much simulated time a run may take [24 h].
+    /// Sets the simulated time that a run may take. Default: 24 h.
     pub fn limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self
@@ -169,8 +169,8 @@ impl Simulation {
     /// Runs the test with each seed.
     ///
     /// # Panics
-    /// When the test panics, fails or exceeds its time, with the seed and what was done; and where `SIMULATION_SEED` says
-    /// something else than seeds.
+    /// If the test panics, fails or exceeds its time, with the seed and the record; and if `SIMULATION_SEED` is not a list of
+    /// seeds.
     pub fn run<Test, Running>(self, test: Test)
     where
         Test: Fn(Group) -> Running,
@@ -180,7 +180,7 @@ impl Simulation {
             Ok(text) => match seeds_of(&text) {
                 Some(seeds) => seeds,
                 None => panic!(
-                    "{SEEDS} is `{text}`: a seed such as `17` or seeds such as `0..1000` are allowed"
+                    "invalid {SEEDS} `{text}`: expected a seed such as `17` or a range such as `0..1000`"
                 ),
             },
             Err(_) => self.seeds.clone(),
@@ -201,7 +201,7 @@ impl Simulation {
             .build();
         let runtime = match runtime {
             Ok(runtime) => runtime,
-            Err(error) => panic!("no tokio runtime for the simulation: {error}"),
+            Err(error) => panic!("cannot create a tokio runtime for the simulation: {error}"),
         };
         // The framework's own random numbers: ids, backoff, jitter.
         fastrand::seed(seed);
@@ -234,7 +234,7 @@ impl Simulation {
     }
 
     fn deployment(&self, seed: u64) -> Result<Deployment> {
-        // Of its own, also beside other tests of the process.
+        // A server of its own, also beside other tests of the process.
         let name = format!("memory://simulation-{seed}-{:016x}", unique());
         Ok(Deployment {
             server: MemoryOptions::parse(&name)?,
@@ -244,7 +244,7 @@ impl Simulation {
     }
 }
 
-/// A number that no other simulation of the process has. It is no part of what the seed decides.
+/// Returns a number that no other simulation of the process has. It does not depend on the seed.
 fn unique() -> u64 {
     use std::sync::atomic::{AtomicU64, Ordering};
     static LAST: AtomicU64 = AtomicU64::new(0);
@@ -275,7 +275,7 @@ fn report(seed: u64, failure: &str, record: &[String]) -> String {
     };
     let lines: String = shown.iter().map(|line| format!("  {line}\n")).collect();
     format!(
-        "seed {seed} of the simulation fails: {failure}\n{SEEDS}={seed} runs it alone; what was done until then:\n{before}{lines}"
+        "seed {seed} of the simulation fails: {failure}\n{SEEDS}={seed} runs it alone; the record until then:\n{before}{lines}"
     )
 }
 
@@ -284,7 +284,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seeds_are_one_or_many() {
+    fn one_seed_or_a_range_is_accepted() {
         assert_eq!(seeds_of("17"), Some(17..18));
         assert_eq!(seeds_of("0..1000"), Some(0..1000));
         assert_eq!(seeds_of("all"), None);

@@ -1,4 +1,4 @@
-//! What all parts of a simulation share: its random numbers, its clock, and the record of what it did.
+//! The state of one run that all parts of a simulation share: random numbers, clock and record.
 
 use std::{
     fmt,
@@ -40,7 +40,7 @@ impl SimulatedRun {
         }
     }
 
-    /// The faults that are injected now.
+    /// Returns the faults that are injected now.
     pub(super) fn faults(&self) -> Option<&Faults> {
         (!self.faults_ended.load(Ordering::Relaxed)).then_some(&self.faults)
     }
@@ -50,23 +50,23 @@ impl SimulatedRun {
         self.note("faults end");
     }
 
-    /// Whether something happens that has this share.
+    /// Decides whether a fault with this share happens.
     pub(super) fn happens(&self, share: impl Fn(&Faults) -> f64) -> bool {
         let share = self.faults().map_or(0.0, share);
         share > 0.0 && self.random().f64() < share
     }
 
-    /// A time up to this one.
+    /// Returns a random time up to this one.
     pub(super) fn up_to(&self, longest: Duration) -> Duration {
         longest.mul_f64(self.random().f64())
     }
 
-    /// One of so many.
+    /// Returns a random index below `count`.
     pub(super) fn one_of(&self, count: usize) -> usize {
         self.random().usize(..count)
     }
 
-    /// A member's clock, which may be wrong.
+    /// Returns the clock of a member, which may be wrong.
     pub(super) fn skewed_clock(&self) -> SkewedClock {
         let most = self.faults().map_or(Duration::ZERO, |faults| faults.skew);
         SkewedClock {
@@ -76,7 +76,7 @@ impl SimulatedRun {
         }
     }
 
-    /// Writes down what happened.
+    /// Adds a line to the record.
     pub(super) fn note(&self, what: impl fmt::Display) {
         let at = self.began.elapsed().as_secs_f64();
         let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
@@ -102,7 +102,7 @@ impl fmt::Debug for SimulatedRun {
     }
 }
 
-/// A clock that goes right and shows the wrong time.
+/// A clock that runs at the right speed and shows a wrong time.
 #[derive(Clone, Debug)]
 pub(super) struct SkewedClock {
     clock: VirtualClock,
@@ -120,5 +120,5 @@ impl Clock for SkewedClock {
     }
 }
 
-/// A run of which parts outlive the test that made it.
+/// A run that is shared with tasks, which may outlive the test.
 pub(super) type SharedRun = Arc<SimulatedRun>;

@@ -1,4 +1,4 @@
-//! What the two conformance suites share: how a clause is run, how it waits, and what cutting a connection came to.
+//! The common parts of the two conformance suites: running a clause, waiting in it, and the result of cutting connections.
 //!
 //! The clauses themselves are in `bus_suite` and `broker_suite`.
 
@@ -19,7 +19,7 @@ use tokio::{
 
 pub(crate) use self::wait::{EventLimit, QUIET, eventually};
 
-/// What cutting the connections of a driver came to.
+/// The result of cutting the connections of a driver.
 ///
 /// ```
 /// use microagent_testing::Cut;
@@ -29,20 +29,20 @@ pub(crate) use self::wait::{EventLimit, QUIET, eventually};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
-    /// All connections were cut: the clauses assert that the driver tells of it and heals them.
+    /// All connections were cut: the clauses assert that the driver reports it and reconnects.
     Done,
-    /// The driver has no connection that could be lost, as one inside the process: the clauses assert that it tells of no
-    /// loss and goes on.
+    /// The driver has no connection that could be lost, such as one inside the process: the clauses assert that it reports no
+    /// loss and still works.
     NoConnection,
 }
 
-/// Which clock a suite runs on.
+/// The clock of a suite.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Time {
     /// Tokio's time, paused: waiting takes none. For drivers that wait for nothing outside the runtime.
     Paused,
-    /// The machine's time, on several threads, as drivers of real servers live.
+    /// The machine's time, on several threads, for drivers of real servers.
     Real,
 }
 
@@ -58,21 +58,21 @@ pub fn run<S, Starting, Clause>(
     Clause: Future<Output = ()>,
 {
     let runtime = runtime(time);
-    // A clause waits for several events one after the other; together they may take this much.
+    // A clause waits for several events one after the other; together they may take this long.
     let limit = limit * 6;
     let end = runtime.block_on(async {
         let server = match start().await {
             Ok(server) => server,
-            Err(error) => panic!("the server of the clause did not start: {error}"),
+            Err(error) => panic!("cannot start the server of the clause: {error}"),
         };
         let clause = AssertUnwindSafe(timeout(limit, clause(server)));
         clause.catch_unwind().await
     });
-    // Tasks of the driver must not hold up the report of a clause that has failed.
+    // Tasks of the driver must not delay the report of a clause that has failed.
     runtime.shutdown_background();
     match end {
         Ok(Ok(())) => {}
-        Ok(Err(_)) => panic!("the clause did not come to its end within {limit:?}"),
+        Ok(Err(_)) => panic!("the clause did not end within {limit:?}"),
         Err(panic) => resume_unwind(panic),
     }
 }
@@ -89,7 +89,7 @@ fn runtime(time: Time) -> Runtime {
     }
 }
 
-/// A name that no other clause and no other run uses: servers outlive tests.
+/// Returns a name that no other clause and no other run uses: servers outlive tests.
 pub(crate) fn unique(prefix: &str) -> String {
     format!("{prefix}_{:012x}", fastrand::u64(..1 << 48))
 }

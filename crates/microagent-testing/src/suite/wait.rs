@@ -1,31 +1,31 @@
-//! Waiting for what must happen, with a deadline, and looking a moment long for what must not.
+//! Waiting for expected events with a limit, and for a short time for events that must not happen.
 
 use std::{future::Future, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout};
 
-/// How long a clause looks for what must not happen.
+/// The time for which a clause checks that an event does not happen.
 pub(crate) const QUIET: Duration = Duration::from_millis(100);
 
-/// How often a clause asks for what no event tells.
+/// The pause between two checks of a condition that no event reports.
 const ASK_AGAIN: Duration = Duration::from_millis(5);
 
-/// How long a server may take for what must happen.
+/// The time within which an expected event must happen.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EventLimit(pub(crate) Duration);
 
 impl EventLimit {
-    /// Waits for an event, and fails the clause when it does not come.
+    /// Waits for an event, and fails the clause if it does not happen within the limit.
     pub(crate) async fn wait<T>(self, what: &str, event: impl Future<Output = T>) -> T {
         match timeout(self.0, event).await {
             Ok(event) => event,
-            Err(_) => panic!("{what}: nothing within {:?}", self.0),
+            Err(_) => panic!("{what} did not happen within {:?}", self.0),
         }
     }
 }
 
-/// Asks until the answer is the expected one, for what no event tells (a server may count a moment late), and fails the
-/// clause when it never is.
+/// Checks a value until it is the expected one, if no event reports it (a server may count late), and fails the
+/// clause if it does not become that.
 pub(crate) async fn eventually<T: PartialEq + std::fmt::Debug, Asking>(
     limit: EventLimit,
     what: &str,

@@ -1,4 +1,4 @@
-//! The agent that the mocks are tested with: one handler of each kind, written by hand.
+//! The agent for the tests of the mocks: one handler of each kind, without macros.
 
 use std::sync::{
     Arc, LazyLock,
@@ -71,8 +71,8 @@ impl MicroAgent for Shop {
     }
 }
 
-fn welcome(_: &Arc<Shop>, heard: &SignalInput<'_>) -> HandlerFuture<HandlerReply> {
-    let (user_id, cx): (u64, _) = (heard.fields.get("user_id")?, heard.cx.clone());
+fn welcome(_: &Arc<Shop>, input: &SignalInput<'_>) -> HandlerFuture<HandlerReply> {
+    let (user_id, cx): (u64, _) = (input.fields.get("user_id")?, input.cx.clone());
     Ok(Box::pin(async move {
         // A handler that waits: the test's `stop` has to wait for it.
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
@@ -81,13 +81,13 @@ fn welcome(_: &Arc<Shop>, heard: &SignalInput<'_>) -> HandlerFuture<HandlerReply
     }))
 }
 
-fn count(_: &Arc<Shop>, heard: &SignalInput<'_>) -> HandlerFuture<HandlerReply> {
-    let user_id: u64 = heard.fields.get("user_id")?;
+fn count(_: &Arc<Shop>, input: &SignalInput<'_>) -> HandlerFuture<HandlerReply> {
+    let user_id: u64 = input.fields.get("user_id")?;
     Ok(Box::pin(async move { HandlerReply::of(&(user_id + 1)) }))
 }
 
-fn order(_: &Arc<Shop>, taken: &mut MessageInput<'_>) -> HandlerFuture<()> {
-    let amount: i64 = Fields::of(taken.message.payload())?.get("amount")?;
+fn order(_: &Arc<Shop>, input: &mut MessageInput<'_>) -> HandlerFuture<()> {
+    let amount: i64 = Fields::of(input.message.payload())?.get("amount")?;
     Ok(Box::pin(async move {
         match amount {
             ..0 => Err("a negative amount".into()),

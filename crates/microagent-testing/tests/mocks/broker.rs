@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::agent::{MAILER, ORDERS, shop};
 
 #[tokio::test(start_paused = true)]
-async fn what_was_pushed_is_handled_when_the_agent_has_stopped() -> Result<()> {
+async fn a_pushed_message_is_handled_when_the_agent_has_stopped() -> Result<()> {
     let broker = BrokerMock::new();
     let agent = shop(BusMock::new().bus(), broker.broker()).await?;
     for amount in 0..40 {
@@ -28,7 +28,7 @@ async fn what_was_pushed_is_handled_when_the_agent_has_stopped() -> Result<()> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_message_is_retried_and_parked_at_its_last_attempt() -> Result<()> {
+async fn a_failed_message_is_retried_and_a_dead_letter_after_its_last_attempt() -> Result<()> {
     let broker = BrokerMock::new();
     let agent = shop(BusMock::new().bus(), broker.broker()).await?;
     let pushed = broker.push("orders", json!({"amount": -1})).await?;
@@ -71,24 +71,27 @@ async fn a_failed_message_is_retried_and_parked_at_its_last_attempt() -> Result<
 }
 
 #[tokio::test]
-async fn pushing_what_nobody_consumes_is_a_mistake_of_the_test() -> Result<()> {
+async fn pushing_to_a_queue_without_consumers_fails() -> Result<()> {
     let broker = BrokerMock::new();
     let error = broker.push("orders", json!({})).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "no agent on this broker consumes `orders`: of consumed queues there is none"
+        "no agent on this broker consumes `orders` (available: none)"
     );
     let agent = shop(BusMock::new().bus(), broker.broker()).await?;
     let error = broker.push("order", json!({})).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::QueueNotFound);
-    assert!(error.to_string().ends_with("there are `orders`"), "{error}");
+    assert!(
+        error.to_string().ends_with("(available: `orders`)"),
+        "{error}"
+    );
     let error = broker.push("orders", json!("text")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidPayload);
     agent.stop().await
 }
 
 #[tokio::test]
-async fn what_was_sent_is_recorded_with_its_options() -> Result<()> {
+async fn a_sent_message_is_recorded_with_its_options() -> Result<()> {
     let mock = BrokerMock::new();
     let sending = mock
         .broker()
@@ -117,7 +120,7 @@ async fn what_was_sent_is_recorded_with_its_options() -> Result<()> {
 }
 
 #[tokio::test]
-async fn sending_fails_when_the_test_says_so() -> Result<()> {
+async fn sending_fails_with_the_injected_error() -> Result<()> {
     let mock = BrokerMock::new();
     let broker = mock.broker();
     mock.fail_next_send(Error::new(ErrorKind::Unavailable, "the server is gone"));
@@ -132,7 +135,7 @@ async fn sending_fails_when_the_test_says_so() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_a_consumer_never_took_goes_back() -> Result<()> {
+async fn a_message_that_no_consumer_took_is_returned() -> Result<()> {
     let mock = BrokerMock::new();
     let broker = mock.broker();
     let consumer = broker
@@ -145,7 +148,7 @@ async fn what_a_consumer_never_took_goes_back() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_closed_broker_takes_and_gives_nothing() -> Result<()> {
+async fn a_closed_broker_neither_sends_nor_delivers() -> Result<()> {
     let mock = BrokerMock::new();
     let broker = mock.broker();
     let mut orders = broker
@@ -163,13 +166,13 @@ async fn a_closed_broker_takes_and_gives_nothing() -> Result<()> {
     Ok(())
 }
 
-/// JSON that goes through as it is.
+/// Returns JSON that is sent unchanged.
 fn raw(json: &str) -> Result<Box<serde_json::value::RawValue>> {
     Ok(serde_json::from_str(json)?)
 }
 
 #[tokio::test]
-async fn what_is_sent_is_recorded_byte_for_byte_and_big_numbers_stay_apart() -> Result<()> {
+async fn messages_are_recorded_byte_for_byte_and_big_numbers_stay_different() -> Result<()> {
     let (mock, bus) = (BrokerMock::new(), BusMock::new());
     let broker = mock.broker();
     let bodies = [
@@ -194,7 +197,7 @@ async fn what_is_sent_is_recorded_byte_for_byte_and_big_numbers_stay_apart() -> 
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_test_hands_over_arrives_byte_for_byte_or_is_refused() -> Result<()> {
+async fn pushed_messages_arrive_byte_for_byte_or_are_rejected() -> Result<()> {
     let (mock, bus) = (BrokerMock::new(), BusMock::new());
     let agent = shop(bus.bus(), mock.broker()).await?;
     let body = r#"{"amount":1,"id":18446744073709551617}"#;
@@ -220,7 +223,7 @@ async fn what_a_test_hands_over_arrives_byte_for_byte_or_is_refused() -> Result<
 }
 
 #[tokio::test]
-async fn questions_for_lengths_and_declarations_are_recorded() -> Result<()> {
+async fn requests_for_lengths_and_declarations_are_recorded() -> Result<()> {
     let mock = BrokerMock::new();
     let broker = mock.broker();
     assert_eq!((mock.lengths_asked(), mock.declared()), (vec![], vec![]));
@@ -234,7 +237,7 @@ async fn questions_for_lengths_and_declarations_are_recorded() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_mock_with_the_capabilities_of_a_driver_refuses_what_it_refuses() -> Result<()> {
+async fn a_mock_with_the_capabilities_of_a_driver_rejects_the_same_options() -> Result<()> {
     let mut caps = microagent_core::Caps::default();
     caps.max_payload = 100;
     let mock = BrokerMock::with_caps(caps);

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::agent::{RpcCount, UserCreated, shop};
 
 #[tokio::test(start_paused = true)]
-async fn what_was_emitted_is_handled_when_the_agent_has_stopped() -> Result<()> {
+async fn an_emitted_signal_is_handled_when_the_agent_has_stopped() -> Result<()> {
     let (bus, broker) = (BusMock::new(), BrokerMock::new());
     let agent = shop(bus.bus(), broker.broker()).await?;
     for user_id in 0..5 {
@@ -28,7 +28,7 @@ async fn what_was_emitted_is_handled_when_the_agent_has_stopped() -> Result<()> 
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_agent_with_a_prefix_of_its_own_hears_too() -> Result<()> {
+async fn an_agent_with_a_prefix_of_its_own_receives_emitted_signals() -> Result<()> {
     let (bus, broker) = (BusMock::new(), BrokerMock::new());
     let prefixed = bus.bus_with(BusOptions::default().prefix("SHOP"))?;
     let agent = shop(prefixed.clone(), broker.broker()).await?;
@@ -43,7 +43,7 @@ async fn an_agent_with_a_prefix_of_its_own_hears_too() -> Result<()> {
 }
 
 #[tokio::test]
-async fn emitting_what_nobody_receives_is_a_mistake_of_the_test() -> Result<()> {
+async fn emitting_a_signal_without_receivers_fails() -> Result<()> {
     let (bus, broker) = (BusMock::new(), BrokerMock::new());
     let agent = shop(bus.bus(), broker.broker()).await?;
     let error = bus
@@ -51,7 +51,8 @@ async fn emitting_what_nobody_receives_is_a_mistake_of_the_test() -> Result<()> 
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NoResponders);
-    let text = "no agent on this bus receives `user_craeted`: of received signals there are `rpc_count`, `user_created`";
+    let text =
+        "no agent on this bus receives `user_craeted` (available: `rpc_count`, `user_created`)";
     assert_eq!(error.to_string(), text);
     let error = bus
         .emit("user_created", "a:b", json!({}))
@@ -85,7 +86,7 @@ async fn an_agent_can_be_asked() -> Result<()> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_are_answered_as_the_test_said_last() -> Result<()> {
+async fn calls_get_the_answer_that_was_configured_last() -> Result<()> {
     let mock = BusMock::new();
     let bus = mock.bus();
     let call = || bus.call("shop", RpcCount { user_id: 7 });
@@ -109,7 +110,7 @@ async fn calls_are_answered_as_the_test_said_last() -> Result<()> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_waiter_hears_several_processes() -> Result<()> {
+async fn a_waiter_receives_from_several_processes() -> Result<()> {
     let mock = BusMock::new();
     mock.answers("rpc_count", [json!({"A.count": 1}), json!({"A.count": 2})]);
     let bus = mock.bus();
@@ -123,7 +124,7 @@ async fn a_waiter_hears_several_processes() -> Result<()> {
 }
 
 #[tokio::test]
-async fn sending_fails_when_the_test_says_so() -> Result<()> {
+async fn sending_fails_with_the_injected_error() -> Result<()> {
     let mock = BusMock::new();
     mock.fail_next_send(Error::new(ErrorKind::Unavailable, "the server is gone"));
     let bus = mock.bus();
@@ -135,7 +136,7 @@ async fn sending_fails_when_the_test_says_so() -> Result<()> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_gap_is_told_to_agents_and_fails_calls() -> Result<()> {
+async fn a_gap_is_reported_to_agents_and_fails_calls() -> Result<()> {
     let mock = BusMock::new();
     let bus = mock.bus();
     let agent = shop(bus.clone(), BrokerMock::new().broker()).await?;
@@ -152,12 +153,12 @@ async fn a_gap_is_told_to_agents_and_fails_calls() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_closed_bus_hears_and_says_nothing() -> Result<()> {
+async fn a_closed_bus_neither_receives_nor_sends() -> Result<()> {
     let mock = BusMock::new();
     let (closed, open) = (mock.bus(), mock.bus());
-    let mut heard = closed.driver().subscribe("PUBSUB:user_created:*").await?;
+    let mut events = closed.driver().subscribe("PUBSUB:user_created:*").await?;
     closed.close().await?;
-    assert_eq!(heard.next().await, None);
+    assert_eq!(events.next().await, None);
     let error = closed
         .send("shop", UserCreated { user_id: 1 })
         .await

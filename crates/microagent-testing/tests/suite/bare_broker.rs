@@ -1,5 +1,4 @@
-//! A broker driver that offers nothing beyond the contract, and refuses what it does not offer: the clauses are content with
-//! it too.
+//! A broker driver without optional capabilities, which rejects the options that it does not support: it passes the clauses.
 
 use async_trait::async_trait;
 use bytes::Bytes;

@@ -135,7 +135,7 @@ impl QueueBroker for BrokenBroker {
         }
         let fault = self.fault;
         let deliveries = self.inner.consume(queue, options).await?;
-        let broken = deliveries.then(move |delivery| given(delivery, fault));
+        let broken = deliveries.then(move |delivery| yielded(delivery, fault));
         Ok(broken.boxed())
     }
 
@@ -240,8 +240,8 @@ impl QueueBroker for BrokenBroker {
     }
 }
 
-/// The delivery as it is given out.
-async fn given(delivery: Delivery, fault: Fault) -> Delivery {
+/// Returns the delivery as the driver yields it.
+async fn yielded(delivery: Delivery, fault: Fault) -> Delivery {
     let mut message = delivery.message().clone();
     if fault == Fault::SuspectsNobody {
         message = message.with_crashes(0);

@@ -72,11 +72,11 @@ impl BusServer for BrokenServer {
         })
     }
 
-    /// Nothing is really cut: the events are told as if it were.
+    /// Cuts no connection, and sends the events of a cut.
     async fn cut(&self) -> Result<Cut> {
         let lasted = std::time::Duration::from_secs(1);
         let reason = || "cut by the test".to_owned();
-        let told = [
+        let events = [
             BusEvent::Lost(reason()),
             BusEvent::Gap(Gap {
                 lasted,
@@ -85,7 +85,7 @@ impl BusServer for BrokenServer {
         ];
         let cuts = std::mem::take(&mut *locked(&self.cuts));
         for subscription in cuts {
-            for event in told.clone() {
+            for event in events.clone() {
                 drop(subscription.send(event));
             }
         }
@@ -169,20 +169,20 @@ fn has_hash(event: &BusEvent) -> bool {
     matches!(event, BusEvent::Message(message) if message.channel.contains('#'))
 }
 
-/// The events with those of the cuts among them; it ends with the events, and where nobody tells of cuts any more.
+/// Merges the events and those of the cuts. The stream ends with the events.
 fn with_cuts(
     events: BoxStream<'static, BusEvent>,
     cuts: mpsc::UnboundedReceiver<BusEvent>,
 ) -> BoxStream<'static, BusEvent> {
-    stream::unfold((events, cuts, false), |(mut events, mut cuts, mut told)| async move {
+    stream::unfold((events, cuts, false), |(mut events, mut cuts, mut cuts_ended)| async move {
         loop {
             tokio::select! {
                 biased;
-                cut = cuts.recv(), if !told => match cut {
-                    Some(event) => return Some((event, (events, cuts, told))),
-                    None => told = true,
+                cut = cuts.recv(), if !cuts_ended => match cut {
+                    Some(event) => return Some((event, (events, cuts, cuts_ended))),
+                    None => cuts_ended = true,
                 },
-                event = events.next() => return event.map(|event| (event, (events, cuts, told))),
+                event = events.next() => return event.map(|event| (event, (events, cuts, cuts_ended))),
             }
         }
     })

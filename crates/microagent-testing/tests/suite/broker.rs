@@ -11,7 +11,7 @@ use crate::{
     passes,
 };
 
-/// The clause is content with a driver that keeps its promises, and not with one that has this fault.
+/// Asserts that a correct driver passes the clause, and that one with this fault does not.
 fn noticed<C: Future<Output = ()>>(fault: Fault, clause: impl Fn(BrokenServer) -> C) {
     assert!(
         passes(BrokenServer::new(Fault::None), &clause),
@@ -21,7 +21,7 @@ fn noticed<C: Future<Output = ()>>(fault: Fault, clause: impl Fn(BrokenServer) -
 }
 
 #[test]
-fn what_is_consumed_wrongly() {
+fn wrong_deliveries() {
     noticed(
         Fault::SendsTwice,
         consuming::one_consumer_gets_them_in_order,
@@ -43,7 +43,7 @@ fn what_is_consumed_wrongly() {
 }
 
 #[test]
-fn what_is_settled_wrongly() {
+fn wrong_settlements() {
     noticed(Fault::AcksNothing, settling::acked_is_gone);
     noticed(Fault::AcksNothing, settling::settled_in_any_order);
     noticed(Fault::AcksNothing, closing::close_flushes_settlements);
@@ -87,7 +87,7 @@ fn what_is_settled_wrongly() {
 }
 
 #[test]
-fn crashes_that_are_overlooked() {
+fn crashes_that_are_not_counted() {
     noticed(
         Fault::AcksWhatItGives,
         crashing::a_crash_returns_what_was_in_flight,
@@ -140,7 +140,7 @@ fn options_that_are_ignored() {
 }
 
 #[test]
-fn leases_that_are_none() {
+fn leases_without_exclusion() {
     noticed(Fault::LeasesToAll, leases::a_lease_is_with_one_holder);
     noticed(Fault::LeasesToAll, leases::a_holder_prolongs_its_lease);
     noticed(Fault::LeasesToAll, leases::one_of_many_gets_the_lease);
@@ -152,7 +152,7 @@ fn leases_that_are_none() {
 }
 
 #[test]
-fn looks_that_do_more_or_less() {
+fn wrong_browsing() {
     noticed(Fault::TakesWhatItShows, browsing::peeking_takes_nothing);
     noticed(
         Fault::KeepsReasons,
@@ -171,7 +171,7 @@ fn looks_that_do_more_or_less() {
 }
 
 #[test]
-fn ends_that_are_none() {
+fn streams_that_do_not_end() {
     noticed(Fault::IgnoresClose, closing::close_ends_the_streams);
     noticed(Fault::IgnoresClose, closing::a_closed_broker_says_so);
     let outlive = closing::messages_outlive_all_connections_or_end_with_them;
@@ -180,7 +180,7 @@ fn ends_that_are_none() {
 }
 
 #[test]
-fn capabilities_that_are_hidden() {
+fn capabilities_that_are_not_reported() {
     noticed(Fault::HidesCaps, options::a_delay_is_kept_or_refused);
     noticed(
         Fault::HidesCaps,

@@ -9,7 +9,7 @@ use crate::{
     passes,
 };
 
-/// The clause is content with a driver that keeps its promises, and not with one that has this fault.
+/// Asserts that a correct driver passes the clause, and that one with this fault does not.
 fn noticed<C: Future<Output = ()>>(fault: Fault, clause: impl Fn(BrokenServer) -> C) {
     assert!(
         passes(BrokenServer::new(Fault::None), &clause),
@@ -19,7 +19,7 @@ fn noticed<C: Future<Output = ()>>(fault: Fault, clause: impl Fn(BrokenServer) -
 }
 
 #[test]
-fn who_hears_too_little() {
+fn missing_signals() {
     noticed(
         Fault::SubscribesLate,
         listening::a_subscription_is_live_when_it_returns,
@@ -46,7 +46,7 @@ fn who_hears_too_little() {
 }
 
 #[test]
-fn who_hears_too_much() {
+fn superfluous_signals() {
     noticed(
         Fault::PublishesTwice,
         listening::every_subscriber_receives_once_its_own_process_included,
@@ -70,7 +70,7 @@ fn who_hears_too_much() {
 }
 
 #[test]
-fn what_arrives_otherwise() {
+fn changed_payloads() {
     noticed(Fault::ReadsText, payload::a_payload_is_untouched);
     noticed(Fault::ReadsText, payload::a_mebibyte_arrives_whole);
     noticed(
@@ -81,7 +81,7 @@ fn what_arrives_otherwise() {
 }
 
 #[test]
-fn ends_that_are_none() {
+fn streams_that_do_not_end() {
     noticed(Fault::IgnoresClose, closing::close_ends_the_streams);
     noticed(Fault::IgnoresClose, closing::a_closed_bus_says_so);
     noticed(

@@ -1,4 +1,4 @@
-//! Every clause that is written is run: it stands in the list of its macro.
+//! Every clause of the suites is in the list of its macro, so it runs.
 
 fn is_listed(list: &str, group: &str) {
     let clauses = group

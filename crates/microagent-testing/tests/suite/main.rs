@@ -1,4 +1,4 @@
-//! The suites fail: each clause that is named here is given a driver that breaks the promise it is about.
+//! The suites can fail: each clause here runs on a driver that breaks the promise of the clause.
 
 mod bare_broker;
 mod broken_broker;
@@ -16,7 +16,7 @@ use std::{
 use microagent_core::Result;
 use microagent_testing::suite::{Time, run};
 
-/// Whether the clause is content with the server.
+/// Returns true if the server passes the clause.
 fn passes<S, Clause: Future<Output = ()>>(
     server: Result<S>,
     clause: impl FnOnce(S) -> Clause,

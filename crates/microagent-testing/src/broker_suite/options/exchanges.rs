@@ -1,4 +1,4 @@
-//! Exchanges and topics: what they do where a driver has them, and that they are refused where it has none.
+//! Exchanges and topics: their effect if a driver has them, and their rejection if it does not.
 
 use microagent_core::{Declarations, Queue, QueueBroker, Route, SendOptions};
 
@@ -10,7 +10,7 @@ use crate::{
     suite::unique,
 };
 
-/// What is sent to an exchange reaches every queue that is bound to it, and no other; without the capability it is refused.
+/// A message to an exchange reaches every queue that is bound to it, and no other; or the driver rejects it.
 pub async fn exchanges_send_to_all_their_queues_or_are_refused<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let here = fixture.connect().await;
@@ -31,7 +31,7 @@ pub async fn exchanges_send_to_all_their_queues_or_are_refused<S: BrokerServer>(
     here.is_empty(&outside).await;
 }
 
-/// A topic chooses the queues whose patterns it matches; without the capability it is refused.
+/// A topic selects the queues whose patterns it matches; or the driver rejects it.
 pub async fn topics_choose_the_queue_or_are_refused<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let here = fixture.connect().await;

@@ -1,4 +1,4 @@
-//! What [`Caps`](microagent_core::Caps) promise is kept, and what they do not is refused, loudly.
+//! Send options: the driver supports those of its [`Caps`](microagent_core::Caps), and rejects the others with an error.
 
 mod exchanges;
 
@@ -18,8 +18,8 @@ use super::{
 
 const SHORTLY: Duration = Duration::from_millis(150);
 
-/// A delayed message comes not before its time, is passed by others, and does not count as waiting; without the
-/// capability a delay is refused.
+/// A delayed message is delivered after its delay, later messages pass it, and it does not count as waiting; or the driver rejects a
+/// delay.
 pub async fn a_delay_is_kept_or_refused<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, queue) = (fixture.connect().await, new_queue());
@@ -45,8 +45,8 @@ pub async fn a_delay_is_kept_or_refused<S: BrokerServer>(server: S) {
     ack(later).await;
 }
 
-/// A delayed message finds a consumer that has been waiting since before it was sent; a delay without an end is as good as any,
-/// or refused as any.
+/// A delayed message reaches a consumer that was waiting before it was sent; an unlimited delay is accepted or rejected like any
+/// other.
 pub async fn a_delayed_message_reaches_who_waits_already<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, queue) = (fixture.connect().await, new_queue());
@@ -64,13 +64,13 @@ pub async fn a_delayed_message_reaches_who_waits_already<S: BrokerServer>(server
             .await;
         here.send_with(&queue, "later", delayed(SHORTLY)).await;
     };
-    // The first is polled first: it waits when the others are sent.
+    // The first future is polled first: it waits when the others are sent.
     let (later, ()) = join(consumer.receives("later"), sending).await;
     ack(later).await;
     here.length_is(&queue, 0).await;
 }
 
-/// Headers travel beside the body, whatever their text; without the capability they are refused.
+/// Headers arrive with the body, whatever their text; or the driver rejects them.
 pub async fn headers_travel_or_are_refused<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, queue) = (fixture.connect().await, new_queue());
@@ -98,7 +98,7 @@ pub async fn headers_travel_or_are_refused<S: BrokerServer>(server: S) {
     ack(delivery).await;
 }
 
-/// Messages of one key stay in order; without the capability a key is refused.
+/// Messages of one key stay in order; or the driver rejects a key.
 pub async fn keys_keep_order_or_are_refused<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, queue) = (fixture.connect().await, new_queue());
@@ -128,7 +128,7 @@ pub async fn keys_keep_order_or_are_refused<S: BrokerServer>(server: S) {
     }
 }
 
-/// A property of the server's protocol is refused where it is unknown.
+/// The driver rejects an unknown property of the server's protocol.
 pub async fn unknown_properties_are_refused<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, queue) = (fixture.connect().await, new_queue());
@@ -137,7 +137,7 @@ pub async fn unknown_properties_are_refused<S: BrokerServer>(server: S) {
     here.refuses(queue.into(), options).await;
 }
 
-/// A driver option that the driver does not know is refused when the consumer starts, and named.
+/// When a consumer starts, the driver rejects an unknown driver option, with its name.
 pub async fn unknown_consumer_options_are_refused<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, queue) = (fixture.connect().await, new_queue());
@@ -147,7 +147,7 @@ pub async fn unknown_consumer_options_are_refused<S: BrokerServer>(server: S) {
     unsupported("`no_such_option`", consuming.map(drop));
 }
 
-/// A body that is larger than the driver's `max_payload` is refused, and nothing of it arrives.
+/// The driver rejects a body that is larger than its `max_payload`, and nothing of it arrives.
 pub async fn too_large_is_refused<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, queue) = (fixture.connect().await, new_queue());

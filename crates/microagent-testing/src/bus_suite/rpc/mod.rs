@@ -1,4 +1,4 @@
-//! Calls between processes, which rest on the bus alone: an answer is a signal too.
+//! Calls between processes, which need only the bus: an answer is a signal, too.
 
 mod responder;
 
@@ -41,7 +41,7 @@ pub async fn a_call_reaches_its_own_process<S: BusServer>(server: S) {
     );
 }
 
-/// A waiter hears every process that answers.
+/// A waiter receives the answer of every process.
 pub async fn a_waiter_receives_from_every_process<S: BusServer>(server: S) {
     let fixture = Fixture::of(server);
     let here = fixture.bus().await;
@@ -66,7 +66,7 @@ pub async fn a_waiter_receives_from_every_process<S: BusServer>(server: S) {
     assert_eq!(values, [11, 12, 13]);
 }
 
-/// A call that nobody hears fails at once where the server counts, and by its timeout where it does not.
+/// A call without a receiver fails at once if the server counts subscribers, and by its timeout if it does not.
 pub async fn a_call_without_a_receiver_fails<S: BusServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, connection) = (fixture.bus().await, fixture.connect().await);
@@ -87,7 +87,7 @@ pub async fn a_call_without_a_receiver_fails<S: BusServer>(server: S) {
     assert_eq!(error.kind(), expected, "{error}");
 }
 
-/// A call that is heard and not answered ends with its timeout, and leaves nothing behind.
+/// A call that is received and not answered ends with its timeout, and leaves no subscription behind.
 pub async fn an_unanswered_call_times_out<S: BusServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, connection) = (fixture.bus().await, fixture.connect().await);
@@ -101,7 +101,7 @@ pub async fn an_unanswered_call_times_out<S: BusServer>(server: S) {
     assert_eq!(here.call_counts(), (0, 0));
 }
 
-/// A receiver's failure is the caller's error, in its own words.
+/// The failure of a receiver is the error of the caller, with the same text.
 pub async fn a_remote_failure_is_reported<S: BusServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, there) = (fixture.bus().await, fixture.bus().await);
@@ -132,7 +132,7 @@ pub async fn no_value_is_null<S: BusServer>(server: S) {
     assert_eq!(answer.to_string(), r#"{"Responder.probe":null}"#);
 }
 
-/// Calls at the same time, of two processes, each get their own answer.
+/// Concurrent calls of two processes each get their own answer.
 pub async fn concurrent_calls_get_their_own_answers<S: BusServer>(server: S) {
     let fixture = Fixture::of(server);
     let (one, other, there) = (
@@ -155,7 +155,7 @@ pub async fn concurrent_calls_get_their_own_answers<S: BusServer>(server: S) {
     );
 }
 
-/// A sender that would deafen a peer is refused before anything is sent.
+/// A sender that a channel cannot contain is rejected before anything is sent.
 pub async fn a_bad_sender_is_refused_before_sending<S: BusServer>(server: S) {
     let fixture = Fixture::of(server);
     let (bus, connection) = (fixture.bus().await, fixture.connect().await);

@@ -1,4 +1,4 @@
-//! An agent that answers, written by hand.
+//! An agent that answers, without macros.
 
 use std::sync::{Arc, LazyLock};
 
@@ -40,8 +40,8 @@ impl MicroAgent for Responder {
     }
 }
 
-fn probe(agent: &Arc<Responder>, heard: &SignalInput<'_>) -> HandlerFuture<HandlerReply> {
-    let (n, plus): (i64, _) = (heard.fields.get("n")?, agent.plus);
+fn probe(agent: &Arc<Responder>, input: &SignalInput<'_>) -> HandlerFuture<HandlerReply> {
+    let (n, plus): (i64, _) = (input.fields.get("n")?, agent.plus);
     Ok(Box::pin(async move {
         match n {
             ..0 => Err("a negative number".into()),
@@ -51,8 +51,8 @@ fn probe(agent: &Arc<Responder>, heard: &SignalInput<'_>) -> HandlerFuture<Handl
     }))
 }
 
-/// Lets a responder live on this bus.
+/// Starts a responder on this bus.
 pub(super) async fn respond(bus: &Bus, plus: i64) -> RunningAgent<Responder> {
     let agent = Agent::new(Responder { plus }).bus(bus.clone());
-    agent.start().await.expect("an agent that lives")
+    agent.start().await.expect("an agent that starts")
 }

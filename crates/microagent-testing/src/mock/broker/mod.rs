@@ -1,4 +1,4 @@
-//! The broker mock: what a test holds. Its driver, which is what the agent holds, is in `wire`.
+//! The broker mock, for the test. Its driver, for the agent, is in `wire`.
 
 mod wire;
 
@@ -14,10 +14,10 @@ use tokio::sync::oneshot;
 use self::wire::Shared;
 use super::record::{SentMessage, SettledMessage, listed};
 
-/// A queue broker for tests: it records what agents send, hands their consumers the messages that the test pushes, and
-/// records what became of each. Clones are one mock.
+/// A queue broker for tests: it records what agents send, delivers the messages that the test pushes to their consumers, and
+/// records each settlement. Clones are one mock.
 ///
-/// What an agent sends is recorded and reaches nobody; only [`push`](Self::push) reaches its consumers.
+/// The mock does not deliver what an agent sends; only [`push`](Self::push) reaches consumers.
 ///
 /// ```
 /// use microagent_core::{Error, ErrorKind, Queue};
@@ -41,7 +41,7 @@ use super::record::{SentMessage, SettledMessage, listed};
 pub struct BrokerMock(Arc<Shared>);
 
 impl BrokerMock {
-    /// A mock to which nothing was sent.
+    /// Creates a mock.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -68,25 +68,25 @@ impl BrokerMock {
         mock
     }
 
-    /// A broker on this mock, as an agent or a function under test takes it. Each is a connection of its own. Unless the mock was
-    /// made [with the capabilities](Self::with_caps) of a driver it has every one, and records options that it gives no meaning.
+    /// Returns a broker on this mock, for an agent or a function under test. Each is a connection of its own. Unless the mock was
+    /// created [with the capabilities](Self::with_caps) of a driver, it accepts and records every option.
     #[must_use]
     pub fn broker(&self) -> Broker {
         self.broker_with(BrokerOptions::default())
     }
 
-    /// A broker on this mock with declarations.
+    /// Returns a broker on this mock with declarations.
     #[must_use]
     pub fn broker_with(&self, options: BrokerOptions) -> Broker {
         Broker::with_options(Arc::new(wire::connect(Arc::clone(&self.0))), options)
     }
 
-    /// Delivers a message to the agent that consumes the queue. When it returns the consumer has taken it, so that a `stop`
-    /// of the agent waits for its handler; where all places of the consumer are busy, that takes until one is free.
+    /// Delivers a message to the agent that consumes the queue. When this returns, the consumer has taken the message, so a `stop`
+    /// of the agent waits for its handler. If the consumer is at its limit of concurrency, this waits until a handler ends.
     ///
     /// # Errors
-    /// [`ErrorKind::QueueNotFound`] when no agent consumes the queue, with those that are consumed;
-    /// [`ErrorKind::InvalidPayload`] for a body that is no JSON object (a raw one can be [pushed as a
+    /// [`ErrorKind::QueueNotFound`] if no agent consumes the queue, with the queues that are consumed;
+    /// [`ErrorKind::InvalidPayload`] for a body that is not a JSON object (a raw one can be [pushed as a
     /// message](Self::push_message)).
     pub async fn push(&self, queue: &str, body: impl Serialize) -> Result<Pushed> {
         let body = encode_payload(&body)?;
@@ -105,22 +105,22 @@ impl BrokerMock {
                 None => return Err(unconsumed(message.queue(), state.consumed_queues())),
             }
         };
-        // Dropped untaken, it went back: its settlement says so.
+        // If the consumer ends without taking the delivery, its settlement is `Return`.
         drop(taken.await);
         Ok(Pushed(settled))
     }
 
-    /// The next message that an agent sends fails with this error and is not recorded. Several failures wait in a row.
+    /// Makes the next message that an agent sends fail with this error; it is not recorded. Several calls fail several messages.
     pub fn fail_next_send(&self, error: Error) {
         self.0.state().failures.push_back(error);
     }
 
-    /// Agents are told this length of the queue from now on. Without it they are told how many messages were sent there.
+    /// Sets the length that the mock reports for a queue. Default: the number of messages that were sent to it.
     pub fn set_length(&self, queue: &str, length: u64) {
         self.0.state().lengths.insert(queue.to_owned(), length);
     }
 
-    /// Returns the queues whose length was asked for, in the order of the questions.
+    /// Returns the queues whose length was asked for, in the order of the requests.
     ///
     /// ```
     /// use microagent_core::{Error, Queue};
@@ -156,26 +156,26 @@ impl BrokerMock {
         self.0.state().declared.clone()
     }
 
-    /// All messages that were sent, in their order.
+    /// Returns all messages that were sent, in their order.
     #[must_use]
     pub fn sent(&self) -> Vec<SentMessage> {
         self.0.state().sent.clone()
     }
 
-    /// The messages that were sent to this queue.
+    /// Returns the messages that were sent to this queue.
     #[must_use]
     pub fn sent_to(&self, queue: &str) -> Vec<SentMessage> {
         let sent = self.sent().into_iter();
         sent.filter(|message| message.queue == queue).collect()
     }
 
-    /// What became of the messages that were pushed, in the order of their settlements.
+    /// Returns the messages that were pushed and settled, in the order of their settlements.
     #[must_use]
     pub fn settled(&self) -> Vec<SettledMessage> {
         self.0.state().settled.clone()
     }
 
-    /// What became of the messages that were pushed into this queue.
+    /// Returns the messages that were pushed into this queue and settled.
     #[must_use]
     pub fn settled_of(&self, queue: &str) -> Vec<SettledMessage> {
         let settled = self.settled().into_iter();
@@ -189,7 +189,7 @@ fn unconsumed(queue: &str, consumed: Vec<String>) -> Error {
     let consumed = listed(consumed);
     Error::new(
         ErrorKind::QueueNotFound,
-        format!("no agent on this broker consumes `{queue}`: of consumed queues {consumed}"),
+        format!("no agent on this broker consumes `{queue}` {consumed}"),
     )
 }
 
@@ -203,12 +203,12 @@ impl fmt::Debug for BrokerMock {
     }
 }
 
-/// A message that a consumer has taken. What became of it is recorded whether or not this is used.
+/// A message that a consumer has taken. The mock records its settlement whether or not this is used.
 #[derive(Debug)]
 pub struct Pushed(oneshot::Receiver<Settlement>);
 
 impl Pushed {
-    /// Waits for what the agent tells the broker to do with the message.
+    /// Waits for the settlement of the message.
     ///
     /// ```
     /// use futures_util::StreamExt;
@@ -228,7 +228,7 @@ impl Pushed {
     /// # Ok::<(), Error>(()) }).unwrap();
     /// ```
     pub async fn settlement(self) -> Settlement {
-        // A delivery settles itself when it is dropped; one that is leaked, never.
+        // A delivery settles itself when it is dropped; a leaked one never does.
         match self.0.await {
             Ok(settlement) => settlement,
             Err(_) => std::future::pending().await,

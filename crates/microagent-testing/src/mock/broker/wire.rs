@@ -1,4 +1,4 @@
-//! The driver of the broker mock: consumers with a receipt, and settlements that are remembered.
+//! The driver of the broker mock: consumers with a receipt, and settlements that are recorded.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -21,7 +21,7 @@ use crate::mock::{
     record::{SentMessage, SettledMessage, json_of, locked},
 };
 
-/// What all connections of a mock share.
+/// The state that all connections of a mock share.
 #[derive(Default)]
 pub(super) struct Shared(Mutex<State>);
 
@@ -57,7 +57,7 @@ impl Default for State {
     }
 }
 
-/// All that a message or a schedule can ask for.
+/// Returns the capabilities with everything that a message or a schedule can ask for.
 fn every_capability() -> Caps {
     let mut caps = Caps::default();
     (caps.headers, caps.delay, caps.exchanges) = (true, true, true);
@@ -73,29 +73,29 @@ struct QueuedDelivery {
     taken: oneshot::Sender<()>,
 }
 
-/// Tells of two moments: a consumer took a message, and it was settled.
+/// The receivers of two events: a consumer took a message, and it was settled.
 type Receipts = (oneshot::Receiver<()>, oneshot::Receiver<Settlement>);
 
 impl State {
-    /// Hands a message to the consumer of its queue, to each in turn where there are several; `None` when there is none.
+    /// Delivers a message to the consumer of its queue, to each in turn if there are several; `None` if there is none.
     pub(super) fn deliver(&mut self, shared: &Arc<Shared>, message: &Message) -> Option<Receipts> {
         let mut consumers = self.consumers.entries();
         let of_queue = |consumer: &Entry<_>| consumer.source == message.queue();
         let at = consumers.iter().position(of_queue)?;
         let (taken, when_taken) = oneshot::channel();
         let (settled, when_settled) = oneshot::channel();
-        let note = RecordingSettle {
+        let settle = RecordingSettle {
             shared: Arc::clone(shared),
             settled,
         };
-        let delivery = Delivery::new(message.clone(), Box::new(note));
-        // A consumer's end leaves this list before it is dropped, so somebody reads.
-        consumers[at].hand(QueuedDelivery { delivery, taken });
+        let delivery = Delivery::new(message.clone(), Box::new(settle));
+        // A consumer leaves this list before its end is dropped, so the delivery is read.
+        consumers[at].send(QueuedDelivery { delivery, taken });
         consumers[at..].rotate_left(1);
         Some((when_taken, when_settled))
     }
 
-    /// The names of the queues that are consumed now.
+    /// Returns the names of the queues that are consumed now.
     pub(super) fn consumed_queues(&self) -> Vec<String> {
         let consumers = self.consumers.entries();
         let queues = consumers.iter();
@@ -126,7 +126,7 @@ impl State {
     }
 }
 
-/// Writes down what becomes of one delivery.
+/// Records the settlement of one delivery.
 struct RecordingSettle {
     shared: Arc<Shared>,
     settled: oneshot::Sender<Settlement>,
@@ -138,13 +138,13 @@ impl Settle for RecordingSettle {
             message: message.clone(),
             settlement: settlement.clone(),
         });
-        // A test that does not wait for it reads the record.
+        // A test that does not wait for it reads the record instead.
         drop(self.settled.send(settlement));
         SettleFuture::done(Ok(()))
     }
 }
 
-/// One more connection to the mock.
+/// Opens a connection to the mock.
 pub(super) fn connect(shared: Arc<Shared>) -> Connection<Shared> {
     let id = shared.state().consumers.new_id();
     Connection::new(shared, id, "broker")
@@ -168,8 +168,8 @@ impl QueueBroker for Connection<Shared> {
         if !self.caps().native {
             options.refuse_native("mock")?;
         }
-        let handed = self.shared.state().consumers.add(self.id, queue.name());
-        let deliveries = handed.map(|QueuedDelivery { delivery, taken }| {
+        let queued = self.shared.state().consumers.add(self.id, queue.name());
+        let deliveries = queued.map(|QueuedDelivery { delivery, taken }| {
             drop(taken);
             delivery
         });
@@ -187,11 +187,12 @@ impl QueueBroker for Connection<Shared> {
         Ok(())
     }
 
-    /// Always granted where there are leases: what runs once, runs in the test.
+    /// Grants each lease, if the mock has leases, so that a task with `once` runs in the test.
     async fn lease(&self, key: &str, _holder: &str, _ttl: Duration) -> Result<Lease> {
         self.check_open()?;
         if !self.caps().leases {
-            let text = format!("the driver `mock` does not offer leases: `{key}` cannot be taken");
+            let text =
+                format!("leases are not supported by the driver `mock`: cannot take `{key}`");
             return Err(Error::new(ErrorKind::Unsupported, text));
         }
         Ok(Lease::Granted)

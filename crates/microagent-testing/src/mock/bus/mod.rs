@@ -1,4 +1,4 @@
-//! The bus mock: what a test holds. Its driver, which is what the agent holds, is in `wire`.
+//! The bus mock, for the test. Its driver, for the agent, is in `wire`.
 
 mod wire;
 
@@ -17,13 +17,13 @@ use self::wire::{ConfiguredAnswer, Shared};
 use super::connection::Connection;
 use super::record::{SentSignal, listed};
 
-/// How long [`BusMock::ask`] waits, as long as a call does unless it is told otherwise.
+/// The timeout of [`BusMock::ask`], the default timeout of a call.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A signal bus for tests: it records what agents send and call, answers calls as it was told, and hands them the signals
+/// A signal bus for tests: it records what agents send and call, answers calls as configured, and delivers the signals
 /// that the test emits. Clones are one mock.
 ///
-/// What an agent sends is recorded and reaches nobody; only [`emit`](Self::emit) and [`ask`](Self::ask) reach its receivers.
+/// The mock does not deliver what an agent sends; only [`emit`](Self::emit) and [`ask`](Self::ask) reach receivers.
 ///
 /// ```
 /// use microagent_core::{Error, ErrorKind};
@@ -35,53 +35,53 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// mock.answer("rpc_count", json!({"CommentAgent.count": 3}));
 ///
 /// let bus = mock.bus();
-/// let question = bus.undeclared("rpc_count")?;
-/// assert_eq!(question.call("web", &json!({"user_id": 7})).await?.one::<u64>()?, 3);
+/// let count = bus.undeclared("rpc_count")?;
+/// assert_eq!(count.call("web", &json!({"user_id": 7})).await?.one::<u64>()?, 3);
 /// assert_eq!(mock.called_of("rpc_count")[0].args, json!({"user_id": 7}));
 ///
-/// // Nothing was told of this one: the call waits for its timeout, which takes no time where time is paused.
-/// let silence = bus.undeclared("rpc_unknown")?.call("web", &json!({})).await;
-/// assert_eq!(silence.unwrap_err().kind(), ErrorKind::Timeout);
+/// // No answer is configured for this signal: the call waits for its timeout, which takes no time while time is paused.
+/// let unanswered = bus.undeclared("rpc_unknown")?.call("web", &json!({})).await;
+/// assert_eq!(unanswered.unwrap_err().kind(), ErrorKind::Timeout);
 /// # Ok::<(), Error>(()) }).unwrap();
 /// ```
 #[derive(Clone, Default)]
 pub struct BusMock(Arc<Shared>);
 
 impl BusMock {
-    /// A mock that has heard nothing and answers nothing.
+    /// Creates a mock without configured answers.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A bus on this mock, as an agent or a function under test takes it. Each is a connection of its own.
+    /// Returns a bus on this mock, for an agent or a function under test. Each is a connection of its own.
     #[must_use]
     pub fn bus(&self) -> Bus {
         Bus::new(self.connect())
     }
 
-    /// A bus on this mock with a prefix, declarations, or strict payloads.
+    /// Returns a bus on this mock with a prefix, declarations, or strict payloads.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidName`] for a prefix that channels cannot carry.
+    /// [`ErrorKind::InvalidName`] for a prefix that a channel cannot contain.
     pub fn bus_with(&self, options: BusOptions) -> Result<Bus> {
         Bus::with_options(self.connect(), options)
     }
 
-    /// Delivers a signal to the agents on this mock, under whatever prefix they listen, as if another process had sent
-    /// it. When it returns their receivers have started, so that a `stop` of the agent waits for them.
+    /// Delivers a signal to the agents on this mock, whatever their prefix, as if another process had sent
+    /// it. When this returns, their receivers have started, so a `stop` of the agent waits for them.
     ///
     /// # Errors
-    /// [`ErrorKind::NoResponders`] when no agent receives the signal, with those that are received;
-    /// [`ErrorKind::InvalidPayload`] for arguments that are no JSON object, [`ErrorKind::InvalidName`] for a sender that a
-    /// channel cannot carry.
+    /// [`ErrorKind::NoResponders`] if no agent receives the signal, with the signals that are received;
+    /// [`ErrorKind::InvalidPayload`] for arguments that are not a JSON object, [`ErrorKind::InvalidName`] for a sender that a
+    /// channel cannot contain.
     pub async fn emit(&self, name: &str, sender: &str, args: impl Serialize) -> Result<()> {
         self.deliver(name, sender, None, encode_payload(&args)?)?
             .await;
         Ok(())
     }
 
-    /// [`emit`](Self::emit) for a declared signal.
+    /// Delivers a declared signal, as [`emit`](Self::emit) does.
     ///
     /// # Errors
     /// As [`emit`](Self::emit).
@@ -89,16 +89,16 @@ impl BusMock {
         self.emit(S::NAME, sender, signal).await
     }
 
-    /// Calls the agents on this mock and gives what they answered.
+    /// Calls the agents on this mock and returns their answer.
     ///
     /// # Errors
-    /// As [`emit`](Self::emit); [`ErrorKind::Timeout`] when there is no answer within 60 s.
+    /// As [`emit`](Self::emit); [`ErrorKind::Timeout`] if there is no answer within 60 s.
     pub async fn ask(&self, name: &str, sender: &str, args: impl Serialize) -> Result<Answer> {
-        let (tell, told) = oneshot::channel();
-        let id = self.0.state().expect_answer(tell);
+        let (reply, answer) = oneshot::channel();
+        let id = self.0.state().expect_answer(reply);
         self.deliver(name, sender, Some(&id), encode_payload(&args)?)?
             .await;
-        match timeout(ANSWER_TIMEOUT, told).await {
+        match timeout(ANSWER_TIMEOUT, answer).await {
             Ok(Ok(body)) => Answer::parse(&body),
             _ => Err(Error::new(
                 ErrorKind::Timeout,
@@ -107,12 +107,12 @@ impl BusMock {
         }
     }
 
-    /// Calls of this signal are answered by one process with this object, `{"Agent.method": value}`, from now on.
+    /// Answers calls of this signal, from now on, with this object of one process: `{"Agent.method": value}`.
     pub fn answer(&self, name: &str, values: Value) {
         self.answers(name, [values]);
     }
 
-    /// Calls of this signal are answered by several processes, each with one of these objects, from now on.
+    /// Answers calls of this signal, from now on, with one object of each of several processes.
     pub fn answers(&self, name: &str, processes: impl IntoIterator<Item = Value>) {
         let bodies = processes.into_iter().map(|values| values.to_string());
         self.configure(
@@ -121,7 +121,7 @@ impl BusMock {
         );
     }
 
-    /// Calls of this signal are answered with the failure of one receiver, `Agent.method`, from now on.
+    /// Answers calls of this signal, from now on, with the failure of one receiver, `Agent.method`.
     pub fn answer_error(&self, name: &str, receiver: &str, message: &str) {
         let mut values = Map::new();
         values.insert(receiver.to_owned(), Value::Null);
@@ -129,18 +129,18 @@ impl BusMock {
         self.answer(name, Value::Object(values));
     }
 
-    /// Calls of this signal find nobody who listens, from now on: [`ErrorKind::NoResponders`].
+    /// Makes calls of this signal fail, from now on, because there is no subscriber: [`ErrorKind::NoResponders`].
     pub fn answer_nobody(&self, name: &str) {
-        self.configure(name, ConfiguredAnswer::Nobody);
+        self.configure(name, ConfiguredAnswer::NoSubscriber);
     }
 
-    /// The next signal or call that an agent sends fails with this error and is not recorded. Several failures wait in a row.
+    /// Makes the next signal or call that an agent sends fail with this error; it is not recorded. Several calls fail several of them.
     pub fn fail_next_send(&self, error: Error) {
         self.0.state().failures.push_back(error);
     }
 
-    /// Lets all buses on this mock be deaf for so long, as far as they are told: pending calls fail, and the `gap` hooks of
-    /// the agents run.
+    /// Reports a gap of this length to all buses on this mock: pending calls fail, and the `gap` hooks of the agents run. The
+    /// method does not wait that long.
     pub async fn gap(&self, lasted: Duration) {
         let reason = "the test cut the connection".to_owned();
         let gap = Gap {
@@ -148,30 +148,30 @@ impl BusMock {
             reason: reason.clone(),
         };
         for event in [BusEvent::Lost(reason), BusEvent::Gap(gap)] {
-            let handed = self.0.state().deliver_to_all(&event);
-            handed.await;
+            let handled = self.0.state().deliver_to_all(&event);
+            handled.await;
         }
     }
 
-    /// All signals that were sent, calls not included, in their order.
+    /// Returns all signals that were sent, without calls, in their order.
     #[must_use]
     pub fn sent(&self) -> Vec<SentSignal> {
         self.0.state().sent.clone()
     }
 
-    /// The signals of this name that were sent.
+    /// Returns the signals of this name that were sent.
     #[must_use]
     pub fn sent_of(&self, name: &str) -> Vec<SentSignal> {
         of(name, self.sent())
     }
 
-    /// All signals that were called, by `call` or by `waiter`, in their order.
+    /// Returns all signals that were called, by `call` or by `waiter`, in their order.
     #[must_use]
     pub fn called(&self) -> Vec<SentSignal> {
         self.0.state().called.clone()
     }
 
-    /// The signals of this name that were called.
+    /// Returns the signals of this name that were called.
     #[must_use]
     pub fn called_of(&self, name: &str) -> Vec<SentSignal> {
         of(name, self.called())
@@ -185,7 +185,7 @@ impl BusMock {
         self.0.state().answers.insert(name.to_owned(), answers);
     }
 
-    /// Hands a signal over; the future ends when the receivers have started.
+    /// Delivers a signal; the future ends when the receivers have started.
     fn deliver(
         &self,
         signal: &str,
@@ -202,15 +202,15 @@ impl BusMock {
         if Channel::parse(&channel.to_string()) != Some(channel) {
             return Err(Error::new(
                 ErrorKind::InvalidName,
-                format!("signal `{signal}` from `{sender}`: a name may hold neither `:` nor `#`"),
+                format!("invalid name in `{signal}` from `{sender}`: expected no `:` and no `#`"),
             ));
         }
         let mut state = self.0.state();
         state.deliver(channel, &payload).ok_or_else(|| {
-            let heard = listed(state.received_signals());
+            let received = listed(state.received_signals());
             Error::new(
                 ErrorKind::NoResponders,
-                format!("no agent on this bus receives `{signal}`: of received signals {heard}"),
+                format!("no agent on this bus receives `{signal}` {received}"),
             )
         })
     }

@@ -1,4 +1,4 @@
-//! The driver of the bus mock: subscriptions with a receipt, so that a test knows when a signal was taken in.
+//! The driver of the bus mock: subscriptions with a receipt, so that a test knows when a signal was processed.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -28,7 +28,7 @@ use crate::mock::{
 /// The internal signal that carries answers.
 const RESPONSE: &str = "response";
 
-/// What all connections of a mock share.
+/// The state that all connections of a mock share.
 #[derive(Default)]
 pub(super) struct Shared(Mutex<State>);
 
@@ -48,29 +48,29 @@ pub(super) struct State {
     asked: HashMap<String, oneshot::Sender<Bytes>>,
 }
 
-/// What happens to the calls of a signal.
+/// The configured answer to calls of a signal.
 pub(super) enum ConfiguredAnswer {
-    Nobody,
+    NoSubscriber,
     Answers(Vec<Bytes>),
 }
 
 /// An event on its way to a reader.
 struct QueuedEvent {
     event: BusEvent,
-    /// Dropped when the reader comes for the next event: it is done with this one.
+    /// Dropped when the reader polls for the next event: it has processed this one then.
     receipt: oneshot::Sender<()>,
 }
 
 impl State {
-    /// Registers who is told the answer to a call of the test, and gives the id of the call.
-    pub(super) fn expect_answer(&mut self, tell: oneshot::Sender<Bytes>) -> String {
+    /// Registers the receiver of the answer to a call of the test, and returns the id of the call.
+    pub(super) fn expect_answer(&mut self, reply: oneshot::Sender<Bytes>) -> String {
         let id = format!("asked-{}", self.subscriptions.new_id());
-        self.asked.insert(id.clone(), tell);
+        self.asked.insert(id.clone(), reply);
         id
     }
 
-    /// Hands a signal to all who hear it, each under its own prefix; `None` when there is nobody. The future ends when
-    /// all are done with it.
+    /// Delivers a signal to all its subscribers, each under its own prefix; `None` if there are none. The future ends when
+    /// all have processed it.
     pub(super) fn deliver(
         &mut self,
         channel: Channel<'_>,
@@ -84,20 +84,20 @@ impl State {
                 let (prefix, _) = subscription.source.split_once(':')?;
                 let channel = Channel { prefix, ..channel }.to_string();
                 pattern_matches(&subscription.source, &channel)
-                    .then(|| hand(subscription, message(channel, payload)))
+                    .then(|| send(subscription, message(channel, payload)))
             })
             .collect();
         (!receipts.is_empty()).then(|| all(receipts))
     }
 
-    /// Hands an event to all subscriptions.
+    /// Delivers an event to all subscriptions.
     pub(super) fn deliver_to_all(&mut self, event: &BusEvent) -> impl Future<Output = ()> + use<> {
         let subscriptions = self.subscriptions.entries();
-        let handed = subscriptions.iter();
-        all(handed.map(|to| hand(to, event.clone())).collect())
+        let receipts = subscriptions.iter().map(|to| send(to, event.clone()));
+        all(receipts.collect())
     }
 
-    /// The names of the signals that are received now.
+    /// Returns the names of the signals that are received now.
     pub(super) fn received_signals(&self) -> Vec<String> {
         let subscriptions = self.subscriptions.entries();
         let channels = subscriptions.iter();
@@ -110,8 +110,9 @@ impl State {
 
     fn publish(&mut self, channel: Channel<'_>, payload: &Bytes) -> Result<SubscriberCount> {
         if let (RESPONSE, Some(id)) = (channel.signal, channel.id) {
-            let told = self.asked.remove(id).map(|tell| tell.send(payload.clone()));
-            return Ok(SubscriberCount::Counted(u64::from(told == Some(Ok(())))));
+            let reply = self.asked.remove(id);
+            let sent = reply.map(|reply| reply.send(payload.clone()));
+            return Ok(SubscriberCount::Counted(u64::from(sent == Some(Ok(())))));
         }
         if let Some(failure) = self.failures.pop_front() {
             return Err(failure);
@@ -134,7 +135,7 @@ impl State {
     fn answer(&self, prefix: &str, signal: &str, id: &str) -> SubscriberCount {
         let bodies = match self.answers.get(signal) {
             None => return SubscriberCount::Unknown,
-            Some(ConfiguredAnswer::Nobody) => return SubscriberCount::Counted(0),
+            Some(ConfiguredAnswer::NoSubscriber) => return SubscriberCount::Counted(0),
             Some(ConfiguredAnswer::Answers(bodies)) => bodies,
         };
         let channel = Channel {
@@ -147,7 +148,7 @@ impl State {
         for body in bodies {
             for subscription in self.subscriptions.entries().iter() {
                 if pattern_matches(&subscription.source, &channel) {
-                    hand(subscription, message(channel.clone(), body));
+                    send(subscription, message(channel.clone(), body));
                 }
             }
         }
@@ -155,11 +156,10 @@ impl State {
     }
 }
 
-/// Hands an event over; the receipt comes when the reader is done with it. One that is gone drops it, which says the same: it
-/// will do nothing more.
-fn hand(to: &Entry<QueuedEvent>, event: BusEvent) -> oneshot::Receiver<()> {
+/// Sends an event to a reader. The receipt resolves when the reader has processed it, or is gone.
+fn send(to: &Entry<QueuedEvent>, event: BusEvent) -> oneshot::Receiver<()> {
     let (receipt, done) = oneshot::channel();
-    to.hand(QueuedEvent { event, receipt });
+    to.send(QueuedEvent { event, receipt });
     done
 }
 
@@ -174,7 +174,7 @@ async fn all(receipts: Vec<oneshot::Receiver<()>>) {
     drop(join_all(receipts).await);
 }
 
-/// One more connection to the mock.
+/// Opens a connection to the mock.
 pub(super) fn connect(shared: Arc<Shared>) -> Connection<Shared> {
     let id = shared.state().subscriptions.new_id();
     Connection::new(shared, id, "bus")
@@ -185,7 +185,8 @@ impl SignalBus for Connection<Shared> {
     async fn publish(&self, channel: &str, payload: Bytes) -> Result<SubscriberCount> {
         self.check_open()?;
         let Some(channel) = Channel::parse(channel) else {
-            let text = format!("`{channel}` is no {{prefix}}:{{signal}}:{{sender}}");
+            let text =
+                format!("invalid channel `{channel}`: expected `{{prefix}}:{{signal}}:{{sender}}`");
             return Err(Error::new(ErrorKind::InvalidName, text));
         };
         check_published(&channel.to_string(), payload.len())?;
@@ -213,7 +214,7 @@ impl SignalBus for Connection<Shared> {
     }
 }
 
-/// The events; the receipt of each is dropped when the reader comes for the next.
+/// Returns the events; the receipt of each is dropped when the reader polls for the next.
 fn with_receipts(events: Reader<QueuedEvent>) -> impl Stream<Item = BusEvent> {
     stream::unfold((events, None), |(mut events, receipt)| async {
         drop(receipt);
