@@ -137,6 +137,7 @@ fn bound_consumer<A: MicroAgent>(
             stats: life.cx.stats().handler(entry.name),
         },
         stats: life.cx.stats().handler(entry.name),
+        activity: Arc::default(),
         tasks: life.tasks.clone(),
         killed: life.killed.clone(),
     }

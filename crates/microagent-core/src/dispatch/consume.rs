@@ -11,6 +11,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, warn};
 
 use super::{
+    growth::Activity,
     outcome,
     run::{self, End, MessageSite, Site},
 };
@@ -32,6 +33,7 @@ pub(crate) struct BoundConsumer {
     pub(crate) call: Call,
     pub(crate) stats: Arc<HandlerStats>,
     pub(crate) parking: Parking,
+    pub(crate) activity: Arc<Activity>,
     pub(crate) tasks: TaskTracker,
     pub(crate) killed: CancellationToken,
 }
@@ -61,10 +63,11 @@ pub(crate) async fn consume(
             );
             return Err(Error::new(ErrorKind::Closed, text));
         };
-        let handling = Arc::clone(&consumer);
-        consumer
-            .tasks
-            .spawn(async move { handling.handle(delivery, place).await });
+        let (handling, running) = (Arc::clone(&consumer), consumer.activity.begin());
+        consumer.tasks.spawn(async move {
+            handling.handle(delivery, place).await;
+            drop(running);
+        });
     }
 }
 

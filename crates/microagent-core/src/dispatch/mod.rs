@@ -2,6 +2,7 @@
 
 pub(crate) mod consume;
 pub(crate) mod flow;
+pub(crate) mod growth;
 pub(crate) mod outcome;
 pub(crate) mod polled;
 pub(crate) mod receive;

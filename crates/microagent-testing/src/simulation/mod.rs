@@ -16,7 +16,10 @@ use std::{
     future::Future,
     ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -195,9 +198,15 @@ impl Simulation {
         Test: Fn(Group) -> Running,
         Running: Future<Output = Result<()>>,
     {
+        let threads = Arc::new(AtomicBool::new(false));
         let runtime = Builder::new_current_thread()
             .enable_all()
             .start_paused(true)
+            // The simulation itself stays on this thread: what starts another one is `spawn_blocking`.
+            .on_thread_start({
+                let threads = Arc::clone(&threads);
+                move || threads.store(true, Ordering::Relaxed)
+            })
             .build();
         let runtime = match runtime {
             Ok(runtime) => runtime,
@@ -224,13 +233,14 @@ impl Simulation {
                 }
             })
         }));
+        let threads = threads.load(Ordering::Relaxed);
         let failure = match ended {
             Ok(Ok(())) => return,
             Ok(Err(error)) => error.to_string(),
             Err(panic) => text_of(panic.as_ref()),
         };
         let record = run.map_or_else(Vec::new, |run| run.record());
-        panic!("{}", report(seed, &failure, &record));
+        panic!("{}", report(seed, &failure, threads, &record));
     }
 
     fn deployment(&self, seed: u64) -> Result<Deployment> {
@@ -244,9 +254,12 @@ impl Simulation {
     }
 }
 
+/// The notice about a run that its seed does not decide alone.
+const THREADS: &str = "a blocking task ran on a thread of its own (`spawn_blocking`, `tokio::fs` or the resolver of names): this seed \
+                       may not repeat the run";
+
 /// Returns a number that no other simulation of the process has. It does not depend on the seed.
 fn unique() -> u64 {
-    use std::sync::atomic::{AtomicU64, Ordering};
     static LAST: AtomicU64 = AtomicU64::new(0);
     LAST.fetch_add(1, Ordering::Relaxed)
 }
@@ -267,15 +280,20 @@ fn text_of(panic: &(dyn Any + Send)) -> String {
         .unwrap_or_else(|| "a panic without a text".to_owned())
 }
 
-fn report(seed: u64, failure: &str, record: &[String]) -> String {
+fn report(seed: u64, failure: &str, threads: bool, record: &[String]) -> String {
     let shown = &record[record.len().saturating_sub(SHOWN)..];
     let before = match record.len() - shown.len() {
         0 => String::new(),
         more => format!("  … {more} lines before\n"),
     };
     let lines: String = shown.iter().map(|line| format!("  {line}\n")).collect();
+    let threads = if threads {
+        format!("\n{THREADS}")
+    } else {
+        String::new()
+    };
     format!(
-        "seed {seed} of the simulation fails: {failure}\n{SEEDS}={seed} runs it alone; the record until then:\n{before}{lines}"
+        "seed {seed} of the simulation fails: {failure}{threads}\n{SEEDS}={seed} runs it alone; the record until then:\n{before}{lines}"
     )
 }
 
@@ -293,7 +311,7 @@ mod tests {
     #[test]
     fn a_report_shows_the_end_of_a_long_record() {
         let record: Vec<_> = (0..100).map(|n| format!("line {n}")).collect();
-        let text = report(3, "oh", &record);
+        let text = report(3, "oh", false, &record);
         assert!(
             text.starts_with("seed 3 of the simulation fails: oh\nSIMULATION_SEED=3 runs it alone")
         );

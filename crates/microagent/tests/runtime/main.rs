@@ -8,6 +8,7 @@ mod checks;
 mod clocks;
 mod cut_off;
 mod failures;
+mod growing;
 mod life;
 mod log;
 mod log_lines;

@@ -148,3 +148,26 @@ fn an_error_and_an_endless_test_fail_with_their_seed() {
         "seed 7 of the simulation fails: the test did not end within 60s of simulated time\n";
     assert!(endless.starts_with(expected), "{endless}");
 }
+
+/// The message of a simulation that fails after this handler has run.
+fn failure_with(blocking: bool) -> String {
+    let simulation = Simulation::new().seeds(7..8);
+    let ended = catch_unwind(AssertUnwindSafe(|| {
+        simulation.run(|_group| async move {
+            if blocking {
+                tokio::task::spawn_blocking(|| ()).await.unwrap();
+            }
+            Err("it fails".into())
+        });
+    }));
+    *ended.unwrap_err().downcast::<String>().unwrap()
+}
+
+#[test]
+fn a_failure_of_a_run_with_blocking_tasks_says_that_its_seed_may_not_repeat_it() {
+    let notice = "a blocking task ran on a thread of its own";
+    assert!(!failure_with(false).contains(notice));
+    let failure = failure_with(true);
+    assert!(failure.contains(notice), "{failure}");
+    assert!(failure.contains("SIMULATION_SEED=7"), "{failure}");
+}

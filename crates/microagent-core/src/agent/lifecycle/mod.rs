@@ -32,7 +32,7 @@ use crate::{
     bus::AbsentBus,
     dispatch::{
         consume::{self, BoundConsumer},
-        polled,
+        growth, polled,
         run::{End, fenced},
     },
     stats::AgentStats,
@@ -267,7 +267,19 @@ impl Life {
         consumer: Arc<BoundConsumer>,
         deliveries: BoxStream<'static, Delivery>,
     ) {
-        if let Err(error) = consume::consume(consumer, deliveries).await {
+        let Some(broker) = &self.broker else {
+            return;
+        };
+        let watched = async {
+            growth::watch(&consumer, broker).await;
+            std::future::pending().await
+        };
+        let consumed = tokio::select! {
+            biased;
+            consumed = consume::consume(Arc::clone(&consumer), deliveries) => consumed,
+            never = watched => never,
+        };
+        if let Err(error) = consumed {
             self.fail(error);
         }
     }

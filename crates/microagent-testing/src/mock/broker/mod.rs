@@ -121,6 +121,7 @@ impl BrokerMock {
     }
 
     /// Returns the queues whose length was asked for, in the order of the requests.
+    /// An agent whose consumer has work asks once a minute, too.
     ///
     /// ```
     /// use microagent_core::{Error, Queue};
