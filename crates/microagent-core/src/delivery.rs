@@ -7,14 +7,14 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     task::{Context, Poll},
     time::Duration,
 };
 
 use tokio::sync::oneshot;
 
-use crate::{Error, ErrorKind, Message, Result, shortened};
+use crate::{Error, ErrorKind, Message, Result, driver::lock, shortened};
 
 /// Why a message became a dead letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -223,7 +223,7 @@ impl Lender {
     }
 
     fn loan(&self) -> MutexGuard<'_, Loan> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -1,11 +1,13 @@
 //! Counters of what became of each handler's runs. They only count; who reads them is not their business.
 
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc, Mutex,
     atomic::{AtomicU64, Ordering},
 };
 
 use serde_json::{Map, Value, json};
+
+use crate::driver::lock;
 
 /// The counters of one handler.
 #[derive(Debug, Default)]
@@ -69,7 +71,7 @@ pub(crate) struct AgentStats {
 impl AgentStats {
     /// The counters of this handler, made on first use.
     pub(crate) fn handler(&self, name: &str) -> Arc<HandlerStats> {
-        let mut handlers = self.handlers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut handlers = lock(&self.handlers);
         if let Some(known) = handlers.iter().find(|known| known.name == name) {
             return Arc::clone(known);
         }
@@ -83,7 +85,7 @@ impl AgentStats {
 
     /// With what its bus counts: signals that nobody can be told of.
     pub(crate) fn to_json(&self, strays: u64) -> Value {
-        let handlers = self.handlers.lock().unwrap_or_else(PoisonError::into_inner);
+        let handlers = lock(&self.handlers);
         let mut told: Map<String, Value> = handlers
             .iter()
             .map(|stats| (stats.name.clone(), stats.to_json()))

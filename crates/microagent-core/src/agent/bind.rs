@@ -1,6 +1,6 @@
 //! From the entries of a blueprint to receivers and consumers that hear and take.
 
-use std::sync::{Arc, PoisonError, atomic::Ordering};
+use std::sync::{Arc, atomic::Ordering};
 
 use tracing::error;
 
@@ -14,6 +14,7 @@ use crate::{
         receive::BoundReceiver,
         run,
     },
+    driver::lock,
     stats::Counter,
 };
 
@@ -84,10 +85,7 @@ pub(super) async fn consumers<A: MicroAgent>(
             .consume(&entry.queue, options)
             .await
             .map_err(|error| error.context(format!("consumer `{}` of {}", entry.name, A::NAME)))?;
-        life.queues
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(entry.queue.name().to_owned());
+        lock(&life.queues).push(entry.queue.name().to_owned());
         let consumer = Arc::new(bound_consumer(agent, life, entry));
         let life = Arc::clone(life);
         life.tasks

@@ -3,10 +3,10 @@
 use std::{
     any::type_name,
     fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
 };
 
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, driver::lock};
 
 /// A field that one handler fills and another takes the value out of, though both share the agent.
 ///
@@ -47,7 +47,7 @@ impl<T> TakeOnce<T> {
     }
 
     fn held(&self) -> MutexGuard<'_, Option<T>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, btree_map::Entry},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard,
+        Arc, Mutex, PoisonError, RwLock, RwLockWriteGuard,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -17,6 +17,7 @@ use super::{Bus, handle::WeakBus};
 use crate::{
     BusEvent, Channel, Error, ErrorKind, Gap, Result,
     dispatch::receive::{self, BoundReceiver, Hearing},
+    driver::lock,
 };
 
 /// What an agent is told of the bus that it listens to.
@@ -220,10 +221,6 @@ async fn read(bus: WeakBus, mut events: BoxStream<'static, BusEvent>, subscripti
 
 fn now(receivers: &ReceiverList) -> Arc<[Arc<BoundReceiver>]> {
     Arc::clone(&receivers.read().unwrap_or_else(PoisonError::into_inner))
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {

@@ -1,13 +1,10 @@
 //! How many runs of a receiver there may be at a time, and what waits behind them.
 
-use std::{
-    collections::VecDeque,
-    sync::{Mutex, PoisonError},
-};
+use std::{collections::VecDeque, sync::Mutex};
 
 use futures_util::future::BoxFuture;
 
-use crate::{Overflow, ReceiverOptions};
+use crate::{Overflow, ReceiverOptions, driver::lock};
 
 /// Work that waits for a place.
 pub(crate) type Job = BoxFuture<'static, ()>;
@@ -81,7 +78,7 @@ impl Flow {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Places> {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.places)
     }
 }
 

@@ -5,11 +5,13 @@ use std::{
     fmt,
     future::{Future, poll_fn},
     pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, Weak},
     time::Duration,
 };
 
 use tokio::time::Instant;
+
+use crate::driver::lock;
 
 /// The handler that one thread runs.
 type Place = Mutex<Option<(Arc<str>, Instant)>>;
@@ -98,10 +100,6 @@ fn new_place() -> Arc<Place> {
     places.retain(|place| place.strong_count() > 0);
     places.push(Arc::downgrade(&place));
     place
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 mod backoff;
 mod connection;
+mod lock;
 mod outage;
 mod suspect_gate;
 
@@ -14,6 +15,7 @@ pub use microagent_schema::{Dsn, DsnError, Host, redacted};
 pub use self::{
     backoff::Backoff,
     connection::{ConnectionRecord, ConnectionState},
+    lock::lock,
     outage::Outage,
     suspect_gate::{Cleared, SuspectGate, Taking},
 };

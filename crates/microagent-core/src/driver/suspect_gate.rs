@@ -1,9 +1,11 @@
 //! Keeps a suspect alone: a message that was in flight when its consumer died is delivered when nothing
 //! else of this process is in flight, and nothing is delivered beside it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use tokio::sync::Notify;
+
+use super::lock;
 
 /// Counts what one process has in flight over all its consumers, and lets a suspect in alone, as the
 /// contract of [`QueueBroker`](crate::QueueBroker) asks. All consumers of a broker share one.
@@ -104,7 +106,7 @@ impl SuspectGate {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -14,13 +14,10 @@ use bytes::Bytes;
 use futures_util::stream::{BoxStream, Stream};
 use tokio::sync::mpsc;
 
-use super::{
-    MemoryOptions,
-    server::{Server, locked},
-};
+use super::{MemoryOptions, server::Server};
 use crate::{
     BusEvent, BusMessage, Error, ErrorKind, Result, SignalBus, SubscriberCount, check_published,
-    driver::{ConnectionRecord, ConnectionState},
+    driver::{ConnectionRecord, ConnectionState, lock},
     pattern_matches,
 };
 
@@ -145,7 +142,7 @@ impl Subscriptions {
 
     fn publish(&self, channel: &str, payload: &Bytes) -> u64 {
         let mut receivers = 0;
-        for mailbox in locked(&self.mailboxes).iter() {
+        for mailbox in lock(&self.mailboxes).iter() {
             if pattern_matches(&mailbox.pattern, channel) {
                 let message = BusMessage {
                     channel: channel.to_owned(),
@@ -158,7 +155,7 @@ impl Subscriptions {
     }
 
     fn remove(&self, which: impl Fn(&Mailbox) -> bool) {
-        locked(&self.mailboxes).retain(|mailbox| !which(mailbox));
+        lock(&self.mailboxes).retain(|mailbox| !which(mailbox));
     }
 }
 
@@ -179,7 +176,7 @@ impl Subscription {
             pattern: pattern.to_owned(),
             sender,
         };
-        locked(&server.subscriptions.mailboxes).push(mailbox);
+        lock(&server.subscriptions.mailboxes).push(mailbox);
         Self {
             server: server.clone(),
             id,

@@ -4,8 +4,7 @@ use std::{collections::HashMap, sync::Mutex, time::Duration};
 
 use tokio::time::Instant;
 
-use super::server::locked;
-use crate::Lease;
+use crate::{Lease, driver::lock};
 
 /// All leases of a server.
 #[derive(Debug, Default)]
@@ -28,7 +27,7 @@ impl Held {
 impl Leases {
     pub(super) fn ask(&self, key: &str, holder: &str, ttl: Duration) -> Lease {
         let now = Instant::now();
-        let mut leases = locked(&self.0);
+        let mut leases = lock(&self.0);
         leases.retain(|_, held| !held.left(now).is_zero());
         if let Some(held) = leases.get(key).filter(|held| held.by != holder) {
             let left = held.left(now);
@@ -78,6 +77,6 @@ mod tests {
         }
         tokio::time::advance(MINUTE).await;
         assert_eq!(leases.ask("job", "two", MINUTE), Lease::Granted);
-        assert_eq!(locked(&leases.0).len(), 1);
+        assert_eq!(lock(&leases.0).len(), 1);
     }
 }

@@ -2,10 +2,12 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, Weak},
 };
 
 use super::{broker::Queues, bus::Subscriptions, leases::Leases};
+
+use crate::driver::lock;
 
 /// One server: all subscriptions, queues and leases.
 #[derive(Debug, Default)]
@@ -20,7 +22,7 @@ static NAMED: Mutex<Option<HashMap<String, Weak<Server>>>> = Mutex::new(None);
 impl Server {
     /// The server of this name; a new one when no connection to it lives.
     pub(super) fn named(name: &str) -> Arc<Self> {
-        let mut named = locked(&NAMED);
+        let mut named = lock(&NAMED);
         let named = named.get_or_insert_default();
         if let Some(server) = named.get(name).and_then(Weak::upgrade) {
             return server;
@@ -30,9 +32,4 @@ impl Server {
         named.insert(name.to_owned(), Arc::downgrade(&server));
         server
     }
-}
-
-/// The guarded value, also after a panic of another holder: every change under these locks is whole before it can panic.
-pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

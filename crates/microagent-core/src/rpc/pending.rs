@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -18,7 +18,9 @@ use tokio::{
 };
 use tracing::debug;
 
-use crate::{BusEvent, Channel, Error, ErrorKind, Result, SignalBus, shortened, stats::Counter};
+use crate::{
+    BusEvent, Channel, Error, ErrorKind, Result, SignalBus, driver::lock, shortened, stats::Counter,
+};
 
 /// How long a call waits for a lost subscription of its answers to be live again, before it fails unsent.
 const LIVE_AGAIN: Duration = Duration::from_secs(1);
@@ -195,7 +197,7 @@ impl Waiting {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, mpsc::UnboundedSender<Reply>>> {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.calls)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a schedule's fire does: it waits for its jitter, keeps the overlap policy, asks for its lease, and runs.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::{Duration, SystemTime},
 };
 
@@ -17,6 +17,7 @@ use crate::{
         outcome::{self, FailurePolicy},
         run::{self, End, Site, fenced, record},
     },
+    driver::lock,
     rpc::CallScope,
     stats::HandlerStats,
 };
@@ -227,7 +228,7 @@ impl Fires {
     }
 
     fn running(&self) -> MutexGuard<'_, Running> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.running)
     }
 
     fn site(&self) -> Site<'_> {

@@ -2,7 +2,7 @@
 
 use std::{
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     task::{Context, Poll},
     time::Duration,
 };
@@ -10,7 +10,7 @@ use std::{
 use futures_util::Stream;
 use microagent_core::{
     Delivery, Error, ErrorKind,
-    driver::{Outage, SuspectGate},
+    driver::{Outage, SuspectGate, lock},
 };
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -75,13 +75,13 @@ impl Consumer {
 
     /// Who this consumer is on the server, now.
     pub(super) fn identity(&self) -> Arc<Identity> {
-        Arc::clone(&self.identity.lock().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&lock(&self.identity))
     }
 
     /// Makes it another one for the server, which has nothing of the old one any more.
     pub(super) fn renew(&self) -> Arc<Identity> {
         let identity = Arc::new(Identity::new(&self.keys));
-        let mut current = self.identity.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = lock(&self.identity);
         *current = Arc::clone(&identity);
         identity
     }

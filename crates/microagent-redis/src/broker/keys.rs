@@ -6,10 +6,12 @@
 use std::{
     collections::{HashMap, hash_map::Entry},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
 };
+
+use microagent_core::driver::lock;
 
 /// The keys of one queue.
 #[derive(Clone, Debug)]
@@ -112,17 +114,17 @@ impl Identity {
 
     /// Returns the ids that this process knows of.
     pub(super) fn held(&self) -> Vec<u64> {
-        self.locked().keys().copied().collect()
+        self.lock().keys().copied().collect()
     }
 
     pub(super) fn hold(self: &Arc<Self>, id: u64) -> Held {
-        *self.locked().entry(id).or_default() += 1;
+        *self.lock().entry(id).or_default() += 1;
         let identity = Arc::clone(self);
         Held { identity, id }
     }
 
-    fn locked(&self) -> MutexGuard<'_, HashMap<u64, u32>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, u32>> {
+        lock(&self.held)
     }
 }
 
@@ -135,7 +137,7 @@ pub(super) struct Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        if let Entry::Occupied(mut times) = self.identity.locked().entry(self.id) {
+        if let Entry::Occupied(mut times) = self.identity.lock().entry(self.id) {
             *times.get_mut() -= 1;
             if *times.get() == 0 {
                 times.remove();

@@ -19,7 +19,7 @@ mod taken;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, Weak},
     time::Duration,
 };
 
@@ -29,7 +29,7 @@ use futures_util::stream::BoxStream;
 use microagent_core::{
     Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Delivery, Depth, Error, ErrorKind, Lease, Message,
     Queue, QueueBroker, Result, Route, Selection, SendOptions,
-    driver::{ConnectionState, SuspectGate},
+    driver::{ConnectionState, SuspectGate, lock},
 };
 use redis::AsyncCommands;
 use tokio::{
@@ -110,11 +110,11 @@ impl RedisBroker {
     }
 
     fn check_open(&self) -> Result<mpsc::UnboundedSender<Order>> {
-        locked(&self.settlements).clone().ok_or_else(closed)
+        lock(&self.settlements).clone().ok_or_else(closed)
     }
 
     fn living_consumers(&self) -> Vec<Arc<Consumer>> {
-        locked(&self.consumers)
+        lock(&self.consumers)
             .iter()
             .filter_map(Weak::upgrade)
             .collect()
@@ -124,8 +124,8 @@ impl RedisBroker {
     /// it lives. For tests of what happens then.
     #[doc(hidden)]
     pub fn crash(&self) {
-        drop(locked(&self.settlements).take());
-        locked(&self.tasks).iter().for_each(AbortHandle::abort);
+        drop(lock(&self.settlements).take());
+        lock(&self.tasks).iter().for_each(AbortHandle::abort);
     }
 
     fn start(&self, consumer: &Arc<Consumer>, deliveries: mpsc::UnboundedSender<Delivery>) {
@@ -134,10 +134,10 @@ impl RedisBroker {
             tokio::spawn(sweep::sweep(Arc::clone(consumer))).abort_handle(),
             tokio::spawn(Arc::clone(consumer).run(deliveries)).abort_handle(),
         ];
-        let mut tasks = locked(&self.tasks);
+        let mut tasks = lock(&self.tasks);
         tasks.retain(|task| !task.is_finished());
         tasks.extend(started);
-        let mut consumers = locked(&self.consumers);
+        let mut consumers = lock(&self.consumers);
         consumers.retain(|known| known.strong_count() > 0);
         consumers.push(Arc::downgrade(consumer));
     }
@@ -257,7 +257,7 @@ impl QueueBroker for RedisBroker {
 
     async fn close(&self) -> Result<()> {
         self.stopping.cancel();
-        let Some(settlements) = locked(&self.settlements).take() else {
+        let Some(settlements) = lock(&self.settlements).take() else {
             return Ok(());
         };
         let late = |_| {
@@ -330,8 +330,4 @@ async fn warn_of_eviction(connector: Connector) {
             "the server may evict queues when its memory is full: set `maxmemory-policy noeviction`"
         );
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

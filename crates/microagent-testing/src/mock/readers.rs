@@ -12,9 +12,8 @@ use std::{
 };
 
 use futures_util::Stream;
+use microagent_core::driver::lock;
 use tokio::sync::mpsc;
-
-use super::record::locked;
 
 /// The readers of a mock, of all its connections.
 pub(super) struct Readers<T>(Arc<All<T>>);
@@ -64,7 +63,7 @@ impl<T> Readers<T> {
 
     /// Returns the current readers, in the order in which they were added.
     pub(super) fn entries(&self) -> MutexGuard<'_, Vec<Entry<T>>> {
-        locked(&self.0.entries)
+        lock(&self.0.entries)
     }
 
     /// Ends the readers of a connection.

@@ -1,7 +1,5 @@
 //! The records of a mock, and the conversion of payloads to values for tests.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use bytes::Bytes;
 use microagent_core::{Error, ErrorKind, Message, Result, Route, SendOptions, Settlement};
 use serde_json::Value;
@@ -94,11 +92,6 @@ pub(super) fn json_of(payload: &Bytes) -> Result<Value> {
         )
     })?;
     Ok(value_of(json))
-}
-
-/// Locks a mutex, also after a test has failed while it held the lock.
-pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Returns the names for an error: ``(available: `a`, `b`)`` or `(available: none)`.

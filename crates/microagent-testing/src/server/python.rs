@@ -6,10 +6,10 @@ use std::{
     env,
     path::{Path, PathBuf},
     process::Command,
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
 };
 
-use microagent_core::{Error, ErrorKind, Result};
+use microagent_core::{Error, ErrorKind, Result, driver::lock};
 
 use super::process::check_wanted;
 
@@ -35,7 +35,7 @@ const INTERPRETER: &str = "microagent/python-1.9.0/bin/python";
 pub fn python_interpreter() -> Result<PathBuf> {
     static INSTALLED: Mutex<Option<PathBuf>> = Mutex::new(None);
     check_wanted("python")?;
-    let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut installed = lock(&INSTALLED);
     if let Some(interpreter) = &*installed {
         return Ok(interpreter.clone());
     }

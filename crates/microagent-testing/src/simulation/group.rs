@@ -2,12 +2,12 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, Weak},
     time::Duration,
 };
 
 use microagent_core::{
-    Agent, Broker, Bus, Error, ErrorKind, MemoryBroker, MemoryBus, MicroAgent, Result,
+    Agent, Broker, Bus, Error, ErrorKind, MemoryBroker, MemoryBus, MicroAgent, Result, driver::lock,
 };
 use serde_json::Value;
 use tokio::{
@@ -181,7 +181,7 @@ impl Group {
 
 impl GroupState {
     fn members(&self) -> MutexGuard<'_, Vec<Member>> {
-        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.members)
     }
 
     fn take(&self, name: &str) -> Option<RunningMember> {

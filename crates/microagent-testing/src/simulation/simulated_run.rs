@@ -3,14 +3,14 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, SystemTime},
 };
 
 use fastrand::Rng;
-use microagent_core::Clock;
+use microagent_core::{Clock, driver::lock};
 use tokio::time::Instant;
 
 use super::Faults;
@@ -79,17 +79,17 @@ impl SimulatedRun {
     /// Adds a line to the record.
     pub(super) fn note(&self, what: impl fmt::Display) {
         let at = self.began.elapsed().as_secs_f64();
-        let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut record = lock(&self.record);
         record.push(format!("{at:.3} {what}"));
     }
 
     pub(super) fn record(&self) -> Vec<String> {
-        let record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
+        let record = lock(&self.record);
         record.clone()
     }
 
     fn random(&self) -> MutexGuard<'_, Rng> {
-        self.random.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.random)
     }
 }
 

@@ -1,7 +1,7 @@
 //! A bus driver that breaks one promise.
 
 use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
+    Arc, Mutex,
     atomic::{AtomicU64, Ordering},
 };
 
@@ -13,7 +13,7 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 use microagent_core::{
-    BusEvent, Gap, MemoryBus, MemoryOptions, Result, SignalBus, SubscriberCount,
+    BusEvent, Gap, MemoryBus, MemoryOptions, Result, SignalBus, SubscriberCount, driver::lock,
 };
 use microagent_testing::{BusServer, Cut};
 use tokio::sync::mpsc;
@@ -30,10 +30,6 @@ pub(crate) enum Fault {
     HearsEverything,
     IgnoresClose,
     HidesCuts,
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 type Cuts = Arc<Mutex<Vec<mpsc::UnboundedSender<BusEvent>>>>;
@@ -83,7 +79,7 @@ impl BusServer for BrokenServer {
                 reason: reason(),
             }),
         ];
-        let cuts = std::mem::take(&mut *locked(&self.cuts));
+        let cuts = std::mem::take(&mut *lock(&self.cuts));
         for subscription in cuts {
             for event in events.clone() {
                 drop(subscription.send(event));
@@ -134,7 +130,7 @@ impl SignalBus for BrokenBus {
             events.filter(move |event| ready(fault != Fault::StarEndsAtHash || !has_hash(event)));
         let (tell, cuts) = mpsc::unbounded_channel();
         if self.fault != Fault::HidesCuts {
-            locked(&self.cuts).push(tell);
+            lock(&self.cuts).push(tell);
         }
         Ok(with_cuts(events.boxed(), cuts))
     }

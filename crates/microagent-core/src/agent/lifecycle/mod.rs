@@ -7,7 +7,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -35,6 +35,7 @@ use crate::{
         growth, polled,
         run::{End, fenced},
     },
+    driver::lock,
     stats::AgentStats,
     timer,
 };
@@ -215,8 +216,7 @@ impl Life {
 
     /// Lets other agents on this broker handle consume the queues.
     fn release_queues(&self) {
-        let queues =
-            std::mem::take(&mut *self.queues.lock().unwrap_or_else(PoisonError::into_inner));
+        let queues = std::mem::take(&mut *lock(&self.queues));
         if let Some(broker) = &self.broker {
             queues.iter().for_each(|queue| broker.end_consumer(queue));
         }

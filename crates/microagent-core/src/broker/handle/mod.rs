@@ -3,7 +3,7 @@
 use std::{
     collections::HashSet,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use futures_util::stream::BoxStream;
@@ -12,7 +12,10 @@ use serde::Serialize;
 use tracing::warn;
 
 use super::{ConsumeOptions, Depth, NamedQueue, QueueBroker, Selection, Sending};
-use crate::{AsQueue, Delivery, Error, ErrorKind, Message, Queue, Result, driver::ConnectionState};
+use crate::{
+    AsQueue, Delivery, Error, ErrorKind, Message, Queue, Result,
+    driver::{ConnectionState, lock},
+};
 
 /// A queue broker: messages are kept until one consumer has handled them. Usable with and without an agent; cloning
 /// is cheap, and all clones are one broker.
@@ -328,12 +331,12 @@ impl Broker {
     fn newly_unused_exchange<'a>(&self, queue: &'a Queue) -> Option<&'a str> {
         let exchange = queue.exchange()?;
         let is_new = !self.0.driver.caps().exchanges
-            && locked(&self.0.unrouted).insert(queue.name().to_owned());
+            && lock(&self.0.unrouted).insert(queue.name().to_owned());
         is_new.then_some(exchange)
     }
 
     fn consumed(&self) -> MutexGuard<'_, HashSet<String>> {
-        locked(&self.0.consumed)
+        lock(&self.0.consumed)
     }
 }
 
@@ -371,10 +374,6 @@ impl fmt::Debug for Broker {
             .field("address", &self.0.driver.address())
             .finish_non_exhaustive()
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

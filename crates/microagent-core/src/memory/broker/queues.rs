@@ -16,9 +16,9 @@ use super::mailbox::Mailbox;
 use crate::{
     Clock, Delivery, Error, ErrorKind, Message, Queue, Result, Settle, SettleFuture, Settlement,
     clock::later,
+    driver::lock,
     header,
     ledger::{ConsumerId, Ledger, MessageId, PeerId, Position},
-    memory::server::locked,
 };
 
 /// All queues of a server.
@@ -64,7 +64,7 @@ pub(super) type Guard<'a> = std::sync::MutexGuard<'a, State>;
 
 impl Queues {
     pub(super) fn state(&self) -> Guard<'_> {
-        locked(&self.state)
+        lock(&self.state)
     }
 
     pub(super) fn open_mailbox(

@@ -11,14 +11,14 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
 use microagent_core::{
     Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Delivery, Error, ErrorKind, Lease, Message, Queue,
-    QueueBroker, Result, Route, SendOptions, Settle, SettleFuture, Settlement,
+    QueueBroker, Result, Route, SendOptions, Settle, SettleFuture, Settlement, driver::lock,
 };
 use tokio::sync::oneshot;
 
 use crate::mock::{
     connection::Connection,
     readers::{Entry, Readers},
-    record::{SentMessage, SettledMessage, json_of, locked},
+    record::{SentMessage, SettledMessage, json_of},
 };
 
 /// The state that all connections of a mock share.
@@ -27,7 +27,7 @@ pub(super) struct Shared(Mutex<State>);
 
 impl Shared {
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        locked(&self.0)
+        lock(&self.0)
     }
 }
 

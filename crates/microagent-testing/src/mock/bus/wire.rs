@@ -15,14 +15,14 @@ use futures_util::{
 };
 use microagent_core::{
     BusEvent, BusMessage, Channel, Error, ErrorKind, Result, SignalBus, SubscriberCount,
-    check_published, pattern_matches,
+    check_published, driver::lock, pattern_matches,
 };
 use tokio::sync::oneshot;
 
 use crate::mock::{
     connection::Connection,
     readers::{Entry, Reader, Readers},
-    record::{SentSignal, json_of, locked},
+    record::{SentSignal, json_of},
 };
 
 /// The internal signal that carries answers.
@@ -34,7 +34,7 @@ pub(super) struct Shared(Mutex<State>);
 
 impl Shared {
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        locked(&self.0)
+        lock(&self.0)
     }
 }
 
