@@ -7,12 +7,14 @@ use std::{
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// Tells two kinds of time. Timers follow tokio's clock, which is a third kind: it stops while the machine is suspended.
+/// Reads two kinds of time. Timers follow tokio's clock, which is a third kind: it stops while the machine is
+/// suspended.
 pub(crate) trait Clocks: Send + Sync + fmt::Debug {
-    /// Returns the wall-clock time, which somebody may set.
+    /// Returns the wall-clock time, which can be set.
     fn wall(&self) -> SystemTime;
 
-    /// Returns the time since a fixed instant. It includes the time in which the machine was suspended, and nobody can set it.
+    /// Returns the time since a fixed instant. It includes the time in which the machine was suspended, and
+    /// cannot be set.
     fn elapsed(&self) -> Duration;
 }
 
@@ -20,7 +22,7 @@ pub(crate) trait Clocks: Send + Sync + fmt::Debug {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SystemClocks;
 
-/// The clock that counts suspended time. Apple's monotonic clock does.
+/// The clock that includes suspended time. On Apple systems the monotonic clock does.
 #[cfg(target_os = "linux")]
 const ELAPSED: ClockId = ClockId::Boottime;
 #[cfg(not(target_os = "linux"))]

@@ -32,6 +32,6 @@ pub(crate) fn unavailable(text: String) -> Error {
 }
 
 pub(crate) fn refused_dsn(dsn: &str, why: &str) -> Error {
-    let text = format!("`{}` is no DSN of the local driver: {why}", redacted(dsn));
+    let text = format!("invalid DSN `{}` of the local driver: {why}", redacted(dsn));
     Error::new(ErrorKind::Configuration, text)
 }

@@ -1,7 +1,8 @@
 //! The embedded default behind `local:PATH`: signals and durable queues between the processes of one machine.
 //!
-//! One process owns the folder and hosts the hub; the others reach it over a Unix socket in that folder. It decides no
-//! outcome and calls no handler, and it is not a distributed system: past one machine, change the DSN.
+//! One process hosts the hub of a folder. The other processes reach it over a Unix socket in the folder. The
+//! driver chooses no outcomes and calls no handlers, and it is not a distributed system: for more than one
+//! machine, use another driver by changing the DSN.
 
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 

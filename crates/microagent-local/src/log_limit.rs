@@ -1,11 +1,11 @@
-//! A bound on the log lines of one kind of event, which a peer may cause as often as it likes.
+//! A limit on the log lines of one kind of event that a peer can cause as often as it wants.
 
 use std::{
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-/// So many lines are admitted in one [`PERIOD`].
+/// The number of lines that are admitted in one [`PERIOD`].
 const BURST: u64 = 10;
 
 const PERIOD: Duration = Duration::from_secs(10);
@@ -30,7 +30,7 @@ impl LogLimit {
         }))
     }
 
-    /// Returns how many lines were left out before this one, or nothing if this one is to be left out too.
+    /// Returns how many lines were omitted before this one, or `None` if this line must be omitted too.
     pub(crate) fn admit(&self) -> Option<u64> {
         self.admit_at(Instant::now())
     }

@@ -1,6 +1,6 @@
-//! What a `local:` DSN says: a folder.
+//! The options of this driver, parsed from a DSN: a folder.
 //!
-//! It looks at no file; whether the folder can be used is found out when connecting.
+//! Parsing accesses no files. Connecting checks whether the folder can be used.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use microagent_core::{Result, driver::Dsn};
 
 use crate::error::refused_dsn;
 
-/// The folder in which the processes of one machine meet.
+/// The folder through which the processes of one machine communicate.
 ///
 /// ```
 /// use microagent_local::LocalOptions;
@@ -26,25 +26,23 @@ pub struct LocalOptions {
 }
 
 impl LocalOptions {
-    /// The folder of a DSN that names none.
+    /// The folder of a DSN without a path.
     pub const DEFAULT_FOLDER: &str = ".microagent";
 
-    /// Reads a DSN: `local:PATH`, relative to the working directory or absolute; `local:` is `local:.microagent`.
+    /// Parses a DSN: `local:PATH`, relative to the working directory or absolute. `local:` means
+    /// `local:.microagent`.
     ///
     /// # Errors
-    /// [`ErrorKind::Configuration`] for another scheme, a path that begins with `//`, and query parameters, of which there
-    /// are none.
+    /// [`ErrorKind::Configuration`] for another scheme, for a path that begins with `//`, and for any query
+    /// parameter.
     pub fn parse(dsn: &str) -> Result<Self> {
         let Some(rest) = dsn.strip_prefix("local:") else {
-            return Err(refused_dsn(
-                dsn,
-                "it does not begin with `local:`; `local:PATH` is allowed",
-            ));
+            return Err(refused_dsn(dsn, "expected `local:PATH`"));
         };
         if rest.starts_with("//") {
             let plain = rest.trim_start_matches('/');
             let why = format!(
-                "a path does not begin with `//`: write `local:{plain}` for a relative one, `local:/{plain}` for an \
+                "expected a path that does not begin with `//`: write `local:{plain}` for a relative one, `local:/{plain}` for an \
                  absolute one"
             );
             return Err(refused_dsn(dsn, &why));
@@ -61,7 +59,7 @@ impl LocalOptions {
         })
     }
 
-    /// The folder, as it was written.
+    /// Returns the folder as it is written in the DSN.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder

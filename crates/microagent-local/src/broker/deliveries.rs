@@ -1,4 +1,4 @@
-//! The reading end of a consumer, and the settling of what was read.
+//! The stream of a consumer's deliveries, and their settlement.
 
 use std::{
     pin::Pin,
@@ -21,10 +21,10 @@ use crate::{
     store::Headers,
 };
 
-/// The most of an error's words that a dead letter keeps, in bytes.
+/// The maximum size of the error text in a dead letter, in bytes.
 const MAX_DETAIL: usize = 16 * 1024;
 
-/// What a consumer is delivered; it ends with it, and what was not read goes back.
+/// The stream of a consumer's deliveries. Dropping it cancels the consumer and returns the unread messages.
 #[derive(Debug)]
 pub(crate) struct Deliveries {
     session: Arc<Session>,
@@ -34,7 +34,7 @@ pub(crate) struct Deliveries {
 }
 
 impl Deliveries {
-    /// Consuming when it returns.
+    /// Starts to consume. The hub has accepted the consumer when this returns.
     pub(crate) async fn open(session: Arc<Session>, queue: Text, prefetch: u32) -> Result<Self> {
         let (deliveries, incoming) = mpsc::unbounded_channel();
         let (live, lives) = oneshot::channel();
@@ -72,7 +72,7 @@ impl Stream for Deliveries {
                 return Poll::Ready(None);
             }
             match self.incoming.poll_recv(cx) {
-                // What came over an earlier connection is delivered again over this one.
+                // The hub delivers messages of an earlier connection again over this one.
                 Poll::Ready(Some(incoming)) if incoming.epoch != self.session.epoch() => {}
                 Poll::Ready(Some(incoming)) => {
                     return Poll::Ready(Some(self.delivery(incoming)));
@@ -114,7 +114,7 @@ impl Settle for Settler {
             settlement: on_the_wire(message, settlement),
             done,
         };
-        // A closed handle has given back what it had; the hub says so.
+        // A closed handle has returned its messages; the hub answers with that.
         if self.session.tell_always(command) {
             return SettleFuture::waiting(settled);
         }
@@ -146,7 +146,7 @@ fn on_the_wire(message: &Message, settlement: Settlement) -> WireSettlement {
     }
 }
 
-/// Those that the message does not have yet; the hub keeps the others.
+/// Returns the headers that the message does not have yet. The hub keeps the others.
 fn new_ones(message: &Message, headers: Headers) -> Headers {
     headers
         .into_iter()

@@ -6,7 +6,7 @@ use microagent_core::Message;
 
 use crate::protocol::WireMessage;
 
-/// The message that a letter holds.
+/// Converts a message of the hub.
 pub(crate) fn message_of(received: WireMessage, queue: Arc<str>) -> Message {
     let mut message = Message::new(queue, received.payload)
         .with_id(received.id.to_string())

@@ -22,8 +22,8 @@ use crate::{
 
 /// The durable queues of a folder.
 ///
-/// A message is on the disk when [`send`](QueueBroker::send) returns. All handles of a process on one folder share a
-/// connection; to the hub they are one consuming process.
+/// A message is on the disk when [`send`](QueueBroker::send) returns. All handles of a process on one folder
+/// share a connection; for the hub they are one consuming process.
 ///
 /// ```
 /// use futures_util::StreamExt;
@@ -55,7 +55,7 @@ pub struct LocalBroker {
 }
 
 impl LocalBroker {
-    /// Returns what every broker of this driver can do, without a connection.
+    /// Returns the capabilities of every broker of this driver. Needs no connection.
     #[must_use]
     pub fn capabilities() -> Caps {
         let mut caps = Caps::default();
@@ -70,17 +70,18 @@ impl LocalBroker {
         caps
     }
 
-    /// Connects to the folder's hub, and hosts it where nobody does. A hub that hangs is no error: the connection keeps
-    /// trying, on the runtime on which this was called.
+    /// Connects to the folder's hub, and hosts it if no process does. A hub that does not answer is not an
+    /// error: the connection keeps trying, on the runtime on which this function was called.
     ///
     /// # Errors
-    /// What waiting cannot heal: [`Configuration`](microagent_core::ErrorKind::Configuration) for a folder that cannot be used and for a hub of
-    /// another version, [`Driver`](microagent_core::ErrorKind::Driver) for files in it that cannot.
+    /// Returns the errors that waiting cannot fix: [`Configuration`](microagent_core::ErrorKind::Configuration)
+    /// for a folder that cannot be used and for a hub of another version,
+    /// [`Driver`](microagent_core::ErrorKind::Driver) for files in the folder that cannot be used.
     pub async fn connect(options: &LocalOptions) -> Result<Self> {
         Ok(Self::of(Session::open(options, "broker").await?, options))
     }
 
-    /// A broker with a connection of its own, as another process would have it. For tests of drivers.
+    /// Returns a broker with a connection of its own, as another process would have it. For tests of drivers.
     ///
     /// # Errors
     /// As [`connect`](Self::connect).
@@ -95,7 +96,8 @@ impl LocalBroker {
         self.session.crash();
     }
 
-    /// Lets the hub work in parts until the limit is reached or nothing is left.
+    /// Repeats a request until `limit` messages are processed or none are left. The hub processes only a part
+    /// of a large request.
     async fn in_parts(&self, limit: u64, part: impl Fn(u32) -> Browse) -> Result<u64> {
         let mut done = 0;
         while done < limit {
@@ -108,7 +110,8 @@ impl LocalBroker {
         Ok(done)
     }
 
-    /// Lets the hub move or remove the message with this id. An id that the hub never gives names no message.
+    /// Moves or removes the message with this id. If the id is not one that the hub assigns, there is no such
+    /// message.
     async fn one(&self, id: &str, of_message: impl FnOnce(MessageId) -> Browse) -> Result<u64> {
         match id.parse() {
             Ok(message) => {
@@ -134,7 +137,7 @@ impl QueueBroker for LocalBroker {
             .check_send("local", to, payload.len(), &options)?;
         check_message(payload.len(), &options.headers)?;
         let send = Request::Send {
-            queue: text("a queue's name", to.queue.name())?,
+            queue: text("queue name", to.queue.name())?,
             payload,
             headers: options.headers,
             delay: options.delay,
@@ -148,32 +151,29 @@ impl QueueBroker for LocalBroker {
         options: ConsumeOptions,
     ) -> Result<BoxStream<'static, Delivery>> {
         options.refuse_native("local")?;
-        let queue = text("a queue's name", queue.name())?;
+        let queue = text("queue name", queue.name())?;
         let prefetch = few(options.prefetch);
         let deliveries = Deliveries::open(self.session.clone(), queue, prefetch).await?;
         Ok(Box::pin(deliveries))
     }
 
     async fn length(&self, queue: &Queue) -> Result<u64> {
-        let queue = text("a queue's name", queue.name())?;
+        let queue = text("queue name", queue.name())?;
         self.session.count(Request::Length { queue }).await
     }
 
     async fn depth(&self, queue: &Queue) -> Result<Depth> {
-        let queue = text("a queue's name", queue.name())?;
+        let queue = text("queue name", queue.name())?;
         self.session.depth(queue).await
     }
 
     async fn declare(&self, queue: &Queue) -> Result<()> {
-        let queue = text("a queue's name", queue.name())?;
+        let queue = text("queue name", queue.name())?;
         self.session.done(Request::Declare { queue }).await
     }
 
     async fn peek(&self, queue: &Queue, limit: usize) -> Result<Vec<Message>> {
-        let (name, queue_name) = (
-            text("a queue's name", queue.name())?,
-            Arc::from(queue.name()),
-        );
+        let (name, queue_name) = (text("queue name", queue.name())?, Arc::from(queue.name()));
         let mut seen = Vec::new();
         while seen.len() < limit {
             let part = self
@@ -195,8 +195,8 @@ impl QueueBroker for LocalBroker {
 
     async fn requeue(&self, from: &Queue, to: &Queue, which: &Selection) -> Result<u64> {
         let (source, to) = (
-            text("a queue's name", from.name())?,
-            text("a queue's name", to.name())?,
+            text("queue name", from.name())?,
+            text("queue name", to.name())?,
         );
         if let Selection::Id(id) = which {
             let one = |message| Browse::RequeueOne {
@@ -206,7 +206,7 @@ impl QueueBroker for LocalBroker {
             };
             return self.one(id, one).await;
         }
-        // No more than wait now: both may be one queue.
+        // `from` and `to` may be the same queue, so this must not move more messages than wait now.
         let limit = which.limit("local")?.min(self.length(from).await?);
         let from = source;
         self.in_parts(limit, |limit| Browse::Requeue {
@@ -218,7 +218,7 @@ impl QueueBroker for LocalBroker {
     }
 
     async fn purge(&self, queue: &Queue, which: &Selection) -> Result<u64> {
-        let queue = text("a queue's name", queue.name())?;
+        let queue = text("queue name", queue.name())?;
         if let Selection::Id(id) = which {
             let one = |message| Browse::PurgeOne { queue, message };
             return self.one(id, one).await;
@@ -231,7 +231,7 @@ impl QueueBroker for LocalBroker {
     }
 
     async fn lease(&self, key: &str, holder: &str, ttl: Duration) -> Result<Lease> {
-        let (key, holder) = (text("a key", key)?, text("a holder's name", holder)?);
+        let (key, holder) = (text("lease key", key)?, text("lease holder", holder)?);
         self.session.lease(key, holder, ttl).await
     }
 
@@ -256,7 +256,7 @@ impl QueueBroker for LocalBroker {
     }
 }
 
-/// A number as the protocol has it; the hub does less at a time anyway.
+/// Converts a number for the protocol. Larger numbers are cut; the hub processes fewer per request anyway.
 fn few(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }

@@ -8,8 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use microagent_core::{
-    BusEvent, DEFAULT_MAX_PAYLOAD, Error, ErrorKind, Result, SignalBus, SubscriberCount,
-    driver::ConnectionState,
+    BusEvent, Result, SignalBus, SubscriberCount, check_published, driver::ConnectionState,
 };
 
 use self::subscription::Subscription;
@@ -21,8 +20,8 @@ use crate::{
 
 /// The signals between the processes that use a folder.
 ///
-/// All handles of a process on one folder share a connection. While no process hosts the folder, which lasts milliseconds
-/// where one is left that uses it, publishing waits up to 5 s.
+/// All handles of a process on one folder share a connection. While no process hosts the folder, which takes
+/// milliseconds if another process uses it, publishing waits up to 5 s.
 ///
 /// ```
 /// use futures_util::StreamExt;
@@ -47,17 +46,18 @@ pub struct LocalBus {
 }
 
 impl LocalBus {
-    /// Connects to the folder's hub, and hosts it where nobody does. A hub that hangs is no error: the connection keeps
-    /// trying, on the runtime on which this was called.
+    /// Connects to the folder's hub, and hosts it if no process does. A hub that does not answer is not an
+    /// error: the connection keeps trying, on the runtime on which this function was called.
     ///
     /// # Errors
-    /// What waiting cannot heal: [`Configuration`](ErrorKind::Configuration) for a folder that cannot be used and for a hub of
-    /// another version, [`Driver`](ErrorKind::Driver) for files in it that cannot.
+    /// Returns the errors that waiting cannot fix: [`Configuration`](microagent_core::ErrorKind::Configuration) for a folder
+    /// that cannot be used and for a hub of another version, [`Driver`](microagent_core::ErrorKind::Driver) for files in the
+    /// folder that cannot be used.
     pub async fn connect(options: &LocalOptions) -> Result<Self> {
         Ok(Self::of(Session::open(options, "bus").await?, options))
     }
 
-    /// A bus with a connection of its own, as another process would have it. For tests of drivers.
+    /// Returns a bus with a connection of its own, as another process would have it. For tests of drivers.
     ///
     /// # Errors
     /// As [`connect`](Self::connect).
@@ -77,14 +77,8 @@ impl LocalBus {
 #[async_trait]
 impl SignalBus for LocalBus {
     async fn publish(&self, channel: &str, payload: Bytes) -> Result<SubscriberCount> {
-        if payload.len() > DEFAULT_MAX_PAYLOAD {
-            let text = format!(
-                "{} bytes on `{channel}`: at most {DEFAULT_MAX_PAYLOAD} are published",
-                payload.len()
-            );
-            return Err(Error::new(ErrorKind::PayloadTooLarge, text));
-        }
-        let channel = text("a channel", channel)?;
+        check_published(channel, payload.len())?;
+        let channel = text("channel", channel)?;
         let publish = Request::Publish { channel, payload };
         self.session
             .count(publish)
@@ -93,7 +87,7 @@ impl SignalBus for LocalBus {
     }
 
     async fn subscribe(&self, pattern: &str) -> Result<BoxStream<'static, BusEvent>> {
-        let pattern = text("a pattern", pattern)?;
+        let pattern = text("pattern", pattern)?;
         let subscription = Subscription::open(self.session.clone(), pattern).await?;
         Ok(Box::pin(subscription))
     }

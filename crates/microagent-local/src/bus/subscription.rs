@@ -1,4 +1,4 @@
-//! The reading end of a subscription.
+//! The stream of the events of a subscription.
 
 use std::{
     pin::Pin,
@@ -14,7 +14,7 @@ use crate::{
     protocol::{LocalId, Text},
 };
 
-/// What is heard; the subscription ends with it.
+/// The stream of a subscription's events. Dropping it unsubscribes.
 #[derive(Debug)]
 pub(crate) struct Subscription {
     session: Arc<Session>,
@@ -23,7 +23,7 @@ pub(crate) struct Subscription {
 }
 
 impl Subscription {
-    /// Live when it returns.
+    /// Subscribes. The subscription is live when this returns.
     pub(crate) async fn open(session: Arc<Session>, pattern: Text) -> Result<Self> {
         let (mailbox, events) = Mailbox::new();
         let sub = session.new_id();

@@ -1,4 +1,4 @@
-//! What handles ask of the connection's task.
+//! The commands of handles to the task of the connection.
 
 use std::time::Duration;
 
@@ -11,12 +11,13 @@ use crate::protocol::{Failure, LocalId, QueueCounts, Request, Text, WireMessage,
 /// A handle, numbered in its connection.
 pub(crate) type SessionId = u32;
 
-/// A connection to a hub, counted from 1; zero is none. What belongs to an earlier one is void.
+/// A connection to a hub, counted from 1; zero means none. Deliveries of an earlier connection are void.
 pub(crate) type Epoch = u64;
 
 #[derive(Debug)]
 pub(crate) enum Command {
-    /// Answered once; waits a little for a connection where there is none.
+    /// A request, answered once. Without a connection it waits up to
+    /// [`REQUEST_TIMEOUT`](super::pending::REQUEST_TIMEOUT).
     Request(Request, Reply),
     Settle {
         epoch: Epoch,
@@ -33,36 +34,36 @@ pub(crate) enum Command {
     },
     Unsubscribe(LocalId),
     Consume(LocalId, Consumer),
-    /// The consumer's stream was dropped, with these deliveries unread.
+    /// The stream of a consumer was dropped with these unread deliveries.
     Cancel {
         consumer: LocalId,
         unread: Vec<(Epoch, MessageId)>,
     },
-    /// A handle was closed: everything of it ends, and what is unsettled goes back.
+    /// A handle was closed: its subscriptions and consumers end, and unsettled messages are returned.
     Close(SessionId, oneshot::Sender<Result<()>>),
     /// The last handle was closed.
     Goodbye(oneshot::Sender<Result<()>>),
-    /// The connection ends as the death of its process would end it.
+    /// The connection ends as if its process had died.
     Crash,
 }
 
-/// Where an answer goes.
+/// The receiver of an answer.
 #[derive(Debug)]
 pub(crate) enum Reply {
     Done(oneshot::Sender<Result<()>>),
     Count(oneshot::Sender<Result<u64>>),
     Depth(oneshot::Sender<Result<Depth>>),
     Lease(oneshot::Sender<Result<Lease>>),
-    /// What was shown so far.
+    /// The messages that have arrived so far.
     Shown(Vec<WireMessage>, oneshot::Sender<Result<Vec<WireMessage>>>),
-    /// Whoever asked only wants it done.
+    /// Nobody waits for the answer.
     Nobody,
 }
 
 impl Reply {
     pub(crate) fn send(self, result: Result<Answer, Failure>) {
         let result = result.map_err(Error::from);
-        // A receiver that is gone no longer needs the answer.
+        // The receiver may have stopped waiting.
         match self {
             Self::Done(done) => drop(done.send(result.map(drop))),
             Self::Count(count) => drop(count.send(result.and_then(Answer::count))),
@@ -73,7 +74,7 @@ impl Reply {
         }
     }
 
-    /// Nobody waits any more for the answer to what was not asked yet.
+    /// Returns true if the receiver of the answer has stopped waiting.
     pub(crate) fn is_void(&self) -> bool {
         match self {
             Self::Done(done) => done.is_closed(),
@@ -86,7 +87,7 @@ impl Reply {
     }
 }
 
-/// The hub's answer to a request that did not fail.
+/// The hub's answer to a request that succeeded.
 #[derive(Debug)]
 pub(crate) enum Answer {
     Done,

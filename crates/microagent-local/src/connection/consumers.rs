@@ -1,4 +1,4 @@
-//! The connection's end of all consumers: where deliveries go.
+//! The consumers of a connection, to which the task passes deliveries.
 
 use foldhash::HashMap;
 use microagent_core::{Error, Result};
@@ -7,21 +7,21 @@ use tokio::sync::{mpsc, oneshot};
 use super::command::{Epoch, SessionId};
 use crate::protocol::{Failure, LocalId, Request, Text, WireMessage};
 
-/// A delivery as it came in.
+/// A delivery as it was received.
 #[derive(Debug)]
 pub(crate) struct IncomingDelivery {
     pub(crate) epoch: Epoch,
     pub(crate) message: WireMessage,
 }
 
-/// The way to one stream. What waits in it is bounded by its prefetch.
+/// A consumer, with the channel to its stream. The prefetch limits how many deliveries wait in the channel.
 #[derive(Debug)]
 pub(crate) struct Consumer {
     session: SessionId,
     queue: Text,
     prefetch: u32,
     deliveries: mpsc::UnboundedSender<IncomingDelivery>,
-    /// Told when it consumes for the first time.
+    /// Receives the answer of the hub to the first request to consume.
     live: Option<oneshot::Sender<Result<()>>>,
 }
 
@@ -33,18 +33,18 @@ impl Consumers {
         self.0.insert(id, consumer);
     }
 
-    /// Whether it was there.
+    /// Removes a consumer. Returns false if there was none.
     pub(super) fn remove(&mut self, id: LocalId) -> bool {
         self.0.remove(&id).is_some()
     }
 
-    /// Ends those of a handle, and gives their numbers.
+    /// Removes the consumers of a handle, and returns their numbers.
     pub(super) fn close(&mut self, session: SessionId) -> Vec<LocalId> {
         let ended = self.0.extract_if(|_, consumer| consumer.session == session);
         ended.map(|(id, _)| id).collect()
     }
 
-    /// What is to be consumed on a new connection.
+    /// Returns the requests to send on a new connection.
     pub(super) fn requests(&self) -> Vec<(LocalId, Request)> {
         let consumers = self.0.iter();
         consumers
@@ -52,7 +52,7 @@ impl Consumers {
             .collect()
     }
 
-    /// The hub has answered.
+    /// Handles the hub's answer to a request to consume.
     pub(super) fn live(&mut self, id: LocalId, result: Result<(), Failure>) {
         let failed = result.is_err();
         if let Some(live) = self
@@ -67,7 +67,7 @@ impl Consumers {
         }
     }
 
-    /// Passes a delivery on; false when nobody is there for it.
+    /// Passes a delivery to its stream. Returns false if the stream was dropped.
     pub(super) fn deliver(&self, id: LocalId, incoming: IncomingDelivery) -> bool {
         let consumer = self.0.get(&id);
         consumer.is_some_and(|consumer| consumer.deliveries.send(incoming).is_ok())

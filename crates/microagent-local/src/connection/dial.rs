@@ -1,4 +1,4 @@
-//! One attempt to connect: hosts the folder if nobody does, then connects to the host.
+//! An attempt to connect: hosts the folder if no process does, then connects to the host.
 
 use std::{io, path::Path, sync::Arc};
 
@@ -22,21 +22,21 @@ use crate::{
 
 const BUFFER: usize = 64 * 1024;
 
-/// A hub that has said welcome.
+/// A connection to a hub that has answered the greeting.
 pub(super) struct HubStream {
     pub(super) reader: FramedRead<OwnedReadHalf, ClientCodec>,
     pub(super) writer: SendBuffer<OwnedWriteHalf, ClientCodec>,
 }
 
-/// Gets a connection, hosting if nobody else does.
+/// Connects to the hub, and hosts it if no process does.
 ///
 /// # Errors
-/// [`Unavailable`](ErrorKind::Unavailable) when a later attempt may succeed, and what is wrong with the folder.
+/// [`Unavailable`](ErrorKind::Unavailable) if a later attempt may succeed, and the errors of the folder.
 pub(super) async fn dial(election: Arc<HostElection>) -> Result<HubStream> {
     election.host_if_free().await?;
     let socket = election.folder().socket();
     let connected = UnixStream::connect(&socket).await.map_err(|error| {
-        let text = format!("{}: the hub cannot be reached: {error}", socket.display());
+        let text = format!("{}: cannot connect to the hub: {error}", socket.display());
         unavailable(text).with_source(error)
     })?;
     check_user(&connected, &socket)?;
@@ -48,7 +48,9 @@ pub(super) async fn dial(election: Arc<HostElection>) -> Result<HubStream> {
     match timeout(SILENCE, greet(&mut stream)).await {
         Ok(Ok(VERSION)) => Ok(stream),
         Ok(Ok(version)) => Err(other_version(version)),
-        Ok(Err(error)) => Err(unavailable(format!("the hub let us go: {error}"))),
+        Ok(Err(error)) => Err(unavailable(format!(
+            "the hub closed the connection: {error}"
+        ))),
         Err(_) => Err(unavailable(format!(
             "the hub did not answer within {} s; is its process stopped?",
             SILENCE.as_secs()
@@ -56,10 +58,10 @@ pub(super) async fn dial(election: Arc<HostElection>) -> Result<HubStream> {
     }
 }
 
-/// Checks that the hub is of the same user, or of root: another user's would read every message.
+/// Checks that the hub runs as the same user or as root: the hub of another user could read every message.
 fn check_user(hub: &UnixStream, socket: &Path) -> Result<()> {
     let hub = hub.peer_cred().map_err(|error| {
-        let text = format!("{}: the hub cannot be reached: {error}", socket.display());
+        let text = format!("{}: cannot connect to the hub: {error}", socket.display());
         unavailable(text).with_source(error)
     })?;
     let user = geteuid().as_raw();
@@ -74,7 +76,7 @@ fn check_user(hub: &UnixStream, socket: &Path) -> Result<()> {
     Err(Error::new(ErrorKind::Configuration, text))
 }
 
-/// The version that the hub speaks.
+/// Greets the hub, and returns the hub's version of the protocol.
 async fn greet(stream: &mut HubStream) -> io::Result<u16> {
     let hello = Hello {
         version: VERSION,
@@ -87,7 +89,7 @@ async fn greet(stream: &mut HubStream) -> io::Result<u16> {
         Some(HubFrame::Welcome { version }) => Ok(version),
         Some(_) => Err(io::Error::new(
             io::ErrorKind::InvalidData,
-            "it did not begin with a greeting",
+            "it did not answer the greeting with a greeting",
         )),
         None => Err(io::ErrorKind::UnexpectedEof.into()),
     }

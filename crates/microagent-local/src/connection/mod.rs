@@ -1,8 +1,9 @@
-//! This process's side: one connection for each folder, shared by every bus and broker, healed for ever.
+//! The connection of this process to the hub of a folder. All buses and brokers of the process share it, and it
+//! reconnects until the last of them is closed.
 //!
-//! A handle is a [`Session`] of the connection; what it asks for goes as a [`Command`] to
-//! the [`ConnectionTask`], the one task that reads and writes the socket. It hosts nothing itself: before it dials it asks
-//! the [election](crate::host) to host if nobody does.
+//! A handle is a [`Session`] of the connection. It sends [`Command`]s to the [`ConnectionTask`], the only task
+//! that reads and writes the socket. The task does not host the hub: before it dials, it asks the
+//! [election](crate::host) to host the hub if no process does.
 
 mod command;
 mod consumers;
@@ -41,17 +42,17 @@ use crate::{
     host::{Folder, HostElection},
 };
 
-/// Whether the hub is reached.
+/// The state of the connection to the hub.
 #[derive(Debug)]
 pub(super) enum Link {
-    /// It is dialled for the first time.
+    /// The first attempt to connect is under way.
     Dialling,
     Up,
-    /// It is not reached, for this reason, and dialled again.
+    /// The connection is down for this reason, and the task reconnects.
     Down(Error),
 }
 
-/// The number of the connection that is up; zero while there is none.
+/// The number of the current connection; zero if the connection is down.
 #[derive(Clone, Debug, Default)]
 pub(super) struct CurrentEpoch(Arc<AtomicU64>);
 
@@ -65,7 +66,7 @@ impl CurrentEpoch {
     }
 }
 
-/// The task's end of what the handles see of the connection.
+/// The end of the connection's state that the task writes and the handles read.
 #[derive(Debug)]
 pub(crate) struct LinkEnd {
     link: watch::Sender<Link>,
@@ -74,21 +75,21 @@ pub(crate) struct LinkEnd {
 }
 
 impl LinkEnd {
-    /// Records that the hub is reached, over the connection with this number.
+    /// Records that the connection with this number is up.
     pub(super) fn up(&self, epoch: Epoch) {
         self.epoch.set(epoch);
         self.record.up();
         self.link.send_replace(Link::Up);
     }
 
-    /// Records that the hub is not reached.
+    /// Records that the connection is down.
     pub(super) fn down(&self, error: Error) {
         self.epoch.set(0);
         self.record.down(&error);
         self.link.send_replace(Link::Down(error));
     }
 
-    /// Returns why the hub is not reached, if an attempt to reach it has failed.
+    /// Returns why the connection is down, if an attempt to connect has failed.
     pub(super) fn reason(&self) -> Option<(ErrorKind, String)> {
         match &*self.link.borrow() {
             Link::Down(error) => Some((error.kind(), error.to_string())),
@@ -97,7 +98,7 @@ impl LinkEnd {
     }
 }
 
-/// What all handles of this process on one folder share.
+/// The connection that all handles of this process on one folder share.
 #[derive(Debug)]
 pub(super) struct Connection {
     folder: PathBuf,
@@ -106,7 +107,7 @@ pub(super) struct Connection {
     record: Arc<ConnectionRecord>,
     epoch: CurrentEpoch,
     last_id: AtomicU32,
-    /// How many handles there are; changed under the lock of [`SHARED`] only.
+    /// The number of handles. It changes only under the lock of [`SHARED`].
     handles: AtomicUsize,
 }
 
@@ -120,11 +121,11 @@ fn shared<'a>() -> Shared<'a> {
 }
 
 impl Connection {
-    /// The connection of this process to the folder, with one more handle.
+    /// Returns the connection of this process to the folder, with one more handle.
     pub(super) fn join(folder: Folder) -> Arc<Self> {
         let mut shared = shared();
         let shared = shared.get_or_insert_default();
-        // One whose runtime has ended carries nothing any more.
+        // A connection whose runtime has ended can no longer be used.
         let alive = |connection: &Arc<Self>| !connection.commands.is_closed();
         let known = shared.get(folder.path()).and_then(Weak::upgrade);
         if let Some(connection) = known.filter(alive) {
@@ -138,7 +139,7 @@ impl Connection {
         connection
     }
 
-    /// A connection of one's own, as another process would have it.
+    /// Opens a connection that nobody shares, as another process would have it.
     pub(super) fn open(folder: Folder) -> Arc<Self> {
         let path = folder.path().to_owned();
         let (commands, command_receiver) = mpsc::unbounded_channel();
@@ -163,7 +164,8 @@ impl Connection {
         })
     }
 
-    /// One handle less; whether it was the last one, after which nobody joins.
+    /// Removes a handle. Returns true if it was the last one; then no handle can join the connection any
+    /// longer.
     pub(super) fn leave(&self) -> bool {
         let mut shared = shared();
         let last = self.handles.fetch_sub(1, Ordering::Relaxed) == 1;
@@ -176,12 +178,12 @@ impl Connection {
         last
     }
 
-    /// A number for a session, a subscription or a consumer, given once.
+    /// Returns a number for a session, a subscription or a consumer. Each number is returned once.
     pub(super) fn new_id(&self) -> u32 {
         self.last_id.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Returns whether the hub is reached, and since when.
+    /// Returns the state of the connection, and since when it has been so.
     pub(super) fn state(&self) -> ConnectionState {
         if self.commands.is_closed() && self.record.state().up {
             // The task ended with its runtime, and could not record it.
@@ -190,15 +192,15 @@ impl Connection {
         self.record.state()
     }
 
-    /// Hands a command over; false when nobody takes it any more.
+    /// Sends a command to the task. Returns false if the task has ended.
     pub(super) fn tell(&self, command: Command) -> bool {
         self.commands.send(command).is_ok()
     }
 
-    /// Waits for the outcome of the first attempt, but not for a hub that hangs.
+    /// Waits for the outcome of the first attempt to connect, but not longer than [`REQUEST_TIMEOUT`].
     ///
     /// # Errors
-    /// What a later attempt cannot heal.
+    /// Returns the errors that a later attempt cannot fix.
     pub(super) async fn attempted(&self) -> Result<()> {
         let mut link = self.link.clone();
         let outcome = link.wait_for(|link| !matches!(link, Link::Dialling));
@@ -209,10 +211,10 @@ impl Connection {
         }
     }
 
-    /// Waits until the hub is reached.
+    /// Waits until the connection is up.
     ///
     /// # Errors
-    /// What a later attempt cannot heal.
+    /// Returns the errors that a later attempt cannot fix.
     pub(super) async fn ready(&self) -> Result<()> {
         let mut link = self.link.clone();
         loop {

@@ -1,4 +1,4 @@
-//! Requests that wait: for their answers, or for a connection.
+//! The requests that wait for an answer, and those that wait for a connection.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -9,10 +9,10 @@ use tokio::time::Instant;
 use super::command::Reply;
 use crate::protocol::{Failure, LocalId, Request, RequestId, WireMessage};
 
-/// How long a request waits for a connection before it fails.
+/// The time for which a request waits for a connection before it fails.
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What was asked, and who waits for it.
+/// A request that waits for its answer.
 #[derive(Debug)]
 pub(super) enum PendingRequest {
     Request(Reply),
@@ -21,7 +21,7 @@ pub(super) enum PendingRequest {
     Goodbye,
 }
 
-/// Requests under way, by their numbers.
+/// The requests under way, by their numbers.
 #[derive(Debug, Default)]
 pub(super) struct PendingRequests {
     asked: HashMap<RequestId, PendingRequest>,
@@ -29,7 +29,7 @@ pub(super) struct PendingRequests {
 }
 
 impl PendingRequests {
-    /// The number under which the answer will come.
+    /// Adds a request, and returns the number of its answer. Zero means that no answer is wanted.
     pub(super) fn add(&mut self, asked: PendingRequest) -> RequestId {
         if matches!(asked, PendingRequest::Request(Reply::Nobody)) {
             return 0;
@@ -43,14 +43,14 @@ impl PendingRequests {
         self.asked.remove(&id)
     }
 
-    /// One of the messages that somebody looks at.
+    /// Adds a message to the answer of a request to peek.
     pub(super) fn show(&mut self, id: RequestId, seen: WireMessage) {
         if let Some(PendingRequest::Request(Reply::Shown(all, _))) = self.asked.get_mut(&id) {
             all.push(seen);
         }
     }
 
-    /// What could not even be put into a frame.
+    /// Fails a request that does not fit into a frame.
     pub(super) fn refuse(&mut self, id: RequestId, why: &std::io::Error) {
         if let Some(PendingRequest::Request(reply)) = self.take(id) {
             reply.send(Err(Failure::new(
@@ -60,7 +60,7 @@ impl PendingRequests {
         }
     }
 
-    /// The connection is lost: whether they arrived is not known.
+    /// Fails all requests, because the connection is lost. It is unknown whether the hub has received them.
     pub(super) fn fail(&mut self, reason: &str) {
         for (_, asked) in self.asked.drain() {
             if let PendingRequest::Request(reply) = asked {
@@ -71,7 +71,7 @@ impl PendingRequests {
     }
 }
 
-/// Requests that wait for a connection, in their order.
+/// The requests that wait for a connection, in their order.
 #[derive(Debug, Default)]
 pub(super) struct WaitingRequests(VecDeque<(Instant, Request, Reply)>);
 
@@ -81,7 +81,7 @@ impl WaitingRequests {
             .push_back((Instant::now() + REQUEST_TIMEOUT, request, reply));
     }
 
-    /// There is a connection: those that somebody still waits for.
+    /// Returns all requests whose senders still wait, because the connection is up.
     pub(super) fn take(&mut self) -> Vec<(Request, Reply)> {
         let waiting = self.0.drain(..).map(|(_, request, reply)| (request, reply));
         waiting.filter(|(_, reply)| !reply.is_void()).collect()
@@ -91,7 +91,7 @@ impl WaitingRequests {
         self.0.front().map(|(end, ..)| *end)
     }
 
-    /// Fails those that have waited long enough for a connection that is not there for this reason.
+    /// Fails the requests that have waited long enough. `reason` says why the connection is down.
     pub(super) fn expire(&mut self, reason: &str) {
         let now = Instant::now();
         while let Some((_, _, reply)) = self.0.pop_front_if(|(end, ..)| *end <= now) {

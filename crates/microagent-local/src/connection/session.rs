@@ -1,4 +1,4 @@
-//! A handle's share of the connection: it ends alone, and the connection with the last one.
+//! A handle's share of the connection. It is closed alone; closing the last one ends the connection.
 
 use std::{
     sync::{Arc, OnceLock},
@@ -24,23 +24,23 @@ use crate::{
 pub(crate) struct Session {
     connection: Arc<Connection>,
     id: SessionId,
-    /// What people call it.
+    /// Its name in errors.
     what: &'static str,
-    /// When it was closed.
+    /// The time at which it was closed.
     closed: OnceLock<Instant>,
 }
 
 impl Session {
-    /// A handle on this process's connection to the folder.
+    /// Opens a handle on this process's connection to the folder.
     ///
     /// # Errors
-    /// What is wrong with the folder, or with what another process put into it.
+    /// Returns the errors of the folder and its files.
     pub(crate) async fn open(options: &LocalOptions, what: &'static str) -> Result<Arc<Self>> {
         let connection = Connection::join(Folder::prepare(options.folder())?);
         Self::on(connection, what).await
     }
 
-    /// A handle on a connection of its own, as another process would have it.
+    /// Opens a handle on a connection of its own, as another process would have it.
     pub(crate) async fn apart(options: &LocalOptions, what: &'static str) -> Result<Arc<Self>> {
         let connection = Connection::open(Folder::prepare(options.folder())?);
         Self::on(connection, what).await
@@ -80,7 +80,7 @@ impl Session {
         self.closed.set(Instant::now()).is_ok()
     }
 
-    /// Returns the state of the connection; a closed handle has none.
+    /// Returns the state of the connection. A closed handle is down.
     pub(crate) fn state(&self) -> ConnectionState {
         let mut state = self.connection.state();
         if let Some(closed) = self.closed.get() {
@@ -98,21 +98,21 @@ impl Session {
         Ok(())
     }
 
-    /// Asks for something, and waits until it is done.
+    /// Sends a request, and waits until it is done.
     pub(crate) async fn done(&self, request: Request) -> Result<()> {
         let (done, answer) = oneshot::channel();
         self.tell(Command::Request(request, Reply::Done(done)))?;
         self.wait(answer).await
     }
 
-    /// Asks for a number.
+    /// Sends a request that is answered with a number.
     pub(crate) async fn count(&self, request: Request) -> Result<u64> {
         let (count, answer) = oneshot::channel();
         self.tell(Command::Request(request, Reply::Count(count)))?;
         self.wait(answer).await
     }
 
-    /// Asks how many messages a queue has in each state.
+    /// Returns how many messages a queue has in each state.
     pub(crate) async fn depth(&self, queue: Text) -> Result<Depth> {
         let (depth, answer) = oneshot::channel();
         let request = Request::Depth { queue };
@@ -128,7 +128,7 @@ impl Session {
         self.wait(answer).await
     }
 
-    /// Asks for messages to look at.
+    /// Returns messages without consuming them.
     pub(crate) async fn look(&self, browse: Browse) -> Result<Vec<WireMessage>> {
         let (shown, answer) = oneshot::channel();
         let reply = Reply::Shown(Vec::new(), shown);
@@ -154,7 +154,7 @@ impl Session {
         self.connection.tell(command)
     }
 
-    /// The answer, or what its absence means.
+    /// Waits for an answer. If there is none, the error says why.
     pub(crate) async fn wait<T>(&self, answer: oneshot::Receiver<Result<T>>) -> Result<T> {
         match answer.await {
             Ok(result) => result,
@@ -162,7 +162,7 @@ impl Session {
         }
     }
 
-    /// What the absence of an answer means.
+    /// Returns the error for a missing answer.
     pub(crate) fn unanswered(&self) -> Error {
         if self.is_closed() {
             self.closed_error()
@@ -171,10 +171,10 @@ impl Session {
         }
     }
 
-    /// Ends everything of this handle; the last one ends the connection.
+    /// Ends the subscriptions and consumers of this handle. The last handle ends the connection.
     ///
     /// # Errors
-    /// When what was under way was not confirmed.
+    /// Returns an error if something under way was not confirmed.
     pub(crate) async fn close(&self) -> Result<()> {
         if !self.mark_closed() {
             return Ok(());
@@ -192,11 +192,11 @@ impl Session {
     }
 
     async fn flushed(&self, end: oneshot::Receiver<Result<()>>) -> Result<()> {
-        // Without an answer the connection has ended, and everything with it.
+        // Without an answer the connection has ended, and everything of it.
         end.await.unwrap_or(Ok(()))
     }
 
-    /// Ends the connection as the death of the process would.
+    /// Ends the connection as if its process had died.
     pub(crate) fn crash(&self) {
         if self.mark_closed() {
             self.connection.leave();
@@ -224,11 +224,11 @@ impl Drop for Session {
     }
 }
 
-/// A name as it travels.
+/// Converts a name for the protocol.
 pub(crate) fn text(what: &str, name: &str) -> Result<Text> {
     if name.len() > MAX_TEXT {
         let text = format!(
-            "{what} of {} bytes: at most {MAX_TEXT} are allowed",
+            "invalid {what} of {} bytes: expected at most {MAX_TEXT}",
             name.len()
         );
         return Err(Error::new(ErrorKind::InvalidName, text));

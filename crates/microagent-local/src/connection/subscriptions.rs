@@ -1,4 +1,4 @@
-//! The connection's end of all subscriptions: where events go, and what is told of gaps.
+//! The subscriptions of a connection, to which the task passes events and gaps.
 
 use std::time::Duration;
 
@@ -35,12 +35,12 @@ impl Subscriptions {
         self.0.insert(sub, subscription);
     }
 
-    /// Whether it was there.
+    /// Removes a subscription. Returns false if there was none.
     pub(super) fn remove(&mut self, sub: LocalId) -> bool {
         self.0.remove(&sub).is_some()
     }
 
-    /// Ends those of a handle, and gives their numbers.
+    /// Removes the subscriptions of a handle, and returns their numbers.
     pub(super) fn close(&mut self, session: SessionId) -> Vec<LocalId> {
         let of_session = |subscription: &Subscription| subscription.session == session;
         let ended = self
@@ -49,7 +49,7 @@ impl Subscriptions {
         ended.map(|(sub, _)| sub).collect()
     }
 
-    /// What is to be subscribed on a new connection.
+    /// Returns the patterns to subscribe on a new connection.
     pub(super) fn patterns(&self) -> Vec<(LocalId, Text)> {
         let patterns = self.0.iter();
         patterns
@@ -57,14 +57,14 @@ impl Subscriptions {
             .collect()
     }
 
-    /// It is live, for the first time or again.
+    /// Marks a subscription as live, for the first time or again.
     pub(super) fn live(&mut self, sub: LocalId) {
         if let Some(subscription) = self.0.get_mut(&sub) {
             subscription.mailbox.go_live();
         }
     }
 
-    /// The connection is lost.
+    /// Marks all subscriptions as interrupted, because the connection is lost.
     pub(super) fn lost(&mut self, reason: &str) {
         for subscription in self.0.values_mut() {
             subscription.mailbox.lose(reason);
@@ -77,14 +77,14 @@ impl Subscriptions {
         }
     }
 
-    /// The hub could not send everything.
+    /// Reports signals that the hub could not send.
     pub(super) fn missed(&mut self, sub: LocalId, count: u64, lasted: Duration) {
         if let Some(subscription) = self.0.get_mut(&sub) {
             subscription.mailbox.miss(count, lasted);
         }
     }
 
-    /// Tells those who read again what they missed.
+    /// Reports gaps to the streams that are read again.
     pub(super) fn catch_up(&mut self) {
         for subscription in self.0.values_mut() {
             subscription.mailbox.catch_up();

@@ -29,10 +29,11 @@ pub(super) struct Acceptor {
 }
 
 impl Acceptor {
-    /// Peers can connect when this returns. Only the holder of the folder's lock may, with the database open.
+    /// Opens the socket. Clients can connect when this returns. The caller must hold the folder's lock and have
+    /// the database open.
     ///
     /// # Errors
-    /// [`Driver`](ErrorKind::Driver) when there can be no socket.
+    /// [`Driver`](ErrorKind::Driver) if the socket cannot be created.
     pub(super) fn open(folder: &Folder) -> Result<Self> {
         let files = Watch::over([folder.lock_file(), folder.database()]);
         let (socket, listener) = listen(folder).map_err(|error| unusable(folder, error))?;
@@ -44,7 +45,7 @@ impl Acceptor {
         })
     }
 
-    /// Lets peers in, until the folder is no longer this host's.
+    /// Accepts clients until the folder no longer belongs to this host.
     pub(super) async fn accept_peers(&mut self, hub: &Hub) {
         let mut look = interval(CHECK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -54,7 +55,7 @@ impl Acceptor {
                     Ok((stream, _)) => admit(stream, hub),
                     Err(error) => {
                         if let Some(omitted) = ACCEPT_LIMIT.admit() {
-                            warn!(%error, omitted, "the hub cannot accept a connection");
+                            warn!(%error, omitted, "cannot accept a connection; retrying");
                         }
                         sleep(ACCEPT_AGAIN).await;
                     }
@@ -70,17 +71,19 @@ impl Acceptor {
         }
     }
 
-    /// To go on would be to confirm what nobody finds again, or to be one of two hosts.
+    /// Logs why this hub ends. If it continued, it would confirm messages that nobody finds again, or be one of
+    /// two hosts.
     fn give_up(&self, missing: &Path) {
         error!(
             folder = %self.folder.path().display(),
             file = %missing.display(),
-            "a file of the hub was removed or replaced while it was in use; this hub ends, and whoever gets the lock that is \
-             there now hosts the next one"
+            "a file of the hub was removed or replaced while it was in use; this hub ends, and the \
+             process that gets the lock that is there now hosts the next one"
         );
     }
 
-    /// Makes the socket again when somebody has removed it: those who are connected did not notice, but nobody else gets in.
+    /// Creates the socket again if it was removed. Connected clients do not notice the removal, but new ones
+    /// cannot connect.
     fn stay_reachable(&mut self) {
         if self.socket.is_found_in(&self.folder) {
             return;
@@ -88,12 +91,12 @@ impl Acceptor {
         let folder = self.folder.path().display();
         match listen(&self.folder) {
             Ok((socket, listener)) => {
-                warn!(%folder, "the hub's socket was removed or replaced; it is there again");
+                warn!(%folder, "the hub's socket was removed or replaced; created it again");
                 (self.socket, self.listener) = (socket, listener);
             }
             Err(error) => {
                 if let Some(omitted) = SOCKET_LIMIT.admit() {
-                    warn!(%folder, %error, omitted, "the hub's socket was removed and cannot be made again yet");
+                    warn!(%folder, %error, omitted, "the hub's socket was removed and cannot be created again; will keep retrying");
                 }
             }
         }
@@ -104,7 +107,8 @@ static ACCEPT_LIMIT: LogLimit = LogLimit::new();
 static STRANGER_LIMIT: LogLimit = LogLimit::new();
 static SOCKET_LIMIT: LogLimit = LogLimit::new();
 
-/// Serves a peer of the same user, or of root. Others could only have come before the socket got its permissions.
+/// Serves a client of the same user or of root. Clients of other users could only connect before the socket got
+/// its permissions.
 fn admit(stream: UnixStream, hub: &Hub) {
     let peer = stream.peer_cred().ok();
     let (pid, user) = (
@@ -114,10 +118,7 @@ fn admit(stream: UnixStream, hub: &Hub) {
     if user.is_some_and(|user| user == 0 || user == geteuid().as_raw()) {
         hub.attach(stream, pid);
     } else if let Some(omitted) = STRANGER_LIMIT.admit() {
-        warn!(
-            pid,
-            user, omitted, "a connection of another user was refused"
-        );
+        warn!(pid, user, omitted, "rejected a connection of another user");
     }
 }
 
@@ -127,6 +128,9 @@ fn listen(folder: &Folder) -> io::Result<(Socket, UnixListener)> {
 }
 
 fn unusable(folder: &Folder, error: io::Error) -> Error {
-    let text = format!("{}: no socket: {error}", folder.path().display());
+    let text = format!(
+        "{}: cannot create the socket: {error}",
+        folder.path().display()
+    );
     Error::new(ErrorKind::Driver, text).with_source(error)
 }

@@ -1,4 +1,4 @@
-//! The election of the host of a folder, one per folder for everything in this process that uses it.
+//! The election of the host of a folder. Everything in this process that uses the folder shares one election.
 
 use std::{
     collections::HashMap,
@@ -12,7 +12,8 @@ use tokio::sync::Mutex;
 use super::{Folder, hub_thread::HubThread};
 use crate::protocol::Token;
 
-/// Decides whether this process hosts a folder: it does if it gets the lock of the folder, and then hosts until its last use ends.
+/// Decides whether this process hosts a folder. It does if it gets the lock of the folder, and hosts until its
+/// last use of the folder ends.
 #[derive(Debug)]
 pub(crate) struct HostElection {
     folder: Folder,
@@ -21,7 +22,7 @@ pub(crate) struct HostElection {
 
 static ELECTIONS: StdMutex<Option<HashMap<PathBuf, Weak<HostElection>>>> = StdMutex::new(None);
 
-/// The name of this process, by which a hub of its own recognises it.
+/// Returns the token of this process, by which the hub recognises clients of its own process.
 pub(crate) fn process() -> Token {
     static PROCESS: OnceLock<Token> = OnceLock::new();
     *PROCESS.get_or_init(|| fastrand::u128(..))
@@ -49,7 +50,8 @@ impl HostElection {
         &self.folder
     }
 
-    /// Hosts if nobody does. Afterwards there is a host, which may still be starting where it is another process.
+    /// Hosts the folder if no process does. Afterwards the folder has a host; if that is another process, it
+    /// may still be starting.
     ///
     /// # Errors
     /// An error with the folder or its files.
@@ -68,10 +70,11 @@ impl HostElection {
         Ok(())
     }
 
-    /// Ends this use of the election. With the last one it hosts no more, and the folder is free when this returns.
+    /// Ends one use of the election. After the last one this process stops hosting, and the folder is free when
+    /// this returns.
     ///
     /// # Errors
-    /// When what was under way could not be written.
+    /// Returns an error if changes could not be written.
     pub(crate) async fn retire(self: Arc<Self>) -> Result<()> {
         let last = Arc::into_inner(self);
         match last.and_then(|last| last.hub_thread.into_inner()) {

@@ -15,7 +15,7 @@ const LONGEST_DATABASE: usize = 504;
 
 const DATABASE: &str = "queues.sqlite";
 
-/// A folder that exists, by its one true name.
+/// A folder that exists, by its canonical path.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Folder(PathBuf);
 
@@ -60,7 +60,7 @@ impl Folder {
         &self.0
     }
 
-    /// The lock, unless another process has it.
+    /// Takes the lock. Returns `None` if another process has it.
     ///
     /// # Errors
     /// [`Configuration`](ErrorKind::Configuration) for a folder in which nothing can be created,
@@ -95,7 +95,7 @@ impl Folder {
     }
 }
 
-/// Its parents are created as anyone would; the last one is private.
+/// Creates the folder with access for its owner only. Its missing parents get the usual permissions.
 fn create(path: &Path) -> io::Result<()> {
     if path.exists() {
         return Ok(());
@@ -107,7 +107,7 @@ fn create(path: &Path) -> io::Result<()> {
         fs::create_dir_all(parent)?;
     }
     match DirBuilder::new().mode(0o700).create(path) {
-        // Another process was faster.
+        // Another process has created it meanwhile.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         created => created,
     }
@@ -167,8 +167,8 @@ mod tests {
         assert!(refusal(&file.join("below")).contains("file/below: cannot be created"));
     }
 
-    /// Gives a file to another user. Only root may; without root there is no file of another user that could be used here, so
-    /// one is taken that the system has.
+    /// Changes the owner of a file. Only root may do that; without root this returns a path of the system that
+    /// another user owns.
     fn given_away(path: &Path) -> PathBuf {
         match std::os::unix::fs::chown(path, Some(4711), None) {
             Ok(()) => path.to_owned(),

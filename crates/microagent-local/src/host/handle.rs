@@ -1,4 +1,4 @@
-//! Hosting a folder's hub on purpose, as a launcher does for its group.
+//! The public handle of a process that hosts a folder's hub, as a launcher does for its group.
 
 use std::sync::Arc;
 
@@ -9,7 +9,8 @@ use crate::LocalOptions;
 
 /// The hub of a folder, hosted by this process whether or not it uses it.
 ///
-/// Where another process hosts already, that goes on; this one is ready to take over with its own connections only.
+/// If another process hosts already, that process continues. This one takes over only while it has connections
+/// of its own.
 ///
 /// ```
 /// use microagent_local::{Host, LocalBus, LocalOptions};
@@ -32,22 +33,23 @@ pub struct Host {
 }
 
 impl Host {
-    /// Hosts the folder, unless another process does. The hub can be reached when this returns, and runs on a thread of its own.
+    /// Hosts the folder, unless another process does. Clients can reach the hub when this returns. The hub runs
+    /// on a thread of its own.
     ///
     /// # Errors
-    /// What is wrong with the folder ([`Configuration`](microagent_core::ErrorKind::Configuration)) or with the files in it
-    /// ([`Driver`](microagent_core::ErrorKind::Driver)).
+    /// [`Configuration`](microagent_core::ErrorKind::Configuration) for a folder that cannot be used,
+    /// [`Driver`](microagent_core::ErrorKind::Driver) for files in it that cannot be used.
     pub async fn start(options: &LocalOptions) -> Result<Self> {
         let election = HostElection::of(Folder::prepare(options.folder())?);
         election.host_if_free().await?;
         Ok(Self { election })
     }
 
-    /// Hosts no more, unless this process still uses the folder. Others may finish what they have of its queues; it waits for
-    /// that, but at most 10 s.
+    /// Stops hosting, unless this process still uses the folder. Waits up to 10 s until other processes have
+    /// settled the messages that they have in flight.
     ///
     /// # Errors
-    /// When what was under way could not be written; it was confirmed to nobody.
+    /// Returns an error if changes could not be written. None of them was confirmed to a client.
     pub async fn shutdown(self) -> Result<()> {
         self.election.retire().await
     }

@@ -1,6 +1,7 @@
-//! The thread on which the hub of this process runs, with everything that a host holds.
+//! The thread that runs the hub of this process, with everything that a host owns.
 //!
-//! The thread is its own because a handler that blocks its runtime must not silence the hub of every other process.
+//! The hub has a thread of its own because a handler that blocks its runtime must not block the hub for all
+//! other processes.
 
 use std::{io, sync::Arc, thread};
 
@@ -23,7 +24,7 @@ use crate::{
     store::{SqliteStore, Store, Writer},
 };
 
-/// A hub that runs in this process. Dropped it ends all the same, and nobody waits for that.
+/// A hub that runs in this process. Dropping this ends the hub without waiting for it.
 #[derive(Debug)]
 pub(super) struct HubThread {
     stop: oneshot::Sender<()>,
@@ -31,7 +32,7 @@ pub(super) struct HubThread {
 }
 
 impl HubThread {
-    /// Opens the files and starts the hub; it can be reached when this returns.
+    /// Opens the files and starts the hub. Clients can reach it when this returns.
     ///
     /// # Errors
     /// An error with the files.
@@ -42,14 +43,14 @@ impl HubThread {
         let folder = folder.clone();
         let body = move || {
             let result = host(&folder, stopped, ready);
-            // A client that learns of the end may host at once.
+            // Released before the result is sent: a client that learns of the end may host at once.
             drop(lock);
             let _ = ending.send(result);
         };
         thread::Builder::new()
             .name("local-hub".to_owned())
             .spawn(body)
-            .map_err(|error| failed("no thread for the hub", error))?;
+            .map_err(|error| failed("cannot start a thread for the hub", error))?;
         match started.await {
             Ok(()) => Ok(Self { stop, ended }),
             Err(_) => Err(ended
@@ -65,24 +66,24 @@ impl HubThread {
         !self.ended.is_empty() || self.ended.is_terminated()
     }
 
-    /// Ends the hub in peace and waits until the folder is free: until other processes are done with what they have of it,
-    /// within a bound.
+    /// Closes the hub and waits until the folder is free. Waits a limited time for other processes to settle
+    /// the messages that they have in flight.
     ///
     /// # Errors
-    /// When what was under way could not be written.
+    /// Returns an error if changes could not be written.
     pub(super) async fn close(self) -> Result<()> {
-        // A failure means that it has ended, which its end tells as well.
+        // If sending fails the hub has ended, which `ended` reports.
         let _ = self.stop.send(());
         self.ended.await.unwrap_or_else(|_| Err(panicked()))
     }
 }
 
-/// Everything between the lock and its release.
+/// Runs a hub from the lock of its folder to its release.
 fn host(folder: &Folder, stopped: oneshot::Receiver<()>, ready: oneshot::Sender<()>) -> Result<()> {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| failed("no runtime for the hub", error))?;
+        .map_err(|error| failed("cannot start a runtime for the hub", error))?;
     let mut store = SqliteStore::open(&folder.database())?;
     check_owner(&folder.database())?;
     let snapshot = store.load()?;
@@ -106,18 +107,18 @@ fn host(folder: &Folder, stopped: oneshot::Receiver<()>, ready: oneshot::Sender<
         hub.close().await
     });
     end(runtime);
-    info!(folder = %folder.path().display(), "this process hosts the hub no more");
+    info!(folder = %folder.path().display(), "this process no longer hosts the hub");
     hosted
 }
 
-/// Waits until the hub is to end, and then for those who have something of it.
+/// Waits until the hub must end, and then until its clients have settled what they have in flight.
 async fn drained(stopped: oneshot::Receiver<()>, hub: &Hub) {
     // An error means that the election is gone.
     let _ = stopped.await;
     hub.drain().await;
 }
 
-/// Connections that did not end in time end here.
+/// Ends the connections that did not end in time.
 fn end(runtime: Runtime) {
     runtime.shutdown_background();
 }

@@ -1,7 +1,7 @@
-//! Who hosts the hub of a folder: whoever gets its lock.
+//! The host of a folder: the process that holds the folder's lock.
 //!
-//! It speaks no protocol and keeps no messages; it opens the files, starts the hub on a thread of its own, and lets go of
-//! everything in the right order.
+//! This module opens the files, starts the hub on a thread of its own, and releases everything in the right
+//! order. It does not speak the protocol and keeps no messages.
 
 mod acceptor;
 mod election;

@@ -1,4 +1,4 @@
-//! Where the socket of a folder is: in it, or elsewhere when its path is too long for a socket.
+//! The socket of a folder. It lies in the folder, or elsewhere if the path would be too long for a socket.
 
 use std::{
     env,
@@ -21,7 +21,7 @@ const LONGEST: usize = 107;
 const UNREADY: &str = "hub.temp";
 const READY: &str = "hub.sock";
 
-/// The file that says where the socket is, when it is not in the folder.
+/// The file with the path of the socket, if the socket is not in the folder.
 const ELSEWHERE: &str = "socket";
 
 /// The file of a socket that listens; it goes with this.
@@ -60,7 +60,7 @@ impl Socket {
         let listener = UnixListener::bind(&unready)?;
         fs::set_permissions(&unready, fs::Permissions::from_mode(0o600))?;
         listener.set_nonblocking(true)?;
-        // Whoever finds it under its name can connect, and nobody else could before.
+        // A process that finds the socket under its name can connect. Before, no process could.
         let path = place.join(READY);
         fs::rename(&unready, &path)?;
         if place == folder.path() {
@@ -74,7 +74,7 @@ impl Socket {
         Ok((Self { path, file }, listener))
     }
 
-    /// Whether those who look for the hub of the folder find it.
+    /// Returns whether clients that look for the hub of the folder find this socket.
     pub(super) fn is_found_in(&self, folder: &Folder) -> bool {
         folder.socket() == self.path && self.file.is_at(&self.path)
     }

@@ -1,7 +1,7 @@
-//! Whether the files that make a process the host are still those in the folder.
+//! Checks that the files which make a process the host are still those in the folder.
 //!
-//! Whoever removes or replaces them under a living hub would have two hosts, or a hub that confirms what nobody finds again.
-//! It decides nothing: it says what it sees.
+//! If they are removed or replaced while the hub runs, the folder could have two hosts, or the hub could
+//! confirm messages that nobody finds again.
 
 use std::{
     fs, io,

@@ -1,4 +1,5 @@
-//! The task that owns the hub's state: takes what has come, changes the state, and sends the consequences off in one go.
+//! The task that owns the hub's state: takes the messages that have arrived, changes the state, and sends all
+//! consequences at once.
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,16 +26,16 @@ use crate::{
     store::{Snapshot, Writer},
 };
 
-/// How many chunks are taken at once before their consequences are sent off.
+/// The maximum number of messages that are taken before their consequences are sent.
 const TURN: usize = 32;
 
-/// How often slow readers, and bodies that could not be read, are looked at again.
+/// The period after which slow readers, and bodies that could not be read, are checked again.
 const RECHECK_PERIOD: Duration = Duration::from_millis(500);
 
-/// How long those who are let go may take for what was already said to them.
+/// The time that clients have to read their last answers when the hub closes.
 const FINAL_WRITES: Duration = Duration::from_secs(1);
 
-/// What the actor is told.
+/// A message to the actor.
 #[derive(Debug)]
 pub(super) enum ActorMessage {
     Connected {
@@ -43,7 +44,7 @@ pub(super) enum ActorMessage {
         outgoing: FrameSender,
     },
     Requests(ConnectionId, Vec<(RequestId, Request)>),
-    /// Messages that wait for this connection have room on it now.
+    /// The connection has room for messages that wait for it.
     Room(ConnectionId),
     Disconnected(ConnectionId),
     Drain(oneshot::Sender<()>),
@@ -63,7 +64,7 @@ pub(super) struct Actor {
     peeks: Peeks,
     recheck: Option<Instant>,
     next_check: Instant,
-    /// It is to end, and gives nobody anything more.
+    /// Set when the hub must end. It then hands out nothing more.
     drain: Option<Drain>,
     closing: Option<oneshot::Sender<Result<()>>>,
     broken: bool,
@@ -93,7 +94,7 @@ impl Actor {
         }
     }
 
-    /// Runs until it is told to close, until its hub and all connections are gone, or until the store is gone.
+    /// Runs until the hub is closed, until the hub and all connections are gone, or until the store is closed.
     pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<ActorMessage>) {
         let mut batch = Vec::with_capacity(TURN);
         loop {
@@ -124,7 +125,7 @@ impl Actor {
         self.end(inbox).await;
     }
 
-    /// Takes what is through besides.
+    /// Handles the commits and reads that are finished as well.
     fn drain(&mut self) {
         while let Some(Some(confirmation)) = self.commits.next().now_or_never() {
             self.broken |= !self.queues.confirm(confirmation, &self.connections);
@@ -135,7 +136,7 @@ impl Actor {
         }
     }
 
-    /// Everything that follows from what was changed.
+    /// Performs everything that follows from the changes of this turn.
     fn consequences(&mut self) {
         self.queues.wake(Instant::now());
         self.queues.use_room(&self.connections);
@@ -147,7 +148,7 @@ impl Actor {
         self.queues.submit(&self.writer, &mut self.commits);
     }
 
-    /// When something is to be done though nothing comes in.
+    /// Returns when the actor must act although nothing arrives.
     fn wakeup(&mut self) -> Instant {
         let unfinished = self.signals.is_behind() || self.queues.has_unread();
         if unfinished && self.recheck.is_none() {
@@ -294,14 +295,14 @@ impl Actor {
         self.queues.answer_in_turn(target);
     }
 
-    /// A connection ended; after a goodbye nothing is left of it.
+    /// Handles the end of a connection. After a goodbye nothing of it is left.
     fn on_disconnect(&mut self, id: ConnectionId) {
         self.signals.remove(id);
         self.queues.lost(id, false, self.connections.is_own(id));
         self.connections.remove(id);
     }
 
-    /// Everything is written and answered, everybody is let go, and the store is closed.
+    /// Ends the hub: writes and answers everything, closes all connections, and closes the store.
     async fn end(mut self, mut inbox: mpsc::Receiver<ActorMessage>) {
         let peace = self.closing.is_some();
         let connections = self.connections.ids();
@@ -314,14 +315,16 @@ impl Actor {
             self.queues.confirm(confirmation, &self.connections);
         }
         self.connections = Connections::default();
-        // Who does not read its last answers in time has to do without.
+        // Clients that do not read their last answers in time do not get them.
         let _ = timeout(FINAL_WRITES, until_gone(&mut inbox, connections)).await;
         let closed = self.writer.close().await;
         match self.closing {
-            // Whoever asked may have gone; there is nobody else to tell.
+            // The caller may have stopped waiting.
             Some(done) => drop(done.send(closed)),
             None => {
-                drop(closed.inspect_err(|error| error!(%error, "the hub ended with its store")));
+                drop(closed.inspect_err(
+                    |error| error!(%error, "the hub ended because its store is closed"),
+                ));
             }
         }
     }
@@ -333,7 +336,7 @@ async fn until_gone(inbox: &mut mpsc::Receiver<ActorMessage>, mut connections: V
             Some(ActorMessage::Disconnected(id)) => {
                 connections.retain(|connection| *connection != id);
             }
-            // Not answered any more: the end of the connection says so.
+            // Requests are no longer answered: the end of the connection tells the client.
             Some(_) => {}
             None => return,
         }

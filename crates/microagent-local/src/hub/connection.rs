@@ -1,6 +1,6 @@
-//! One connection: greets the peer, then carries its frames to the actor and the actor's to it.
+//! A connection: greets the client, then carries frames between the client and the actor.
 //!
-//! It judges nothing but the greeting, the framing and the silence; pings it answers itself.
+//! It checks only the greeting, the framing and the silence of the client. It answers pings itself.
 
 use std::{io, pin::pin, sync::Arc, time::Duration};
 
@@ -26,25 +26,26 @@ use crate::{
     },
 };
 
-/// Many small frames are read in one call of the system.
+/// The size of the read buffer. One system call reads many small frames.
 const BUFFER: usize = 64 * 1024;
 
-/// What one chunk for the actor holds as a rule.
+/// The usual number of requests in a chunk for the actor.
 const CHUNK: usize = 32;
 
-/// So many frames are written in one go.
+/// The maximum number of frames that are written at once.
 const MAX_BATCH: usize = 256;
 
-/// The most weight of one chunk for the actor; its last frame may be heavier.
+/// The maximum weight of a chunk for the actor. Its last frame may exceed it.
 const MAX_CHUNK_WEIGHT: u32 = 256;
 
-/// The weight of a look at messages, each of which may have many megabytes: two of a connection are under way at a time.
+/// The weight of a request to peek, whose messages can have many megabytes: a connection has at most two of
+/// them under way.
 const PEEK_WEIGHT: u32 = WINDOW / 2;
 
-/// How long what a peer said is read when nothing can be written to it any more.
+/// The time for which requests are still read after writing to the client has failed.
 const FINAL_WRITES: Duration = Duration::from_secs(1);
 
-/// How long it is looked for what has arrived when the time of a peer is over.
+/// The time for which arrived data is still read after a client was silent for too long.
 const LATE_READ: Duration = Duration::from_millis(250);
 
 static GREETING_LIMIT: LogLimit = LogLimit::new();
@@ -53,7 +54,7 @@ type Reader<S> = FramedRead<ReadHalf<S>, HubCodec>;
 type GreetingReader<S> = FramedRead<ReadHalf<S>, GreetingCodec>;
 type Writer<S> = SendBuffer<WriteHalf<S>, HubCodec>;
 
-/// Serves a peer until it goes, is silent for too long, or the hub lets it go.
+/// Serves a client until it disconnects, is silent for too long, or the hub closes the connection.
 pub(super) async fn serve<S>(
     stream: S,
     pid: Option<i32>,
@@ -69,7 +70,7 @@ pub(super) async fn serve<S>(
         Ok(hello) => hello,
         Err(error) => {
             if let Some(omitted) = GREETING_LIMIT.admit() {
-                warn!(pid, %error, omitted, "a connection to the hub failed before it began");
+                warn!(pid, %error, omitted, "the greeting of a client failed; closed its connection");
             }
             return;
         }
@@ -90,7 +91,7 @@ pub(super) async fn serve<S>(
     let ended = tokio::select! {
         ended = &mut reading => ended,
         ended = write(&mut writer, outbox, id, &inbox) => {
-            // A peer that has gone may have said something before, a farewell above all.
+            // A client that has disconnected may have sent requests before, above all a goodbye.
             if ended.is_err() {
                 let _ = timeout(FINAL_WRITES, reading).await;
             }
@@ -98,7 +99,7 @@ pub(super) async fn serve<S>(
         }
     };
     debug!(pid = hello.pid, ended = %reason(&ended), "a connection to the hub ended");
-    // A hub that is gone needs no word of it.
+    // If this fails the hub has ended.
     let _ = inbox.send(ActorMessage::Disconnected(id)).await;
 }
 
@@ -109,10 +110,10 @@ where
     let first = within(reader.next()).await?;
     let hello = match first.transpose()? {
         Some(ClientFrame::Hello(hello)) => hello,
-        Some(_) => return Err(invalid("the peer did not begin with a greeting")),
+        Some(_) => return Err(invalid("the client did not begin with a greeting")),
         None => return Err(io::ErrorKind::UnexpectedEof.into()),
     };
-    // Also to a peer of another version: so it learns which one it met.
+    // Sent to a client of another version too, so that it learns the version of this hub.
     writer.put(HubFrame::Welcome { version: VERSION })?;
     within(writer.flush()).await??;
     if hello.version != VERSION {
@@ -149,9 +150,9 @@ async fn read<S: AsyncRead>(
     }
 }
 
-/// Waits until the connection has room for these requests: a peer that asks faster than the disk takes, or than it reads the
-/// replies, waits here, and nobody else does. The peer's pings are not read meanwhile, so it is told that the hub lives. Returns
-/// false when the connection is over.
+/// Waits until the connection has room for requests of this weight. A client that sends faster than the disk
+/// writes, or than it reads the replies, waits here, and no other client does. Its pings are not read
+/// meanwhile, so pongs are sent to tell it that the hub lives. Returns false when the connection has ended.
 async fn take(window: &Semaphore, weight: u32, pongs: &WeakFrameSender) -> bool {
     loop {
         match timeout(PING, window.acquire_many(weight)).await {
@@ -167,7 +168,7 @@ async fn take(window: &Semaphore, weight: u32, pongs: &WeakFrameSender) -> bool 
 
 type Chunk = Vec<(RequestId, Request)>;
 
-/// Everything that has arrived already, up to a full chunk.
+/// Takes the requests that have arrived, up to a full chunk.
 fn gather<S: AsyncRead>(
     reader: &mut Reader<S>,
     first: ClientFrame,
@@ -181,7 +182,7 @@ fn gather<S: AsyncRead>(
                 total += 1;
                 pongs.pong(1);
             }
-            ClientFrame::Hello(_) => return Err(invalid("the peer greeted twice")),
+            ClientFrame::Hello(_) => return Err(invalid("the client sent a second greeting")),
             ClientFrame::Request(id, request) => {
                 total += weight(&request);
                 chunk.push((id, request));
@@ -195,7 +196,8 @@ fn gather<S: AsyncRead>(
     Ok((chunk, total))
 }
 
-/// What a request takes of its connection's window until its reply has gone: 1, and 1 for each KiB that it carries.
+/// Returns how much of its connection's window a request takes until its reply is sent: 1, and 1 for each KiB
+/// that it carries.
 pub(super) fn weight(request: &Request) -> u32 {
     let bytes = match request {
         Request::Browse(Browse::Peek { .. }) => return PEEK_WEIGHT,
@@ -242,7 +244,7 @@ async fn write<S: AsyncWrite>(
     while outbox.next(&mut batch, MAX_BATCH).await > 0 {
         for out in batch.drain(..) {
             if outbox.gone(&out) {
-                // A hub that is gone has nothing more to send.
+                // If this fails the hub has ended, and has nothing more to send.
                 let _ = inbox.send(ActorMessage::Room(id)).await;
             }
             writer.put(out.frame)?;
@@ -255,8 +257,8 @@ async fn write<S: AsyncWrite>(
     Ok(())
 }
 
-/// Waits for a step of the peer until it has been silent for too long. After a pause of this process itself, be it stopped or
-/// suspended, the time is over before the runtime knows what has arrived: that is looked at first.
+/// Waits for a step of the client until it has been silent for too long. If this process itself was stopped or
+/// suspended, the time ends before the runtime has seen the data that arrived. That data is read first.
 async fn within<T>(step: impl Future<Output = T>) -> io::Result<T> {
     let mut step = pin!(step);
     if let Ok(done) = timeout(SILENCE, &mut step).await {

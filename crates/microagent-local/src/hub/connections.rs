@@ -1,4 +1,4 @@
-//! Who is connected, and the replies to each.
+//! The connections of the hub, and the replies to their requests.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use microagent_core::ledger::PeerId;
 use super::outgoing::FrameSender;
 use crate::protocol::{Failure, HubFrame, QueueCounts, RequestId, WireMessage};
 
-/// A connection, never the same twice in the life of a hub.
+/// The number of a connection, which a hub uses only once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct ConnectionId(pub(super) u32);
 
@@ -18,12 +18,12 @@ impl ConnectionId {
     }
 }
 
-/// A request, to be answered once.
+/// The request that a reply answers. Each request is answered once.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ReplyTarget {
     pub(super) connection: ConnectionId,
     pub(super) request: RequestId,
-    /// What it takes of its connection's window until its reply has gone.
+    /// The weight of the request in its connection's window, until its reply is sent.
     pub(super) weight: u32,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct ReplyTarget {
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) outgoing: FrameSender,
-    /// It comes from the process that hosts the hub.
+    /// True if the client is the process that hosts the hub.
     pub(super) own: bool,
 }
 
@@ -52,7 +52,7 @@ impl Connections {
         self.0.get(&id)
     }
 
-    /// Those that are there now, in order.
+    /// Returns the numbers of all connections, in order.
     pub(super) fn ids(&self) -> Vec<ConnectionId> {
         let mut ids: Vec<_> = self.0.keys().copied().collect();
         ids.sort_unstable();
@@ -67,7 +67,7 @@ impl Connections {
         self.reply(target, |request| HubFrame::Done(request, result));
     }
 
-    /// All requests from this one to the last one are done; they have this weight together.
+    /// Confirms all requests from `first` to `last`. `first` has the weight of all of them.
     pub(super) fn all_done(&self, first: ReplyTarget, last: RequestId) {
         self.reply(first, |first| HubFrame::AllDone(first, last));
     }
@@ -76,7 +76,7 @@ impl Connections {
         self.reply(target, |request| HubFrame::Count(request, count));
     }
 
-    /// Answers a claim of a lease: granted, or for how long another holder has the key.
+    /// Answers a claim of a lease: granted, or the time for which another holder has the key.
     pub(super) fn lease(&self, target: ReplyTarget, left: Option<Duration>) {
         self.reply(target, |request| HubFrame::Lease(request, left));
     }
@@ -85,7 +85,7 @@ impl Connections {
         self.reply(target, |request| HubFrame::Depth(request, counts));
     }
 
-    /// One of the messages that somebody wants to look at.
+    /// Sends one of the messages that answer a request to peek.
     pub(super) fn shown(&self, target: ReplyTarget, message: WireMessage) {
         if let Some(connection) = self.get(target.connection) {
             let request = target.request;

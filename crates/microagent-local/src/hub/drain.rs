@@ -1,21 +1,23 @@
-//! How a hub ends in peace: nobody is given anything more, and those who have something may finish it.
+//! The drain of a hub: before it ends, it hands out nothing more and waits until its clients have settled the
+//! messages in flight.
 //!
-//! What a consumer holds when its hub goes is delivered again by the next one, although nothing is wrong with it. So whoever
-//! ends a hub waits for them first, within a bound. All else goes on meanwhile: sends, settlements, signals, new connections.
+//! The next hub delivers messages in flight again, although nothing is wrong with them. So a hub that ends
+//! waits for them first, for a limited time. Everything else continues meanwhile: sends, settlements, signals,
+//! new connections.
 
 use std::time::Duration;
 
 use tokio::{sync::oneshot, time::Instant};
 use tracing::{info, warn};
 
-/// How long a hub that is to end waits for what is being handled.
+/// The maximum time for which a hub waits before it ends.
 pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A hub that is to end, and who waits until it may.
+/// A drain that is under way.
 #[derive(Debug)]
 pub(super) struct Drain {
     until: Instant,
-    /// None once it was told.
+    /// `None` after it was answered.
     drained: Option<oneshot::Sender<()>>,
 }
 
@@ -24,7 +26,7 @@ impl Drain {
         if in_flight > 0 {
             info!(
                 in_flight,
-                "the hub is to end, and waits for what other processes handle"
+                "the hub is ending; waiting for the messages that other processes have in flight"
             );
         }
         Self {
@@ -33,7 +35,7 @@ impl Drain {
         }
     }
 
-    /// Tells that the hub may end, when nothing is in flight or it has waited long enough.
+    /// Reports that the hub may end, if nothing is in flight or the time is over.
     pub(super) fn look(&mut self, in_flight: usize) {
         let late = self.until <= Instant::now();
         if in_flight > 0 && !late {
@@ -45,15 +47,15 @@ impl Drain {
         if in_flight > 0 {
             warn!(
                 in_flight,
-                "not everything was handled within {} s; the rest is delivered again",
+                "some messages were not settled within {} s; they are delivered again",
                 DRAIN_TIMEOUT.as_secs()
             );
         }
-        // Whoever asked may have gone, and closes all the same.
+        // The caller may have stopped waiting, and closes the hub all the same.
         let _ = drained.send(());
     }
 
-    /// When it has waited long enough.
+    /// Returns when the time is over.
     pub(super) fn wakeup(&self) -> Option<Instant> {
         self.drained.as_ref().map(|_| self.until)
     }

@@ -1,9 +1,10 @@
-//! The hub: where the signals and queues of a folder live while its host runs.
+//! The hub: serves the signals and queues of a folder while its host runs.
 //!
-//! One task, the [`Actor`](actor::Actor), owns all state; a task for each connection carries frames between it and the
-//! peer. It waits for no disk and no peer: commits are answered when they are through. What a peer may have outstanding is bounded for
-//! every kind of request: the hub stops reading from one that does not read, and delays nobody else. It knows nothing of sockets or files: connections are anything that reads and writes, and the
-//! [store](crate::store) is behind its writer.
+//! One task, the [`Actor`](actor::Actor), owns all state. A task for each connection carries frames between the
+//! actor and the client. The actor waits for no disk and no client: commits are answered when they are durable.
+//! The outstanding requests of a client are bounded: the hub stops reading from a client that does not read its
+//! replies, and delays no other client. The hub knows neither sockets nor files: a connection is anything that
+//! reads and writes, and the [store](crate::store) is behind its writer.
 
 mod actor;
 mod connection;
@@ -38,10 +39,11 @@ use crate::{
     store::{Snapshot, Writer},
 };
 
-/// Chunks of frames that wait for the actor; connections wait when it is full.
+/// The number of messages that can wait for the actor. Connections wait when it is full.
 const INBOX: usize = 64;
 
-/// A running hub. Dropped without [`close`](Self::close) it ends with its connections, as a crash would.
+/// A running hub. If it is dropped without [`close`](Self::close), it ends with its connections as after a
+/// crash.
 #[derive(Clone, Debug)]
 pub(crate) struct Hub {
     inbox: mpsc::Sender<ActorMessage>,
@@ -65,7 +67,7 @@ impl Hub {
         }
     }
 
-    /// Serves a peer until one of both goes; the number of its process is for people who read the log.
+    /// Serves a client until the client or the hub ends. `pid` is for the log.
     pub(crate) fn attach(
         &self,
         stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -75,30 +77,32 @@ impl Hub {
         tokio::spawn(connection::serve(stream, pid, id, self.inbox.clone()));
     }
 
-    /// Returns when the hub has ended, by itself or because it was told to.
+    /// Returns when the hub has ended, by itself or because it was closed.
     pub(crate) async fn ended(&self) {
         self.inbox.closed().await;
     }
 
-    /// Gives nobody anything more, and returns when those who have something are done with it, or when that takes too long.
-    /// Everything else goes on until the hub is [closed](Self::close).
+    /// Stops handing out messages, and returns when those in flight are settled or
+    /// [`DRAIN_TIMEOUT`](drain::DRAIN_TIMEOUT) has passed. Everything else continues until the hub is
+    /// [closed](Self::close).
     pub(crate) async fn drain(&self) {
         let (done, drained) = oneshot::channel();
-        // Failures mean that the hub has ended: then nobody can finish anything.
+        // If this fails, the hub has ended, and nothing can be settled.
         let _ = self.inbox.send(ActorMessage::Drain(done)).await;
         let _ = drained.await;
     }
 
-    /// Ends all connections in peace and returns when everything is written and the store is closed.
+    /// Closes all connections without making messages suspect, and returns when everything is written and the
+    /// store is closed.
     ///
     /// # Errors
-    /// When the store could not be closed; what was not confirmed may not be stored.
+    /// Returns an error if the store could not be closed. Changes that were not confirmed may not be stored.
     pub(crate) async fn close(&self) -> Result<()> {
         let (done, closed) = oneshot::channel();
-        // A failure means that it has ended, which the answer tells as well.
+        // If this fails the hub has ended, and the answer below says so.
         let _ = self.inbox.send(ActorMessage::Close(done)).await;
         closed
             .await
-            .unwrap_or_else(|_| Err(Error::new(ErrorKind::Closed, "the hub has ended already")))
+            .unwrap_or_else(|_| Err(Error::new(ErrorKind::Closed, "the hub has already ended")))
     }
 }

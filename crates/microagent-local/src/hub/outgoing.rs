@@ -1,7 +1,8 @@
-//! The way to a peer, and what may be on it.
+//! The frames to a client, and their bounds.
 //!
-//! Everything that waits for a slow peer is bounded in bytes: replies by the [window](FrameSender::window) of the requests that they
-//! answer, messages by what is [lent](DeliveryWindow), and signals by [`MAX_WAITING`], beyond which they are missed.
+//! Everything that waits for a slow client is bounded in bytes: replies by the [window](FrameSender::window) of
+//! their requests, messages by the [`DeliveryWindow`], and signals by [`MAX_WAITING`], beyond which they are
+//! dropped and counted.
 
 use std::sync::{
     Arc,
@@ -12,19 +13,19 @@ use tokio::sync::{Semaphore, mpsc};
 
 use crate::protocol::HubFrame;
 
-/// The most bytes of signals that wait for one peer.
+/// The maximum number of bytes of signals that wait for one client.
 pub(super) const MAX_WAITING: usize = 16 * 1024 * 1024;
 
-/// From so many bytes of messages on their way to one peer on, no more are sent on it.
+/// The number of bytes of messages under way to one client at which no more are sent.
 pub(super) const MAX_DELIVERY_WINDOW: usize = 16 * 1024 * 1024;
 
-/// How much a connection may have under way, in the units of a request's weight: 64 MiB, or as many small requests.
+/// The maximum weight of the requests of a connection that are under way: 64 MiB, or as many small requests.
 pub(super) const WINDOW: u32 = 64 * 1024;
 
 /// The size of a signal without its payload.
 const EVENT: usize = 128;
 
-/// The hub's end of the way.
+/// The sender of the frames to a client.
 #[derive(Clone, Debug)]
 pub(super) struct FrameSender {
     frames: mpsc::UnboundedSender<OutgoingFrame>,
@@ -33,7 +34,7 @@ pub(super) struct FrameSender {
     lent: Arc<DeliveryWindow>,
 }
 
-/// A frame on its way, and what is free again when it has gone.
+/// A frame on its way, and the bounds that it releases when it was sent.
 #[derive(Debug)]
 pub(super) struct OutgoingFrame {
     pub(super) frame: HubFrame,
@@ -41,11 +42,11 @@ pub(super) struct OutgoingFrame {
     lent: usize,
 }
 
-/// A way out that does not keep the peer's connection open.
+/// A sender that does not keep the connection open.
 #[derive(Clone, Debug)]
 pub(super) struct WeakFrameSender(mpsc::WeakUnboundedSender<OutgoingFrame>);
 
-/// The connection's end of the way.
+/// The receiver of the frames to a client.
 #[derive(Debug)]
 pub(super) struct FrameReceiver {
     frames: mpsc::UnboundedReceiver<OutgoingFrame>,
@@ -54,11 +55,12 @@ pub(super) struct FrameReceiver {
     lent: Arc<DeliveryWindow>,
 }
 
-/// How many bytes of messages are on their way to a peer: they are read from the store, or wait until the peer reads them.
+/// Counts the bytes of messages under way to a client: they are read from the store, or wait until the client
+/// reads them.
 #[derive(Debug, Default)]
 pub(super) struct DeliveryWindow {
     bytes: AtomicUsize,
-    /// A message waits until there is room.
+    /// True if a message waits for room.
     is_wanted: AtomicBool,
 }
 
@@ -84,34 +86,34 @@ pub(super) fn outgoing(window: Arc<Semaphore>) -> (FrameSender, FrameReceiver) {
 }
 
 impl FrameSender {
-    /// Sends a signal, or tells of missed ones.
+    /// Sends a signal, or a report of dropped ones.
     pub(super) fn signal(&self, frame: HubFrame) {
         self.signals
             .fetch_add(signal_size(&frame), Ordering::Relaxed);
         self.send(frame, 0, 0);
     }
 
-    /// Sends the last frame of a reply; the request's weight is free when it has gone.
+    /// Sends the last frame of a reply. The weight of the request is released when the frame was sent.
     pub(super) fn reply(&self, frame: HubFrame, weight: u32) {
         self.send(frame, weight, 0);
     }
 
-    /// Sends a frame of a reply that another one ends.
+    /// Sends a frame of a reply that has more frames.
     pub(super) fn part_of_reply(&self, frame: HubFrame) {
         self.send(frame, 0, 0);
     }
 
-    /// Sends a message for which these bytes are lent.
+    /// Sends a message for which this many bytes are reserved.
     pub(super) fn deliver(&self, frame: HubFrame, lent: usize) {
         self.send(frame, 0, lent);
     }
 
-    /// A request ends without a reply.
+    /// Releases the weight of a request that has no reply.
     pub(super) fn no_reply(&self, weight: u32) {
         self.window.add_permits(weight as usize);
     }
 
-    /// Hands a frame over. If the peer is gone, the actor is told so elsewhere.
+    /// Sends a frame. If the client has disconnected, the actor learns it elsewhere.
     fn send(&self, frame: HubFrame, weight: u32, lent: usize) {
         let _ = self.frames.send(OutgoingFrame {
             frame,
@@ -128,7 +130,7 @@ impl FrameSender {
         &self.lent
     }
 
-    /// Whether the peer reads too slowly to be sent more signals.
+    /// Returns whether the client reads too slowly to be sent more signals.
     pub(super) fn is_full(&self) -> bool {
         self.signals.load(Ordering::Relaxed) >= MAX_WAITING
     }
@@ -148,12 +150,13 @@ impl WeakFrameSender {
 }
 
 impl FrameReceiver {
-    /// Takes everything that waits, up to this many frames; none when there will be nothing more.
+    /// Takes the frames that wait, up to `most`. Returns 0 when there are no more to come.
     pub(super) async fn next(&mut self, batch: &mut Vec<OutgoingFrame>, most: usize) -> usize {
         self.frames.recv_many(batch, most).await
     }
 
-    /// A frame has gone. Returns whether a message waits for the room that there is now.
+    /// Releases the bounds of a frame that was sent. Returns whether a message waits for the room that this
+    /// made.
     pub(super) fn gone(&self, out: &OutgoingFrame) -> bool {
         let signal = signal_size(&out.frame);
         if signal > 0 {
@@ -181,19 +184,19 @@ impl DeliveryWindow {
         self.bytes.fetch_add(bytes, Ordering::SeqCst);
     }
 
-    /// Returns whether a message waits for the room that there is now; it is told once.
+    /// Releases bytes. Returns whether a message waits for the room that this made; returns true once for it.
     pub(super) fn give_back(&self, bytes: usize) -> bool {
         let left = self.bytes.fetch_sub(bytes, Ordering::SeqCst) - bytes;
         left < MAX_DELIVERY_WINDOW / 2 && self.is_wanted.swap(false, Ordering::SeqCst)
     }
 
-    /// Returns whether there is no room. Then [`give_back`](Self::give_back) tells when there is.
+    /// Returns whether there is no room. If so, [`give_back`](Self::give_back) reports when there is.
     pub(super) fn is_full(&self) -> bool {
         if self.bytes.load(Ordering::SeqCst) < MAX_DELIVERY_WINDOW {
             return false;
         }
         self.is_wanted.store(true, Ordering::SeqCst);
-        // The peer may have read everything before that, and nothing would tell.
+        // The client may have read everything before that, and no further call would report room.
         if self.bytes.load(Ordering::SeqCst) >= MAX_DELIVERY_WINDOW / 2 {
             return true;
         }

@@ -1,4 +1,4 @@
-//! Who listens to what, and who misses signals because it reads too slowly.
+//! The subscriptions of all clients, and the signals that slow clients miss.
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
@@ -12,34 +12,35 @@ use tokio::time::Instant;
 use super::connections::{ConnectionId, Connections};
 use crate::protocol::{Failure, HubFrame, LocalId, Text};
 
-/// The most bytes that the subscriptions of one connection take in the hub.
+/// The maximum number of bytes that the subscriptions of one connection take in the hub.
 pub(super) const MAX_KEPT: usize = 64 * 1024 * 1024;
 
-/// What a subscription takes beside its pattern.
+/// The bytes that a subscription takes beside its pattern.
 const SUBSCRIPTION: usize = 256;
 
 /// A subscription of one connection.
 type SubId = (ConnectionId, LocalId);
 
-/// All subscriptions, grouped by their patterns: each is matched once for a signal, however many listen.
+/// All subscriptions, grouped by pattern: each pattern is matched once per signal, for any number of
+/// subscriptions.
 #[derive(Debug, Default)]
 pub(super) struct Signals {
-    /// By number, in the order in which they came.
+    /// The topics by number, in the order in which they were created.
     topics: BTreeMap<u64, Topic>,
     last_topic: u64,
     numbers: HashMap<Arc<str>, u64>,
-    /// To which topic each subscription belongs.
+    /// The topic of each subscription.
     subscriptions: BTreeMap<SubId, u64>,
-    /// How many bytes the subscriptions of each connection take.
+    /// The bytes that the subscriptions of each connection take.
     kept: HashMap<ConnectionId, usize>,
-    /// How many subscriptions have signals missing that they were not told of.
+    /// The number of subscriptions with missed signals that are not reported yet.
     behind: usize,
 }
 
 #[derive(Debug)]
 struct Topic {
     pattern: Arc<str>,
-    /// What each of them has missed.
+    /// The subscriptions, each with the signals that it has missed.
     listeners: BTreeMap<SubId, Option<Gap>>,
 }
 
@@ -50,7 +51,7 @@ struct Gap {
 }
 
 impl Signals {
-    /// Subscribes; a subscription of the same number is replaced.
+    /// Subscribes. Replaces a subscription of the same number.
     ///
     /// # Errors
     /// [`Refused`](ErrorKind::Refused) if the connection has too many subscriptions.
@@ -106,7 +107,7 @@ impl Signals {
         self.kept.remove(&connection);
     }
 
-    /// The number of the topic of this pattern, which is made if there is none.
+    /// Returns the number of the topic of this pattern, and creates the topic if there is none.
     fn topic(&mut self, pattern: &str) -> u64 {
         if let Some(number) = self.numbers.get(pattern) {
             return *number;
@@ -122,7 +123,7 @@ impl Signals {
         self.last_topic
     }
 
-    /// Sends to everyone who listens, and says how many subscriptions that are.
+    /// Sends a signal to all matching subscriptions, and returns their number.
     pub(super) fn publish(
         &mut self,
         channel: &Text,
@@ -150,12 +151,12 @@ impl Signals {
         receivers
     }
 
-    /// Whether somebody is still to be told of missed signals.
+    /// Returns whether missed signals are still to be reported.
     pub(super) fn is_behind(&self) -> bool {
         self.behind > 0
     }
 
-    /// Tells those who read again what they missed.
+    /// Reports missed signals to the clients that read again.
     pub(super) fn catch_up(&mut self, connections: &Connections) {
         let listeners = self
             .topics

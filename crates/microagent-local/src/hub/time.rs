@@ -1,7 +1,8 @@
-//! The time of a hub: converts between the wall clock and timers, and detects that somebody set the wall clock.
+//! The time of a hub: converts between the wall clock and timers, and detects that the wall clock was set.
 //!
-//! The store keeps wall-clock times, because timers end with their process. Each conversion holds only until the wall clock is set
-//! or the machine is suspended, so the hub [checks](Time::check) once a second and converts again.
+//! The store keeps wall-clock times, because timers end with their process. A conversion is valid until the
+//! wall clock is set or the machine is suspended, so the hub [checks](Time::check) the clocks once a second and
+//! converts again.
 
 use std::{
     sync::Arc,
@@ -13,13 +14,13 @@ use tracing::info;
 
 use crate::clocks::Clocks;
 
-/// How often the clocks are compared.
+/// The period between two checks of the clocks.
 pub(super) const CHECK: Duration = Duration::from_secs(1);
 
-/// Clocks that disagree by less are not worth a conversion.
+/// Differences of the clocks below this are ignored.
 const TOLERANCE: Duration = Duration::from_secs(1);
 
-/// A time further away than the clocks can count is this far away.
+/// The distance of times that are further away than the clocks can count.
 const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// All clocks at one moment.
@@ -30,18 +31,18 @@ pub(super) struct Now {
     elapsed: Duration,
 }
 
-/// The clocks, and how they stood when they agreed last.
+/// The clocks, and their readings when they last agreed.
 #[derive(Debug)]
 pub(super) struct Time {
     clocks: Arc<dyn Clocks>,
     agreed: Now,
 }
 
-/// The clocks do not agree any more.
+/// A difference between the clocks.
 #[derive(Debug)]
 pub(super) struct Shift {
     pub(super) now: Now,
-    /// How long the machine was suspended, which timers did not count.
+    /// The time for which the machine was suspended, which timers did not count.
     pub(super) suspended: Duration,
 }
 
@@ -55,7 +56,7 @@ impl Time {
         read(&*self.clocks)
     }
 
-    /// Returns how the clocks stand if the wall clock was set, or the machine suspended, since the last time.
+    /// Returns the new readings if the wall clock was set or the machine was suspended since the last check.
     pub(super) fn check(&mut self) -> Option<Shift> {
         let (now, outcome) = (self.now(), self.agreed);
         let elapsed = now.elapsed.saturating_sub(outcome.elapsed);
@@ -88,7 +89,7 @@ fn read(clocks: &dyn Clocks) -> Now {
 }
 
 impl Now {
-    /// Returns the timer of a wall-clock time. One that has passed is now.
+    /// Returns the timer of a wall-clock time; now if the time has passed.
     pub(super) fn instant_of(&self, wall: SystemTime) -> Instant {
         let left = wall.duration_since(self.wall).unwrap_or_default();
         self.instant + left.min(FAR)
@@ -101,7 +102,7 @@ impl Now {
 }
 
 impl Shift {
-    /// Returns when a timer ends that should have counted the suspended time.
+    /// Returns the end of a timer that should have counted the suspended time.
     pub(super) fn corrected(&self, instant: Instant) -> Instant {
         instant
             .checked_sub(self.suspended)

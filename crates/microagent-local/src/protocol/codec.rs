@@ -1,4 +1,4 @@
-//! Cuts the stream into frames, and puts them into it.
+//! Converts between a byte stream and frames.
 
 use std::io;
 
@@ -10,18 +10,18 @@ use super::{
     wire::{Fields, malformed},
 };
 
-/// The hub's end: reads what clients say.
+/// The codec of the hub: reads frames of clients.
 #[derive(Debug)]
 pub(crate) struct HubCodec;
 
-/// The hub's end before the greeting: reads a client's first frame, for which it takes little memory.
+/// The codec of the hub before the greeting: reads a client's first frame, and takes little memory for it.
 #[derive(Debug)]
 pub(crate) struct GreetingCodec;
 
 /// The most bytes of a greeting, of any version.
 const MAX_GREETING: usize = 4096;
 
-/// The client's end: reads what the hub says.
+/// The codec of a client: reads frames of the hub.
 #[derive(Debug)]
 pub(crate) struct ClientCodec;
 
@@ -70,11 +70,11 @@ impl Encoder<&ClientFrame> for ClientCodec {
 
 const LENGTH: usize = 4;
 
-/// A frame of so many bytes keeps the buffer that it came in. What is smaller is copied out of it: else a small payload
-/// would keep a large buffer, and each read would need a new one.
+/// A frame of at least this many bytes keeps the buffer in which it arrived. A smaller one is copied out of the
+/// buffer: otherwise a small payload would keep a large buffer, and each read would need a new one.
 const LARGE: usize = 32 * 1024;
 
-/// The next frame, when all of it is there. Nothing is set aside for a length that is only announced.
+/// Returns the next frame if all of it has arrived. Allocates nothing for a length that is only announced.
 fn cut<T>(
     src: &mut BytesMut,
     limit: usize,
@@ -86,7 +86,7 @@ fn cut<T>(
     let length = u32::from_le_bytes(*length) as usize;
     if length > limit {
         return Err(malformed(format!(
-            "a frame of {length} bytes, and {limit} are allowed"
+            "invalid frame of {length} bytes: expected at most {limit}"
         )));
     }
     if src.len() < LENGTH + length {
@@ -110,7 +110,7 @@ fn framed(out: &mut BytesMut, limit: usize, write: impl FnOnce(&mut BytesMut)) -
     if length > limit {
         out.truncate(start);
         return Err(malformed(format!(
-            "a frame of {length} bytes, and {limit} are allowed"
+            "invalid frame of {length} bytes: expected at most {limit}"
         )));
     }
     // Bounded by the check above.

@@ -1,4 +1,5 @@
-//! Decodes frames. Whatever arrives ends in a frame or in an error that says what is wrong; it never panics.
+//! Decodes frames. Every input results in a frame or in an error that says what is wrong; decoding never
+//! panics.
 
 use std::io;
 
@@ -25,7 +26,7 @@ pub(super) fn hub_frame(mut fields: Fields<'_>) -> io::Result<HubFrame> {
     let frame = match fields.u8()? {
         hub::WELCOME => {
             magic(&mut fields)?;
-            // What another version says after this is not ours to judge.
+            // The rest of a greeting of another version is not read.
             return Ok(HubFrame::Welcome {
                 version: fields.u16()?,
             });
@@ -225,5 +226,5 @@ fn magic(fields: &mut Fields<'_>) -> io::Result<()> {
 }
 
 fn unknown(what: &str, number: u8) -> io::Error {
-    malformed(format!("the kind of {what} {number} does not exist"))
+    malformed(format!("unknown kind of {what} {number}"))
 }

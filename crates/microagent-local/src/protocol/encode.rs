@@ -10,7 +10,7 @@ use super::{
     wire::{put_bytes, put_duration, put_headers, put_instant},
 };
 
-/// What a greeting begins with, in both directions.
+/// The first bytes of a greeting, in both directions.
 pub(super) const MAGIC: &[u8; 8] = b"microhub";
 
 pub(super) fn client_frame(out: &mut BytesMut, frame: &ClientFrame) {

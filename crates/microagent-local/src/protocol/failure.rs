@@ -1,17 +1,17 @@
-//! Errors on the wire: a kind and a sentence.
+//! Errors in the protocol: a kind and a text.
 
 use std::fmt;
 
 use microagent_core::{Error, ErrorKind};
 
-/// An error as the other side tells it.
+/// An error of the other side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub(crate) kind: ErrorKind,
     pub(crate) text: String,
 }
 
-/// The kinds that travel, with their numbers; every other one arrives as [`ErrorKind::Driver`].
+/// The kinds with a number. Every other kind arrives as [`ErrorKind::Driver`].
 const KINDS: [(u8, ErrorKind); 8] = [
     (1, ErrorKind::Driver),
     (2, ErrorKind::Unavailable),

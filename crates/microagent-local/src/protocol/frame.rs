@@ -1,4 +1,4 @@
-//! The frames: everything that a client and the hub can say to each other.
+//! The frames: all messages between a client and the hub.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,21 +7,22 @@ use bytes::Bytes;
 use super::{Failure, Text};
 use crate::store::{Headers, MessageId};
 
-/// Names a process as long as it lives; its own hub recognises it by that.
+/// The token of a process during its life, by which its own hub recognises it.
 pub(crate) type Token = u128;
 
-/// The number under which the answer to a request comes back. Zero asks for no answer.
+/// The number of a request, which its answer repeats. Zero asks for no answer.
 pub(crate) type RequestId = u64;
 
 /// A subscription or a consumer, numbered by the client, unique for its connection.
 pub(crate) type LocalId = u32;
 
-/// What a client says first. Its layout is that of every version, so that any two versions can tell each other.
+/// The first frame of a client. Its layout is the same in every version, so that two versions can name each
+/// other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Hello {
     pub(crate) version: u16,
     pub(crate) process: Token,
-    /// For people who read the hub's log.
+    /// For readers of the hub's log.
     pub(crate) pid: u32,
 }
 
@@ -33,10 +34,10 @@ pub(crate) enum ClientFrame {
     Ping,
 }
 
-/// What a client asks for. The hub answers with [`HubFrame::Done`] unless the request names another frame.
+/// A request of a client. The hub answers with [`HubFrame::Done`] unless the request names another frame.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Request {
-    /// Answered with the number of subscriptions that hear it.
+    /// Answered with the number of subscriptions that receive it.
     Publish {
         channel: Text,
         payload: Bytes,
@@ -59,7 +60,7 @@ pub(crate) enum Request {
         queue: Text,
         prefetch: u32,
     },
-    /// No more deliveries. What is in flight stays so, or goes back to the head of its queue at once.
+    /// Ends the deliveries. Messages in flight stay in flight, or return to the head of their queue at once.
     Cancel {
         consumer: LocalId,
         give_back: bool,
@@ -87,20 +88,20 @@ pub(crate) enum Request {
         ttl: Duration,
     },
     Browse(Browse),
-    /// Answered when everything that was asked for before is through, whatever became of it.
+    /// Answered when everything that was requested before is done, whatever its outcome.
     Flush,
-    /// The process leaves in peace. Everything unsettled goes back; answered as a flush.
+    /// The process disconnects in peace. Everything unsettled is returned. Answered like a flush.
     Goodbye,
 }
 
-/// A request about waiting messages that consumes none. The hub may do less at a time than it was asked to.
+/// A request about waiting messages that consumes none. The hub may process fewer messages than requested.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Browse {
     /// Answered with a [`HubFrame::Shown`] for each of at most `limit` messages behind the first `skip`, and then done.
     Peek { queue: Text, skip: u32, limit: u32 },
-    /// Answered with the number of those that were moved.
+    /// Answered with the number of messages that were moved.
     Requeue { from: Text, to: Text, limit: u32 },
-    /// Answered with the number of those that were removed.
+    /// Answered with the number of messages that were removed.
     Purge { queue: Text, limit: u32 },
     /// Answered with the number of moved messages, which is 0 if the message does not wait in the queue.
     RequeueOne {
@@ -130,7 +131,7 @@ pub(crate) enum WireSettlement {
     },
     DeadLetter {
         queue: Text,
-        /// Beside those that the message has.
+        /// Headers that are added to those of the message.
         headers: Headers,
     },
 }
@@ -143,18 +144,18 @@ pub(crate) enum HubFrame {
         version: u16,
     },
     Done(RequestId, Result<(), Failure>),
-    /// All of these are done, the last one included: one frame for what was sent in a row.
+    /// All requests from the first to the last are done, because they were sent consecutively.
     AllDone(RequestId, RequestId),
     Count(RequestId, u64),
     Depth(RequestId, QueueCounts),
-    /// For how long another holder has the key; none if it was granted.
+    /// The time for which another holder has the key; `None` if the lease was granted.
     Lease(RequestId, Option<Duration>),
     Event {
         sub: LocalId,
         channel: Text,
         payload: Bytes,
     },
-    /// This subscription missed signals, because its process reads too slowly.
+    /// This subscription has missed signals, because its process reads too slowly.
     Gap {
         sub: LocalId,
         count: u64,
@@ -164,7 +165,7 @@ pub(crate) enum HubFrame {
         consumer: LocalId,
         message: WireMessage,
     },
-    /// A waiting message that somebody wants to look at.
+    /// A waiting message that a request to peek shows.
     Shown {
         request: RequestId,
         message: WireMessage,
@@ -172,13 +173,13 @@ pub(crate) enum HubFrame {
     Pong,
 }
 
-/// A message on its way to a client.
+/// A message that is sent to a client.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct WireMessage {
     pub(crate) id: MessageId,
     pub(crate) attempt: u32,
     pub(crate) crashes: u32,
-    /// When a handling of it failed first.
+    /// The time at which an attempt failed first.
     pub(crate) first_failure: Option<SystemTime>,
     pub(crate) headers: Headers,
     pub(crate) payload: Bytes,

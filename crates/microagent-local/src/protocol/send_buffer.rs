@@ -1,4 +1,4 @@
-//! Frames on their way into a stream: many of them for one call of the system.
+//! A buffer of frames to send: one system call writes many of them.
 
 use std::io;
 
@@ -6,10 +6,10 @@ use bytes::BytesMut;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio_util::codec::Encoder;
 
-/// From here on it is time to flush.
+/// The size from which the buffer should be flushed.
 const FULL: usize = 64 * 1024;
 
-/// More than this is not kept for the next frames, which are small as a rule.
+/// The capacity that is kept for the next frames, which are usually small.
 const KEPT: usize = 1024 * 1024;
 
 /// Collects frames and writes them together.
@@ -45,7 +45,7 @@ impl<W: AsyncWrite + Unpin, C> SendBuffer<W, C> {
         self.codec.encode(frame, &mut self.bytes)
     }
 
-    /// Writes what has been put. Cancelled, it goes on where it was.
+    /// Writes the buffered frames. If it is cancelled, the next call continues.
     pub(crate) async fn flush(&mut self) -> io::Result<()> {
         self.stream.write_all_buf(&mut self.bytes).await?;
         if self.bytes.capacity() > KEPT {

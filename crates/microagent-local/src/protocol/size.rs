@@ -1,7 +1,8 @@
-//! How large a message may be, so that whatever the hub accepts can be delivered.
+//! The maximum sizes of messages, chosen so that the hub can deliver everything that it accepts.
 //!
-//! A delivery carries more than the send did: counters, and later the headers of a dead letter. So a frame of the hub may be larger
-//! than one of a client, and a message that grows in the hub grows only as far as such a frame goes.
+//! A delivery carries more than the request to send did: counters, and later the headers of a dead letter. So a
+//! frame of the hub may be larger than one of a client, and a message grows in the hub only as far as such a
+//! frame allows.
 
 use microagent_core::{DEFAULT_MAX_PAYLOAD, ErrorKind};
 
@@ -37,7 +38,7 @@ fn headers_size(headers: &Headers) -> usize {
     headers.iter().map(header_size).sum()
 }
 
-/// Checks what a client sends. The client asks before it sends, the hub before it stores.
+/// Checks the size of a message. The client checks before it sends, the hub before it stores.
 ///
 /// # Errors
 /// [`PayloadTooLarge`](ErrorKind::PayloadTooLarge) with both sizes.

@@ -24,27 +24,27 @@ pub(super) fn put_headers(out: &mut BytesMut, headers: &Headers) {
     }
 }
 
-/// Rounded up to the next millisecond: a delay is never shorter than asked for.
+/// Writes a duration, rounded up to the next millisecond: a delay is never shorter than requested.
 pub(super) fn put_duration(out: &mut BytesMut, duration: Duration) {
     let millis = duration.as_nanos().div_ceil(1_000_000);
     out.put_u64_le(u64::try_from(millis).unwrap_or(u64::MAX));
 }
 
-/// In milliseconds since the Unix epoch; zero is none.
+/// Writes a time in milliseconds since the Unix epoch; zero means none.
 pub(super) fn put_instant(out: &mut BytesMut, instant: Option<SystemTime>) {
     let since = instant.and_then(|instant| instant.duration_since(SystemTime::UNIX_EPOCH).ok());
     put_duration(out, since.unwrap_or_default());
 }
 
-/// Takes fields off the front of a frame; every lack and every excess is an error.
+/// Reads the fields of a frame from its front. A missing or superfluous byte is an error.
 pub(super) struct Fields<'a> {
     rest: &'a [u8],
-    /// Whose memory the byte strings may share.
+    /// The frame with which byte strings share memory, if they do.
     shared: Option<&'a Bytes>,
 }
 
 impl<'a> Fields<'a> {
-    /// Those of a frame in a buffer that is used again: its byte strings are copied.
+    /// Reads a frame in a buffer that is used again: its byte strings are copied.
     pub(super) fn copied(frame: &'a [u8]) -> Self {
         Self {
             rest: frame,
@@ -52,7 +52,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Those of a frame that may live as long as its byte strings.
+    /// Reads a frame with which its byte strings share memory.
     pub(super) fn shared(frame: &'a Bytes) -> Self {
         Self {
             rest: frame,
@@ -84,7 +84,7 @@ impl<'a> Fields<'a> {
         match self.u8()? {
             0 => Ok(false),
             1 => Ok(true),
-            other => Err(malformed(format!("{other} stands where 0 or 1 belongs"))),
+            other => Err(malformed(format!("invalid flag {other}: expected 0 or 1"))),
         }
     }
 
@@ -114,7 +114,7 @@ impl<'a> Fields<'a> {
         // Each has two lengths at least, so a lie about the count cannot allocate more than the frame is large.
         if count > self.rest.len() / 8 {
             return Err(malformed(format!(
-                "{count} headers, and {} bytes are left of their frame",
+                "invalid count of {count} headers: {} bytes are left of the frame",
                 self.rest.len()
             )));
         }
@@ -140,7 +140,7 @@ impl<'a> Fields<'a> {
         let length = self.u32()? as usize;
         let Some((bytes, rest)) = self.rest.split_at_checked(length) else {
             return Err(malformed(format!(
-                "a field of {length} bytes, and {} are left of its frame",
+                "invalid field of {length} bytes: {} are left of the frame",
                 self.rest.len()
             )));
         };
@@ -152,11 +152,12 @@ impl<'a> Fields<'a> {
         let bytes = self.slice()?;
         if bytes.len() > limit {
             return Err(malformed(format!(
-                "a text of {} bytes, and {limit} are allowed",
+                "invalid text of {} bytes: expected at most {limit}",
                 bytes.len()
             )));
         }
-        let text = std::str::from_utf8(bytes).map_err(|_| malformed("a text is not UTF-8"))?;
+        let text =
+            std::str::from_utf8(bytes).map_err(|_| malformed("invalid text: expected UTF-8"))?;
         Ok(Text::new(text))
     }
 }

@@ -1,4 +1,5 @@
-//! The store's in-memory twin, for tests in virtual time: the same behaviour, and nothing outlives the process.
+//! An in-memory store for tests in virtual time. It behaves like the durable one, but nothing outlives the
+//! process.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,7 +22,7 @@ pub(crate) struct MemoryStore {
     last_id: MessageId,
 }
 
-/// What a commit replaced, newest last, to be put back if it fails half way.
+/// The state that a commit replaced, newest last, to be restored if the commit fails half way.
 #[derive(Default)]
 struct Undo {
     messages: Vec<(MessageId, Option<(StoredMessage, Body)>)>,
@@ -130,7 +131,7 @@ impl MemoryStore {
             .push((key.clone(), self.leases.insert(key, leased)));
     }
 
-    /// The one name that all messages of the queue share.
+    /// Returns the name that all messages of the queue share.
     fn declare(&mut self, queue: &Arc<str>, undo: &mut Undo) -> Arc<str> {
         if let Some(known) = self.queues.get(queue) {
             return known.clone();

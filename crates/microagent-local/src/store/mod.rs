@@ -1,7 +1,8 @@
-//! The durable truth behind the hub: which messages exist, where each belongs, and its state.
+//! The durable state behind the hub: which messages exist, their queues, and their state.
 //!
-//! It knows nothing of consumers, connections or clocks. The order of a queue is the order of the ids in it; the hub keeps
-//! that order in memory and asks for bodies when it delivers. [`Writer`] is the front: changes go in, confirmations come out.
+//! The store knows no consumers, connections or clocks. The order of a queue is the order of its ids; the hub
+//! keeps that order in memory and reads bodies when it delivers. [`Writer`] is the interface: changes go in,
+//! confirmations come out.
 
 use std::{
     sync::Arc,
@@ -26,23 +27,23 @@ pub(crate) use memory::MemoryStore;
 pub(crate) use sqlite::SqliteStore;
 pub(crate) use writer::Writer;
 
-/// Names a message as long as it is stored, and never another one after it: ids grow, so their order is the order of arrival.
+/// The id of a message. An id is never used again: ids grow, so their order is the order of arrival.
 pub(crate) type MessageId = u64;
 
-/// What is known of a message without reading its body.
+/// A stored message without its body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StoredMessage {
     pub(crate) id: MessageId,
     pub(crate) queue: Arc<str>,
-    /// Which handling comes next, or is under way; counted from 1.
+    /// The number of the next or current attempt, from 1.
     pub(crate) attempt: u32,
-    /// How often a consumer died while the message was in flight.
+    /// The number of consumers that died while the message was in flight.
     pub(crate) crashes: u32,
-    /// Not to be delivered before this; it may have passed.
+    /// The time before which it must not be delivered; it may have passed.
     pub(crate) due: Option<SystemTime>,
-    /// When a handling of it failed first.
+    /// The time at which an attempt failed first.
     pub(crate) first_failure: Option<SystemTime>,
-    /// It was in flight in the host's own process, and nothing has come of it.
+    /// True if it was in flight in the host's own process, and is not settled.
     pub(crate) taken: bool,
     /// The size of its payload and of its headers.
     pub(crate) bytes: u32,
@@ -51,14 +52,14 @@ pub(crate) struct StoredMessage {
 /// Headers beside a body, in the order in which they were sent.
 pub(crate) type Headers = Vec<(String, String)>;
 
-/// What a message carries.
+/// The payload and headers of a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Body {
     pub(crate) payload: Bytes,
     pub(crate) headers: Headers,
 }
 
-/// Everything that is stored, without the bodies.
+/// The stored state, without the bodies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Snapshot {
     /// Every queue that exists, sorted by name.
@@ -67,11 +68,11 @@ pub(crate) struct Snapshot {
     pub(crate) messages: Vec<StoredMessage>,
     /// Every lease, those that have ended included, sorted by key.
     pub(crate) leases: Vec<StoredLease>,
-    /// Greater than every id that was ever stored, those that are gone included.
+    /// Greater than every id that was ever stored, including removed ones.
     pub(crate) next_id: MessageId,
 }
 
-/// A key, who has it, and until when.
+/// A stored lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StoredLease {
     pub(crate) key: String,
@@ -79,94 +80,94 @@ pub(crate) struct StoredLease {
     pub(crate) until: SystemTime,
 }
 
-/// What becomes of a message's headers when it moves.
+/// The change of a message's headers when it moves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Rewrite {
-    /// They grow by these; one of the same name is replaced.
+    /// Adds these headers, and replaces those of the same name.
     Add(Headers),
-    /// Those that tell of a dead letter go.
+    /// Removes the headers of a dead letter.
     Revive,
 }
 
-/// One step from a state of the store to the next. A step on a message that is not stored changes nothing: its first
-/// settlement won.
+/// A change of the store. A change of a message that is not stored does nothing: its first settlement won.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Change {
-    /// A message arrives, for its first attempt; its queue is created where it does not exist. An id that is stored already is
-    /// an error.
+    /// Inserts a message for its first attempt, and creates its queue if it does not exist. An id that is
+    /// stored already is an error.
     Insert {
         id: MessageId,
         queue: Arc<str>,
         body: Body,
         due: Option<SystemTime>,
     },
-    /// It is handled, or thrown away.
+    /// Removes a message that was handled or purged.
     Remove { id: MessageId },
-    /// It waits for a retry, and is no longer in flight.
+    /// Delays a message for a retry. It is no longer in flight.
     Delay {
         id: MessageId,
         attempt: u32,
         due: SystemTime,
-        /// Kept where it failed for the first time.
+        /// Kept if this is the first failure.
         failed: SystemTime,
     },
-    /// A delayed message is due at another time. Nothing changes if it has no delay.
+    /// Changes the due time of a delayed message. Does nothing if it has no delay.
     Reschedule { id: MessageId, due: SystemTime },
-    /// It changes to another queue, where it is the newest and therefore gets a new id. It waits there for its first attempt,
-    /// not in flight, without a delay, crashes or failures.
+    /// Moves a message to another queue, where it is the newest and gets a new id. It waits there for its first
+    /// attempt, not in flight, without a delay, crashes or failures.
     Move {
         id: MessageId,
         to: MessageId,
         queue: Arc<str>,
         headers: Rewrite,
     },
-    /// Its consumer died; it is no longer in flight.
+    /// Records that its consumer died. It is no longer in flight.
     Suspect { id: MessageId, crashes: u32 },
-    /// It is about to be delivered to the host's own process, whose death nobody else would notice.
+    /// Records that it is about to be delivered to the host's own process, whose death no other process would
+    /// notice.
     Take { id: MessageId },
-    /// It came back from there unhandled and is nobody's fault.
+    /// Records that the host's own process returned it unhandled.
     Untake { id: MessageId },
-    /// A queue exists, be it empty.
+    /// Creates a queue, which may stay empty.
     Declare { queue: Arc<str> },
-    /// Somebody has a key, and nobody else.
+    /// Grants a lease.
     Lease(StoredLease),
-    /// Nobody has the key.
+    /// Releases a lease.
     Release { key: String },
 }
 
-/// Waits for the disk, on whichever thread. An error leaves open what of the commits before will be found again.
+/// Waits for the disk, on any thread. After an error it is unknown which earlier commits are durable.
 pub(crate) type SyncHandle = Arc<dyn Fn() -> Result<()> + Send + Sync>;
 
-/// Where the messages are kept.
+/// A store of messages.
 pub(crate) trait Store: Send + 'static {
-    /// Reads everything but the bodies. A row that no store wrote is left where it is and named in the log.
+    /// Reads everything but the bodies. A row that no store wrote is left unchanged and reported in the log.
     ///
     /// # Errors
-    /// When the storage cannot be read.
+    /// Returns an error if the storage cannot be read.
     fn load(&mut self) -> Result<Snapshot>;
 
-    /// Carries the changes out in their order, all of them or, on an error, none. They survive the death of the process
-    /// when it returns, and that of the machine after the next [`sync`](Self::sync).
+    /// Applies the changes in their order: all of them, or none if there is an error. They survive the death of
+    /// the process when this returns, and that of the machine after the next [`sync`](Self::sync).
     ///
     /// # Errors
-    /// When an inserted id is stored already, and when the storage failed; the store stays usable.
+    /// Returns an error if an inserted id is stored already, and if the storage failed. The store stays usable.
     fn commit(&mut self, changes: &[Change]) -> Result<()>;
 
-    /// The bodies of these messages in this order, without those that are not stored or whose row cannot be read.
+    /// Returns the bodies of these messages in this order, without those that are not stored or cannot be read.
     ///
     /// # Errors
-    /// When the storage cannot be read.
+    /// Returns an error if the storage cannot be read.
     fn bodies(&mut self, ids: &[MessageId]) -> Result<Vec<(MessageId, Body)>>;
 
-    /// What makes the commits before its call as durable as the store promises.
+    /// Returns a handle that makes all commits before this call durable.
     ///
     /// # Errors
-    /// When there is no way to it.
+    /// Returns an error if there is no such handle.
     fn sync(&self) -> Result<SyncHandle> {
         Ok(Arc::new(|| Ok(())))
     }
 
-    /// Nothing has been asked for a while: the time for what can wait, and need not succeed.
+    /// Performs work that can wait, because nothing was requested for a while. It need not succeed.
     fn rest(&mut self) {}
 }
 
@@ -188,13 +189,13 @@ fn rewritten(mut headers: Headers, how: &Rewrite, payload: usize) -> Headers {
     headers
 }
 
-/// The instant in the store's resolution, which is a millisecond: never earlier than asked for, never before 1970.
+/// Rounds a time to the store's resolution of a millisecond: never earlier than requested, never before 1970.
 #[cfg(test)]
 fn whole_millis(instant: SystemTime) -> SystemTime {
     instant_at(millis_of(instant))
 }
 
-/// Milliseconds since the Unix epoch, rounded up.
+/// Returns the milliseconds since the Unix epoch, rounded up.
 fn millis_of(instant: SystemTime) -> i64 {
     let since = instant
         .duration_since(SystemTime::UNIX_EPOCH)
@@ -209,7 +210,7 @@ fn instant_at(millis: i64) -> SystemTime {
         .unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
-/// Headers as they are stored: nothing, or a JSON list of pairs, which keeps order and repetition.
+/// Returns the stored form of headers: nothing, or a JSON list of pairs, which keeps order and repetition.
 fn column(headers: &Headers) -> Option<String> {
     (!headers.is_empty()).then(|| serde_json::json!(headers).to_string())
 }
@@ -221,6 +222,6 @@ fn stored_size(body: &Body) -> u32 {
 }
 
 fn duplicate(id: MessageId) -> Error {
-    let text = format!("message {id} is stored already; an id names one message for ever");
+    let text = format!("message {id} is stored already; an id is never used for another message");
     Error::new(ErrorKind::Driver, text)
 }

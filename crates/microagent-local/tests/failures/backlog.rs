@@ -19,10 +19,10 @@ const BACKLOG: u64 = if cfg!(debug_assertions) {
 const CONCURRENCY: u64 = 8;
 const PREFETCH: u64 = 16;
 
-/// How often the worker is looked at on its way.
+/// The period of the checks of the worker.
 const LOOKS: u64 = 4;
 
-/// What the worker may grow by on its way; the bodies are a multiple of that.
+/// The number of bytes by which the worker may grow; the bodies are a multiple of that.
 const FLAT_KIB: u64 = 8 * 1024;
 
 const MINUTE: Duration = Duration::from_secs(60);

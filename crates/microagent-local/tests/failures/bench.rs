@@ -1,4 +1,4 @@
-//! What all the tests stand on: a folder, the process that hosts it, and drivers connected to it.
+//! The setup of all tests: a folder, the process that hosts it, and drivers connected to it.
 
 use std::{collections::BTreeMap, path::Path, process::Command, sync::Arc};
 
@@ -19,7 +19,7 @@ pub(crate) use microagent_testing::failure_suite::{
     until, within,
 };
 
-/// A folder, and what its processes say.
+/// A folder, and the journal of its processes.
 pub(crate) struct Bench {
     folder: TempDir,
     pub(crate) journal: Journal,
@@ -103,7 +103,7 @@ impl Bench {
         broker.close().await.unwrap();
     }
 
-    /// How many messages wait.
+    /// Returns how many messages wait.
     pub(crate) async fn length(&self, queue: &Queue) -> u64 {
         let broker = self.broker().await;
         let length = broker.length(queue).await.unwrap();
@@ -111,7 +111,8 @@ impl Bench {
         length
     }
 
-    /// What the file keeps, waiting or in flight or aside, when no process has it any more.
+    /// Returns how many messages the file contains, waiting, in flight or set aside, when no process has it
+    /// open.
     pub(crate) fn stored(&self) -> i64 {
         let file = self.folder().join("queues.sqlite");
         let file = rusqlite::Connection::open(file).unwrap();
@@ -138,7 +139,7 @@ pub(crate) async fn next(
     within(SOON, "a delivery", deliveries.next()).await.unwrap()
 }
 
-/// A job that does nothing but to be told.
+/// A job that only reports itself.
 pub(crate) fn job(n: u64) -> Value {
     json!({ "n": n })
 }
@@ -148,7 +149,7 @@ pub(crate) fn job_that(does: &str, n: u64) -> Value {
     json!({ "n": n, "does": does })
 }
 
-/// Sends a job, or what is none.
+/// Sends a job, or an invalid one.
 pub(crate) async fn send(broker: &LocalBroker, job: impl Into<bytes::Bytes>) -> Result<()> {
     let (to, options) = (Route::from(JOBS), SendOptions::default());
     broker.send(&to, job.into(), options).await

@@ -124,7 +124,7 @@ async fn a_client_that_never_reads_costs_bounded_memory_and_delays_nobody() {
         std::io::stderr().write_all(line.as_bytes()).unwrap();
         assert!(grown < MOST_KIB, "{kind}: {grown} KiB for {written} bytes");
     }
-    // What was on its way to the last of them goes to another.
+    // The messages that were under way to the last of them go to another.
     let options = ConsumeOptions::with_prefetch(1);
     let mut jobs = broker.consume(&JOBS, options).await.unwrap();
     next(&mut jobs).await.ack().await.unwrap();

@@ -1,4 +1,4 @@
-//! What becomes of a folder whose host dies, is stopped, has rivals, or loses its files.
+//! Tests of a folder whose host dies, is stopped, has rivals, or loses its files.
 
 use std::{
     fs,
@@ -30,7 +30,7 @@ async fn the_host_dies_and_another_takes_over() {
     let killed = Instant::now();
     let late = error_of(taken.ack().await);
     assert_eq!(late.kind(), ErrorKind::Unavailable, "{late}");
-    // Whoever knows of the death waits for the next host, and hears of no error.
+    // A client that knows of the death waits for the next host, and gets no error.
     send(&broker, job(1).to_string()).await.unwrap();
     let interrupted = killed.elapsed();
     assert!(interrupted < Duration::from_secs(5), "{interrupted:?}");
@@ -51,7 +51,8 @@ async fn the_host_dies_and_another_takes_over() {
     assert!(matches!(gap, Some(BusEvent::Gap(_))), "{gap:?}");
 }
 
-/// The host is stopped and keeps the lock: whoever asks hears so in time, nobody else hosts, and all go on where it does.
+/// The host is stopped and keeps the lock: clients get an error in time, no other process hosts, and all
+/// continue when the host does.
 #[tokio::test]
 async fn a_stopped_host_is_told_and_not_replaced() {
     let bench = Bench::new();

@@ -2,8 +2,9 @@
 //! contract: one test for each numbered line of it, with the fault made for real on real processes,
 //! and the outcomes of a hub's own faults.
 //!
-//! What comes out the same on every driver is in `failure_suite!`; here are the faults of the hub, its disk and its folder.
-//! Processes that die are this test program once more, in a part of [`process`].
+//! The outcomes that are the same for every driver are in `failure_suite!`; this crate tests the faults of the
+//! hub, its disk and its folder. The processes that die are copies of this test program, in a role of
+//! [`process`].
 
 #![expect(
     clippy::unwrap_used,

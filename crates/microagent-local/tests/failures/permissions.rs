@@ -1,4 +1,4 @@
-//! Who may read the files of a folder, and whose folder is used.
+//! Access to the files of a folder, and folders of other users.
 
 use std::{
     fs,
@@ -27,7 +27,7 @@ fn check_private(folder: &Path) -> usize {
     modes.count()
 }
 
-/// Whatever the umask is, the folder and all its files are the owner's alone; a long path has two more of them.
+/// With any umask, the folder and all its files belong to the owner alone; a long path has two more of them.
 #[tokio::test]
 async fn files_are_private_whatever_the_umask_is() {
     let bench = Bench::new();

@@ -1,4 +1,4 @@
-//! The parts that processes of the tests play beside those of the suite, and what their logs say of hosts.
+//! The roles of the test's processes beside those of the suite, and the log lines of hosts.
 
 use microagent_core::Result;
 use microagent_local::{Host, LocalOptions};
@@ -7,7 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{sender, server::Hosted, storage, subscriber};
 
-/// What a hub's process logs when it can be reached.
+/// The log line of a process whose hub can be reached.
 const HOSTS: &str = "this process hosts the hub folder=";
 
 pub(crate) async fn play(part: &str, folder: &str) -> Result<()> {
@@ -32,12 +32,12 @@ async fn host(options: &LocalOptions) -> Result<()> {
     host.shutdown().await
 }
 
-/// What processes have logged of hosting.
+/// The log lines of hosts.
 pub(crate) trait HostLog {
-    /// The processes that began to host, in this order.
+    /// Returns the processes that began to host, in this order.
     fn hosted(&self) -> Vec<u32>;
 
-    /// Waits until processes have begun to host as often as this, and says which one was the last.
+    /// Waits until processes have begun to host this many times, and returns the last one.
     async fn hosts(&self, times: usize) -> u32;
 }
 

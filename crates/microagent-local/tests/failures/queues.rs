@@ -25,10 +25,10 @@ const REDELIVERED: Duration = Duration::from_secs(30);
 /// After which silence the hub takes a process for dead.
 const SILENCE: Duration = Duration::from_secs(20);
 
-/// How often processes say that they live.
+/// The period in which processes report that they live.
 const PING: Duration = Duration::from_secs(5);
 
-/// How often messages came more than once.
+/// The number of messages that were delivered more than once.
 fn duplicates(handled: &BTreeMap<u64, u32>) -> u32 {
     handled.values().map(|times| times - 1).sum()
 }
@@ -78,7 +78,7 @@ async fn line_04_a_kill_during_the_recovery_loses_and_copies_nothing() {
         let killed = bench.worker(200, 200);
         bench.journal.started(200, SOON).await;
         killed.kill();
-        // The hub hears of the death at once; here or there on its way through the 200 it dies as well.
+        // The hub notices the death at once; the process dies in the middle of the 200 messages, too.
         std::thread::sleep(into_recovery);
         host.kill();
         assert_eq!(bench.stored(), 200);
@@ -113,8 +113,8 @@ async fn line_04_hosts_that_die_one_after_the_other_lose_nothing() {
     last.signal(Signal::TERM);
     assert!(last.ended().await.success());
     assert_eq!(bench.stored(), 0);
-    // What the others have in flight when the host dies is delivered again, too; and what they have acknowledged since
-    // the last commit, which on a slow disk is more.
+    // The messages that the others have in flight when the host dies are delivered again, too; so are those
+    // that they have acknowledged since the last commit, which are more on a slow disk.
     let handled = bench.journal.look(|record| record.handled.clone());
     let duplicates = duplicates(&handled);
     assert!(

@@ -22,13 +22,13 @@ use crate::{
 const REPLICAS: usize = 3;
 const SENDERS: usize = 2;
 
-/// What each of them may have in flight.
+/// The prefetch of each of them.
 const PREFETCH: usize = 8;
 
-/// What one sender numbers its jobs by at most.
+/// The maximum number of jobs of one sender.
 const JOBS_OF_A_SENDER: u64 = 1_000_000;
 
-/// How often the host is replaced.
+/// The number of replacements of the host.
 const TIMES: usize = 10;
 
 /// For how many seconds processes are killed and stopped at random, unless this variable says otherwise, and how long one after
@@ -37,7 +37,7 @@ const CHAOS: &str = "MICROAGENT_TEST_CHAOS_SECONDS";
 const CHAOS_SECONDS: u64 = 60;
 const PAUSES_MS: std::ops::Range<u64> = 100..1500;
 
-/// How long a process is stopped: longer than a silent one is taken for alive.
+/// The time for which a process is stopped: longer than a silent process is considered alive.
 const STOPPED: Duration = Duration::from_secs(22);
 
 /// Of so many pauses one is the beginning of a stop.
@@ -82,7 +82,7 @@ impl Group {
         self.bench.start(&format!("sender {first}"))
     }
 
-    /// How many processes there are.
+    /// The number of processes.
     fn len(&self) -> usize {
         self.replicas.len() + self.senders.len()
     }
@@ -106,7 +106,7 @@ impl Group {
         mem::replace(self.process(place), next)
     }
 
-    /// Where this process is, if it was not replaced.
+    /// The index of this process, if it was not replaced.
     fn place_of(&mut self, id: u32) -> Option<usize> {
         (0..self.len()).find(|place| self.process(*place).id() == id)
     }
@@ -145,7 +145,7 @@ impl Group {
             let ended = within(2 * SOON, "a replica's end", replica.ended()).await;
             assert!(ended.success());
         }
-        // What was sent and not confirmed may have become one while they ended.
+        // A message that was sent and not confirmed may have been stored while they ended.
         let parked = numbers_of_parked(&self.bench).await;
         assert_eq!(self.bench.stored(), i64::try_from(parked.len()).unwrap());
         let once: BTreeSet<_> = parked.iter().copied().collect();
@@ -164,7 +164,7 @@ impl Group {
     }
 }
 
-/// What became of the jobs of a group.
+/// The outcome of the jobs of a group.
 struct JobCounts {
     sent: usize,
     /// Those of them that fail every time.
@@ -172,7 +172,7 @@ struct JobCounts {
     parked: usize,
     /// Jobs that were in flight in three processes when these died.
     healthy_parked: usize,
-    /// How often a job was handled once more.
+    /// The number of jobs that were handled once more.
     repeated: usize,
 }
 

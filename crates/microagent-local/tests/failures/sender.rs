@@ -21,13 +21,13 @@ const PACE: Duration = Duration::from_millis(25);
 pub(crate) const SOME_FAIL: u64 = 1_000_000_000;
 const FAILING: u64 = 400;
 
-/// Whether this job fails every time.
+/// Returns whether this job fails every time.
 pub(crate) fn fails(n: u64) -> bool {
     n >= SOME_FAIL && n % FAILING == FAILING - 1
 }
 
-/// Sends jobs that take a little, numbered from this one on, until it is stopped. What was not confirmed is not sent again, so
-/// that each job is in the queue at most once.
+/// Sends jobs that take a little, numbered from this one, until it is stopped. A job that was not confirmed is
+/// not sent again, so that each job is in the queue at most once.
 pub(crate) async fn send_jobs(options: &LocalOptions, first: u64) -> Result<()> {
     let mut stop = signal(SignalKind::terminate())?;
     let _test = follow_test();

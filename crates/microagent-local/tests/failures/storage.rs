@@ -61,7 +61,7 @@ pub(crate) async fn on_small_disk(options: &LocalOptions) -> Result<()> {
     let mut file = File::create(&filler)?;
     while file.write_all(&[0; 4096]).is_ok() {}
     settle(&broker, stored / 2).await;
-    // What is handled makes room.
+    // Handled messages make room.
     until("room for a message", SOON, async || {
         send(&broker, body(1, 1)).await.is_ok()
     })

@@ -5,13 +5,13 @@ use microagent_core::{BusEvent, Result, SignalBus};
 use microagent_local::{LocalBus, LocalOptions};
 use microagent_testing::failure_suite::{follow_test, tell};
 
-/// What it subscribes to.
+/// The pattern of its subscription.
 pub(crate) const PATTERN: &str = "PUBSUB:tick:*";
 
-/// The channel after which it counts no more.
+/// The channel after which it stops counting.
 pub(crate) const LAST: &str = "PUBSUB:tick:last";
 
-/// Tells of the first signal and of gaps, and at the last one how many it received.
+/// Reports the first signal, gaps, and at the last signal how many it received.
 pub(crate) async fn receive_signals(options: &LocalOptions) -> Result<()> {
     let _test = follow_test();
     let bus = LocalBus::connect(options).await?;

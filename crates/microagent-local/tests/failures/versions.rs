@@ -27,7 +27,7 @@ fn greeting(version: u16, rest: &[u8]) -> Vec<u8> {
     [length.to_le_bytes().as_slice(), frame.as_slice()].concat()
 }
 
-/// What a process of this version says first.
+/// The first bytes of a process of this version.
 fn hello(version: u16) -> Vec<u8> {
     let (process, pid) = ([7; 16], std::process::id().to_le_bytes());
     greeting(version, &[process.as_slice(), &pid].concat())

@@ -1,7 +1,7 @@
-//! Handles the commands of the handles, over the connection if there is one.
+//! Handles the commands of the handles, with or without a connection.
 //!
-//! Without a connection requests wait for one, subscriptions and consumers begin with the next one, and everything that belongs
-//! to an earlier one has ended with it.
+//! Without a connection, requests wait for one, and subscriptions and consumers begin with the next one.
+//! Everything of an earlier connection has ended with it.
 
 use microagent_core::{Result, ledger::MessageId};
 use tokio::sync::oneshot;
@@ -21,7 +21,7 @@ impl ConnectionTask {
     /// Handles a command.
     ///
     /// # Errors
-    /// [`EndReason::Unused`] if the connection is to end.
+    /// [`EndReason::Unused`] if the connection must end.
     pub(super) fn handle_command(
         &mut self,
         command: Command,
@@ -92,7 +92,8 @@ impl ConnectionTask {
         }
     }
 
-    /// Tells the hub something whose answer nobody needs. A hub that is not reached has forgotten what it is about.
+    /// Sends a request whose answer nobody needs. Without a connection there is nothing to send: the hub has
+    /// forgotten the subject.
     fn tell(&mut self, request: Request, stream: Option<&mut HubStream>) {
         if let Some(stream) = stream {
             self.request(request, PendingRequest::Request(Reply::Nobody), stream);
@@ -118,7 +119,7 @@ impl ConnectionTask {
         self.request(request, PendingRequest::Request(Reply::Done(done)), stream);
     }
 
-    /// Ends a consumer before what it did not read goes back, so that it does not get it again.
+    /// Cancels a consumer, then returns its unread messages, so that the hub does not deliver them to it again.
     fn cancel(
         &mut self,
         consumer: LocalId,

@@ -1,4 +1,4 @@
-//! The one task of a connection: dials, serves, and dials again, until the last handle is gone.
+//! The task of a connection: dials, serves, and dials again until the last handle is closed.
 
 mod commands;
 mod serve;
@@ -26,16 +26,17 @@ use crate::{
     log_limit::LogLimit,
 };
 
-/// The pauses before dialling again: a host that dies is replaced within milliseconds by one of its clients.
+/// The pauses before reconnecting. If a host dies, one of its clients replaces it within milliseconds.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
-/// After a connection that lasted this long the pauses begin anew. A shorter one may have failed at the same step as the one before.
+/// A connection that lasts this long resets the pauses. A shorter one may have failed in the same way as the
+/// one before.
 const STABLE_AFTER: Duration = Duration::from_secs(10);
 
 static LOST_LIMIT: LogLimit = LogLimit::new();
 
-/// Everything that a connection keeps over its interruptions.
+/// The state of a connection that survives its interruptions.
 #[derive(Debug)]
 pub(super) struct ConnectionTask {
     election: Arc<HostElection>,
@@ -46,7 +47,7 @@ pub(super) struct ConnectionTask {
     waiting: WaitingRequests,
     subscriptions: Subscriptions,
     consumers: Consumers,
-    /// Those who wait for the end.
+    /// The handles that wait until the connection has ended.
     leaving: Vec<oneshot::Sender<Result<()>>>,
 }
 
@@ -85,10 +86,10 @@ impl ConnectionTask {
                         EndReason::Unused => break,
                     }
                     if !self.leaving.is_empty() {
-                        // The farewell was not answered, and nobody says it again.
+                        // The goodbye was not answered, and is not repeated.
                         break;
                     }
-                    // A hub that lets everybody go at once must not be asked again and again.
+                    // A hub that closes each connection at once must not be dialled in a tight loop.
                     if since.elapsed() >= STABLE_AFTER {
                         backoff.reset();
                     }
@@ -109,27 +110,27 @@ impl ConnectionTask {
     }
 
     fn lost(&mut self, reason: &str) {
-        // First, so that whoever learns of the loss finds it recorded.
+        // Recorded first, so that a handle that learns of the loss finds it recorded.
         self.link.down(Error::new(ErrorKind::Unavailable, reason));
         self.pending.fail(reason);
         self.subscriptions.lost(reason);
         if let Some(omitted) = LOST_LIMIT.admit() {
             let folder = self.election.folder().path().display();
-            info!(%folder, reason, omitted, "the connection to the hub is lost");
+            info!(%folder, reason, omitted, "connection to the hub lost; reconnecting");
         }
     }
 
     fn down(&mut self, error: Error) {
         let known = self.link.reason().map(|(kind, _)| kind);
         if known == Some(error.kind()) {
-            debug!(%error, "the hub is not reached yet");
+            debug!(%error, "cannot connect to the hub; retrying");
         } else {
-            warn!(%error, "the hub is not reached; trying again");
+            warn!(%error, "cannot connect to the hub; will keep retrying");
         }
         self.link.down(error);
     }
 
-    /// Does without a connection until this is done. None when the connection is to end.
+    /// Handles commands without a connection until `until` resolves. Returns `None` if the connection must end.
     async fn offline<T>(&mut self, until: impl Future<Output = T>) -> Option<T> {
         let mut until = pin!(until);
         loop {
@@ -148,7 +149,7 @@ impl ConnectionTask {
         self.waiting.expire(reason);
     }
 
-    /// Lets go of the folder, and tells those who wait for that.
+    /// Releases the folder, and answers the handles that wait for that.
     async fn end(self) {
         let closed = Error::new(ErrorKind::Closed, "the connection was closed");
         self.link.down(closed);
@@ -179,7 +180,7 @@ mod tests {
 
     use super::*;
 
-    /// A hub that answers everything, and dies of the first farewell.
+    /// Answers every request, and ends at the first goodbye.
     async fn die_of_a_farewell(hub: UnixListener) {
         let (stream, _) = hub.accept().await.unwrap();
         let (reader, writer) = split(stream);
@@ -197,7 +198,8 @@ mod tests {
         }
     }
 
-    /// A hub that welcomes and, a little later than a second, lets go. Returns how long each pause before the next dialling was.
+    /// Welcomes each client and closes its connection a little later than after a second. Returns the pauses
+    /// before each reconnect.
     async fn let_go_again_and_again(hub: UnixListener, times: usize) -> Vec<Duration> {
         let (mut pauses, mut since) = (Vec::new(), None::<Instant>);
         while pauses.len() < times {
@@ -234,7 +236,7 @@ mod tests {
     #[tokio::test]
     async fn who_has_said_goodbye_does_not_come_back_when_the_hub_dies_of_it() {
         let temp = tempfile::tempdir().unwrap();
-        // Somebody hosts, and it is not this process.
+        // Another process hosts the folder.
         let lock = File::create(temp.path().join("lock")).unwrap();
         lock.try_lock().unwrap();
         let hub = UnixListener::bind(temp.path().join("hub.sock")).unwrap();

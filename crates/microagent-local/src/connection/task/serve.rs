@@ -1,4 +1,4 @@
-//! A connection while it is up: commands become frames, frames become answers, events and deliveries.
+//! Serves a connection while it is up: commands become frames; frames become answers, events and deliveries.
 
 use std::{io, mem, pin::pin};
 
@@ -22,22 +22,22 @@ use crate::{
     protocol::{ClientFrame, Failure, HubFrame, LocalId, PING, Request, SILENCE, WireMessage},
 };
 
-/// How many commands, or frames, are taken in one go.
+/// The maximum number of commands or frames that are taken at once.
 const TURN: usize = 256;
 
-/// With so many commands a call of the system pays; waiting for more would only leave the hub idle.
+/// With this many commands a system call pays off; waiting for more would only leave the hub idle.
 const FLUSH_AT: usize = 128;
 
-/// Why a connection is served no longer.
+/// The reason for which serving a connection has ended.
 pub(super) enum EndReason {
-    /// It is to be dialled again; the reason is for people.
+    /// The connection was lost and is dialled again. The text is for errors and logs.
     Lost(String),
-    /// Nobody uses it any more.
+    /// The connection has no users left.
     Unused,
 }
 
 impl ConnectionTask {
-    /// Serves until the connection is lost or not wanted any more.
+    /// Serves until the connection is lost or no longer used.
     pub(super) async fn serve(&mut self, mut stream: HubStream) -> EndReason {
         self.resume(&mut stream);
         let mut last_frame = Instant::now();
@@ -57,7 +57,8 @@ impl ConnectionTask {
                     self.handle_frames(frame, &mut stream)
                 }
                 _ = ping.tick() => {
-                    // This process itself may have stood still: then what has arrived is read before anyone is judged.
+                    // This process itself may have been stopped. Frames that have arrived meanwhile are read
+                    // before the hub is judged silent.
                     if mem::replace(&mut last_tick, Instant::now()).elapsed() > 2 * PING {
                         last_frame = Instant::now();
                     }
@@ -70,7 +71,8 @@ impl ConnectionTask {
         }
     }
 
-    /// Says again what the hub of an earlier connection knew, and what waited for this one.
+    /// Repeats the requests that the hub of the earlier connection knew, and sends those that waited for a
+    /// connection.
     fn resume(&mut self, stream: &mut HubStream) {
         for (sub, pattern) in self.subscriptions.patterns() {
             let request = Request::Subscribe { sub, pattern };
@@ -84,7 +86,7 @@ impl ConnectionTask {
         }
     }
 
-    /// Takes the commands, and those of tasks that were about to run: one call of the system for all of them.
+    /// Handles the commands, and those of tasks that were about to run, so that one system call sends them all.
     async fn drain_commands(
         &mut self,
         taken: usize,
@@ -92,7 +94,7 @@ impl ConnectionTask {
         stream: &mut HubStream,
     ) -> Result<(), EndReason> {
         if taken == 0 {
-            // Everybody has gone without a word; what they had goes back all the same.
+            // All handles were dropped without closing; their messages are returned all the same.
             let (done, _) = oneshot::channel();
             return self.handle_command(Command::Goodbye(done), Some(stream));
         }
@@ -114,7 +116,7 @@ impl ConnectionTask {
         Ok(())
     }
 
-    /// Takes a frame, and those that have arrived with it.
+    /// Handles a frame, and those that have arrived with it.
     fn handle_frames(
         &mut self,
         first: Option<io::Result<HubFrame>>,
@@ -148,7 +150,7 @@ impl ConnectionTask {
             HubFrame::AllDone(first, last) => {
                 for id in first..=last {
                     let Some(asked) = self.pending.take(id) else {
-                        // A peer that counts wrongly must not keep this one busy.
+                        // A hub that counts wrongly must not keep this process busy.
                         break;
                     };
                     self.answered(asked, Ok(Answer::Done))?;
@@ -181,7 +183,7 @@ impl ConnectionTask {
             HubFrame::Shown { request, message } => self.pending.show(request, message),
             HubFrame::Pong => {}
             HubFrame::Welcome { .. } => {
-                return Err(EndReason::Lost("the hub greeted twice".to_owned()));
+                return Err(EndReason::Lost("the hub sent a second greeting".to_owned()));
             }
         }
         Ok(())
@@ -208,8 +210,8 @@ impl ConnectionTask {
             PendingRequest::Subscribe(sub) => match result {
                 Ok(_) => self.subscriptions.live(sub),
                 Err(failure) => {
-                    // Its stream ends, and whoever waits for it hears that nothing was subscribed.
-                    warn!(%failure, "the hub refused a subscription");
+                    // Its stream ends, and its subscriber gets an error.
+                    warn!(%failure, "the hub rejected a subscription; its stream ends");
                     self.subscriptions.remove(sub);
                 }
             },
@@ -232,10 +234,11 @@ impl ConnectionTask {
     }
 }
 
-/// Tells a hub that only stood still, should it go on, that this process lives: what it was delivered is not suspect then.
+/// Says goodbye to a hub that may only be stopped. If it continues, it knows that this process lives, and its
+/// messages are not suspect.
 fn send_goodbye(stream: &mut HubStream) {
     let goodbye = ClientFrame::Request(0, Request::Goodbye);
-    // It may have no room for that, or be gone.
+    // The socket may be full or closed.
     if stream.writer.put(&goodbye).is_ok() {
         drop(stream.writer.flush().now_or_never());
     }

@@ -1,4 +1,4 @@
-//! Browsing: looking at waiting messages, moving and removing them without consuming them.
+//! Browsing: peeks at, moves and removes waiting messages without consuming them.
 
 use std::pin::Pin;
 
@@ -16,16 +16,16 @@ use crate::{
     store::{Body, Change, Rewrite, Writer},
 };
 
-/// The most that is done for one request, so that others get their turn.
+/// The maximum number of messages that one request processes, so that other requests get their turn.
 const MAX_BROWSED: u32 = 1000;
 
-/// The most messages that are shown for one request.
+/// The maximum number of messages that one request shows.
 const MAX_PEEKED: u32 = 16;
 
-/// The most bytes that are shown for one request; the first message may be larger.
+/// The maximum number of bytes that one request shows. The first message may be larger.
 const MAX_PEEKED_BYTES: usize = 8 * 1024 * 1024;
 
-/// Messages that somebody looks at, and what is in them as far as they are still there.
+/// The messages for a request to peek, and their bodies if they are still stored.
 #[derive(Debug)]
 pub(crate) struct PeekedMessages {
     target: ReplyTarget,
@@ -37,10 +37,10 @@ pub(crate) struct PeekedMessages {
 
 type Peek = Pin<Box<dyn Future<Output = PeekedMessages> + Send>>;
 
-/// Looks that are under way.
+/// The requests to peek that are under way.
 pub(crate) type Peeks = FuturesUnordered<Peek>;
 
-/// Which of the waiting messages of a queue.
+/// The waiting messages of a queue that a request is about.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum BrowseScope {
     /// At most this many, from the head of the queue.
@@ -120,7 +120,8 @@ impl Queues {
         });
     }
 
-    /// Takes waiting messages out of their queue, which nobody else gets meanwhile; what cannot be written goes back.
+    /// Withdraws waiting messages from their queue, so that no consumer gets them meanwhile. If the change
+    /// cannot be written they return.
     fn withdraw(
         &mut self,
         target: ReplyTarget,
@@ -158,8 +159,8 @@ impl Queues {
 }
 
 impl Queues {
-    /// Sends what somebody wanted to look at. A message that cannot be shown is set aside, for it could not be delivered
-    /// either; if there is no other, this returns the next look.
+    /// Answers a request to peek. A message that cannot be shown is set aside, for it could not be delivered
+    /// either. If there is no other message, this returns the next part of the request.
     pub(crate) fn show(
         &mut self,
         look: PeekedMessages,
@@ -187,7 +188,7 @@ impl Queues {
                     shown += 1;
                     connections.shown(target, filled(message, body));
                 }
-                // It has gone meanwhile, or is still there and cannot be read.
+                // It was removed meanwhile, or its body cannot be read.
                 None => set_aside += self.set_aside_waiting(id, "its body cannot be read"),
             }
         }
@@ -198,7 +199,8 @@ impl Queues {
         None
     }
 
-    /// Returns how many were set aside. One that is with a consumer now is set aside when it is to be delivered.
+    /// Sets a message aside if it waits, and returns how many were set aside. A message that is in flight is
+    /// set aside when it is delivered.
     fn set_aside_waiting(&mut self, id: MessageId, why: &str) -> usize {
         let waits = self
             .ledger

@@ -1,7 +1,7 @@
-//! What is being written, and what happens when it is.
+//! The commits under way, and the steps that follow them.
 //!
-//! Nothing waits for a commit: the changes of a turn go out together with what is to be done once they are durable, and
-//! come back here.
+//! No request waits for a commit: the changes of a turn are handed to the writer together with the steps that
+//! follow when they are durable.
 
 use std::time::Duration;
 
@@ -24,27 +24,27 @@ use crate::{
     store::Writer,
 };
 
-/// When a message comes again whose settlement could not be written. What was handled is handled once more then, so not at
-/// once: the next settlement would fail as well.
+/// The delay before a message is delivered again if its settlement could not be written. It will be handled
+/// once more, so not at once: the next settlement would fail as well.
 const UNRECORDED: Duration = Duration::from_secs(10);
 
 static REFUSED_LIMIT: LogLimit = LogLimit::new();
 
-/// Where a message goes whose settlement could not be written.
+/// Returns the position of a message whose settlement could not be written.
 fn again_at(entry: &Entry<Item>) -> Position {
     match entry.item.holder() {
         Some(_) => Position::Delayed(Instant::now() + UNRECORDED),
-        // It was settled by hand, where it waited.
+        // A browse request settled it while it waited.
         None => Position::Head,
     }
 }
 
-/// Messages of one peer that were sent in a row: they are confirmed together.
+/// Consecutive requests of one client that are confirmed together.
 #[derive(Default)]
 struct ConfirmedRange(Option<(ReplyTarget, RequestId)>);
 
 impl ConfirmedRange {
-    /// One more is durable.
+    /// Adds a request that is durable.
     fn add(&mut self, target: ReplyTarget, connections: &Connections) {
         match &mut self.0 {
             Some((first, last))
@@ -68,17 +68,18 @@ impl ConfirmedRange {
 }
 
 impl Queues {
-    /// Hands the turn's changes to the writer.
+    /// Hands the changes of the turn to the writer.
     pub(crate) fn submit(&mut self, writer: &Writer, commits: &mut Commits) {
         self.writes.submit(writer, commits);
     }
 
-    /// Answers when everything that was asked for before is durable.
+    /// Answers when everything that was requested before is durable.
     pub(crate) fn answer_in_turn(&mut self, target: ReplyTarget) {
         self.writes.after(FollowUp::Answer { target });
     }
 
-    /// A batch is durable, or failed as a whole. False when nothing can be written any more.
+    /// Handles the outcome of a batch: it is durable, or failed as a whole. Returns false if the store is
+    /// closed.
     pub(crate) fn confirm(
         &mut self,
         (result, after): Confirmation,
@@ -88,7 +89,7 @@ impl Queues {
         if let Some(failure) = &failure
             && let Some(omitted) = REFUSED_LIMIT.admit()
         {
-            warn!(error = %failure, omitted, "the store refused what the hub wanted to write");
+            warn!(error = %failure, omitted, "the store cannot write changes of the hub; their requests fail");
         }
         let mut row = ConfirmedRange::default();
         for after in after {
@@ -179,7 +180,7 @@ impl Queues {
                 self.put_back(id, entry, Position::Delayed(due));
             }
             SettlementOutcome::Moved { to, queue, added } => {
-                // Its headers have changed: the store knows them.
+                // The cached headers are outdated; the store has the new ones.
                 self.cache.evict(&mut entry.item);
                 let item = Item::stored(1, entry.item.bytes() + added);
                 self.ledger.put(to, &queue, item, Position::Tail);

@@ -1,7 +1,7 @@
-//! From the ledger to the consumers: who gets what, and what must happen before it is on its way.
+//! Delivers messages to consumers, and does what must happen before a delivery.
 //!
-//! A body that is not in memory is read first, and for the host's own process the handing out is recorded first, because
-//! nobody would notice its death. A consumer's deliveries keep their order meanwhile.
+//! A body that is not in memory is read first. For the host's own process the hand-out is recorded first,
+//! because no other process would notice the host's death. The deliveries of a consumer keep their order.
 
 use microagent_core::ledger::{ConsumerId, HandOut, MessageId};
 use tracing::{error, warn};
@@ -22,28 +22,28 @@ use crate::{
 static UNREAD_LIMIT: LogLimit = LogLimit::new();
 static ASIDE_LIMIT: LogLimit = LogLimit::new();
 
-/// A message that goes to its consumer next.
+/// The message that a consumer gets next.
 struct Ready {
     id: MessageId,
     cost: usize,
-    /// None if it is too large.
+    /// `None` if it is too large for a frame.
     message: Option<WireMessage>,
 }
 
 impl Queues {
-    /// Gives everything that can be given to those who may have it.
+    /// Hands out all messages for which a consumer is ready.
     pub(crate) fn hand_out(&mut self, connections: &Connections) {
         while let Some(on_hand_out) = self.ledger.hand_out() {
             self.on_hand_out(on_hand_out, connections);
         }
     }
 
-    /// Asks for the bodies that are wanted.
+    /// Starts to read the bodies that are wanted.
     pub(crate) fn read(&mut self, writer: &Writer, reads: &mut Reads) {
         self.bodies.read(writer, reads);
     }
 
-    /// Bodies arrived, for those who still want them.
+    /// Handles bodies that were read, for the messages that still need them.
     pub(crate) fn on_bodies_read(
         &mut self,
         (target, on_bodies_read): BodiesRead,
@@ -53,7 +53,7 @@ impl Queues {
             Ok(bodies) => bodies.into_iter().peekable(),
             Err(error) => {
                 if let Some(omitted) = UNREAD_LIMIT.admit() {
-                    warn!(%error, omitted, "messages cannot be read from the store; they are tried again");
+                    warn!(%error, omitted, "cannot read messages from the store; retrying");
                 }
                 self.bodies.fail(target);
                 return;
@@ -75,13 +75,13 @@ impl Queues {
         }
     }
 
-    /// Tries again to read what could not be read.
+    /// Reads the bodies again that could not be read.
     pub(crate) fn want_again(&mut self) {
         self.bodies.retry();
     }
 
-    /// That the host's own process has a message is durable, or could not be made so: then it is delivered as well, and only
-    /// a crash of the host would go unnoticed.
+    /// Handles the outcome of recording a hand-out to the host's own process. If it could not be recorded the
+    /// message is delivered as well; then a crash of the host would go unnoticed.
     pub(super) fn recorded(
         &mut self,
         id: MessageId,
@@ -117,21 +117,21 @@ impl Queues {
         self.flush(consumer, connections);
     }
 
-    /// The peer has read: what waits for that goes on.
+    /// Continues the deliveries that wait for room on a connection.
     pub(crate) fn has_room(&mut self, connection: ConnectionId, connections: &Connections) {
         for consumer in self.consumers.waiting_for_room(connection) {
             self.flush(consumer, connections);
         }
     }
 
-    /// Uses the room that messages left which were not delivered.
+    /// Uses the room of messages that were not delivered.
     pub(crate) fn use_room(&mut self, connections: &Connections) {
         for connection in self.consumers.take_with_room() {
             self.has_room(connection, connections);
         }
     }
 
-    /// Lends room on the connection to what is in the outbox, in its order, and asks for the bodies.
+    /// Reserves room on the connection for the messages of an outbox in their order, and requests their bodies.
     fn claim(&mut self, id: ConsumerId) {
         let Some(consumer) = self.consumers.get_mut(id) else {
             return;
@@ -148,7 +148,7 @@ impl Queues {
         }
     }
 
-    /// Delivers what is ready, in its order, as far as the peer reads.
+    /// Delivers the messages that are ready, in their order, while there is room on the connection.
     fn flush(&mut self, id: ConsumerId, connections: &Connections) {
         self.claim(id);
         while let Some(next) = self.next_ready(id) {
@@ -173,7 +173,7 @@ impl Queues {
         }
     }
 
-    /// The first message of the outbox, if it is ready; it is on its way then.
+    /// Returns the first message of the outbox if it is ready. It counts as delivered then.
     fn next_ready(&mut self, id: ConsumerId) -> Option<Ready> {
         let message = self.consumers.get(id)?.front()?;
         let entry = self.ledger.get_mut(message)?;
@@ -189,7 +189,8 @@ impl Queues {
         })
     }
 
-    /// Takes a message that cannot be delivered out of its queue, so that the others go on. It stays in the store.
+    /// Removes a message that cannot be delivered from its queue, so that the others continue. It stays in the
+    /// store.
     pub(super) fn set_aside(&mut self, id: MessageId, why: &str) {
         let holder = self.ledger.get(id).and_then(|entry| entry.item.holder());
         let entry = match holder {

@@ -1,4 +1,5 @@
-//! What the hub keeps of a message beside its place in the ledger: above all its body, while there is room.
+//! The hub's state of a message beside its position in the ledger: above all its body, while there is room in
+//! memory.
 
 use std::time::SystemTime;
 
@@ -10,48 +11,50 @@ use crate::{
     store::{Body, Headers},
 };
 
-/// The most bytes of bodies that are kept in memory for the case that they are wanted soon; the others are read again from
-/// the store when they are delivered.
+/// The maximum number of bytes of bodies that are cached for their delivery. The others are read from the store
+/// when they are delivered.
 pub(super) const MAX_CACHED: usize = 64 * 1024 * 1024;
 
-/// What a body takes beside its payload and headers.
+/// The bytes that a body takes beside its payload and headers.
 const BODY: usize = 64;
 
-/// What a delivery takes beside its body.
+/// The bytes that a delivery takes beside its body.
 const DELIVERY: usize = 256;
 
 /// A message in the ledger.
 #[derive(Debug)]
 pub(crate) struct Item {
-    /// Which handling comes next, or is under way; counted from 1.
+    /// The number of the next or current attempt, from 1.
     pub(super) attempt: u32,
-    /// When a handling of it failed first.
+    /// The time at which an attempt failed first.
     pub(super) first_failure: Option<SystemTime>,
-    /// When it is due by the wall clock, if an earlier hub has delayed it. A delay of this hub follows its timer alone.
+    /// The wall-clock time at which it is due, if an earlier hub has delayed it. A delay of this hub follows
+    /// its timer alone.
     pub(super) due: Option<SystemTime>,
     body: Option<Body>,
-    /// Its body counts in the cache.
+    /// True if its body counts in the cache.
     cached: bool,
     /// The size of its body.
     bytes: u32,
     stage: Stage,
 }
 
-/// How far a message is on its way to a consumer.
+/// The progress of a message on its way to a consumer.
 #[derive(Debug, Default)]
 struct Stage {
-    /// Who it is handed out to.
+    /// The consumer that it is handed out to.
     holder: Option<ConsumerId>,
-    /// It is in the outbox of its holder.
+    /// True while it is in the outbox of its holder.
     queued: bool,
-    /// It has room there, which is [lent](crate::hub::outgoing::DeliveryWindow) to its holder's connection.
+    /// True if it has room on its holder's connection, in the
+    /// [`DeliveryWindow`](crate::hub::outgoing::DeliveryWindow).
     claimed: bool,
-    /// That it is handed out is being written down, which comes before the delivery.
+    /// True while the record of its hand-out is being written, which comes before the delivery.
     recording: bool,
 }
 
 impl Item {
-    /// A message whose body is in the store only.
+    /// Returns a message whose body is only in the store.
     pub(super) fn stored(attempt: u32, bytes: usize) -> Self {
         Self {
             attempt,
@@ -64,7 +67,7 @@ impl Item {
         }
     }
 
-    /// What it takes in memory on its way to a consumer.
+    /// Returns the bytes that it takes in memory on its way to a consumer.
     pub(super) fn cost(&self) -> usize {
         self.bytes as usize + DELIVERY
     }
@@ -129,14 +132,14 @@ impl Item {
     }
 }
 
-/// Counts what the bodies in memory take.
+/// Counts the bytes of the bodies in memory.
 #[derive(Debug, Default)]
 pub(super) struct Cache {
     used: usize,
 }
 
 impl Cache {
-    /// Keeps a new message's body if there is room.
+    /// Keeps the body of a new message if there is room.
     pub(super) fn admit(&mut self, item: &mut Item, body: &Body) {
         let size = size(body);
         if self.used + size <= MAX_CACHED {
@@ -146,7 +149,7 @@ impl Cache {
         }
     }
 
-    /// Forgets a message's body.
+    /// Removes the body of a message.
     pub(super) fn evict(&mut self, item: &mut Item) {
         let body = item.body.take();
         if std::mem::take(&mut item.cached) {
@@ -154,7 +157,7 @@ impl Cache {
         }
     }
 
-    /// The body, to be delivered; it is kept where it counts.
+    /// Returns the body of a message. A cached body is kept.
     fn lend(item: &mut Item) -> Option<Body> {
         if item.cached {
             item.body.clone()
@@ -164,7 +167,7 @@ impl Cache {
     }
 }
 
-/// A message without its body, as a peer is told of it.
+/// Converts a message for the protocol, without its body.
 pub(super) fn wire_message_of(id: MessageId, entry: &Entry<Item>) -> WireMessage {
     WireMessage {
         id,
@@ -176,7 +179,7 @@ pub(super) fn wire_message_of(id: MessageId, entry: &Entry<Item>) -> WireMessage
     }
 }
 
-/// The letter with what is in it.
+/// Adds the body to a message of the protocol.
 pub(super) fn filled(message: WireMessage, body: Body) -> WireMessage {
     WireMessage {
         headers: body.headers,
@@ -185,7 +188,7 @@ pub(super) fn filled(message: WireMessage, body: Body) -> WireMessage {
     }
 }
 
-/// The item of a message that is out of the ledger, and nobody's.
+/// Resets the item of a message that has left the ledger and its consumer.
 pub(super) fn released(mut entry: Entry<Item>) -> Entry<Item> {
     entry.item.stage = Stage::default();
     entry.item.due = None;

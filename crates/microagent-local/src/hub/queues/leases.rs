@@ -1,4 +1,5 @@
-//! Who has which key, until when; durable, because the replicas that compete for it outlive the hub.
+//! The leases: which holder has a key, and until when. They are durable, because the replicas that compete for
+//! a key outlive the hub.
 
 use std::time::{Duration, SystemTime};
 
@@ -14,26 +15,27 @@ use crate::{
     store::{Change, StoredLease},
 };
 
-/// The longest lease, in the arithmetic of clocks.
+/// The longest lease. Clocks can compute with it.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
-/// Somebody's claim on a key.
+/// The holder of a key.
 #[derive(Clone, Debug)]
 pub(crate) struct LeaseState {
     holder: String,
     until: Instant,
-    /// When it ends by the wall clock, if an earlier hub has granted it. A claim of this hub follows its timer alone.
+    /// The wall-clock time at which it ends, if an earlier hub has granted it. A lease of this hub follows its
+    /// timer alone.
     granted_until: Option<SystemTime>,
 }
 
-/// All claims by their keys; those that have ended are removed when somebody asks for any.
+/// All leases by key. Those that have ended are removed with the next claim.
 #[derive(Debug, Default)]
 pub(super) struct Leases(HashMap<String, LeaseState>);
 
 impl Leases {
     pub(super) fn load(&mut self, leases: Vec<StoredLease>, now: &Now) {
         for StoredLease { key, holder, until } in leases {
-            // One that has ended is kept until it is removed from the store as well.
+            // A lease that has ended is kept until it is removed from the store as well.
             let lease = LeaseState {
                 holder,
                 until: now.instant_of(until),
@@ -43,7 +45,7 @@ impl Leases {
         }
     }
 
-    /// Converts the ends of all claims again, and returns those that the store must know.
+    /// Converts the ends of all leases again, and returns those that the store must update.
     fn follow(&mut self, shift: &Shift) -> Vec<StoredLease> {
         let mut changed = Vec::new();
         for (key, lease) in &mut self.0 {
@@ -61,7 +63,7 @@ impl Leases {
         changed
     }
 
-    /// A claim could not be written down.
+    /// Restores the state of a key whose claim could not be written.
     pub(super) fn restore(&mut self, key: String, before: Option<LeaseState>) {
         match before {
             Some(lease) => self.0.insert(key, lease),
@@ -128,7 +130,7 @@ impl Queues {
         }
     }
 
-    /// Gives a key to who asks, unless another one has it.
+    /// Grants a lease, unless another holder has the key.
     pub(crate) fn lease(
         &mut self,
         target: ReplyTarget,

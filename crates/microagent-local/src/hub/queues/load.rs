@@ -1,4 +1,4 @@
-//! What the store knows becomes the hub's queues when it starts.
+//! Loads the queues from the store when a hub starts.
 
 use microagent_core::ledger::Position;
 
@@ -9,8 +9,8 @@ use crate::{
 };
 
 impl Queues {
-    /// The queues as they were left, in the order of arrival. What the process of the last host had in flight when it died is
-    /// suspect from now on, durably.
+    /// Returns the queues of the store, with their messages in the order of arrival. Messages that the process
+    /// of the last host had in flight when it died are suspect from now on, durably.
     pub(crate) fn load(snapshot: Snapshot, time: Time) -> Self {
         let now = time.now();
         let mut queues = Self::new(snapshot.next_id, time);

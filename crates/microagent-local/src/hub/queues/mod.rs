@@ -1,7 +1,7 @@
-//! What clients ask of queues: each request changes the ledger at once where that can be undone, and the store with the
-//! turn's batch.
+//! The queues of the hub. A request changes the ledger at once if that can be undone, and the store with the
+//! batch of its turn.
 //!
-//! A message enters the ledger when it is durable; a settled one leaves it before.
+//! A message enters the ledger when it is durable, and leaves it before its settlement is written.
 
 mod bodies;
 mod browse;
@@ -50,10 +50,10 @@ use crate::{
     store::{Body, Change, Headers, Rewrite},
 };
 
-/// The most deliveries that one consumer may ask for at a time.
+/// The maximum prefetch of a consumer.
 const MAX_PREFETCH: u32 = 65_535;
 
-/// A delay that never ends, in the arithmetic of clocks.
+/// The longest delay. Clocks can compute with it.
 const LONGEST_DELAY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// All queues and their consumers.
@@ -62,7 +62,7 @@ pub(super) struct Queues {
     time: Time,
     ledger: Ledger<Item>,
     consumers: Consumers,
-    /// Queues that the store knows, or will before anyone hears of them.
+    /// The queues that the store has, or will have before a client learns of them.
     declared: HashSet<Arc<str>>,
     next_id: MessageId,
     leases: Leases,
@@ -71,7 +71,8 @@ pub(super) struct Queues {
     writes: Writes,
 }
 
-/// Returns the beginning of this millisecond: the wire and the store would round up to a time that has not been yet.
+/// Returns the beginning of this millisecond: the protocol and the store round up, which would give a time in
+/// the future.
 fn this_millisecond(now: SystemTime) -> SystemTime {
     let since = now
         .duration_since(SystemTime::UNIX_EPOCH)
@@ -89,7 +90,7 @@ pub(super) struct Arrival {
 }
 
 impl Queues {
-    /// Returns queues without messages; the next one gets this id.
+    /// Returns queues without messages. `next_id` is the id of the first message.
     fn new(next_id: MessageId, time: Time) -> Self {
         Self {
             time,
@@ -162,7 +163,7 @@ impl Queues {
         self.ledger.join(consumer, connection.peer(), queue, credit);
     }
 
-    /// Answers when the queue exists durably.
+    /// Creates a queue, and answers when it is durable.
     pub(super) fn declare(&mut self, target: ReplyTarget, queue: &str) {
         let queue = self.ledger.queue(queue);
         if !self.declared.insert(queue.clone()) {
@@ -184,7 +185,7 @@ impl Queues {
         connections: &Connections,
     ) {
         let Some(entry) = self.take_back(consumer_id(target.connection, consumer), id) else {
-            let text = "it is not in flight here any more; it is delivered again";
+            let text = "the message is no longer in flight here; it is delivered again";
             connections.done(target, Err(Failure::new(ErrorKind::Unavailable, text)));
             return;
         };
@@ -239,7 +240,8 @@ impl Queues {
         SettlementOutcome::Moved { to, queue, added }
     }
 
-    /// Ends a consumer. What it was not delivered yet goes back; the rest too, or it is settled later.
+    /// Cancels a consumer. Messages that are not delivered yet are returned; the others too if `all` is true,
+    /// otherwise they are settled later.
     pub(super) fn cancel(
         &mut self,
         target: ReplyTarget,
@@ -250,7 +252,7 @@ impl Queues {
         let own = connections.is_own(target.connection);
         let id = consumer_id(target.connection, id);
         if let Some(back) = self.consumers.cancel(id, all) {
-            // First, so that it is not handed the same again.
+            // Left first, so that the consumer does not get the same messages again.
             self.ledger.leave(id);
             for message in back {
                 if let Some(entry) = self.take_back(id, message) {
@@ -262,7 +264,8 @@ impl Queues {
         self.answer_in_turn(target);
     }
 
-    /// A connection ended. In peace everything goes back; else what its process may have been handling is suspect.
+    /// Returns the messages of a connection that has ended. If it did not end in peace, those that its process
+    /// may have been handling are suspect.
     pub(super) fn lost(&mut self, connection: ConnectionId, peace: bool, own: bool) {
         if !self.consumers.remove_connection(connection) {
             return;
@@ -282,7 +285,7 @@ impl Queues {
         }
     }
 
-    /// Puts a message back to the head of its queue, unharmed.
+    /// Returns a message to the head of its queue. Its counters do not change.
     fn give_back(&mut self, id: MessageId, entry: Entry<Item>, own: bool) {
         if !own {
             self.put_back(id, entry, Position::Head);
@@ -296,7 +299,7 @@ impl Queues {
         self.writes.change(Change::Untake { id }, after);
     }
 
-    /// Takes a message that this consumer has in flight out of the ledger.
+    /// Removes a message from the ledger if this consumer has it in flight.
     fn take_back(&mut self, id: ConsumerId, message: MessageId) -> Option<Entry<Item>> {
         let consumer = self.consumers.get_mut(id)?;
         if !consumer.end_flight(message) {

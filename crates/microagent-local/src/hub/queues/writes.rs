@@ -90,35 +90,35 @@ pub(crate) enum FollowUp {
         item: Item,
         due: Option<Instant>,
     },
-    /// A message is settled; else it is delivered again.
+    /// A message is settled. If that cannot be written, it is delivered again.
     Settled {
         target: ReplyTarget,
         id: MessageId,
         entry: Entry<Item>,
         outcome: SettlementOutcome,
     },
-    /// A message goes back into its queue, whatever came of the change.
+    /// A message returns to its queue, whether or not the change was written.
     PutBack {
         id: MessageId,
         entry: Entry<Item>,
         place: Position,
     },
-    /// That a message is handed out to the host's own process is recorded: it may be delivered.
+    /// The hand-out of a message to the host's own process is recorded; it may be delivered.
     Taken { id: MessageId, holder: ConsumerId },
     /// A queue exists.
     Declared {
         target: ReplyTarget,
         queue: Arc<str>,
     },
-    /// Somebody has a key; else it is with whom it was before.
+    /// A lease was granted. If it cannot be written, the key returns to its state before.
     StoredLease {
         target: ReplyTarget,
         key: String,
         before: Option<LeaseState>,
     },
-    /// Somebody wants to know how many messages were settled by hand.
+    /// A browse request has settled this many messages.
     Counted { target: ReplyTarget, count: u64 },
-    /// Somebody waits until what came before it is through, whatever became of it.
+    /// A request waits until everything before it is done, whatever its outcome.
     Answer { target: ReplyTarget },
 }
 
@@ -127,13 +127,13 @@ pub(crate) enum FollowUp {
 pub(crate) enum SettlementOutcome {
     /// It was handled, and no longer exists.
     Gone,
-    /// It waits for its next attempt until then, after a failure.
+    /// It waits until this time for its next attempt, after a failure.
     Delayed(Instant, SystemTime),
-    /// It is a dead letter, under another id.
+    /// It has moved to another queue, under another id.
     Moved {
         to: MessageId,
         queue: Arc<str>,
-        /// By so many bytes it is larger at most.
+        /// The maximum number of bytes by which its headers have grown.
         added: usize,
     },
 }

@@ -13,7 +13,7 @@ const HOUR: u64 = 3600;
 #[derive(Debug)]
 pub(super) struct SetClocks {
     started: Instant,
-    /// What the wall clock shows when nothing has elapsed.
+    /// The wall-clock time at which nothing has elapsed.
     wall: Mutex<SystemTime>,
     suspended: Mutex<Duration>,
 }

@@ -29,7 +29,7 @@ async fn what_is_in_flight_is_settled_before_the_hub_ends_and_nothing_else_is_gi
     let draining = draining(&hub).await;
     idle.consume(1, "mailer", 8).await;
     busy.settle(&first, WireSettlement::Ack).await.unwrap();
-    // Whoever comes now is let in, and heard.
+    // A client that connects now is served.
     let mut late = Peer::join(&hub, 4).await;
     late.send("mailer", "d").await;
     idle.hears_nothing_for(5).await;

@@ -1,9 +1,10 @@
-//! A peer that asks and never reads: the hub stops reading from it, serves the others, and goes on when it reads.
+//! A client that sends requests and never reads: the hub stops reading from it, serves the others, and
+//! continues when it reads.
 
 use super::*;
 use crate::hub::outgoing::{MAX_DELIVERY_WINDOW, WINDOW};
 
-/// Says the same until the hub reads no more of it, and returns how often.
+/// Sends the same request until the hub stops reading, and returns how often it was sent.
 async fn flood(peer: &mut Peer, frame: impl Fn(RequestId) -> ClientFrame) -> u64 {
     let mut sent = 0;
     loop {
@@ -11,7 +12,7 @@ async fn flood(peer: &mut Peer, frame: impl Fn(RequestId) -> ClientFrame) -> u64
             sent += 1;
             peer.writer.put(&frame(sent)).unwrap();
         }
-        // In virtual time: nothing else happens any more.
+        // In virtual time nothing else happens then.
         let written = timeout(Duration::from_secs(2), peer.writer.flush()).await;
         if written.is_err() {
             return sent;
@@ -143,7 +144,7 @@ async fn messages_are_read_from_the_store_as_their_consumer_reads_them() {
     assert!(store.snapshot().messages.is_empty());
 }
 
-/// What is cancelled, or is taken back, leaves its room to the others.
+/// Cancelled and returned messages leave their room to the others.
 #[tokio::test(start_paused = true)]
 async fn room_of_messages_that_are_not_delivered_is_free_again() {
     let store = SharedStore::default();

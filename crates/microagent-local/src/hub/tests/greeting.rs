@@ -1,4 +1,4 @@
-//! Who is let in, and who is heard to have gone.
+//! Tests of the greeting, and of clients that disconnect or are silent.
 
 use super::*;
 

@@ -48,7 +48,7 @@ const OTHER: Token = 2;
 struct SharedStore {
     store: Arc<Mutex<MemoryStore>>,
     full: Arc<AtomicBool>,
-    /// How many bodies were read.
+    /// The number of bodies that were read.
     read: Arc<AtomicUsize>,
     clocks: Arc<SetClocks>,
 }
@@ -99,11 +99,11 @@ struct Peer {
     reader: FramedRead<ReadHalf<DuplexStream>, ClientCodec>,
     writer: SendBuffer<WriteHalf<DuplexStream>, ClientCodec>,
     last_request: RequestId,
-    /// What came while an answer was waited for.
+    /// The frames that arrived while the client waited for an answer.
     kept: VecDeque<HubFrame>,
 }
 
-/// What was delivered, to be compared.
+/// A delivery, for comparisons.
 #[derive(Debug, PartialEq)]
 struct Received {
     consumer: LocalId,

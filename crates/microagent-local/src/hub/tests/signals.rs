@@ -1,4 +1,4 @@
-//! Radio: who listens hears, and who does not read delays nobody.
+//! Signals: every subscriber receives them, and a client that does not read delays no other client.
 
 use super::*;
 use crate::hub::{

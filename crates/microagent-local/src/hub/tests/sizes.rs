@@ -1,4 +1,4 @@
-//! What is accepted can be delivered, and what cannot be delivered stops nothing else.
+//! The hub can deliver every message that it accepts, and a message that it cannot deliver stops no other one.
 
 use microagent_core::{DEFAULT_MAX_PAYLOAD, header};
 
@@ -108,7 +108,7 @@ async fn a_stored_message_that_cannot_be_delivered_stops_nobody() {
             limit: 3,
         }))
         .await;
-    // Two messages that cannot be shown are no end: the next one is shown.
+    // After two messages that cannot be shown, the next one is shown.
     match peer.next().await {
         HubFrame::Shown { message, .. } => assert_eq!(text_of(&message), "b"),
         other => panic!("unexpected: {other:?}"),

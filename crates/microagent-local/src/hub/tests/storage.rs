@@ -1,4 +1,4 @@
-//! What survives the hub, and what happens when the store does not want to.
+//! The state that survives the hub, and failures of the store.
 
 use super::*;
 

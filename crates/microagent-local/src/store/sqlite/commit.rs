@@ -1,4 +1,4 @@
-//! Changes as statements, in one transaction.
+//! Applies changes as SQL statements in one transaction.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -13,18 +13,19 @@ use super::{
 };
 use crate::store::{Change, Headers, MessageId, Rewrite, column, millis_of, rewritten};
 
-/// What is remembered of the file between two transactions.
+/// The state of the file that is kept in memory between two transactions.
 #[derive(Debug)]
 pub(super) struct FileState {
     /// The row of each queue's name.
     pub(super) queues: HashMap<Arc<str>, i64>,
     /// The greatest id ever stored.
     pub(super) last_id: MessageId,
-    /// The greatest that is written down by itself. Until its message goes, the row of a greater one says it too.
+    /// The greatest id that is written by itself. Until its message is removed, the row of a greater one
+    /// records that as well.
     pub(super) noted_id: MessageId,
 }
 
-/// A transaction on its way, with the statements at hand that nearly all changes need.
+/// A transaction under way, with the statements that nearly all changes need.
 struct Transaction<'c> {
     connection: &'c Connection,
     state: FileState,
@@ -32,7 +33,7 @@ struct Transaction<'c> {
     remove: CachedStatement<'c>,
 }
 
-/// Carries out all changes and returns what is known then; or none, and what was known must be read anew.
+/// Applies all changes and returns the new state, or none of them; then the state must be read again.
 pub(super) fn transact(
     connection: &Connection,
     state: FileState,
@@ -110,7 +111,7 @@ impl Transaction<'_> {
         }
     }
 
-    /// The queue's row, which is made where there is none.
+    /// Returns the row of a queue, and creates it if there is none.
     fn declare(&mut self, queue: &Arc<str>) -> Result<i64> {
         if let Some(row) = self.state.queues.get(queue) {
             return Ok(*row);
@@ -138,7 +139,7 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Before a message goes, which may be the last one.
+    /// Writes the greatest id before a message is removed, which may be the last one.
     fn note_last_id(&mut self) -> Result<()> {
         let last_id = self.state.last_id;
         if self.state.noted_id != last_id {
@@ -169,8 +170,8 @@ impl Transaction<'_> {
         self.remove(id)
     }
 
-    /// The headers of a message and the size of its payload, if it is stored. Headers that cannot be read are none: the
-    /// message moves without them, for its body is worth more.
+    /// Returns the headers of a message and the size of its payload, if it is stored. If the headers cannot be
+    /// read the message moves without them, because its body is worth more.
     fn headers(&self, id: MessageId) -> Result<Option<(Headers, usize)>> {
         let mut statement = self.connection.prepare_cached(schema::HEADERS)?;
         let columns = statement.query_row([id.cast_signed()], |row| {
@@ -199,7 +200,7 @@ fn execute(connection: &Connection, sql: &str, values: impl Params) -> Result<()
     Ok(())
 }
 
-/// Headers as they were stored, or why they cannot be read.
+/// Converts headers from their stored form.
 pub(super) fn headers_of(column: ValueRef<'_>) -> std::result::Result<Headers, String> {
     match column {
         ValueRef::Null => Ok(Headers::new()),

@@ -1,4 +1,4 @@
-//! What a failure of SQLite means to the person who has to do something about it.
+//! Converts failures of SQLite into errors that say what the user can do.
 
 use std::{io, path::Path};
 
@@ -9,14 +9,14 @@ use crate::store::{MessageId, duplicate};
 
 pub(super) type Result<T> = std::result::Result<T, Failure>;
 
-/// Why the file did not do what it was asked for.
+/// A failure of the file.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// The library or the disk said no.
+    /// SQLite or the disk reported an error.
     Sqlite(rusqlite::Error),
     /// The disk has no room for new messages.
     Full,
-    /// The disk said no to what SQLite was not asked for.
+    /// The disk reported an error outside SQLite.
     Io(io::Error),
     /// A message of that id is stored already.
     Duplicate(MessageId),
@@ -35,7 +35,7 @@ impl Failure {
         matches!(self, Self::Sqlite(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull))
     }
 
-    /// The error with the file, what is wrong with it, and what helps.
+    /// Returns the error with the file, the cause and the remedy.
     pub(super) fn into_error(self, path: &Path) -> Error {
         match self {
             Self::Duplicate(id) => duplicate(id),

@@ -1,7 +1,7 @@
 //! The durable store: one SQLite file that one process owns.
 //!
-//! It does not batch: [`Writer`](super::Writer) decides what belongs into one transaction, on a thread of its own,
-//! because every call here waits for the disk.
+//! The store does not batch: [`Writer`](super::Writer) decides which changes share a transaction, on a thread
+//! of its own, because every call here waits for the disk.
 
 use std::{
     fs::OpenOptions,
@@ -31,16 +31,16 @@ use reserve::DiskReserve;
 #[cfg(test)]
 mod tests;
 
-/// How long a predecessor that is just ending may still hold the file.
+/// The time for which a predecessor that is ending may still hold the file.
 const PREDECESSOR: Duration = Duration::from_secs(5);
 
-/// Keeps messages in one file; a commit survives a power loss when the log has been synced after it.
+/// Keeps messages in one file. A commit survives a power loss if the log was synced after it.
 #[derive(Debug)]
 pub(crate) struct SqliteStore {
     path: PathBuf,
     connection: Connection,
     reserve: DiskReserve,
-    /// Nothing after a commit that failed: the file says what holds then.
+    /// The state of the file; `None` after a commit that failed: then it is read again.
     state: Option<FileState>,
 }
 
@@ -77,8 +77,8 @@ impl SqliteStore {
         Ok(())
     }
 
-    /// Makes the log writable from its beginning, without growing it: on a full disk messages can then still be removed,
-    /// and take the place of removed ones. Whether it could.
+    /// Makes the log writable from its beginning, without growing it: on a full disk messages can then still be
+    /// removed, and others can take the place of removed ones. Returns whether it succeeded.
     fn recycle_log(&self) -> bool {
         let busy = self
             .connection
@@ -117,7 +117,8 @@ impl Store for SqliteStore {
         }))
     }
 
-    /// What stands in the log gets its room in the database now, and not when the disk is full.
+    /// Writes the log back, so that its contents get their room in the database now and not when the disk is
+    /// full.
     fn rest(&mut self) {
         let written_back = self
             .connection
@@ -128,7 +129,8 @@ impl Store for SqliteStore {
     }
 }
 
-/// SQLite would create the file with the process's umask; the log beside it takes over the file's permissions.
+/// Creates the file for its owner only. SQLite would create it with the umask of the process. The log beside it
+/// gets the file's permissions.
 fn create_private(path: &Path) -> Result<()> {
     match OpenOptions::new()
         .write(true)

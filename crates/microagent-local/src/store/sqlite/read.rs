@@ -1,6 +1,7 @@
 //! Reads the file: names, messages, bodies.
 //!
-//! A row that no version of this program wrote is left where it is and named in the log, so that it does not stop the others.
+//! A row that no version of this program wrote is left unchanged and reported in the log, so that it does not
+//! stop the others.
 
 use std::{collections::HashMap, fmt::Display, sync::Arc};
 
@@ -15,10 +16,10 @@ use super::{
 };
 use crate::store::{Body, MessageId, Snapshot, StoredLease, StoredMessage, instant_at};
 
-/// So many rows that cannot be read are named one by one.
+/// The number of unreadable rows that are reported one by one.
 const NAMED: usize = 20;
 
-/// Ids are below this, so that they can grow for ever.
+/// Ids are below this, so that they can always grow.
 const MAX_ID: i64 = 1 << 62;
 
 pub(super) fn state(connection: &Connection) -> Result<FileState> {
@@ -55,7 +56,7 @@ pub(super) fn snapshot(connection: &Connection, state: &FileState) -> Result<Sna
     })
 }
 
-/// Reads the rows that can be read, and names the others. Their first column is their name.
+/// Reads the rows that can be read, and reports the others by their first column.
 fn readable<T>(
     table: &str,
     statement: &mut Statement<'_>,
@@ -83,7 +84,7 @@ fn readable<T>(
     Ok(values)
 }
 
-/// Why a row cannot be read.
+/// The reason for which a row cannot be read.
 struct ReadError(String);
 
 impl From<rusqlite::Error> for ReadError {
@@ -152,7 +153,7 @@ pub(super) fn bodies(connection: &Connection, ids: &[MessageId]) -> Result<Vec<(
     Ok(bodies)
 }
 
-/// Whether an error concerns this row alone, and stays.
+/// Returns whether an error concerns this row alone, permanently.
 fn is_of_the_row(error: &rusqlite::Error) -> bool {
     match error.sqlite_error_code() {
         Some(code) => code == ErrorCode::DatabaseCorrupt,

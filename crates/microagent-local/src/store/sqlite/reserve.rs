@@ -1,9 +1,10 @@
-//! Room in the database file for what the log holds, taken before the log gets it, when the disk has little left.
+//! Disk space that is reserved in the database file for the contents of the log when the disk has little space
+//! left.
 //!
-//! The log is written back into the database now and then, and begins anew after that. On a full disk that must still be
-//! possible, or no message could be removed any more: so nothing that grows the database is put into the log before the disk
-//! has given the database room for it. That slows every commit down, and is left out while the disk has plenty. It writes
-//! nothing: the rest of the file is SQLite's.
+//! The log is written back into the database from time to time, and begins again after that. On a full disk
+//! that must still be possible, or messages could no longer be removed: so no change that grows the database
+//! enters the log before the disk has reserved space for it. That slows every commit down, and is omitted while
+//! the disk has plenty of space. This module writes nothing: the rest of the file is SQLite's.
 
 use std::{
     fs::File,
@@ -18,19 +19,19 @@ use tracing::warn;
 use super::failure::{Failure, Result};
 use crate::store::{Change, Headers, Rewrite};
 
-/// A disk with more than this left is not full soon: many times what the log holds.
+/// A disk with more than this is not full soon: it is many times the size of the log.
 const PLENTY: u64 = 256 * 1024 * 1024;
 
-/// As much as is taken at a time, where the disk has it.
+/// The space that is reserved at a time, if the disk has it.
 const CHUNK: u64 = 1024 * 1024;
 
-/// The least room of the log itself, in which messages can be removed.
+/// The minimum space of the log itself, in which messages can be removed.
 const LOG: u64 = 256 * 1024;
 
-/// Pages that arrivals leave to settlements, some of which need one.
+/// The pages that arrivals leave to settlements, some of which need one.
 const SETTLEMENTS: u64 = 32;
 
-/// What a row takes beside its text.
+/// The bytes that a row takes beside its text.
 const ROW: u64 = 64;
 
 /// The database file beside the connection.
@@ -41,16 +42,16 @@ pub(super) struct DiskReserve {
     page: u64,
 }
 
-/// What a disk says.
+/// The outcome of reserving space.
 enum Allocation {
     Yes,
     Full,
-    /// The file system gives nothing ahead.
+    /// The file system cannot reserve space.
     Unknown,
 }
 
 impl DiskReserve {
-    /// For a database that is open, so that its owner is known.
+    /// Opens the file of a database that is open already, so that its owner is known.
     pub(super) fn of(path: &Path, connection: &Connection) -> Result<Self> {
         let file = File::options().read(true).write(true).open(path);
         let reserve = Self {
@@ -63,7 +64,7 @@ impl DiskReserve {
         Ok(reserve)
     }
 
-    /// Takes the room that these changes may need, and what is in the log already.
+    /// Reserves the space that these changes may need, and the contents of the log.
     ///
     /// # Errors
     /// When new messages have none. Others may still succeed without.
@@ -103,7 +104,8 @@ impl DiskReserve {
         }
     }
 
-    /// How many pages the changes may add: those of their text and of the tree around it. And whether messages arrive.
+    /// Returns how many pages the changes may add, for their text and for the tree around it, and whether
+    /// messages are among them.
     fn needed(&self, changes: &[Change]) -> (u64, bool) {
         let (mut small, mut large, mut arrives) = (0, 0, false);
         for change in changes {

@@ -1,7 +1,7 @@
-//! The tables, all SQL that runs on them, and how a file is recognised as ours.
+//! The tables, all SQL statements, and the check that a file is ours.
 //!
-//! A message is one row under its id, so that arrivals append to the end of the tree and settlements find their row by its
-//! number. The small columns come first: they are read without touching a long body.
+//! A message is one row under its id, so that arrivals append to the end of the tree and settlements find their
+//! row by its number. The small columns come first: they are read without the body.
 
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -10,7 +10,7 @@ use super::failure::{Failure, Result};
 /// Marks the file as ours ("µagt"); `file(1)` shows it too.
 const APPLICATION_ID: i32 = 0x75_61_67_74;
 
-/// Goes up with every change of the tables.
+/// Raised with every change of the tables.
 const VERSION: i32 = 1;
 
 const TABLES: &str = "
@@ -40,7 +40,8 @@ CREATE TABLE arrival (
 INSERT INTO arrival VALUES (0);
 ";
 
-/// One owner, so that nobody shares memory with it. Set before the first look into the file, and changes nothing there.
+/// One owner, so that no other process shares memory with it. Set before the file is read; that changes nothing
+/// in the file.
 const OWNERSHIP: &str = "PRAGMA locking_mode = EXCLUSIVE";
 
 /// A log, synced by [`Store::sync`](crate::store::Store::sync) and before it is written back, which is every 4 MiB: from then on
@@ -93,7 +94,7 @@ pub(super) const LEASE: &str =
     "INSERT OR REPLACE INTO lease (key, holder, until) VALUES (?1, ?2, ?3)";
 pub(super) const RELEASE: &str = "DELETE FROM lease WHERE key = ?1";
 
-/// Makes the connection ready for use: an empty file gets the tables, any other must be ours and not newer.
+/// Prepares the connection: an empty file gets the tables; any other must be ours and not newer.
 pub(super) fn prepare(connection: &mut Connection) -> Result<()> {
     connection.execute_batch(OWNERSHIP)?;
     // Before the first write: a foreign file must stay as it is.
@@ -105,7 +106,7 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<()> {
     Ok(())
 }
 
-/// Whether the file is new; an error if it is not ours.
+/// Returns whether the file is new. A file that is not ours is an error.
 fn recognise(connection: &Connection) -> Result<bool> {
     let number = |sql| connection.query_row(sql, [], |row| row.get::<_, i32>(0));
     let tables = number("SELECT count(*) FROM sqlite_schema")?;

@@ -213,7 +213,7 @@ fn room_that_was_taken_ahead_does_not_disturb_a_successor() {
     let length = std::fs::metadata(&path).unwrap().len();
     assert!(length >= pages * 4096, "{length} bytes for {pages} pages");
 
-    // What a power failure leaves.
+    // The file after a power failure.
     for ending in ["", "-wal"] {
         let [from, to] = [&path, &copy].map(|path| format!("{}{ending}", path.display()));
         std::fs::copy(from, to).unwrap();

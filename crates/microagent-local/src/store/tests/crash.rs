@@ -39,7 +39,7 @@ fn a_killed_process_loses_nothing_that_was_confirmed() {
             .difference(&removed)
             .filter(|id| !found.contains(id))
             .collect();
-        // A removal that was not confirmed any more may have happened: the child removes id 3, 6, 9, ...
+        // A removal that was not confirmed may have happened: the child removes id 3, 6, 9, ...
         assert!(
             lost.iter().all(|id| *id % 3 == 0),
             "round {round} lost {lost:?}"
@@ -64,7 +64,7 @@ fn a_killed_process_loses_nothing_that_was_confirmed() {
     }
 }
 
-/// What the child confirmed before it was killed, which is done after so many lines, while it goes on.
+/// Kills the child after this many lines, while it continues, and returns what it confirmed before.
 fn lines_until_killed(folder: &Folder, enough: usize) -> Vec<String> {
     let mut child = spawn(folder);
     let output = BufReader::new(child.stdout.take().unwrap());
@@ -102,8 +102,8 @@ fn spawn(folder: &Folder) -> Child {
 
 const OUTSTANDING: usize = 64;
 
-/// What the process does that the test starts and kills, the test once more: it inserts indefinitely with many batches
-/// outstanding, removes every third message when it is stored, and says what was confirmed.
+/// The process that the test starts and kills, which is the test once more: it inserts indefinitely with many
+/// batches outstanding, removes every third message when it is stored, and prints what was confirmed.
 async fn write_until_killed(database: &Path) {
     let mut store = SqliteStore::open(database).unwrap();
     let mut next = store.load().unwrap().next_id;

@@ -1,4 +1,4 @@
-//! What is confirmed is on the disk: the writer's second thread, with a disk that the test turns.
+//! Confirmed changes are on the disk: the writer's second thread, with a disk that the test controls.
 
 use std::{
     pin::pin,

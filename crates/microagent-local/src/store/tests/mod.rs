@@ -1,4 +1,4 @@
-//! What every store promises, and what the file and its writer promise on top.
+//! The promises of every store, and those of the file and its writer.
 
 use std::{
     path::PathBuf,

@@ -1,6 +1,6 @@
-//! Waits for the disk, on a second thread where that is worth it: while it waits there, the next group is written.
+//! Waits for the disk, on a second thread if that pays off: meanwhile the next group is written.
 //!
-//! The thread takes one group at a time, and the next is not handed over before that is durable. So a slow disk gets larger
+//! The thread takes one group at a time, and gets the next one when that is durable. So a slow disk gets larger
 //! groups, not more of them.
 
 use std::{
@@ -17,7 +17,7 @@ use std::{
 use super::group::Committed;
 use crate::store::SyncHandle;
 
-/// A disk that is done so soon is not waited for on the other thread: to wake that up takes about as long.
+/// A disk that is this fast is not waited for on the other thread: waking the thread takes about as long.
 const QUICK: Duration = Duration::from_micros(500);
 
 /// The disk, as the writer's thread sees it.
@@ -27,11 +27,11 @@ pub(super) struct Disk {
     thread: JoinHandle<()>,
 }
 
-/// What both threads do with a group.
+/// The work on a group, which either thread does.
 #[derive(Clone)]
 struct SyncWorker {
     sync: SyncHandle,
-    /// The last time it took no longer than [`QUICK`].
+    /// True if the last sync took no longer than [`QUICK`].
     is_quick: Arc<AtomicBool>,
 }
 
@@ -53,13 +53,14 @@ impl Disk {
         })
     }
 
-    /// Has the group made durable and answered, now or soon; returns when the thread has taken it, if it is to do it.
+    /// Makes the group durable and answers it, now or soon. Returns when the thread has taken it, if the thread
+    /// does it.
     pub(super) fn hand_over(&self, group: Committed) {
         if self.worker.is_quick.load(Ordering::Relaxed) {
             self.worker.make_durable(group);
             return;
         }
-        // A thread that panicked answers nobody, which is an error to those who wait.
+        // If the thread panicked the group is not answered, which is an error for those that wait.
         let _ = self.groups.send(group);
     }
 

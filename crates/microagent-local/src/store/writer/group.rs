@@ -1,12 +1,12 @@
-//! Batches that are committed together, because a disk takes a thousand as quickly as one.
+//! Batches that are committed together, because a disk takes a thousand of them as fast as one.
 
 use microagent_core::{Error, Result};
 use tokio::sync::oneshot;
 
 use crate::store::{Change, Rewrite, Store};
 
-/// How much one commit carries: enough to make the sync to the disk cheap, little enough that the first does not wait long
-/// for the last.
+/// The size of a commit: large enough to make the sync of the disk cheap, small enough that the first change
+/// does not wait long for the last.
 const MAX_STEPS: usize = 4096;
 const MAX_BYTES: usize = 8 * 1024 * 1024;
 
@@ -18,7 +18,7 @@ pub(super) struct Group {
     bytes: usize,
 }
 
-/// One asker's part of the changes: those between the end of the batch before and its own.
+/// The changes of one call: those between the end of the batch before and its own end.
 struct Batch {
     end: usize,
     done: oneshot::Sender<Result<()>>,
@@ -42,7 +42,7 @@ impl Group {
         self.steps >= MAX_STEPS || self.bytes >= MAX_BYTES
     }
 
-    /// Commits everything at once. A batch that cannot be committed fails alone, and hears so.
+    /// Commits everything at once. A batch that cannot be committed fails alone and is answered with the error.
     pub(super) fn commit(self, store: &mut impl Store) -> Committed {
         let mut committed = Committed {
             has_changes: !self.changes.is_empty(),
@@ -53,7 +53,7 @@ impl Group {
     }
 }
 
-/// Who is to be told when a group is durable.
+/// The calls to answer when a group is durable.
 pub(super) struct Committed {
     has_changes: bool,
     done: Vec<oneshot::Sender<Result<()>>>,
@@ -64,20 +64,21 @@ impl Committed {
         self.done.is_empty()
     }
 
-    /// Whether there is anything to be made durable.
+    /// Returns whether there are changes to make durable.
     pub(super) fn has_changes(&self) -> bool {
         self.has_changes
     }
 
     pub(super) fn answer(self, synced: &Result<()>) {
         for done in self.done {
-            // An asker that went away does not want to know.
+            // The caller may have stopped waiting.
             let _ = done.send(synced.as_ref().copied().map_err(Error::without_source));
         }
     }
 }
 
-/// Halves the batches until the bad ones stand alone: one of thousands costs a dozen commits more, not thousands.
+/// Commits the batches. If that fails it halves them until the bad ones are alone: one bad batch of thousands
+/// costs a dozen more commits, not thousands.
 fn commit_from(
     store: &mut impl Store,
     changes: &[Change],

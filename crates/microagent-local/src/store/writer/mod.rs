@@ -1,7 +1,7 @@
-//! The front of a store: batches of changes go in, and each is answered when it is durable.
+//! The interface of a store: batches of changes go in, and each is answered when it is durable.
 //!
-//! It does not order queues and drops nothing: what was handed over is written in the order of the calls, and whoever hands
-//! over more than the disk takes must wait for answers now and then.
+//! The writer keeps the order of the calls and drops nothing. A caller that hands over more than the disk can
+//! write must wait for answers from time to time.
 
 use std::{
     fmt, io,
@@ -24,9 +24,11 @@ mod thread_loop;
 use disk::Disk;
 use thread_loop::Job;
 
-/// Hands changes to a store: to one on a thread of its own, which is where waiting for a disk belongs, or to one in place.
+/// Hands changes to a store: to one on a thread of its own, where waiting for a disk belongs, or to one in
+/// place.
 ///
-/// Dropped without [`close`](Self::close) it still writes what was handed over, as long as the process lives.
+/// If it is dropped without [`close`](Self::close), it still writes everything that was handed over while the
+/// process lives.
 pub(crate) struct Writer(WriterMode);
 
 enum WriterMode {
@@ -38,10 +40,11 @@ enum WriterMode {
 }
 
 impl Writer {
-    /// A writer that puts whatever waits into one commit, on its own thread, and makes it durable on another.
+    /// Returns a writer that puts everything that waits into one commit, on its own thread, and makes it
+    /// durable on another.
     ///
     /// # Errors
-    /// When the system has no thread left, or the store cannot be made durable.
+    /// Returns an error if no thread can be started, or if the store cannot be made durable.
     pub(crate) fn spawn(store: impl Store) -> Result<Self> {
         let (jobs, waiting) = mpsc::channel();
         let disk = Disk::spawn(store.sync()?).map_err(no_thread)?;
@@ -53,15 +56,15 @@ impl Writer {
         Ok(Self(WriterMode::Thread { jobs, thread }))
     }
 
-    /// A writer that commits before the call returns: for stores that do not wait, where time is virtual and would run
-    /// ahead of a thread.
+    /// Returns a writer that commits before the call returns: for stores that do not wait, in tests where time
+    /// is virtual and would run ahead of a thread.
     #[cfg_attr(not(test), expect(dead_code, reason = "for tests in virtual time"))]
     pub(crate) fn inline(store: impl Store) -> Self {
         Self(WriterMode::Inline(Mutex::new(Some(Box::new(store)))))
     }
 
-    /// Hands the changes over at once, whether or not the result is awaited: all of them are durable when it resolves, or none
-    /// is and it is an error. Changes of earlier calls are carried out earlier.
+    /// Hands the changes over at once, whether or not the result is awaited. When it resolves all of them are
+    /// durable, or none and it is an error. Changes of earlier calls are applied earlier.
     pub(crate) fn commit(
         &self,
         changes: Vec<Change>,
@@ -69,7 +72,7 @@ impl Writer {
         let (done, answer) = oneshot::channel();
         match &self.0 {
             WriterMode::Thread { jobs, .. } => {
-                // After close nobody receives; dropping `done` says so.
+                // After `close` there is no receiver; dropping `done` reports that.
                 let _ = jobs.send(Job::Commit { changes, done });
             }
             WriterMode::Inline(store) => answer_inline(store, done, |store| store.commit(&changes)),
@@ -77,8 +80,8 @@ impl Writer {
         answered(answer)
     }
 
-    /// The bodies of these messages in this order, without those that are not stored. It sees what is confirmed; what is
-    /// handed over but not confirmed it may or may not see.
+    /// Returns the bodies of these messages in this order, without those that are not stored. It includes
+    /// confirmed changes, and may include changes that are handed over and not confirmed.
     pub(crate) fn bodies(
         &self,
         ids: Vec<MessageId>,
@@ -93,11 +96,11 @@ impl Writer {
         answered(answer)
     }
 
-    /// Returns when everything that was handed over is written and answered, and the store is closed. Calling it twice
-    /// is harmless.
+    /// Returns when everything that was handed over is written and answered, and the store is closed. Calling
+    /// it twice is harmless.
     ///
     /// # Errors
-    /// When the thread panicked; what was not confirmed may not be stored.
+    /// Returns an error if the thread panicked. Changes that were not confirmed may not be stored.
     pub(crate) async fn close(&self) -> Result<()> {
         match &self.0 {
             WriterMode::Inline(store) => {
@@ -107,7 +110,7 @@ impl Writer {
             WriterMode::Thread { jobs, thread } => {
                 let (done, end) = oneshot::channel();
                 let _ = jobs.send(Job::Close { done });
-                // An error as well means that the thread has ended.
+                // An error means that the thread has ended, too.
                 let _ = end.await;
                 join(thread)
             }
@@ -130,7 +133,7 @@ async fn answered<T>(answer: oneshot::Receiver<Result<T>>) -> Result<T> {
     answer.await.unwrap_or_else(|_| Err(closed()))
 }
 
-/// Called when the thread has no work left but to return.
+/// Joins the thread. Called when it has nothing left to do.
 fn join(thread: &Mutex<Option<JoinHandle<()>>>) -> Result<()> {
     let thread = thread.lock().unwrap_or_else(PoisonError::into_inner).take();
     match thread.map(JoinHandle::join) {
@@ -154,8 +157,9 @@ fn panicked() -> Error {
 }
 
 fn no_thread(error: io::Error) -> Error {
-    let text =
-        format!("no thread for the store: {error}; the user's limit of processes may be reached");
+    let text = format!(
+        "cannot start a thread for the store: {error}; the user's limit of processes may be reached"
+    );
     Error::new(ErrorKind::Driver, text).with_source(error)
 }
 

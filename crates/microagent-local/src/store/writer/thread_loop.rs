@@ -1,4 +1,4 @@
-//! The writer's first thread: takes what waits, answers reads at once, commits the rest together.
+//! The writer's first thread: takes all waiting jobs, answers reads at once, and commits the rest together.
 
 use std::{
     sync::mpsc::{Receiver, RecvTimeoutError},
@@ -11,10 +11,10 @@ use tokio::sync::oneshot;
 use super::{disk::Disk, group::Group};
 use crate::store::{Body, Change, MessageId, Store};
 
-/// A wait so long is followed by a longer one, as a rule.
+/// A wait this long is usually followed by a longer one.
 const REST: Duration = Duration::from_secs(5);
 
-/// What the thread is asked for. An asker that went away is no reason not to do it.
+/// A job of the thread. It is done even if its caller has stopped waiting.
 pub(super) enum Job {
     Commit {
         changes: Vec<Change>,
@@ -29,7 +29,7 @@ pub(super) enum Job {
     },
 }
 
-/// Runs until it is told to close, or until its writer is gone and all is written.
+/// Runs until it is closed, or until its writer is dropped and everything is written.
 pub(super) fn run(mut store: impl Store, disk: Disk, jobs: &Receiver<Job>) {
     let mut closing = None;
     while closing.is_none()
@@ -43,14 +43,14 @@ pub(super) fn run(mut store: impl Store, disk: Disk, jobs: &Receiver<Job>) {
         closing = close;
     }
     disk.finish();
-    // Whoever waits for the end may open the file again at once.
+    // Dropped first: a caller that waits for the end may open the file again at once.
     drop(store);
     if let Some(done) = closing {
         let _ = done.send(());
     }
 }
 
-/// Waits for work. The store may rest once before a long wait, and is not woken up for that again.
+/// Waits for a job. Before a long wait the store may do its idle work once.
 fn next(store: &mut impl Store, jobs: &Receiver<Job>) -> Option<Job> {
     match jobs.recv_timeout(REST) {
         Ok(job) => Some(job),
@@ -62,7 +62,7 @@ fn next(store: &mut impl Store, jobs: &Receiver<Job>) -> Option<Job> {
     }
 }
 
-/// Everything that waits, up to a full group; and whoever asked for the end.
+/// Takes the waiting jobs, up to a full group. Returns the sender of a request to close, if there is one.
 fn gather(
     store: &mut impl Store,
     first: Job,
@@ -74,7 +74,7 @@ fn gather(
         match job {
             Job::Commit { changes, done } => group.add(changes, done),
             Job::Bodies { ids, done } => {
-                // Reads do not wait for the disk, but must not keep the commits waiting for ever either.
+                // Reads do not wait for the disk, but must not delay the commits indefinitely.
                 group.postpone(ids.len());
                 let _ = done.send(store.bodies(&ids));
             }
