@@ -35,7 +35,7 @@ pub const LONGEST_DURATION: Duration = Duration::from_secs(100 * 365 * 24 * 3600
 pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     let refused = |reason: &str| {
         DurationError(format!(
-            "{text:?} is no duration: {reason}; seconds (`30`, `1.5`) or a number with a unit (`1500ms`, `2m`) are allowed"
+            "invalid duration {text:?}: {reason}; expected seconds (`30`, `1.5`) or a number with a unit (`1500ms`, `2m`)"
         ))
     };
     let duration = parse(text, refused)?;
@@ -110,7 +110,7 @@ mod tests {
         ] {
             let error = parse_duration(text).unwrap_err().to_string();
             assert!(
-                error.starts_with(&format!("{text:?} is no duration: ")),
+                error.starts_with(&format!("invalid duration {text:?}: ")),
                 "{error}"
             );
         }

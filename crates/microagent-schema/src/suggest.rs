@@ -23,11 +23,28 @@ pub fn unknown<'a>(
     name: &str,
     known: impl IntoIterator<Item = &'a str>,
 ) -> String {
+    unknown_here(format!("{what} `{name}`"), name, known)
+}
+
+/// Returns an error text like [`unknown`], without the name: for a message that begins with the name or its place.
+///
+/// ```
+/// use microagent_schema::suggest::unknown_here;
+///
+/// let text = unknown_here("key", "dns", ["dsn", "prefix"]);
+/// assert_eq!(text, "unknown key; did you mean `dsn`? (available: `dsn`, `prefix`)");
+/// ```
+#[must_use]
+pub fn unknown_here<'a>(
+    what: impl Display,
+    name: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> String {
     let known: Vec<&str> = known.into_iter().collect();
     let list = available(&known);
     match nearest(name, &known) {
-        Some(near) => format!("unknown {what} `{name}`; did you mean `{near}`? ({list})"),
-        None => format!("unknown {what} `{name}` ({list})"),
+        Some(near) => format!("unknown {what}; did you mean `{near}`? ({list})"),
+        None => format!("unknown {what} ({list})"),
     }
 }
 

@@ -231,13 +231,13 @@ fn a_bad_option_of_a_cron_task_is_named_with_the_available_ones() {
         ),
         (
             json!({"timeout": 1e10}),
-            "`timeout`: \"10000000000\" is no duration: it is longer than 100 years, 36500 days; seconds (`30`, `1.5`) or a \
-             number with a unit (`1500ms`, `2m`) are allowed",
+            "`timeout`: invalid duration \"10000000000\": it is longer than 100 years, 36500 days; expected seconds (`30`, `1.5`) or a \
+             number with a unit (`1500ms`, `2m`)",
         ),
         (
             json!({"retry": [1, -4]}),
-            "`retry`: \"-4\" is no duration: it is negative; seconds (`30`, `1.5`) or a number with a unit (`1500ms`, \
-             `2m`) are allowed",
+            "`retry`: invalid duration \"-4\": it is negative; expected seconds (`30`, `1.5`) or a number with a unit (`1500ms`, \
+             `2m`)",
         ),
         (
             json!({"jitter": "1 day"}),

@@ -1,4 +1,4 @@
-//! Which program runs which agent, and whether the agent gets what it needs.
+//! Finds the program of each agent, and checks that the agent has the bus and the broker that it needs.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -6,6 +6,7 @@ use std::{
 };
 
 use microagent_core::{AgentType, Manifest};
+use microagent_schema::suggest::{available, unknown};
 
 use super::{
     dsn,
@@ -15,18 +16,18 @@ use super::{
 use crate::{
     local,
     member::manifest::{ManifestRequest, ProgramManifest, manifest},
-    settings::{AgentSettings, Located, Member, Place, Problems, Settings, SettingsError, allowed},
+    settings::{AgentSettings, Located, Member, Place, Problems, Settings, SettingsError},
 };
 
-/// The programs that a settings file's agents live in, asked.
+/// The programs of a settings file, and their manifests.
 pub(super) struct Programs {
-    /// The running executable first: it runs what it contains, whatever `program` says.
+    /// The running executable is the first: it runs the agents that it contains, even if `program` is another.
     manifests: Vec<(PathBuf, ProgramManifest)>,
     named: bool,
 }
 
 impl Programs {
-    /// Asks the running executable and the file's `program`, about the DSNs that their agents are to get.
+    /// Requests the manifests of the running executable and of the file's `program`, with the DSNs of their agents.
     pub(super) fn request(settings: &Settings, own: &[AgentType]) -> Result<Self, SettingsError> {
         let is_own = |backend: &str| own.iter().any(|known| known.name() == backend);
         let mut manifests = Vec::new();
@@ -50,7 +51,7 @@ impl Programs {
         })
     }
 
-    /// The program and the manifest of an agent type.
+    /// Returns the program and the manifest of an agent type.
     pub(super) fn find(
         &self,
         backend: &Located<String>,
@@ -69,15 +70,14 @@ impl Programs {
             .manifests
             .iter()
             .flat_map(|(_, manifest)| &manifest.agents);
-        // A launcher that is the `program` itself is asked twice.
+        // A launcher that is the `program` itself is listed twice.
         let known: BTreeSet<&str> = known.map(|agent| agent.name.as_str()).collect();
         if known.is_empty() && !self.named {
             return format!(
-                "there is no agent `{backend}` in this launcher; name the program that contains it: `program = …` at the top"
+                "unknown agent type `{backend}`: this launcher contains no agents; add `program = …` at the top of the file"
             );
         }
-        let allowed = allowed(backend, known, "its program contains no agent");
-        format!("there is no agent `{backend}`; {allowed}")
+        unknown("agent type", backend, known)
     }
 
     /// Checks the DSNs of the buses and brokers that agents use.
@@ -113,14 +113,14 @@ impl Programs {
         }
         if users > 1 && dsn::is_memory(value) {
             return Err(place.error(
-                "`memory:` ends at the borders of a process, and each agent is one: they would never meet; `local:` is made for that",
+                "`memory:` connects only agents in the same process, but each agent has its own process; use `local:`",
             ));
         }
         Ok(())
     }
 }
 
-/// How many agents use each bus and each broker.
+/// Returns how many agents use each bus and each broker.
 pub(super) fn used(settings: &Settings) -> (BTreeMap<&str, usize>, BTreeMap<&str, usize>) {
     let (mut buses, mut brokers) = (BTreeMap::new(), BTreeMap::new());
     for (_, bus, broker) in agents(settings) {
@@ -147,33 +147,30 @@ pub(super) fn check_needs(
     let name = &manifest.name;
     if let (Some(receiver), None) = (manifest.receivers.first(), bus) {
         let known = settings.buses.keys().map(String::as_str);
-        let message = format!(
-            "`{name}` receives the signal `{}` and needs",
-            receiver.signal
-        );
+        let message = format!("`{name}` receives the signal `{}`", receiver.signal);
         problems.keep::<()>(Err(needs(&agent.place, &message, "bus", known)));
     }
     if let (Some(consumer), None) = (manifest.consumers.first(), broker) {
         let known = settings.brokers.keys().map(String::as_str);
-        let message = format!("`{name}` consumes the queue `{}` and needs", consumer.queue);
+        let message = format!("`{name}` consumes the queue `{}`", consumer.queue);
         problems.keep::<()>(Err(needs(&agent.place, &message, "broker", known)));
     }
 }
 
 fn needs<'a>(
     place: &Place,
-    subject: &str,
+    reason: &str,
     kind: &str,
     known: impl Iterator<Item = &'a str>,
 ) -> SettingsError {
-    let none = format!("this file has no `[{kind}.NAME]` yet");
+    let known: Vec<&str> = known.collect();
     place.error(format!(
-        "{subject} a `{kind}`; {}",
-        allowed("", known, &none)
+        "missing `{kind}`: {reason} ({})",
+        available(&known)
     ))
 }
 
-/// The agents of the file: backend, bus and broker.
+/// Returns backend, bus and broker of the agents in the file.
 fn agents(settings: &Settings) -> impl Iterator<Item = (&str, Option<&str>, Option<&str>)> {
     settings
         .agents
@@ -196,7 +193,7 @@ fn has_agents(settings: &Settings, is_wanted: impl Fn(&str) -> bool) -> bool {
     agents(settings).any(|(backend, ..)| is_wanted(backend))
 }
 
-/// The DSNs of those agents whose backend is `of` the program.
+/// Returns the DSNs of the agents whose backend is wanted.
 fn request(settings: &Settings, is_wanted: impl Fn(&str) -> bool) -> ManifestRequest {
     let mut request = ManifestRequest::default();
     for (_, bus, broker) in agents(settings).filter(|(backend, ..)| is_wanted(backend)) {
@@ -210,5 +207,5 @@ fn request(settings: &Settings, is_wanted: impl Fn(&str) -> bool) -> ManifestReq
 
 fn own_path(place: &Place) -> Result<PathBuf, SettingsError> {
     std::env::current_exe()
-        .map_err(|error| place.error(format!("the running executable cannot be found: {error}")))
+        .map_err(|error| place.error(format!("cannot find the running executable: {error}")))
 }

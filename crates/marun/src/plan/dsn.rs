@@ -1,14 +1,13 @@
-//! What the launcher itself does with DSNs: it makes the folders of `local:` absolute. What a DSN means know the drivers.
+//! The launcher's handling of DSNs: it makes the folders of `local:` absolute. Only the drivers interpret DSNs.
 
 use std::path::Path;
 
 use crate::{local::DEFAULT_FOLDER, settings::Place};
 
-/// The scheme of the embedded default.
+/// The scheme of the embedded driver.
 const LOCAL: &str = "local:";
 
-/// The DSN as all processes can use it: a relative folder of `local:` starts at the settings file, wherever the
-/// launcher was called.
+/// Returns the DSN with an absolute folder, for all processes. A relative folder of `local:` starts at the folder of the settings file.
 pub(crate) fn absolute(dsn: &str, place: &Place) -> String {
     let Some(rest) = dsn.strip_prefix(LOCAL) else {
         return dsn.to_owned();
@@ -27,12 +26,12 @@ pub(crate) fn absolute(dsn: &str, place: &Place) -> String {
     format!("{LOCAL}{}{query}", place.folder().join(path).display())
 }
 
-/// Whether the DSN is of the embedded default, whose hub the launcher hosts.
+/// Returns whether the DSN is of the embedded driver, whose hub the launcher hosts.
 pub(crate) fn is_local(dsn: &str) -> bool {
     dsn.starts_with(LOCAL)
 }
 
-/// Whether nobody outside of the process can be reached.
+/// Returns whether the DSN connects only agents in the same process.
 pub(crate) fn is_memory(dsn: &str) -> bool {
     dsn.starts_with("memory:")
 }

@@ -1,5 +1,4 @@
-//! The options that the settings set for an agent's handlers, at their places in the file. The manifest
-//! knows what an option means and what is allowed.
+//! Applies the handler options in the settings to the manifest, which checks them.
 
 use std::collections::BTreeMap;
 

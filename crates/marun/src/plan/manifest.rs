@@ -1,4 +1,4 @@
-//! Asks a program for its introduction. It judges the program, not what is in it.
+//! Requests the manifest of a program.
 
 use std::{
     collections::BTreeSet,
@@ -23,16 +23,16 @@ use crate::{
     supervise::{LATE, MOST_GRANTS},
 };
 
-/// How long a program may take to introduce itself; it connects to nothing, so this is generous.
+/// The time in which a program must answer. It connects to nothing, so this is long.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// More than the introduction of a thousand agents.
+/// The longest manifest in bytes, more than a thousand agents need.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
-/// Runs `PROGRAM __manifest`, `without` these environment variables.
+/// Runs `PROGRAM __manifest`, `without` these environment variables, and returns the manifest.
 ///
 /// # Errors
-/// Why the program is none that a launcher can use, in words.
+/// Returns a message if the launcher cannot use the program.
 pub(crate) fn request_manifest(
     program: &Path,
     request: &ManifestRequest,
@@ -41,23 +41,23 @@ pub(crate) fn request_manifest(
     let text = run_manifest_command(program, request, without)
         .map_err(|error| format!("{} {error}", not_a_program(program)))?;
     let version: ProtocolVersion = serde_json::from_str(&text)
-        .map_err(|error| format!("{} it said no such JSON: {error}", not_a_program(program)))?;
+        .map_err(|error| format!("{} invalid manifest: {error}", not_a_program(program)))?;
     if version.protocol != PROTOCOL {
         return Err(format!(
-            "{} speaks version {} of the launcher's protocol, this launcher speaks {PROTOCOL}: build both from one release",
+            "{} uses version {} of the launcher's protocol, but this launcher uses {PROTOCOL}; build both from the same release",
             program.display(),
             version.protocol
         ));
     }
     serde_json::from_str(&text).map_err(|error| {
         format!(
-            "{} introduces itself otherwise than this launcher expects: build both from one release ({error})",
+            "invalid manifest of {}; build it and this launcher from the same release: {error}",
             program.display()
         )
     })
 }
 
-/// What every version says.
+/// The part of a manifest that all versions have.
 #[derive(Deserialize)]
 struct ProtocolVersion {
     protocol: u32,
@@ -65,7 +65,7 @@ struct ProtocolVersion {
 
 fn not_a_program(program: &Path) -> String {
     format!(
-        "{} is no program with agents (one whose `main` is `marun::main!`):",
+        "{} is not a program with agents, whose `main` is `marun::main!`:",
         program.display()
     )
 }
@@ -88,7 +88,7 @@ fn run_manifest_command(
         .process_group(0)
         .spawn()?;
     let answer = exchange(&mut child, question);
-    // Whatever it is, nothing of it stays; it fails where all is gone already.
+    // No process of the program may remain. It fails if all have ended.
     if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
         let _ = kill_process_group(group, Signal::KILL);
     }
@@ -98,12 +98,12 @@ fn run_manifest_command(
 
 fn exchange(child: &mut Child, question: Vec<u8>) -> io::Result<String> {
     let (Some(mut to), Some(from)) = (child.stdin.take(), child.stdout.take()) else {
-        return Err(io::Error::other("it has no standard input and output"));
+        return Err(io::Error::other("no standard input and output"));
     };
     let (sender, answer) = mpsc::channel();
-    // Both in a thread: a program of another kind may neither read nor end.
+    // In a thread, because a program without agents may neither read nor end.
     thread::spawn(move || {
-        // One that does not read is judged by what it says.
+        // An error means that the program does not read; its answer decides.
         let _ = to.write_all(&question);
         drop(to);
         let mut text = String::new();
@@ -114,10 +114,10 @@ fn exchange(child: &mut Child, question: Vec<u8>) -> io::Result<String> {
         let asked = Instant::now();
         match answer.recv_timeout(TIMEOUT) {
             Ok(answer) => return answer,
-            // The launcher itself was suspended meanwhile, and the program perhaps with it.
+            // The launcher itself was suspended in this time, and perhaps the program with it.
             Err(RecvTimeoutError::Timeout) if asked.elapsed() > TIMEOUT + LATE => {}
             Err(_) => break,
         }
     }
-    Err(io::Error::other("it gave no answer within 10 s"))
+    Err(io::Error::other("no answer within 10 s"))
 }

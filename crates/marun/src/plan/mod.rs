@@ -1,8 +1,7 @@
-//! From settings files to what will run: programs are found and asked, addresses and declarations checked. After
-//! this nothing of the configuration can fail. Nothing is started, and no bus or broker is connected.
+//! Makes the plan of a group from settings files. All configuration errors are found here, before anything is started or connected.
 //!
-//! `program.rs` finds a program, `manifest.rs` asks it; `agents.rs` decides which program runs an agent and whether it gets
-//! what it needs, `handlers.rs` what the settings make of its handlers, `schedules.rs` the zones and brokers that their schedules need.
+//! `program.rs` finds a program, `manifest.rs` requests its manifest. `agents.rs` finds the program of each agent and checks its bus and
+//! broker, `handlers.rs` its handler options, `schedules.rs` its time zones.
 
 mod agents;
 mod dsn;
@@ -35,14 +34,14 @@ use crate::{
     },
 };
 
-/// What one or more settings files start, in the order of the files and of the agents' names.
+/// The plan of a group: its members, in the order of the files and of the names.
 #[derive(Serialize)]
 pub(crate) struct Plan {
     pub(crate) agents: Vec<PlannedMember>,
-    /// The DSNs of the embedded default that agents use, whose hubs must be hosted, and where the settings name them.
+    /// The DSNs of `local:` that agents use, whose hubs the launcher hosts, and their places in the settings.
     #[serde(skip)]
     pub(crate) local: BTreeMap<String, Place>,
-    /// The environment variables that the files name.
+    /// The environment variables that the files refer to.
     #[serde(skip)]
     pub(crate) variables: Variables,
 }
@@ -50,27 +49,27 @@ pub(crate) struct Plan {
 /// A member of the group.
 #[derive(Serialize)]
 pub(crate) struct PlannedMember {
-    /// Its name in the group.
+    /// The name in the group.
     pub(crate) name: String,
-    /// The settings file that it comes from.
+    /// The settings file.
     pub(crate) file: PathBuf,
-    /// How long it may drain.
+    /// The time in which it must stop.
     #[serde(serialize_with = "as_seconds")]
     pub(crate) grace: Duration,
-    /// How long it may take to become ready.
+    /// The time in which it must become ready.
     #[serde(serialize_with = "as_seconds")]
     pub(crate) ready_timeout: Duration,
-    /// How long its runtime may be blocked.
+    /// The time that its runtime may be blocked.
     #[serde(serialize_with = "as_seconds_or_null")]
     pub(crate) watchdog: Option<Duration>,
-    /// What follows its end.
+    /// The restart policy.
     pub(crate) restart: Restart,
-    /// What runs.
+    /// The agent or command.
     #[serde(flatten)]
     pub(crate) kind: MemberKind,
 }
 
-/// What runs as a member.
+/// The agent or command of a member.
 #[derive(Serialize)]
 #[serde(untagged)]
 pub(crate) enum MemberKind {
@@ -78,7 +77,7 @@ pub(crate) enum MemberKind {
     Command { command: Vec<String> },
 }
 
-/// An agent with all that it needs.
+/// An agent and its configuration.
 #[derive(Serialize)]
 pub(crate) struct PlannedAgent {
     pub(crate) backend: String,
@@ -87,29 +86,29 @@ pub(crate) struct PlannedAgent {
     pub(crate) bus: Option<BusLink>,
     #[serde(serialize_with = "redacted_broker")]
     pub(crate) broker: Option<BrokerLink>,
-    /// Its declarations.
+    /// The declarations.
     pub(crate) declarations: Option<LoadedDeclarations>,
-    /// Its manifest, as its program gave it and its settings changed it.
+    /// The manifest of the program, with the options of the settings.
     pub(crate) manifest: Manifest,
-    /// They may hold secrets, so nobody is shown them.
+    /// The settings of the agent. They are not shown, because they may contain secrets.
     #[serde(skip)]
     pub(crate) settings: serde_json::Value,
-    /// The places of the settings, for messages of the agent.
+    /// The places of the settings, for errors of the agent.
     #[serde(skip)]
     pub(crate) settings_places: BTreeMap<String, String>,
-    /// Options of its handlers; the manifest shows them.
+    /// The options of its handlers, which the manifest shows.
     #[serde(skip)]
     pub(crate) handlers: serde_json::Value,
-    /// The zone of its cron tasks that name none; the manifest shows it.
+    /// The time zone of its cron tasks that do not set one, which the manifest shows.
     #[serde(skip)]
     pub(crate) zone: Option<String>,
 }
 
-/// Declarations, as the launcher read them.
+/// Declarations that the launcher has loaded.
 #[derive(Clone)]
 pub(crate) struct LoadedDeclarations {
     url: String,
-    /// What the agents are given, so that none of them reads another version, or fails to.
+    /// The text, which the agents get, so that all use the same version.
     pub(crate) text: Arc<str>,
     parsed: Arc<Declarations>,
 }
@@ -135,19 +134,19 @@ impl LoadedDeclarations {
 }
 
 impl Serialize for LoadedDeclarations {
-    /// The URL without its secrets.
+    /// Serializes the URL without secrets.
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         redacted(&self.url).serialize(to)
     }
 }
 
 impl Plan {
-    /// Reads the files and checks everything that they name.
+    /// Makes the plan from settings files, and checks everything that they refer to.
     ///
-    /// `own` are the agents that the running executable contains.
+    /// `own` are the agents in the running executable.
     ///
     /// # Errors
-    /// All problems of all files.
+    /// Returns all problems of all files.
     pub(crate) fn make(files: &[PathBuf], own: &[AgentType]) -> Result<Self, SettingsError> {
         let (mut agents, mut local) = (Vec::new(), BTreeMap::new());
         let (mut names, mut variables) = (BTreeMap::new(), Variables::default());
@@ -156,7 +155,7 @@ impl Plan {
             let Some(settings) = Settings::read_in_part(file, &mut problems) else {
                 continue;
             };
-            // Of a value that cannot be read, nothing else is wrong.
+            // `extend` drops further problems of a value that cannot be read.
             let mut found = Problems::default();
             check_names(&settings, &mut names, &mut found);
             local.extend(local_dsns(&settings));
@@ -172,7 +171,7 @@ impl Plan {
     }
 }
 
-/// The DSNs of the embedded default that the file's agents use, as all processes can use them.
+/// Returns the DSNs of `local:` that the file's agents use, with absolute folders.
 fn local_dsns(settings: &Settings) -> Vec<(String, Place)> {
     let (buses, brokers) = agents::used(settings);
     let buses = buses.keys().filter_map(|name| settings.buses.get(*name));
@@ -187,13 +186,12 @@ fn local_dsns(settings: &Settings) -> Vec<(String, Place)> {
         .collect()
 }
 
-/// The agents of all files make one group, so a name must be unique in all of them.
+/// Checks that no name is used twice: the agents of all files form one group.
 fn check_names(settings: &Settings, known: &mut BTreeMap<String, Place>, problems: &mut Problems) {
     for (name, agent) in &settings.agents {
         if let Some(first) = known.insert(name.clone(), agent.place.clone()) {
             let first = first.file().display();
-            let message =
-                format!("{first} has an agent of this name too; names are unique in a group");
+            let message = format!("duplicate agent name: {first} has an agent of this name, too");
             problems.keep::<()>(Err(agent.place.error(message)));
         }
     }
@@ -273,7 +271,7 @@ fn plan_command(command: &Located<Vec<String>>) -> Result<Vec<String>, SettingsE
     let mut planned = command.value.clone();
     if let Some(program) = planned.first_mut() {
         let found = program::locate(program, &command.place, Search::Path)?;
-        // A name stays a name: some programs look at what they were called.
+        // A name is not replaced by its path, because some programs depend on the name that they are called by.
         if program.contains('/') {
             *program = found.display().to_string();
         }
@@ -281,7 +279,7 @@ fn plan_command(command: &Located<Vec<String>>) -> Result<Vec<String>, SettingsE
     Ok(planned)
 }
 
-/// The bus of this name as an agent connects to it.
+/// Returns the address of the bus with this name.
 pub(crate) fn bus_link(settings: &Settings, name: &str) -> Option<BusLink> {
     let bus = settings.buses.get(name)?;
     Some(BusLink {
@@ -291,7 +289,7 @@ pub(crate) fn bus_link(settings: &Settings, name: &str) -> Option<BusLink> {
     })
 }
 
-/// The broker of this name as an agent connects to it.
+/// Returns the address of the broker with this name.
 pub(crate) fn broker_link(settings: &Settings, name: &str) -> Option<BrokerLink> {
     let broker = settings.brokers.get(name)?;
     Some(BrokerLink {
@@ -299,7 +297,7 @@ pub(crate) fn broker_link(settings: &Settings, name: &str) -> Option<BrokerLink>
     })
 }
 
-/// The URL of the declarations: a path starts at the settings file.
+/// Returns the URL of the declarations. A path is relative to the settings file.
 pub(crate) fn declarations_url(declarations: &Located<String>) -> String {
     let source = &declarations.value;
     let path = match source.split_once("://") {
@@ -311,7 +309,7 @@ pub(crate) fn declarations_url(declarations: &Located<String>) -> String {
     format!("file://{}", path.display())
 }
 
-/// Loads the declarations, once for all agents of the file.
+/// Loads the declarations for all agents of the file.
 fn load_declarations(declarations: &Located<String>) -> Result<LoadedDeclarations, SettingsError> {
     let url = declarations_url(declarations);
     let (text, parsed) =
@@ -323,7 +321,7 @@ fn load_declarations(declarations: &Located<String>) -> Result<LoadedDeclaration
     })
 }
 
-/// Prefixes, and the DSNs that no agent's program is asked about.
+/// Checks prefixes, and the DSNs that no agent uses.
 fn check_unused(settings: &Settings, problems: &mut Problems) {
     let mut check = |checked: microagent_core::Result<()>, place: &Place| {
         problems.keep(checked.map_err(|error| place.error(error.to_string())));

@@ -1,4 +1,4 @@
-//! Where a program is: a path from the settings file, or a bare name. It runs nothing.
+//! Finds programs: by a path relative to the settings file, or by name.
 
 use std::{
     env,
@@ -8,16 +8,16 @@ use std::{
 
 use crate::settings::{Place, SettingsError};
 
-/// Where a bare name is looked for.
+/// The folders in which a name is searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Search {
-    /// Beside the running executable, where cargo puts the binaries of one workspace, then in `PATH`.
+    /// The folder of the running executable, where cargo puts all binaries of a workspace, then `PATH`.
     BesideThenPath,
-    /// In `PATH` only, as a shell does.
+    /// Only `PATH`, as in a shell.
     Path,
 }
 
-/// Finds the program that the settings name at `place`: with a `/` it is a path from the settings file's folder.
+/// Finds the program in the settings at `place`. A name with a `/` is a path relative to the settings file.
 pub(crate) fn locate(name: &str, place: &Place, search: Search) -> Result<PathBuf, SettingsError> {
     if name.contains('/') {
         let path = place.folder().join(name);
@@ -37,7 +37,7 @@ pub(crate) fn locate(name: &str, place: &Place, search: Search) -> Result<PathBu
             Search::Path => "not in PATH",
         };
         place.error(format!(
-            "there is no program `{name}`: {beside}; a path from the settings file's folder, with a `/`, is allowed too"
+            "unknown program `{name}`: it is {beside}; expected a name there, or a path with a `/`, relative to the settings file"
         ))
     })
 }
@@ -52,11 +52,11 @@ fn folders(search: Search) -> Vec<PathBuf> {
     folders
 }
 
-/// Why this is no program that can run.
+/// Returns why the file cannot be run.
 fn problem(path: &Path) -> Option<&'static str> {
     match path.metadata() {
         Err(_) => Some("does not exist; is it built?"),
-        Ok(meta) if !meta.is_file() => Some("is no file"),
+        Ok(meta) if !meta.is_file() => Some("is not a file"),
         Ok(meta) if meta.permissions().mode() & 0o111 == 0 => Some("is not executable"),
         Ok(_) => None,
     }
@@ -86,7 +86,7 @@ mod tests {
                 .ends_with("walk.sh does not exist; is it built?")
         );
         let absolute = folder.path().to_str().unwrap();
-        assert!(find(absolute).unwrap_err().ends_with("is no file"));
+        assert!(find(absolute).unwrap_err().ends_with("is not a file"));
     }
 
     #[test]
@@ -101,7 +101,7 @@ mod tests {
         );
         let message = find(nowhere, own_name, Search::Path).unwrap_err();
         assert!(
-            message.contains("s.toml:1: program: there is no program"),
+            message.contains("s.toml:1: program: unknown program"),
             "{message}"
         );
         assert!(message.contains("not in PATH"), "{message}");

@@ -1,11 +1,11 @@
-//! The zones of schedules, and cron tasks that run once on a broker that is missing.
+//! Checks the time zones of schedules, and that cron tasks with `once` have a broker.
 
 use microagent_core::{CronSchedule, Manifest, OptionError};
 
 use super::handlers;
 use crate::settings::{AgentSettings, Member, Problems, Settings, SettingsError};
 
-/// Checks the zones that the settings name, even if no task follows them.
+/// Checks the time zones in the settings, even if no task uses them.
 pub(super) fn check_zones(settings: &Settings, problems: &mut Problems) {
     let agents = settings
         .agents
@@ -26,7 +26,7 @@ pub(super) fn check_once(agent: &AgentSettings, manifest: &Manifest) -> Result<(
     match (&agent.member, once.next()) {
         (Member::Agent { broker: None, .. }, Some(task)) => {
             let message =
-                "it needs a broker, whose leases tell the replicas apart: `broker = …` is missing";
+                "missing `broker = …`: the leases of a broker decide which replica runs the task";
             let error = OptionError::of("once", message).of_handler(&task.name);
             Err(handlers::refused(agent, error))
         }

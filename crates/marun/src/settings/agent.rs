@@ -1,6 +1,8 @@
-//! `[agent.NAME]`: a member of the group, an agent of a program or a program of another kind. It looks for neither.
+//! `[agent.NAME]`: the settings of a member, which is an agent or a command.
 
 use std::{collections::BTreeMap, time::Duration};
+
+use microagent_schema::suggest::unknown;
 
 use super::{
     handler::HandlerSettings,
@@ -9,16 +11,15 @@ use super::{
     problems::{Problems, SettingsError},
     restart::Restart,
     section::{Located, Section, into_string, into_strings},
-    suggest::allowed,
 };
 
-/// How long an agent may take to become ready, unless its `ready_timeout` says otherwise.
+/// The default of `ready_timeout`: the time in which an agent must become ready.
 pub const DEFAULT_READY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long an agent may drain, unless its `grace` says otherwise.
+/// The default of `grace`: the time in which an agent must stop.
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(30);
 
-/// How long an agent's runtime may be blocked, unless its `watchdog` says otherwise.
+/// The default of `watchdog`: the time that the runtime of an agent may be blocked.
 pub const DEFAULT_WATCHDOG: Duration = Duration::from_secs(30);
 
 pub(super) const KEYS: &[&str] = &[
@@ -35,37 +36,37 @@ pub(super) const KEYS: &[&str] = &[
     "restart",
 ];
 
-/// `[agent.NAME]`
+/// The settings of a member: `[agent.NAME]`.
 #[derive(Clone, Debug)]
 pub struct AgentSettings {
-    /// The agent's table.
+    /// The place of the table.
     pub place: Place,
-    /// What runs.
+    /// The agent or command.
     pub member: Member,
-    /// How long it may drain before it is killed.
+    /// The time in which it must stop before it is killed. Default: [`DEFAULT_GRACE`].
     pub grace: Duration,
-    /// How long it may take to become ready.
+    /// The time in which it must become ready. Default: [`DEFAULT_READY_TIMEOUT`].
     pub ready_timeout: Duration,
-    /// How long its runtime may be blocked before it is killed; none where nobody watches.
+    /// The time that its runtime may be blocked before it is killed; `None` switches this off. Default: [`DEFAULT_WATCHDOG`].
     pub watchdog: Option<Duration>,
-    /// What becomes of it when it has ended.
+    /// The restart policy.
     pub restart: Restart,
-    /// What the agent reads with `cx.settings()`: a JSON object.
+    /// The settings that the agent reads with `cx.settings()`: a JSON object.
     pub settings: serde_json::Value,
-    /// The places of these values by their keys in `settings`; the empty key is that of the whole.
+    /// The places of these values, by their keys in `settings`. The empty key is the place of the whole object.
     pub(crate) settings_places: BTreeMap<String, String>,
-    /// Options of its handlers by their names, over those of the attributes.
+    /// The options of its handlers, by handler name. They override those of the attributes.
     pub handlers: BTreeMap<String, HandlerSettings>,
-    /// The zone of its cron tasks that name none.
+    /// The time zone of its cron tasks that do not set one.
     pub tz: Option<Located<String>>,
 }
 
-/// What a member of the group is.
+/// A member of the group.
 #[derive(Clone, Debug)]
 pub enum Member {
     /// An agent of a MicroAgent program.
     Agent {
-        /// The agent's type.
+        /// The agent type.
         backend: Located<String>,
         /// The name of its bus in this file.
         bus: Option<Located<String>>,
@@ -76,14 +77,14 @@ pub enum Member {
     Command(Located<Vec<String>>),
 }
 
-/// The names of buses and brokers in a file, be they well described or not.
+/// The names of buses and brokers in a file, including those with problems.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     pub(super) buses: Vec<String>,
     pub(super) brokers: Vec<String>,
 }
 
-/// Keys that mean nothing to a program of another kind, which would not see them.
+/// The keys that only an agent supports.
 const AGENT_ONLY: [&str; 7] = [
     "bus",
     "broker",
@@ -131,7 +132,7 @@ impl AgentSettings {
     }
 }
 
-/// Reads what runs: `backend` with its bus and broker, or `command`.
+/// Reads `backend` with its bus and broker, or `command`.
 fn read_member(section: &mut Section, names: &Names) -> Option<Member> {
     let (backend, command) = (section.take("backend"), section.take("command"));
     if let (None, Some(command)) = (&backend, command.as_ref()) {
@@ -151,7 +152,7 @@ fn read_member(section: &mut Section, names: &Names) -> Option<Member> {
             section.keep(Err(command.place.error(message)))
         }
         (None, None) => {
-            section.missing("one of the keys `backend` and `command` is needed");
+            section.missing("missing key `backend` or `command`");
             None
         }
         (Some(backend), None) => {
@@ -169,7 +170,7 @@ fn refuse_agent_keys(section: &mut Section) {
     for key in AGENT_ONLY {
         if let Some(node) = section.take(key) {
             section.keep::<()>(Err(node.place.error(
-                "not allowed beside `command`: the program would not see it; allowed: command, grace, restart",
+                "not supported with `command` (available: `command`, `grace`, `restart`)",
             )));
         }
     }
@@ -203,22 +204,20 @@ fn check_reference(
     if known.contains(value) {
         return Ok(());
     }
-    let none = format!("this file has no `[{kind}.NAME]`");
-    let allowed = allowed(value, known.iter().map(String::as_str), &none);
-    Err(place.error(format!("there is no {kind} `{value}`; {allowed}")))
+    Err(place.error(unknown(kind, value, known.iter().map(String::as_str))))
 }
 
-/// The name stands before each line of the log, and `marun` signs its own lines.
+/// Checks the name, which is written before each line of the log; `marun` is the name in the launcher's own lines.
 fn check_agent_name(place: &Place) -> Result<(), SettingsError> {
     let name = place.key().trim_start_matches("agent.");
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
-        return Err(place.error(
-            "this is no name for an agent; allowed are up to 64 letters, digits, `_`, `-` and `.`",
-        ));
+        return Err(
+            place.error("invalid agent name: expected up to 64 letters, digits, `_`, `-` and `.`")
+        );
     }
     if name == "marun" {
-        return Err(place.error("the name `marun` is taken by the launcher itself"));
+        return Err(place.error("invalid agent name `marun`: the launcher itself uses it"));
     }
     Ok(())
 }

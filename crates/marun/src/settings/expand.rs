@@ -1,14 +1,14 @@
-//! `${VAR}` and `${VAR:-default}` in string values. The environment is a parameter, so that tests own theirs.
+//! Replaces `${VAR}` and `${VAR:-default}` in string values. The environment is a parameter, so that tests can set their own.
 
 use std::ffi::OsString;
 
 use super::{place::Place, problems::SettingsError};
 
-/// Looks a variable up; `None` where it is not set.
+/// A function that returns the value of a variable, or `None` if it is not set.
 pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
-/// Replaces every `${…}` of `text`. `$$` is a plain `$`, and so is a `$` before anything but `{` and `$`.
-/// The default counts where the variable is not set or empty, as in a shell.
+/// Replaces every `${…}` in `text`. `$$` becomes `$`; a `$` before any character but `{` and `$` stays. The default is used if the
+/// variable is not set or empty, as in a shell.
 pub(crate) fn expand(
     text: &str,
     place: &Place,
@@ -25,7 +25,7 @@ pub(crate) fn expand(
         } else if let Some(after) = rest.strip_prefix('{') {
             let end = after.find('}');
             let end =
-                end.ok_or_else(|| place.error("`${` without its `}`; write `$$` for a `$`"))?;
+                end.ok_or_else(|| place.error("missing `}` after `${`; write `$$` for a `$`"))?;
             expanded.push_str(&substitute(&after[..end], place, environment)?);
             rest = &after[end + 1..];
         } else {
@@ -36,7 +36,7 @@ pub(crate) fn expand(
     Ok(expanded)
 }
 
-/// The value of what stands between `${` and `}`.
+/// Returns the value of the text between `${` and `}`.
 fn substitute(
     inside: &str,
     place: &Place,
@@ -49,7 +49,7 @@ fn substitute(
     check_name(name, inside, place)?;
     if default.is_some_and(|text| text.contains("${")) {
         return Err(place.error(format!(
-            "the default of `${{{name}…` cannot hold another `${{`"
+            "the default of `${{{name}…` cannot contain another `${{`"
         )));
     }
     let value = environment(name).map(OsString::into_string).transpose();
@@ -77,7 +77,7 @@ fn check_name(name: &str, inside: &str, place: &Place) -> Result<(), SettingsErr
         return Ok(());
     }
     Err(place.error(format!(
-        "`${{{inside}}}` is no variable; allowed are `${{NAME}}` and `${{NAME:-default}}`, and `$$` for a `$`"
+        "invalid variable `${{{inside}}}`: expected `${{NAME}}` or `${{NAME:-default}}`; write `$$` for a `$`"
     )))
 }
 
@@ -124,11 +124,11 @@ mod tests {
             ("${NONE}", "the environment variable NONE is not set"),
             ("${LATIN1}", "variable LATIN1: expected UTF-8"),
             ("${LATIN1:-x}", "variable LATIN1: expected UTF-8"),
-            ("${HOST", "without its `}`"),
-            ("${}", "is no variable"),
-            ("${A B}", "`${A B}` is no variable"),
-            ("${1A}", "is no variable"),
-            ("${NONE:-${HOST}}", "cannot hold another"),
+            ("${HOST", "missing `}`"),
+            ("${}", "invalid variable `${}`"),
+            ("${A B}", "invalid variable `${A B}`: expected"),
+            ("${1A}", "invalid variable `${1A}`"),
+            ("${NONE:-${HOST}}", "cannot contain another"),
         ];
         for (text, expected) in cases {
             let message = run(text).unwrap_err();

@@ -1,4 +1,4 @@
-//! `[agent.NAME.handlers.METHOD]`: options of a handler, over those of its attribute. Which there are, its manifest knows.
+//! `[agent.NAME.handlers.METHOD]`: options of a handler. The manifest checks them later.
 
 use std::collections::BTreeMap;
 
@@ -11,17 +11,17 @@ use super::{
     section::{Located, Section, into_table},
 };
 
-/// `[agent.NAME.handlers.METHOD]`
+/// The options of a handler: `[agent.NAME.handlers.METHOD]`. They override those of its attribute.
 #[derive(Clone, Debug)]
 pub struct HandlerSettings {
-    /// The handler's table.
+    /// The place of the table.
     pub place: Place,
-    /// The options by their names in the attribute.
+    /// The options, by their names in the attribute.
     pub options: BTreeMap<String, Located<Value>>,
 }
 
 impl HandlerSettings {
-    /// The table `handlers` of an agent, by the names of the methods.
+    /// Reads the table `handlers` of an agent, by method name.
     pub(super) fn all(section: &mut Section) -> BTreeMap<String, Self> {
         let handlers = section.tables("handlers").into_iter();
         handlers

@@ -1,4 +1,4 @@
-//! JSON text → the tree of values. JSON tells no line for a value, only for an error.
+//! Parses JSON into the tree of values. The lines of values are unknown; only errors have lines.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ pub(crate) fn parse(text: &str, top: &Place) -> Result<Node, SettingsError> {
     Ok(place(raw, top.clone()))
 }
 
-/// A JSON value that refuses a key given twice, which would silently lose the first.
+/// A JSON value. Duplicate keys are errors, because the first value would be lost silently.
 enum Raw {
     Scalar(Value),
     Array(Vec<Self>),

@@ -1,8 +1,7 @@
-//! The settings of a deployment: which agents run, and what bus and broker each of them gets.
+//! The settings of a deployment group: its agents, buses and brokers.
 //!
-//! A file is read in this order: format (`toml.rs`, `json.rs`) → tree of values with places (`node.rs`) →
-//! environment (`expand.rs`) → keys (`section.rs`, this file). Nothing here looks for programs, connects,
-//! or reads another file; that is `plan`.
+//! A file is read in these steps: parse TOML or JSON (`toml.rs`, `json.rs`) into a tree of values with places (`node.rs`), replace
+//! environment variables (`expand.rs`), check the keys (`section.rs` and this file). `plan` then finds programs and loads other files.
 
 mod agent;
 mod expand;
@@ -13,7 +12,6 @@ mod place;
 mod problems;
 mod restart;
 mod section;
-mod suggest;
 mod toml;
 mod variables;
 
@@ -32,14 +30,14 @@ pub use self::{
     restart::{Restart, RestartPolicy},
     section::Located,
 };
-use self::{expand::Environment, variables::LookedUp};
-pub(crate) use self::{problems::Problems, suggest::allowed, variables::Variables};
+use self::{expand::Environment, variables::NameAndValue};
+pub(crate) use self::{problems::Problems, variables::Variables};
 
 const TOP_KEYS: &[&str] = &["declarations", "program", "tz", "bus", "broker", "agent"];
 const BUS_KEYS: &[&str] = &["dsn", "prefix", "strict"];
 const BROKER_KEYS: &[&str] = &["dsn"];
 
-/// One settings file, its environment variables replaced and its keys checked.
+/// The settings of one file, with environment variables replaced and keys checked.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -59,51 +57,51 @@ const BROKER_KEYS: &[&str] = &["dsn"];
 ///
 /// let error = Settings::parse("settings.toml".as_ref(), "[agent.x]\nbakend = 'X'").unwrap_err();
 /// assert!(error.to_string().starts_with(
-///     "settings.toml:2: agent.x.bakend: unknown key; did you mean `backend`? allowed: backend, command,"
+///     "settings.toml:2: agent.x.bakend: unknown key; did you mean `backend`? (available: `backend`, `command`, "
 /// ));
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The file as a whole; relative paths start from its folder.
+    /// The place of the file. Relative paths start at its folder.
     pub place: Place,
     /// Path or URL of `signals.json`.
     pub declarations: Option<Located<String>>,
     /// The binary that contains the agents: a path, or a bare name.
     pub program: Option<Located<String>>,
-    /// The zone of cron tasks that name none, for the agents that name none either.
+    /// The time zone of cron tasks that do not set one, if their agent does not set one either.
     pub tz: Option<Located<String>>,
-    /// The signal buses by their name in this file.
+    /// The signal buses, by their names in this file.
     pub buses: BTreeMap<String, BusSettings>,
-    /// The queue brokers by their name in this file.
+    /// The queue brokers, by their names in this file.
     pub brokers: BTreeMap<String, BrokerSettings>,
-    /// The agents by their name in the deployment group.
+    /// The agents, by their names in the deployment group.
     pub agents: BTreeMap<String, AgentSettings>,
-    /// The environment variables that the file names.
+    /// The environment variables that the file refers to.
     pub(crate) variables: Variables,
 }
 
-/// `[bus.NAME]`
+/// The settings of a bus: `[bus.NAME]`.
 #[derive(Clone)]
 pub struct BusSettings {
-    /// Where the bus is; it may hold a password.
+    /// The address of the bus, which may contain a password.
     pub dsn: Located<String>,
-    /// The first part of every channel.
+    /// The first part of every channel name.
     pub prefix: Option<Located<String>>,
-    /// Whether undeclared or missing arguments are errors instead of warnings.
+    /// Undeclared or missing arguments are errors instead of warnings.
     pub strict: Option<bool>,
 }
 
-/// `[broker.NAME]`
+/// The settings of a broker: `[broker.NAME]`.
 #[derive(Clone)]
 pub struct BrokerSettings {
-    /// Where the broker is; it may hold a password.
+    /// The address of the broker, which may contain a password.
     pub dsn: Located<String>,
 }
 
 impl fmt::Debug for BusSettings {
-    /// Without the password.
+    /// Formats the settings without the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BusSettings")
             .field("dsn", &redacted(&self.dsn.value))
@@ -114,7 +112,7 @@ impl fmt::Debug for BusSettings {
 }
 
 impl fmt::Debug for BrokerSettings {
-    /// Without the password.
+    /// Formats the settings without the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BrokerSettings")
             .field("dsn", &redacted(&self.dsn.value))
@@ -123,24 +121,25 @@ impl fmt::Debug for BrokerSettings {
 }
 
 impl Settings {
-    /// Reads a file: `.toml` or `.json`.
+    /// Reads a `.toml` or `.json` file.
     ///
     /// # Errors
-    /// A [`SettingsError`] for a file that cannot be read or is not as described at [`Settings::parse`].
+    /// Returns a [`SettingsError`] if the file cannot be read, and for the problems described at [`Settings::parse`].
     pub fn read(path: &Path) -> Result<Self, SettingsError> {
         Self::parse(path, &read_text(path)?)
     }
 
-    /// Reads the text of a file; the path tells the format and is named in errors. A byte order mark at its start is ignored.
+    /// Parses the text of a file. The extension of the path selects the format, and errors contain the path. A byte order mark at the
+    /// start of the text is ignored.
     ///
     /// # Errors
-    /// A [`SettingsError`] with every problem of the file: file, line (for TOML) and key, what is wrong and what is allowed.
+    /// Returns a [`SettingsError`] with every problem of the file: file, line (for TOML) and key, what is wrong, and what is expected or available.
     pub fn parse(path: &Path, text: &str) -> Result<Self, SettingsError> {
         Self::parse_with(path, text, &environment)
     }
 
-    /// Reads as much of a file as can be read, so that this much can be checked further, and notes the rest as
-    /// problems. Returns nothing if a key at the top is wrong, because the rest depends on those.
+    /// Reads the valid parts of a file, which can be checked further, and adds the other parts to the problems. Returns `None` if a
+    /// top-level key is invalid, because the rest depends on it.
     pub(crate) fn read_in_part(path: &Path, problems: &mut Problems) -> Option<Self> {
         let text = problems.keep(read_text(path))?;
         let mut found = Problems::default();
@@ -172,7 +171,11 @@ impl Settings {
         let mut node = match path.extension().and_then(|extension| extension.to_str()) {
             Some("toml") => toml::parse(text, &top, problems)?,
             Some("json") => problems.keep(json::parse(text, &top))?,
-            _ => return problems.keep(Err(top.error("unknown format; allowed: .toml, .json"))),
+            _ => {
+                return problems.keep(Err(
+                    top.error("unknown format (available: `.toml`, `.json`)")
+                ));
+            }
         };
         let variables = expand_all(&mut node, environment, problems);
         let mut found = Problems::default();
@@ -180,7 +183,7 @@ impl Settings {
         problems.extend(found);
         let settings = settings?;
         if problems.is_empty() && settings.agents.is_empty() {
-            let message = "there is no agent; at least one table `[agent.NAME]` is needed";
+            let message = "missing agent: expected at least one table `[agent.NAME]`";
             return problems.keep(Err(settings.place.error(message)));
         }
         Some(settings)
@@ -230,11 +233,11 @@ fn read_text(path: &Path) -> Result<String, SettingsError> {
     decode_text(bytes).map_err(|error| refused(&error))
 }
 
-/// Replaces the variables in all strings, and says which there are.
+/// Replaces the variables in all strings, and returns them.
 fn expand_all(node: &mut Node, environment: Environment<'_>, problems: &mut Problems) -> Variables {
     let mut variables = Variables::default();
     node.change_strings(&mut |place, text| {
-        let looked_up: RefCell<Vec<LookedUp>> = RefCell::default();
+        let looked_up: RefCell<Vec<NameAndValue>> = RefCell::default();
         let look_up = |name: &str| {
             let value = environment(name);
             let known = value.iter().map(|value| (name.to_owned(), value.clone()));
@@ -250,7 +253,7 @@ fn expand_all(node: &mut Node, environment: Environment<'_>, problems: &mut Prob
     variables
 }
 
-/// Reads each of the tables; those that are wrong are left out, as problems of the section.
+/// Reads each of the tables. Invalid ones are left out and added to the problems of the section.
 fn named<T>(
     tables: Vec<(String, Node)>,
     read: impl Fn(Node) -> Result<T, SettingsError>,

@@ -1,18 +1,17 @@
-//! A settings file as a tree of values that know their place, whatever the format was.
-//! It knows no key; `section.rs` reads keys.
+//! The tree of values of a settings file, with their places, for both formats.
 
 use serde_json::{Map, Number};
 
 use super::place::Place;
 
-/// A value and where it stands.
+/// A value and its place.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
     pub(crate) place: Place,
     pub(crate) value: Value,
 }
 
-/// What TOML and JSON have in common.
+/// A value of TOML or JSON.
 #[derive(Clone, Debug)]
 pub(crate) enum Value {
     Null,
@@ -25,7 +24,7 @@ pub(crate) enum Value {
 }
 
 impl Node {
-    /// The value as JSON, without its places.
+    /// Converts the value to JSON, without places.
     pub(crate) fn into_json(self) -> serde_json::Value {
         match self.value {
             Value::Null => serde_json::Value::Null,
@@ -43,7 +42,7 @@ impl Node {
         }
     }
 
-    /// Applies `change` to every string value in the tree; keys stay as they are, and so does a text for which it returns nothing.
+    /// Applies `change` to every string value in the tree. If it returns `None`, the string stays as it is. Keys are not changed.
     pub(crate) fn change_strings(
         &mut self,
         change: &mut dyn FnMut(&Place, &str) -> Option<String>,
@@ -74,7 +73,7 @@ impl Node {
         }
     }
 
-    /// What to call this value's type in a message.
+    /// Returns the name of the value's type, for messages.
     pub(crate) fn type_name(&self) -> &'static str {
         match self.value {
             Value::Null => "null",

@@ -1,10 +1,10 @@
-//! Where a value stands in a settings file, for messages. It reads no file.
+//! The place of a value in a settings file, for messages.
 
 use std::{fmt, path::Path, path::PathBuf, sync::Arc};
 
 use super::problems::SettingsError;
 
-/// A value's place: the file, its line where the format tells it, and the path of keys.
+/// The place of a value: the file, the line if the format has lines, and the path of keys.
 ///
 /// It prints as the beginning of a message: `settings.toml:12: agent.user_agent.bus`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// The top of a file.
+    /// Returns the place of a file as a whole.
     pub(crate) fn top(file: &Path) -> Self {
         Self {
             file: Arc::from(file),
@@ -24,7 +24,7 @@ impl Place {
         }
     }
 
-    /// The place of `name` inside this one.
+    /// Returns the place of the key `name` in this table.
     pub(crate) fn child(&self, name: &str, line: Option<usize>) -> Self {
         let key = if self.key.is_empty() {
             name.to_owned()
@@ -38,7 +38,7 @@ impl Place {
         }
     }
 
-    /// The place of the element `index` of this array, counted from 0.
+    /// Returns the place of the element `index` of this array, counted from 0.
     pub(crate) fn element(&self, index: usize, line: Option<usize>) -> Self {
         Self {
             file: Arc::clone(&self.file),
@@ -47,37 +47,37 @@ impl Place {
         }
     }
 
-    /// The same place on another line.
+    /// Returns the same place on another line.
     pub(crate) fn at_line(mut self, line: Option<usize>) -> Self {
         self.line = line;
         self
     }
 
-    /// The file.
+    /// Returns the file.
     #[must_use]
     pub fn file(&self) -> &Path {
         &self.file
     }
 
-    /// The path of keys, with dots; empty for the file as a whole.
+    /// Returns the path of keys, with dots. It is empty for the file as a whole.
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// The line, counted from 1; none in a JSON file, and for a TOML file as a whole.
+    /// Returns the line, counted from 1. It is `None` for JSON files, and for a TOML file as a whole.
     #[must_use]
     pub fn line(&self) -> Option<usize> {
         self.line
     }
 
-    /// The folder that relative paths of this file start from.
+    /// Returns the folder at which relative paths in this file start.
     pub(crate) fn folder(&self) -> PathBuf {
         let folder = self.file.parent().unwrap_or(Path::new(""));
         std::path::absolute(folder.join(".")).unwrap_or_else(|_| folder.to_owned())
     }
 
-    /// What is wrong here, as an error.
+    /// Creates an error at this place.
     pub(crate) fn error(&self, message: impl Into<String>) -> SettingsError {
         SettingsError::new(self.clone(), message.into())
     }

@@ -9,12 +9,12 @@ use super::place::Place;
 pub struct SettingsProblem {
     place: Place,
     message: String,
-    /// True if the key is wrong, false if its value is.
+    /// True if the key is invalid, false if its value is.
     is_of_key: bool,
 }
 
 impl SettingsProblem {
-    /// Returns the place of the value that is wrong.
+    /// Returns the place of the invalid value.
     #[must_use]
     pub fn place(&self) -> &Place {
         &self.place
@@ -51,7 +51,7 @@ impl SettingsError {
         }])
     }
 
-    /// Creates the error of a key that is not allowed, whatever its value is.
+    /// Creates the error of an unknown key. It is kept in addition to a problem of the value.
     pub(super) fn of_key(place: Place, message: String) -> Self {
         Self(vec![SettingsProblem {
             place,
@@ -84,7 +84,7 @@ impl std::error::Error for SettingsError {}
 pub(crate) struct Problems(Vec<SettingsProblem>);
 
 impl Problems {
-    /// Returns the value, or keeps the problems and returns nothing.
+    /// Returns the value, or adds the problems and returns `None`.
     pub(crate) fn keep<T>(&mut self, result: Result<T, SettingsError>) -> Option<T> {
         match result {
             Ok(value) => Some(value),
@@ -95,8 +95,8 @@ impl Problems {
         }
     }
 
-    /// Adds the problems of another collector, except those of values that have one already: a value that
-    /// cannot be read is not wrong in a second way.
+    /// Adds the problems of another collector, except those of values that have a problem already, because a second problem would be a
+    /// consequence of the first.
     pub(crate) fn extend(&mut self, other: Self) {
         let known: Vec<Place> = self.0.iter().map(|known| known.place.clone()).collect();
         let new = other.0.into_iter();
@@ -108,7 +108,7 @@ impl Problems {
         self.0.is_empty()
     }
 
-    /// Returns whether a top-level key, or the file as a whole, is wrong.
+    /// Returns whether a top-level key, or the file as a whole, has a problem.
     pub(crate) fn concern_the_whole_file(&self) -> bool {
         self.0
             .iter()

@@ -1,4 +1,4 @@
-//! `restart = { policy, max, within }`: what becomes of a member that has ended. It counts nothing; the group does.
+//! `restart = { policy, max, within }`: the restart policy of a member.
 
 use std::time::Duration;
 
@@ -8,11 +8,10 @@ use super::{node::Node, problems::SettingsError, section::Section};
 
 const KEYS: &[&str] = &["policy", "max", "within"];
 
-/// Whether and how often a member is started again.
+/// The restart policy of a member: after which ends it is restarted, and how often.
 ///
-/// A member that falls is started again after 1 s, then after 2, 4 … 60 s, each a little shorter by chance so that
-/// a group does not come back at one instant. One that falls once more than `max` times within `within` is given up,
-/// and the group ends with a failure.
+/// A member that fails is restarted after 1 s, then after 2, 4 … 60 s. Each pause is reduced by a random part, so that the members of a
+/// group do not restart at the same time. If a member fails more than `max` times within `within`, the group ends with a failure.
 ///
 /// ```
 /// use marun::{Restart, RestartPolicy};
@@ -23,11 +22,11 @@ const KEYS: &[&str] = &["policy", "max", "within"];
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Restart {
-    /// Which ends are followed by a new start.
+    /// The ends after which the member is restarted.
     pub policy: RestartPolicy,
-    /// How many restarts after a failure are made before the member is given up.
+    /// The maximum number of restarts after failures. Default: 10.
     pub max: u32,
-    /// The time in which these restarts are counted.
+    /// The time in which these restarts are counted. Default: 600 s.
     #[serde(serialize_with = "as_seconds")]
     pub within: Duration,
 }
@@ -42,20 +41,20 @@ impl Default for Restart {
     }
 }
 
-/// Which ends of a member are followed by a new start.
+/// The ends after which a member is restarted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RestartPolicy {
-    /// None: the group ends when the member does.
+    /// No restart: the group ends when the member ends.
     Never,
-    /// A failure; where the member ends by itself without one, the group ends.
+    /// After a failure. If the member ends without a failure, the group ends.
     OnFailure,
-    /// Every end.
+    /// After every end.
     Always,
 }
 
 impl RestartPolicy {
-    /// Every policy, by its word in settings.
+    /// All policies, by their names in settings.
     const WORDS: [(&str, Self); 3] = [
         ("never", Self::Never),
         ("on_failure", Self::OnFailure),

@@ -1,24 +1,26 @@
-//! One table of a settings file, read key by key: types are checked, unknown keys are refused.
+//! Reads one table of a settings file, key by key. It checks types and rejects unknown keys.
 
 use std::time::Duration;
 
-use microagent_schema::parse_duration;
+use microagent_schema::{
+    parse_duration,
+    suggest::{unknown, unknown_here},
+};
 
 use super::node::{Node, Value};
 use super::place::Place;
 use super::problems::{Problems, SettingsError};
-use super::suggest::allowed;
 
-/// A value that was read, and where it stands: later checks can still name the place.
+/// A value of a settings file and its place, which later checks can name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Located<T> {
     /// The value.
     pub value: T,
-    /// Where it stands.
+    /// The place of the value.
     pub place: Place,
 }
 
-/// A table whose keys are taken out one by one. It collects the problems of all of them.
+/// A table whose keys are read one by one. It collects their problems.
 pub(crate) struct Section {
     place: Place,
     entries: Vec<(String, Node)>,
@@ -38,8 +40,7 @@ impl Section {
             .iter()
             .filter(|(key, _)| !keys.contains(&key.as_str()));
         for (key, node) in unknown {
-            let allowed = allowed(key, keys.iter().copied(), "no key is allowed here");
-            let message = format!("unknown key; {allowed}");
+            let message = unknown_here("key", key, keys.iter().copied());
             let error = SettingsError::of_key(node.place.clone(), message);
             problems.keep::<()>(Err(error));
         }
@@ -61,7 +62,7 @@ impl Section {
         self.problems.keep(result)
     }
 
-    /// Notes that a key is missing, unless an unknown key is there in its stead.
+    /// Adds the problem of a missing key, unless there is an unknown key, which may be this one misspelt.
     pub(crate) fn missing(&mut self, message: impl Into<String>) {
         if !self.has_unknown_keys {
             let error = self.place.error(message);
@@ -87,12 +88,12 @@ impl Section {
         self.problems
     }
 
-    /// Returns whether the table has a key that it may not have.
+    /// Returns whether the table has unknown keys.
     pub(crate) fn has_unknown_keys(&self) -> bool {
         self.has_unknown_keys
     }
 
-    /// Returns whether the key is there and was not taken.
+    /// Returns whether the table has the key and it was not taken.
     pub(crate) fn has(&self, key: &str) -> bool {
         self.entries.iter().any(|(name, _)| name == key)
     }
@@ -130,7 +131,7 @@ impl Section {
         match node {
             Some(node) => self.keep(into_string(node)),
             None => {
-                self.missing(format!("the key `{key}` is missing"));
+                self.missing(format!("missing key `{key}`"));
                 None
             }
         }
@@ -143,8 +144,7 @@ impl Section {
         let known = known.map(|(_, meaning)| *meaning);
         self.keep(known.ok_or_else(|| {
             let words = words.iter().map(|(word, _)| *word);
-            let allowed = allowed(&value, words, "nothing is allowed here");
-            place.error(format!("there is no `{value}`; {allowed}"))
+            place.error(unknown("value", &value, words))
         }))
     }
 
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_types_say_what_was_found() {
+    fn errors_about_types_name_both_types() {
         let text = |text: &str| problems(text, |section| section.string("text"));
         let list = |text: &str| problems(text, |section| section.read("list", into_strings));
         assert_eq!(
@@ -308,13 +308,13 @@ mod tests {
     }
 
     #[test]
-    fn unknown_and_missing_keys_name_what_is_allowed() {
+    fn errors_about_keys_list_the_available_keys() {
         assert_eq!(
             problems("txt = 1", |_| ()),
-            "s.toml:1: txt: unknown key; did you mean `text`? allowed: text, flag, time, list, tables"
+            "s.toml:1: txt: unknown key; did you mean `text`? (available: `text`, `flag`, `time`, `list`, `tables`)"
         );
         let missing = |section: &mut Section| section.required("text");
-        assert_eq!(problems("", missing), "s.toml: the key `text` is missing");
+        assert_eq!(problems("", missing), "s.toml: missing key `text`");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! TOML text → the tree of values, with the line of each.
+//! Parses TOML into the tree of values, with the line of each.
 
 use std::collections::BTreeSet;
 
@@ -30,7 +30,7 @@ pub(crate) fn parse(text: &str, top: &Place, problems: &mut Problems) -> Option<
     Some(Node { place, value })
 }
 
-/// Where each line begins, to turn a byte offset into a line number.
+/// The offsets at which lines begin, to convert byte offsets into line numbers.
 struct Lines(Vec<usize>);
 
 impl Lines {
@@ -38,7 +38,7 @@ impl Lines {
         Self(text.match_indices('\n').map(|(at, _)| at + 1).collect())
     }
 
-    /// The line of this byte, counted from 1.
+    /// Returns the line of this byte, counted from 1.
     fn at(&self, offset: usize) -> usize {
         self.0.partition_point(|&begin| begin <= offset) + 1
     }
@@ -98,7 +98,7 @@ fn convert_scalar(value: &DeValue<'_>, place: &Place) -> Result<Value, SettingsE
             let number = number.ok_or_else(|| place.error("must be a finite number"))?;
             Ok(Value::Number(number))
         }
-        // JSON, which agents read, has no dates: they arrive as their text.
+        // Agents read JSON, which has no dates, so they get the text.
         DeValue::Datetime(value) => Ok(Value::String(value.to_string())),
         DeValue::Array(_) | DeValue::Table(_) => Err(place.error("must be a single value")),
     }

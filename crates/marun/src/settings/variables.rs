@@ -1,5 +1,4 @@
-//! The environment variables that a settings file names, and which of them are secrets that agents need not inherit. It reads no
-//! environment.
+//! The environment variables that a settings file refers to, and which of them hold secrets that agents need not inherit.
 
 use std::{
     collections::BTreeSet,
@@ -10,17 +9,17 @@ use microagent_schema::{redacted, says_secret};
 
 use super::place::Place;
 
-/// The variables that `${…}` names in a settings file, as far as they are set.
+/// The environment variables that a settings file refers to by `${…}` and that are set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Variables {
-    /// All of them.
+    /// All variables.
     pub(crate) named: BTreeSet<String>,
-    /// Those that hold a secret; who needs it gets it otherwise.
+    /// The variables that hold a secret. Agents that need the value get it in their settings.
     pub(crate) secret: BTreeSet<String>,
 }
 
 impl Variables {
-    /// Notes the variable, whose value is a part of `text` at this place.
+    /// Adds a variable whose value is a part of `text` at this place.
     pub(super) fn note(&mut self, place: &Place, name: &str, value: &OsStr, text: &str) {
         let value = value.to_string_lossy();
         if is_secret(place, name, &value, text) {
@@ -29,18 +28,19 @@ impl Variables {
         self.named.insert(name.to_owned());
     }
 
-    /// Adds those of another file.
+    /// Adds the variables of another file.
     pub(crate) fn extend(&mut self, other: Self) {
         self.named.extend(other.named);
         self.secret.extend(other.secret);
     }
 }
 
-/// Whether the variable holds an address as a whole, or a part that is hidden from people, or is called a secret.
+/// Returns whether the variable holds a secret: by its name, by the name of the key, as a whole address, or as a part of an address that
+/// is hidden in output.
 fn is_secret(place: &Place, name: &str, value: &str, text: &str) -> bool {
     let key = place.key();
     let last_key = key.rsplit('.').next().unwrap_or_default();
-    // `key_file = "${HOME}/key"` says nothing about `HOME`, which an agent needs.
+    // In `key_file = "${HOME}/key"`, `HOME` is not a secret, and agents need it.
     if says_secret(name) || (says_secret(last_key) && value == text) {
         return true;
     }
@@ -52,8 +52,8 @@ fn is_secret(place: &Place, name: &str, value: &str, text: &str) -> bool {
     value == text || times(&redacted(text)) < times(text)
 }
 
-/// A variable that was looked up, and its value.
-pub(super) type LookedUp = (String, OsString);
+/// The name and value of a variable.
+pub(super) type NameAndValue = (String, OsString);
 
 #[cfg(test)]
 mod tests {
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn elsewhere_the_name_of_variable_or_key_says_so() {
+    fn in_other_places_the_name_of_the_variable_or_key_decides() {
         let from = &["agent", "mailer", "settings", "from"];
         assert!(!secret(from, "MAIL_FROM", "a@b", "a@b"));
         assert!(secret(from, "SMTP_PASSWORD", "x", "x"));

@@ -138,12 +138,18 @@ fn wrong_arguments_say_what_is_allowed() {
         ),
         ("signal send Ask --bus memory://", "Ask"),
         ("signal send ask --sender a:b --bus memory://", "a:b"),
-        ("signal send ask --bus mail://x", "allowed here are"),
+        (
+            "signal send ask --bus mail://x",
+            "unknown driver `mail://` (available: ",
+        ),
         (
             "signal call ask --timeout soon --bus memory://",
             "--timeout: ",
         ),
-        ("queue length jobs --broker nonsense", "is no DSN"),
+        (
+            "queue length jobs --broker nonsense",
+            "invalid DSN `nonsense`",
+        ),
         ("queue length Jobs --broker memory://", "Jobs"),
         (
             "queue send jobs - a=b --broker memory://",

@@ -14,15 +14,12 @@ fn an_agent_that_lacks_its_connections() {
         &folder,
         &[
             "agent.a",
-            "receives the signal `ask` and needs a `bus`",
-            "allowed: main",
+            "missing `bus`: `Responder` receives the signal `ask`",
+            "available: `main`",
         ],
     );
     let folder = Folder::of("[agent.a]\nbackend = 'Worker'\n");
-    refused(
-        &folder,
-        &["agent.a", "consumes the queue `jobs` and needs a `broker`"],
-    );
+    refused(&folder, &["agent.a", "missing `broker`: "]);
 }
 
 #[test]
@@ -30,8 +27,8 @@ fn a_dsn_that_is_none() {
     let wired = "[agent.a]\nbackend = 'Responder'\nbus = 'main'\n";
     for agents in ["[agent.a]\nbackend = 'Actor'\n", wired] {
         for (dsn, reason) in [
-            ("mail://x", "`mail://` is no driver"),
-            ("nonsense", "`nonsense` is no DSN"),
+            ("mail://x", "unknown driver `mail://`"),
+            ("nonsense", "invalid DSN `nonsense`"),
         ] {
             let settings = format!("[bus.main]\ndsn = '{dsn}'\n{agents}");
             refused(
@@ -113,5 +110,5 @@ fn a_memory_that_several_processes_would_share() {
         "[bus.main]\ndsn = 'memory://'\n{}",
         agents.concat()
     ));
-    refused(&folder, &[":3: bus.main.dsn: ", "they would never meet"]);
+    refused(&folder, &[":3: bus.main.dsn: ", "use `local:`"]);
 }

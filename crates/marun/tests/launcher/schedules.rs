@@ -12,11 +12,11 @@ fn a_schedule_that_no_start_could_keep() {
     let cases = [
         (
             "backend = 'OnlyOne'",
-            ":2: agent.a: handler `report`: `once`: it needs a broker, whose leases tell the replicas apart",
+            ":2: agent.a: handler `report`: `once`: missing `broker = …`",
         ),
         (
             "backend = 'Actor'\n[agent.b]\nbackend = 'OnlyOne'\nhandlers.report.once = true",
-            ":6: agent.b.handlers.report.once: it needs a broker",
+            ":6: agent.b.handlers.report.once: missing `broker = …`",
         ),
         (
             "backend = 'Lost'",

@@ -57,7 +57,10 @@ settings = { key = '${MARUN_TEST_UNSET}' }
         (0, ":4: bus.main.dsn: "),
         (0, ":6: bus.spare.dsn: "),
         (0, ":8: agent.a.backend: "),
-        (0, ":9: agent.b: `Worker` consumes the queue "),
+        (
+            0,
+            ":9: agent.b: missing `broker`: `Worker` consumes the queue ",
+        ),
         (0, ":13: agent.b.handlers.work.timout: "),
         (0, ":14: agent.b.handlers.work.on_error: "),
         (0, ":15: agent.b.handlers.wrok: "),
@@ -124,13 +127,13 @@ fn what_is_no_settings_file() {
     };
     assert!(message("none.toml").contains("cannot read the settings"));
     fs::write(folder.path("settings.ini"), "").unwrap();
-    assert!(message("settings.ini").contains("allowed: .toml, .json"));
+    assert!(message("settings.ini").contains("available: `.toml`, `.json`"));
     fs::write(folder.path("bad.json"), "{\n\"agent\": 1,,}").unwrap();
     assert!(message("bad.json").contains("bad.json:2: "));
     refused(&Folder::with("[agent.a\n"), &[":1: "]);
     refused(
         &Folder::with("x = 1\n"),
-        &[":1: x: unknown key", "allowed: declarations, program"],
+        &[":1: x: unknown key", "available: `declarations`, `program`"],
     );
 }
 
@@ -146,7 +149,10 @@ fn a_wrong_key_or_value() {
     );
     refused(
         &with("bus = 'main'\n"),
-        &[":4: agent.a.bus: ", "this file has no `[bus.NAME]`"],
+        &[
+            ":4: agent.a.bus: ",
+            "unknown bus `main` (none is available)",
+        ],
     );
     refused(
         &with("settings = { secret = '${MARUN_TEST_UNSET}' }\n"),
@@ -203,7 +209,7 @@ fn an_option_that_a_handler_has_not() {
         ),
         (
             "handlers.work = { timeout = 'soon' }",
-            ":7: agent.worker.handlers.work.timeout: \"soon\" is no duration",
+            ":7: agent.worker.handlers.work.timeout: invalid duration \"soon\"",
         ),
         (
             "handlers.work.on_error = 'ignore'",
@@ -230,8 +236,8 @@ fn a_program_that_is_none() {
         ("./none", "/none does not exist; is it built?"),
         ("./settings.toml", "is not executable"),
         ("no-such-program", "neither beside the launcher nor in PATH"),
-        ("true", "is no program with agents"),
-        ("cat", "is no program with agents"),
+        ("true", "is not a program with agents"),
+        ("cat", "is not a program with agents"),
     ];
     for (program, text) in cases {
         let settings = format!("program = '{program}'\n{agent}");
@@ -249,7 +255,7 @@ fn a_program_of_another_release() {
     );
     refused(
         &folder,
-        &["speaks version 0", "build both from one release"],
+        &["uses version 0 of", "build both from the same release"],
     );
 }
 
@@ -317,7 +323,7 @@ fn one_name_in_two_files() {
     for text in [
         one.settings(),
         other.settings(),
-        "names are unique".to_owned(),
+        "duplicate agent name".to_owned(),
     ] {
         assert!(message.contains(&text), "{message}");
     }

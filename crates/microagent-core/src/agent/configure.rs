@@ -38,7 +38,7 @@ impl Manifest {
     ///
     /// let error = manifest.configured(&json!({"report": {"timeout": "soon"}})).unwrap_err();
     /// assert_eq!(error.option.as_deref(), Some("timeout"));
-    /// assert!(error.to_string().starts_with("handler `report`: `timeout`: \"soon\" is no duration"), "{error}");
+    /// assert!(error.to_string().starts_with("handler `report`: `timeout`: invalid duration \"soon\""), "{error}");
     /// # Ok::<(), microagent_core::OptionError>(())
     /// ```
     ///

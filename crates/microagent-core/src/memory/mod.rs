@@ -52,8 +52,7 @@ impl MemoryOptions {
             _ => Err(Error::new(
                 ErrorKind::Configuration,
                 format!(
-                    "`{}` is no DSN of the memory driver: `memory://` and `memory://NAME` are allowed, \
-                     with a name of letters, digits and `_-.`",
+                    "invalid DSN `{}`: expected `memory://`, or `memory://NAME` with a name of letters, digits and `_-.`",
                     redacted(dsn)
                 ),
             )),

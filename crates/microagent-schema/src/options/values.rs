@@ -16,7 +16,10 @@ pub(super) fn duration(value: &Value) -> Result<Duration, String> {
     match value {
         Value::Number(seconds) => from_number(seconds),
         Value::String(text) => parse_duration(text).map_err(|error| error.to_string()),
-        other => Err(format!("{other} is no duration; {}", Form::Time.expected())),
+        other => Err(format!(
+            "invalid duration {other}: {}",
+            Form::Time.expected()
+        )),
     }
 }
 

@@ -10,6 +10,7 @@ use microagent_core::{
 use microagent_local::{LocalBroker, LocalBus, LocalOptions};
 #[cfg(feature = "redis")]
 use microagent_redis::{RedisBroker, RedisBus, RedisOptions};
+use microagent_schema::suggest::available;
 
 /// What a DSN is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,10 +94,10 @@ fn check_among(drivers: &[Driver], dsn: &str, role: Role) -> Result<()> {
 fn find<'a>(drivers: &'a [Driver], dsn: &str, role: Role) -> Result<&'a Code> {
     // Text before a colon that is not a scheme may be a user name or a password.
     let Some(scheme) = Dsn::scheme_of(dsn) else {
-        let allowed = allowed(drivers, role);
         return Err(refused(format!(
-            "`{}` is no DSN: it has no scheme; {allowed}",
-            redacted(dsn)
+            "invalid DSN `{}`: expected a scheme ({})",
+            redacted(dsn),
+            available_to(drivers, role)
         )));
     };
     let mut drivers_of_scheme = drivers
@@ -105,9 +106,9 @@ fn find<'a>(drivers: &'a [Driver], dsn: &str, role: Role) -> Result<&'a Code> {
     let Some(driver) = drivers_of_scheme.next() else {
         let rest = &dsn[scheme.len() + 1..];
         let slashes = if rest.starts_with("//") { "//" } else { "" };
-        let allowed = allowed(drivers, role);
         return Err(refused(format!(
-            "`{scheme}:{slashes}` is no driver; {allowed}"
+            "unknown driver `{scheme}:{slashes}` ({})",
+            available_to(drivers, role)
         )));
     };
     driver.code.as_ref().ok_or_else(|| {
@@ -120,11 +121,14 @@ fn find<'a>(drivers: &'a [Driver], dsn: &str, role: Role) -> Result<&'a Code> {
 
 fn lacks_role(drivers: &[Driver], dsn: &str, role: Role) -> Error {
     let missing = match role {
-        Role::Bus => "carries no signals",
-        Role::Broker => "has no queues",
+        Role::Bus => "signals",
+        Role::Broker => "queues",
     };
     let scheme = Dsn::scheme_of(dsn).unwrap_or_default();
-    refused(format!("`{scheme}` {missing}; {}", allowed(drivers, role)))
+    refused(format!(
+        "{missing} are not supported by `{scheme}` ({})",
+        available_to(drivers, role)
+    ))
 }
 
 /// A driver of this project.
@@ -238,12 +242,13 @@ fn compiled_in(drivers: &[Driver]) -> impl Iterator<Item = &Driver> {
     drivers.iter().filter(|driver| driver.code.is_some())
 }
 
-fn allowed(drivers: &[Driver], role: Role) -> String {
+/// Returns the list of the drivers that have this role, as it ends an error text.
+fn available_to(drivers: &[Driver], role: Role) -> String {
     let shapes: Vec<_> = compiled_in(drivers)
         .filter(|driver| driver.code.as_ref().is_some_and(|code| code.has(role)))
-        .map(|driver| format!("`{}`", driver.shape))
+        .map(|driver| driver.shape)
         .collect();
-    format!("allowed here are {}", shapes.join(", "))
+    available(&shapes)
 }
 
 fn refused(text: String) -> Error {
@@ -300,26 +305,26 @@ mod tests {
     }
 
     #[test]
-    fn a_driver_that_cannot_do_it_says_what_it_lacks_and_what_is_allowed() {
+    fn a_driver_without_the_role_is_an_error_with_the_list_of_drivers() {
         assert_eq!(why("post://main", Role::Broker), None);
         assert_eq!(
             why("post://main", Role::Bus).as_deref(),
-            Some("`post` carries no signals; allowed here are `memory://`")
+            Some("signals are not supported by `post` (available: `memory://`)")
         );
     }
 
     #[test]
-    fn what_is_no_driver_is_told_with_those_that_are_there() {
+    fn an_unknown_driver_is_an_error_with_the_list_of_drivers() {
         for (dsn, expected) in [
-            ("post", "`post` is no DSN: it has no scheme"),
-            ("mail://x", "`mail://` is no driver"),
-            ("mail:x", "`mail:` is no driver"),
+            ("post", "invalid DSN `post`: expected a scheme"),
+            ("mail://x", "unknown driver `mail://`"),
+            ("mail:x", "unknown driver `mail:`"),
             (
                 "s3cr3t@host:6379",
-                "`***@host:6379` is no DSN: it has no scheme",
+                "invalid DSN `***@host:6379`: expected a scheme",
             ),
         ] {
-            let expected = format!("{expected}; allowed here are `memory://`, `post://OFFICE`");
+            let expected = format!("{expected} (available: `memory://`, `post://OFFICE`)");
             assert_eq!(why(dsn, Role::Broker), Some(expected));
         }
     }
