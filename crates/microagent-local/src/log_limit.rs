@@ -1,9 +1,11 @@
 //! A limit on the log lines of one kind of event that a peer can cause as often as it wants.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
     time::{Duration, Instant},
 };
+
+use microagent_core::driver::lock;
 
 /// The number of lines that are admitted in one [`PERIOD`].
 const BURST: u64 = 10;
@@ -36,7 +38,7 @@ impl LogLimit {
     }
 
     fn admit_at(&self, now: Instant) -> Option<u64> {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = lock(&self.0);
         let over = |began: Instant| now.duration_since(began) >= PERIOD;
         if counts.period.is_none_or(over) {
             counts.period = Some(now);

@@ -87,6 +87,7 @@ async fn greet(stream: &mut HubStream) -> io::Result<u16> {
     stream.writer.flush().await?;
     match stream.reader.next().await.transpose()? {
         Some(HubFrame::Welcome { version }) => Ok(version),
+        Some(HubFrame::Done(_, Err(failure))) => Err(io::Error::other(failure.text)),
         Some(_) => Err(io::Error::new(
             io::ErrorKind::InvalidData,
             "it did not answer the greeting with a greeting",

@@ -17,14 +17,14 @@ use std::{
     collections::HashMap,
     path::PathBuf,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, Weak,
         atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
 use microagent_core::{
     Error, ErrorKind, Result,
-    driver::{ConnectionRecord, ConnectionState},
+    driver::{ConnectionRecord, ConnectionState, lock},
 };
 use tokio::{
     sync::{mpsc, watch},
@@ -117,7 +117,7 @@ static SHARED: Mutex<Option<HashMap<PathBuf, Weak<Connection>>>> = Mutex::new(No
 type Shared<'a> = MutexGuard<'a, Option<HashMap<PathBuf, Weak<Connection>>>>;
 
 fn shared<'a>() -> Shared<'a> {
-    SHARED.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&SHARED)
 }
 
 impl Connection {

@@ -3,10 +3,10 @@
 use std::{
     collections::HashMap,
     path::PathBuf,
-    sync::{Arc, Mutex as StdMutex, OnceLock, PoisonError, Weak},
+    sync::{Arc, Mutex as StdMutex, OnceLock, Weak},
 };
 
-use microagent_core::Result;
+use microagent_core::{Result, driver::lock};
 use tokio::sync::Mutex;
 
 use super::{Folder, hub_thread::HubThread};
@@ -31,7 +31,7 @@ pub(crate) fn process() -> Token {
 impl HostElection {
     /// Returns the election of this process for a folder.
     pub(crate) fn of(folder: Folder) -> Arc<Self> {
-        let mut elections = ELECTIONS.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut elections = lock(&ELECTIONS);
         let elections = elections.get_or_insert_default();
         if let Some(election) = elections.get(folder.path()).and_then(Weak::upgrade) {
             return election;

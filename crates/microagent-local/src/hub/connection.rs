@@ -21,8 +21,8 @@ use super::{
 use crate::{
     log_limit::LogLimit,
     protocol::{
-        Browse, ClientFrame, GreetingCodec, Hello, HubCodec, HubFrame, PING, Request, RequestId,
-        SILENCE, SendBuffer, VERSION, WireSettlement, message_size,
+        Browse, ClientFrame, Failure, GreetingCodec, Hello, HubCodec, HubFrame, PING, Request,
+        RequestId, SILENCE, SendBuffer, VERSION, WireSettlement, message_size,
     },
 };
 
@@ -107,12 +107,7 @@ async fn greet<S>(reader: &mut GreetingReader<S>, writer: &mut Writer<S>) -> io:
 where
     S: AsyncRead + AsyncWrite,
 {
-    let first = within(reader.next()).await?;
-    let hello = match first.transpose()? {
-        Some(ClientFrame::Hello(hello)) => hello,
-        Some(_) => return Err(invalid("the client did not begin with a greeting")),
-        None => return Err(io::ErrorKind::UnexpectedEof.into()),
-    };
+    let hello = read_hello(reader).await?;
     // Sent to a client of another version too, so that it learns the version of this hub.
     writer.put(HubFrame::Welcome { version: VERSION })?;
     within(writer.flush()).await??;
@@ -124,6 +119,32 @@ where
         )));
     }
     Ok(hello)
+}
+
+async fn read_hello<S: AsyncRead>(reader: &mut GreetingReader<S>) -> io::Result<Hello> {
+    match within(reader.next()).await?.transpose()? {
+        Some(ClientFrame::Hello(hello)) => Ok(hello),
+        Some(_) => Err(invalid("the client did not begin with a greeting")),
+        None => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+/// Answers the greeting of a client with a failure.
+pub(super) async fn reject<S>(stream: S, failure: Failure)
+where
+    S: AsyncRead + AsyncWrite,
+{
+    let (reader, writer) = split(stream);
+    let mut reader = FramedRead::new(reader, GreetingCodec);
+    let mut writer = SendBuffer::new(writer, HubCodec);
+    let answered = async {
+        read_hello(&mut reader).await?;
+        writer.put(HubFrame::Done(0, Err(failure)))?;
+        within(writer.flush()).await?
+    };
+    if let Err(error) = answered.await {
+        debug!(%error, "a rejected client did not wait for the answer to its greeting");
+    }
 }
 
 async fn read<S: AsyncRead>(

@@ -26,8 +26,9 @@ use std::sync::{
 use microagent_core::{Error, ErrorKind, Result};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::{mpsc, oneshot},
+    sync::{Semaphore, mpsc, oneshot},
 };
+use tracing::warn;
 
 use self::{
     actor::{Actor, ActorMessage},
@@ -35,12 +36,21 @@ use self::{
 };
 use crate::{
     clocks::Clocks,
-    protocol::Token,
+    log_limit::LogLimit,
+    protocol::{Failure, Token},
     store::{Snapshot, Writer},
 };
 
+static REJECTION_LIMIT: LogLimit = LogLimit::new();
+
 /// The number of messages that can wait for the actor. Connections wait when it is full.
 const INBOX: usize = 64;
+
+/// The maximum number of connections, most of which are one per process.
+const MAX_CONNECTIONS: usize = 1000;
+
+/// The maximum number of clients that are told at the same time that the hub has no place for them.
+const MAX_REJECTIONS: usize = 16;
 
 /// A running hub. If it is dropped without [`close`](Self::close), it ends with its connections as after a
 /// crash.
@@ -48,6 +58,8 @@ const INBOX: usize = 64;
 pub(crate) struct Hub {
     inbox: mpsc::Sender<ActorMessage>,
     last_connection: Arc<AtomicU32>,
+    places: Arc<Semaphore>,
+    rejections: Arc<Semaphore>,
 }
 
 impl Hub {
@@ -64,6 +76,8 @@ impl Hub {
         Self {
             inbox,
             last_connection: Arc::default(),
+            places: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+            rejections: Arc::new(Semaphore::new(MAX_REJECTIONS)),
         }
     }
 
@@ -73,8 +87,40 @@ impl Hub {
         stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
         pid: Option<i32>,
     ) {
+        let Ok(place) = self.places.clone().try_acquire_owned() else {
+            self.reject(stream, pid);
+            return;
+        };
         let id = ConnectionId(self.last_connection.fetch_add(1, Ordering::Relaxed));
-        tokio::spawn(connection::serve(stream, pid, id, self.inbox.clone()));
+        let inbox = self.inbox.clone();
+        tokio::spawn(async move {
+            connection::serve(stream, pid, id, inbox).await;
+            drop(place);
+        });
+    }
+
+    /// Tells a client that the hub has no place for it, and closes its connection; at once if many clients are told already.
+    fn reject(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        pid: Option<i32>,
+    ) {
+        if let Some(omitted) = REJECTION_LIMIT.admit() {
+            warn!(
+                pid,
+                limit = MAX_CONNECTIONS,
+                omitted,
+                "rejected a client; the hub has its maximum number of connections"
+            );
+        }
+        let text = format!("too many connections to the hub: expected at most {MAX_CONNECTIONS}");
+        let failure = Failure::new(ErrorKind::Unavailable, text);
+        if let Ok(permit) = self.rejections.clone().try_acquire_owned() {
+            tokio::spawn(async move {
+                connection::reject(stream, failure).await;
+                drop(permit);
+            });
+        }
     }
 
     /// Returns when the hub has ended, by itself or because it was closed.

@@ -14,7 +14,7 @@
 //! | version | change |
 //! |---|---|
 //! | 1 | first version |
-//! | 2 | the depth of a queue; moving and removing one message by its id; a frame of its own answers a claim of a lease |
+//! | 2 | the depth of a queue; moving and removing one message by its id; a frame of its own answers a claim of a lease; a failure answers the greeting of a client that the hub has no place for |
 
 mod codec;
 mod decode;

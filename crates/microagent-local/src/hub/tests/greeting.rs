@@ -1,6 +1,7 @@
 //! Tests of the greeting, and of clients that disconnect or are silent.
 
 use super::*;
+use crate::hub::MAX_CONNECTIONS;
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_of_another_version_learns_ours_and_is_let_go() {
@@ -76,4 +77,34 @@ async fn a_first_frame_that_is_no_greeting_costs_no_memory() {
 
     let mut peer = Peer::join(&hub, OTHER).await;
     peer.send("mailer", &"x".repeat(5000)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hub_rejects_connections_beyond_its_maximum_until_one_ends() {
+    let hub = hub().await;
+    let mut peers: Vec<_> = (0..MAX_CONNECTIONS).map(|_| Peer::open(&hub)).collect();
+    let mut rejected = Peer::open(&hub);
+    rejected.greet(VERSION, OTHER).await;
+    let HubFrame::Done(0, Err(failure)) = rejected.next().await else {
+        panic!("expected a failure");
+    };
+    assert_eq!(failure.kind, ErrorKind::Unavailable);
+    let expected = format!("expected at most {MAX_CONNECTIONS}");
+    assert!(failure.text.contains(&expected), "{failure}");
+    assert_eq!(rejected.try_next().await, None);
+
+    let mut served = peers.pop().unwrap();
+    served.greet(VERSION, OTHER).await;
+    assert_eq!(served.next().await, HubFrame::Welcome { version: VERSION });
+    drop(peers.pop());
+    let mut answer = None;
+    for _ in 0..100 {
+        let mut next = Peer::open(&hub);
+        next.greet(VERSION, OTHER).await;
+        answer = Some(next.next().await);
+        if answer == Some(HubFrame::Welcome { version: VERSION }) {
+            return;
+        }
+    }
+    panic!("the place of a connection that ended is free again: {answer:?}");
 }

@@ -6,13 +6,13 @@
 use std::{
     fmt, io,
     sync::{
-        Mutex, PoisonError,
+        Mutex,
         mpsc::{self, Sender},
     },
     thread::{self, JoinHandle},
 };
 
-use microagent_core::{Error, ErrorKind, Result};
+use microagent_core::{Error, ErrorKind, Result, driver::lock};
 use tokio::sync::oneshot;
 
 use super::{Body, Change, MessageId, Store};
@@ -104,7 +104,7 @@ impl Writer {
     pub(crate) async fn close(&self) -> Result<()> {
         match &self.0 {
             WriterMode::Inline(store) => {
-                store.lock().unwrap_or_else(PoisonError::into_inner).take();
+                lock(store).take();
                 Ok(())
             }
             WriterMode::Thread { jobs, thread } => {
@@ -123,7 +123,7 @@ fn answer_inline<T>(
     done: oneshot::Sender<Result<T>>,
     call: impl FnOnce(&mut dyn Store) -> Result<T>,
 ) {
-    let mut store = store.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut store = lock(store);
     if let Some(store) = store.as_deref_mut() {
         let _ = done.send(call(store));
     }
@@ -135,7 +135,7 @@ async fn answered<T>(answer: oneshot::Receiver<Result<T>>) -> Result<T> {
 
 /// Joins the thread. Called when it has nothing left to do.
 fn join(thread: &Mutex<Option<JoinHandle<()>>>) -> Result<()> {
-    let thread = thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let thread = lock(thread).take();
     match thread.map(JoinHandle::join) {
         Some(Err(_)) => Err(panicked()),
         Some(Ok(())) | None => Ok(()),
