@@ -20,19 +20,19 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 struct Script {
     /// At its creation: `fail`, `panic`, `exit`, `hang`, or `wait` for `pipe`.
     start: String,
-    /// What it prints then, as it stands, and to standard error.
+    /// The text that it then prints to standard output, unchanged, and to standard error.
     say: String,
     complain: String,
-    /// How many lines it logs then, to a standard output that somebody has made non-blocking.
+    /// The number of lines that it then logs to a standard output that was made non-blocking.
     chatter: u32,
-    /// Whether it starts a process that ignores SIGTERM.
+    /// It starts a process that ignores SIGTERM.
     child: bool,
-    /// Whether it starts one more, which leaves its session and its parent: `kept`, or `forgetful` of its environment too.
+    /// It starts a process that leaves its session and its parent: `kept`, or `forgetful`, which also clears its environment.
     daemon: String,
-    /// On SIGUSR1: `end`, `fail`, `panic`, `exit`, or `block` the runtime, until somebody writes to `pipe` where there is one.
+    /// On SIGUSR1: `end`, `fail`, `panic`, `exit`, or `block` the runtime, if there is a `pipe` until something is written to it.
     act: String,
     pipe: Option<PathBuf>,
-    /// When it stops: `slow` works until it is cut off, `deaf` never comes back, `wait` waits for `pipe`.
+    /// When it stops: `slow` works until it is cancelled, `deaf` never returns, `wait` waits for `pipe`.
     stop: String,
 }
 

@@ -64,9 +64,9 @@ impl MicroAgent for Responder {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Worker {
-    /// How long each takes, in seconds.
+    /// The time that each message takes, in seconds.
     pause: f64,
-    /// Whether it sends a message when it stops.
+    /// It sends a message when it stops.
     farewell: bool,
 }
 

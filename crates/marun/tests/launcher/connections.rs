@@ -58,7 +58,7 @@ fn a_dsn_whose_driver_is_not_compiled_in() {
     }
 }
 
-/// What a program is built without, only the program can know.
+/// Only the program itself knows which drivers it was built without.
 #[test]
 fn what_a_program_refuses_is_told_where_the_settings_say_it() {
     let reason = "the driver of `mail://` is not compiled in: switch on the feature `mail`";

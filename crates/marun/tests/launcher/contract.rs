@@ -1,5 +1,5 @@
 //! The lines of the failure contract about stopping under load, each with a queue of `local:` that outlives the group: 62 to
-//! 65. What an agent has done is what it has printed; what is left is what the queue says.
+//! 65. The printed lines show the messages that an agent has handled, and the queue shows the remaining ones.
 
 use std::{
     net::{SocketAddr, TcpListener},
@@ -65,7 +65,7 @@ fn line_58_relayed_signals_make_no_dead_letter() {
     assert!(waiting(&folder, "jobs")[0].get("crashes").is_none());
 }
 
-/// What an agent ends with that could not tell its broker what it gives back.
+/// The end of an agent that could not return its messages to its broker.
 const NOT_CLOSED: i32 = 1;
 
 /// Asked then to stop, the agent has kept to its grace of at most a second: it ended with this code, and was not killed.

@@ -8,7 +8,7 @@ use microagent_testing::RedisServer;
 /// A bus and a broker of a test's own.
 pub(crate) struct Driver {
     pub(crate) dsn: String,
-    /// What ends with the test: a folder, or a server.
+    /// A folder or a server, which ends with the test.
     _home: Box<dyn Any>,
 }
 
@@ -37,7 +37,7 @@ impl Driver {
         }
     }
 
-    /// How the commands name it for people.
+    /// Returns the scheme, as commands print it.
     pub(crate) fn scheme(&self) -> &str {
         self.dsn.split_once(':').unwrap().0
     }

@@ -1,4 +1,4 @@
-//! A group that runs: its processes, its log, its end. What is left of it is killed when it is dropped.
+//! A group that runs: its processes, its log, its end. Its remaining processes are killed when it is dropped.
 
 use std::{
     collections::BTreeMap,
@@ -23,10 +23,10 @@ use rustix::{
 
 pub(crate) use crate::program::program_path;
 
-/// More than anything takes that is not stuck.
+/// A time that only a test that hangs exceeds.
 pub(crate) const LONG: Duration = Duration::from_secs(30);
 
-/// The variable by which a group's processes are known, whoever has started them.
+/// The variable that marks all processes of a group.
 const MARK: &str = "MARUN_TEST_GROUP";
 
 /// The launcher.
@@ -67,7 +67,7 @@ pub(crate) fn output_of(mut command: Command, arguments: &[&str]) -> (Option<i32
     (status.code(), text(stdout), text(stderr))
 }
 
-/// A folder with the settings of a group; it is removed when nobody has it any more.
+/// A folder with the settings of a group. It is removed when its last clone is dropped.
 #[derive(Clone)]
 pub(crate) struct Folder(Arc<tempfile::TempDir>);
 
@@ -161,7 +161,7 @@ impl Group {
         }
     }
 
-    /// Waits until a line holds this text; lines that have been read count. Gives what follows it.
+    /// Waits until a line contains this text, also among lines that were read before. Returns the text after it.
     pub(crate) fn wait_for(&mut self, text: &str) -> String {
         let after = |line: &str| Some(line.split_once(text)?.1.to_owned());
         if let Some(rest) = self.seen.iter().find_map(|line| after(line)) {
@@ -175,7 +175,7 @@ impl Group {
         }
     }
 
-    /// Waits for the next line that holds this text; lines that have been read do not count. Gives what follows it.
+    /// Waits for the next line that contains this text. Returns the text after it.
     pub(crate) fn wait_for_next(&mut self, text: &str) -> String {
         let deadline = Instant::now() + LONG;
         loop {
@@ -186,7 +186,7 @@ impl Group {
         }
     }
 
-    /// Reads what the group prints for so long.
+    /// Reads the output of the group for this time.
     pub(crate) fn read_for(&mut self, pause: Duration) -> Vec<String> {
         let deadline = Instant::now() + pause;
         let first = self.seen.len();
@@ -200,13 +200,13 @@ impl Group {
         }
     }
 
-    /// What follows this text in each line that holds it.
+    /// Returns the text after this one in each line that contains it.
     pub(crate) fn all_after(&self, text: &str) -> Vec<String> {
         let after = |line: &String| Some(line.split_once(text)?.1.to_owned());
         self.seen.iter().filter_map(after).collect()
     }
 
-    /// How many lines hold this text.
+    /// Returns the number of lines that contain this text.
     pub(crate) fn count(&self, text: &str) -> usize {
         self.seen.iter().filter(|line| line.contains(text)).count()
     }
@@ -240,7 +240,7 @@ impl Group {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.incoming.recv_timeout(left) {
                 Ok(line) => self.seen.push(line),
-                // Nobody has its output any more, so it is ending.
+                // Its output is closed, so it is ending.
                 Err(RecvTimeoutError::Disconnected) => return self.supervisor.wait().unwrap(),
                 Err(RecvTimeoutError::Timeout) => panic!("it does not end: {}", self.log()),
             }
@@ -278,7 +278,7 @@ impl Group {
         self.living().into_iter().find(is_sentinel).unwrap()
     }
 
-    /// Whether a line holds all these texts.
+    /// Returns whether a line contains all these texts.
     pub(crate) fn has(&self, texts: &[&str]) -> bool {
         self.seen
             .iter()
@@ -318,7 +318,7 @@ pub(crate) fn pid_of(text: &str) -> Pid {
         .unwrap_or_else(|| panic!("`{text}` is no process id"))
 }
 
-/// Whether this process lives and was started with this variable. One that has ended has no variables any more.
+/// Returns whether this process is alive and was started with this variable. A process that has ended has no variables.
 fn is_marked(process: &Path, mark: &[u8]) -> bool {
     let Ok(environment) = fs::read(process.join("environ")) else {
         return false;

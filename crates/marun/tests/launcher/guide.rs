@@ -30,7 +30,7 @@ const SHOP: &str = "
     handlers = { send = { retry = ['10ms', '10ms', '10ms'] } }
 ";
 
-/// Where the guide's settings are.
+/// The path of the guide's settings.
 const HOME: &str = "/srv/shop";
 
 /// The commands of the guide's transcript, each with the lines that it says.
@@ -103,7 +103,7 @@ fn send_mail(folder: &Folder, email: &str, died: &str) {
     }
 }
 
-/// What is another with each run is made the same: the moments at which messages have died, the numbers that their driver
+/// Replaces the parts that differ between runs: the moments at which messages have died, the numbers that their driver
 /// gives them, and the folder.
 fn timeless(line: &str, home: &str) -> String {
     let line = line.replace(home, HOME);

@@ -36,7 +36,7 @@ fn with_second(settings: &str) -> String {
 #[test]
 fn ctrl_c_drains_everyone_and_is_no_failure() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
-        // Where the tests run under `nohup`, the launcher would survive its terminal as well.
+        // If the tests run under `nohup`, the launcher would survive its terminal as well.
         let mut launcher = Command::new("env");
         launcher
             .arg("--default-signal=HUP")
@@ -234,7 +234,7 @@ fn line_56_the_children_of_an_agent_end_with_it() {
     }
 }
 
-/// Whether it runs; one that is dead and that nobody has buried does not.
+/// Returns whether the process runs. A process that has ended but is not collected does not run.
 fn is_running(pid: Pid) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/status"));
     status.is_ok_and(|status| !status.contains("State:\tZ"))
@@ -255,7 +255,7 @@ fn line_56_what_has_left_its_session_and_its_parent_ends_too() {
     }
 }
 
-/// A shell that leaves an orphan behind and waits until somebody has buried it, then asks the first process to stop.
+/// A shell that leaves an orphan behind and waits until it is collected, then asks the first process to stop.
 const UNDERTAKING: &str = "
     [agent.shell]
     command = ['sh', '-c', '''

@@ -57,7 +57,7 @@ fn line(n: usize) -> String {
     format!("{{\"n\":{n}}}\n")
 }
 
-/// How many messages wait in a queue.
+/// Returns the number of waiting messages in a queue.
 pub(crate) fn length(folder: &Folder, queue: &str) -> usize {
     let settings = folder.settings();
     let words = ["queue", "length", queue, "--json", "--settings", &settings];

@@ -114,7 +114,7 @@ fn arguments_are_sent_byte_for_byte(driver: &Driver) {
     assert!(out.ends_with(&format!("\"payload\":{body}}}\n")), "{out}");
 }
 
-/// A listener that hears, and how what it prints is read.
+/// A running `signal listen`, and its output.
 fn listener(driver: &Driver) -> (Child, impl Iterator<Item = String>) {
     let mut child = marun()
         .args(["signal", "listen", "ask", "--bus", &driver.dsn])
@@ -158,14 +158,14 @@ fn an_odd_signal_does_not_end_the_listener(driver: &Driver) {
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
-/// What a command writes into a terminal until it ends.
+/// Returns the text that a command writes to a terminal until it ends.
 fn shown(mut command: Command, mut terminal: File) -> String {
     let mut child = command.spawn().unwrap();
     drop(command);
     let mut shown = Vec::new();
     match terminal.read_to_end(&mut shown) {
         Ok(_) => {}
-        // This is how Linux says that nobody has the other end any more.
+        // This is the error on Linux if the other end is closed.
         Err(error) => assert_eq!(error.raw_os_error(), Some(Errno::IO.raw_os_error())),
     }
     assert_eq!(child.wait().unwrap().code(), Some(0));

@@ -23,7 +23,7 @@ const TIME: Duration = Duration::from_secs(60);
 /// Between two kills, in milliseconds. A replica that was killed rests for a second, so that at times none is there.
 const PAUSES: std::ops::Range<u64> = 20..1_000;
 
-/// How many messages one replica has at a time.
+/// The number of messages that one replica handles at the same time.
 const IN_FLIGHT: usize = 8;
 
 /// However often they are killed, they are started again, and a message that died with them by chance is not put aside.

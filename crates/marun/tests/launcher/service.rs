@@ -19,7 +19,7 @@ fn next(manager: &UnixDatagram) -> String {
     String::from_utf8_lossy(&buffer[..length]).into_owned()
 }
 
-/// The next message that is no sign of life.
+/// Returns the next message that is not a keep-alive.
 fn next_news(manager: &UnixDatagram) -> String {
     loop {
         let news = next(manager);

@@ -7,7 +7,7 @@ use rustix::process::{Signal, kill_process};
 
 use crate::{group::Group, health::Pipe};
 
-/// How late a deadline of a second and a half is noticed after these pauses: a little, and much.
+/// The pauses, after which a deadline of 1.5 s is noticed a little too late, and much too late.
 const PAUSES: [Duration; 2] = [Duration::from_millis(1_900), Duration::from_millis(4_000)];
 
 /// Suspends the launcher for so long; `meanwhile` something happens.
