@@ -8,7 +8,7 @@ use microagent_core::{
 };
 use serde::{Deserialize, Serialize};
 
-/// How many comments has a user?
+/// Asks for the number of comments of a user.
 #[derive(Serialize, Deserialize)]
 struct RpcCommentsCount {
     user_id: u64,
