@@ -286,21 +286,24 @@ fn a_bad_option_of_a_consumer_is_named_with_what_is_allowed() {
 
 #[test]
 fn only_a_message_can_become_a_dead_letter() {
-    let told = "`on_error`: only a message of a queue can become a dead letter (available: `retry`, `drop`)";
+    let expected = "`on_error`: only a message of a queue can become a dead letter (available: `retry`, `drop`)";
     let given = json!({"on_error": "dead_letter"});
     let follows = OnFailure::DeadLetter;
     let periodic = PeriodicOptions::every(SECOND);
     let cron = CronOptions::at("@daily");
-    assert_eq!(refused(&ReceiverOptions::default(), given.clone()), told);
-    assert_eq!(refused(&periodic, given.clone()), told);
-    assert_eq!(refused(&cron, given), told);
+    assert_eq!(
+        refused(&ReceiverOptions::default(), given.clone()),
+        expected
+    );
+    assert_eq!(refused(&periodic, given.clone()), expected);
+    assert_eq!(refused(&cron, given), expected);
     let built = [
         ReceiverOptions::default().on_error(follows).validate(),
         periodic.on_error(follows).validate(),
         cron.on_error(follows).validate(),
     ];
     for error in built {
-        assert_eq!(error.unwrap_err().to_string(), told);
+        assert_eq!(error.unwrap_err().to_string(), expected);
     }
 }
 
