@@ -1,6 +1,7 @@
 //! Tables with aligned columns.
 
-/// Returns the header and the rows as lines, with two spaces between columns and no trailing spaces. A cell may have any length.
+/// Returns the header and the rows as lines, with two spaces between columns and no trailing
+/// spaces. A cell may have any length.
 pub(crate) fn aligned<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> Vec<String> {
     let mut widths = header.map(str::len);
     for row in rows {
@@ -13,7 +14,8 @@ pub(crate) fn aligned<const N: usize>(header: [&str; N], rows: &[[String; N]]) -
     lines
 }
 
-/// Returns one line. All cells but the last are padded, without a format string, whose width has at most 16 bits.
+/// Returns one line. All cells but the last are padded, without a format string, whose width has at
+/// most 16 bits.
 fn line<const N: usize>(cells: &[String; N], widths: &[usize; N]) -> String {
     let mut line = String::new();
     for (index, (cell, width)) in cells.iter().zip(widths).enumerate() {

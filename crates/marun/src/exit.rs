@@ -10,8 +10,8 @@ pub const DONE: u8 = 0;
 /// A failure at run time: of an agent, a server or a message.
 pub const FAILED: u8 = 1;
 
-/// The command line or the configuration is invalid. Nothing was started or sent, except the lines before an invalid one of
-/// `queue send NAME -`.
+/// The command line or the configuration is invalid. Nothing was started or sent, except the lines
+/// before an invalid one of `queue send NAME -`.
 pub const USAGE: u8 = 2;
 
 /// No receiver listens to the signal that was called.

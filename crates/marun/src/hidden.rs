@@ -1,4 +1,5 @@
-//! The hidden commands with which the launcher starts its processes. They are not part of the public interface.
+//! The hidden commands with which the launcher starts its processes. They are not part of the
+//! public interface.
 
 /// `PROGRAM __manifest`: prints which agents the program contains.
 pub(crate) const MANIFEST: &str = "__manifest";
@@ -22,7 +23,8 @@ pub(crate) enum HiddenCommand {
 }
 
 impl HiddenCommand {
-    /// Parses the arguments of the process, with the program's name first. Returns `None` for other commands.
+    /// Parses the arguments of the process, with the program's name first. Returns `None` for other
+    /// commands.
     pub(crate) fn of(arguments: &[std::ffi::OsString]) -> Option<Self> {
         let texts: Option<Vec<&str>> = arguments.iter().skip(1).map(|text| text.to_str()).collect();
         match texts?.as_slice() {

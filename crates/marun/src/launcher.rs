@@ -50,15 +50,18 @@ impl Launcher {
         Self::default()
     }
 
-    /// Adds an agent type. Settings refer to it by [`MicroAgent::NAME`]. If two types have the same name, the launcher does not run.
+    /// Adds an agent type. Settings refer to it by [`MicroAgent::NAME`]. If two types have the same
+    /// name, the launcher does not run.
     pub fn agent<A: MicroAgent>(mut self) -> Self {
         self.agents.push(AgentType::of::<A>());
         self
     }
 
-    /// Runs the command of the process's arguments, and returns one of the codes of [`exit`](mod@crate::exit).
+    /// Runs the command of the process's arguments, and returns one of the codes of
+    /// [`exit`](mod@crate::exit).
     ///
-    /// Call it on the main thread, outside of a runtime, and before anything slow: the process of each agent starts here too.
+    /// Call it on the main thread, outside of a runtime, and before anything slow: the process of
+    /// each agent starts here too.
     pub fn run_from_args(self) -> ExitCode {
         signals::unblock();
         if let Err(failure) = self.check_names() {

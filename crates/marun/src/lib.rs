@@ -1,4 +1,5 @@
-//! The launcher of MicroAgent. It runs a group of agents, each in its own OS process, and starts and stops them together.
+//! The launcher of MicroAgent. It runs a group of agents, each in its own OS process, and starts
+//! and stops them together.
 //!
 //! A program with agents becomes their launcher by its `main`:
 //!
@@ -16,8 +17,9 @@
 //! }
 //! ```
 //!
-//! `program settings.toml` then runs the agents of the [`Settings`]. The binary `marun` runs the agents of any such program.
-//! `docs/marun.md` describes the commands, and [`mod@exit`] their exit codes.
+//! `program settings.toml` then runs the agents of the [`Settings`]. The binary `marun` runs the
+//! agents of any such program. `docs/marun.md` describes the commands, and [`mod@exit`] their exit
+//! codes.
 //!
 //! # Structure of this crate
 //!
@@ -63,7 +65,8 @@ pub use settings::{
     SettingsError, SettingsProblem,
 };
 
-/// Runs the command line of `marun` for a program with these agents. It is the whole `main` of such a program.
+/// Runs the command line of `marun` for a program with these agents. It is the whole `main` of such
+/// a program.
 ///
 /// ```no_run
 /// # use microagent_core::{Blueprint, Context, MicroAgent, Result};

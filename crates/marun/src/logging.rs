@@ -44,7 +44,8 @@ impl LogFormat {
     }
 }
 
-/// Installs a subscriber that writes the events of this process to `writer`: those of `level` and above, or those that `RUST_LOG` selects.
+/// Installs a subscriber that writes the events of this process to `writer`: those of `level` and
+/// above, or those that `RUST_LOG` selects.
 ///
 /// If the program has installed a subscriber before, that one stays.
 pub(crate) fn install<W>(format: LogFormat, level: LevelFilter, writer: W)
@@ -74,7 +75,8 @@ where
     drop(installed);
 }
 
-/// The format for a terminal: the time without the date, and the module only for debug and trace lines.
+/// The format for a terminal: the time without the date, and the module only for debug and trace
+/// lines.
 struct Short {
     message: Format<Full, TimeOfDay>,
     detail: Format<Full, TimeOfDay>,

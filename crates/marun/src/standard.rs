@@ -1,7 +1,8 @@
-//! Standard output and standard error as sinks. A sink may be unable to accept bytes: a non-blocking pipe, or a full disk.
+//! Standard output and standard error as sinks. A sink may be unable to accept bytes: a
+//! non-blocking pipe, or a full disk.
 //!
-//! [`Standard`] waits until a non-blocking stream accepts bytes. [`LineStream`] also handles a sink that returns errors for a while; it
-//! counts the lines that are dropped in that time.
+//! [`Standard`] waits until a non-blocking stream accepts bytes. [`LineStream`] also handles a sink
+//! that returns errors for a while; it counts the lines that are dropped in that time.
 
 use std::{
     io::{self, IsTerminal, Stderr, Stdout, Write},
@@ -20,7 +21,8 @@ use crate::terminal::shown_on;
 /// The time that lines wait for a sink that returns errors, before lines are dropped.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The pauses before a sink that returned an error is tried again: while lines wait, and while they are dropped.
+/// The pauses before a sink that returned an error is tried again: while lines wait, and while they
+/// are dropped.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 const LATER_RETRY_PAUSE: Duration = Duration::from_secs(1);
 
@@ -89,7 +91,8 @@ fn wait_until_ready(stream: &impl AsFd) -> io::Result<()> {
     }
 }
 
-/// Writes a line to standard output without buffering. Control characters are escaped on a terminal.
+/// Writes a line to standard output without buffering. Control characters are escaped on a
+/// terminal.
 pub(crate) fn print_line(line: &str) -> io::Result<()> {
     let line = shown_on(&io::stdout(), line);
     Standard::output().write_all(format!("{line}\n").as_bytes())
@@ -120,7 +123,8 @@ pub(crate) struct MissingLines {
     pub(crate) reason: String,
 }
 
-/// A sink that may return errors for a while. Written bytes wait until [`write_waiting`](Self::write_waiting).
+/// A sink that may return errors for a while. Written bytes wait until
+/// [`write_waiting`](Self::write_waiting).
 #[derive(Debug)]
 pub(crate) struct LineStream<S> {
     sink: S,
@@ -155,7 +159,8 @@ impl<S: Sink> LineStream<S> {
         self.waiting.len()
     }
 
-    /// Returns when [`write_waiting`](Self::write_waiting) is to be called again for a sink that returns errors; `None` for any other.
+    /// Returns when [`write_waiting`](Self::write_waiting) is to be called again for a sink that
+    /// returns errors; `None` for any other.
     pub(crate) fn retry_at(&self) -> Option<Instant> {
         self.refusal.map(|refusal| refusal.retry_at)
     }
@@ -230,7 +235,8 @@ impl<S> Write for LineStream<S> {
     }
 }
 
-/// Returns whether the error is permanent: the reader or the terminal is gone, or there never was one.
+/// Returns whether the error is permanent: the reader or the terminal is gone, or there never was
+/// one.
 fn is_final(error: &io::Error, sink: &impl Sink) -> bool {
     match Errno::from_io_error(error) {
         Some(Errno::IO) => sink.is_terminal(),

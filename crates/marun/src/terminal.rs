@@ -1,6 +1,7 @@
 //! Escapes control characters in text that is written to a terminal.
 //!
-//! They are escaped as in JSON (`\u001b`), so that a line of JSON stays valid. Text for files and pipes is not changed.
+//! They are escaped as in JSON (`\u001b`), so that a line of JSON stays valid. Text for files and
+//! pipes is not changed.
 
 use std::{borrow::Cow, fmt::Write as _, io::IsTerminal};
 
@@ -18,7 +19,8 @@ pub(crate) fn shown_on<'t>(stream: &impl IsTerminal, text: &'t str) -> Cow<'t, s
 
 /// Returns the text with all control characters escaped, except tabs.
 ///
-/// Characters that change the direction of the text are escaped too, because they would display it in another order.
+/// Characters that change the direction of the text are escaped too, because they would display it
+/// in another order.
 pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
     if text.contains(is_control) {
         Cow::Owned(text.chars().fold(String::new(), |mut shown, c| {
@@ -30,7 +32,8 @@ pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Returns the line like [`escaped`], but keeps colours (SGR sequences) and ends them with the line.
+/// Returns the line like [`escaped`], but keeps colours (SGR sequences) and ends them with the
+/// line.
 pub(crate) fn escaped_but_colors(line: &str) -> Cow<'_, str> {
     if !line.contains(is_control) {
         return Cow::Borrowed(line);

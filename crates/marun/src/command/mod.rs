@@ -1,7 +1,8 @@
 //! The commands of the command line.
 //!
-//! `run`, `check` and `info` use a plan of settings files. `signal` and `queue` use a bus or broker, which `source` connects. Results
-//! are printed to standard output, messages to standard error.
+//! `run`, `check` and `info` use a plan of settings files. `signal` and `queue` use a bus or
+//! broker, which `source` connects. Results are printed to standard output, messages to standard
+//! error.
 
 pub(crate) mod check;
 pub(crate) mod cron;
@@ -65,8 +66,8 @@ fn print(result: &impl Serialize) -> Result<(), Failure> {
     }
 }
 
-/// Returns JSON as one line. It stays the same, byte for byte, unless it contains newlines; then the white space between its tokens is
-/// removed.
+/// Returns JSON as one line. It stays the same, byte for byte, unless it contains newlines; then
+/// the white space between its tokens is removed.
 fn single_line(json: &str) -> serde_json::Result<Cow<'_, RawValue>> {
     let raw: &RawValue = serde_json::from_str(json)?;
     if raw.get().contains(['\n', '\r']) {

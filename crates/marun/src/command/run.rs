@@ -62,13 +62,15 @@ fn failed(error: io::Error) -> Failure {
     Failure::failed(format!("cannot run the group: {error}"))
 }
 
-/// Returns whether the output is coloured: on a terminal, unless `NO_COLOR` is set (<https://no-color.org>).
+/// Returns whether the output is coloured: on a terminal, unless `NO_COLOR` is set
+/// (<https://no-color.org>).
 fn has_color() -> bool {
     let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     !refused && io::stdout().is_terminal()
 }
 
-/// Returns the terminal for the status table. It needs text output to a terminal that can move its cursor.
+/// Returns the terminal for the status table. It needs text output to a terminal that can move its
+/// cursor.
 fn terminal(log: LogFormat) -> Option<Terminal> {
     let LogFormat::Text { color, .. } = log else {
         return None;

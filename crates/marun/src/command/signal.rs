@@ -61,7 +61,8 @@ async fn call(args: SignalSend, timeout: &str, all: bool) -> Result<(), Failure>
     }
 }
 
-/// Prints each answer as it arrives, and at the end how many are missing. Returns whether a receiver failed.
+/// Prints each answer as it arrives, and at the end how many are missing. Returns whether a
+/// receiver failed.
 async fn print_all(mut answers: Waiter) -> Result<bool, Failure> {
     let mut has_errors = false;
     while let Some(answer) = answers.next().await {
@@ -88,7 +89,8 @@ async fn print_all(mut answers: Waiter) -> Result<bool, Failure> {
     Ok(has_errors)
 }
 
-/// Returns the failure of a call. Without receivers, it names the prefix, because the receivers often have another one.
+/// Returns the failure of a call. Without receivers, it names the prefix, because the receivers
+/// often have another one.
 fn not_answered(error: Error, bus: &Bus, args: &BusArgs) -> Failure {
     let no_responders = error.kind() == ErrorKind::NoResponders;
     let mut failure = Failure::from(error);
@@ -181,7 +183,8 @@ fn print_signal(message: &BusMessage, lines: &mut Output) -> Result<bool, Failur
     Ok(write_line(&line, lines).is_ok())
 }
 
-/// Writes a line, or counts it as dropped if standard output returns errors for more than a few seconds.
+/// Writes a line, or counts it as dropped if standard output returns errors for more than a few
+/// seconds.
 ///
 /// # Errors
 /// Returns an error if the reader is gone.

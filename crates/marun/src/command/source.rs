@@ -20,7 +20,8 @@ use crate::{
 /// The time in which a server must be reached. It is short, because a person waits.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Connects the bus of the arguments. It is strict, because on the command line an undeclared argument is a typing error.
+/// Connects the bus of the arguments. It is strict, because on the command line an undeclared
+/// argument is a typing error.
 pub(super) async fn bus(args: &BusArgs) -> Result<Bus, Failure> {
     let (link, declarations) = match (&args.source.bus, &args.source.settings) {
         (Some(dsn), _) => {
@@ -58,7 +59,8 @@ pub(super) async fn broker(args: &BrokerArgs) -> Result<Broker, Failure> {
     Ok(broker)
 }
 
-/// Prints a message if the folder of `local:` is new, because a mistyped folder would look like an empty one.
+/// Prints a message if the folder of `local:` is new, because a mistyped folder would look like an
+/// empty one.
 fn warn_if_new(dsn: &str) {
     if let Some(folder) = local::new_folder(dsn) {
         let folder = folder.display();

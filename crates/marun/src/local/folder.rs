@@ -8,14 +8,16 @@ use std::{
 use microagent_local::LocalOptions;
 use rustix::fs::{Access, access};
 
-/// Returns the folder of this DSN if it does not exist yet; `None` also for a DSN of another driver.
+/// Returns the folder of this DSN if it does not exist yet; `None` also for a DSN of another
+/// driver.
 pub(crate) fn new_folder(dsn: &str) -> Option<PathBuf> {
     let options = LocalOptions::parse(dsn).ok()?;
     let folder = options.folder();
     (!folder.exists()).then(|| folder.to_owned())
 }
 
-/// Returns why the launcher cannot host the hub of this DSN; `None` if it can, and for a DSN of another driver.
+/// Returns why the launcher cannot host the hub of this DSN; `None` if it can, and for a DSN of
+/// another driver.
 pub(crate) fn problem(dsn: &str) -> Option<String> {
     let options = LocalOptions::parse(dsn).ok()?;
     let folder = options.folder();

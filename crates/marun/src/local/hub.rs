@@ -11,7 +11,8 @@ use tokio::runtime::Runtime;
 
 use crate::{exit::Failure, settings::Place};
 
-/// The hosted hubs. Each has a thread of its own; the runtime is only for starting and stopping them.
+/// The hosted hubs. Each has a thread of its own; the runtime is only for starting and stopping
+/// them.
 pub(crate) struct Hubs {
     runtime: Runtime,
     hosts: Vec<(PathBuf, Host)>,
@@ -68,7 +69,8 @@ fn refused(error: &Error, place: &Place) -> Failure {
     }
 }
 
-/// Returns whether two paths are the same folder. Symbolic links are resolved if both folders exist.
+/// Returns whether two paths are the same folder. Symbolic links are resolved if both folders
+/// exist.
 fn is_same(one: &Path, other: &Path) -> bool {
     one == other
         || matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)

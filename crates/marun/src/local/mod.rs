@@ -1,4 +1,5 @@
-//! The launcher's support for `local:`: it checks the folders (`folder.rs`) and hosts their hubs (`hub.rs`).
+//! The launcher's support for `local:`: it checks the folders (`folder.rs`) and hosts their hubs
+//! (`hub.rs`).
 
 mod folder;
 mod hub;

@@ -1,4 +1,5 @@
-//! `__agent`: runs one agent of this program until it ends, is asked to stop, or loses its supervisor.
+//! `__agent`: runs one agent of this program until it ends, is asked to stop, or loses its
+//! supervisor.
 
 use std::{any::Any, io, process::ExitCode, time::Duration};
 
@@ -17,10 +18,12 @@ use super::{
 };
 use crate::{connect, exit, logging, standard::Standard};
 
-/// The time after its grace in which an agent must close its connections. The supervisor waits a little longer.
+/// The time after its grace in which an agent must close its connections. The supervisor waits a
+/// little longer.
 const CLOSE_MARGIN: Duration = Duration::from_millis(250);
 
-/// The longest reason of a failure in bytes. It fits in a report of the length that a supervisor accepts, even with all characters escaped.
+/// The longest reason of a failure in bytes. It fits in a report of the length that a supervisor
+/// accepts, even with all characters escaped.
 const LONGEST_REASON: usize = 8 * 1024;
 
 /// Runs the agent `name` in this process, a child of the process `parent`, until its end.
@@ -142,7 +145,8 @@ async fn start(
 }
 
 impl ConnectedAgent {
-    /// Waits until the connections are established: an agent that cannot receive and consume is not ready.
+    /// Waits until the connections are established: an agent that cannot receive and consume is not
+    /// ready.
     async fn ready(&self) -> Result<()> {
         if let Some(bus) = &self.bus {
             bus.ready().await?;
@@ -153,7 +157,8 @@ impl ConnectedAgent {
         Ok(())
     }
 
-    /// Drains the agent, then closes its connections. Unreachable servers do not delay this beyond the grace.
+    /// Drains the agent, then closes its connections. Unreachable servers do not delay this beyond
+    /// the grace.
     async fn stop(self, grace: Duration) -> Result<()> {
         let deadline = Instant::now().checked_add(grace.saturating_add(CLOSE_MARGIN));
         let drained = self.agent.stop().await;
@@ -175,7 +180,8 @@ impl ConnectedAgent {
     }
 }
 
-/// Waits for the future until the deadline, or without a limit if the deadline is too far for the clock.
+/// Waits for the future until the deadline, or without a limit if the deadline is too far for the
+/// clock.
 async fn by<T>(
     deadline: Option<Instant>,
     future: impl Future<Output = T>,

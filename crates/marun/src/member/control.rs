@@ -1,8 +1,10 @@
-//! The messages between supervisor and member. They are sent over a socket that is the member's standard input.
+//! The messages between supervisor and member. They are sent over a socket that is the member's
+//! standard input.
 //!
-//! A message is one JSON value per line. The supervisor sends one, the assignment. The member sends reports: whether it is ready, and
-//! then heartbeats. The end of the socket means that the other side is gone. Passwords are sent here, not in arguments or variables,
-//! which other users of the machine can read.
+//! A message is one JSON value per line. The supervisor sends one, the assignment. The member sends
+//! reports: whether it is ready, and then heartbeats. The end of the socket means that the other
+//! side is gone. Passwords are sent here, not in arguments or variables, which other users of the
+//! machine can read.
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
@@ -23,7 +25,8 @@ pub(crate) struct AgentAssignment {
     pub(crate) bus: Option<BusLink>,
     /// The broker.
     pub(crate) broker: Option<BrokerLink>,
-    /// The text of the declarations, as the launcher has read it, so that all agents use the same version.
+    /// The text of the declarations, as the launcher has read it, so that all agents use the same
+    /// version.
     pub(crate) declarations: Option<String>,
     /// The settings that the agent reads with `cx.settings()`.
     pub(crate) settings: serde_json::Value,

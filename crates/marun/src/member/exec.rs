@@ -1,5 +1,6 @@
-//! `__exec`: replaces this process by a program without agents. On Linux, the program is killed when its supervisor dies; on other
-//! systems only the sentinel does that. The program inherits only its output from the launcher.
+//! `__exec`: replaces this process by a program without agents. On Linux, the program is killed
+//! when its supervisor dies; on other systems only the sentinel does that. The program inherits
+//! only its output from the launcher.
 
 use std::{os::unix::process::CommandExt, process::Command, process::Stdio};
 
@@ -10,12 +11,14 @@ use super::{
     supervisor_watch::Control,
 };
 
-/// Replaces this process by the program of the assignment. The supervisor takes the end of the socket as the report that it is ready.
+/// Replaces this process by the program of the assignment. The supervisor takes the end of the
+/// socket as the report that it is ready.
 ///
 /// # Errors
 /// Returns why the program could not be started. The supervisor gets the same text as a report.
 pub(crate) fn exec(parent: i32) -> Result<std::convert::Infallible, String> {
-    // This setting remains after `exec`. It must be SIGKILL, because the program may ignore SIGTERM.
+    // This setting remains after `exec`. It must be SIGKILL, because the program may ignore
+    // SIGTERM.
     let control = Control::take(parent, Signal::KILL).map_err(|error| error.to_string())?;
     let line = control.assignment().map_err(|error| error.to_string())?;
     let message = match serde_json::from_slice::<CommandAssignment>(&line) {

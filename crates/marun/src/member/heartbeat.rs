@@ -1,5 +1,6 @@
-//! Heartbeats: a task on the agent's runtime sends them to a thread, which forwards them to the supervisor. If all threads of the
-//! runtime are blocked, the task does not run, and the heartbeats stop.
+//! Heartbeats: a task on the agent's runtime sends them to a thread, which forwards them to the
+//! supervisor. If all threads of the runtime are blocked, the task does not run, and the heartbeats
+//! stop.
 
 use std::{
     io,
@@ -44,7 +45,8 @@ async fn send_heartbeats(sender: SyncSender<()>, every: Duration) {
     }
 }
 
-/// Forwards the heartbeats to the supervisor. If none arrives for `limit`, it logs which handlers block the runtime.
+/// Forwards the heartbeats to the supervisor. If none arrives for `limit`, it logs which handlers
+/// block the runtime.
 fn forward(receiver: &Receiver<()>, control: &Control, limit: Duration) {
     let mut is_blocked = false;
     loop {

@@ -1,8 +1,9 @@
 //! `__sentinel`: a process that ends the processes of a supervisor that was killed.
 //!
-//! Agents end by themselves (`supervisor_watch.rs`). Programs without agents, and the processes that members start, do not. The
-//! supervisor writes all process groups to the standard input of the sentinel. If that ends without the dismissal, the sentinel
-//! kills these groups and all other processes with the supervisor's tag.
+//! Agents end by themselves (`supervisor_watch.rs`). Programs without agents, and the processes
+//! that members start, do not. The supervisor writes all process groups to the standard input of
+//! the sentinel. If that ends without the dismissal, the sentinel kills these groups and all other
+//! processes with the supervisor's tag.
 
 use std::{
     collections::BTreeSet,
@@ -24,7 +25,8 @@ const KILL_ROUNDS: usize = 20;
 /// The last line of a supervisor whose processes have all ended.
 pub(crate) const DISMISSAL: &str = ".\n";
 
-/// Reads lines `+GROUP` and `-GROUP` until the supervisor is gone, then kills the remaining groups and all processes with the tag.
+/// Reads lines `+GROUP` and `-GROUP` until the supervisor is gone, then kills the remaining groups
+/// and all processes with the tag.
 pub(crate) fn watch(tag: &str) {
     let Some(groups) = groups_left(io::stdin().lock()) else {
         return;
@@ -75,7 +77,8 @@ fn groups_left(input: impl BufRead) -> Option<BTreeSet<i32>> {
     Some(groups)
 }
 
-/// Returns the processes with the tag outside of these groups, so that no process gets a signal twice.
+/// Returns the processes with the tag outside of these groups, so that no process gets a signal
+/// twice.
 fn strays(tag: &GroupTag, groups: &BTreeSet<i32>) -> Vec<Pid> {
     let mut strays = tag.processes_with_tag();
     strays.retain(|pid| {

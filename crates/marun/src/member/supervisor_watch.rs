@@ -1,7 +1,8 @@
 //! Ends a member when its supervisor is gone, even if everything else in the member hangs.
 //!
-//! There are two mechanisms. On Linux, the kernel sends a signal when the parent dies; this covers the time before `main` has done
-//! anything. On all systems, a thread waits for the end of the control socket.
+//! There are two mechanisms. On Linux, the kernel sends a signal when the parent dies; this covers
+//! the time before `main` has done anything. On all systems, a thread waits for the end of the
+//! control socket.
 
 use std::{
     io::{self, BufRead, BufReader, Write},
@@ -28,10 +29,12 @@ pub(crate) struct Control {
 impl Control {
     /// Takes the control socket from standard input. A member must call this before anything else.
     ///
-    /// `parent` is the process id of the supervisor. `death_signal` is sent to this process when the supervisor dies.
+    /// `parent` is the process id of the supervisor. `death_signal` is sent to this process when
+    /// the supervisor dies.
     pub(crate) fn take(parent: i32, death_signal: Signal) -> io::Result<Self> {
         die_with_parent(death_signal)?;
-        // If the supervisor died before the signal was set, this process has another parent already.
+        // If the supervisor died before the signal was set, this process has another parent
+        // already.
         if getppid() != Pid::from_raw(parent) {
             return Err(io::Error::other(format!(
                 "the launcher, process {parent}, is not the parent of this process; \
@@ -96,7 +99,8 @@ impl SupervisorWatch {
         self.assignment.recv().map_err(|_| no_launcher())
     }
 
-    /// Waits until the supervisor is gone. The thread then kills the process after [`SHUTDOWN_TIME`].
+    /// Waits until the supervisor is gone. The thread then kills the process after
+    /// [`SHUTDOWN_TIME`].
     pub(crate) async fn supervisor_gone(&mut self) {
         // The thread keeps its side until the end of the process.
         let _ = self

@@ -1,13 +1,14 @@
 //! The tag of the processes of a group: an environment variable that all of them inherit.
 //!
-//! It is the only trace of the member in a process that has left its process group and whose parents have ended. Such processes are
-//! found in `/proc`; without it, none is found.
+//! It is the only trace of the member in a process that has left its process group and whose
+//! parents have ended. Such processes are found in `/proc`; without it, none is found.
 
 use std::{fs, path::Path};
 
 use rustix::process::{Pid, getpid};
 
-/// The variable. Its value is the tag of the supervisor, a dot, and the serial number of the member's process.
+/// The variable. Its value is the tag of the supervisor, a dot, and the serial number of the
+/// member's process.
 pub(crate) const VARIABLE: &str = "MARUN_MEMBER";
 
 /// The tag of one supervisor.
@@ -34,8 +35,8 @@ impl GroupTag {
         format!("{}.{serial}", self.0)
     }
 
-    /// Returns the serial number of the member that a living process comes from. It is `None` for a process without this tag, and for
-    /// one that is calling `exec` at this moment.
+    /// Returns the serial number of the member that a living process comes from. It is `None` for a
+    /// process without this tag, and for one that is calling `exec` at this moment.
     pub(crate) fn serial_of(&self, pid: Pid) -> Option<u64> {
         let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
         self.serial_in(&environment)
@@ -73,7 +74,8 @@ fn processes() -> impl Iterator<Item = Pid> {
     })
 }
 
-/// Returns the parent in a `/proc/PID/stat` of a living process: `PID (NAME) STATE PARENT …`. The name may contain any characters.
+/// Returns the parent in a `/proc/PID/stat` of a living process: `PID (NAME) STATE PARENT …`. The
+/// name may contain any characters.
 fn parent_in(stat: &str) -> Option<Pid> {
     let (_, rest) = stat.rsplit_once(')')?;
     let mut fields = rest.split_ascii_whitespace();

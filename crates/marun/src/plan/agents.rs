@@ -1,4 +1,5 @@
-//! Finds the program of each agent, and checks that the agent has the bus and the broker that it needs.
+//! Finds the program of each agent, and checks that the agent has the bus and the broker that it
+//! needs.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,13 +22,15 @@ use crate::{
 
 /// The programs of a settings file, and their manifests.
 pub(super) struct Programs {
-    /// The running executable is the first: it runs the agents that it contains, even if `program` is another.
+    /// The running executable is the first: it runs the agents that it contains, even if `program`
+    /// is another.
     manifests: Vec<(PathBuf, ProgramManifest)>,
     named: bool,
 }
 
 impl Programs {
-    /// Requests the manifests of the running executable and of the file's `program`, with the DSNs of their agents.
+    /// Requests the manifests of the running executable and of the file's `program`, with the DSNs
+    /// of their agents.
     pub(super) fn request(settings: &Settings, own: &[AgentType]) -> Result<Self, SettingsError> {
         let is_own = |backend: &str| own.iter().any(|known| known.name() == backend);
         let mut manifests = Vec::new();

@@ -1,4 +1,5 @@
-//! The launcher's handling of DSNs: it makes the folders of `local:` absolute. Only the drivers interpret DSNs.
+//! The launcher's handling of DSNs: it makes the folders of `local:` absolute. Only the drivers
+//! interpret DSNs.
 
 use std::path::Path;
 
@@ -7,7 +8,8 @@ use crate::{local::DEFAULT_FOLDER, settings::Place};
 /// The scheme of the embedded driver.
 const LOCAL: &str = "local:";
 
-/// Returns the DSN with an absolute folder, for all processes. A relative folder of `local:` starts at the folder of the settings file.
+/// Returns the DSN with an absolute folder, for all processes. A relative folder of `local:` starts
+/// at the folder of the settings file.
 pub(crate) fn absolute(dsn: &str, place: &Place) -> String {
     let Some(rest) = dsn.strip_prefix(LOCAL) else {
         return dsn.to_owned();

@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 
 use crate::settings::{AgentSettings, HandlerSettings, Place, Problems, SettingsError};
 
-/// Returns the manifest with those of the agent's options that fit, and these options as the agent takes them.
+/// Returns the manifest with those of the agent's options that fit, and these options as the agent
+/// takes them.
 pub(super) fn configured(
     manifest: &Manifest,
     agent: &AgentSettings,
@@ -57,8 +58,8 @@ fn as_json(handler: &HandlerSettings) -> Map<String, Value> {
         .collect()
 }
 
-/// Returns the error at the smallest place that it is about: an option, a handler, or the agent that has
-/// it from its program. The text does not repeat what the place says.
+/// Returns the error at the smallest place that it is about: an option, a handler, or the agent
+/// that has it from its program. The text does not repeat what the place says.
 pub(super) fn refused(agent: &AgentSettings, mut error: OptionError) -> SettingsError {
     let handler = error
         .handler

@@ -1,7 +1,9 @@
-//! Makes the plan of a group from settings files. All configuration errors are found here, before anything is started or connected.
+//! Makes the plan of a group from settings files. All configuration errors are found here, before
+//! anything is started or connected.
 //!
-//! `program.rs` finds a program, `manifest.rs` requests its manifest. `agents.rs` finds the program of each agent and checks its bus and
-//! broker, `handlers.rs` its handler options, `schedules.rs` its time zones.
+//! `program.rs` finds a program, `manifest.rs` requests its manifest. `agents.rs` finds the program
+//! of each agent and checks its bus and broker, `handlers.rs` its handler options, `schedules.rs`
+//! its time zones.
 
 mod agents;
 mod dsn;
@@ -38,7 +40,8 @@ use crate::{
 #[derive(Serialize)]
 pub(crate) struct Plan {
     pub(crate) agents: Vec<PlannedMember>,
-    /// The DSNs of `local:` that agents use, whose hubs the launcher hosts, and their places in the settings.
+    /// The DSNs of `local:` that agents use, whose hubs the launcher hosts, and their places in the
+    /// settings.
     #[serde(skip)]
     pub(crate) local: BTreeMap<String, Place>,
     /// The environment variables that the files refer to.
@@ -271,7 +274,8 @@ fn plan_command(command: &Located<Vec<String>>) -> Result<Vec<String>, SettingsE
     let mut planned = command.value.clone();
     if let Some(program) = planned.first_mut() {
         let found = program::locate(program, &command.place, Search::Path)?;
-        // A name is not replaced by its path, because some programs depend on the name that they are called by.
+        // A name is not replaced by its path, because some programs depend on the name that they
+        // are called by.
         if program.contains('/') {
             *program = found.display().to_string();
         }

@@ -11,13 +11,15 @@ use crate::settings::{Place, SettingsError};
 /// The folders in which a name is searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Search {
-    /// The folder of the running executable, where cargo puts all binaries of a workspace, then `PATH`.
+    /// The folder of the running executable, where cargo puts all binaries of a workspace, then
+    /// `PATH`.
     BesideThenPath,
     /// Only `PATH`, as in a shell.
     Path,
 }
 
-/// Finds the program in the settings at `place`. A name with a `/` is a path relative to the settings file.
+/// Finds the program in the settings at `place`. A name with a `/` is a path relative to the
+/// settings file.
 pub(crate) fn locate(name: &str, place: &Place, search: Search) -> Result<PathBuf, SettingsError> {
     if name.contains('/') {
         let path = place.folder().join(name);

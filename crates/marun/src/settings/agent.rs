@@ -47,13 +47,15 @@ pub struct AgentSettings {
     pub grace: Duration,
     /// The time in which it must become ready. Default: [`DEFAULT_READY_TIMEOUT`].
     pub ready_timeout: Duration,
-    /// The time that its runtime may be blocked before it is killed; `None` switches this off. Default: [`DEFAULT_WATCHDOG`].
+    /// The time that its runtime may be blocked before it is killed; `None` switches this off.
+    /// Default: [`DEFAULT_WATCHDOG`].
     pub watchdog: Option<Duration>,
     /// The restart policy.
     pub restart: Restart,
     /// The settings that the agent reads with `cx.settings()`: a JSON object.
     pub settings: serde_json::Value,
-    /// The places of these values, by their keys in `settings`. The empty key is the place of the whole object.
+    /// The places of these values, by their keys in `settings`. The empty key is the place of the
+    /// whole object.
     pub(crate) settings_places: BTreeMap<String, String>,
     /// The options of its handlers, by handler name. They override those of the attributes.
     pub handlers: BTreeMap<String, HandlerSettings>,
@@ -96,8 +98,9 @@ const AGENT_ONLY: [&str; 7] = [
 ];
 
 impl AgentSettings {
-    /// Reads the table of an agent. If a value is wrong, the agent has the default in its place, so that the rest of it can
-    /// be checked against its program; nothing is returned if that would find consequences of the problem.
+    /// Reads the table of an agent. If a value is wrong, the agent has the default in its place, so
+    /// that the rest of it can be checked against its program; nothing is returned if that would
+    /// find consequences of the problem.
     pub(super) fn from_node(node: Node, names: &Names, problems: &mut Problems) -> Option<Self> {
         let mut section = problems.keep(Section::open(node, KEYS))?;
         let place = section.place().clone();
@@ -207,7 +210,8 @@ fn check_reference(
     Err(place.error(unknown(kind, value, known.iter().map(String::as_str))))
 }
 
-/// Checks the name, which is written before each line of the log; `marun` is the name in the launcher's own lines.
+/// Checks the name, which is written before each line of the log; `marun` is the name in the
+/// launcher's own lines.
 fn check_agent_name(place: &Place) -> Result<(), SettingsError> {
     let name = place.key().trim_start_matches("agent.");
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');

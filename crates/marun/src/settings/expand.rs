@@ -1,4 +1,5 @@
-//! Replaces `${VAR}` and `${VAR:-default}` in string values. The environment is a parameter, so that tests can set their own.
+//! Replaces `${VAR}` and `${VAR:-default}` in string values. The environment is a parameter, so
+//! that tests can set their own.
 
 use std::ffi::OsString;
 
@@ -7,8 +8,8 @@ use super::{place::Place, problems::SettingsError};
 /// A function that returns the value of a variable, or `None` if it is not set.
 pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
-/// Replaces every `${…}` in `text`. `$$` becomes `$`; a `$` before any character but `{` and `$` stays. The default is used if the
-/// variable is not set or empty, as in a shell.
+/// Replaces every `${…}` in `text`. `$$` becomes `$`; a `$` before any character but `{` and `$`
+/// stays. The default is used if the variable is not set or empty, as in a shell.
 pub(crate) fn expand(
     text: &str,
     place: &Place,

@@ -1,7 +1,8 @@
 //! The settings of a deployment group: its agents, buses and brokers.
 //!
-//! A file is read in these steps: parse TOML or JSON (`toml.rs`, `json.rs`) into a tree of values with places (`node.rs`), replace
-//! environment variables (`expand.rs`), check the keys (`section.rs` and this file). `plan` then finds programs and loads other files.
+//! A file is read in these steps: parse TOML or JSON (`toml.rs`, `json.rs`) into a tree of values
+//! with places (`node.rs`), replace environment variables (`expand.rs`), check the keys
+//! (`section.rs` and this file). `plan` then finds programs and loads other files.
 
 mod agent;
 mod expand;
@@ -124,22 +125,24 @@ impl Settings {
     /// Reads a `.toml` or `.json` file.
     ///
     /// # Errors
-    /// Returns a [`SettingsError`] if the file cannot be read, and for the problems described at [`Settings::parse`].
+    /// Returns a [`SettingsError`] if the file cannot be read, and for the problems described at
+    /// [`Settings::parse`].
     pub fn read(path: &Path) -> Result<Self, SettingsError> {
         Self::parse(path, &read_text(path)?)
     }
 
-    /// Parses the text of a file. The extension of the path selects the format, and errors contain the path. A byte order mark at the
-    /// start of the text is ignored.
+    /// Parses the text of a file. The extension of the path selects the format, and errors contain
+    /// the path. A byte order mark at the start of the text is ignored.
     ///
     /// # Errors
-    /// Returns a [`SettingsError`] with every problem of the file: file, line (for TOML) and key, what is wrong, and what is expected or available.
+    /// Returns a [`SettingsError`] with every problem of the file: file, line (for TOML) and key,
+    /// what is wrong, and what is expected or available.
     pub fn parse(path: &Path, text: &str) -> Result<Self, SettingsError> {
         Self::parse_with(path, text, &environment)
     }
 
-    /// Reads the valid parts of a file, which can be checked further, and adds the other parts to the problems. Returns `None` if a
-    /// top-level key is invalid, because the rest depends on it.
+    /// Reads the valid parts of a file, which can be checked further, and adds the other parts to
+    /// the problems. Returns `None` if a top-level key is invalid, because the rest depends on it.
     pub(crate) fn read_in_part(path: &Path, problems: &mut Problems) -> Option<Self> {
         let text = problems.keep(read_text(path))?;
         let mut found = Problems::default();

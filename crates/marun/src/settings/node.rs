@@ -42,7 +42,8 @@ impl Node {
         }
     }
 
-    /// Applies `change` to every string value in the tree. If it returns `None`, the string stays as it is. Keys are not changed.
+    /// Applies `change` to every string value in the tree. If it returns `None`, the string stays
+    /// as it is. Keys are not changed.
     pub(crate) fn change_strings(
         &mut self,
         change: &mut dyn FnMut(&Place, &str) -> Option<String>,

@@ -65,7 +65,8 @@ impl Place {
         &self.key
     }
 
-    /// Returns the line, counted from 1. It is `None` for JSON files, and for a TOML file as a whole.
+    /// Returns the line, counted from 1. It is `None` for JSON files, and for a TOML file as a
+    /// whole.
     #[must_use]
     pub fn line(&self) -> Option<usize> {
         self.line

@@ -95,8 +95,8 @@ impl Problems {
         }
     }
 
-    /// Adds the problems of another collector, except those of values that have a problem already, because a second problem would be a
-    /// consequence of the first.
+    /// Adds the problems of another collector, except those of values that have a problem already,
+    /// because a second problem would be a consequence of the first.
     pub(crate) fn extend(&mut self, other: Self) {
         let known: Vec<Place> = self.0.iter().map(|known| known.place.clone()).collect();
         let new = other.0.into_iter();

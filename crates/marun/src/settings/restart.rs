@@ -10,8 +10,9 @@ const KEYS: &[&str] = &["policy", "max", "within"];
 
 /// The restart policy of a member: after which ends it is restarted, and how often.
 ///
-/// A member that fails is restarted after 1 s, then after 2, 4 … 60 s. Each pause is reduced by a random part, so that the members of a
-/// group do not restart at the same time. If a member fails more than `max` times within `within`, the group ends with a failure.
+/// A member that fails is restarted after 1 s, then after 2, 4 … 60 s. Each pause is reduced by a
+/// random part, so that the members of a group do not restart at the same time. If a member fails
+/// more than `max` times within `within`, the group ends with a failure.
 ///
 /// ```
 /// use marun::{Restart, RestartPolicy};

@@ -62,7 +62,8 @@ impl Section {
         self.problems.keep(result)
     }
 
-    /// Adds the problem of a missing key, unless there is an unknown key, which may be this one misspelt.
+    /// Adds the problem of a missing key, unless there is an unknown key, which may be this one
+    /// misspelt.
     pub(crate) fn missing(&mut self, message: impl Into<String>) {
         if !self.has_unknown_keys {
             let error = self.place.error(message);
@@ -83,7 +84,8 @@ impl Section {
         }
     }
 
-    /// Returns the problems so far, for a section of which a part can be used although another part is wrong.
+    /// Returns the problems so far, for a section of which a part can be used although another part
+    /// is wrong.
     pub(crate) fn into_problems(self) -> Problems {
         self.problems
     }

@@ -1,4 +1,5 @@
-//! The environment variables that a settings file refers to, and which of them hold secrets that agents need not inherit.
+//! The environment variables that a settings file refers to, and which of them hold secrets that
+//! agents need not inherit.
 
 use std::{
     collections::BTreeSet,
@@ -35,8 +36,8 @@ impl Variables {
     }
 }
 
-/// Returns whether the variable holds a secret: by its name, by the name of the key, as a whole address, or as a part of an address that
-/// is hidden in output.
+/// Returns whether the variable holds a secret: by its name, by the name of the key, as a whole
+/// address, or as a part of an address that is hidden in output.
 fn is_secret(place: &Place, name: &str, value: &str, text: &str) -> bool {
     let key = place.key();
     let last_key = key.rsplit('.').next().unwrap_or_default();

@@ -10,7 +10,8 @@ use tokio::{
 
 use super::{group::StopSignal, member::ControlEvent};
 
-/// The number of reports that may wait for the supervisor. At this limit the members that report wait.
+/// The number of reports that may wait for the supervisor. At this limit the members that report
+/// wait.
 const REPORTS_WAITING: usize = 256;
 
 /// An event of a supervisor.
@@ -35,7 +36,8 @@ pub(super) struct Events {
 }
 
 impl Events {
-    /// Starts to listen for signals. It must run before the first child is started: the end of an earlier child would be missed.
+    /// Starts to listen for signals. It must run before the first child is started: the end of an
+    /// earlier child would be missed.
     pub(super) fn listen() -> io::Result<Self> {
         let (sender, receiver) = channel(REPORTS_WAITING);
         Ok(Self {
@@ -54,8 +56,9 @@ impl Events {
         self.child.recv().await;
     }
 
-    /// Returns the next event. Events that wait are preferred to a deadline that has passed, because they happened before it; but no
-    /// more of them in a row than can wait, so that a flood of reports or signals delays no deadline.
+    /// Returns the next event. Events that wait are preferred to a deadline that has passed,
+    /// because they happened before it; but no more of them in a row than can wait, so that a flood
+    /// of reports or signals delays no deadline.
     pub(super) async fn next(&mut self, deadline: Option<Instant>) -> Event {
         if self.prefers_deadline(deadline) {
             return Event::DeadlinePassed;
@@ -72,8 +75,8 @@ impl Events {
                 None => std::future::pending().await,
             }
         };
-        // In random order, so that a flood of reports does not hide ended children. A member has ended when both have arrived:
-        // the end of its process and the end of its reports.
+        // In random order, so that a flood of reports does not hide ended children. A member has
+        // ended when both have arrived: the end of its process and the end of its reports.
         let of_members = async {
             tokio::select! {
                 Some((index, event)) = self.receiver.recv() => Event::Control(index, event),
@@ -101,7 +104,8 @@ impl Events {
     }
 }
 
-/// Returns the stream of SIGHUP, the end of the terminal, or `None` if the launcher was started by `nohup` and must ignore it.
+/// Returns the stream of SIGHUP, the end of the terminal, or `None` if the launcher was started by
+/// `nohup` and must ignore it.
 fn hang_up() -> io::Result<Option<SignalStream>> {
     if hang_ups_are_ignored() {
         Ok(None)
@@ -112,14 +116,14 @@ fn hang_up() -> io::Result<Option<SignalStream>> {
 
 /// Returns whether this process was started with SIGHUP ignored.
 ///
-/// Without `/proc` this is unknown. Then SIGHUP counts as ignored, so that `nohup` works; without `nohup`, SIGHUP kills the
-/// launcher, and with it the group.
+/// Without `/proc` this is unknown. Then SIGHUP counts as ignored, so that `nohup` works; without
+/// `nohup`, SIGHUP kills the launcher, and with it the group.
 fn hang_ups_are_ignored() -> bool {
     std::fs::read_to_string("/proc/self/status").map_or(true, |status| ignores_hang_ups(&status))
 }
 
-/// Returns whether a `/proc/self/status` says that SIGHUP is ignored. `SigIgn` is a mask in hexadecimal digits, whose lowest bit is
-/// signal 1, SIGHUP.
+/// Returns whether a `/proc/self/status` says that SIGHUP is ignored. `SigIgn` is a mask in
+/// hexadecimal digits, whose lowest bit is signal 1, SIGHUP.
 fn ignores_hang_ups(status: &str) -> bool {
     let mask = status
         .lines()
@@ -142,7 +146,8 @@ mod tests {
         }
     }
 
-    /// Takes events, a new report after each report, until the deadline has passed; returns how many came before.
+    /// Takes events, a new report after each report, until the deadline has passed; returns how
+    /// many came before.
     async fn events_before(deadline: Instant, events: &mut Events) -> usize {
         for count in 0..10 * REPORTS_WAITING {
             match events.next(Some(deadline)).await {

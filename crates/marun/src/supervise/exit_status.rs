@@ -30,7 +30,8 @@ impl ExitStatus {
         self == Self::Exited(0)
     }
 
-    /// Returns whether the process ended without a failure after SIGTERM, which kills a program that does not handle it.
+    /// Returns whether the process ended without a failure after SIGTERM, which kills a program
+    /// that does not handle it.
     pub(crate) fn is_clean_stop(self) -> bool {
         self.is_clean()
             || self == Self::Exited(EXIT_BY_TERM)

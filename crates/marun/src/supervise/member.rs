@@ -49,7 +49,8 @@ impl Reports {
 
 /// Sends a member its assignment, forwards its reports, and then sends [`ControlEvent::Closed`].
 ///
-/// The socket stays open until the member closes it, because a closed socket tells a member that its supervisor is gone.
+/// The socket stays open until the member closes it, because a closed socket tells a member that
+/// its supervisor is gone.
 pub(crate) async fn talk_to_member(
     control: std::os::unix::net::UnixStream,
     assignment: Vec<u8>,
@@ -92,7 +93,8 @@ async fn exchange(
     Ok(reported)
 }
 
-/// Reads the next line, cut after [`MAX_REPORT`] bytes to bound the memory. Returns false at the end of the stream.
+/// Reads the next line, cut after [`MAX_REPORT`] bytes to bound the memory. Returns false at the
+/// end of the stream.
 async fn next_line(
     reader: &mut (impl AsyncBufRead + Unpin),
     line: &mut Vec<u8>,
@@ -115,7 +117,8 @@ async fn next_line(
     }
 }
 
-/// A flag that is set while output of a member waits to be written. The member itself then waits if it prints.
+/// A flag that is set while output of a member waits to be written. The member itself then waits if
+/// it prints.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Backpressure(Arc<AtomicBool>);
 
@@ -132,7 +135,8 @@ impl Backpressure {
     }
 }
 
-/// Copies the output of a member to the common log, line by line, until the last process has closed the pipe.
+/// Copies the output of a member to the common log, line by line, until the last process has closed
+/// the pipe.
 pub(crate) async fn copy_output(
     pipe_reader: io::PipeReader,
     index: usize,

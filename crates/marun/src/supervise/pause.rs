@@ -1,5 +1,6 @@
-//! Deadlines of a launcher that may itself be paused: suspended by SIGSTOP, frozen with its container, or without CPU time. A
-//! deadline counts only if the launcher could notice the events before it.
+//! Deadlines of a launcher that may itself be paused: suspended by SIGSTOP, frozen with its
+//! container, or without CPU time. A deadline counts only if the launcher could notice the events
+//! before it.
 
 use std::time::{Duration, Instant};
 
@@ -8,8 +9,9 @@ use tokio::time::{timeout, timeout_at};
 /// A deadline that is noticed later than this passed while the launcher itself was paused.
 pub(crate) const LATE: Duration = Duration::from_secs(1);
 
-/// The number of times in a row that the same time is granted again after a pause of the launcher. Without this bound, a launcher whose timers are
-/// always late would wait indefinitely for a member that hangs.
+/// The number of times in a row that the same time is granted again after a pause of the launcher.
+/// Without this bound, a launcher whose timers are always late would wait indefinitely for a member
+/// that hangs.
 pub(crate) const MOST_GRANTS: u32 = 5;
 
 /// The time in which the launcher handles pending events before it acts on a deadline.
@@ -21,7 +23,8 @@ pub(super) fn later(now: Instant, by: Duration) -> Instant {
     now.checked_add(by).unwrap_or_else(|| now + YEARS)
 }
 
-/// The time in which the launcher handles pending events before it acts on a deadline that has passed.
+/// The time in which the launcher handles pending events before it acts on a deadline that has
+/// passed.
 pub(super) struct CatchUp {
     until: Instant,
     grants: u32,
@@ -40,8 +43,9 @@ impl CatchUp {
         self.until
     }
 
-    /// Returns whether the launcher may act on the deadline at `now`, when [`until`](Self::until) has passed. If the launcher was
-    /// paused during this time, it begins again, at most [`MOST_GRANTS`] times.
+    /// Returns whether the launcher may act on the deadline at `now`, when [`until`](Self::until)
+    /// has passed. If the launcher was paused during this time, it begins again, at most
+    /// [`MOST_GRANTS`] times.
     pub(super) fn is_over(&mut self, now: Instant) -> bool {
         let was_paused = now.saturating_duration_since(self.until) >= CATCH_UP;
         if !was_paused || self.grants == MOST_GRANTS {
@@ -53,7 +57,8 @@ impl CatchUp {
     }
 }
 
-/// Waits for the future up to `limit`, as [`timeout`] does. The time in which the launcher itself was paused does not count.
+/// Waits for the future up to `limit`, as [`timeout`] does. The time in which the launcher itself
+/// was paused does not count.
 pub(super) async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
     tokio::pin!(future);
     if let Ok(output) = timeout(limit, &mut future).await {

@@ -7,8 +7,8 @@ use rustix::process::{
 use super::exit_status::ExitStatus;
 use crate::member::tag::{self, GroupTag};
 
-/// Collects all ended children, adopted orphans too, and returns those of the list `children` with their exit status. The rest of
-/// their process groups is killed.
+/// Collects all ended children, adopted orphans too, and returns those of the list `children` with
+/// their exit status. The rest of their process groups is killed.
 pub(super) fn reap(children: &[Pid]) -> Vec<(Pid, ExitStatus)> {
     let ended = children
         .iter()
@@ -18,8 +18,8 @@ pub(super) fn reap(children: &[Pid]) -> Vec<(Pid, ExitStatus)> {
     ended
 }
 
-/// Collects one child if it has ended. Its process group is killed before that: until a child is collected, no other process can get
-/// its number.
+/// Collects one child if it has ended. Its process group is killed before that: until a child is
+/// collected, no other process can get its number.
 fn reap_one(pid: Pid) -> Option<ExitStatus> {
     let without_collecting = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
     let status = waitid(WaitId::Pid(pid), without_collecting).ok()??;
@@ -32,7 +32,8 @@ fn reap_one(pid: Pid) -> Option<ExitStatus> {
     Some(ExitStatus::new(status.exit_status(), signal))
 }
 
-/// Collects all other ended children. One of the list may be among them, if it ended in the meantime.
+/// Collects all other ended children. One of the list may be among them, if it ended in the
+/// meantime.
 fn reap_orphans(children: &[Pid], ended: &mut Vec<(Pid, ExitStatus)>) {
     while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
         if children.contains(&pid) {
@@ -51,7 +52,8 @@ fn kill_group(leader: Pid) {
 /// The orphans that this process has adopted.
 #[derive(Debug)]
 pub(super) struct Orphans {
-    /// Children that this process had before it became a supervisor, for example those of a shell that has called `exec`.
+    /// Children that this process had before it became a supervisor, for example those of a shell
+    /// that has called `exec`.
     preexisting: Vec<Pid>,
 }
 
@@ -64,10 +66,11 @@ impl Orphans {
         })
     }
 
-    /// Kills the orphans of members whose process has ended. Their own children are adopted and found at the next call, because each
-    /// end of a child is an event.
+    /// Kills the orphans of members whose process has ended. Their own children are adopted and
+    /// found at the next call, because each end of a child is an event.
     ///
-    /// `own` lists the supervisor's own children, and `lives` returns whether the process with this serial number is alive.
+    /// `own` lists the supervisor's own children, and `lives` returns whether the process with this
+    /// serial number is alive.
     pub(super) fn kill_orphans_of_ended(
         &self,
         own: &[Pid],
@@ -95,7 +98,8 @@ impl Orphans {
     }
 }
 
-/// Makes orphans of this process's descendants its children, whatever their session is, as for the first process of a container.
+/// Makes orphans of this process's descendants its children, whatever their session is, as for the
+/// first process of a container.
 #[cfg(target_os = "linux")]
 fn adopt_orphans() -> std::io::Result<()> {
     Ok(rustix::process::set_child_subreaper(Some(
@@ -109,7 +113,8 @@ fn adopt_orphans() -> std::io::Result<()> {
     Ok(())
 }
 
-/// Kills a child. A child that is not collected keeps its number, so this cannot kill another process.
+/// Kills a child. A child that is not collected keeps its number, so this cannot kill another
+/// process.
 fn kill(pid: Pid) {
     let _ = kill_process(pid, Signal::KILL);
 }

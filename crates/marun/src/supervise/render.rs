@@ -65,8 +65,9 @@ const COLORS: [u8; 10] = [36, 33, 32, 35, 34, 96, 93, 92, 95, 94];
 
 /// Returns the line as a JSON object with the name.
 ///
-/// An object gets the name as its first field and otherwise stays the same, byte for byte. Other text, and an object with an `agent`
-/// of its own, becomes the field `line`, so that nothing is lost.
+/// An object gets the name as its first field and otherwise stays the same, byte for byte. Other
+/// text, and an object with an `agent` of its own, becomes the field `line`, so that nothing is
+/// lost.
 fn json(name: &str, line: &str) -> String {
     let name = Value::from(name);
     match fields_of(line) {

@@ -1,4 +1,5 @@
-//! The supervisor's connection to the sentinel, the process that ends the group if the launcher is killed.
+//! The supervisor's connection to the sentinel, the process that ends the group if the launcher is
+//! killed.
 
 use std::{io, io::Write, time::Duration};
 
@@ -10,7 +11,8 @@ use crate::{
     settings::Variables,
 };
 
-/// The time in which the sentinel must exit when it is dismissed. A suspended sentinel does not exit.
+/// The time in which the sentinel must exit when it is dismissed. A suspended sentinel does not
+/// exit.
 const EXIT_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A running sentinel.
@@ -45,7 +47,8 @@ impl Sentinel {
     /// Ends the sentinel, when no process is left that it must end.
     pub(super) async fn dismiss(mut self, events: &mut Events) {
         self.send(sentinel::DISMISSAL);
-        // Without this line the sentinel would take the end of the pipe for the death of the supervisor.
+        // Without this line the sentinel would take the end of the pipe for the death of the
+        // supervisor.
         if self.unsent.is_empty() {
             drop(self.pipe);
             let ended = async {

@@ -1,4 +1,5 @@
-//! Starts members and the sentinel. A member gets its own process group, a control socket and a pipe for its output.
+//! Starts members and the sentinel. A member gets its own process group, a control socket and a
+//! pipe for its output.
 
 use std::{
     collections::BTreeSet,
@@ -50,10 +51,11 @@ pub(crate) struct Spawned {
     pub(crate) output: PipeReader,
 }
 
-/// Starts a member. Its processes get the value `tag`. An agent does not inherit those variables of the settings that hold secrets.
+/// Starts a member. Its processes get the value `tag`. An agent does not inherit those variables of
+/// the settings that hold secrets.
 ///
-/// The calling thread must live as long as the supervisor: on Linux, a child gets its parent-death signal when the *thread* that
-/// started it ends.
+/// The calling thread must live as long as the supervisor: on Linux, a child gets its parent-death
+/// signal when the *thread* that started it ends.
 pub(crate) fn spawn(launch: &Launch, tag: &str, variables: &Variables) -> io::Result<Spawned> {
     let (control, member_end) = UnixStream::pair()?;
     let (output, printed) = io::pipe()?;

@@ -1,4 +1,4 @@
-//! The main loop of the supervisor: it passes events to the group and executes the actions that follow.
+//! The main loop of the supervisor: it passes events to the group and executes the actions.
 
 use std::{
     io,
@@ -28,19 +28,19 @@ use crate::{
     settings::Variables,
 };
 
-/// The time in which orphans of the members must end, and then the time in which the last output must arrive. Only a process that
-/// the launcher cannot find can keep a pipe open longer.
+/// The time in which orphans of the members must end, and then the time in which the last output
+/// must arrive. Only a process that the launcher cannot find can keep a pipe open longer.
 const FINAL_OUTPUT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The target of the launcher's own log lines.
 const LOG_TARGET: &str = "marun";
 
-/// Runs the members until the last one has ended. Returns whether the group ended without a failure.
+/// Runs the members until the last one has ended. Returns whether there was no failure.
 ///
 /// The calling thread must live as long as the supervisor, see `spawn`.
 ///
 /// # Errors
-/// Returns an error if it cannot listen to signals or cannot start the sentinel. No member was started then.
+/// Returns an error, before any start, if it cannot listen to signals or start the sentinel.
 pub(crate) async fn supervise(
     launches: Vec<Launch>,
     variables: Variables,
@@ -77,8 +77,8 @@ struct Supervisor {
     rows: Vec<Row>,
 }
 
-/// The process of a member. The supervisor acts on its end when it has ended *and* its control socket is closed, so that the end
-/// never overtakes a report.
+/// The process of a member. The supervisor acts on its end when it has ended *and* its control
+/// socket is closed, so that the end never overtakes a report.
 #[derive(Clone, Copy, Default)]
 struct Child {
     pid: Option<Pid>,
@@ -153,7 +153,7 @@ impl Supervisor {
             ..Child::default()
         };
         self.group.started(index, Instant::now());
-        // Before the assignment is sent: until then the process has started no others, and ends by itself.
+        // Before the assignment is sent: until then the process starts no others.
         self.notify_sentinel(spawned.pid, true);
         while self.copies.try_join_next().is_some() {}
         let reports = Reports {
@@ -189,8 +189,8 @@ impl Supervisor {
         }
     }
 
-    /// Handles pending events, and then acts on the deadlines that have passed. If the launcher was paused, events that happened
-    /// before a deadline may still be pending.
+    /// Handles pending events, and then acts on the deadlines that have passed. If the launcher was
+    /// paused, events that happened before a deadline may still be pending.
     async fn meet_deadlines(&mut self, events: &mut Events) {
         let is_due = |group: &Group| group.deadline().is_some_and(|due| due <= Instant::now());
         if is_due(&self.group) {
@@ -353,7 +353,7 @@ impl Supervisor {
         }
     }
 
-    /// Reports a process group to the sentinel. If the sentinel has ended, this is noticed like the end of any child.
+    /// Reports a process group to the sentinel, unless the sentinel has ended.
     fn notify_sentinel(&mut self, group: Pid, lives: bool) {
         if let Some(sentinel) = &mut self.sentinel {
             sentinel.notify(group, lives);

@@ -1,4 +1,5 @@
-//! `sd_notify`: reports the state of the group to the service manager that started the launcher, if there is one.
+//! `sd_notify`: reports the state of the group to the service manager that started the launcher, if
+//! there is one.
 
 use std::{
     env, io,
@@ -18,7 +19,8 @@ pub(super) const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
 pub(super) const WATCHDOG_PID: &str = "WATCHDOG_PID";
 pub(super) const WATCHDOG_USEC: &str = "WATCHDOG_USEC";
 
-/// The connection to the service manager. It reports each status once, and sends keep-alive messages if the manager wants them.
+/// The connection to the service manager. It reports each status once, and sends keep-alive
+/// messages if the manager wants them.
 #[derive(Debug)]
 pub(super) struct Notifier {
     socket: Option<UnixDatagram>,
@@ -84,7 +86,8 @@ impl Notifier {
         self.send_status(status, group.longest_stop());
     }
 
-    /// Reports a status if it has changed. `longest_stop` is the longest time that stopping can take.
+    /// Reports a status if it has changed. `longest_stop` is the longest time that stopping can
+    /// take.
     fn send_status(&mut self, status: ServiceStatus, longest_stop: Duration) {
         if self.sent.as_ref() == Some(&status) {
             return;

@@ -39,7 +39,8 @@ const FEWEST_LINES: usize = 4;
 
 /// Returns the lines of the table. They are cut to the width of the terminal.
 ///
-/// If there are too many members, those that are not ready come first, and the last line counts the others.
+/// If there are too many members, those that are not ready come first, and the last line counts the
+/// others.
 pub(super) fn render(rows: &[Row], size: Size, color: bool) -> Vec<String> {
     let room = (size.lines / SHARE_OF_HEIGHT).max(FEWEST_LINES) - 1;
     let mut shown: Vec<&Row> = rows.iter().collect();
@@ -82,8 +83,8 @@ fn cells(row: &Row) -> [String; 6] {
     ]
 }
 
-/// Cuts a line to less than the width of the terminal. On some terminals a line of the full width would wrap, and the table could not
-/// be erased.
+/// Cuts a line to less than the width of the terminal. On some terminals a line of the full width
+/// would wrap, and the table could not be erased.
 fn cut(line: &str, columns: usize) -> String {
     line.chars().take(columns.saturating_sub(1)).collect()
 }

@@ -27,12 +27,15 @@ struct Script {
     chatter: u32,
     /// It starts a process that ignores SIGTERM.
     child: bool,
-    /// It starts a process that leaves its session and its parent: `kept`, or `forgetful`, which also clears its environment.
+    /// It starts a process that leaves its session and its parent: `kept`, or `forgetful`, which
+    /// also clears its environment.
     daemon: String,
-    /// On SIGUSR1: `end`, `fail`, `panic`, `exit`, or `block` the runtime, if there is a `pipe` until something is written to it.
+    /// On SIGUSR1: `end`, `fail`, `panic`, `exit`, or `block` the runtime, if there is a `pipe`
+    /// until something is written to it.
     act: String,
     pipe: Option<PathBuf>,
-    /// When it stops: `slow` works until it is cancelled, `deaf` never returns, `wait` waits for `pipe`.
+    /// When it stops: `slow` works until it is cancelled, `deaf` never returns, `wait` waits for
+    /// `pipe`.
     stop: String,
 }
 

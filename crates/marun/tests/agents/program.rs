@@ -1,4 +1,5 @@
-//! A program with agents for the launcher's tests. They behave as their settings say: well, badly, or not at all.
+//! A program with agents for the launcher's tests. They behave as their settings say: well, badly,
+//! or not at all.
 
 #![expect(
     clippy::print_stdout,

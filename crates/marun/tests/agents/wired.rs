@@ -59,8 +59,8 @@ impl MicroAgent for Responder {
     }
 }
 
-/// Works on jobs: prints each when it is done with it. A job with `refuse` is refused for good with this reason, one with
-/// `fail` fails with it.
+/// Works on jobs: prints each when it is done with it. A job with `refuse` is refused for good with
+/// this reason, one with `fail` fails with it.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Worker {

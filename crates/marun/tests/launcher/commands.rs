@@ -1,5 +1,5 @@
-//! `signal` and `queue`: what they print, where to, and what they end with. `memory://` ends with each command, so
-//! it is enough for everything that needs no peer.
+//! `signal` and `queue`: what they print, where to, and what they end with. `memory://` ends with
+//! each command, so it is enough for everything that needs no peer.
 
 use std::{fs, io::Write, process::Stdio};
 
@@ -113,7 +113,8 @@ fn settings_give_the_dsn_and_the_declarations() {
     );
 }
 
-/// Runs the words of each line, with `FILE` as the settings file; all are refused as wrong usage, for these reasons.
+/// Runs the words of each line, with `FILE` as the settings file; all are refused as wrong usage,
+/// for these reasons.
 fn assert_refused(cases: &[(&str, &str)]) {
     let folder = folder();
     for (line, expected) in cases {

@@ -1,4 +1,5 @@
-//! Settings whose buses and brokers no agent could use: one message with file, line, key and what is allowed.
+//! Settings whose buses and brokers no agent could use: one message with file, line, key and what
+//! is allowed.
 
 use std::fs;
 

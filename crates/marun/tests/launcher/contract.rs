@@ -1,4 +1,5 @@
-//! The lines of the failure contract about stopping under load, each with a queue of `local:` that outlives the group: 62 to
+//! The lines of the failure contract about stopping under load, each with a queue of `local:` that
+//! outlives the group: 62 to
 //! 65. The printed lines show the messages that an agent has handled, and the queue shows the remaining ones.
 
 use std::{
@@ -68,7 +69,8 @@ fn line_58_relayed_signals_make_no_dead_letter() {
 /// The end of an agent that could not return its messages to its broker.
 const NOT_CLOSED: i32 = 1;
 
-/// Asked then to stop, the agent has kept to its grace of at most a second: it ended with this code, and was not killed.
+/// Asked then to stop, the agent has kept to its grace of at most a second: it ended with this
+/// code, and was not killed.
 fn assert_ended_by_itself(group: &mut Group, asked: Instant, expected: i32) {
     let code = group.wait_for_end();
     let took = asked.elapsed();

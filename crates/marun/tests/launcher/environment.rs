@@ -1,4 +1,5 @@
-//! The environment variables that the processes of a group inherit from the launcher, and variables that are not text.
+//! The environment variables that the processes of a group inherit from the launcher, and variables
+//! that are not text.
 
 use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt};
 

@@ -1,4 +1,5 @@
-//! A group that runs: its processes, its log, its end. Its remaining processes are killed when it is dropped.
+//! A group that runs: its processes, its log, its end. Its remaining processes are killed when it
+//! is dropped.
 
 use std::{
     collections::BTreeMap,
@@ -44,7 +45,8 @@ fn clean(mut command: Command) -> Command {
     command
 }
 
-/// The launcher with these arguments, in a terminal of its own; what is written to the second is typed there.
+/// The launcher with these arguments, in a terminal of its own; what is written to the second is
+/// typed there.
 pub(crate) fn in_terminal(arguments: &[&str]) -> (Command, File) {
     let (terminal, device) = open_terminal();
     let mut launcher = clean(Command::new("setsid"));
@@ -161,7 +163,8 @@ impl Group {
         }
     }
 
-    /// Waits until a line contains this text, also among lines that were read before. Returns the text after it.
+    /// Waits until a line contains this text, also among lines that were read before. Returns the
+    /// text after it.
     pub(crate) fn wait_for(&mut self, text: &str) -> String {
         let after = |line: &str| Some(line.split_once(text)?.1.to_owned());
         if let Some(rest) = self.seen.iter().find_map(|line| after(line)) {
@@ -318,7 +321,8 @@ pub(crate) fn pid_of(text: &str) -> Pid {
         .unwrap_or_else(|| panic!("`{text}` is no process id"))
 }
 
-/// Returns whether this process is alive and was started with this variable. A process that has ended has no variables.
+/// Returns whether this process is alive and was started with this variable. A process that has
+/// ended has no variables.
 fn is_marked(process: &Path, mark: &[u8]) -> bool {
     let Ok(environment) = fs::read(process.join("environ")) else {
         return false;

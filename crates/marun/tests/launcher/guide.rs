@@ -103,8 +103,8 @@ fn send_mail(folder: &Folder, email: &str, died: &str) {
     }
 }
 
-/// Replaces the parts that differ between runs: the moments at which messages have died, the numbers that their driver
-/// gives them, and the folder.
+/// Replaces the parts that differ between runs: the moments at which messages have died, the
+/// numbers that their driver gives them, and the folder.
 fn timeless(line: &str, home: &str) -> String {
     let line = line.replace(home, HOME);
     let mut text = String::new();

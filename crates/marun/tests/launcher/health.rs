@@ -1,4 +1,5 @@
-//! Line 60 of the failure contract: an agent that blocks its runtime, as those see it who watch the group.
+//! Line 60 of the failure contract: an agent that blocks its runtime, as those see it who watch the
+//! group.
 
 use std::{
     fs::{self, File},
@@ -28,7 +29,8 @@ impl Pipe {
         self.0.path().join("pipe")
     }
 
-    /// An agent that blocks at SIGUSR1; half of the watchdog's time is what a busy machine may be late.
+    /// An agent that blocks at SIGUSR1; half of the watchdog's time is what a busy machine may be
+    /// late.
     fn agent(&self) -> String {
         let path = self.path();
         format!(

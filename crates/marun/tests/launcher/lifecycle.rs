@@ -1,5 +1,5 @@
-//! Start and end of a group: whoever ends it, however it ends, no process is left. A test that bears a line's number
-//! proves that line of the failure contract.
+//! Start and end of a group: whoever ends it, however it ends, no process is left. A test that
+//! bears a line's number proves that line of the failure contract.
 
 use std::{
     fs,
@@ -255,7 +255,8 @@ fn line_56_what_has_left_its_session_and_its_parent_ends_too() {
     }
 }
 
-/// A shell that leaves an orphan behind and waits until it is collected, then asks the first process to stop.
+/// A shell that leaves an orphan behind and waits until it is collected, then asks the first
+/// process to stop.
 const UNDERTAKING: &str = "
     [agent.shell]
     command = ['sh', '-c', '''

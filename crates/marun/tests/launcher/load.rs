@@ -1,4 +1,5 @@
-//! A queue `jobs` of `local:` under load: who sends, who works, and what is done and left in the end.
+//! A queue `jobs` of `local:` under load: who sends, who works, and what is done and left in the
+//! end.
 
 use std::{
     io::Write,
@@ -114,7 +115,8 @@ pub(crate) fn replicas(lines: &str) -> Folder {
     folder(&["a", "b", "c"].map(|name| worker(name, "{ pause = 0.005 }", lines)))
 }
 
-/// Stops the load, waits until nothing of it is left, and stops the group; how many jobs there were.
+/// Stops the load, waits until nothing of it is left, and stops the group; how many jobs there
+/// were.
 pub(crate) fn finish(
     group: &mut Group,
     folder: &Folder,

@@ -1,5 +1,5 @@
-//! Messages that other programs sent: the tools show and send them byte for byte, and none of them ends a tool or reaches a
-//! terminal's controls.
+//! Messages that other programs sent: the tools show and send them byte for byte, and none of them
+//! ends a tool or reaches a terminal's controls.
 
 use std::{
     fs::File,

@@ -9,7 +9,8 @@ use std::{
 
 /// Returns the path of the program.
 ///
-/// It is an example, which cargo builds for all tests of the crate, but not for those that are selected with `--test`.
+/// It is an example, which cargo builds for all tests of the crate, but not for those that are
+/// selected with `--test`.
 pub(crate) fn program_path() -> PathBuf {
     static PROBLEM: OnceLock<Option<String>> = OnceLock::new();
     let folder = Path::new(env!("CARGO_BIN_EXE_marun")).with_file_name("examples");
@@ -23,7 +24,8 @@ pub(crate) fn program_path() -> PathBuf {
     path
 }
 
-/// Returns why the program cannot be used. Cargo lists the sources of a program in a file beside it.
+/// Returns why the program cannot be used. Cargo lists the sources of a program in a file beside
+/// it.
 fn problem_of(program: &Path) -> Option<String> {
     let Some(built) = modified(program) else {
         return Some("is missing".to_owned());

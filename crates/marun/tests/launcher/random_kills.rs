@@ -1,4 +1,5 @@
-//! The promise that stands above the failure contract: replicas that are killed at random for a minute lose nothing.
+//! The promise that stands above the failure contract: replicas that are killed at random for a
+//! minute lose nothing.
 
 use std::{
     collections::BTreeMap,
@@ -20,13 +21,15 @@ const SEED: &str = "MARUN_TEST_SEED";
 
 const TIME: Duration = Duration::from_secs(60);
 
-/// Between two kills, in milliseconds. A replica that was killed rests for a second, so that at times none is there.
+/// Between two kills, in milliseconds. A replica that was killed rests for a second, so that at
+/// times none is there.
 const PAUSES: std::ops::Range<u64> = 20..1_000;
 
 /// The number of messages that one replica handles at the same time.
 const IN_FLIGHT: usize = 8;
 
-/// However often they are killed, they are started again, and a message that died with them by chance is not put aside.
+/// However often they are killed, they are started again, and a message that died with them by
+/// chance is not put aside.
 const LINES: &str = "restart = { policy = 'on_failure', max = 1_000, within = '1s' }
     handlers = { work = { concurrency = 8, prefetch = 8, max_crashes = 1_000 } }";
 
@@ -53,7 +56,8 @@ fn replicas_that_are_killed_at_random_for_a_minute_lose_nothing() {
     assert!(kills > 20, "seed {seed}: {kills} kills are no test");
 }
 
-/// Kills one of those that live, again and again, whatever it does at that moment; how many were killed.
+/// Kills one of those that live, again and again, whatever it does at that moment; how many were
+/// killed.
 fn kill_at_random(group: &mut Group, mut living: BTreeMap<String, Pid>, random: &mut Rng) -> usize {
     let until = Instant::now() + TIME;
     let mut kills = 0;

@@ -1,5 +1,5 @@
-//! Restarts of members: after which ends, how often, and their effect on the others. A test whose name contains a
-//! line's number proves that line of the failure contract.
+//! Restarts of members: after which ends, how often, and their effect on the others. A test whose
+//! name contains a line's number proves that line of the failure contract.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,5 @@
-//! No output holds a secret of a DSN or a URL, wherever in it the secret stands, and at no log level.
+//! No output holds a secret of a DSN or a URL, wherever in it the secret stands, and at no log
+//! level.
 
 use crate::group::{Folder, marun, output_of, program_path};
 

@@ -1,4 +1,5 @@
-//! Line 69 of the failure contract: signals that whoever starts the launcher has blocked or ignored.
+//! Line 69 of the failure contract: signals that whoever starts the launcher has blocked or
+//! ignored.
 
 use std::{path::Path, process::Command};
 

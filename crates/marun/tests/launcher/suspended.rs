@@ -1,5 +1,6 @@
-//! Line 70 of the failure contract: a launcher that is suspended for longer than its deadlines blames and kills no healthy member,
-//! in whatever state its group is. And a sentinel that is suspended does not keep the launcher.
+//! Line 70 of the failure contract: a launcher that is suspended for longer than its deadlines
+//! blames and kills no healthy member, in whatever state its group is. And a sentinel that is
+//! suspended does not keep the launcher.
 
 use std::{thread, time::Duration};
 

@@ -1,5 +1,5 @@
-//! A group in a real terminal: its status table, and Ctrl-C. A test that bears a line's number proves that line of the
-//! failure contract.
+//! A group in a real terminal: its status table, and Ctrl-C. A test that bears a line's number
+//! proves that line of the failure contract.
 
 use std::io::Write;
 

@@ -1,4 +1,5 @@
-//! Groups whose agents meet, mostly on `local:`, whose hub the launcher hosts, and the commands that talk to them.
+//! Groups whose agents meet, mostly on `local:`, whose hub the launcher hosts, and the commands
+//! that talk to them.
 
 use std::{
     io::{BufRead, BufReader},

@@ -1,4 +1,5 @@
-//! `info`: describes the agents and handlers that would run. `options.rs` formats the options of a handler that are not the default.
+//! `info`: describes the agents and handlers that would run. `options.rs` formats the options of a
+//! handler that are not the default.
 
 mod options;
 

@@ -1,4 +1,5 @@
-//! Formats the options of a handler that are not the default. No option is known by name, so that new ones are shown too.
+//! Formats the options of a handler that are not the default. No option is known by name, so that
+//! new ones are shown too.
 
 use std::time::Duration;
 
@@ -31,7 +32,8 @@ pub(super) fn of_cron(task: &CronManifest) -> String {
     changed(&task.options, &default)
 }
 
-/// Returns for example `, timeout 5s, retry [1s, 1m]`, or an empty string if all options are the default.
+/// Returns for example `, timeout 5s, retry [1s, 1m]`, or an empty string if all options are the
+/// default.
 fn changed<T: Serialize>(given: &T, default: &T) -> String {
     let default = options(default);
     let mut text = String::new();

@@ -65,7 +65,8 @@ async fn show_one(
     )?)
 }
 
-/// Finds the message with this id. The number of loaded messages doubles until it is found, so that few are loaded for one near the head.
+/// Finds the message with this id. The number of loaded messages doubles until it is found, so that
+/// few are loaded for one near the head.
 async fn find<F>(id: &str, peek: impl Fn(usize) -> F) -> microagent_core::Result<Option<Message>>
 where
     F: Future<Output = microagent_core::Result<Vec<Message>>>,
@@ -84,7 +85,8 @@ where
     }
 }
 
-/// Prints a row for each message, which `read` makes: as a line of JSON, or in a table with this header.
+/// Prints a row for each message, which `read` makes: as a line of JSON, or in a table with this
+/// header.
 async fn show<'a, R, const N: usize>(
     broker: &Broker,
     queue: &Queue,

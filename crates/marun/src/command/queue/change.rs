@@ -12,7 +12,8 @@ use crate::{
     exit::Failure,
 };
 
-/// Moves dead letters back. Without a limit it moves as many as there are now: it would never end if they failed again at once.
+/// Moves dead letters back. Without a limit it moves as many as there are now: it would never end
+/// if they failed again at once.
 pub(super) async fn requeue(
     name: &str,
     from: Option<&str>,

@@ -62,7 +62,8 @@ fn selection(limit: Option<u64>, id: Option<String>) -> Selection {
     }
 }
 
-/// Returns the queue of this name. With declarations, it must be a declared queue or the dead letters of one.
+/// Returns the queue of this name. With declarations, it must be a declared queue or the dead
+/// letters of one.
 fn named(broker: &Broker, name: &str) -> Result<QueueName> {
     if let Some(declarations) = broker.declarations() {
         if let Some(declared) = declarations.queue(name) {
@@ -73,7 +74,8 @@ fn named(broker: &Broker, name: &str) -> Result<QueueName> {
     QueueName::named(name)
 }
 
-/// Returns a queue and the queue of its dead letters. `from`, if given, is the latter and need not be declared.
+/// Returns a queue and the queue of its dead letters. `from`, if given, is the latter and need not
+/// be declared.
 fn with_dead(broker: &Broker, name: &str, from: Option<&str>) -> Result<(QueueName, QueueName)> {
     let refused = |text: String| Err(Error::new(ErrorKind::InvalidName, text));
     if let Some(queue) = name.strip_suffix(DEAD_LETTER_SUFFIX) {

@@ -32,7 +32,8 @@ async fn send_one(name: &str, fields: &[String], args: &BrokerArgs) -> Result<()
     Ok(broker.close().await?)
 }
 
-/// Sends a message for each line. It ends at the first line that cannot be sent; the lines before it are sent.
+/// Sends a message for each line. It ends at the first line that cannot be sent; the lines before
+/// it are sent.
 async fn send_lines(name: &str, args: &BrokerArgs) -> Result<(), Failure> {
     let broker = source::broker(args).await?;
     let queue = named(&broker, name)?;

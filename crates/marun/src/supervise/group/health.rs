@@ -26,7 +26,8 @@ impl Group {
         vec![Action::LogHealth(Level::INFO, index, text)]
     }
 
-    /// Handles that output of a member waits to be written. The member may wait too, and this time must not count.
+    /// Handles that output of a member waits to be written. The member may wait too, and this time
+    /// must not count.
     pub(crate) fn output_blocked(&mut self, index: usize, now: Instant) {
         let member = &mut self.members[index];
         if matches!(

@@ -36,7 +36,8 @@ pub(super) struct Member {
     /// The time at which its process was started.
     pub(super) started: Option<Instant>,
     pub(super) last_end: Option<ExitStatus>,
-    /// The number of times that the time of this state was granted again after a pause of the launcher.
+    /// The number of times that the time of this state was granted again after a pause of the
+    /// launcher.
     grants: u32,
 }
 
@@ -98,7 +99,8 @@ impl Member {
         matches!(self.state, State::Ready { .. } | State::Blocked { .. })
     }
 
-    /// Returns when it counts as blocked without a further heartbeat: after half of its watchdog time.
+    /// Returns when it counts as blocked without a further heartbeat: after half of its watchdog
+    /// time.
     pub(super) fn silent_at(&self, now: Instant) -> Option<Instant> {
         self.rules.watchdog.map(|watchdog| later(now, watchdog / 2))
     }
@@ -108,8 +110,9 @@ impl Member {
         later(now, self.rules.grace.saturating_add(KILL_MARGIN))
     }
 
-    /// Grants the member the time of its state again after a pause of the launcher; returns false if the launcher has done so
-    /// [`MOST_GRANTS`] times already, without an event of the member between them.
+    /// Grants the member the time of its state again after a pause of the launcher; returns false
+    /// if the launcher has done so [`MOST_GRANTS`] times already, without an event of the member
+    /// between them.
     pub(super) fn grant_after_pause(&mut self, now: Instant) -> bool {
         if self.grants == MOST_GRANTS {
             return false;
@@ -119,8 +122,8 @@ impl Member {
         true
     }
 
-    /// Grants the member the time of its state again: the launcher could not receive its reports, and may have been paused together
-    /// with it. A pause before a restart is over.
+    /// Grants the member the time of its state again: the launcher could not receive its reports,
+    /// and may have been paused together with it. A pause before a restart is over.
     pub(super) fn grant_again(&mut self, now: Instant) {
         self.state = match self.state {
             State::Starting { .. } => State::Starting {

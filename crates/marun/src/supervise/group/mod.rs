@@ -1,12 +1,13 @@
-//! The state machine of a deployment group. Its methods take events and return actions; it touches no process and reads no clock.
+//! The state machine of a deployment group. Its methods take events and return actions; it touches
+//! no process and reads no clock.
 //!
 //! ```text
 //! Pending → Starting → Ready ⇄ Blocked → Draining → Killed → Ended
 //!    ↑          ↓        ↓        ↓                   ↓
 //!    └─────── Failing ───┴────────┴→ Killed ────→ Backoff
 //! ```
-//! A member's process may end in any state. `restart.rs` then decides whether the member is restarted or the group stops.
-//! `health.rs` handles heartbeats.
+//! A member's process may end in any state. `restart.rs` then decides whether the member is
+//! restarted or the group stops. `health.rs` handles heartbeats.
 
 mod health;
 mod member;
@@ -30,8 +31,8 @@ use super::{
 /// The time after its grace in which a member may return unfinished messages before it is killed.
 const KILL_MARGIN: Duration = Duration::from_millis(500);
 
-/// A second Ctrl-C kills the members only this long after the first request, because wrappers relay signals that the terminal has
-/// sent as well.
+/// A second Ctrl-C kills the members only this long after the first request, because wrappers relay
+/// signals that the terminal has sent as well.
 const FORCE_AFTER: Duration = Duration::from_millis(500);
 
 /// An action that the caller must execute.
@@ -92,7 +93,8 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    /// Creates a group of members that are not started. The index of a member is its position in the list.
+    /// Creates a group of members that are not started. The index of a member is its position in
+    /// the list.
     ///
     /// `random` returns numbers between 0 and 1, for the jitter of restart pauses.
     pub(crate) fn new(members: impl IntoIterator<Item = Rules>, random: fn() -> f64) -> Self {
@@ -157,8 +159,9 @@ impl Group {
         actions
     }
 
-    /// Handles a request to stop. A second Ctrl-C kills the members, unless it comes immediately after the first request. A repeated
-    /// SIGTERM does not, because service managers and wrappers send it repeatedly.
+    /// Handles a request to stop. A second Ctrl-C kills the members, unless it comes immediately
+    /// after the first request. A repeated SIGTERM does not, because service managers and wrappers
+    /// send it repeatedly.
     pub(crate) fn stop(&mut self, signal: StopSignal, now: Instant) -> Vec<Action> {
         let again = self.stop_requested.is_some();
         let first = *self.stop_requested.get_or_insert(now);
@@ -279,7 +282,8 @@ impl Group {
         }
     }
 
-    /// Stops a member that has failed but whose process still runs, and the group if the member is not restarted.
+    /// Stops a member that has failed but whose process still runs, and the group if the member is
+    /// not restarted.
     fn fail_living(&mut self, index: usize, now: Instant) -> Vec<Action> {
         let member = &mut self.members[index];
         if !self.stopping && member.restarts.restarts_after_failure() {
@@ -321,7 +325,8 @@ impl Group {
         vec![error(text), Action::Kill(index)]
     }
 
-    /// Asks all members to stop that were not asked before. Members without a process are not started again.
+    /// Asks all members to stop that were not asked before. Members without a process are not
+    /// started again.
     fn drain_all(&mut self, now: Instant) -> Vec<Action> {
         self.stopping = true;
         let mut actions = Vec::new();

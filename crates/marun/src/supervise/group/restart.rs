@@ -70,8 +70,8 @@ impl Restarts {
         }
     }
 
-    /// Decides after an end without a failure of a member that ran for `run_time`. Such a restart does not count, but the member is
-    /// started at most once a second.
+    /// Decides after an end without a failure of a member that ran for `run_time`. Such a restart
+    /// does not count, but the member is started at most once a second.
     pub(super) fn after_clean_end(&mut self, run_time: Duration) -> Decision {
         match self.rule.policy {
             RestartPolicy::Never | RestartPolicy::OnFailure => Decision::EndGroup,

@@ -1,5 +1,5 @@
-//! The log of the group: one stream, written by a thread of its own (`writer.rs`), so that a terminal that does not read cannot block
-//! the supervisor.
+//! The log of the group: one stream, written by a thread of its own (`writer.rs`), so that a
+//! terminal that does not read cannot block the supervisor.
 
 mod writer;
 
@@ -21,11 +21,12 @@ use self::writer::{Writer, write_all};
 use super::{render::Format, screen::Terminal, table::Row};
 use crate::standard::Sink;
 
-/// The most bytes of members that may wait to be written. At this limit the supervisor stops reading the output of the members, and
-/// those that write wait: the log is slow, but complete.
+/// The most bytes of members that may wait to be written. At this limit the supervisor stops
+/// reading the output of the members, and those that write wait: the log is slow, but complete.
 const BYTES_WAITING: usize = 1024 * 1024;
 
-/// The most bytes of the supervisor's own lines that may wait. The supervisor itself must not wait: further lines are dropped and counted.
+/// The most bytes of the supervisor's own lines that may wait. The supervisor itself must not wait:
+/// further lines are dropped and counted.
 const OWN_BYTES_WAITING: usize = 1024 * 1024;
 
 /// The share of these limits that a line takes in addition to its text.

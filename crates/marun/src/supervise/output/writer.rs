@@ -1,4 +1,5 @@
-//! The thread that writes the log of the group: lines, the status table, and how many lines are missing.
+//! The thread that writes the log of the group: lines, the status table, and how many lines are
+//! missing.
 
 use std::{
     io,
@@ -31,7 +32,8 @@ pub(super) struct Writer<S> {
     is_refused: bool,
 }
 
-/// Writes all items until no more can come. When the reader of the log is gone, it discards them, so that the members continue.
+/// Writes all items until no more can come. When the reader of the log is gone, it discards them,
+/// so that the members continue.
 pub(super) fn write_all(items: &Receiver<Item>, mut writer: Writer<impl Sink>) {
     if let Err(error) = writer.run(items) {
         print_error(&format!(

@@ -210,7 +210,8 @@ fn a_launcher_that_was_paused_grants_the_time_to_start_and_to_stop_again() {
     assert_eq!(commands(&group.tick(killed_at)).len(), 3, "once more");
 }
 
-/// Acts on deadlines that are all noticed too late, and returns how many it took until the first command.
+/// Acts on deadlines that are all noticed too late, and returns how many it took until the first
+/// command.
 fn late_ticks_until_a_command(group: &mut Group) -> (u32, Action) {
     for count in 1..100 {
         let now = group.deadline().unwrap() + LATE + Duration::from_millis(1);
