@@ -33,7 +33,7 @@ impl LocalOptions {
     /// `local:.microagent`.
     ///
     /// # Errors
-    /// [`ErrorKind::Configuration`] for another scheme, for a path that begins with `//`, and for any query
+    /// [`Configuration`](microagent_core::ErrorKind::Configuration) for another scheme, for a path that begins with `//`, and for any query
     /// parameter.
     pub fn parse(dsn: &str) -> Result<Self> {
         let Some(rest) = dsn.strip_prefix("local:") else {

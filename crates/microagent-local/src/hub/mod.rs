@@ -1,6 +1,6 @@
 //! The hub: serves the signals and queues of a folder while its host runs.
 //!
-//! One task, the [`Actor`](actor::Actor), owns all state. A task for each connection carries frames between the
+//! One task, the [`Actor`], owns all state. A task for each connection carries frames between the
 //! actor and the client. The actor waits for no disk and no client: commits are answered when they are durable.
 //! The outstanding requests of a client are bounded: the hub stops reading from a client that does not read its
 //! replies, and delays no other client. The hub knows neither sockets nor files: a connection is anything that
