@@ -1,6 +1,6 @@
-//! What a file with an agent needs: `use microagent::prelude::*;`.
+//! The names that a file with an agent needs: `use microagent::prelude::*;`.
 //!
-//! `Serialize` and `Deserialize` are serde's own, whose derives name the crate `serde`: it must be a dependency of the user's crate.
+//! `Serialize` and `Deserialize` are serde's own. The code of their derives names the crate `serde`, so your crate must depend on it.
 
 #[doc(no_inline)]
 pub use crate::{

@@ -1,4 +1,4 @@
-//! Running until the operating system or a server says stop. The one place of the library that knows process signals.
+//! Running until the operating system or a server asks for a stop. Only this module of the library handles process signals.
 
 use std::future::Future;
 
@@ -6,9 +6,9 @@ use microagent_core::{Error, ErrorKind, Result, RunningAgent};
 use nix::sys::signal::{SigSet, Signal};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Running an agent as a process does.
+/// Running an agent until its process is asked to stop.
 pub trait RunUntilStopped {
-    /// Lives until Ctrl-C (SIGINT), SIGTERM or the agent's own end, and then stops the agent as
+    /// Waits for Ctrl-C (SIGINT), SIGTERM or the agent's own end, and then stops the agent as
     /// [`RunningAgent::stop`] does.
     ///
     /// # Errors
@@ -39,10 +39,10 @@ impl<A: ?Sized + Send + Sync> RunUntilStopped for RunningAgent<A> {
         let no_signals = |error: std::io::Error| {
             Error::new(
                 ErrorKind::Driver,
-                format!("process signals cannot be heard: {error}"),
+                format!("cannot listen for process signals: {error}"),
             )
         };
-        // Whoever has started this process may have blocked them. One thread that takes them is enough.
+        // The parent process may have blocked them. One thread that receives them is enough.
         let stopping: SigSet = [Signal::SIGINT, Signal::SIGTERM].into_iter().collect();
         stopping
             .thread_unblock()

@@ -1,4 +1,4 @@
-//! What each parameter gets and what each return value becomes: the rules of the guide's page about handlers.
+//! The values of parameters and the effects of return values: the rules of the guide's page about handlers.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -1,4 +1,4 @@
-//! What the compiler says about code that is wrong: each message names what, where, why and what is allowed.
+//! The compiler's messages about wrong code: each names what, where, why and what is allowed.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

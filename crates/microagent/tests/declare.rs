@@ -126,9 +126,9 @@ async fn the_prefix_of_the_file_is_where_its_signals_travel_unless_the_bus_has_i
     use microagent::driver::BusEvent;
 
     async fn channel_of_a_signal(bus: Bus) -> String {
-        let mut heard = bus.driver().subscribe("*").await.unwrap();
+        let mut events = bus.driver().subscribe("*").await.unwrap();
         bus.send("test", signals::Started {}).await.unwrap();
-        match heard.next().await {
+        match events.next().await {
             Some(BusEvent::Message(published)) => published.channel,
             other => panic!("{other:?}"),
         }

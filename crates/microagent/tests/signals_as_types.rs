@@ -174,9 +174,9 @@ async fn a_signal_in_code_may_name_itself_and_its_prefix() {
     use futures_util::StreamExt;
 
     let bus = Bus::connect("memory://").await.unwrap();
-    let mut heard = bus.driver().subscribe("*").await.unwrap();
+    let mut events = bus.driver().subscribe("*").await.unwrap();
     bus.send("test", Named {}).await.unwrap();
-    let Some(microagent::driver::BusEvent::Message(published)) = heard.next().await else {
+    let Some(microagent::driver::BusEvent::Message(published)) = events.next().await else {
         panic!("nothing was published");
     };
     assert_eq!(published.channel, "SHOP:renamed:test");
@@ -197,7 +197,7 @@ async fn what_comes_from_outside_is_checked_against_the_types_in_code() {
     #[agent]
     impl Counting {
         #[receiver(RPCUserV2Created)]
-        async fn heard(&self) {}
+        async fn receive(&self) {}
     }
 
     let agent = Agent::new(Counting).bus(bus.clone()).start().await.unwrap();
@@ -206,6 +206,6 @@ async fn what_comes_from_outside_is_checked_against_the_types_in_code() {
         .await
         .unwrap();
     tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-    assert_eq!(agent.info()["stats"]["heard"]["undecodable"], 1);
+    assert_eq!(agent.info()["stats"]["receive"]["undecodable"], 1);
     agent.stop().await.unwrap();
 }

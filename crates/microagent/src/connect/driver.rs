@@ -1,4 +1,4 @@
-//! From a DSN to a driver: the one place that knows which drivers there are and which are compiled in.
+//! The drivers, by the scheme of a DSN. Only this module knows which drivers there are, and which are compiled in.
 
 use std::{pin::Pin, sync::Arc};
 
@@ -12,7 +12,7 @@ use microagent_local::{LocalBroker, LocalBus, LocalOptions};
 use microagent_redis::{RedisBroker, RedisBus, RedisOptions};
 use microagent_schema::suggest::available;
 
-/// What a DSN is for.
+/// The use of a DSN: for a bus or for a broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// A signal bus.
@@ -21,7 +21,7 @@ pub enum Role {
     Broker,
 }
 
-/// The schemes of DSNs whose drivers are compiled in.
+/// Returns the schemes of the drivers that are compiled in.
 ///
 /// ```
 /// assert!(microagent::driver::schemes().any(|scheme| scheme == "memory"));
@@ -32,10 +32,10 @@ pub fn schemes() -> impl Iterator<Item = &'static str> {
         .copied()
 }
 
-/// Checks a DSN as far as that goes without a connection.
+/// Checks a DSN without connecting.
 ///
 /// # Errors
-/// [`ErrorKind::Configuration`], with what is wrong and what is allowed.
+/// [`ErrorKind::Configuration`], with the reason and the available drivers.
 ///
 /// ```
 /// use microagent::driver::Role;
@@ -48,7 +48,7 @@ pub fn check_dsn(dsn: &str, role: Role) -> Result<()> {
     check_among(DRIVERS, dsn, role)
 }
 
-/// Returns what the broker of a DSN can do, without connecting to it. A test gives it to `BrokerMock::with_caps`.
+/// Returns the capabilities of the broker of a DSN, without connecting. A test passes them to `BrokerMock::with_caps`.
 ///
 /// # Errors
 /// As [`check_dsn`].
@@ -90,7 +90,7 @@ fn check_among(drivers: &[Driver], dsn: &str, role: Role) -> Result<()> {
     (code.check)(dsn)
 }
 
-/// The code of the driver that a DSN names.
+/// Finds the code of the driver of a DSN.
 fn find<'a>(drivers: &'a [Driver], dsn: &str, role: Role) -> Result<&'a Code> {
     // Text before a colon that is not a scheme may be a user name or a password.
     let Some(scheme) = Dsn::scheme_of(dsn) else {
@@ -134,19 +134,19 @@ fn lacks_role(drivers: &[Driver], dsn: &str, role: Role) -> Error {
 /// A driver of this project.
 struct Driver {
     schemes: &'static [&'static str],
-    /// How a DSN of it looks.
+    /// The form of its DSNs, for errors.
     shape: &'static str,
     feature: &'static str,
     /// Absent if the feature is off.
     code: Option<Code>,
 }
 
-/// What a driver that is compiled in can do. A driver with one role has nothing for the other.
+/// The functions of a driver that is compiled in. A driver with one role has none for the other.
 struct Code {
     check: fn(&str) -> Result<()>,
     bus: Option<Connect<dyn SignalBus>>,
     broker: Option<Connect<dyn QueueBroker>>,
-    /// What its broker can do.
+    /// The capabilities of its broker.
     caps: Option<fn() -> Caps>,
 }
 
@@ -261,7 +261,7 @@ mod tests {
     #[cfg(feature = "redis")]
     use crate::{Bus, Connect};
 
-    /// Memory as it is, one driver that is not compiled in, and one that has queues only.
+    /// The driver of memory, one that is not compiled in, and one that has queues only.
     const SOME: &[Driver] = &[
         Driver {
             schemes: &["memory"],
@@ -270,15 +270,15 @@ mod tests {
             code: Some(MEMORY),
         },
         Driver {
-            schemes: &["pigeon", "pigeons"],
-            shape: "pigeon:LOFT",
-            feature: "pigeon",
+            schemes: &["carrier", "carriers"],
+            shape: "carrier:PLACE",
+            feature: "carrier",
             code: None,
         },
         Driver {
-            schemes: &["post"],
-            shape: "post://OFFICE",
-            feature: "post",
+            schemes: &["queues"],
+            shape: "queues://HOST",
+            feature: "queues",
             code: Some(Code {
                 check: |_| Ok(()),
                 bus: None,
@@ -287,7 +287,7 @@ mod tests {
         },
     ];
 
-    /// Why a DSN is refused among them.
+    /// Returns the reason for which these drivers reject a DSN.
     fn why(dsn: &str, role: Role) -> Option<String> {
         let error = check_among(SOME, dsn, role).err()?;
         assert_eq!(error.kind(), ErrorKind::Configuration);
@@ -296,8 +296,8 @@ mod tests {
 
     #[test]
     fn a_driver_that_is_not_compiled_in_names_its_feature() {
-        let text = "the driver of `pigeon:LOFT` is not compiled in: switch on the feature `pigeon` of the crate `microagent`";
-        for dsn in ["pigeon:/roof", "pigeons://roof"] {
+        let text = "the driver of `carrier:PLACE` is not compiled in: switch on the feature `carrier` of the crate `microagent`";
+        for dsn in ["carrier:/roof", "carriers://roof"] {
             for role in [Role::Bus, Role::Broker] {
                 assert_eq!(why(dsn, role).as_deref(), Some(text));
             }
@@ -306,17 +306,17 @@ mod tests {
 
     #[test]
     fn a_driver_without_the_role_is_an_error_with_the_list_of_drivers() {
-        assert_eq!(why("post://main", Role::Broker), None);
+        assert_eq!(why("queues://main", Role::Broker), None);
         assert_eq!(
-            why("post://main", Role::Bus).as_deref(),
-            Some("signals are not supported by `post` (available: `memory://`)")
+            why("queues://main", Role::Bus).as_deref(),
+            Some("signals are not supported by `queues` (available: `memory://`)")
         );
     }
 
     #[test]
     fn an_unknown_driver_is_an_error_with_the_list_of_drivers() {
         for (dsn, expected) in [
-            ("post", "invalid DSN `post`: expected a scheme"),
+            ("nonsense", "invalid DSN `nonsense`: expected a scheme"),
             ("mail://x", "unknown driver `mail://`"),
             ("mail:x", "unknown driver `mail:`"),
             (
@@ -324,13 +324,13 @@ mod tests {
                 "invalid DSN `***@host:6379`: expected a scheme",
             ),
         ] {
-            let expected = format!("{expected} (available: `memory://`, `post://OFFICE`)");
+            let expected = format!("{expected} (available: `memory://`, `queues://HOST`)");
             assert_eq!(why(dsn, Role::Broker), Some(expected));
         }
     }
 
     #[test]
-    fn a_redis_is_a_bus_and_a_broker_where_it_is_compiled_in() {
+    fn redis_is_a_bus_and_a_broker_if_it_is_compiled_in() {
         let dsns = [
             "redis://localhost/7",
             "rediss://localhost",
@@ -348,7 +348,7 @@ mod tests {
 
     #[cfg(feature = "redis")]
     #[tokio::test]
-    async fn what_a_dsn_asks_of_redis_in_vain_is_told_before_anything_is_sent() {
+    async fn an_invalid_redis_dsn_is_rejected_before_connecting() {
         let refused = Bus::connect("redis://localhost/seven").await.map(drop);
         let error = refused.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");

@@ -1,6 +1,6 @@
-//! Connecting by a DSN: the handles' constructors and their builders.
+//! Connecting by a DSN: the constructors of the handles, and their builders.
 //!
-//! Which DSN is which driver is told in `driver`.
+//! The module `driver` finds the driver of a DSN.
 
 mod driver;
 
@@ -10,7 +10,7 @@ use microagent_core::{Broker, BrokerOptions, Bus, BusOptions, Declarations, Resu
 
 pub use self::driver::{Role, broker_caps, check_dsn, schemes};
 
-/// Connecting by a DSN, for [`Bus`] and [`Broker`].
+/// Constructors of [`Bus`] and [`Broker`] from a DSN.
 ///
 /// ```
 /// use microagent::prelude::*;
@@ -22,17 +22,17 @@ pub use self::driver::{Role, broker_caps, check_dsn, schemes};
 /// # Ok::<(), microagent::Error>(()) }).unwrap();
 /// ```
 pub trait Connect: Sized {
-    /// What [`builder`](Self::builder) gives.
+    /// The type that [`builder`](Self::builder) returns.
     type Builder;
 
-    /// A connection with options, made by its `connect()`.
+    /// Creates a builder for a connection with options; its `connect()` connects.
     fn builder(dsn: &str) -> Self::Builder;
 
     /// Connects with default options.
     ///
     /// # Errors
     /// [`ErrorKind::Configuration`](microagent_core::ErrorKind::Configuration) for a DSN that cannot be used, [`ErrorKind::Refused`](microagent_core::ErrorKind::Refused) for refused credentials. A
-    /// server that is away is no error: the connection keeps trying, and `ready()` waits for it.
+    /// server that cannot be reached is not an error: the driver keeps trying to connect, and `ready()` waits for it.
     fn connect(dsn: &str) -> impl Future<Output = Result<Self>> + Send;
 }
 
@@ -66,7 +66,7 @@ impl Connect for Broker {
     }
 }
 
-/// A bus that is about to be connected.
+/// The options of a bus that is not yet connected.
 ///
 /// ```
 /// use microagent::{declarations, prelude::*};
@@ -88,19 +88,19 @@ pub struct BusBuilder {
 }
 
 impl BusBuilder {
-    /// The prefix of all channels [that of the declarations, else `PUBSUB`].
+    /// Sets the prefix of all channels. Default: that of the declarations, or `PUBSUB`.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.options = self.options.prefix(prefix);
         self
     }
 
-    /// The signals of the deployment, to look them up by name and to check what is sent.
+    /// Sets the signals of the deployment, to find them by name and to check payloads.
     pub fn declarations(mut self, declarations: impl Into<Arc<Declarations>>) -> Self {
         self.options = self.options.declarations(declarations);
         self
     }
 
-    /// Whether a payload that breaks its declaration is refused instead of warned of [false].
+    /// Rejects a payload that does not match its declaration, instead of logging a warning. Default: false.
     pub fn strict(mut self, strict: bool) -> Self {
         self.options = self.options.strict(strict);
         self
@@ -116,7 +116,7 @@ impl BusBuilder {
     }
 }
 
-/// A broker that is about to be connected.
+/// The options of a broker that is not yet connected.
 ///
 /// ```
 /// use microagent::{declarations, prelude::*};
@@ -138,7 +138,7 @@ pub struct BrokerBuilder {
 }
 
 impl BrokerBuilder {
-    /// The queues of the deployment, to look them up by name.
+    /// Sets the queues of the deployment, to find them by name.
     pub fn declarations(mut self, declarations: impl Into<Arc<Declarations>>) -> Self {
         self.options = self.options.declarations(declarations);
         self
@@ -154,7 +154,7 @@ impl BrokerBuilder {
     }
 }
 
-/// A DSN, which may hold a password: what is shown of it is its scheme.
+/// A DSN, which may contain a password: its debug output shows only the scheme.
 #[derive(Clone)]
 struct Dsn(String);
 

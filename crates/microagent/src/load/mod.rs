@@ -1,4 +1,4 @@
-//! Declarations at run time, from a file or over HTTP. How they are written knows `microagent-schema`.
+//! Loading declarations at run time, from a file or over HTTP. Their format is in `microagent-schema`.
 
 #[cfg(feature = "http")]
 mod web;
@@ -9,12 +9,12 @@ use microagent_schema::{decode_text, redacted};
 /// Reads signals and queues from `file://PATH` or, with the feature `http`, `http(s)://…`. Warnings about the
 /// file go to the log.
 ///
-/// A server that fails or cannot be reached is asked up to 3 times within 30 s. Redirects lead to `http` and `https` only. The
-/// certificates of `https` are those of the system, or of `SSL_CERT_FILE`.
+/// If the server fails or cannot be reached, the request is sent up to 3 times within 30 s. Redirects are followed to `http` and
+/// `https` only. The certificates of `https` are those of the system, or of `SSL_CERT_FILE`.
 ///
 /// # Errors
-/// [`ErrorKind::Declaration`], with the source and the place in it, for what is malformed; [`ErrorKind::Configuration`] for a
-/// source that cannot be used; [`ErrorKind::Unavailable`] for one that cannot be reached.
+/// [`ErrorKind::Declaration`], with the source and the place in it, for malformed declarations; [`ErrorKind::Configuration`] for a
+/// source that cannot be used; [`ErrorKind::Unavailable`] if it cannot be reached.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
@@ -27,10 +27,10 @@ pub async fn load_stuff(source: &str) -> Result<Declarations> {
     parse_stuff(source, &load_text(source).await?)
 }
 
-/// Reads the text of declarations without understanding it, as a launcher does for its agents.
+/// Reads the text of declarations without parsing it, as a launcher does for its agents.
 ///
 /// # Errors
-/// As [`load_stuff`], but for what is malformed.
+/// As [`load_stuff`], without those of malformed declarations.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
@@ -48,7 +48,7 @@ pub async fn load_text(source: &str) -> Result<String> {
             return Err(Error::new(
                 ErrorKind::Configuration,
                 format!(
-                    "`{shown}` is no source of declarations: `file://PATH`, `http://…` and `https://…` are allowed"
+                    "invalid source of declarations `{shown}`: expected `file://PATH`, `http://…` or `https://…`"
                 ),
             ));
         }
@@ -57,10 +57,10 @@ pub async fn load_text(source: &str) -> Result<String> {
         .map_err(|error| Error::new(ErrorKind::Declaration, format!("{shown}: {error}")))
 }
 
-/// Understands the text that [`load_text`] read from a source; warnings about it go to the log.
+/// Parses the text that [`load_text`] read from a source. Warnings about it go to the log.
 ///
 /// # Errors
-/// [`ErrorKind::Declaration`], with the source and the place in it, for what is malformed.
+/// [`ErrorKind::Declaration`], with the source and the place in it, for malformed declarations.
 pub fn parse_stuff(source: &str, text: &str) -> Result<Declarations> {
     let source = redacted(source);
     let declarations = Declarations::parse(text)
@@ -71,7 +71,7 @@ pub fn parse_stuff(source: &str, text: &str) -> Result<Declarations> {
     Ok(declarations)
 }
 
-/// The signals of [`load_stuff`].
+/// Returns the signals of [`load_stuff`].
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
@@ -87,7 +87,7 @@ pub async fn load_signals(source: &str) -> Result<Vec<SignalDeclaration>> {
     Ok(load_stuff(source).await?.signals)
 }
 
-/// The queues of [`load_stuff`].
+/// Returns the queues of [`load_stuff`].
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {

@@ -1,4 +1,4 @@
-//! How an agent without `#[on(create)]` is built: by `Default` where it has that, else not at all.
+//! Creating an agent without `#[on(create)]`: by `Default` if it has that, otherwise with an error.
 //!
 //! Method resolution decides: `(&Blank::<A>::new()).create()` finds [`WithDefault`] first, which needs no further
 //! reference, and falls back to [`WithoutDefault`].
@@ -7,12 +7,12 @@ use std::marker::PhantomData;
 
 use microagent_core::{Error, ErrorKind, MicroAgent, Result};
 
-/// An agent that is to be built.
+/// The type of an agent that is to be created.
 #[derive(Debug)]
 pub struct Blank<A>(PhantomData<A>);
 
 impl<A> Blank<A> {
-    /// Nothing but the type.
+    /// Creates the value, which contains only the type.
     #[must_use]
     pub fn new() -> Self {
         Self(PhantomData)
@@ -30,13 +30,13 @@ pub trait WithDefault {
     /// The agent's type.
     type Agent;
 
-    /// The default value.
+    /// Returns the default value.
     ///
     /// # Errors
     /// None.
     fn create(&self) -> Result<Self::Agent>;
 
-    /// Returns why it cannot be built: it can.
+    /// Returns the reason for which it cannot be created: none.
     fn problem(&self) -> Option<String>;
 }
 
@@ -57,7 +57,7 @@ pub trait WithoutDefault {
     /// The agent's type.
     type Agent;
 
-    /// Says what is missing.
+    /// Fails with the text of what is missing.
     ///
     /// # Errors
     /// Always, with [`ErrorKind::Configuration`].

@@ -1,7 +1,7 @@
-//! What generated code names, and nothing else does: everything here may change in any release.
+//! The names for generated code only: everything here may change in any release.
 //!
-//! It decides nothing about agents. It makes the difference between `T` and `Result<T, E>` visible to the type
-//! system, so that aliases of either work, and it words the compiler's errors.
+//! This module makes the difference between `T` and `Result<T, E>` visible to the type system, so that aliases of either work, and
+//! it contains the texts of the compiler's errors.
 
 mod argument_types;
 mod creation;

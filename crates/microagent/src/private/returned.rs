@@ -1,28 +1,28 @@
-//! What a handler returned, whatever its type is called: `()`, a value, or a `Result` of either.
+//! The return types of handlers, whatever their names: `()`, a value, or a `Result` of either.
 //!
 //! `(&Returned::of(&out)).kind()` is resolved by method lookup: [`ResultReturned`] needs no further reference and is
-//! found first where `out` is a `Result`; everything else is a value. The kind then takes `out` and demands of it
-//! what the handler's own kind demands; the traits exist for the texts of those demands.
+//! found first if `out` is a `Result`; everything else is a value. The kind then takes `out` and requires the traits that
+//! the handler's own kind requires; these traits exist for the texts of their errors.
 
 use std::marker::PhantomData;
 
 use microagent_core::{BoxError, Error, HandlerReply, Result};
 use serde::Serialize;
 
-/// The type of what a handler returned.
+/// The type that a handler returned.
 #[derive(Debug)]
 pub struct Returned<T>(PhantomData<T>);
 
 impl<T> Returned<T> {
-    /// The type of this value.
+    /// Returns the type of this value.
     pub fn of(_value: &T) -> Self {
         Self(PhantomData)
     }
 }
 
-/// It is a `Result`.
+/// A return type that is a `Result`.
 pub trait ResultReturned {
-    /// The kind.
+    /// Returns the kind.
     fn kind(&self) -> ResultKind;
 }
 
@@ -32,9 +32,9 @@ impl<T, E> ResultReturned for Returned<std::result::Result<T, E>> {
     }
 }
 
-/// It is a value.
+/// A return type that is a value.
 pub trait ValueReturned {
-    /// The kind.
+    /// Returns the kind.
     fn kind(&self) -> ValueKind;
 }
 
@@ -49,7 +49,7 @@ impl<T> ValueReturned for &Returned<T> {
 pub struct ResultKind;
 
 impl ResultKind {
-    /// The answer of a receiver.
+    /// Returns the answer of a receiver.
     ///
     /// # Errors
     /// The handler's own, or a value that cannot be written as JSON.
@@ -60,7 +60,7 @@ impl ResultKind {
         HandlerReply::of(&out.map_err(Failure::into_error)?)
     }
 
-    /// The end of a handler whose value nobody gets.
+    /// Ends a handler whose value is not used.
     ///
     /// # Errors
     /// The handler's own.
@@ -68,7 +68,7 @@ impl ResultKind {
         out.map(drop).map_err(Failure::into_error)
     }
 
-    /// The agent that was built.
+    /// Returns the agent that was created.
     ///
     /// # Errors
     /// The handler's own.
@@ -82,7 +82,7 @@ impl ResultKind {
 pub struct ValueKind;
 
 impl ValueKind {
-    /// The answer of a receiver.
+    /// Returns the answer of a receiver.
     ///
     /// # Errors
     /// A value that cannot be written as JSON.
@@ -90,7 +90,7 @@ impl ValueKind {
         HandlerReply::of(&out)
     }
 
-    /// The end of a handler whose value nobody gets.
+    /// Ends a handler whose value is not used.
     ///
     /// # Errors
     /// None.
@@ -98,7 +98,7 @@ impl ValueKind {
         Ok(())
     }
 
-    /// The agent that was built.
+    /// Returns the agent that was created.
     ///
     /// # Errors
     /// None.
@@ -107,7 +107,7 @@ impl ValueKind {
     }
 }
 
-/// What a receiver may answer.
+/// A type that a receiver may answer.
 #[diagnostic::on_unimplemented(
     message = "a receiver cannot return `{Self}`: it cannot be written as JSON",
     label = "no `()`, no serializable value, and no `Result` of either",
@@ -118,7 +118,7 @@ pub trait Answer: Serialize {}
 #[diagnostic::do_not_recommend]
 impl<T: Serialize> Answer for T {}
 
-/// What other handlers may return.
+/// A type that other handlers may return.
 #[diagnostic::on_unimplemented(
     message = "this handler cannot return `{Self}`: nobody would get it",
     label = "neither `()` nor a `Result<()>`",
@@ -128,14 +128,14 @@ pub trait Finished {}
 
 impl Finished for () {}
 
-/// What a handler may fail with.
+/// A type of errors that a handler may return.
 #[diagnostic::on_unimplemented(
     message = "a handler cannot fail with `{Self}`: it is no error",
     label = "not convertible into `Box<dyn Error + Send + Sync>`",
     note = "implement `std::error::Error` for `{Self}` (with `Send + Sync + 'static`), or fail with `microagent::Error`, `anyhow::Error` or `String`"
 )]
 pub trait Failure {
-    /// The error as the runtime knows it; retry advice is kept.
+    /// Converts into the error of the runtime, with its retry advice.
     fn into_error(self) -> Error;
 }
 

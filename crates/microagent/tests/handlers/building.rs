@@ -1,4 +1,4 @@
-//! How an agent is built where only its type is known, and what `#[cfg]` on a handler does.
+//! Creating an agent of which only the type is known, and `#[cfg]` on handlers.
 
 use microagent::{
     ErrorKind,
@@ -124,12 +124,12 @@ impl Conditional {
 
     #[cfg(not(unix))]
     #[receiver(NoSuchSignal)]
-    async fn heard_never(&self) {}
+    async fn receive_never(&self) {}
 
     #[receiver(UserCreated)]
     #[cfg(unix)]
-    async fn heard(&self) {
-        self.seen.note("heard");
+    async fn receive(&self) {
+        self.seen.note("receive");
     }
 
     #[cfg(not(unix))]
@@ -175,7 +175,7 @@ async fn a_handler_that_is_configured_out_is_not_there() {
     .unwrap();
     broker.send(MAILER, &json!({})).await.unwrap();
     settle().await;
-    assert_eq!(agent.agent().seen.sorted(), ["heard", "taken"]);
+    assert_eq!(agent.agent().seen.sorted(), ["receive", "taken"]);
     let manifest = Conditional::blueprint().manifest();
     assert_eq!((manifest.receivers.len(), manifest.consumers.len()), (1, 1));
     assert!(manifest.periodic.is_empty() && manifest.hooks.is_empty());

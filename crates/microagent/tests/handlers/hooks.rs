@@ -64,7 +64,7 @@ impl Hooked {
 
     /// A gap is told to agents that listen.
     #[receiver(UserCreated)]
-    async fn heard(&self) {}
+    async fn receive(&self) {}
 }
 
 #[tokio::test(start_paused = true)]

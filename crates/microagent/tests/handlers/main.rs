@@ -1,4 +1,4 @@
-//! What `#[agent]` makes of a method: every rule of the guide's page about handlers, on `memory://`, in virtual time.
+//! The effect of `#[agent]` on a method: every rule of the guide's page about handlers, on `memory://`, in virtual time.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -30,7 +30,7 @@ pub(crate) struct UserDeleted {
 /// The queue of these tests.
 pub(crate) const MAILER: Queue = Queue::new("mailer");
 
-/// What handlers saw, in their order; clones share it.
+/// The notes of handlers, in their order; clones share them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seen(Arc<Mutex<Vec<String>>>);
 
@@ -39,7 +39,7 @@ impl Seen {
         self.0.lock().unwrap().push(what.into());
     }
 
-    /// What was seen so far.
+    /// Returns the notes so far.
     pub(crate) fn all(&self) -> Vec<String> {
         self.0.lock().unwrap().clone()
     }

@@ -18,10 +18,10 @@ struct Optioned;
 impl Optioned {
     #[receiver(UserCreated, UserDeleted, timeout = 0.5, concurrency = 2, buffer = 0, overflow = drop_newest, retry(1), on_error = drop,
         on_undecodable = retry)]
-    async fn heard(&self) {}
+    async fn receive(&self) {}
 
     #[receiver(UserCreated, timeout = LIMIT)]
-    async fn heard_longer(&self) {}
+    async fn receive_longer(&self) {}
 
     #[consumer(
         MAILER,
@@ -79,17 +79,23 @@ fn manifest() -> Value {
 
 #[test]
 fn options_of_receivers_are_in_the_manifest() {
-    let heard = |signal| {
+    let created = json!({"email": ["string", "null"], "user_id": ["number"]});
+    let deleted = json!({"user_id": ["number"]});
+    let receiver = |signal, types: &Value| {
         json!({
-            "name": "heard", "signal": signal, "timeout": 0.5, "concurrency": 2, "buffer": 0, "overflow": "drop_newest",
+            "name": "receive", "signal": signal, "argument_types": types, "timeout": 0.5, "concurrency": 2, "buffer": 0, "overflow": "drop_newest",
             "retry": [1.0], "on_error": "drop", "on_undecodable": "retry",
         })
     };
     let longer = json!({
-        "name": "heard_longer", "signal": "user_created", "timeout": 90.0, "concurrency": 256, "buffer": 1024,
+        "name": "receive_longer", "signal": "user_created", "argument_types": &created, "timeout": 90.0, "concurrency": 256, "buffer": 1024,
         "overflow": "drop_oldest", "on_undecodable": "drop",
     });
-    let receivers = [heard("user_created"), heard("user_deleted"), longer];
+    let receivers = [
+        receiver("user_created", &created),
+        receiver("user_deleted", &deleted),
+        longer,
+    ];
     assert_eq!(manifest()["receivers"], json!(receivers.map(run)));
 }
 
@@ -150,33 +156,33 @@ fn options_of_schedules_are_in_the_manifest() {
 }
 
 /// A consumer in the manifest, with its defaults but for what is said.
-fn consumer(said: Value) -> Value {
+fn consumer(options: Value) -> Value {
     let defaults = json!({
         "timeout": 60.0, "concurrency": 16, "prefetch": null, "autoack": true, "max_crashes": 3, "driver": {},
         "retry": [1.0, 4.0, 9.0], "retry_jitter": 0.0, "on_error": "retry", "on_timeout": "retry", "on_panic": "retry",
         "on_undecodable": "dead_letter",
     });
-    with(defaults, said)
+    with(defaults, options)
 }
 
 /// A cron task in the manifest, with its defaults but for what is said.
-fn cron(name: &str, spec: &str, said: Value) -> Value {
+fn cron(name: &str, spec: &str, options: Value) -> Value {
     let task = json!({
         "name": name, "cron": spec, "tz": "UTC", "timeout": 1.0, "overlap": "allow", "jitter": 0.0, "once": null,
     });
-    run(with(task, said))
+    run(with(task, options))
 }
 
-/// A handler in the manifest that is no consumer, with what follows its failures by default but for what is said.
-fn run(said: Value) -> Value {
+/// Returns a handler in the manifest that is not a consumer, with the default reactions to its failures, except for what is said.
+fn run(options: Value) -> Value {
     let failures = json!({
         "retry": [], "on_error": "retry", "on_timeout": "retry", "on_panic": "retry",
     });
-    with(failures, said)
+    with(failures, options)
 }
 
-fn with(mut defaults: Value, said: Value) -> Value {
-    for (option, value) in said.as_object().unwrap() {
+fn with(mut defaults: Value, options: Value) -> Value {
+    for (option, value) in options.as_object().unwrap() {
         defaults[option] = value.clone();
     }
     defaults

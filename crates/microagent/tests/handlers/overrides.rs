@@ -22,7 +22,7 @@ struct Configured;
 #[agent]
 impl Configured {
     #[receiver(UserCreated, UserDeleted, timeout = 5)]
-    async fn heard(&self) {}
+    async fn receive(&self) {}
 
     #[consumer(MAILER, prefetch = 20)]
     async fn send_email(&self) {}
@@ -57,7 +57,7 @@ async fn start(handlers: Value, zone: Option<&str>) -> Result<Value> {
 #[tokio::test]
 async fn they_replace_those_of_the_attributes_and_are_seen_in_the_info() {
     let handlers = json!({
-        "heard": {"timeout": "2m"},
+        "receive": {"timeout": "2m"},
         "send_email": {"concurrency": "4", "retry": [60], "dead_letter": "none"},
         "report": {"cron": "0 5 * * mon-fri", "jitter": 30},
         "tick": {"period": 1.5},
@@ -103,7 +103,7 @@ async fn what_does_not_fit_is_refused_at_start() {
     let cases = [
         (
             json!({"send_mail": {}}),
-            "handler `send_mail`: Configured has no such handler with options; did you mean `send_email`? (available: `heard`, \
+            "handler `send_mail`: Configured has no such handler with options; did you mean `send_email`? (available: `receive`, \
              `send_email`, `tick`, `report`, `hourly`)",
         ),
         (
@@ -135,8 +135,8 @@ async fn what_does_not_fit_is_refused_at_start() {
             "handler `send_email`: `dead_letter`: its dead letters would go from `mailer` to `mailer`: it would take them again",
         ),
         (
-            json!({"heard": {"on_error": "dead_letter"}}),
-            "handler `heard`: `on_error`: only a message of a queue can become a dead letter (available: `retry`, `drop`)",
+            json!({"receive": {"on_error": "dead_letter"}}),
+            "handler `receive`: `on_error`: only a message of a queue can become a dead letter (available: `retry`, `drop`)",
         ),
         (json!([]), "the options of handlers are a table"),
     ];

@@ -1,4 +1,4 @@
-//! What each parameter gets, by its text.
+//! The value of each kind of parameter, as text.
 
 use std::collections::BTreeMap;
 

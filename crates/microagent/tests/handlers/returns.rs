@@ -1,4 +1,4 @@
-//! What a handler may return: nothing, a value, a `Result` of either, and aliases of all of them.
+//! The return types of handlers: nothing, a value, a `Result` of either, and aliases of all of them.
 
 use std::{error, fmt};
 
@@ -102,7 +102,7 @@ async fn a_receivers_value_is_the_answer_and_its_error_is_reported() {
         )
         .await
         .unwrap();
-    let told = |handler: &str| answer.get::<Value>(&format!("Answering.{handler}"));
+    let value = |handler: &str| answer.get::<Value>(&format!("Answering.{handler}"));
     for (handler, expected) in [
         ("unit", json!(null)),
         ("sync_value", json!(1)),
@@ -114,7 +114,7 @@ async fn a_receivers_value_is_the_answer_and_its_error_is_reported() {
         ("ok_value", json!([4, 5])),
         ("other_result", json!(1.5)),
     ] {
-        assert_eq!(told(handler).unwrap(), expected, "{handler}");
+        assert_eq!(value(handler).unwrap(), expected, "{handler}");
     }
     for (handler, expected) in [
         ("own_error", "`Answering.own_error` failed: no database"),
@@ -124,7 +124,7 @@ async fn a_receivers_value_is_the_answer_and_its_error_is_reported() {
         ),
         ("boxed_error", "`Answering.boxed_error` failed: boxed"),
     ] {
-        let error = told(handler).unwrap_err();
+        let error = value(handler).unwrap_err();
         assert_eq!(
             (error.kind(), error.to_string().as_str()),
             (ErrorKind::Remote, expected)

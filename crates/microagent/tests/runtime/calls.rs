@@ -140,7 +140,7 @@ async fn a_waiter_gets_the_answers_of_all_processes() {
         Agent::new(Counter(20)).bus(other).start().await.unwrap(),
     ];
     let mut waiter = asking.waiter("test", question()).await.unwrap();
-    // The waiter hears without any handle of the bus besides.
+    // The waiter receives answers without another handle of the bus.
     drop(asking);
     let mut counts = Vec::new();
     while let Some(answer) = waiter.next().await {

@@ -145,14 +145,14 @@ async fn line_50_what_was_slept_through_fires_once() {
 }
 
 /// The time by which the clock was set back, as often as it was told.
-fn told(log: &Log) -> Vec<String> {
+fn jumps(log: &Log) -> Vec<String> {
     let lines =
         log.lines("the clock was set back: nothing fires until it shows what it showed before");
-    let told = lines.iter().map(|line| {
+    let jumps = lines.iter().map(|line| {
         assert_eq!((line.level, line.field("handler")), (Level::WARN, "run"));
         line.field("back").to_owned()
     });
-    told.collect()
+    jumps.collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -161,7 +161,7 @@ async fn a_schedule_that_waits_for_a_clock_that_was_set_back_says_so_once() {
     let (clock, runs, agent) = Minutely::start("2026-03-01T08:00:30Z").await;
     clock.step(-2000);
     pass(MINUTE).await;
-    assert_eq!((runs.lock().unwrap().len(), told(&log)), (1, vec![]));
+    assert_eq!((runs.lock().unwrap().len(), jumps(&log)), (1, vec![]));
 
     clock.step(3_600_000);
     pass(30 * SECOND).await;
@@ -169,10 +169,10 @@ async fn a_schedule_that_waits_for_a_clock_that_was_set_back_says_so_once() {
     clock.step(-3_600_000);
     pass(59 * MINUTE).await;
     assert_eq!(runs.lock().unwrap().len(), 2, "those minutes have fired");
-    assert_eq!(told(&log).len(), 1);
+    assert_eq!(jumps(&log).len(), 1);
     pass(5 * MINUTE).await;
     assert!(runs.lock().unwrap().len() > 5, "it goes on");
-    assert_eq!(told(&log).len(), 1);
+    assert_eq!(jumps(&log).len(), 1);
     agent.stop().await.unwrap();
 }
 

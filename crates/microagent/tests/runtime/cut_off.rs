@@ -29,7 +29,7 @@ struct Listening {
 #[agent]
 impl Listening {
     #[receiver(UserCreated)]
-    async fn heard(&self, user_id: u64) {
+    async fn receive(&self, user_id: u64) {
         self.diary.write(format!("signal {user_id}"));
     }
 }
@@ -48,7 +48,7 @@ async fn listening(bus: &Bus, diary: &Diary) -> RunningAgent<Listening> {
     agent.start().await.unwrap()
 }
 
-/// How the agent came to its end, after the log has said the same.
+/// Returns the error with which the agent ended, after checking that the log has the same text.
 async fn end_of<A>(agent: RunningAgent<A>, log: &Log) -> (ErrorKind, String) {
     let ended = tokio::time::timeout(SECOND, agent.stopped()).await;
     let error = ended.unwrap().unwrap_err();
@@ -145,7 +145,7 @@ struct Late {
 #[agent]
 impl Late {
     #[receiver(UserCreated)]
-    async fn heard(&self, user_id: u64) {
+    async fn receive(&self, user_id: u64) {
         self.diary.write(format!("late signal {user_id}"));
     }
 }
@@ -182,7 +182,7 @@ struct Closing;
 #[agent]
 impl Closing {
     #[receiver(UserCreated)]
-    async fn heard(&self) {}
+    async fn receive(&self) {}
 
     #[consumer(MAILER)]
     async fn taken(&self) {}

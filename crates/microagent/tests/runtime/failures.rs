@@ -1,4 +1,4 @@
-//! What follows a failure, for each kind of handler and each kind of failure.
+//! The reaction to a failure, for each kind of handler and each kind of failure.
 
 use std::{
     collections::HashMap,
@@ -140,9 +140,9 @@ async fn a_dead_letter_says_why_how_often_and_when_first_and_last() {
     let broker = Broker::new(Arc::new(MemoryBroker::new().clock(clock)));
     let agent = Agent::new(Failing::default()).broker(broker.clone());
     let agent = agent.start().await.unwrap();
-    let told = json!({"how": "error"});
+    let job = json!({"how": "error"});
     sleep(5 * SECOND).await;
-    broker.send(BY_DEFAULT, &told).await.unwrap();
+    broker.send(BY_DEFAULT, &job).await.unwrap();
     pass(60 * SECOND).await;
     agent.stop().await.unwrap();
     let dead = Queue::named("by_default.dead").unwrap();
@@ -263,7 +263,7 @@ async fn a_stop_ends_the_wait_for_a_retry() {
     sleep(SECOND).await;
     let asked = Instant::now();
     agent.stop().await.unwrap();
-    // What hangs has its timeout of 3 s; nothing waits for its retry.
+    // A handler that hangs has its timeout of 3 s; nothing waits for its retry.
     assert!(asked.elapsed() <= 2 * SECOND, "{:?}", asked.elapsed());
     assert!(diary.read().iter().all(|line| line.ends_with(" 0")));
 }

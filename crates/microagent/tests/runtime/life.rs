@@ -41,7 +41,7 @@ impl Everything {
     }
 
     #[receiver(UserCreated)]
-    async fn heard(&self, user_id: u64) {
+    async fn receive(&self, user_id: u64) {
         self.diary.write(format!("signal {user_id}"));
     }
 
@@ -145,7 +145,7 @@ async fn an_agent_without_its_connections_is_refused() {
     assert_eq!(error.kind(), ErrorKind::Configuration);
     assert_eq!(
         error.to_string(),
-        "Everything has the receiver `heard` and no bus: give it one with `.bus(…)` or `bus = …` in its settings"
+        "Everything has the receiver `receive` and no bus: give it one with `.bus(…)` or `bus = …` in its settings"
     );
 
     let error = Agent::new(Everything::new(&diary))
@@ -165,7 +165,7 @@ struct Failing;
 #[agent]
 impl Failing {
     #[receiver(UserCreated)]
-    async fn heard(&self) {}
+    async fn receive(&self) {}
 
     #[on(post_start)]
     async fn live(&self) -> Result<()> {
@@ -195,7 +195,7 @@ struct Hanging;
 #[agent]
 impl Hanging {
     #[receiver(UserCreated)]
-    async fn heard(&self) {}
+    async fn receive(&self) {}
 
     #[consumer(MAILER)]
     async fn taken(&self) {}
@@ -320,6 +320,6 @@ async fn info_tells_what_the_agent_is_and_did() {
     assert_eq!(info["bus"], "memory:// SHOP");
     assert_eq!(info["receivers"][0]["signal"], "user_created");
     assert_eq!(info["consumers"][0]["queue"], "mailer");
-    assert_eq!(info["stats"]["heard"], json!({"done": 1}));
+    assert_eq!(info["stats"]["receive"], json!({"done": 1}));
     agent.stop().await.unwrap();
 }

@@ -1,4 +1,4 @@
-//! What the framework logs while a test runs, kept to be looked at.
+//! The log of the framework during a test, for assertions.
 
 use std::{
     collections::BTreeMap,

@@ -1,4 +1,4 @@
-//! What agents do at run time, through the public API, on `memory://`, in virtual time.
+//! The behaviour of agents at run time, through the public API, on `memory://`, in virtual time.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -48,10 +48,10 @@ pub(crate) struct CommentsCount {
 /// The queue of these tests.
 pub(crate) const MAILER: Queue = Queue::new("mailer");
 
-/// Where its dead letters go.
+/// The queue of its dead letters.
 pub(crate) const MAILER_DEAD: Queue = Queue::new("mailer.dead");
 
-/// What handlers did, in their order; clones share it.
+/// The notes of handlers, in their order; clones share them.
 #[derive(Clone, Default)]
 pub(crate) struct Diary(Arc<Mutex<Vec<String>>>);
 

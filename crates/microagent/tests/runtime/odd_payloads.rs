@@ -109,7 +109,7 @@ impl Listener {
     }
 }
 
-/// What a value that no JSON tree can hold looks like.
+/// The text of a value that no JSON tree can hold.
 fn odd_values() -> [String; 3] {
     let nested = format!("{}{}", "[".repeat(1000), "]".repeat(1000));
     ["1e400".to_owned(), r#""\ud800""#.to_owned(), nested]

@@ -1,4 +1,4 @@
-//! What becomes of a message: acknowledged, retried, parked.
+//! The settlements of a message: acknowledged, retried, dead-lettered.
 
 use std::{
     sync::{
@@ -374,15 +374,15 @@ async fn dead_letters_that_nobody_could_find_are_refused_at_the_start() {
             .await
             .map(drop),
     ];
-    let told = errors.map(|error| error.unwrap_err().to_string());
+    let texts = errors.map(|error| error.unwrap_err().to_string());
     let circle = "handler `taken`: `dead_letter`: its dead letters would go from `mailer` to `mailer`: it would take them again";
-    assert!(told[0].starts_with(circle), "{}", told[0]);
+    assert!(texts[0].starts_with(circle), "{}", texts[0]);
     let nameless = "handler `taken`: `dead_letter`: its dead letters would go from `mailer.dead` to `mailer.dead.dead`: ";
-    assert!(told[1].starts_with(nameless), "{}", told[1]);
+    assert!(texts[1].starts_with(nameless), "{}", texts[1]);
     assert!(
-        told[1].ends_with("`dead_letter` names another queue, or is `none`"),
+        texts[1].ends_with("`dead_letter` names another queue, or is `none`"),
         "{}",
-        told[1]
+        texts[1]
     );
 }
 

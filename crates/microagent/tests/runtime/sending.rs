@@ -1,4 +1,4 @@
-//! What may be sent to a queue, and with what.
+//! Sending to a queue: payloads and options.
 
 use std::time::Duration;
 

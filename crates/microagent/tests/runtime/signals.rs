@@ -1,4 +1,4 @@
-//! What a receiver hears, what it is spared, and what is said about payloads that break their declaration.
+//! Receivers: which signals reach them, which do not, and the warnings about payloads that break their declaration.
 
 use std::{sync::Arc, time::Duration};
 
@@ -61,10 +61,10 @@ async fn a_signal_reaches_every_receiver_of_it() {
     pass(Duration::ZERO).await;
     agent.stop().await.unwrap();
 
-    let mut heard = diary.read();
-    heard[1..].sort();
+    let mut signals = diary.read();
+    signals[1..].sort();
     assert_eq!(
-        heard,
+        signals,
         [
             "user_created 7 from web",
             "email None",
@@ -74,7 +74,7 @@ async fn a_signal_reaches_every_receiver_of_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_foreign_prefix_is_not_heard() {
+async fn a_foreign_prefix_is_not_received() {
     let diary = Diary::default();
     let connect = |prefix| Bus::builder("memory://prefixes").prefix(prefix).connect();
     let (ours, theirs) = (

@@ -85,7 +85,7 @@ impl Scene {
         (scene, agent)
     }
 
-    /// Lets a minute pass after the agent's end, and checks that it has drained and does nothing any more.
+    /// Lets a minute pass after the agent's end, and checks that it has drained and no longer does anything.
     async fn assert_drained(&self) {
         pass(MINUTE).await;
         let done = self.diary.read();

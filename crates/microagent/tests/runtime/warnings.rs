@@ -1,4 +1,4 @@
-//! What must not pass in silence: signals that break their declaration, and handlers that fail.
+//! Warnings: about signals that break their declaration, and about handlers that fail.
 
 use std::{collections::BTreeMap, time::Duration};
 

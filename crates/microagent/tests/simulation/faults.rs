@@ -1,4 +1,4 @@
-//! What each fault does, alone.
+//! The effect of each fault, alone.
 
 use std::time::{Duration, SystemTime};
 
@@ -224,7 +224,7 @@ fn a_name_is_taken_once_and_a_stopped_member_stays_stopped() {
         let outside = Outside::default();
         start(&group, &outside).await?;
         let error = start(&group, &outside).await.unwrap_err();
-        assert_eq!(error.to_string(), "the group has a member `mailer` already");
+        assert_eq!(error.to_string(), "duplicate member `mailer` of the group");
         assert!(group.stop("mailer").await? && !group.stop("mailer").await?);
         group.broker().send(MAILER, &json!({"number": 1})).await?;
         sleep(60 * SECOND).await;

@@ -43,7 +43,7 @@ impl Outside {
         self.0.lock().unwrap().clone()
     }
 
-    /// How often each line stands there.
+    /// The number of times that each line occurs.
     pub(crate) fn counts(&self) -> HashMap<String, usize> {
         let mut counts = HashMap::new();
         for line in self.read() {
@@ -149,7 +149,7 @@ fn whatever_happens_every_order_gets_its_mail() {
             group
                 .eventually("every order has its mail", 120 * SECOND, all)
                 .await;
-            // What came twice is done with too.
+            // A message that was delivered twice is settled, too.
             sleep(60 * SECOND).await;
             for name in ["shop", "stock", "mailer", "mailer2"] {
                 assert!(group.stop(name).await?);

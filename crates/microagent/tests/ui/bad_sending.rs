@@ -1,4 +1,4 @@
-//! What is sent to the wrong thing, as one who has not read the guide writes it.
+//! Sending to the wrong destination, as written by someone who has not read the guide.
 
 use microagent::prelude::*;
 

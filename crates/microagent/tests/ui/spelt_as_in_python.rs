@@ -1,4 +1,4 @@
-//! What somebody writes who knows the decorators of Python's MicroAgent. Each error says what to write instead.
+//! Attributes as written by someone who knows the decorators of Python's MicroAgent. Each error says what to write instead.
 
 use microagent::prelude::*;
 

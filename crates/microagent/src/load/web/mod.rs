@@ -1,6 +1,6 @@
-//! One document over HTTP. It knows nothing of what is in it.
+//! Loading a document over HTTP, whatever its content.
 //!
-//! What the client library logs is dropped: it would write user names, passwords and tokens of the URL into the log.
+//! The log of the client library is dropped: it would contain user names, passwords and tokens of the URL.
 
 mod redirect;
 
@@ -15,16 +15,16 @@ use ureq::{
     tls::{Certificate, RootCerts, TlsConfig},
 };
 
-/// How long all attempts may take.
+/// The time limit of all attempts together.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// How often a server is asked that fails or is not reached.
+/// The number of attempts if the server fails or cannot be reached.
 const ATTEMPTS: u32 = 3;
 
-/// The pauses before the second attempt and before the third are at most these.
+/// The longest pauses before the second attempt and before the third.
 const PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
 
-/// How many redirects are followed.
+/// The number of redirects that are followed.
 const REDIRECTS: usize = 5;
 
 /// The largest document, decompressed.
@@ -60,11 +60,11 @@ pub(super) async fn fetch(url: &str, shown: &str) -> Result<Vec<u8>> {
     }
 }
 
-/// Why there is no document.
+/// The reason for which an attempt returned no document.
 #[derive(Debug)]
 struct Failure {
     kind: ErrorKind,
-    /// Without a part of the URL.
+    /// The text, which contains no part of the URL.
     text: String,
     /// Another attempt may succeed.
     may_pass: bool,
@@ -97,7 +97,7 @@ impl Failure {
 impl From<ureq::Error> for Failure {
     fn from(error: ureq::Error) -> Self {
         match error {
-            // Their texts quote the URL.
+            // Their texts contain the URL.
             ureq::Error::BadUri(_) | ureq::Error::Http(_) => Self::configuration(&INVALID),
             ureq::Error::Io(error) => Self::passing(&error),
             ureq::Error::Timeout(_) => Self::passing(&"the server did not answer in time"),
@@ -111,7 +111,7 @@ impl From<ureq::Error> for Failure {
 const INVALID: &str = "invalid URL: expected `http://[USER:PASSWORD@]HOST[:PORT]/PATH`; in a user name and a password write \
                        `%2F`, `%3F`, `%23` and `%40` for `/`, `?`, `#` and `@`";
 
-/// One attempt, on a thread that may block.
+/// Makes one attempt, on a thread that may block.
 fn get(url: &str, deadline: std::time::Instant) -> Result<Vec<u8>, Failure> {
     with_default(NoSubscriber::default(), || follow(url, deadline))
 }
@@ -152,14 +152,14 @@ fn location_of<T>(response: &Response<T>) -> Option<String> {
     leads_on.then(|| location.to_owned())
 }
 
-/// The server is busy or broken, which may be over soon.
+/// Returns true if the server is busy or broken, so that another attempt may succeed.
 fn is_passing(status: StatusCode) -> bool {
     status.is_server_error()
         || status == StatusCode::REQUEST_TIMEOUT
         || status == StatusCode::TOO_MANY_REQUESTS
 }
 
-/// Redirects are followed here, where their schemes are checked.
+/// Creates a client that does not follow redirects: this module does, because it checks their schemes.
 fn client(url: &str, left: Duration) -> Result<Agent, Failure> {
     let mut config = Agent::config_builder()
         .timeout_global(Some(left))
@@ -173,8 +173,8 @@ fn client(url: &str, left: Duration) -> Result<Agent, Failure> {
     Ok(config.build().into())
 }
 
-/// The certificates of the system or of `SSL_CERT_FILE` and `SSL_CERT_DIR`, as for `rediss://`; where there are none, those
-/// that are compiled in.
+/// Returns the certificates of the system or of `SSL_CERT_FILE` and `SSL_CERT_DIR`, as for `rediss://`. If there are none,
+/// those that are compiled in.
 fn certificates() -> Result<RootCerts, Failure> {
     let found = rustls_native_certs::load_native_certs();
     let named = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
@@ -210,7 +210,7 @@ mod tests {
 
     use super::*;
 
-    /// A server whose every answer is late and leads to itself.
+    /// Starts a server that answers each request late, with a redirect to itself.
     fn slow_redirects(pause: Duration) -> String {
         const ANSWER: &[u8] =
             b"HTTP/1.1 302 Found\r\nlocation: /\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";

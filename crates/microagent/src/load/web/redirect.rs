@@ -1,4 +1,4 @@
-//! Where a redirect leads. Only `http` and `https` are followed, and never from `https` to `http`.
+//! The targets of redirects. Only `http` and `https` are followed, and never from `https` to `http`.
 
 use microagent_schema::Dsn;
 
@@ -10,8 +10,8 @@ pub(super) fn scheme_of(url: &str) -> Option<&'static str> {
         .find(|known| scheme.eq_ignore_ascii_case(known))
 }
 
-/// Whether the URL is cut where its author meant it: with a `/`, a `?` or a `#` in a password, the client would take the
-/// beginning of the password for a port, and say so.
+/// Returns true if the URL has a host and a numeric port. With a `/`, a `?` or a `#` in a password, the client would take the
+/// beginning of the password for a port, and show it in its error.
 pub(super) fn is_usable(url: &str) -> bool {
     let Some((_, rest)) = url.split_once("://") else {
         return false;
@@ -31,7 +31,7 @@ pub(super) fn is_usable(url: &str) -> bool {
 /// Returns the URL to which `location`, the answer to a request of `from`, leads.
 ///
 /// # Errors
-/// Why it is not followed, without quoting it.
+/// The reason for which it is not followed, without its text.
 pub(super) fn target(from: &str, location: &str) -> Result<String, String> {
     let Some((scheme, rest)) = from.split_once("://") else {
         return Err("invalid redirect".to_owned());
@@ -59,7 +59,7 @@ pub(super) fn target(from: &str, location: &str) -> Result<String, String> {
     })
 }
 
-/// The host with what is before it, and the rest.
+/// Splits into the authority and the rest.
 fn cut(rest: &str) -> (&str, &str) {
     rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()))
 }
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_redirect_leads_to_the_web() {
+    fn redirects_to_http_and_https_are_followed() {
         let from = "http://u:p@host:8080/a/b.json?x=1";
         let cases = [
             ("https://other/c", "https://other/c"),
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn and_to_nothing_else() {
+    fn redirects_to_other_schemes_are_rejected() {
         let from = "https://host/a";
         for location in [
             "file:///etc/passwd",
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_that_cuts_the_url_is_noticed() {
+    fn a_password_with_an_unescaped_delimiter_is_rejected() {
         for url in [
             "http://u:a/b@host/",
             "http://u:a?b@host/",

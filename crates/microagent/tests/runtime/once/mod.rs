@@ -142,7 +142,7 @@ async fn a_replica_that_slept_through_instants_that_others_ran_runs_none_of_them
         living.push(agent.broker(shop("sleep").await).start().await.unwrap());
     }
     sleep(8 * MINUTE).await;
-    // What the sleeper ran stood 8 hours before; now it wakes up.
+    // The last run of the sleeping replica was 8 hours ago; now it wakes up.
     assert_eq!(runs.all().len(), 16);
     sleeper.step(8 * 3_600_000);
     sleep(10 * MINUTE).await;
@@ -340,7 +340,7 @@ async fn once_is_refused_where_there_are_no_leases() {
         ),
         "{error}"
     );
-    // Who does not run schedules needs no leases for them.
+    // An agent without schedules needs no leases.
     let quiet = agent().enable_periodic_tasks(false).start().await.unwrap();
     quiet.stop().await.unwrap();
 }
