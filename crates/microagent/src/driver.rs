@@ -8,7 +8,7 @@
 //!   streams of its subscriptions.
 //! - The broker: [`QueueBroker`] with its [`Caps`], the options of a request, and [`Settle`] behind each
 //!   [`Delivery`](crate::Delivery). [`ledger`] has the records of queues for a driver without a server.
-//! - A connection: [`Dsn`], [`Backoff`], [`ConnectionRecord`], [`Outage`] and [`SuspectGate`].
+//! - A connection: [`Dsn`], [`Backoff`], [`ConnectionRecord`], [`Outage`], [`SuspectGate`], and [`lock`] for mutexes.
 //! - The drivers of this build: [`schemes`], [`check_dsn`] and [`broker_caps`].
 
 pub use crate::connect::{Role, broker_caps, check_dsn, schemes};
@@ -28,7 +28,7 @@ pub use microagent_core::{
 // Connections.
 pub use microagent_core::driver::{
     Backoff, Cleared, ConnectionRecord, Dsn, DsnError, Host, Outage, SuspectGate, Taking,
-    dsn_error, redacted,
+    dsn_error, lock, redacted,
 };
 pub use microagent_core::{TEXT_LIMIT, shortened};
 
