@@ -184,6 +184,28 @@ fn each_promise_under_faults_names_tests_that_exist() {
 }
 
 #[test]
+fn each_difference_between_servers_names_clauses_of_the_suite() {
+    let page = page();
+    let mut sections = page.split("\n## ");
+    let section = sections.find(|it| it.starts_with("Servers that differ\n"));
+    let rows = section
+        .unwrap()
+        .lines()
+        .filter(|line| line.starts_with('|'));
+    let clauses = clauses_of("crates/microagent-testing/src/broker_suite");
+    let mut count = 0;
+    for row in rows.skip(2) {
+        let named = row.trim_matches('|').rsplit('|').next().unwrap();
+        assert!(quoted(named).next().is_some(), "no clause: {row}");
+        for name in quoted(named) {
+            assert!(clauses.names.contains(name), "`{name}` is no clause");
+        }
+        count += 1;
+    }
+    assert!(count > 5, "only {count} rows were found");
+}
+
+#[test]
 fn a_name_in_the_text_that_is_a_sentence_is_a_function() {
     let page = page();
     let sources = rust_files(&root().join("crates"));

@@ -11,7 +11,8 @@ use futures_util::stream::BoxStream;
 use microagent::{
     Delivery, Queue, Result,
     driver::{
-        BusEvent, Caps, ConsumeOptions, QueueBroker, Route, SendOptions, SignalBus, SubscriberCount,
+        BusEvent, Caps, ConsumeOptions, DeclareOptions, QueueBroker, Route, SendOptions, SignalBus,
+        SubscriberCount,
     },
 };
 use microagent_local::{Host, LocalBroker, LocalBus, LocalOptions};
@@ -64,12 +65,12 @@ impl QueueBroker for Archive<LocalBroker> {
     async fn length(&self, queue: &Queue) -> Result<u64> {
         self.0.length(queue).await
     }
-    async fn declare(&self, queue: &Queue) -> Result<()> {
-        self.0.declare(queue).await
+    async fn declare(&self, queue: &Queue, options: &DeclareOptions) -> Result<()> {
+        self.0.declare(queue, options).await
     }
     fn caps(&self) -> Caps {
         let mut caps = Caps::default(); // what is not named here is refused: leases, looks at messages, …
-        (caps.headers, caps.durable, caps.shared) = (true, true, true);
+        (caps.creates, caps.headers, caps.durable, caps.shared) = (true, true, true, true);
         caps.max_payload = 1024 * 1024;
         caps
     }

@@ -58,7 +58,8 @@ impl fmt::Display for DeadReason {
     }
 }
 
-/// What a driver is told to do with a delivery. Each is atomic: the message is in one place before and after.
+/// What a driver does with a delivery. The message is in one place before and after. At no time is it in no place;
+/// if the server cannot move a message in one step, a crash may leave it in two.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Settlement {
     /// Handled: remove it.
@@ -70,7 +71,7 @@ pub enum Settlement {
         /// Why, for people who look at the message.
         reason: String,
     },
-    /// Move it to this queue with the reason, the detail and the attempt count as headers.
+    /// Move it to this queue, which is created if it does not exist, with the reason, the detail and the attempt count as headers.
     DeadLetter {
         /// The queue that keeps the dead letters.
         queue: String,

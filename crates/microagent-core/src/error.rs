@@ -44,6 +44,8 @@ pub enum ErrorKind {
     Unavailable,
     /// The server refused the credentials or the permission.
     Refused,
+    /// No queue accepts the message: its queue does not exist, and the server does not create queues on sending.
+    Unroutable,
     /// This driver does not offer what was asked for.
     Unsupported,
     /// The handle was closed, or the agent is stopping.

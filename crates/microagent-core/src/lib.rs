@@ -17,6 +17,7 @@ pub mod driver;
 mod error;
 mod finite;
 mod kwargs;
+mod lease;
 pub mod ledger;
 mod memory;
 mod message;
@@ -35,8 +36,8 @@ pub use agent::{
     ReceiverManifest, RunningAgent, Sender, Shutdown, SignalInput, SignalName, TakeOnce, Wiring,
 };
 pub use broker::{
-    Broker, BrokerOptions, Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Depth, Lease, NamedQueue,
-    QueueBroker, Route, Selection, SendOptions, Sending, header,
+    Broker, BrokerOptions, Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, DeclareOptions, Declaring,
+    Depth, LengthCounts, NamedQueue, QueueBroker, Route, Selection, SendOptions, Sending, header,
 };
 pub use bus::{
     Bus, BusEvent, BusMessage, BusOptions, Gap, Mailbox, MailboxStream, NamedSignal, SignalBus,
@@ -48,6 +49,7 @@ pub use delivery::{DeadReason, Delivery, Settle, SettleFuture, Settlement};
 pub use dispatch::polled::{RunningHandler, running_handlers};
 pub use error::{Advice, BoxError, Error, ErrorKind, Result, ResultExt, ServerInterrupt};
 pub use kwargs::Kwargs;
+pub use lease::{Lease, Leases};
 pub use memory::{MemoryBroker, MemoryBus, MemoryOptions};
 pub use message::{Headers, Message};
 pub use microagent_schema::{

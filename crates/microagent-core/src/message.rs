@@ -20,6 +20,9 @@ struct Parts {
     attempt: u32,
     crashes: u32,
     first_failure: Option<SystemTime>,
+    sent_at: Option<SystemTime>,
+    topic: Option<String>,
+    key: Option<String>,
     native: Option<Arc<dyn Any + Send + Sync>>,
 }
 
@@ -41,6 +44,9 @@ impl Message {
             attempt: 1,
             crashes: 0,
             first_failure: None,
+            sent_at: None,
+            topic: None,
+            key: None,
             native: None,
         }))
     }
@@ -82,7 +88,28 @@ impl Message {
         self
     }
 
-    /// The same message with the client library's own message, for [`native`](Self::native).
+    /// The same message with the time at which it was sent.
+    #[must_use]
+    pub fn with_sent_at(mut self, at: SystemTime) -> Self {
+        Arc::make_mut(&mut self.0).sent_at = Some(at);
+        self
+    }
+
+    /// The same message with the topic under which it was published.
+    #[must_use]
+    pub fn with_topic(mut self, topic: impl Into<String>) -> Self {
+        Arc::make_mut(&mut self.0).topic = Some(topic.into());
+        self
+    }
+
+    /// The same message with its partition key.
+    #[must_use]
+    pub fn with_key(mut self, key: impl Into<String>) -> Self {
+        Arc::make_mut(&mut self.0).key = Some(key.into());
+        self
+    }
+
+    /// The same message with a value of the driver, for [`native`](Self::native).
     #[must_use]
     pub fn with_native(mut self, native: Arc<dyn Any + Send + Sync>) -> Self {
         Arc::make_mut(&mut self.0).native = Some(native);
@@ -101,7 +128,8 @@ impl Message {
         &self.0.payload
     }
 
-    /// The driver's id of the message, where it has one.
+    /// Returns the id with which the message was [sent](crate::SendOptions::id), or else the one that the driver gave
+    /// it, if it has one.
     #[must_use]
     pub fn id(&self) -> Option<&str> {
         self.0.id.as_deref()
@@ -147,7 +175,44 @@ impl Message {
         self.0.first_failure
     }
 
-    /// The client library's own message, where the driver offers it and `T` is its type.
+    /// Returns when the message was sent, by the clock of its sender or of the server, if the driver knows it.
+    #[must_use]
+    pub fn sent_at(&self) -> Option<SystemTime> {
+        self.0.sent_at
+    }
+
+    /// Returns the topic under which the message was published, if the driver has topics.
+    ///
+    /// ```
+    /// use microagent_core::Message;
+    ///
+    /// let message = Message::new("audit", "{}").with_topic("orders.paid").with_key("user 7");
+    /// assert_eq!((message.topic(), message.key()), (Some("orders.paid"), Some("user 7")));
+    /// ```
+    #[must_use]
+    pub fn topic(&self) -> Option<&str> {
+        self.0.topic.as_deref()
+    }
+
+    /// Returns the partition key of the message, if the driver has keys and the message was sent with one.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        self.0.key.as_deref()
+    }
+
+    /// Returns what only this driver knows of the message, if it offers a value of the type `T`. The types are the
+    /// driver's own, so that no program needs the version of a client library that the driver uses.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use microagent_core::Message;
+    ///
+    /// #[derive(Debug, PartialEq)]
+    /// struct Offset(u64); // a public type of the driver
+    ///
+    /// let message = Message::new("mailer", "{}").with_native(Arc::new(Offset(7)));
+    /// assert_eq!(message.native::<Offset>(), Some(&Offset(7)));
+    /// ```
     #[must_use]
     pub fn native<T: Any + Send + Sync>(&self) -> Option<&T> {
         self.0.native.as_deref()?.downcast_ref()

@@ -15,7 +15,8 @@ use std::{
 
 use futures_util::StreamExt;
 use microagent_core::{
-    BusEvent, ConsumeOptions, ErrorKind, Lease, Queue, QueueBroker, Route, SendOptions, SignalBus,
+    BusEvent, ConsumeOptions, ErrorKind, Lease, Leases, Queue, QueueBroker, Route, SendOptions,
+    SignalBus,
 };
 use microagent_redis::{RedisBroker, RedisBus, RedisOptions};
 use microagent_testing::RedisServer;

@@ -21,8 +21,9 @@ pub use microagent_core::{
 
 // The broker.
 pub use microagent_core::{
-    BrokerOptions, Caps, ConsumeOptions, DEAD_LETTER_SUFFIX, DEFAULT_MAX_PAYLOAD, Lease,
-    QueueBroker, Route, SendOptions, Settle, SettleFuture, encode_payload, ledger,
+    BrokerOptions, Caps, ConsumeOptions, DEAD_LETTER_SUFFIX, DEFAULT_MAX_PAYLOAD, DeclareOptions,
+    Lease, Leases, LengthCounts, QueueBroker, Route, SendOptions, Settle, SettleFuture,
+    encode_payload, ledger,
 };
 
 // Connections.

@@ -1,12 +1,12 @@
 //! The broker of an agent that was given none: every operation says so.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
-use super::{Caps, ConsumeOptions, Lease, QueueBroker, Route, Selection, SendOptions};
+use super::{Caps, ConsumeOptions, DeclareOptions, QueueBroker, Route, Selection, SendOptions};
 use crate::{Delivery, Error, ErrorKind, Message, Queue, Result};
 
 /// A broker that is not there, and for whom.
@@ -43,7 +43,7 @@ impl QueueBroker for AbsentBroker {
         Err(self.error())
     }
 
-    async fn declare(&self, _queue: &Queue) -> Result<()> {
+    async fn declare(&self, _queue: &Queue, _options: &DeclareOptions) -> Result<()> {
         Err(self.error())
     }
 
@@ -60,10 +60,6 @@ impl QueueBroker for AbsentBroker {
     }
 
     async fn purge(&self, _queue: &Queue, _which: &Selection) -> Result<u64> {
-        Err(self.error())
-    }
-
-    async fn lease(&self, _key: &str, _holder: &str, _ttl: Duration) -> Result<Lease> {
         Err(self.error())
     }
 

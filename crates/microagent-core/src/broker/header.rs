@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::{DeadReason, Message};
+use crate::{DeadReason, Message, shortened};
 
 /// The [`DeadReason`](crate::DeadReason) as a word.
 pub const DEAD_REASON: &str = "x-microagent-dead-reason";
@@ -30,7 +30,27 @@ pub fn is_of_dead_letter(name: &str) -> bool {
     name.starts_with("x-microagent-dead-")
 }
 
-/// The headers of a message that becomes a dead letter now: its own, and why it did.
+/// The most bytes, as [`size_of`] counts them, by which [`of_dead_letter`] makes the headers of a message larger,
+/// for a queue whose name has up to 512 bytes.
+pub const DEAD_LETTER_SIZE: usize = 3 * 1024;
+
+/// Returns the size of headers: the bytes of all names and values, and 8 for each header.
+///
+/// ```
+/// use microagent_core::header;
+///
+/// assert_eq!(header::size_of([("trace", "t1")]), 5 + 2 + 8);
+/// ```
+#[must_use]
+pub fn size_of<'a>(headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> usize {
+    let sizes = headers
+        .into_iter()
+        .map(|(name, value)| name.len() + value.len() + 8);
+    sizes.sum()
+}
+
+/// Returns the headers of a message that becomes a dead letter now: its own, and the reason. The detail is
+/// [shortened](crate::shortened).
 ///
 /// ```
 /// use std::time::SystemTime;
@@ -53,7 +73,7 @@ pub fn of_dead_letter(
         .or_else(|| (message.attempt() == 1).then_some(now));
     let known = [
         (DEAD_REASON, Some(reason.as_str().to_owned())),
-        (DEAD_DETAIL, Some(detail.to_owned())),
+        (DEAD_DETAIL, Some(shortened(detail))),
         (DEAD_QUEUE, Some(message.queue().to_owned())),
         (DEAD_ATTEMPTS, Some(message.attempt().to_string())),
         (DEAD_FIRST_AT, first.map(millis)),
@@ -99,5 +119,20 @@ mod tests {
         assert_eq!(first_of(&again), None, "of another life");
         let known = again.with_first_failure(UNIX_EPOCH + Duration::from_secs(3));
         assert_eq!(first_of(&known), Some("3000".into()));
+    }
+
+    #[test]
+    fn a_dead_letter_adds_a_limited_number_of_bytes() {
+        let message = Message::new("q".repeat(512), "{}").with_attempt(u32::MAX);
+        let message = message.with_first_failure(SystemTime::now());
+        let detail = "\u{1F4EE}".repeat(1 << 20);
+        let headers = of_dead_letter(
+            &message,
+            DeadReason::Undecodable,
+            &detail,
+            SystemTime::now(),
+        );
+        let size = size_of(headers.iter().map(|(name, value)| (&**name, &**value)));
+        assert!(size <= DEAD_LETTER_SIZE, "{size}");
     }
 }

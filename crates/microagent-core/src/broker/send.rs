@@ -18,8 +18,9 @@ use crate::{Queue, Result, payload::encode_payload};
 /// # Errors
 /// [`InvalidName`](crate::ErrorKind::InvalidName) for the queue, [`InvalidPayload`](crate::ErrorKind::InvalidPayload) for what is
 /// no object and for NaN and infinite numbers, [`Unsupported`](crate::ErrorKind::Unsupported) for an option that the driver's [`Caps`](crate::Caps) do not offer,
-/// [`PayloadTooLarge`](crate::ErrorKind::PayloadTooLarge), [`Unavailable`](crate::ErrorKind::Unavailable) (it may or may not have
-/// arrived), [`Closed`](crate::ErrorKind::Closed).
+/// [`PayloadTooLarge`](crate::ErrorKind::PayloadTooLarge), [`Unroutable`](crate::ErrorKind::Unroutable) for a queue that
+/// does not exist, without [`Caps::creates`](crate::Caps::creates), [`Unavailable`](crate::ErrorKind::Unavailable) (it may or
+/// may not have arrived), [`Closed`](crate::ErrorKind::Closed).
 ///
 /// ```
 /// use std::{sync::Arc, time::Duration};
@@ -55,6 +56,12 @@ impl Sending {
             route: queue.into(),
             options: SendOptions::default(),
         }
+    }
+
+    /// Sets the id of the message, instead of one that the driver makes.
+    pub fn id(mut self, id: impl Into<String>) -> Self {
+        self.options.id = Some(id.into());
+        self
     }
 
     /// Publishes to this exchange instead of the queue's own.

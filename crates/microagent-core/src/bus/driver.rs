@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
-use crate::{DEFAULT_MAX_PAYLOAD, Error, ErrorKind, Result, driver::ConnectionState};
+use crate::{DEFAULT_MAX_PAYLOAD, Error, ErrorKind, Leases, Result, driver::ConnectionState};
 
 /// A pub/sub server, seen from one process.
 ///
@@ -34,6 +34,12 @@ pub trait SignalBus: Send + Sync + fmt::Debug + 'static {
     /// # Errors
     /// [`Refused`](crate::ErrorKind::Refused) when the server forbids the channel, [`Closed`](crate::ErrorKind::Closed).
     async fn subscribe(&self, pattern: &str) -> Result<BoxStream<'static, BusEvent>>;
+
+    /// Returns the leases of the server, if it has them. Schedules that run `once` use them if the agent's broker has
+    /// none.
+    fn leases(&self) -> Option<&dyn Leases> {
+        None
+    }
 
     /// Waits until the server is reached.
     ///

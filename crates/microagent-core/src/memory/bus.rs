@@ -7,6 +7,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -16,7 +17,8 @@ use tokio::sync::mpsc;
 
 use super::{MemoryOptions, server::Server};
 use crate::{
-    BusEvent, BusMessage, Error, ErrorKind, Result, SignalBus, SubscriberCount, check_published,
+    BusEvent, BusMessage, Error, ErrorKind, Lease, Leases, Result, SignalBus, SubscriberCount,
+    check_published,
     driver::{ConnectionRecord, ConnectionState, lock},
     pattern_matches,
 };
@@ -101,6 +103,10 @@ impl SignalBus for MemoryBus {
         self.check_open()
     }
 
+    fn leases(&self) -> Option<&dyn Leases> {
+        Some(self)
+    }
+
     /// Up until the bus is closed.
     fn connection(&self) -> Option<ConnectionState> {
         Some(self.connection.state())
@@ -117,6 +123,14 @@ impl SignalBus for MemoryBus {
             .subscriptions
             .remove(|mailbox| mailbox.bus == self.id);
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Leases for MemoryBus {
+    async fn lease(&self, key: &str, holder: &str, ttl: Duration) -> Result<Lease> {
+        self.check_open()?;
+        Ok(self.server.leases.ask(key, holder, ttl))
     }
 }
 

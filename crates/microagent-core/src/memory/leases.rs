@@ -8,7 +8,7 @@ use crate::{Lease, driver::lock};
 
 /// All leases of a server.
 #[derive(Debug, Default)]
-pub(super) struct Leases(Mutex<HashMap<String, Held>>);
+pub(super) struct HeldLeases(Mutex<HashMap<String, Held>>);
 
 #[derive(Debug)]
 struct Held {
@@ -24,7 +24,7 @@ impl Held {
     }
 }
 
-impl Leases {
+impl HeldLeases {
     pub(super) fn ask(&self, key: &str, holder: &str, ttl: Duration) -> Lease {
         let now = Instant::now();
         let mut leases = lock(&self.0);
@@ -50,7 +50,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_lease_is_prolonged_by_its_holder_and_ends_by_itself() {
-        let leases = Leases::default();
+        let leases = HeldLeases::default();
         assert_eq!(leases.ask("job", "one", MINUTE), Lease::Granted);
         tokio::time::advance(MINUTE / 2).await;
         let left = MINUTE / 2;
@@ -62,7 +62,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_lease_longer_than_the_clock_is_held_for_ever() {
-        let leases = Leases::default();
+        let leases = HeldLeases::default();
         leases.ask("job", "one", Duration::MAX);
         tokio::time::advance(1000 * MINUTE).await;
         let left = Duration::MAX;
@@ -71,7 +71,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn keys_are_apart_and_ended_leases_are_forgotten() {
-        let leases = Leases::default();
+        let leases = HeldLeases::default();
         for key in 0..100 {
             assert_eq!(leases.ask(&key.to_string(), "one", MINUTE), Lease::Granted);
         }

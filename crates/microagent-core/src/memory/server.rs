@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, Weak},
 };
 
-use super::{broker::Queues, bus::Subscriptions, leases::Leases};
+use super::{broker::Queues, bus::Subscriptions, leases::HeldLeases};
 
 use crate::driver::lock;
 
@@ -14,7 +14,7 @@ use crate::driver::lock;
 pub(super) struct Server {
     pub(super) subscriptions: Subscriptions,
     pub(super) queues: Arc<Queues>,
-    pub(super) leases: Leases,
+    pub(super) leases: HeldLeases,
 }
 
 static NAMED: Mutex<Option<HashMap<String, Weak<Server>>>> = Mutex::new(None);

@@ -3,6 +3,7 @@
 mod cron;
 mod fires;
 mod follow;
+mod lease_server;
 mod once;
 mod periodic;
 mod run;

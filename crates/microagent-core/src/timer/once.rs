@@ -1,4 +1,4 @@
-//! Which of several replicas runs at an instant: a lease of the broker, named by the instant.
+//! Which of several replicas runs at an instant: a lease, named by the instant.
 //!
 //! A replica asks only about the last instant before its own time, so a lease that is kept until the following instant
 //! has passed on the slowest clock is never taken twice.
@@ -10,13 +10,13 @@ use std::{
 
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::cron::CronSchedule;
-use crate::{Broker, Clock, Error, ErrorKind, Lease, Once, Result, WhenUnknown};
+use super::{cron::CronSchedule, lease_server::LeaseServer};
+use crate::{Clock, Error, ErrorKind, Lease, Once, Result, WhenUnknown};
 
 /// By how much a replica's clock may be wrong, in either direction.
 const SKEW: Duration = Duration::from_secs(5 * 60);
 
-/// How long the broker may take to answer, over all that is asked.
+/// How long the server may take to answer, over all that is asked.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long after a failed request the next one is sent.
@@ -28,7 +28,7 @@ const LAST_INSTANT: Duration = Duration::from_secs(24 * 3600);
 /// The leases of one schedule on one replica.
 pub(super) struct OnceLease {
     pub(super) policy: Once,
-    pub(super) broker: Broker,
+    pub(super) server: LeaseServer,
     pub(super) schedule: CronSchedule,
     pub(super) clock: Arc<dyn Clock>,
     /// What all replicas call the schedule.
@@ -48,7 +48,7 @@ pub(super) enum Claim {
     },
     /// It has been so long that a lease would have ended: nobody can tell any more.
     Late,
-    /// The broker does not say; and what is done then.
+    /// The server does not answer; and what is done then.
     Unknown {
         run: bool,
         error: Error,
@@ -101,14 +101,14 @@ impl OnceLease {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let began = Instant::now();
-            let asking = self.broker.driver().lease(&key, &self.holder, ttl);
+            let asking = self.server.lease(&key, &self.holder, ttl);
             let error = match timeout_at(deadline, asking).await {
                 Ok(Ok(lease)) => return Ok(lease),
                 Ok(Err(error)) => error,
                 Err(_) => {
                     let text = format!(
-                        "{} said nothing about a lease within {PATIENCE:?}",
-                        self.broker
+                        "{} did not answer a request for a lease within {PATIENCE:?}",
+                        self.server
                     );
                     return Err(Error::new(ErrorKind::Timeout, text));
                 }

@@ -8,42 +8,51 @@ use super::{
     cron::CronSchedule,
     fires::{Fires, Rules},
     follow,
+    lease_server::LeaseServer,
     once::OnceLease,
     periodic::Grid,
 };
 use crate::{
-    Broker, Clock, CronOptions, Error, ErrorKind, MicroAgent, Result,
+    Broker, Bus, Clock, CronOptions, Error, ErrorKind, MicroAgent, Result,
     agent::{Blueprint, CronEntry, Life, PeriodicEntry},
     clock::later,
 };
 
-/// Checks that the broker has the leases that cron tasks need, before anything of the agent has started.
+/// Checks that the broker or the bus has the leases that cron tasks need, before anything of the agent has started.
 ///
 /// # Errors
-/// [`ErrorKind::Configuration`] for `once` without a broker, [`ErrorKind::Unsupported`] for `once` on a driver without
-/// leases.
+/// [`ErrorKind::Configuration`] for `once` without a bus and a broker, [`ErrorKind::Unsupported`] for `once` if neither
+/// has leases.
 pub(crate) fn check_leases_of<A: MicroAgent>(
     blueprint: &Blueprint<A>,
+    bus: Option<&Bus>,
     broker: Option<&Broker>,
 ) -> Result<()> {
     let mut once = blueprint
         .cron
         .iter()
         .filter(|entry| entry.options.once.is_some());
-    once.try_for_each(|entry| check_leases(entry.name, broker))
+    once.try_for_each(|entry| check_leases(entry.name, bus, broker))
 }
 
-fn check_leases(handler: &str, broker: Option<&Broker>) -> Result<()> {
-    let Some(broker) = broker else {
-        let text = "`once` needs a broker, whose leases tell the replicas apart: start the agent with `.broker(…)`";
-        return Err(refused(handler, text));
-    };
-    if broker.driver().caps().leases {
+fn check_leases(handler: &str, bus: Option<&Bus>, broker: Option<&Broker>) -> Result<()> {
+    if LeaseServer::of(bus, broker).is_some() {
         return Ok(());
     }
+    let servers = [
+        broker.map(|broker| format!("`{broker}`")),
+        bus.map(|bus| format!("`{}`", bus.driver().address())),
+    ];
+    let servers: Vec<_> = servers.into_iter().flatten().collect();
+    if servers.is_empty() {
+        let text = "`once` needs a broker or a bus, whose leases tell the replicas apart: start the agent with \
+                    `.broker(…)` or `.bus(…)`";
+        return Err(refused(handler, text));
+    }
     let text = format!(
-        "task `{handler}`: `once` needs leases, which the driver of `{broker}` does not offer: \
-         leave `once` out, or use a broker that has them, such as `redis://` or `local:`"
+        "task `{handler}`: `once` needs leases, which are not supported by {}: leave `once` out, or use a broker or a \
+         bus that has them, such as `redis://` or `local:`",
+        servers.join(" and ")
     );
     Err(Error::new(ErrorKind::Unsupported, text))
 }
@@ -129,10 +138,10 @@ fn lease_of<A: MicroAgent>(
     life: &Life,
     clock: &Arc<dyn Clock>,
 ) -> Option<OnceLease> {
-    let (policy, broker) = (entry.options.once?, life.broker.clone()?);
+    let server = LeaseServer::of(life.bus.as_ref(), life.broker.as_ref());
     Some(OnceLease {
-        policy,
-        broker,
+        policy: entry.options.once?,
+        server: server?,
         schedule: schedule.clone(),
         clock: Arc::clone(clock),
         key: format!("{}.{}", A::NAME, entry.name),

@@ -9,15 +9,16 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use microagent_core::{
-    Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Delivery, Depth, Lease, Message, Queue, QueueBroker,
-    Result, Route, Selection, SendOptions, driver::ConnectionState, ledger::MessageId,
+    Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, DeclareOptions, Delivery, Depth, Lease, Leases,
+    Message, Queue, QueueBroker, Result, Route, Selection, SendOptions, driver::ConnectionState,
+    ledger::MessageId,
 };
 
 use self::{deliveries::Deliveries, message::message_of};
 use crate::{
     LocalOptions,
     connection::{Session, text},
-    protocol::{Browse, Request, check_message},
+    protocol::{Browse, MAX_HEADERS, Request, check_message},
 };
 
 /// The durable queues of a folder.
@@ -59,7 +60,7 @@ impl LocalBroker {
     #[must_use]
     pub fn capabilities() -> Caps {
         let mut caps = Caps::default();
-        caps.headers = true;
+        (caps.creates, caps.headers) = (true, true);
         caps.delay = true;
         caps.durable = true;
         caps.shared = true;
@@ -67,6 +68,7 @@ impl LocalBroker {
         (caps.peek, caps.requeue, caps.purge) = (true, true, true);
         (caps.select_by_id, caps.depth, caps.connection) = (true, true, true);
         caps.max_payload = DEFAULT_MAX_PAYLOAD;
+        caps.max_headers = Some(MAX_HEADERS);
         caps
     }
 
@@ -167,7 +169,8 @@ impl QueueBroker for LocalBroker {
         self.session.depth(queue).await
     }
 
-    async fn declare(&self, queue: &Queue) -> Result<()> {
+    async fn declare(&self, queue: &Queue, options: &DeclareOptions) -> Result<()> {
+        options.refuse_native("local")?;
         let queue = text("queue name", queue.name())?;
         self.session.done(Request::Declare { queue }).await
     }
@@ -230,9 +233,8 @@ impl QueueBroker for LocalBroker {
         .await
     }
 
-    async fn lease(&self, key: &str, holder: &str, ttl: Duration) -> Result<Lease> {
-        let (key, holder) = (text("lease key", key)?, text("lease holder", holder)?);
-        self.session.lease(key, holder, ttl).await
+    fn leases(&self) -> Option<&dyn Leases> {
+        Some(self)
     }
 
     fn connection(&self) -> Option<ConnectionState> {
@@ -253,6 +255,14 @@ impl QueueBroker for LocalBroker {
 
     async fn close(&self) -> Result<()> {
         self.session.close().await
+    }
+}
+
+#[async_trait]
+impl Leases for LocalBroker {
+    async fn lease(&self, key: &str, holder: &str, ttl: Duration) -> Result<Lease> {
+        let (key, holder) = (text("lease key", key)?, text("lease holder", holder)?);
+        self.session.lease(key, holder, ttl).await
     }
 }
 

@@ -2,13 +2,14 @@
 
 mod subscription;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use microagent_core::{
-    BusEvent, Result, SignalBus, SubscriberCount, check_published, driver::ConnectionState,
+    BusEvent, Lease, Leases, Result, SignalBus, SubscriberCount, check_published,
+    driver::ConnectionState,
 };
 
 use self::subscription::Subscription;
@@ -96,6 +97,10 @@ impl SignalBus for LocalBus {
         self.session.ready().await
     }
 
+    fn leases(&self) -> Option<&dyn Leases> {
+        Some(self)
+    }
+
     fn connection(&self) -> Option<ConnectionState> {
         Some(self.session.state())
     }
@@ -106,5 +111,13 @@ impl SignalBus for LocalBus {
 
     async fn close(&self) -> Result<()> {
         self.session.close().await
+    }
+}
+
+#[async_trait]
+impl Leases for LocalBus {
+    async fn lease(&self, key: &str, holder: &str, ttl: Duration) -> Result<Lease> {
+        let (key, holder) = (text("a key", key)?, text("a holder's name", holder)?);
+        self.session.lease(key, holder, ttl).await
     }
 }

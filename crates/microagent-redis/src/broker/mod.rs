@@ -27,8 +27,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use microagent_core::{
-    Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Delivery, Depth, Error, ErrorKind, Lease, Message,
-    Queue, QueueBroker, Result, Route, Selection, SendOptions,
+    Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, DeclareOptions, Delivery, Depth, Error, ErrorKind,
+    Lease, Leases, Message, Queue, QueueBroker, Result, Route, Selection, SendOptions,
     driver::{ConnectionState, SuspectGate, lock},
 };
 use redis::AsyncCommands;
@@ -69,7 +69,7 @@ impl RedisBroker {
     #[must_use]
     pub fn capabilities() -> Caps {
         let mut caps = Caps::default();
-        (caps.durable, caps.shared, caps.leases) = (true, true, true);
+        (caps.creates, caps.durable, caps.shared, caps.leases) = (true, true, true, true);
         (caps.peek, caps.requeue, caps.purge) = (true, true, true);
         (caps.select_by_id, caps.depth, caps.connection) = (true, true, true);
         caps.release = true;
@@ -189,7 +189,8 @@ impl QueueBroker for RedisBroker {
     }
 
     /// Redis makes a list when its first message comes, so there is nothing to create.
-    async fn declare(&self, _queue: &Queue) -> Result<()> {
+    async fn declare(&self, _queue: &Queue, options: &DeclareOptions) -> Result<()> {
+        options.refuse_native("redis")?;
         self.check_open().map(drop)
     }
 
@@ -232,10 +233,8 @@ impl QueueBroker for RedisBroker {
         release::release(&self.connector, queue).await
     }
 
-    async fn lease(&self, key: &str, holder: &str, ttl: Duration) -> Result<Lease> {
-        self.check_open()?;
-        let mut connection = self.connector.commands().await?;
-        scripts::hold(&mut connection, &keys::lease(key), holder, ttl).await
+    fn leases(&self) -> Option<&dyn Leases> {
+        Some(self)
     }
 
     fn connection(&self) -> Option<ConnectionState> {
@@ -270,6 +269,25 @@ impl QueueBroker for RedisBroker {
         self.connector.close();
         left.map_err(late)?
     }
+}
+
+#[async_trait]
+impl Leases for RedisBroker {
+    async fn lease(&self, key: &str, holder: &str, ttl: Duration) -> Result<Lease> {
+        self.check_open()?;
+        hold(&self.connector, key, holder, ttl).await
+    }
+}
+
+/// Takes or prolongs a lease. A bus and a broker on one server have the same leases.
+pub(crate) async fn hold(
+    connector: &Connector,
+    key: &str,
+    holder: &str,
+    ttl: Duration,
+) -> Result<Lease> {
+    let mut connection = connector.commands().await?;
+    scripts::hold(&mut connection, &keys::lease(key), holder, ttl).await
 }
 
 impl RedisBroker {

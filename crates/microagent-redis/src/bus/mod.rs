@@ -12,14 +12,15 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream::BoxStream};
 use microagent_core::{
-    BusEvent, Error, ErrorKind, Mailbox, MailboxStream, Result, SignalBus, SubscriberCount,
-    check_published,
+    BusEvent, Error, ErrorKind, Lease, Leases, Mailbox, MailboxStream, Result, SignalBus,
+    SubscriberCount, check_published,
     driver::{ConnectionRecord, ConnectionState},
 };
 use redis::AsyncCommands;
@@ -30,7 +31,7 @@ use self::{
     subscriber::{Command, Subscriber},
     subscriptions::Listener,
 };
-use crate::{RedisOptions, connection::Connector, error::error_of};
+use crate::{RedisOptions, broker::hold, connection::Connector, error::error_of};
 
 /// A bus on Redis.
 ///
@@ -124,6 +125,10 @@ impl SignalBus for RedisBus {
         self.connector.ready().await
     }
 
+    fn leases(&self) -> Option<&dyn Leases> {
+        Some(self)
+    }
+
     /// Up if both the connection for commands and the one for subscriptions are.
     fn connection(&self) -> Option<ConnectionState> {
         Some(self.connector.state().and(self.subscribed.state()))
@@ -137,6 +142,14 @@ impl SignalBus for RedisBus {
         self.closed.cancel();
         self.connector.close();
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Leases for RedisBus {
+    async fn lease(&self, key: &str, holder: &str, ttl: Duration) -> Result<Lease> {
+        self.check_open()?;
+        hold(&self.connector, key, holder, ttl).await
     }
 }
 

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use microagent_core::{DeadReason, ErrorKind, Lease, Queue, QueueBroker, Selection, Settlement};
+use microagent_core::{
+    DeadReason, ErrorKind, Lease, Leases, Queue, QueueBroker, Selection, Settlement,
+};
 use redis::AsyncCommands;
 
 use crate::{

@@ -1,6 +1,8 @@
 //! The end of a connection, and the messages that stay when all connections have ended.
 
-use microagent_core::{ConsumeOptions, ErrorKind, QueueBroker, SendOptions, Settlement};
+use microagent_core::{
+    ConsumeOptions, DeclareOptions, ErrorKind, QueueBroker, SendOptions, Settlement,
+};
 
 use super::{
     BrokerServer,
@@ -57,7 +59,7 @@ pub async fn close_ends_the_streams<S: BrokerServer>(server: S) {
 pub async fn a_closed_broker_says_so<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, queue) = (fixture.connect().await, new_queue());
-    here.driver.declare(&queue).await.expect("a queue");
+    here.declare(&queue).await;
     here.close().await;
     let driver = &here.driver;
     let route = queue.clone().into();
@@ -71,7 +73,10 @@ pub async fn a_closed_broker_says_so<S: BrokerServer>(server: S) {
             .await
             .err(),
         driver.length(&queue).await.err(),
-        driver.declare(&queue).await.err(),
+        driver
+            .declare(&queue, &DeclareOptions::default())
+            .await
+            .err(),
         driver.ready().await.err(),
     ];
     for error in errors {

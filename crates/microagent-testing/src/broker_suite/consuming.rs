@@ -1,13 +1,16 @@
 //! Delivery from `send` to a consumer: which messages, when, in which order, how many.
 
-use microagent_core::{Queue, QueueBroker};
+use std::time::{Duration, SystemTime};
+
+use microagent_core::{ErrorKind, Message, Queue, QueueBroker, Route, SendOptions};
 
 use super::{
     BrokerServer,
-    fixture::{Fixture, ack, bodies_of, body_of, new_queue},
+    fixture::{Consumer, Fixture, ack, bodies_of, body_of, new_queue, refused},
 };
 
-/// A message that was sent before any consumer started is kept, and delivered as the first attempt.
+/// A message that was sent before any consumer started is kept, and delivered as the first attempt. It has the time at
+/// which it was sent, or none.
 pub async fn what_was_sent_before_is_delivered<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, there, queue) = (
@@ -22,7 +25,50 @@ pub async fn what_was_sent_before_is_delivered<S: BrokerServer>(server: S) {
         (message.queue(), message.attempt(), message.crashes()),
         (queue.name(), 1, 0)
     );
+    assert!(was_sent_now(message), "{:?}", message.sent_at());
     ack(delivery).await;
+}
+
+/// Returns false if the message has a time that is not within a minute, by which the clock of a server may differ.
+fn was_sent_now(message: &Message) -> bool {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "drivers write the time of the machine into messages"
+    )]
+    let now = SystemTime::now();
+    let minute = Duration::from_secs(60);
+    let range = now - minute..=now + minute;
+    message.sent_at().is_none_or(|at| range.contains(&at))
+}
+
+/// Nothing waits in a queue that does not exist. Sending to it creates it; or it is refused with the name of the queue,
+/// until the queue is declared.
+pub async fn an_undeclared_queue_is_made_or_refused<S: BrokerServer>(server: S) {
+    let fixture = Fixture::of(server);
+    let (here, there, queue) = (
+        fixture.connect().await,
+        fixture.connect().await,
+        new_queue(),
+    );
+    let route = Route::from(queue.clone());
+    let send = async |body: &'static str| {
+        let sending = here
+            .driver
+            .send(&route, body.into(), SendOptions::default());
+        fixture.limit.wait("sending", sending).await
+    };
+    here.length_is(&queue, 0).await;
+    let sent = send("undeclared").await;
+    if here.driver.caps().creates {
+        sent.expect("a message that is accepted");
+        return ack(there.consume(&queue, 1).await.receives("undeclared").await).await;
+    }
+    refused(ErrorKind::Unroutable, queue.name(), sent);
+    there.declare(&queue).await;
+    send("declared").await.expect("a message that is accepted");
+    let mut consumer = there.consume(&queue, 1).await;
+    ack(consumer.receives("declared").await).await;
+    consumer.is_quiet().await;
 }
 
 /// A waiting consumer gets a message when it is sent.
@@ -70,7 +116,8 @@ pub async fn a_message_is_with_one_consumer<S: BrokerServer>(server: S) {
     other.is_quiet().await;
 }
 
-/// A consumer with `prefetch` messages in flight leaves the others to another process.
+/// A consumer with `prefetch` messages in flight leaves the others to another process; if
+/// consumers share a queue by partitions, the others wait for it.
 pub async fn a_full_consumer_leaves_the_rest_to_others<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, there, queue) = (
@@ -84,11 +131,26 @@ pub async fn a_full_consumer_leaves_the_rest_to_others<S: BrokerServer>(server: 
     );
     here.send(&queue, "1").await;
     here.send(&queue, "2").await;
+    if here.driver.caps().partitioned {
+        return one_after_the_other(one, other).await;
+    }
     let deliveries = [one.next().await, other.next().await];
     assert_eq!(bodies_of(&deliveries), ["1", "2"]);
     for delivery in deliveries {
         ack(delivery).await;
     }
+}
+
+/// One of the consumers gets both messages, because it has the partition.
+async fn one_after_the_other(mut one: Consumer, mut other: Consumer) {
+    let (first, idle) = tokio::select! {
+        first = one.next() => (first, &mut other),
+        first = other.next() => (first, &mut one),
+    };
+    assert_eq!(body_of(first.message()), "1");
+    idle.is_quiet().await;
+    ack(first).await;
+    idle.is_quiet().await;
 }
 
 /// At most `prefetch` deliveries of a consumer are unsettled.
@@ -101,7 +163,7 @@ pub async fn prefetch_is_the_most_that_is_unsettled<S: BrokerServer>(server: S) 
     let mut consumer = here.consume(&queue, 2).await;
     let mut held = consumer.take(2).await;
     consumer.is_quiet().await;
-    here.length_is(&queue, 3).await;
+    here.length_counts(&queue, 3, 5).await;
     ack(held.remove(0)).await;
     held.push(consumer.receives("2").await);
     consumer.is_quiet().await;
@@ -151,7 +213,7 @@ pub async fn a_mebibyte_arrives_whole<S: BrokerServer>(server: S) {
     ack(delivery).await;
 }
 
-/// `length` counts waiting messages, and not those in flight.
+/// `length` counts waiting messages, or all that are unsettled, as the driver says.
 pub async fn length_counts_what_waits<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, there, queue) = (
@@ -159,7 +221,7 @@ pub async fn length_counts_what_waits<S: BrokerServer>(server: S) {
         fixture.connect().await,
         new_queue(),
     );
-    here.driver.declare(&queue).await.expect("a queue");
+    here.declare(&queue).await;
     there.length_is(&queue, 0).await;
     for n in 0..3 {
         here.send(&queue, n.to_string()).await;
@@ -167,7 +229,7 @@ pub async fn length_counts_what_waits<S: BrokerServer>(server: S) {
     there.length_is(&queue, 3).await;
     let mut consumer = here.consume(&queue, 1).await;
     let held = consumer.next().await;
-    there.length_is(&queue, 2).await;
+    there.length_counts(&queue, 2, 3).await;
     drop(consumer);
     ack(held).await;
     there.length_is(&queue, 2).await;
@@ -181,14 +243,10 @@ pub async fn declaring_again_changes_nothing<S: BrokerServer>(server: S) {
         fixture.connect().await,
         new_queue(),
     );
-    here.driver.declare(&queue).await.expect("a queue");
+    here.declare(&queue).await;
     here.send(&queue, "kept").await;
     for connection in [&here, &there, &here] {
-        connection
-            .driver
-            .declare(&queue)
-            .await
-            .expect("the same queue");
+        connection.declare(&queue).await;
     }
     there.length_is(&queue, 1).await;
     let delivery = there.consume(&queue, 1).await.next().await;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
 use microagent_core::{
-    ConsumeOptions, Delivery, ErrorKind, Message, Queue, QueueBroker, Result, Route, SendOptions,
-    Settlement,
+    ConsumeOptions, DeclareOptions, Delivery, ErrorKind, LengthCounts, Message, Queue, QueueBroker,
+    Result, Route, SendOptions, Settlement,
 };
 use tokio::time::{sleep, timeout};
 
@@ -36,6 +36,7 @@ impl<S: BrokerServer> Fixture<S> {
         Connection {
             driver,
             limit: self.limit,
+            quiet: S::QUIET,
         }
     }
 
@@ -55,6 +56,7 @@ pub(crate) fn new_queue() -> Queue {
 pub(crate) struct Connection<B> {
     pub(crate) driver: B,
     limit: EventLimit,
+    quiet: Duration,
 }
 
 impl<B: QueueBroker> Connection<B> {
@@ -62,16 +64,25 @@ impl<B: QueueBroker> Connection<B> {
         self.send_with(queue, body, SendOptions::default()).await;
     }
 
+    /// Declares the queue, which a driver may need, and sends the message.
     pub(crate) async fn send_with(
         &self,
         queue: &Queue,
         body: impl Into<Bytes>,
         options: SendOptions,
     ) {
+        self.declare(queue).await;
         let route = queue.clone().into();
         let sending = self.driver.send(&route, body.into(), options);
         let sent = self.limit.wait("sending", sending).await;
         sent.expect("a message that is accepted");
+    }
+
+    pub(crate) async fn declare(&self, queue: &Queue) {
+        let options = DeclareOptions::default();
+        let declaring = self.driver.declare(queue, &options);
+        let declared = self.limit.wait("declaring", declaring).await;
+        declared.expect("a queue");
     }
 
     /// Sends until the driver accepts it. While a connection is restored, a send may fail although the message arrives, so it may
@@ -79,6 +90,13 @@ impl<B: QueueBroker> Connection<B> {
     pub(crate) async fn send_until_accepted(&self, queue: &Queue, body: &'static str) {
         let route = queue.clone().into();
         let accepted = async {
+            loop {
+                let options = DeclareOptions::default();
+                match self.driver.declare(queue, &options).await {
+                    Err(error) if error.kind() == ErrorKind::Unavailable => sleep(QUIET).await,
+                    declared => break declared?,
+                }
+            }
             loop {
                 let sending = self
                     .driver
@@ -98,7 +116,7 @@ impl<B: QueueBroker> Connection<B> {
         let queue = route.queue.clone();
         let sending = self.driver.send(&route, "{}".into(), options);
         unsupported(queue.name(), sending.await);
-        self.driver.declare(&queue).await.expect("a queue");
+        self.declare(&queue).await;
         self.is_empty(&queue).await;
     }
 
@@ -110,6 +128,7 @@ impl<B: QueueBroker> Connection<B> {
         Consumer {
             deliveries: deliveries.expect("a consumer"),
             limit: self.limit,
+            quiet: self.quiet,
         }
     }
 
@@ -123,6 +142,15 @@ impl<B: QueueBroker> Connection<B> {
             length,
         )
         .await;
+    }
+
+    /// The length becomes what the driver counts of a queue in which so many messages wait and so many are not settled.
+    pub(crate) async fn length_counts(&self, queue: &Queue, waiting: u64, unsettled: u64) {
+        let expected = match self.driver.caps().length {
+            LengthCounts::Waiting => waiting,
+            LengthCounts::Unsettled => unsettled,
+        };
+        self.length_is(queue, expected).await;
     }
 
     pub(crate) async fn close(&self) {
@@ -141,6 +169,7 @@ impl<B: QueueBroker> Connection<B> {
 pub(crate) struct Consumer {
     pub(crate) deliveries: BoxStream<'static, Delivery>,
     limit: EventLimit,
+    quiet: Duration,
 }
 
 impl Consumer {
@@ -172,7 +201,7 @@ impl Consumer {
 
     /// Returns the delivery that arrives within [`QUIET`], if there is one.
     pub(crate) async fn next_soon(&mut self) -> Option<Delivery> {
-        timeout(QUIET, self.next()).await.ok()
+        timeout(self.quiet, self.next()).await.ok()
     }
 
     /// Asserts that no delivery arrives within [`QUIET`].

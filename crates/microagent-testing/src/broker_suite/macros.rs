@@ -63,6 +63,7 @@ macro_rules! broker_suite {
                 a_mebibyte_arrives_whole,
                 length_counts_what_waits,
                 declaring_again_changes_nothing,
+                an_undeclared_queue_is_made_or_refused,
             ]);
             $crate::__clauses!(broker_suite::settling, BrokerServer, $time, BrokerSuiteServer, $attributes, [
                 acked_is_gone,
@@ -96,7 +97,10 @@ macro_rules! broker_suite {
                 topics_choose_the_queue_or_are_refused,
                 unknown_consumer_options_are_refused,
                 unknown_properties_are_refused,
+                unknown_options_of_a_declaration_are_refused,
+                ids_travel_or_are_refused,
                 too_large_is_refused,
+                too_large_headers_are_refused,
             ]);
             $crate::__clauses!(broker_suite::closing, BrokerServer, $time, BrokerSuiteServer, $attributes, [
                 close_flushes_settlements,

@@ -45,6 +45,10 @@ pub trait BrokerServer: Sized + Send + Sync + 'static {
     /// The time within which the server must react to one event, also to a crash. Default: 10 s.
     const EVENT_LIMIT: Duration = Duration::from_secs(10);
 
+    /// The time after which a clause concludes that no delivery comes. It must be longer than a consumer of the server
+    /// needs to get its first message. Default: 100 ms.
+    const QUIET: Duration = crate::suite::QUIET;
+
     /// True if a dead letter has the time of its first failure also after retries. If false, the clause asserts that the
     /// header is missing. Default: true.
     const KEEPS_FIRST_FAILURE: bool = true;

@@ -73,6 +73,12 @@ macro_rules! bus_suite {
                 a_dropped_stream_and_bus_listen_no_more,
                 a_cut_connection_is_reported_and_restored,
             ]);
+            $crate::__clauses!(bus_suite::leases, BusServer, $time, BusSuiteServer, $attributes, [
+                a_lease_is_with_one_holder,
+                a_holder_prolongs_its_lease,
+                a_lease_ends_by_itself,
+                one_of_many_gets_the_lease,
+            ]);
             $crate::__clauses!(bus_suite::rpc, BusServer, $time, BusSuiteServer, $attributes, [
                 a_call_gets_an_answer,
                 a_call_reaches_its_own_process,

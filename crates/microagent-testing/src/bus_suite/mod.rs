@@ -12,6 +12,7 @@ mod macros;
 mod server;
 
 pub mod closing;
+pub mod leases;
 pub mod listening;
 pub mod payload;
 pub mod rpc;

@@ -69,7 +69,7 @@ pub struct SentMessage {
     pub raw: Bytes,
     /// The destination: the queue with its exchange, and the exchange and topic of the send options.
     pub route: Route,
-    /// Delay, headers, key and native properties.
+    /// Id, delay, headers, key and native properties.
     pub options: SendOptions,
 }
 

@@ -9,9 +9,10 @@ use futures_util::{
     stream::{BoxStream, StreamExt},
 };
 use microagent_core::{
-    BusEvent, Caps, ConsumeOptions, Delivery, Depth, Error, ErrorKind, Lease, MemoryBroker,
-    MemoryBus, MemoryOptions, Message, Queue, QueueBroker, Result, Route, Selection, SendOptions,
-    Settle, SettleFuture, Settlement, SignalBus, SubscriberCount, driver::ConnectionState,
+    BusEvent, Caps, ConsumeOptions, DeclareOptions, Delivery, Depth, Error, ErrorKind, Lease,
+    Leases, MemoryBroker, MemoryBus, MemoryOptions, Message, Queue, QueueBroker, Result, Route,
+    Selection, SendOptions, Settle, SettleFuture, Settlement, SignalBus, SubscriberCount,
+    driver::ConnectionState,
 };
 
 use super::{faulty_stream::FaultyStream, simulated_run::SharedRun};
@@ -48,6 +49,10 @@ impl SignalBus for FaultyBus {
     async fn subscribe(&self, pattern: &str) -> Result<BoxStream<'static, BusEvent>> {
         let events = self.inner.subscribe(pattern).await?;
         Ok(FaultyStream::new(&self.run, events).boxed())
+    }
+
+    fn leases(&self) -> Option<&dyn Leases> {
+        self.inner.leases()
     }
 
     async fn ready(&self) -> Result<()> {
@@ -111,8 +116,8 @@ impl QueueBroker for FaultyBroker {
         self.inner.depth(queue).await
     }
 
-    async fn declare(&self, queue: &Queue) -> Result<()> {
-        self.inner.declare(queue).await
+    async fn declare(&self, queue: &Queue, options: &DeclareOptions) -> Result<()> {
+        self.inner.declare(queue, options).await
     }
 
     async fn peek(&self, queue: &Queue, limit: usize) -> Result<Vec<Message>> {
@@ -131,8 +136,8 @@ impl QueueBroker for FaultyBroker {
         self.inner.release(queue).await
     }
 
-    async fn lease(&self, key: &str, holder: &str, ttl: Duration) -> Result<Lease> {
-        self.inner.lease(key, holder, ttl).await
+    fn leases(&self) -> Option<&dyn Leases> {
+        Some(self)
     }
 
     fn connection(&self) -> Option<ConnectionState> {
@@ -153,6 +158,13 @@ impl QueueBroker for FaultyBroker {
 
     async fn close(&self) -> Result<()> {
         self.inner.close().await
+    }
+}
+
+#[async_trait]
+impl Leases for FaultyBroker {
+    async fn lease(&self, key: &str, holder: &str, ttl: Duration) -> Result<Lease> {
+        self.inner.lease(key, holder, ttl).await
     }
 }
 

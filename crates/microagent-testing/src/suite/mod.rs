@@ -2,6 +2,11 @@
 //!
 //! The clauses themselves are in `bus_suite` and `broker_suite`.
 
+#[expect(
+    clippy::expect_used,
+    reason = "a clause fails by a panic that says what was to come"
+)]
+mod leases;
 mod macros;
 mod wait;
 
@@ -17,7 +22,10 @@ use tokio::{
     time::timeout,
 };
 
-pub(crate) use self::wait::{EventLimit, QUIET, eventually};
+pub(crate) use self::{
+    leases::Connections,
+    wait::{EventLimit, QUIET, eventually},
+};
 
 /// The result of cutting the connections of a driver.
 ///

@@ -1,25 +1,41 @@
 //! A broker driver without optional capabilities, which rejects the options that it does not support: it passes the clauses.
 
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use microagent_core::{
-    Caps, ConsumeOptions, Delivery, MemoryBroker, MemoryOptions, Queue, QueueBroker, Result, Route,
-    SendOptions,
+    Caps, ConsumeOptions, DeclareOptions, Delivery, LengthCounts, MemoryBroker, MemoryOptions,
+    Queue, QueueBroker, Result, Route, SendOptions,
 };
 use microagent_testing::{BrokerServer, Cut, broker_suite};
 
-pub(crate) struct BareServer(MemoryOptions);
+pub(crate) struct BareServer {
+    options: MemoryOptions,
+    declared: Declared,
+}
+
+/// The queues that exist.
+type Declared = Arc<Mutex<HashSet<String>>>;
 
 impl BrokerServer for BareServer {
     type Broker = BareBroker;
 
     async fn start() -> Result<Self> {
-        MemoryOptions::parse(&format!("memory://{:x}", fastrand::u128(..))).map(Self)
+        let options = MemoryOptions::parse(&format!("memory://{:x}", fastrand::u128(..)))?;
+        let declared = Declared::default();
+        Ok(Self { options, declared })
     }
 
     async fn connect(&self) -> Result<BareBroker> {
-        Ok(BareBroker(MemoryBroker::open(&self.0)))
+        Ok(BareBroker(
+            MemoryBroker::open(&self.options),
+            Arc::clone(&self.declared),
+        ))
     }
 
     async fn crash(&self, connection: &BareBroker) {
@@ -32,13 +48,23 @@ impl BrokerServer for BareServer {
 }
 
 #[derive(Debug)]
-pub(crate) struct BareBroker(MemoryBroker);
+pub(crate) struct BareBroker(MemoryBroker, Declared);
+
+impl BareBroker {
+    fn declared(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.1.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 #[async_trait]
 impl QueueBroker for BareBroker {
     async fn send(&self, to: &Route, payload: Bytes, options: SendOptions) -> Result<()> {
         let caps = self.caps();
         caps.check_send("bare", to, payload.len(), &options)?;
+        if !self.declared().contains(to.queue.name()) {
+            self.0.ready().await?;
+            return Err(to.unroutable());
+        }
         self.0.send(to, payload, options).await
     }
 
@@ -47,19 +73,25 @@ impl QueueBroker for BareBroker {
         queue: &Queue,
         options: ConsumeOptions,
     ) -> Result<BoxStream<'static, Delivery>> {
+        self.declared().insert(queue.name().to_owned());
         self.0.consume(queue, options).await
     }
 
     async fn length(&self, queue: &Queue) -> Result<u64> {
-        self.0.length(queue).await
+        let depth = self.0.depth(queue).await?;
+        let counts = [depth.waiting, depth.in_flight, depth.delayed];
+        Ok(counts.into_iter().flatten().sum())
     }
 
-    async fn declare(&self, queue: &Queue) -> Result<()> {
-        self.0.declare(queue).await
+    async fn declare(&self, queue: &Queue, options: &DeclareOptions) -> Result<()> {
+        self.0.declare(queue, options).await?;
+        self.declared().insert(queue.name().to_owned());
+        Ok(())
     }
 
     fn caps(&self) -> Caps {
         let mut caps = Caps::default();
+        caps.length = LengthCounts::Unsettled;
         caps.max_payload = self.0.caps().max_payload;
         caps
     }

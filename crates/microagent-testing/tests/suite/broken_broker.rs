@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
 use microagent_core::{
-    Caps, ConsumeOptions, Delivery, Depth, Lease, MemoryBroker, MemoryOptions, Message, Queue,
-    QueueBroker, Result, Route, Selection, SendOptions, Settle, SettleFuture, Settlement,
-    driver::ConnectionState, header,
+    Caps, ConsumeOptions, DeclareOptions, Delivery, Depth, Lease, Leases, LengthCounts,
+    MemoryBroker, MemoryOptions, Message, Queue, QueueBroker, Result, Route, Selection,
+    SendOptions, Settle, SettleFuture, Settlement, driver::ConnectionState, header,
 };
 use microagent_testing::{BrokerServer, Cut};
 
@@ -28,6 +28,12 @@ pub(crate) enum Fault {
     IgnoresDelays,
     IgnoresOptions,
     IgnoresSizes,
+    IgnoresHeaderSizes,
+    CreatesInSecret,
+    LosesUndeclared,
+    Misdates,
+    ClaimsUnsettled,
+    ClaimsPartitions,
     IgnoresClose,
     CrashesSilently,
     SuspectsNobody,
@@ -110,6 +116,8 @@ impl QueueBroker for BrokenBroker {
                     .await?;
             }
             Fault::IgnoresDelays => options.delay = None,
+            // Nothing waits in the queue, as when it does not exist.
+            Fault::LosesUndeclared if self.inner.length(&to.queue).await? == 0 => return Ok(()),
             Fault::IgnoresOptions => {
                 (options, to) = (SendOptions::default(), to.queue.into());
             }
@@ -152,8 +160,11 @@ impl QueueBroker for BrokenBroker {
         Ok(depth)
     }
 
-    async fn declare(&self, queue: &Queue) -> Result<()> {
-        self.inner.declare(queue).await
+    async fn declare(&self, queue: &Queue, options: &DeclareOptions) -> Result<()> {
+        match self.fault {
+            Fault::IgnoresOptions => self.inner.declare(queue, &DeclareOptions::default()).await,
+            _ => self.inner.declare(queue, options).await,
+        }
     }
 
     async fn peek(&self, queue: &Queue, limit: usize) -> Result<Vec<Message>> {
@@ -192,16 +203,8 @@ impl QueueBroker for BrokenBroker {
         }
     }
 
-    async fn lease(&self, key: &str, holder: &str, ttl: Duration) -> Result<Lease> {
-        match self.fault {
-            Fault::LeasesToAll => Ok(Lease::Granted),
-            Fault::LeasesUnprolonged => {
-                let another = format!("{holder} {:x}", fastrand::u128(..));
-                self.inner.lease(key, &another, ttl).await
-            }
-            Fault::LeasesForEver => self.inner.lease(key, holder, Duration::MAX).await,
-            _ => self.inner.lease(key, holder, ttl).await,
-        }
+    fn leases(&self) -> Option<&dyn Leases> {
+        Some(self)
     }
 
     fn connection(&self) -> Option<ConnectionState> {
@@ -219,6 +222,10 @@ impl QueueBroker for BrokenBroker {
                 (caps.select_by_id, caps.depth, caps.connection) = Default::default();
             }
             Fault::ClaimsDurable => caps.durable = true,
+            Fault::IgnoresHeaderSizes => caps.max_headers = Some(1000),
+            Fault::CreatesInSecret => caps.creates = false,
+            Fault::ClaimsUnsettled => caps.length = LengthCounts::Unsettled,
+            Fault::ClaimsPartitions => caps.partitioned = true,
             _ => {}
         }
         caps
@@ -240,11 +247,29 @@ impl QueueBroker for BrokenBroker {
     }
 }
 
+#[async_trait]
+impl Leases for BrokenBroker {
+    async fn lease(&self, key: &str, holder: &str, ttl: Duration) -> Result<Lease> {
+        match self.fault {
+            Fault::LeasesToAll => Ok(Lease::Granted),
+            Fault::LeasesUnprolonged => {
+                let another = format!("{holder} {:x}", fastrand::u128(..));
+                self.inner.lease(key, &another, ttl).await
+            }
+            Fault::LeasesForEver => self.inner.lease(key, holder, Duration::MAX).await,
+            _ => self.inner.lease(key, holder, ttl).await,
+        }
+    }
+}
+
 /// Returns the delivery as the driver yields it.
 async fn yielded(delivery: Delivery, fault: Fault) -> Delivery {
     let mut message = delivery.message().clone();
     if fault == Fault::SuspectsNobody {
         message = message.with_crashes(0);
+    }
+    if fault == Fault::Misdates {
+        message = message.with_sent_at(std::time::UNIX_EPOCH);
     }
     if fault == Fault::RetriesUncounted {
         message = message.with_attempt(1);

@@ -1,8 +1,11 @@
 //! A bus driver that breaks one promise.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -13,7 +16,8 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 use microagent_core::{
-    BusEvent, Gap, MemoryBus, MemoryOptions, Result, SignalBus, SubscriberCount, driver::lock,
+    BusEvent, Gap, Lease, Leases, MemoryBus, MemoryOptions, Result, SignalBus, SubscriberCount,
+    driver::lock,
 };
 use microagent_testing::{BusServer, Cut};
 use tokio::sync::mpsc;
@@ -30,6 +34,11 @@ pub(crate) enum Fault {
     HearsEverything,
     IgnoresClose,
     HidesCuts,
+    LeasesToAll,
+    LeasesForEver,
+    LeasesUnprolonged,
+    /// Which a bus may.
+    OffersNoLeases,
 }
 
 type Cuts = Arc<Mutex<Vec<mpsc::UnboundedSender<BusEvent>>>>;
@@ -70,7 +79,7 @@ impl BusServer for BrokenServer {
 
     /// Cuts no connection, and sends the events of a cut.
     async fn cut(&self) -> Result<Cut> {
-        let lasted = std::time::Duration::from_secs(1);
+        let lasted = Duration::from_secs(1);
         let reason = || "cut by the test".to_owned();
         let events = [
             BusEvent::Lost(reason()),
@@ -135,6 +144,10 @@ impl SignalBus for BrokenBus {
         Ok(with_cuts(events.boxed(), cuts))
     }
 
+    fn leases(&self) -> Option<&dyn Leases> {
+        (self.fault != Fault::OffersNoLeases).then_some(self)
+    }
+
     async fn ready(&self) -> Result<()> {
         self.inner.ready().await
     }
@@ -147,6 +160,21 @@ impl SignalBus for BrokenBus {
         match self.fault {
             Fault::IgnoresClose => Ok(()),
             _ => self.inner.close().await,
+        }
+    }
+}
+
+#[async_trait]
+impl Leases for BrokenBus {
+    async fn lease(&self, key: &str, holder: &str, ttl: Duration) -> Result<Lease> {
+        match self.fault {
+            Fault::LeasesToAll => Ok(Lease::Granted),
+            Fault::LeasesUnprolonged => {
+                let another = format!("{holder} {:x}", fastrand::u128(..));
+                self.inner.lease(key, &another, ttl).await
+            }
+            Fault::LeasesForEver => self.inner.lease(key, holder, Duration::MAX).await,
+            _ => self.inner.lease(key, holder, ttl).await,
         }
     }
 }

@@ -40,6 +40,22 @@ fn wrong_deliveries() {
         Fault::CountsOneMore,
         consuming::declaring_again_changes_nothing,
     );
+    noticed(
+        Fault::Misdates,
+        consuming::what_was_sent_before_is_delivered,
+    );
+    let undeclared = consuming::an_undeclared_queue_is_made_or_refused;
+    noticed(Fault::CreatesInSecret, undeclared);
+    noticed(Fault::LosesUndeclared, undeclared);
+    noticed(
+        Fault::ClaimsPartitions,
+        consuming::a_full_consumer_leaves_the_rest_to_others,
+    );
+    let prefetch = consuming::prefetch_is_the_most_that_is_unsettled;
+    noticed(Fault::ClaimsUnsettled, prefetch);
+    noticed(Fault::ClaimsUnsettled, consuming::length_counts_what_waits);
+    let retry = settling::a_waiting_retry_is_in_nobody_s_way;
+    noticed(Fault::ClaimsUnsettled, retry);
 }
 
 #[test]
@@ -137,6 +153,14 @@ fn options_that_are_ignored() {
         options::unknown_consumer_options_are_refused,
     );
     noticed(Fault::IgnoresSizes, options::too_large_is_refused);
+    let headers = options::too_large_headers_are_refused;
+    noticed(Fault::IgnoresHeaderSizes, headers);
+    noticed(Fault::IgnoresOptions, headers);
+    noticed(Fault::IgnoresOptions, options::ids_travel_or_are_refused);
+    noticed(
+        Fault::IgnoresOptions,
+        options::unknown_options_of_a_declaration_are_refused,
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use microagent_testing::bus_suite::{closing, listening, payload, rpc};
+use microagent_testing::bus_suite::{closing, leases, listening, payload, rpc};
 
 use crate::{
     broken_bus::{BrokenServer, Fault},
@@ -88,4 +88,24 @@ fn streams_that_do_not_end() {
         Fault::HidesCuts,
         closing::a_cut_connection_is_reported_and_restored,
     );
+}
+
+#[test]
+fn leases_that_are_not_kept() {
+    noticed(Fault::LeasesToAll, leases::a_lease_is_with_one_holder);
+    noticed(Fault::LeasesToAll, leases::one_of_many_gets_the_lease);
+    noticed(
+        Fault::LeasesUnprolonged,
+        leases::a_holder_prolongs_its_lease,
+    );
+    noticed(Fault::LeasesForEver, leases::a_lease_ends_by_itself);
+}
+
+#[test]
+fn a_bus_without_leases_passes() {
+    let without = || BrokenServer::new(Fault::OffersNoLeases);
+    assert!(passes(without(), leases::a_lease_is_with_one_holder));
+    assert!(passes(without(), leases::a_holder_prolongs_its_lease));
+    assert!(passes(without(), leases::a_lease_ends_by_itself));
+    assert!(passes(without(), leases::one_of_many_gets_the_lease));
 }

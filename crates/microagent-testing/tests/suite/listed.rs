@@ -20,6 +20,7 @@ fn is_listed(list: &str, group: &str) {
 fn clauses_of_buses() {
     let list = include_str!("../../src/bus_suite/macros.rs");
     is_listed(list, include_str!("../../src/bus_suite/closing.rs"));
+    is_listed(list, include_str!("../../src/bus_suite/leases.rs"));
     is_listed(list, include_str!("../../src/bus_suite/listening.rs"));
     is_listed(list, include_str!("../../src/bus_suite/payload.rs"));
     is_listed(list, include_str!("../../src/bus_suite/rpc/mod.rs"));

@@ -74,7 +74,7 @@ pub(crate) async fn start<A: MicroAgent>(
     let manifest = configured(&mut blueprint, &setup)?;
     check_connections(&manifest, &setup)?;
     if setup.periodic_tasks {
-        timer::check_leases_of(&blueprint, setup.broker.as_ref())?;
+        timer::check_leases_of(&blueprint, setup.bus.as_ref(), setup.broker.as_ref())?;
     }
     let cx = context_of(manifest, &setup)?;
 

@@ -11,7 +11,7 @@ use microagent_schema::Declarations;
 use serde::Serialize;
 use tracing::warn;
 
-use super::{ConsumeOptions, Depth, NamedQueue, QueueBroker, Selection, Sending};
+use super::{ConsumeOptions, Declaring, Depth, NamedQueue, QueueBroker, Selection, Sending};
 use crate::{
     AsQueue, Delivery, Error, ErrorKind, Message, Queue, Result,
     driver::{ConnectionState, lock},
@@ -204,14 +204,9 @@ impl Broker {
         self.0.driver.release(queue).await
     }
 
-    /// Creates a queue where it does not exist.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Unavailable`], [`ErrorKind::Refused`], [`ErrorKind::Closed`], [`ErrorKind::InvalidName`].
-    pub async fn declare(&self, queue: impl AsQueue) -> Result<()> {
-        let queue = queue.as_queue();
-        queue.check_name()?;
-        self.0.driver.declare(queue).await
+    /// Creates a queue if it does not exist. Await the returned [`Declaring`], which takes options of the driver.
+    pub fn declare(&self, queue: impl AsQueue) -> Declaring {
+        Declaring::new(self.clone(), queue.as_queue().clone())
     }
 
     /// A declared queue by its name, for names that are known only at run time.

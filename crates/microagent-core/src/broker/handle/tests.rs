@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 
 use super::*;
-use crate::{Caps, MemoryBroker, Route, SendOptions};
+use crate::{Caps, DeclareOptions, MemoryBroker, Route, SendOptions};
 
 /// A broker whose server does not answer the first consumer.
 #[derive(Debug, Default)]
@@ -37,8 +37,8 @@ impl QueueBroker for Slow {
         self.inner.length(queue).await
     }
 
-    async fn declare(&self, queue: &Queue) -> Result<()> {
-        self.inner.declare(queue).await
+    async fn declare(&self, queue: &Queue, options: &DeclareOptions) -> Result<()> {
+        self.inner.declare(queue, options).await
     }
 
     fn caps(&self) -> Caps {

@@ -24,10 +24,15 @@ impl Queues {
         let moved = withdraw(&mut state.ledger, from, which);
         let count = moved.len() as u64;
         let name = state.ledger.queue(to.name());
-        for (_, entry) in moved {
+        for (old_id, entry) in moved {
             let id = state.new_id();
+            let chosen = entry.item.id().filter(|id| **id != old_id.to_string());
+            let message_id = chosen.map_or_else(|| id.to_string(), str::to_owned);
             let mut message = Message::new(name.clone(), entry.item.payload().clone());
-            message = message.with_id(id.to_string());
+            message = message.with_id(message_id);
+            if let Some(sent_at) = entry.item.sent_at() {
+                message = message.with_sent_at(sent_at);
+            }
             for (header, value) in entry.item.headers() {
                 if !header::is_of_dead_letter(header) {
                     message = message.with_header(header, value);
@@ -60,8 +65,12 @@ fn withdraw(
         Selection::All => usize::MAX,
         Selection::First(limit) => usize::try_from(*limit).unwrap_or(usize::MAX),
         Selection::Id(id) => {
-            let id = id.parse().ok();
-            let entry = id.and_then(|id| Some((id, ledger.withdraw_one(queue.name(), id)?)));
+            let is_it = |at: &MessageId| {
+                let entry = ledger.get(*at);
+                entry.and_then(|entry| entry.item.id()) == Some(id)
+            };
+            let found = ledger.waiting(queue.name()).find(is_it);
+            let entry = found.and_then(|id| Some((id, ledger.withdraw_one(queue.name(), id)?)));
             return entry.into_iter().collect();
         }
     };

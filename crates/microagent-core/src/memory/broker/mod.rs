@@ -20,14 +20,17 @@ use tokio::time::Instant;
 pub(super) use self::queues::Queues;
 use super::{MemoryOptions, server::Server};
 use crate::{
-    Caps, Clock, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Delivery, Depth, Error, ErrorKind, Lease,
-    Message, Queue, QueueBroker, Result, Route, Selection, SendOptions, SystemClock,
+    Caps, Clock, ConsumeOptions, DEFAULT_MAX_PAYLOAD, DeclareOptions, Delivery, Depth, Error,
+    ErrorKind, Lease, Leases, LengthCounts, Message, Queue, QueueBroker, Result, Route, Selection,
+    SendOptions, SystemClock,
     clock::later,
     driver::{ConnectionRecord, ConnectionState},
     ledger::{Entry, PeerId, Position},
 };
 
 const CAPS: Caps = Caps {
+    creates: true,
+    ids: true,
     headers: true,
     delay: true,
     exchanges: false,
@@ -35,6 +38,8 @@ const CAPS: Caps = Caps {
     native: false,
     durable: false,
     shared: false,
+    partitioned: false,
+    length: LengthCounts::Waiting,
     leases: true,
     peek: true,
     requeue: true,
@@ -44,6 +49,7 @@ const CAPS: Caps = Caps {
     depth: true,
     connection: true,
     max_payload: DEFAULT_MAX_PAYLOAD,
+    max_headers: None,
 };
 
 /// A connection to the queues of a `memory://` server. To the server it is one consuming process.
@@ -112,7 +118,7 @@ impl MemoryBroker {
         }
     }
 
-    /// Tells dead letters the time by this clock, for tests in virtual time.
+    /// Takes the times of messages and dead letters from this clock, for tests in virtual time.
     ///
     /// ```
     /// use microagent_core::{MemoryBroker, SystemClock};
@@ -186,7 +192,9 @@ impl QueueBroker for MemoryBroker {
         let mut state = self.queues.state();
         let id = state.new_id();
         let queue = state.ledger.queue(to.queue.name());
-        let mut message = Message::new(queue.clone(), payload).with_id(id.to_string());
+        let message_id = options.id.unwrap_or_else(|| id.to_string());
+        let mut message = Message::new(queue.clone(), payload).with_id(message_id);
+        message = message.with_sent_at(self.clock.now());
         for (name, value) in options.headers {
             message = message.with_header(name, value);
         }
@@ -225,8 +233,9 @@ impl QueueBroker for MemoryBroker {
         Ok(self.queues.depth(queue))
     }
 
-    async fn declare(&self, queue: &Queue) -> Result<()> {
+    async fn declare(&self, queue: &Queue, options: &DeclareOptions) -> Result<()> {
         self.check_open()?;
+        options.refuse_native("memory")?;
         self.queues.state().ledger.queue(queue.name());
         Ok(())
     }
@@ -246,9 +255,8 @@ impl QueueBroker for MemoryBroker {
         Ok(self.queues.purge(queue, which))
     }
 
-    async fn lease(&self, key: &str, holder: &str, ttl: Duration) -> Result<Lease> {
-        self.check_open()?;
-        Ok(self.server.leases.ask(key, holder, ttl))
+    fn leases(&self) -> Option<&dyn Leases> {
+        Some(self)
     }
 
     /// Up until the broker is closed.
@@ -271,5 +279,13 @@ impl QueueBroker for MemoryBroker {
     async fn close(&self) -> Result<()> {
         self.end(|_| Position::Head);
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Leases for MemoryBroker {
+    async fn lease(&self, key: &str, holder: &str, ttl: Duration) -> Result<Lease> {
+        self.check_open()?;
+        Ok(self.server.leases.ask(key, holder, ttl))
     }
 }

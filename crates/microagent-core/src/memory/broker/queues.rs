@@ -139,11 +139,14 @@ impl Queues {
                 detail,
             } => {
                 let headers = header::of_dead_letter(&entry.item, reason, &detail, now());
-                let dead = headers.into_iter().fold(
-                    Message::new(queue.as_str(), entry.item.payload().clone())
-                        .with_id(id.to_string()),
-                    |dead, (name, value)| dead.with_header(name, value),
-                );
+                let mut dead = Message::new(queue.as_str(), entry.item.payload().clone());
+                dead = dead.with_id(entry.item.id().unwrap_or_default());
+                if let Some(sent_at) = entry.item.sent_at() {
+                    dead = dead.with_sent_at(sent_at);
+                }
+                let dead = headers
+                    .into_iter()
+                    .fold(dead, |dead, (name, value)| dead.with_header(name, value));
                 state.ledger.put(id, &queue, dead, Position::Tail);
             }
         }

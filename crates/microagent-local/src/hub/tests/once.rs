@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream};
 use microagent_core::{
-    Agent, Blueprint, Broker, Caps, ConsumeOptions, Context, CronOptions, Delivery, Lease,
-    MicroAgent, Once, Queue, QueueBroker, Route, SendOptions,
+    Agent, Blueprint, Broker, Caps, ConsumeOptions, Context, CronOptions, DeclareOptions, Delivery,
+    Lease, Leases, MicroAgent, Once, Queue, QueueBroker, Route, SendOptions,
 };
 use microagent_testing::VirtualClock;
 use tokio::time::{Instant, sleep};
@@ -43,17 +43,8 @@ struct LeaseClient(Folder);
 
 #[async_trait]
 impl QueueBroker for LeaseClient {
-    async fn lease(&self, key: &str, holder: &str, ttl: Duration) -> Result<Lease> {
-        let mut peer = Peer::join(&self.0.hub(), OTHER).await;
-        let lease = Request::Lease {
-            key: key.into(),
-            holder: holder.into(),
-            ttl,
-        };
-        Ok(match peer.lease(lease).await {
-            None => Lease::Granted,
-            Some(left) => Lease::Held { left },
-        })
+    fn leases(&self) -> Option<&dyn Leases> {
+        Some(self)
     }
 
     fn caps(&self) -> Caps {
@@ -74,7 +65,7 @@ impl QueueBroker for LeaseClient {
         Err(not_asked_for())
     }
 
-    async fn declare(&self, _: &Queue) -> Result<()> {
+    async fn declare(&self, _: &Queue, _: &DeclareOptions) -> Result<()> {
         Err(not_asked_for())
     }
 
@@ -88,6 +79,22 @@ impl QueueBroker for LeaseClient {
 
     async fn close(&self) -> Result<()> {
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Leases for LeaseClient {
+    async fn lease(&self, key: &str, holder: &str, ttl: Duration) -> Result<Lease> {
+        let mut peer = Peer::join(&self.0.hub(), OTHER).await;
+        let lease = Request::Lease {
+            key: key.into(),
+            holder: holder.into(),
+            ttl,
+        };
+        Ok(match peer.lease(lease).await {
+            None => Lease::Granted,
+            Some(left) => Lease::Held { left },
+        })
     }
 }
 

@@ -22,7 +22,7 @@ pub async fn exchanges_send_to_all_their_queues_or_are_refused<S: BrokerServer>(
     let exchange = unique("x");
     let (one, other, outside) = (bound(&exchange, "[]"), bound(&exchange, "[]"), new_queue());
     for queue in [&one, &other, &outside] {
-        here.driver.declare(queue).await.expect("a queue");
+        here.declare(queue).await;
     }
     send(&here, &one, None, "{}").await;
     for queue in [&one, &other] {
@@ -46,11 +46,13 @@ pub async fn topics_choose_the_queue_or_are_refused<S: BrokerServer>(server: S) 
         bound(&exchange, r##"["#"]"##),
     );
     for queue in [&mails, &all] {
-        here.driver.declare(queue).await.expect("a queue");
+        here.declare(queue).await;
     }
     send(&here, &mails, Some("push.new"), "push").await;
     send(&here, &mails, Some("mail.new"), "mail").await;
-    ack(here.consume(&mails, 1).await.receives("mail").await).await;
+    let mail = here.consume(&mails, 1).await.receives("mail").await;
+    assert_eq!(mail.message().topic(), Some("mail.new"));
+    ack(mail).await;
     let mut consumer = here.consume(&all, 1).await;
     ack(consumer.receives("push").await).await;
     ack(consumer.receives("mail").await).await;

@@ -10,8 +10,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
 use microagent_core::{
-    Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Delivery, Error, ErrorKind, Lease, Message, Queue,
-    QueueBroker, Result, Route, SendOptions, Settle, SettleFuture, Settlement, driver::lock,
+    Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, DeclareOptions, Delivery, Error, Lease, Leases,
+    Message, Queue, QueueBroker, Result, Route, SendOptions, Settle, SettleFuture, Settlement,
+    driver::lock,
 };
 use tokio::sync::oneshot;
 
@@ -60,7 +61,8 @@ impl Default for State {
 /// Returns the capabilities with everything that a message or a schedule can ask for.
 fn every_capability() -> Caps {
     let mut caps = Caps::default();
-    (caps.headers, caps.delay, caps.exchanges) = (true, true, true);
+    (caps.creates, caps.ids, caps.headers, caps.delay) = (true, true, true, true);
+    caps.exchanges = true;
     (caps.keys, caps.native, caps.leases) = (true, true, true);
     caps.max_payload = DEFAULT_MAX_PAYLOAD;
     caps
@@ -181,21 +183,17 @@ impl QueueBroker for Connection<Shared> {
         Ok(self.shared.state().length(queue.name()))
     }
 
-    async fn declare(&self, queue: &Queue) -> Result<()> {
+    async fn declare(&self, queue: &Queue, options: &DeclareOptions) -> Result<()> {
         self.check_open()?;
+        if !self.caps().native {
+            options.refuse_native("mock")?;
+        }
         self.shared.state().declared.push(queue.clone());
         Ok(())
     }
 
-    /// Grants each lease, if the mock has leases, so that a task with `once` runs in the test.
-    async fn lease(&self, key: &str, _holder: &str, _ttl: Duration) -> Result<Lease> {
-        self.check_open()?;
-        if !self.caps().leases {
-            let text =
-                format!("leases are not supported by the driver `mock`: cannot take `{key}`");
-            return Err(Error::new(ErrorKind::Unsupported, text));
-        }
-        Ok(Lease::Granted)
+    fn leases(&self) -> Option<&dyn Leases> {
+        self.caps().leases.then_some(self)
     }
 
     fn caps(&self) -> Caps {
@@ -214,5 +212,13 @@ impl QueueBroker for Connection<Shared> {
         self.set_closed();
         self.shared.state().consumers.end(self.id);
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Leases for Connection<Shared> {
+    /// Grants each lease: a task that runs once runs in the test.
+    async fn lease(&self, _key: &str, _holder: &str, _ttl: Duration) -> Result<Lease> {
+        self.check_open().map(|()| Lease::Granted)
     }
 }

@@ -4,6 +4,7 @@ use std::{
     collections::{HashMap, VecDeque},
     future::Future,
     sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -14,8 +15,8 @@ use futures_util::{
     stream::{self, BoxStream, Stream},
 };
 use microagent_core::{
-    BusEvent, BusMessage, Channel, Error, ErrorKind, Result, SignalBus, SubscriberCount,
-    check_published, driver::lock, pattern_matches,
+    BusEvent, BusMessage, Channel, Error, ErrorKind, Lease, Leases, Result, SignalBus,
+    SubscriberCount, check_published, driver::lock, pattern_matches,
 };
 use tokio::sync::oneshot;
 
@@ -199,6 +200,10 @@ impl SignalBus for Connection<Shared> {
         Ok(with_receipts(events).boxed())
     }
 
+    fn leases(&self) -> Option<&dyn Leases> {
+        Some(self)
+    }
+
     async fn ready(&self) -> Result<()> {
         self.check_open()
     }
@@ -211,6 +216,14 @@ impl SignalBus for Connection<Shared> {
         self.set_closed();
         self.shared.state().subscriptions.end(self.id);
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Leases for Connection<Shared> {
+    /// Grants each lease: a task that runs once runs in the test.
+    async fn lease(&self, _key: &str, _holder: &str, _ttl: Duration) -> Result<Lease> {
+        self.check_open().map(|()| Lease::Granted)
     }
 }
 

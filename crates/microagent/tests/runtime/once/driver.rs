@@ -13,7 +13,10 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use microagent::{
     ErrorKind,
-    driver::{Caps, ConsumeOptions, Lease, MemoryBroker, QueueBroker, Route, SendOptions},
+    driver::{
+        Caps, ConsumeOptions, DeclareOptions, Lease, Leases, MemoryBroker, QueueBroker, Route,
+        SendOptions,
+    },
     prelude::*,
 };
 
@@ -77,16 +80,12 @@ impl QueueBroker for Leasing {
         self.0.inner.length(queue).await
     }
 
-    async fn declare(&self, queue: &Queue) -> Result<()> {
-        self.0.inner.declare(queue).await
+    async fn declare(&self, queue: &Queue, options: &DeclareOptions) -> Result<()> {
+        self.0.inner.declare(queue, options).await
     }
 
-    async fn lease(&self, key: &str, holder: &str, ttl: Duration) -> Result<Lease> {
-        match self.0.state.load(Ordering::Relaxed) {
-            AWAY => Err(Error::new(ErrorKind::Unavailable, "the server is away")),
-            HANGING => std::future::pending().await,
-            _ => self.0.inner.lease(key, holder, ttl).await,
-        }
+    fn leases(&self) -> Option<&dyn Leases> {
+        (!self.0.bare).then_some(self)
     }
 
     fn caps(&self) -> Caps {
@@ -105,5 +104,16 @@ impl QueueBroker for Leasing {
 
     async fn close(&self) -> Result<()> {
         self.0.inner.close().await
+    }
+}
+
+#[async_trait]
+impl Leases for Leasing {
+    async fn lease(&self, key: &str, holder: &str, ttl: Duration) -> Result<Lease> {
+        match self.0.state.load(Ordering::Relaxed) {
+            AWAY => Err(Error::new(ErrorKind::Unavailable, "the server is away")),
+            HANGING => std::future::pending().await,
+            _ => self.0.inner.lease(key, holder, ttl).await,
+        }
     }
 }

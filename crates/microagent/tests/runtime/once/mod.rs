@@ -320,6 +320,43 @@ async fn a_broker_that_never_answers_is_waited_for_ten_seconds() {
     agent.stop().await.unwrap();
 }
 
+/// Replicas whose broker has no leases, and whose bus has.
+#[tokio::test(start_paused = true)]
+async fn the_bus_tells_replicas_apart_if_the_broker_has_no_leases() {
+    let (runs, clock) = (Runs::default(), "2026-03-01T00:00:59Z");
+    let mut agents = Vec::new();
+    for billing in replicas(&runs, SECOND).take(3) {
+        let bus = Bus::connect("memory://leases-of-a-bus").await.unwrap();
+        let agent = Agent::new(billing).clock(VirtualClock::at(clock).unwrap());
+        let agent = agent.bus(bus).broker(without_leases());
+        agents.push(agent.start().await.unwrap());
+    }
+    pass(3 * MINUTE).await;
+    assert_eq!(runs.all().len(), 3, "{:?}", runs.all());
+    for agent in agents {
+        agent.stop().await.unwrap();
+    }
+}
+
+/// A bus alone is enough.
+#[tokio::test(start_paused = true)]
+async fn the_bus_tells_replicas_apart_if_there_is_no_broker() {
+    let (runs, clock) = (Runs::default(), "2026-03-01T00:00:59Z");
+    let mut agents = Vec::new();
+    for billing in replicas(&runs, SECOND).take(2) {
+        let bus = Bus::connect("memory://leases-of-a-bus-alone")
+            .await
+            .unwrap();
+        let agent = Agent::new(billing).clock(VirtualClock::at(clock).unwrap());
+        agents.push(agent.bus(bus).start().await.unwrap());
+    }
+    pass(3 * MINUTE).await;
+    assert_eq!(runs.all().len(), 3, "{:?}", runs.all());
+    for agent in agents {
+        agent.stop().await.unwrap();
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn once_is_refused_where_there_are_no_leases() {
     let agent = || {
@@ -330,13 +367,14 @@ async fn once_is_refused_where_there_are_no_leases() {
     assert_eq!(error.kind(), ErrorKind::Configuration);
     assert_eq!(
         error.to_string(),
-        "task `rather_not`: `once` needs a broker, whose leases tell the replicas apart: start the agent with `.broker(…)`"
+        "task `rather_not`: `once` needs a broker or a bus, whose leases tell the replicas apart: start the agent with \
+         `.broker(…)` or `.bus(…)`"
     );
     let error = agent().broker(without_leases()).start().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(
         error.to_string().starts_with(
-            "task `rather_not`: `once` needs leases, which the driver of `bare://` does not offer"
+            "task `rather_not`: `once` needs leases, which are not supported by `bare://`"
         ),
         "{error}"
     );
