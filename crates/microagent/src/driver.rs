@@ -7,8 +7,10 @@
 //! - The bus: [`SignalBus`] with its [`BusEvent`]s; [`Mailbox`] passes messages and losses from a connection to the
 //!   streams of its subscriptions.
 //! - The broker: [`QueueBroker`] with its [`Caps`], the options of a request, and [`Settle`] behind each
-//!   [`Delivery`](crate::Delivery). [`ledger`] has the records of queues for a driver without a server.
-//! - A connection: [`Dsn`], [`Backoff`], [`ConnectionRecord`], [`Outage`], [`SuspectGate`], and [`lock`] for mutexes.
+//!   [`Delivery`](crate::Delivery). [`delivery_channel`] connects a loop that fetches messages with the stream of its
+//!   consumer, and limits what is in flight. [`ledger`] has the records of queues for a driver without a server.
+//! - A connection: [`Dsn`], [`Backoff`], [`ConnectionRecord`], [`Outage`] and [`SuspectGate`];
+//!   [`keep_connected`] opens it again after each loss. [`lock`] locks a mutex.
 //! - The drivers of this build: [`schemes`], [`check_dsn`] and [`broker_caps`].
 
 pub use crate::connect::{Role, broker_caps, check_dsn, schemes};
@@ -28,8 +30,9 @@ pub use microagent_core::{
 
 // Connections.
 pub use microagent_core::driver::{
-    Backoff, Cleared, ConnectionRecord, Dsn, DsnError, Host, Outage, SuspectGate, Taking,
-    dsn_error, lock, redacted,
+    Backoff, Cleared, ConnectionRecord, DeliverySender, DeliveryStream, Dsn, DsnError, Failure,
+    Host, Outage, PROVEN, Prefetch, Reconnect, Slot, SuspectGate, Taking, delivery_channel,
+    dsn_error, keep_connected, lock, redacted,
 };
 pub use microagent_core::{TEXT_LIMIT, shortened};
 

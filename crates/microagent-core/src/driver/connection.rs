@@ -1,4 +1,4 @@
-//! Whether a driver is connected, since when, and how often it had to connect again.
+//! The state of a driver's connection: up or down, since when, and the number of reconnects.
 
 use std::{
     fmt::Display,
@@ -13,11 +13,11 @@ use super::lock;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConnectionState {
-    /// Whether the server can be reached, as far as the driver knows.
+    /// True if the server can be reached, as far as the driver knows.
     pub up: bool,
     /// When the connection came up or was lost.
     pub since: Instant,
-    /// How often the connection came up again after a loss.
+    /// The number of times that the connection came up again after a loss.
     pub reconnects: u64,
     /// Why the connection was lost, or why the last attempt to connect failed. It stays after the
     /// connection came up again.
@@ -65,7 +65,7 @@ pub struct ConnectionRecord(Mutex<Record>);
 #[derive(Debug)]
 struct Record {
     state: ConnectionState,
-    /// The connection was up before.
+    /// True if the connection was up before.
     was_up: bool,
 }
 

@@ -1,13 +1,16 @@
-//! What every driver with a server needs, written once: the parts of a DSN, the pauses
-//! between attempts, the record of a connection's state, and the rule that a suspect runs alone.
+//! Helpers for drivers with a server: the parts of a DSN, the pauses between attempts, the loop that
+//! reconnects, the record of a connection's state, the channel of a consumer with the limit of its
+//! messages in flight, and the rule that a suspect runs alone.
 //!
-//! It knows no protocol. The traits that a driver implements are [`SignalBus`](crate::SignalBus)
+//! They know no protocol. The traits that a driver implements are [`SignalBus`](crate::SignalBus)
 //! and [`QueueBroker`](crate::QueueBroker).
 
 mod backoff;
 mod connection;
 mod lock;
 mod outage;
+mod prefetch;
+mod reconnect;
 mod suspect_gate;
 
 pub use microagent_schema::{Dsn, DsnError, Host, redacted};
@@ -17,6 +20,8 @@ pub use self::{
     connection::{ConnectionRecord, ConnectionState},
     lock::lock,
     outage::Outage,
+    prefetch::{DeliverySender, DeliveryStream, Prefetch, Slot, delivery_channel},
+    reconnect::{Failure, PROVEN, Reconnect, keep_connected},
     suspect_gate::{Cleared, SuspectGate, Taking},
 };
 use crate::{Error, ErrorKind};

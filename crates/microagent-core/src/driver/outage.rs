@@ -1,8 +1,8 @@
-//! What happens while a step fails again and again: growing pauses, and one log line per reason.
+//! The record of a step that fails repeatedly: growing pauses, and one log line per reason.
 
 use std::{collections::BTreeSet, fmt::Display, time::Duration};
 
-use super::Backoff;
+use super::{Backoff, PROVEN};
 
 /// The most reasons of one outage that are logged.
 const REASONS: usize = 5;
@@ -56,6 +56,20 @@ impl Outage {
     /// five.
     pub fn is_news(&mut self, reason: &impl Display) -> bool {
         self.logged.len() < REASONS && self.logged.insert(reason.to_string())
+    }
+
+    /// Returns true if a reason was logged since the last outage ended.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        !self.logged.is_empty()
+    }
+
+    /// Registers that a connection was lost after this time. It ends the outage if the connection lasted
+    /// for [`PROVEN`].
+    pub fn lost_after(&mut self, lasted: Duration) {
+        if lasted >= PROVEN {
+            self.end();
+        }
     }
 
     /// Ends the outage. Returns true if there was one.

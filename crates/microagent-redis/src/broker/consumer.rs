@@ -1,18 +1,15 @@
 //! One `consume`: who the consumer is, the loop that keeps it at work, and the stream that yields its messages.
 
 use std::{
-    pin::Pin,
     sync::{Arc, Mutex},
-    task::{Context, Poll},
     time::Duration,
 };
 
-use futures_util::Stream;
 use microagent_core::{
-    Delivery, Error, ErrorKind,
-    driver::{Outage, SuspectGate, lock},
+    Error, ErrorKind,
+    driver::{DeliverySender, Outage, Prefetch, SuspectGate, lock},
 };
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -35,8 +32,7 @@ pub(super) struct Consumer {
     pub(super) gate: Arc<SuspectGate>,
     /// How long it counts as alive after it has last said so.
     pub(super) lease: Duration,
-    /// One per message that may still be taken.
-    pub(super) credits: Semaphore,
+    pub(super) prefetch: Prefetch,
     pub(super) settlements: mpsc::UnboundedSender<Order>,
     /// The stream is gone, or the broker closes: nothing more is taken.
     pub(super) stopping: CancellationToken,
@@ -51,7 +47,7 @@ pub(super) struct Setup {
     pub(super) connector: Connector,
     pub(super) gate: Arc<SuspectGate>,
     pub(super) settlements: mpsc::UnboundedSender<Order>,
-    pub(super) prefetch: usize,
+    pub(super) prefetch: Prefetch,
     pub(super) lease: Duration,
     pub(super) stopping: CancellationToken,
 }
@@ -66,7 +62,7 @@ impl Consumer {
             connector: setup.connector,
             gate: setup.gate,
             lease: setup.lease,
-            credits: Semaphore::new(setup.prefetch.clamp(1, Semaphore::MAX_PERMITS)),
+            prefetch: setup.prefetch,
             settlements: setup.settlements,
             stopping: setup.stopping,
             ended: CancellationToken::new(),
@@ -87,7 +83,7 @@ impl Consumer {
     }
 
     /// Takes messages until the consumer stops, over as many connections as it needs.
-    pub(super) async fn run(self: Arc<Self>, deliveries: mpsc::UnboundedSender<Delivery>) {
+    pub(super) async fn run(self: Arc<Self>, deliveries: DeliverySender) {
         let _ended = self.ended.clone().drop_guard();
         let mut outage = Outage::default();
         while !self.stopping.is_cancelled() {
@@ -113,35 +109,6 @@ impl Consumer {
     async fn gives_up(&self) {
         self.stopping.cancelled().await;
         tokio::time::sleep(LAST_ANSWER).await;
-    }
-}
-
-/// The deliveries of one consumer, which stops when this is dropped.
-pub(super) struct Deliveries {
-    received: mpsc::UnboundedReceiver<Delivery>,
-    stopping: CancellationToken,
-}
-
-impl Deliveries {
-    pub(super) fn new(received: mpsc::UnboundedReceiver<Delivery>, consumer: &Consumer) -> Self {
-        Self {
-            received,
-            stopping: consumer.stopping.clone(),
-        }
-    }
-}
-
-impl Stream for Deliveries {
-    type Item = Delivery;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Delivery>> {
-        self.received.poll_recv(cx)
-    }
-}
-
-impl Drop for Deliveries {
-    fn drop(&mut self) {
-        self.stopping.cancel();
     }
 }
 

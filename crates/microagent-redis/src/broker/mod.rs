@@ -29,7 +29,7 @@ use futures_util::stream::BoxStream;
 use microagent_core::{
     Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, DeclareOptions, Delivery, Depth, Error, ErrorKind,
     Lease, Leases, Message, Queue, QueueBroker, Result, Route, Selection, SendOptions,
-    driver::{ConnectionState, SuspectGate, lock},
+    driver::{ConnectionState, DeliverySender, SuspectGate, delivery_channel, lock},
 };
 use redis::AsyncCommands;
 use tokio::{
@@ -41,7 +41,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use self::{
-    consumer::{Consumer, Deliveries, Setup, closed},
+    consumer::{Consumer, Setup, closed},
     keys::QueueKeys,
     settle::Order,
 };
@@ -128,7 +128,7 @@ impl RedisBroker {
         lock(&self.tasks).iter().for_each(AbortHandle::abort);
     }
 
-    fn start(&self, consumer: &Arc<Consumer>, deliveries: mpsc::UnboundedSender<Delivery>) {
+    fn start(&self, consumer: &Arc<Consumer>, deliveries: DeliverySender) {
         let started = [
             tokio::spawn(lease::keep(Arc::clone(consumer))).abort_handle(),
             tokio::spawn(sweep::sweep(Arc::clone(consumer))).abort_handle(),
@@ -162,18 +162,20 @@ impl QueueBroker for RedisBroker {
     ) -> Result<BoxStream<'static, Delivery>> {
         let settlements = self.check_open()?;
         options.refuse_native("redis")?;
+        let stopping = self.stopping.child_token();
+        let (prefetch, deliveries, stream) =
+            delivery_channel(options.prefetch, Arc::clone(&self.gate), stopping.clone());
         let consumer = Consumer::new(Setup {
             queue: queue.name().into(),
             connector: self.connector.clone(),
             gate: Arc::clone(&self.gate),
             settlements,
             lease: self.lease,
-            prefetch: options.prefetch,
-            stopping: self.stopping.child_token(),
+            prefetch,
+            stopping,
         });
-        let (deliveries, received) = mpsc::unbounded_channel();
         self.start(&consumer, deliveries);
-        Ok(Box::pin(Deliveries::new(received, &consumer)))
+        Ok(Box::pin(stream))
     }
 
     async fn length(&self, queue: &Queue) -> Result<u64> {

@@ -5,11 +5,11 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use microagent_core::{Delivery, Result, driver::Outage};
-use tokio::{
-    sync::mpsc,
-    time::{Instant, sleep},
+use microagent_core::{
+    Delivery, Result,
+    driver::{DeliverySender, Outage, PROVEN},
 };
+use tokio::time::{Instant, sleep};
 use tracing::{debug, info, warn};
 
 use super::{
@@ -17,11 +17,11 @@ use super::{
     keys::Identity,
     reply::{Found, Suspect},
     scripts::{self, Joined},
-    settle::{Place, Settler},
+    settle::Settler,
     taken::TakenMessage,
 };
 use crate::{
-    connection::{Commands, PROVEN, RESPONSE_TIMEOUT},
+    connection::{Commands, RESPONSE_TIMEOUT},
     error::error_of,
 };
 
@@ -36,7 +36,7 @@ const UNBLOCK: Duration = Duration::from_millis(20);
 
 struct Session<'a> {
     consumer: &'a Arc<Consumer>,
-    deliveries: &'a mpsc::UnboundedSender<Delivery>,
+    deliveries: &'a DeliverySender,
     connection: Commands,
     /// The server's number of the connection, where it is known.
     number: Option<u64>,
@@ -53,7 +53,7 @@ enum Look {
 /// Of the connection, or of a step that the server refuses.
 pub(super) async fn take_over_one_connection(
     consumer: &Arc<Consumer>,
-    deliveries: &mpsc::UnboundedSender<Delivery>,
+    deliveries: &DeliverySender,
     outage: &mut Outage,
 ) -> Result<()> {
     let connection = consumer
@@ -139,11 +139,9 @@ impl Session<'_> {
         loop {
             tokio::select! {
                 biased;
-                () = consumer.stopping.cancelled() => return Ok(None),
-                permit = consumer.credits.acquire() => return Ok(permit.ok().map(|permit| {
-                    drop(permit);
-                    consumer.credits.available_permits().clamp(1, LOOK)
-                })),
+                available = consumer.prefetch.available() => {
+                    return Ok(available.map(|available| available.min(LOOK)));
+                }
                 // An earlier call that was given up on may have been carried out late.
                 () = sleep(consumer.lease / 2) => {}
             }
@@ -219,13 +217,12 @@ impl Session<'_> {
         // Whatever was taken has got one.
         let id = taken.id.unwrap_or_default();
         let settler = Settler {
-            place: Place::new(self.consumer),
+            slot: self.consumer.prefetch.slot(),
+            consumer: Arc::clone(self.consumer),
             held: identity.hold(id),
         };
         let message = taken.into_message(&self.consumer.queue);
-        // A stream that is being dropped: the delivery goes back when it is dropped here.
-        let _ = self
-            .deliveries
+        self.deliveries
             .send(Delivery::new(message, Box::new(settler)));
     }
 

@@ -11,7 +11,9 @@ use std::{
 
 use futures_util::future::join_all;
 use microagent_core::{
-    Error, ErrorKind, Message, Result, Settle, SettleFuture, Settlement, driver::Outage, header,
+    Error, ErrorKind, Message, Result, Settle, SettleFuture, Settlement,
+    driver::{Outage, Slot},
+    header,
 };
 use redis::aio::ConnectionLike;
 use tokio::sync::{mpsc, oneshot};
@@ -31,7 +33,8 @@ const BATCH: usize = 512;
 
 /// Settles one delivery.
 pub(super) struct Settler {
-    pub(super) place: Place,
+    pub(super) slot: Slot,
+    pub(super) consumer: Arc<Consumer>,
     pub(super) held: Held,
 }
 
@@ -42,36 +45,13 @@ pub(super) enum Order {
     Flush(oneshot::Sender<()>),
 }
 
-/// A message's place among those that are in flight; whoever drops it makes room for another.
-pub(super) struct Place {
-    consumer: Arc<Consumer>,
-    credits: usize,
-}
-
-impl Place {
-    pub(super) fn new(consumer: &Arc<Consumer>) -> Self {
-        let permit = consumer.credits.try_acquire();
-        let credits = permit.map_or(0, |permit| {
-            permit.forget();
-            1
-        });
-        let consumer = Arc::clone(consumer);
-        Self { consumer, credits }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.consumer.credits.add_permits(self.credits);
-        self.consumer.gate.settled();
-    }
-}
-
 /// One settlement on its way.
 pub(super) struct Settling {
     /// Kept until it is carried out: what the server has not heard of may come again, and there is no more of it than prefetch
     /// allows; and what goes back to the head of the queue is there before anything else is taken.
-    _place: Place,
+    _slot: Slot,
+    /// A broker that closes waits for the consumers that exist.
+    _consumer: Arc<Consumer>,
     held: Held,
     action: Action,
     done: oneshot::Sender<Result<()>>,
@@ -90,9 +70,10 @@ impl Settle for Settler {
     fn settle(self: Box<Self>, message: &Message, settlement: Settlement) -> SettleFuture {
         let (done, settled) = oneshot::channel();
         let action = Action::of(message, settlement);
-        let consumer = Arc::clone(&self.place.consumer);
+        let consumer = Arc::clone(&self.consumer);
         let settling = Settling {
-            _place: self.place,
+            _slot: self.slot,
+            _consumer: self.consumer,
             held: self.held,
             action,
             done,

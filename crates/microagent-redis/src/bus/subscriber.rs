@@ -1,11 +1,11 @@
-//! The connection of all subscriptions: opened for the first of them, asked whether it lives, and opened again for ever.
+//! The connection of all subscriptions: opened for the first of them, pinged, and opened again after each loss.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, future::join_all};
 use microagent_core::{
     Error, ErrorKind, Result,
-    driver::{ConnectionRecord, Outage},
+    driver::{ConnectionRecord, Failure, Outage, Reconnect, keep_connected},
 };
 use redis::aio::{PubSub, PubSubSink};
 use tokio::{
@@ -15,10 +15,7 @@ use tokio::{
 use tracing::{info, warn};
 
 use super::subscriptions::{Listener, Subscriptions};
-use crate::{
-    connection::{Connector, PROVEN},
-    error::error_of,
-};
+use crate::{connection::Connector, error::error_of};
 
 /// How often the server is asked whether it lives, and whether it takes now what it refused.
 const PING_EVERY: Duration = Duration::from_secs(5);
@@ -41,12 +38,10 @@ pub(super) struct Subscriber {
     connector: Connector,
     commands: mpsc::UnboundedReceiver<Command>,
     subscriptions: Subscriptions,
-    outage: Outage,
+    /// The last attempt to connect failed.
+    retries: bool,
     record: Arc<ConnectionRecord>,
 }
-
-/// Nobody subscribes any more.
-struct Unwanted;
 
 impl Subscriber {
     pub(super) fn new(
@@ -58,98 +53,14 @@ impl Subscriber {
             connector,
             commands,
             subscriptions: Subscriptions::default(),
-            outage: Outage::default(),
+            retries: false,
             record,
         }
     }
 
     /// Runs until the bus and all its streams are gone.
     pub(super) async fn run(mut self) {
-        loop {
-            while self.subscriptions.is_empty() {
-                let Some(command) = self.commands.recv().await else {
-                    return;
-                };
-                self.apply(command);
-            }
-            let Ok(pubsub) = self.connect().await else {
-                return;
-            };
-            let since = Instant::now();
-            let Err(error) = self.listen(pubsub).await else {
-                return;
-            };
-            if since.elapsed() > PROVEN {
-                self.outage.end();
-            }
-            self.connector.doubt();
-            if self.outage.is_news(&error) {
-                let address = self.connector.options().address();
-                warn!(%address, %error, "the connection for signals is lost; reconnecting");
-            }
-            self.record.down(&error);
-            self.subscriptions.lose(&error.to_string());
-            sleep(self.outage.pause()).await;
-        }
-    }
-
-    /// Tries for ever; what is asked for meanwhile waits.
-    async fn connect(&mut self) -> std::result::Result<PubSub, Unwanted> {
-        loop {
-            let error = match self.connector.pubsub().await {
-                Ok(pubsub) => return Ok(pubsub),
-                Err(error) if error.kind() == ErrorKind::Closed => return Err(Unwanted),
-                Err(error) => error,
-            };
-            if error.kind() != ErrorKind::Unavailable {
-                // Waiting may heal it, but not soon.
-                self.subscriptions.refuse_all(&error);
-            }
-            if self.outage.is_news(&error) {
-                warn!(%error, "cannot connect for signals; will keep retrying");
-            }
-            self.record.down(&error);
-            sleep(self.outage.pause()).await;
-            self.apply_what_waits()?;
-        }
-    }
-
-    /// Hands on what is heard for as long as the connection lives, and gives what ended it; `Ok` when nobody listens any
-    /// more.
-    async fn listen(&mut self, pubsub: PubSub) -> Result<()> {
-        let (mut sink, messages) = pubsub.split();
-        let mut messages = messages.ready_chunks(BATCH);
-        let alive = ask_for_ever(sink.clone());
-        tokio::pin!(alive);
-        let mut again = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
-        again.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        self.update(&mut sink).await?;
-        self.record.up();
-        info!(
-            address = self.connector.options().address(),
-            "listening for signals"
-        );
-        loop {
-            tokio::select! {
-                heard = messages.next() => match heard {
-                    Some(messages) => messages.iter().for_each(|message| self.subscriptions.hear(message)),
-                    None => return Err(gone("the server closed the connection")),
-                },
-                command = self.commands.recv() => {
-                    let Some(command) = command else { return Ok(()) };
-                    self.apply(command);
-                    if self.apply_what_waits().is_err() {
-                        return Ok(());
-                    }
-                    self.update(&mut sink).await?;
-                }
-                error = &mut alive => return Err(error),
-                _ = again.tick() => {
-                    self.subscriptions.catch_up();
-                    self.update(&mut sink).await?;
-                }
-            }
-        }
+        keep_connected(&mut self, None, Outage::default()).await;
     }
 
     fn apply(&mut self, command: Command) {
@@ -159,12 +70,13 @@ impl Subscriber {
         }
     }
 
-    fn apply_what_waits(&mut self) -> std::result::Result<(), Unwanted> {
+    /// Applies the commands that wait. Breaks when the bus and all its streams are gone.
+    fn apply_waiting(&mut self) -> ControlFlow<()> {
         loop {
             match self.commands.try_recv() {
                 Ok(command) => self.apply(command),
-                Err(mpsc::error::TryRecvError::Empty) => return Ok(()),
-                Err(mpsc::error::TryRecvError::Disconnected) => return Err(Unwanted),
+                Err(mpsc::error::TryRecvError::Empty) => return ControlFlow::Continue(()),
+                Err(mpsc::error::TryRecvError::Disconnected) => return ControlFlow::Break(()),
             }
         }
     }
@@ -201,8 +113,79 @@ impl Subscriber {
     }
 }
 
+impl Reconnect for Subscriber {
+    type Connection = PubSub;
+
+    fn name(&self) -> (&'static str, String) {
+        ("signals", self.connector.options().address())
+    }
+
+    async fn open(&mut self) -> Result<PubSub> {
+        if self.apply_waiting().is_break() {
+            return Err(no_longer_needed());
+        }
+        // A failed attempt is repeated even if the last stream has gone: the state of the connection is of interest.
+        while !self.retries && self.subscriptions.is_empty() {
+            let command = self.commands.recv().await;
+            self.apply(command.ok_or_else(no_longer_needed)?);
+        }
+        self.connector.pubsub().await
+    }
+
+    /// Passes messages to the streams of the subscriptions until the connection is lost. `Ok` when the bus and all its
+    /// streams are gone.
+    async fn serve(&mut self, pubsub: PubSub) -> Result<()> {
+        let (mut sink, messages) = pubsub.split();
+        let mut messages = messages.ready_chunks(BATCH);
+        let alive = ping_until_silent(sink.clone());
+        tokio::pin!(alive);
+        let mut again = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
+        again.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.update(&mut sink).await?;
+        self.record.up();
+        info!(
+            address = self.connector.options().address(),
+            "listening for signals"
+        );
+        loop {
+            tokio::select! {
+                heard = messages.next() => match heard {
+                    Some(messages) => messages.iter().for_each(|message| self.subscriptions.hear(message)),
+                    None => return Err(gone("the server closed the connection")),
+                },
+                command = self.commands.recv() => {
+                    let Some(command) = command else { return Ok(()) };
+                    self.apply(command);
+                    if self.apply_waiting().is_break() {
+                        return Ok(());
+                    }
+                    self.update(&mut sink).await?;
+                }
+                error = &mut alive => return Err(error),
+                _ = again.tick() => {
+                    self.subscriptions.catch_up();
+                    self.update(&mut sink).await?;
+                }
+            }
+        }
+    }
+
+    fn failed(&mut self, failure: &Failure<'_>) {
+        let error = failure.error;
+        self.retries = !failure.was_open;
+        if failure.was_open {
+            self.connector.doubt();
+            self.subscriptions.lose(&error.to_string());
+        } else if error.kind() != ErrorKind::Unavailable {
+            // Waiting may heal it, but not soon.
+            self.subscriptions.refuse_all(error);
+        }
+        self.record.down(error);
+    }
+}
+
 /// Asks the server whether it lives until it does not answer, and gives why.
-async fn ask_for_ever(mut sink: PubSubSink) -> Error {
+async fn ping_until_silent(mut sink: PubSubSink) -> Error {
     loop {
         sleep(PING_EVERY).await;
         if let Err(error) = in_time(sink.ping::<redis::Value>()).await {
@@ -216,6 +199,10 @@ async fn in_time<T>(asking: impl Future<Output = redis::RedisResult<T>>) -> Resu
         Ok(answer) => answer.map_err(error_of),
         Err(_) => Err(gone("redis does not answer")),
     }
+}
+
+fn no_longer_needed() -> Error {
+    Error::new(ErrorKind::Closed, "the bus was closed")
 }
 
 fn gone(text: &str) -> Error {

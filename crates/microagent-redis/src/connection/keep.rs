@@ -1,19 +1,15 @@
-//! Keeping the shared connection: asking whether it lives, and opening another for ever when it does not.
+//! The task that keeps the shared connection: it pings the server, and opens another connection after a loss.
 
 use std::{sync::Arc, time::Duration};
 
 use microagent_core::{
-    Error, ErrorKind,
-    driver::{ConnectionRecord, Outage},
+    Error, ErrorKind, Result,
+    driver::{ConnectionRecord, Failure, Outage, Reconnect, keep_connected},
 };
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep},
-};
-use tracing::{info, warn};
+use tokio::{sync::watch, time::sleep};
 
 use super::{
-    PROVEN, RESPONSE_TIMEOUT, State, is_alive,
+    RESPONSE_TIMEOUT, State, is_alive,
     link::{Commands, Doubts},
     open::Opener,
 };
@@ -27,52 +23,28 @@ pub(super) struct Keeper {
     pub(super) doubts: Arc<Doubts>,
     pub(super) record: Arc<ConnectionRecord>,
     pub(super) generation: u64,
-    pub(super) outage: Outage,
 }
 
 impl Keeper {
     /// Runs until it is aborted.
-    pub(super) async fn run(mut self, first: Option<Commands>) {
-        let mut opened = first;
-        loop {
-            let commands = match opened.take() {
-                Some(commands) => commands,
-                None => self.reopen().await,
-            };
-            let since = Instant::now();
-            let reason = self.serve(commands).await;
-            if since.elapsed() > PROVEN {
-                self.outage.end();
-            }
-            if self.outage.is_news(&reason) {
-                let address = self.opener.options().address();
-                warn!(%address, %reason, "the connection for commands is lost; reconnecting");
-            }
-            self.away(Instant::now(), &reason);
-        }
+    pub(super) async fn run(mut self, first: Option<Commands>, outage: Outage) {
+        keep_connected(&mut self, first, outage).await;
+    }
+}
+
+impl Reconnect for Keeper {
+    type Connection = Commands;
+
+    fn name(&self) -> (&'static str, String) {
+        ("commands", self.opener.options().address())
     }
 
-    async fn reopen(&mut self) -> Commands {
-        let since = Instant::now();
-        loop {
-            sleep(self.outage.pause()).await;
-            let error = match self.opener.commands(RESPONSE_TIMEOUT).await {
-                Ok(commands) => {
-                    let address = self.opener.options().address();
-                    info!(%address, "the connection for commands is back");
-                    return commands;
-                }
-                Err(error) => error,
-            };
-            if self.outage.is_news(&error) {
-                warn!(%error, "cannot connect; will keep retrying");
-            }
-            self.away(since, &error);
-        }
+    async fn open(&mut self) -> Result<Commands> {
+        self.opener.commands(RESPONSE_TIMEOUT).await
     }
 
-    /// Lets the connection be used for as long as it lives; returns what ended it.
-    async fn serve(&mut self, commands: Commands) -> Error {
+    /// Publishes the connection until the server does not answer or takes no commands.
+    async fn serve(&mut self, commands: Commands) -> Result<()> {
         self.generation += 1;
         let shared = commands.clone();
         let shared = shared.watched(self.generation, self.doubts.clone());
@@ -85,21 +57,19 @@ impl Keeper {
             }
             if self.doubts.condemned(self.generation) {
                 let text = "the server no longer takes our commands: it became a replica, or forgot our login";
-                return Error::new(ErrorKind::Unavailable, text);
+                return Err(Error::new(ErrorKind::Unavailable, text));
             }
             let mut asked = commands.clone();
-            if let Err(error) = is_alive(&mut asked).await {
-                return error;
-            }
+            is_alive(&mut asked).await?;
         }
     }
 
-    fn away(&self, since: Instant, error: &Error) {
-        self.record.down(error);
+    fn failed(&mut self, failure: &Failure<'_>) {
+        self.record.down(failure.error);
         self.state.send_replace(State::Away {
-            since,
-            kind: error.kind(),
-            text: error.to_string(),
+            since: failure.since,
+            kind: failure.error.kind(),
+            text: failure.error.to_string(),
         });
     }
 }

@@ -28,9 +28,6 @@ use crate::{RedisOptions, error::error_of};
 /// How long a command may stay without an answer.
 pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// After this long a connection counts as good, and the next loss starts with the shortest pause.
-pub(crate) const PROVEN: Duration = Duration::from_secs(10);
-
 /// How long after a loss commands still wait for the connection to come back, instead of failing at once.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -110,9 +107,8 @@ impl Connector {
             doubts: doubts.clone(),
             record: record.clone(),
             generation: 0,
-            outage,
         };
-        let keeper = tokio::spawn(keeper.run(first));
+        let keeper = tokio::spawn(keeper.run(first, outage));
         let shared = Shared {
             opener,
             state,
