@@ -232,7 +232,7 @@ impl QueueBroker for RedisBroker {
 
     async fn release(&self, queue: &Queue) -> Result<u64> {
         self.check_open()?;
-        release::release(&self.connector, queue).await
+        release::release(&self.connector, queue, self.lease).await
     }
 
     fn leases(&self) -> Option<&dyn Leases> {

@@ -174,7 +174,7 @@ async fn try_to_flush(
                 outage = Some(error);
             }
             Err(error) => refusals.put_back(settlings, connector, &error),
-            Ok(settled) => tell_all_of(settlings, settled),
+            Ok(settled) => tell_all_of(settlings, &settled),
         }
     }
     (unreached, outage)
@@ -186,22 +186,20 @@ fn tell_all(settlings: Vec<Settling>, error: &Error) {
     }
 }
 
-/// Tells what the server's answer means for the settlements of one call.
-fn tell_all_of(settlings: Vec<Settling>, settled: Answer) {
-    let count = settlings.len();
+/// Reports the server's answer to each settlement of one call.
+fn tell_all_of(settlings: Vec<Settling>, settled: &Answer) {
+    let all_settled = settled.count == settlings.len();
     for settling in settlings {
-        let result = match settled {
-            _ if settled.count == count => Ok(()),
-            // Nobody else can have got it, so the earlier attempt was carried out.
-            Answer {
-                has_lease: true, ..
-            } if settling.is_repeated => Ok(()),
-            Answer {
-                has_lease: true, ..
-            } => Err(not_in_flight()),
-            Answer {
-                has_lease: false, ..
-            } => Err(lease_lost()),
+        let id = &settling.held.id;
+        // Only calls with several messages name those that were not in flight.
+        let is_settled = all_settled || (settled.count > 0 && !settled.missing.contains(id));
+        // A repeated settlement that no other consumer can have overtaken was carried out by the earlier attempt.
+        let result = if is_settled || (settled.has_lease && settling.is_repeated) {
+            Ok(())
+        } else if settled.has_lease {
+            Err(not_in_flight())
+        } else {
+            Err(lease_lost())
         };
         settling.tell(result);
     }
@@ -249,8 +247,7 @@ impl Group {
             }
             Self::Ack(settlings) => {
                 let (who, ids) = of_one_consumer(&settlings);
-                let again = settlings[0].is_repeated;
-                let result = scripts::ack(&mut connection, &who, &ids, again).await;
+                let result = scripts::ack(&mut connection, &who, &ids).await;
                 (settlings, result)
             }
             Self::GiveBack(settlings) => {
@@ -288,7 +285,7 @@ impl Settling {
                 };
                 letter.bury(connection, apart).await
             }
-            Action::Ack => scripts::ack(connection, identity, &[*id], self.is_repeated).await,
+            Action::Ack => scripts::ack(connection, identity, &[*id]).await,
             Action::GiveBack => scripts::give_back(connection, identity, &[*id]).await,
         }
     }

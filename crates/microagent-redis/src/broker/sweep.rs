@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// How long until a consumer looks for dead ones again: within 3 and 4 s for a lease of 10 s.
-fn until_sweep(lease: Duration) -> Duration {
+pub(super) fn until_sweep(lease: Duration) -> Duration {
     lease.mul_f64(0.3 + fastrand::f64() / 10.0)
 }
 

@@ -31,22 +31,41 @@ microagent_testing::needs! {
     }
 }
 
-/// What tells the commands of a consumer apart on the wire.
-const JOIN: &str = "\r\nnew\r\n";
-const APPEAR: &str = "\r\nstay\r\n";
-const CLIENT_ID: &str = "CLIENT\r\n$2\r\nID";
-pub(crate) const TAKE: &str = "{jobs}:why";
-/// The only script with six keys.
-const TAKE_SUSPECT: &str = "\r\n$1\r\n6\r\n";
-pub(crate) const WAIT: &str = "BLMOVE";
-const HEARTBEAT: &str = "\r\nagain\r\n";
-const ACK: &str = "\r\nfirst\r\n";
-/// Of the two scripts with five keys.
-const RETRY: &str = "\r\n$1\r\n5\r\n";
-const BURY: &str = "jobs.dead";
-/// The only script with eight keys.
-const GIVE_BACK: &str = "\r\n$1\r\n8\r\n";
-const SWEEP: &str = "\r\n$1\r\n1\r\n$13\r\n{jobs}:leases";
+/// The steps of a driver: the names of scripts, and of other commands.
+const JOIN: &str = "join new";
+const HEARTBEAT: &str = "join again";
+const APPEAR: &str = "reconcile";
+const CLIENT_ID: &str = "client id";
+pub(crate) const TAKE: &str = "take";
+const TAKE_SUSPECT: &str = "suspect";
+pub(crate) const WAIT: &str = "wait";
+const ACK: &str = "ack";
+const RETRY: &str = "retry";
+const BURY: &str = "bury";
+const GIVE_BACK: &str = "give_back";
+const SWEEP: &str = "expired";
+const REQUEUE: &str = "requeue";
+const PURGE: &str = "purge";
+const HOLD: &str = "hold";
+
+/// Returns the bytes that identify a step in a request: for a script, its SHA-1.
+pub(crate) fn request_of(step: &str) -> String {
+    match step {
+        // Both are `join.lua`, with different arguments.
+        JOIN => "\r\nnew\r\n".to_owned(),
+        HEARTBEAT => "\r\nagain\r\n".to_owned(),
+        CLIENT_ID => "CLIENT\r\n$2\r\nID".to_owned(),
+        WAIT => "BLMOVE".to_owned(),
+        script => {
+            let source = |name: &str| {
+                let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/broker/lua");
+                std::fs::read_to_string(format!("{folder}/{name}.lua")).unwrap()
+            };
+            let text = source("common") + &source(script);
+            redis::Script::new(&text).get_hash().to_owned()
+        }
+    }
+}
 
 /// Has the server know all scripts, so that a command which meets a fault is the one that does it; otherwise the first time each
 /// is only asked for.
@@ -124,7 +143,7 @@ async fn line_18_a_server_that_is_silent_at_any_step_is_noticed() {
         let log = Log::default();
         let _recorded = log.record();
         let proxy = Proxy::to(bench.server.address()).await;
-        proxy.fail_at(step, fault);
+        proxy.fail_at(&request_of(step), fault);
         if step == TAKE_SUSPECT {
             suspect(&mut bench).await;
         } else {
@@ -157,7 +176,7 @@ async fn line_18_a_server_that_is_silent_to_a_heartbeat_or_a_sweep_is_noticed() 
         let mut jobs = consume(&broker, 1).await;
         bench.push([job(0)]).await;
         let held = next(&mut jobs).await;
-        proxy.fail_at(step, Fault::Silence);
+        proxy.fail_at(&request_of(step), Fault::Silence);
         until("the fault", RECOVERY, async || proxy.has_failed()).await;
         let error = within(RECOVERY, "an answer", async {
             loop {
@@ -188,7 +207,7 @@ async fn line_64_a_stop_while_an_answer_is_missing_is_clean() {
         let mut bench = bench().await;
         warm_up(&mut bench).await;
         let proxy = Proxy::to(bench.server.address()).await;
-        proxy.fail_at(step, fault);
+        proxy.fail_at(&request_of(step), fault);
         bench.push([job(0)]).await;
         if step == WAIT {
             let () = bench.look.del("jobs").await.unwrap();
@@ -217,7 +236,7 @@ async fn line_66_a_lost_answer_to_a_take_loses_and_repeats_nothing() {
         let _recorded = log.record();
         let proxy = Proxy::to(bench.server.address()).await;
         let broker = bench.driver_over(&proxy).await;
-        proxy.fail_at(TAKE, fault);
+        proxy.fail_at(&request_of(TAKE), fault);
         bench.push((0..50).map(job)).await;
         let mut jobs = consume(&broker, 16).await;
         let mut numbers = Vec::new();
@@ -248,7 +267,7 @@ async fn line_66_what_a_late_take_took_from_a_busy_consumer_is_back_in_the_queue
     let mut jobs = consume(&broker, 1).await;
     bench.push([job(0)]).await;
     let first = next(&mut jobs).await;
-    proxy.fail_at(TAKE, Fault::Late(Duration::from_secs(8)));
+    proxy.fail_at(&request_of(TAKE), Fault::Late(Duration::from_secs(8)));
     first.ack().await.unwrap();
     until("the fault", RECOVERY, async || proxy.has_failed()).await;
     bench.push([job(1)]).await;
@@ -276,7 +295,7 @@ async fn line_66_a_lost_answer_to_the_take_of_a_suspect_counts_no_crash() {
     warm_up(&mut bench).await;
     let proxy = Proxy::to(bench.server.address()).await;
     let broker = bench.driver_over(&proxy).await;
-    proxy.fail_at(TAKE_SUSPECT, Fault::Cut);
+    proxy.fail_at(&request_of(TAKE_SUSPECT), Fault::Cut);
     suspect(&mut bench).await;
     let mut jobs = consume(&broker, 3).await;
     let delivery = next(&mut jobs).await;
@@ -296,7 +315,7 @@ async fn line_66_a_settlement_whose_answer_is_lost_is_confirmed() {
         let mut jobs = consume(&broker, 1).await;
         bench.push([job(0)]).await;
         let delivery = next(&mut jobs).await;
-        proxy.fail_at(command, Fault::Cut);
+        proxy.fail_at(&request_of(command), Fault::Cut);
         let settlement = match command {
             ACK => Settlement::Ack,
             RETRY => retry(),
@@ -331,16 +350,16 @@ async fn line_66_an_unknown_outcome_is_told() {
     proxy.fail_at("RPUSH", Fault::Cut);
     let sent = send(&broker, job(2)).await.unwrap_err();
     broker.ready().await.unwrap();
-    proxy.fail_at("jobs.dead", Fault::Cut);
+    proxy.fail_at(&request_of(REQUEUE), Fault::Cut);
     let moved = broker
         .requeue(&JOBS, &DEAD, &Selection::First(1))
         .await
         .unwrap_err();
     broker.ready().await.unwrap();
-    proxy.fail_at("{jobs}:why", Fault::Cut);
+    proxy.fail_at(&request_of(PURGE), Fault::Cut);
     let removed = broker.purge(&JOBS, &Selection::All).await.unwrap_err();
     broker.ready().await.unwrap();
-    proxy.fail_at("microagent:lease", Fault::Cut);
+    proxy.fail_at(&request_of(HOLD), Fault::Cut);
     let held = broker.lease("nightly", "me", LEASE).await.unwrap_err();
     for (error, what) in [
         (sent, "may or may not have been sent"),

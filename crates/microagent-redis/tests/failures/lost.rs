@@ -7,7 +7,7 @@ use redis::{AsyncCommands, aio::MultiplexedConnection};
 use serde_json::json;
 
 use crate::{
-    answers::{TAKE, WAIT},
+    answers::{TAKE, WAIT, request_of},
     bench::{JOBS, LEASE, Log, RECOVERY, bench, consume, job, next, number_of, until},
     proxy::{Fault, Proxy},
     worker::{Options, Worker},
@@ -192,7 +192,7 @@ async fn late_answers_lose_nothing(first: &str) {
         bench.wait_for_handled(1, RECOVERY).await;
         wait_for_waiting(&bench.look).await;
         let _other = Worker::start(&bench, options);
-        proxy.fail_at(first, Fault::Stall(stall));
+        proxy.fail_at(&request_of(first), Fault::Stall(stall));
         until("the stall", RECOVERY, async || proxy.has_failed()).await;
         for n in 1..60 {
             if n == 45 {

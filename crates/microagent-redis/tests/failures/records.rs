@@ -13,6 +13,7 @@ microagent_testing::needs! {
         async fn line_74_a_body_without_its_order_is_delivered,
         async fn line_74_a_recovery_is_stopped_by_no_record,
         async fn line_74_a_side_key_of_a_wrong_type_loses_nothing,
+        async fn a_removed_message_changes_no_other_acknowledgement,
     }
 }
 
@@ -195,4 +196,33 @@ async fn line_74_a_side_key_of_a_wrong_type_loses_nothing() {
         bench.assert_nothing_is_left().await;
         assert!(jobs.next().now_or_never().is_none());
     }
+}
+
+/// Somebody removes one of three messages that are in flight. The other two are acknowledged together with it: they succeed,
+/// and their records are removed.
+async fn a_removed_message_changes_no_other_acknowledgement() {
+    let mut bench = bench().await;
+    for n in 1..=3 {
+        let (id, body) = (n.to_string(), job(n).to_string());
+        aside(&mut bench, "due", &id, Some("2 0"), Some(&body)).await;
+    }
+    let broker = bench.driver().await;
+    let mut jobs = consume(&broker, 3).await;
+    let mut deliveries = Vec::new();
+    for _ in 0..3 {
+        deliveries.push(next(&mut jobs).await);
+    }
+    let in_flight: Vec<String> = bench.look.keys("{jobs}:taken:*").await.unwrap();
+    let removed: u64 = bench.look.hdel(&in_flight[0], "2").await.unwrap();
+    assert_eq!(removed, 1);
+
+    let acks = deliveries.into_iter().map(|delivery| async {
+        let number = number_of(&delivery);
+        (number, delivery.ack().await.is_ok())
+    });
+    let mut acks = futures_util::future::join_all(acks).await;
+    acks.sort_unstable();
+    assert_eq!(acks, [(1, true), (2, false), (3, true)]);
+    let records: Vec<String> = bench.look.hkeys("{jobs}:meta").await.unwrap();
+    assert_eq!(records, ["2"], "nobody knows whose record this is");
 }

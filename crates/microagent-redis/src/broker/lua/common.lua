@@ -63,9 +63,10 @@ local function move_to_head(from, to)
 end
 
 -- Gives messages back that nobody has handled: to the head of the list, or, if they were handled before, to the messages
--- that are due now or to the suspects. The ids that go to the head first are last. Returns how many were in flight.
+-- that are due now or to the suspects. The ids that go to the head first are last. Returns how many were in flight, and the ids
+-- that were not.
 local function give_back(keys, ids)
-  local given = 0
+  local given, missing = 0, {}
   for _, id in ipairs(ids) do
     local body = redis.call('HGET', keys.taken, id)
     if body then
@@ -81,8 +82,33 @@ local function give_back(keys, ids)
         redis.call('ZADD', crashes > 0 and keys.suspects or keys.due, 0, id)
       end
       redis.call('HDEL', keys.taken, id)
+    else
+      missing[#missing + 1] = id
     end
   end
-  return given
+  return given, missing
+end
+
+-- Removes a message that is kept beside the list, with its record, and returns its body; false if there is none.
+local function remove_later(keys, set, id)
+  local body = redis.call('HGET', keys.later, id)
+  redis.call('ZREM', set, id)
+  redis.call('HDEL', keys.later, id)
+  redis.call('HDEL', keys.meta, id)
+  return body
+end
+
+-- Moves messages that are kept beside the list to the tail of a list, as messages that were never handled. Returns how many
+-- of the ids had a body.
+local function move_later(keys, set, ids, to)
+  local moved = 0
+  for _, id in ipairs(ids) do
+    local body = remove_later(keys, set, id)
+    if body then
+      redis.call('RPUSH', to, body)
+      moved = moved + 1
+    end
+  end
+  return moved
 end
 

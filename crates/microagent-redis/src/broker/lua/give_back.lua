@@ -9,7 +9,7 @@
 --       8 leases   sorted set: consumer → when its lease ends
 -- ARGV  1 consumer
 --       2 … the ids; those that go to the head first are last
--- Returns {how many were in flight, 1 if the consumer has its lease}.
+-- Returns {how many were in flight, 1 if the consumer has its lease, {the ids that were not in flight}}.
 local wrong = wrong_type({'list', 'hash', 'zset', 'hash', 'hash', 'zset', 'hash', 'zset'})
 if wrong then
   return wrong
@@ -22,4 +22,5 @@ local ids = {}
 for i = 2, #ARGV do
   ids[#ids + 1] = ARGV[i]
 end
-return {give_back(keys, ids), redis.call('ZSCORE', KEYS[8], ARGV[1]) and 1 or 0}
+local given, missing = give_back(keys, ids)
+return {given, redis.call('ZSCORE', KEYS[8], ARGV[1]) and 1 or 0, missing}

@@ -12,18 +12,17 @@ local wrong = wrong_type({'list', 'list', 'zset', 'zset', 'hash', 'hash', 'hash'
 if wrong then
   return wrong
 end
+local keys = {later = KEYS[5], meta = KEYS[6]}
 local room, removed = tonumber(ARGV[1]), 0
 
-local function remove_aside(set, ids)
+local function remove_all(set, ids)
   for _, id in ipairs(ids) do
-    redis.call('ZREM', set, id)
-    redis.call('HDEL', KEYS[5], id)
-    redis.call('HDEL', KEYS[6], id)
-    removed = removed + 1
+    remove_later(keys, set, id)
   end
+  removed = removed + #ids
 end
 
-remove_aside(KEYS[3], redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now(), 'LIMIT', 0, room))
+remove_all(KEYS[3], redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now(), 'LIMIT', 0, room))
 for _, list in ipairs({KEYS[2], KEYS[1]}) do
   local count = math.min(room - removed, redis.call('LLEN', list))
   if count > 0 then
@@ -35,6 +34,6 @@ if redis.call('EXISTS', KEYS[1], KEYS[2]) == 0 then
   redis.call('UNLINK', KEYS[7])
 end
 if removed < room then
-  remove_aside(KEYS[4], redis.call('ZRANGE', KEYS[4], 0, room - removed - 1))
+  remove_all(KEYS[4], redis.call('ZRANGE', KEYS[4], 0, room - removed - 1))
 end
 return removed

@@ -19,20 +19,13 @@ if redis.call('ZCOUNT', KEYS[8], '(' .. string.format('%.0f', now()), '+inf') > 
   return {-1, 0}
 end
 begin_writing(KEYS[6])
+local keys = {later = KEYS[5], meta = KEYS[6]}
 local room, released = tonumber(ARGV[1]), redis.call('LLEN', KEYS[2])
 move_to_head(KEYS[2], KEYS[1])
 for _, set in ipairs({KEYS[4], KEYS[3]}) do
   if released < room then
-    for _, id in ipairs(redis.call('ZRANGE', set, 0, room - released - 1)) do
-      local body = redis.call('HGET', KEYS[5], id)
-      if body then
-        redis.call('RPUSH', KEYS[1], body)
-        released = released + 1
-      end
-      redis.call('ZREM', set, id)
-      redis.call('HDEL', KEYS[5], id)
-      redis.call('HDEL', KEYS[6], id)
-    end
+    local ids = redis.call('ZRANGE', set, 0, room - released - 1)
+    released = released + move_later(keys, set, ids, KEYS[1])
   end
 end
 local dead = redis.call('ZCARD', KEYS[8])

@@ -13,29 +13,17 @@ if wrong then
   return wrong
 end
 begin_writing(KEYS[6])
+local keys = {later = KEYS[5], meta = KEYS[6]}
 local room = tonumber(ARGV[1])
-local moved = 0
-
-local function move_aside(set, ids)
-  for _, id in ipairs(ids) do
-    local body = redis.call('HGET', KEYS[5], id)
-    if body then
-      redis.call('RPUSH', KEYS[7], body)
-      moved = moved + 1
-    end
-    redis.call('ZREM', set, id)
-    redis.call('HDEL', KEYS[5], id)
-    redis.call('HDEL', KEYS[6], id)
-  end
-end
-
-move_aside(KEYS[3], redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now(), 'LIMIT', 0, room))
+local due = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now(), 'LIMIT', 0, room)
+local moved = move_later(keys, KEYS[3], due, KEYS[7])
 for _, list in ipairs({KEYS[2], KEYS[1]}) do
   while moved < room and redis.call('LMOVE', list, KEYS[7], 'LEFT', 'RIGHT') do
     moved = moved + 1
   end
 end
 if moved < room then
-  move_aside(KEYS[4], redis.call('ZRANGE', KEYS[4], 0, room - moved - 1))
+  local suspects = redis.call('ZRANGE', KEYS[4], 0, room - moved - 1)
+  moved = moved + move_later(keys, KEYS[4], suspects, KEYS[7])
 end
 return moved

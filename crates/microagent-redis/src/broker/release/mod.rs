@@ -1,11 +1,14 @@
 //! Giving a queue back to programs that know nothing but its list, such as Python's MicroAgent.
 
+use std::time::Duration;
+
 use microagent_core::{Error, ErrorKind, Queue, Result};
+use tokio::time::sleep;
 
 use super::{
     keys::QueueKeys,
     scripts::{self, RELEASE},
-    sweep::bury_unreadable,
+    sweep::{bury_unreadable, until_sweep},
 };
 use crate::{
     connection::{Commands, Connector},
@@ -23,12 +26,12 @@ const UNKNOWN: &str = "some of the messages may or may not have been returned to
 ///
 /// # Errors
 /// [`ErrorKind::Refused`] while a consumer lives.
-pub(super) async fn release(connector: &Connector, queue: &Queue) -> Result<u64> {
+pub(super) async fn release(connector: &Connector, queue: &Queue, lease: Duration) -> Result<u64> {
     let keys = QueueKeys::of(queue.name());
     let mut connection = connector.commands().await?;
     let mut released = 0;
     loop {
-        recover_dead(&mut connection, &keys).await?;
+        recover_dead(&mut connection, &keys, lease).await?;
         bury_unreadable(connector, &keys).await?;
         loop {
             let (count, dead) = release_some(&mut connection, &keys).await?;
@@ -53,27 +56,37 @@ async fn release_some(connection: &mut Commands, keys: &QueueKeys) -> Result<(i6
     done.await.map_err(|error| error_of_change(error, UNKNOWN))
 }
 
-/// Makes suspects of what dead consumers had in flight, and finds messages that no order of waiting names.
-async fn recover_dead(connection: &mut Commands, keys: &QueueKeys) -> Result<()> {
-    for (consumer, end) in scripts::expired(connection, keys).await? {
+/// Makes suspects of the messages that dead consumers had in flight, and finds messages that are in no order of waiting.
+///
+/// A consumer counts as dead if its lease has ended and it does not renew it within a heartbeat: after an outage of the
+/// server the leases of consumers that live have ended, too.
+async fn recover_dead(connection: &mut Commands, keys: &QueueKeys, lease: Duration) -> Result<()> {
+    let mut dead = scripts::expired(connection, keys).await?;
+    dead.extend(all_orphans(connection, keys).await?);
+    if !dead.is_empty() {
+        sleep(until_sweep(lease)).await;
+    }
+    for (consumer, end) in dead {
         scripts::recover(connection, keys, &consumer, &end).await?;
     }
     let mut cursor = "0".to_owned();
     loop {
-        let (next, orphans) = scripts::orphans(connection, keys, &cursor).await?;
-        for orphan in orphans {
-            scripts::recover(connection, keys, &orphan, "").await?;
-        }
-        if next == "0" {
-            break;
-        }
-        cursor = next;
-    }
-    cursor = "0".to_owned();
-    loop {
         let (next, _) = scripts::restore(connection, keys, &cursor).await?;
         if next == "0" {
             return Ok(());
+        }
+        cursor = next;
+    }
+}
+
+/// Returns the consumers that have messages in flight and no lease, each with an empty text for the end of its lease.
+async fn all_orphans(connection: &mut Commands, keys: &QueueKeys) -> Result<Vec<(String, String)>> {
+    let (mut cursor, mut found) = ("0".to_owned(), Vec::new());
+    loop {
+        let (next, orphans) = scripts::orphans(connection, keys, &cursor).await?;
+        found.extend(orphans.into_iter().map(|orphan| (orphan, String::new())));
+        if next == "0" {
+            return Ok(found);
         }
         cursor = next;
     }

@@ -3,17 +3,20 @@
 use std::{sync::LazyLock, time::Duration};
 
 use microagent_core::{Depth, ErrorKind, Lease, Result};
-use redis::{Script, ScriptInvocation, Value, aio::ConnectionLike};
+use redis::{Script, Value, aio::ConnectionLike};
 
 use super::{
     keys::{Identity, QueueKeys},
     reply::{self, Found, Suspect},
-    taken::Meta,
 };
 use crate::{
     connection::Commands,
     error::{error_of, error_of_change},
 };
+
+mod settlements;
+
+pub(super) use self::settlements::{DeadLetter, Settled, ack, give_back, retry};
 
 /// Each script, with the functions that several of them use in front.
 macro_rules! scripts {
@@ -148,129 +151,6 @@ pub(super) async fn reconcile(
     }
     let (given_back, left) = call.invoke_async(connection).await.map_err(error_of)?;
     Ok(Reconciled { given_back, left })
-}
-
-/// How the server answers a settlement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Settled {
-    /// How many of the messages were in flight, and are settled now.
-    pub(super) count: usize,
-    /// The consumer has its lease, so nobody else can have got the others.
-    pub(super) has_lease: bool,
-}
-
-/// Runs a script that settles.
-async fn settled(
-    call: &ScriptInvocation<'_>,
-    connection: &mut impl ConnectionLike,
-) -> Result<Settled> {
-    let (count, has_lease) = call.invoke_async(connection).await.map_err(error_of)?;
-    Ok(Settled { count, has_lease })
-}
-
-/// Removes handled messages; `again` if an earlier call may have removed some of them.
-pub(super) async fn ack(
-    connection: &mut impl ConnectionLike,
-    who: &Identity,
-    ids: &[u64],
-    again: bool,
-) -> Result<Settled> {
-    let mut call = ACK.key(&who.taken);
-    call.key(&who.queue.meta).key(&who.queue.leases);
-    call.arg(&who.consumer)
-        .arg(if again { "again" } else { "first" });
-    for id in ids {
-        call.arg(id);
-    }
-    settled(&call, connection).await
-}
-
-/// Puts a message aside for its next attempt.
-pub(super) async fn retry(
-    connection: &mut impl ConnectionLike,
-    who: &Identity,
-    id: u64,
-    after: Duration,
-    next: Meta,
-) -> Result<Settled> {
-    let keys = &who.queue;
-    let mut call = RETRY.key(&who.taken);
-    call.key(&keys.due)
-        .key(&keys.later)
-        .key(&keys.meta)
-        .key(&keys.leases)
-        .arg(&who.consumer)
-        .arg(id)
-        .arg(millis(after))
-        .arg(next.to_text());
-    settled(&call, connection).await
-}
-
-/// Gives messages back that nobody has handled.
-pub(super) async fn give_back(
-    connection: &mut impl ConnectionLike,
-    who: &Identity,
-    ids: &[u64],
-) -> Result<Settled> {
-    let keys = &who.queue;
-    let mut call = GIVE_BACK.key(&keys.list);
-    call.key(&who.taken)
-        .key(&keys.due)
-        .key(&keys.later)
-        .key(&keys.meta)
-        .key(&keys.suspects);
-    call.key(&keys.bad).key(&keys.leases).arg(&who.consumer);
-    for id in ids.iter().rev() {
-        call.arg(id);
-    }
-    settled(&call, connection).await
-}
-
-/// A message that becomes a dead letter.
-pub(super) struct DeadLetter<'a> {
-    pub(super) queue: &'a QueueKeys,
-    /// The hash in which it is: what a consumer has in flight, or the messages whose records are unreadable.
-    pub(super) hash: &'a str,
-    pub(super) consumer: &'a str,
-    pub(super) id: &'a [u8],
-    pub(super) dead: &'a QueueKeys,
-    pub(super) why: &'a str,
-}
-
-impl DeadLetter<'_> {
-    /// Moves it to the queue of dead letters; `apart` if that may be on another node.
-    pub(super) async fn bury(
-        &self,
-        connection: &mut impl ConnectionLike,
-        apart: bool,
-    ) -> Result<Settled> {
-        if apart {
-            return self.bury_apart(connection).await;
-        }
-        let mut call = BURY.key(self.hash);
-        call.key(&self.queue.meta)
-            .key(&self.dead.list)
-            .key(&self.dead.why)
-            .key(&self.queue.leases);
-        call.arg(self.consumer).arg(self.id).arg(self.why);
-        settled(&call, connection).await
-    }
-
-    /// Moves it in two steps, of which the first may be repeated.
-    async fn bury_apart(&self, connection: &mut impl ConnectionLike) -> Result<Settled> {
-        let mut look = redis::cmd("HGET");
-        let body = look.arg(self.hash).arg(self.id).query_async(connection);
-        let body: Option<Vec<u8>> = body.await.map_err(error_of)?;
-        if let Some(body) = body {
-            let mut call = PARK.key(&self.dead.list);
-            call.key(&self.dead.why).arg(body).arg(self.why);
-            let () = call.invoke_async(connection).await.map_err(error_of)?;
-        }
-        let mut remove = ACK.key(self.hash);
-        remove.key(&self.queue.meta).key(&self.queue.leases);
-        remove.arg(self.consumer).arg("again").arg(self.id);
-        settled(&remove, connection).await
-    }
 }
 
 /// The consumers whose leases have ended, and when.

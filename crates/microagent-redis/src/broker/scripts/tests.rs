@@ -82,7 +82,7 @@ static CASES: [Case; 21] = [
         "ack",
         &ACK,
         &["taken:me", "meta", "leases"],
-        &["me", "again", "1", "2"],
+        &["me", "1", "2"],
     ),
     Case::new(
         "retry",
