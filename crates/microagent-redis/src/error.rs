@@ -3,7 +3,7 @@
 use microagent_core::{Error, ErrorKind};
 use redis::{ErrorKind as Kind, RedisError, ServerErrorKind};
 
-/// What an error of the client means to a caller. The text holds no credentials.
+/// Converts an error of the client library. The text has no credentials.
 pub(crate) fn error_of(error: RedisError) -> Error {
     let code = code_of(&error);
     let kind = kind_of(error.kind(), code.as_deref());
@@ -22,7 +22,7 @@ pub(crate) fn error_of_change(error: RedisError, unknown: &str) -> Error {
     }
 }
 
-/// What the refusal of the database on connecting means; `None` when the error is another one.
+/// Returns the error of a database that the server refuses; `None` for another error.
 pub(crate) fn refused_database(error: &RedisError, database: u32) -> Option<Error> {
     let of_server = error.clone().into_server_errors().is_some();
     if of_server || error.kind() != Kind::Server(ServerErrorKind::ResponseError) {

@@ -1,7 +1,7 @@
 //! The Redis driver of MicroAgent: signals over pub/sub, durable queues in lists.
 //!
-//! [`RedisOptions`] is what a DSN says, [`RedisBus`] and [`RedisBroker`] are the drivers. They heal their connections for
-//! ever, decide no outcome and call no handler; the client crate's own types stay inside.
+//! [`RedisOptions`] are the options of a DSN; [`RedisBus`] and [`RedisBroker`] are the drivers. They reconnect until they
+//! succeed. They do not decide the outcome of messages and do not call handlers. The types of the client crate are private.
 
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 

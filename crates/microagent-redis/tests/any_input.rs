@@ -1,5 +1,4 @@
-//! What comes from outside, whatever it is: DSNs from settings, and the channels and bodies that any client of a Redis may
-//! publish. The replies of the server have such tests beside their decoders.
+//! Any input from outside: DSNs from settings, and the channels and bodies that any client of a Redis may publish. The replies of the server have such tests beside their decoders.
 
 use std::collections::BTreeMap;
 
@@ -57,8 +56,8 @@ fn nearly_a_dsn() -> impl Strategy<Value = String> {
 fn understood(dsn: &str) -> Result<(), TestCaseError> {
     match RedisOptions::parse(dsn) {
         Ok(options) => {
-            let told = format!("{options:?}");
-            prop_assert!(!told.is_empty());
+            let text = format!("{options:?}");
+            prop_assert!(!text.is_empty());
         }
         Err(error) => {
             let kinds = [ErrorKind::Configuration, ErrorKind::Unsupported];
@@ -97,11 +96,11 @@ proptest! {
         rest in "[a-z:,@?=&%/0-9]{0,16}",
     ) {
         let dsn = format!("{scheme}://user:{password}@{rest}");
-        let told = match RedisOptions::parse(&dsn) {
+        let text = match RedisOptions::parse(&dsn) {
             Ok(options) => format!("{options:?}"),
             Err(error) => format!("{error} {error:?}"),
         };
-        prop_assert!(!told.contains(&password), "{}", told);
+        prop_assert!(!text.contains(&password), "{}", text);
     }
 
     #[test]

@@ -48,11 +48,11 @@ async fn server(arguments: &[&str]) -> RedisServer {
 async fn everything_works(dsn: &str) {
     let options = RedisOptions::parse(dsn).unwrap();
     let bus = RedisBus::connect(&options).await.expect(dsn);
-    let mut heard = bus.subscribe("PUBSUB:tick:*").await.expect(dsn);
-    let told = bus.publish("PUBSUB:tick:a", "{}".into()).await.expect(dsn);
-    assert!(!told.is_none());
-    let heard = timeout(PATIENCE, heard.next()).await.unwrap();
-    assert!(matches!(heard, Some(BusEvent::Message(_))), "{heard:?}");
+    let mut events = bus.subscribe("PUBSUB:tick:*").await.expect(dsn);
+    let count = bus.publish("PUBSUB:tick:a", "{}".into()).await.expect(dsn);
+    assert!(!count.is_none());
+    let event = timeout(PATIENCE, events.next()).await.unwrap();
+    assert!(matches!(event, Some(BusEvent::Message(_))), "{event:?}");
 
     let broker = RedisBroker::connect(&options).await.expect(dsn);
     let to = Route::from(JOBS);
@@ -158,7 +158,7 @@ async fn sentinels_lead_to_the_primary_and_to_the_next_one() {
     let options = RedisOptions::parse(&dsn).unwrap();
     let broker = RedisBroker::connect(&options).await.unwrap();
     let bus = RedisBus::connect(&options).await.unwrap();
-    let mut heard = bus.subscribe("PUBSUB:tick:*").await.unwrap();
+    let mut events = bus.subscribe("PUBSUB:tick:*").await.unwrap();
     let mut jobs = broker
         .consume(&JOBS, ConsumeOptions::with_prefetch(2))
         .await
@@ -174,12 +174,12 @@ async fn sentinels_lead_to_the_primary_and_to_the_next_one() {
     assert_eq!(job.message().payload(), "3");
     job.ack().await.unwrap();
     until("signals", async || {
-        let told = bus.publish("PUBSUB:tick:a", "{}".into()).await;
-        told.is_ok_and(|told| !told.is_none())
+        let count = bus.publish("PUBSUB:tick:a", "{}".into()).await;
+        count.is_ok_and(|count| !count.is_none())
     })
     .await;
     until("the signal", async || {
-        let event = timeout(PATIENCE, heard.next()).await.unwrap();
+        let event = timeout(PATIENCE, events.next()).await.unwrap();
         matches!(event, Some(BusEvent::Message(_)))
     })
     .await;

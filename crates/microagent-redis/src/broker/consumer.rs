@@ -1,4 +1,4 @@
-//! One `consume`: who the consumer is, the loop that keeps it at work, and the stream that yields its messages.
+//! A consumer of one queue: its identity on the server, and the loop that takes messages.
 
 use std::{
     sync::{Arc, Mutex},
@@ -20,8 +20,8 @@ use super::{
 };
 use crate::connection::Connector;
 
-/// How long a consumer that stops waits for the server's answer to what it has asked before. What comes later does no harm:
-/// a consumer that has left takes nothing.
+/// The time that a consumer that stops waits for the server's answer to its last request. A later answer does no harm: a
+/// consumer that has left takes nothing.
 const LAST_ANSWER: Duration = Duration::from_secs(1);
 
 /// A consumer of one queue.
@@ -30,18 +30,18 @@ pub(super) struct Consumer {
     pub(super) keys: Arc<QueueKeys>,
     pub(super) connector: Connector,
     pub(super) gate: Arc<SuspectGate>,
-    /// How long it counts as alive after it has last said so.
+    /// The time that the consumer counts as alive after a heartbeat.
     pub(super) lease: Duration,
     pub(super) prefetch: Prefetch,
     pub(super) settlements: mpsc::UnboundedSender<Order>,
-    /// The stream is gone, or the broker closes: nothing more is taken.
+    /// Cancelled when the stream is dropped or the broker closes: nothing more is taken.
     pub(super) stopping: CancellationToken,
-    /// The loop has ended: nothing is under way to this consumer.
+    /// Cancelled when the loop has ended: no request for messages is under way.
     pub(super) ended: CancellationToken,
     identity: Mutex<Arc<Identity>>,
 }
 
-/// What a consumer is made of.
+/// The parts of a consumer.
 pub(super) struct Setup {
     pub(super) queue: Arc<str>,
     pub(super) connector: Connector,
@@ -69,12 +69,12 @@ impl Consumer {
         })
     }
 
-    /// Who this consumer is on the server, now.
+    /// Returns the present identity of this consumer on the server.
     pub(super) fn identity(&self) -> Arc<Identity> {
         Arc::clone(&lock(&self.identity))
     }
 
-    /// Makes it another one for the server, which has nothing of the old one any more.
+    /// Gives the consumer a new identity. The server no longer has anything of the old one.
     pub(super) fn renew(&self) -> Arc<Identity> {
         let identity = Arc::new(Identity::new(&self.keys));
         let mut current = lock(&self.identity);
@@ -112,7 +112,7 @@ impl Consumer {
     }
 }
 
-/// The broker was closed.
+/// Returns the error of a broker that was closed.
 pub(super) fn closed() -> Error {
     Error::new(ErrorKind::Closed, "the broker was closed")
 }

@@ -1,4 +1,4 @@
-//! The names of the keys of a queue. What each holds is told in the scripts, in `lua/`.
+//! The names of the keys of a queue. The scripts in `lua/` describe the content of each key.
 //!
 //! The list has the queue's own name, which is what peers of any language know. Everything beside it starts with
 //! `{queue}:`, so that all keys of a queue share a slot of a cluster and none collides with another queue's.
@@ -45,22 +45,22 @@ impl QueueKeys {
         }
     }
 
-    /// What a consumer has in flight.
+    /// Returns the key of the messages that a consumer has in flight.
     pub(super) fn taken(&self, consumer: &str) -> String {
         format!("{{{}}}:taken:{consumer}", self.list)
     }
 
-    /// What a blocking move of an earlier version has put aside for a consumer.
+    /// Returns the key of the messages that a blocking move of an earlier version has put aside for a consumer.
     pub(super) fn old_inbox(&self, consumer: &str) -> String {
         format!("{{{}}}:inbox:{consumer}", self.list)
     }
 
-    /// Where the names of all keys beside the list begin.
+    /// Returns the prefix of the names of all keys beside the list.
     pub(super) fn beside(&self) -> String {
         format!("{{{}}}:", self.list)
     }
 
-    /// The names of the keys of consumers, as a pattern.
+    /// Returns the pattern of the names of the keys of consumers.
     pub(super) fn of_consumers(&self) -> String {
         let mut pattern = String::new();
         for letter in self.beside().chars() {
@@ -73,7 +73,7 @@ impl QueueKeys {
     }
 }
 
-/// The key of a lease of a schedule. No queue has such a name.
+/// Returns the key of a lease of a schedule. Queues cannot have such a name.
 pub(super) fn lease(key: &str) -> String {
     format!("microagent:lease:{key}")
 }

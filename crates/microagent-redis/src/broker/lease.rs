@@ -1,4 +1,4 @@
-//! Leases: a consumer says that it lives, and looks for others who do not say so any more.
+//! The lease of a consumer: its heartbeat renews the lease until the consumer leaves.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,15 +8,15 @@ use tracing::debug;
 
 use super::{consumer::Consumer, scripts};
 
-/// How long a consumer counts as alive after it has last said so.
+/// The time that a consumer counts as alive after a heartbeat.
 pub(super) const LEASE: Duration = Duration::from_secs(10);
 
-/// How often a consumer says that it lives.
+/// Returns the time between two heartbeats.
 fn heartbeat(lease: Duration) -> Duration {
     lease / 4
 }
 
-/// Keeps a consumer's lease until it has stopped and has nothing in flight any more, and ends it then.
+/// Keeps a consumer's lease until the consumer has stopped and its last message is settled, and then ends the lease.
 pub(super) async fn keep(consumer: Arc<Consumer>) {
     let heartbeat = heartbeat(consumer.lease);
     loop {
@@ -24,7 +24,7 @@ pub(super) async fn keep(consumer: Arc<Consumer>) {
         match beat(&consumer, stops).await {
             Ok(true) => return,
             Ok(false) => {}
-            // What it still has in flight waits for the end of the lease.
+            // The messages in flight wait for the end of the lease.
             Err(error) if error.kind() == ErrorKind::Closed => return,
             Err(error) => debug!(queue = &*consumer.queue, %error, "no heartbeat"),
         }
@@ -35,11 +35,11 @@ pub(super) async fn keep(consumer: Arc<Consumer>) {
     }
 }
 
-/// Says that the consumer lives, or that it leaves. True when it has left.
+/// Sends a heartbeat, or leaves if the consumer stops. Returns true if it has left.
 async fn beat(consumer: &Consumer, stops: bool) -> Result<bool> {
     let (identity, mut connection) = (consumer.identity(), consumer.connector.commands().await?);
     if stops {
-        // It takes nothing any more, so what it does not know of was in a reply that was lost.
+        // It no longer takes messages, so those that it does not know of were in a reply that was lost.
         let known = identity.held();
         let done = scripts::reconcile(&mut connection, &identity, &known, true).await?;
         if done.left {
@@ -47,7 +47,7 @@ async fn beat(consumer: &Consumer, stops: bool) -> Result<bool> {
         }
     }
     if identity.has_joined() {
-        // A lease that is gone is the loop's to renew, under another name.
+        // If the lease is gone, the loop asks for a new one under another identity.
         scripts::join(&mut connection, &identity, consumer.lease, false).await?;
     }
     Ok(false)

@@ -1,8 +1,7 @@
-//! The broker on Redis lists: at least once, beside any peer that pushes and pops.
+//! The queue broker on Redis lists: it delivers at least once, and works beside any peer that pushes and pops.
 //!
-//! A queue is a list under its own name. A message that is taken moves, in one atomic step, to a hash of its consumer, and
-//! from there to where its settlement says; a consumer that dies is recovered by the others. The steps are the scripts
-//! in `lua/`.
+//! A queue is a list under its own name. A consumer takes a message by moving it, in one atomic step, to a hash of its own.
+//! The settlement moves it on. If a consumer dies, the others recover its messages. The steps are the scripts in `lua/`.
 
 mod by_hand;
 mod consumer;
@@ -47,13 +46,13 @@ use self::{
 };
 use crate::{connection::Connector, error::error_of_change, options::RedisOptions};
 
-/// How long a closing broker waits for the server to take the last settlements.
+/// The time that a closing broker waits for the server to take the last settlements.
 const CLOSE: Duration = Duration::from_secs(5);
 
 /// A broker on Redis.
 ///
-/// Its promises rest on the server: `appendonly yes` keeps confirmed messages over a crash of the server, and
-/// `maxmemory-policy noeviction` keeps it from throwing queues away.
+/// It depends on the settings of the server: with `appendonly yes` confirmed messages survive a crash of the server, and with
+/// `maxmemory-policy noeviction` the server does not evict queues.
 pub struct RedisBroker {
     connector: Connector,
     gate: Arc<SuspectGate>,
@@ -77,16 +76,16 @@ impl RedisBroker {
         caps
     }
 
-    /// Connects.
+    /// Connects to the server.
     ///
     /// # Errors
-    /// [`ErrorKind::Refused`] for refused credentials. A server that is away is no
-    /// error: the broker keeps trying.
+    /// [`ErrorKind::Refused`] for refused credentials. If the server cannot be reached, the broker keeps trying, and this
+    /// returns `Ok`.
     pub async fn connect(options: &RedisOptions) -> Result<Self> {
         Self::connect_with_lease(options, lease::LEASE).await
     }
 
-    /// Connects; consumers that die are found out after this long instead of 10 s. For tests of what happens then.
+    /// Connects with another duration of the leases of consumers than 10 s, for tests of dead consumers.
     ///
     /// # Errors
     /// As [`connect`](Self::connect).
@@ -120,8 +119,8 @@ impl RedisBroker {
             .collect()
     }
 
-    /// Ends the broker as the death of its process would: nothing is settled or given back any more, and no heartbeat says that
-    /// it lives. For tests of what happens then.
+    /// Ends the broker as the death of its process would: it settles and returns nothing, and sends no heartbeats. For tests of
+    /// dead consumers.
     #[doc(hidden)]
     pub fn crash(&self) {
         drop(lock(&self.settlements).take());
@@ -190,7 +189,7 @@ impl QueueBroker for RedisBroker {
         scripts::depth(&mut connection, &QueueKeys::of(queue.name())).await
     }
 
-    /// Redis makes a list when its first message comes, so there is nothing to create.
+    /// Checks the options and that the broker is open: Redis creates a list with its first message.
     async fn declare(&self, _queue: &Queue, options: &DeclareOptions) -> Result<()> {
         options.refuse_native("redis")?;
         self.check_open().map(drop)
@@ -293,7 +292,7 @@ pub(crate) async fn hold(
 }
 
 impl RedisBroker {
-    /// Ends all consumers: what is settled is settled, and the rest goes back.
+    /// Ends all consumers: waits for their settlements, and returns their other messages.
     async fn leave(&self, settlements: mpsc::UnboundedSender<Order>) -> Result<()> {
         let consumers = self.living_consumers();
         for consumer in &consumers {
@@ -301,7 +300,7 @@ impl RedisBroker {
         }
         let (done, flushed) = oneshot::channel();
         if settlements.send(Order::Flush(done)).is_ok() {
-            // Nothing is settled any more where the task is gone.
+            // If the task is gone, there are no settlements to wait for.
             let _ = flushed.await;
         }
         for consumer in &consumers {
@@ -327,7 +326,7 @@ impl fmt::Debug for RedisBroker {
     }
 }
 
-/// Looks once whether the server may throw queues away, and says so.
+/// Checks once if the server may evict queues, and logs a warning if so.
 async fn warn_of_eviction(connector: Connector) {
     if connector.ready().await.is_err() {
         return;
@@ -335,12 +334,12 @@ async fn warn_of_eviction(connector: Connector) {
     let Ok(mut connection) = connector.commands().await else {
         return;
     };
-    let told: redis::RedisResult<String> = redis::cmd("INFO")
+    let info: redis::RedisResult<String> = redis::cmd("INFO")
         .arg("memory")
         .query_async(&mut connection)
         .await;
-    let told = told.unwrap_or_default();
-    let policy = told
+    let info = info.unwrap_or_default();
+    let policy = info
         .lines()
         .find_map(|line| line.strip_prefix("maxmemory_policy:"));
     if let Some(policy) = policy.filter(|policy| policy.trim() != "noeviction") {

@@ -1,4 +1,4 @@
-//! Settlements that the server refuses: their messages go back, after a pause that grows.
+//! Settlements that the server refuses: their messages return to the queue, after a pause that grows.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,13 +13,13 @@ use super::{
 };
 use crate::connection::Connector;
 
-/// How long a message waits whose settlement the server refused; with each further refusal twice as long.
+/// The first pause before a message whose settlement was refused returns to the queue. Each refusal that follows doubles it.
 const SHORTEST: Duration = Duration::from_secs(5);
 
 /// The longest of these pauses.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// What the server has refused of late.
+/// The recent refusals of the server.
 #[derive(Default)]
 pub(super) struct Refusals {
     outage: Outage,
@@ -27,7 +27,7 @@ pub(super) struct Refusals {
 }
 
 impl Refusals {
-    /// Has messages delivered again whose settlements the server refused.
+    /// Returns the messages of refused settlements to the queue after a pause.
     pub(super) fn put_back(
         &mut self,
         settlings: Vec<Settling>,
@@ -45,7 +45,7 @@ impl Refusals {
         tokio::spawn(give_back(held, connector.clone(), pause));
     }
 
-    /// Twice the last pause, if a message may have come back after it and be refused again.
+    /// Returns the pause: twice the last one if a message may have come back after it and be refused again.
     fn pause(&mut self, now: Instant) -> Duration {
         let pause = match self.last {
             // Refusals at the same time share their pause.
@@ -61,8 +61,8 @@ impl Refusals {
     }
 }
 
-/// Gives messages back after a pause, and whenever the server takes that. Until then they stay known, so that nobody takes
-/// them for messages of a lost reply.
+/// Returns messages to the queue after a pause, and tries again until the server takes that. Until then the consumer knows
+/// their ids, so that they do not count as messages of a lost reply.
 async fn give_back(held: Vec<Held>, connector: Connector, mut pause: Duration) {
     let Some(first) = held.first() else { return };
     let (who, ids): (Arc<Identity>, Vec<u64>) = (

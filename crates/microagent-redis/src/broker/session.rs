@@ -1,7 +1,7 @@
 //! A consumer on one connection: it takes messages, and waits for more, until the connection fails or the consumer stops.
 //!
-//! The connection is its own, because it blocks there. Whatever becomes of a call, its messages are somewhere: those that a
-//! lost reply had told of are found by comparing what the server says with what the consumer knows.
+//! The connection is not shared, because its commands block. If a reply is lost, its messages are not: the session compares
+//! the consumer's messages on the server with those that the consumer knows, and returns the rest to the queue.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -28,10 +28,10 @@ use crate::{
 /// The most messages that one look takes.
 const LOOK: usize = 128;
 
-/// How long one blocking move waits: the longest that a retry can be late.
+/// The time that one blocking move waits. A retry is never later than this.
 const BLOCK: Duration = Duration::from_secs(1);
 
-/// How often the server is asked to end a wait that a stop cuts short.
+/// The pause between requests to end a blocking move when the consumer stops.
 const UNBLOCK: Duration = Duration::from_millis(20);
 
 struct Session<'a> {
@@ -133,7 +133,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Waits until at least one message may be taken, and returns how many; none if the consumer stops.
+    /// Waits until at least one message may be taken, and returns how many; `None` if the consumer stops.
     async fn credit(&mut self) -> Result<Option<usize>> {
         let consumer = self.consumer;
         loop {
@@ -214,7 +214,7 @@ impl Session<'_> {
     }
 
     fn deliver(&self, taken: TakenMessage, identity: &Arc<Identity>) {
-        // Whatever was taken has got one.
+        // A message that was taken always has an id.
         let id = taken.id.unwrap_or_default();
         let settler = Settler {
             slot: self.consumer.prefetch.slot(),

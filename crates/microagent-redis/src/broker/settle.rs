@@ -1,4 +1,4 @@
-//! From settlements to scripts: everything that is settled at the same time goes to the server at the same time.
+//! The task that carries out settlements: it sends all that wait in one go.
 //!
 //! While the server is away settlements wait for it; there are never more of them than messages were in flight.
 
@@ -38,7 +38,7 @@ pub(super) struct Settler {
     pub(super) held: Held,
 }
 
-/// What goes to the task that carries settlements out.
+/// A request to the task that carries out settlements.
 pub(super) enum Order {
     Settle(Settling),
     /// Answered when everything before it is settled.
@@ -112,7 +112,7 @@ impl Action {
     }
 }
 
-/// Carries settlements out until the broker is dropped.
+/// Carries out settlements until the broker is dropped.
 pub(super) async fn flush_all(mut orders: mpsc::UnboundedReceiver<Order>, connector: Connector) {
     let (mut received, mut refusals) = (Vec::with_capacity(BATCH), Refusals::default());
     while orders.recv_many(&mut received, BATCH).await > 0 {
@@ -125,13 +125,13 @@ pub(super) async fn flush_all(mut orders: mpsc::UnboundedReceiver<Order>, connec
         }
         flush(batch, &connector, &mut refusals).await;
         for done in waiting {
-            // Whoever asked may have stopped waiting.
+            // The receiver may have been dropped.
             let _ = done.send(());
         }
     }
 }
 
-/// Carries these out, however long the server is away.
+/// Carries out these settlements, and retries while the server is away.
 async fn flush(batch: Vec<Settling>, connector: &Connector, refusals: &mut Refusals) {
     let (mut left, mut outage) = (batch, Outage::default());
     while !left.is_empty() {
@@ -152,7 +152,7 @@ async fn flush(batch: Vec<Settling>, connector: &Connector, refusals: &mut Refus
     }
 }
 
-/// What did not reach the server, and why.
+/// Sends settlements, and returns those that did not reach the server, with the error.
 async fn try_to_flush(
     batch: Vec<Settling>,
     connection: &Commands,

@@ -21,7 +21,7 @@ use crate::{
     error::error_of,
 };
 
-/// How long until a consumer looks for dead ones again: within 3 and 4 s for a lease of 10 s.
+/// Returns the time until the next sweep: between 3 and 4 s for a lease of 10 s.
 pub(super) fn until_sweep(lease: Duration) -> Duration {
     lease.mul_f64(0.3 + fastrand::f64() / 10.0)
 }
@@ -45,11 +45,11 @@ pub(super) async fn sweep(consumer: Arc<Consumer>) {
 struct Sweeper {
     /// The consumers that the last sweep found expired, with the ends of their leases.
     expired: HashMap<String, String>,
-    /// Those that it found without a lease.
+    /// The consumers that the last sweep found without a lease.
     orphans: BTreeSet<String>,
-    /// Where the search for them goes on.
+    /// The cursor of the search for orphans.
     next_keys: String,
-    /// Where the search for messages that have lost their order of waiting goes on.
+    /// The cursor of the search for messages that are in no order of waiting.
     next_messages: String,
     refusals: Outage,
 }
@@ -68,7 +68,7 @@ impl Default for Sweeper {
 }
 
 impl Sweeper {
-    /// Each part on its own: what the server refuses of one stops no other.
+    /// Runs all parts of a sweep. A part that the server refuses does not stop the others.
     async fn sweep(&mut self, consumer: &Consumer) -> Result<()> {
         let mut connection = consumer.connector.commands().await?;
         let mut refused = None;

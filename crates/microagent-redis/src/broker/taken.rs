@@ -1,4 +1,4 @@
-//! A message as it is on the server, and what is known of it there.
+//! A message on the server, with its record.
 
 use std::{
     sync::Arc,
@@ -42,7 +42,7 @@ impl TakenMessage {
     }
 }
 
-/// What is known of a message that was handled before.
+/// The record of a message that was handled before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Meta {
     pub(super) attempt: u32,
@@ -66,7 +66,7 @@ impl Meta {
         }
     }
 
-    /// What it is when the handling that goes on now has failed.
+    /// Returns the record for the case that the present attempt fails.
     pub(super) fn failed(self, now: SystemTime) -> Self {
         Self {
             attempt: self.attempt.saturating_add(1),

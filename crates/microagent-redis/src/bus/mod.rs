@@ -35,8 +35,8 @@ use crate::{RedisOptions, broker::hold, connection::Connector, error::error_of};
 
 /// A bus on Redis.
 ///
-/// A server counts who hears a message; a cluster does not, since each of its nodes knows only its own listeners, and
-/// [`publish`](SignalBus::publish) says [`SubscriberCount::Unknown`] there.
+/// A server counts the subscribers of a message. A cluster does not, because each node knows only its own subscribers:
+/// [`publish`](SignalBus::publish) returns [`SubscriberCount::Unknown`].
 ///
 /// ```no_run
 /// use futures_util::StreamExt;
@@ -62,7 +62,8 @@ impl RedisBus {
     /// Connects.
     ///
     /// # Errors
-    /// [`ErrorKind::Refused`] for refused credentials. A server that is away is no error: the bus keeps trying.
+    /// [`ErrorKind::Refused`] for refused credentials. If the server cannot be reached, the bus keeps trying, and this
+    /// returns `Ok`.
     pub async fn connect(options: &RedisOptions) -> Result<Self> {
         let connector = Connector::connect(options).await?;
         let (commands, received) = mpsc::unbounded_channel();
@@ -94,12 +95,12 @@ impl SignalBus for RedisBus {
         self.check_open()?;
         check_published(channel, payload.len())?;
         let mut connection = self.connector.commands().await?;
-        let heard: redis::RedisResult<u64> = connection.publish(channel, &payload[..]).await;
-        let heard = heard.map_err(error_of)?;
+        let count: redis::RedisResult<u64> = connection.publish(channel, &payload[..]).await;
+        let count = count.map_err(error_of)?;
         Ok(if self.connector.options().is_cluster() {
             SubscriberCount::Unknown
         } else {
-            SubscriberCount::Counted(heard)
+            SubscriberCount::Counted(count)
         })
     }
 
@@ -180,7 +181,7 @@ impl Stream for Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        // A bus that was closed listens to nothing any more.
+        // A bus that was closed has no subscriptions.
         let _ = self
             .commands
             .send(Command::Unsubscribe(self.pattern.clone(), self.id));

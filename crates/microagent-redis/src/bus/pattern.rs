@@ -19,7 +19,7 @@ mod tests {
 
     use super::*;
 
-    /// What the server does with a glob without classes: a backslash makes the next byte an ordinary one.
+    /// Matches like the server, for a glob without classes: a backslash makes the next byte an ordinary one.
     fn server_matches(glob: &[u8], name: &[u8]) -> bool {
         match (glob, name) {
             ([b'*', glob @ ..], _) => {
@@ -46,8 +46,8 @@ mod tests {
             pattern in r"[ab?*\[\]\\]{0,6}",
             name in r"[ab?\[\]\\]{0,6}",
         ) {
-            let heard = server_matches(to_glob(&pattern).as_bytes(), name.as_bytes());
-            prop_assert_eq!(heard, pattern_matches(&pattern, &name), "{}", to_glob(&pattern));
+            let matches = server_matches(to_glob(&pattern).as_bytes(), name.as_bytes());
+            prop_assert_eq!(matches, pattern_matches(&pattern, &name), "{}", to_glob(&pattern));
         }
 
         #[test]

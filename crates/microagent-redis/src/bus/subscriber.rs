@@ -17,16 +17,16 @@ use tracing::{info, warn};
 use super::subscriptions::{Listener, Subscriptions};
 use crate::{connection::Connector, error::error_of};
 
-/// How often the server is asked whether it lives, and whether it takes now what it refused.
+/// The time between two pings. Patterns that the server refused are subscribed again at the same times.
 const PING_EVERY: Duration = Duration::from_secs(5);
 
-/// How long it may take to answer: a server that is silent for longer counts as gone.
+/// The time that an answer may take. If the server is silent for longer, the connection counts as lost.
 const ANSWER: Duration = Duration::from_secs(4);
 
-/// The most messages that are handed on in one go.
+/// The most messages that are passed on in one go.
 const BATCH: usize = 256;
 
-/// What the bus wants to hear.
+/// A change of the subscriptions of the bus.
 #[derive(Debug)]
 pub(super) enum Command {
     Subscribe(Arc<str>, Listener),
@@ -81,17 +81,17 @@ impl Subscriber {
         }
     }
 
-    /// Has the server know what is wanted: what nobody hears any more is given up, what is not live is asked for.
+    /// Sends the changes to the server: unsubscribes from patterns without streams, and subscribes to those that are not live.
     ///
     /// # Errors
-    /// Of the connection. What the server refuses is told to whoever asked.
+    /// Those of the connection. If the server refuses a pattern, its new streams get the error.
     async fn update(&mut self, sink: &mut PubSubSink) -> Result<()> {
         let unheard = self.subscriptions.extract_unheard();
         if !unheard.is_empty() {
             let globs: Vec<&str> = unheard.iter().map(|glob| &**glob).collect();
             in_time(sink.punsubscribe(&globs)).await?;
         }
-        // Each with an answer of its own: one that is refused is nothing to the others.
+        // One command for each, so that a refusal does not affect the others.
         let asked = self.subscriptions.missing().into_iter().map(|glob| {
             let mut sink = sink.clone();
             async move { (in_time(sink.psubscribe(&*glob)).await, glob) }
@@ -107,7 +107,7 @@ impl Subscriber {
                 }
             }
         }
-        // Those who were refused hear nothing, and their patterns are forgotten.
+        // Patterns whose streams were all refused are removed.
         self.subscriptions.extract_unheard();
         Ok(())
     }
@@ -149,7 +149,7 @@ impl Reconnect for Subscriber {
         );
         loop {
             tokio::select! {
-                heard = messages.next() => match heard {
+                received = messages.next() => match received {
                     Some(messages) => messages.iter().for_each(|message| self.subscriptions.hear(message)),
                     None => return Err(gone("the server closed the connection")),
                 },
@@ -177,14 +177,14 @@ impl Reconnect for Subscriber {
             self.connector.doubt();
             self.subscriptions.lose(&error.to_string());
         } else if error.kind() != ErrorKind::Unavailable {
-            // Waiting may heal it, but not soon.
+            // A later attempt may succeed, but not soon.
             self.subscriptions.refuse_all(error);
         }
         self.record.down(error);
     }
 }
 
-/// Asks the server whether it lives until it does not answer, and gives why.
+/// Pings the server until it does not answer, and returns the error.
 async fn ping_until_silent(mut sink: PubSubSink) -> Error {
     loop {
         sleep(PING_EVERY).await;

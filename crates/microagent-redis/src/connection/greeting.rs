@@ -15,7 +15,7 @@ use crate::{
     options::{Place, RedisOptions, parse::REDIS_PORT},
 };
 
-/// How long a server may take to say why it wants no connection.
+/// The time that a server may take to tell why it refuses the connection.
 const WITHIN: Duration = Duration::from_millis(500);
 
 /// The longest reason that is read.

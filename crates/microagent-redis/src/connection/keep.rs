@@ -14,7 +14,7 @@ use super::{
     open::Opener,
 };
 
-/// How often an idle connection is asked.
+/// The time between two pings.
 const PING_EVERY: Duration = Duration::from_secs(5);
 
 pub(super) struct Keeper {

@@ -36,7 +36,7 @@ struct Watched {
     doubts: Arc<Doubts>,
 }
 
-/// What the users of the shared connection tell its keeper.
+/// Reports of the users of the shared connection to the task that keeps it.
 #[derive(Default)]
 pub(super) struct Doubts {
     pub(super) raised: tokio::sync::Notify,

@@ -25,13 +25,13 @@ pub(crate) use self::link::Commands;
 use self::{keep::Keeper, link::Doubts, open::Opener};
 use crate::{RedisOptions, error::error_of};
 
-/// How long a command may stay without an answer.
+/// The time that the answer to a command may take.
 pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// How long after a loss commands still wait for the connection to come back, instead of failing at once.
+/// The time after a loss in which commands wait for the next connection. Later they fail at once.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How often whoever waits for a connection asks one that did not answer.
+/// The pause between two pings of a connection that did not answer, while a caller waits for it.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 /// The way to one Redis. Clones share the connection for commands; it ends with the last of them.
@@ -63,7 +63,7 @@ impl Connector {
     /// Makes the first attempt, and keeps trying in the background when it fails.
     ///
     /// # Errors
-    /// What cannot heal: refused credentials, a database that does not exist, a cargo feature that is off.
+    /// Errors that a retry cannot change: refused credentials, a missing database, a cargo feature that is off.
     pub(crate) async fn connect(options: &RedisOptions) -> Result<Self> {
         let opener = Arc::new(Opener::new(options)?);
         let away = |kind, text| State::Away {
@@ -159,7 +159,7 @@ impl Connector {
     /// Waits until the connection for commands is up, and answers.
     ///
     /// # Errors
-    /// What waiting does not heal: [`ErrorKind::Refused`], [`ErrorKind::Configuration`], [`ErrorKind::Closed`].
+    /// Errors that waiting does not change: [`ErrorKind::Refused`], [`ErrorKind::Configuration`], [`ErrorKind::Closed`].
     pub(crate) async fn ready(&self) -> Result<()> {
         let mut states = self.shared.state.subscribe();
         loop {
@@ -183,7 +183,7 @@ impl Connector {
         self.shared.record.state()
     }
 
-    /// Where the server is, without credentials.
+    /// Returns the options. Their text has no credentials.
     pub(crate) fn options(&self) -> &RedisOptions {
         self.shared.opener.options()
     }
@@ -232,7 +232,7 @@ async fn is_alive(commands: &mut Commands) -> Result<()> {
     }
 }
 
-/// True for what no waiting heals.
+/// Returns true for errors that waiting does not change.
 fn is_final(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::Refused | ErrorKind::Configuration)
 }

@@ -21,7 +21,7 @@ use crate::{
     options::{Login, Place, parse::REDIS_PORT},
 };
 
-/// How long one attempt may take, from the name look-up to the first answer.
+/// The time that one attempt may take, from the name look-up to the first answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Opens connections of the kind that the options ask for.
@@ -83,17 +83,17 @@ impl Opener {
         Err(error.context(self.options.address()))
     }
 
-    /// What an error of connecting means, in the server's words where it has said any.
+    /// Converts an error of connecting, with the server's own text if there is one.
     async fn why(&self, error: redis::RedisError) -> Error {
         if let Some(refused) = refused_database(&error, self.options.database) {
             return refused;
         }
-        let said = if error.is_connection_dropped() {
+        let greeting = if error.is_connection_dropped() {
             greeting::refusal(&self.options).await
         } else {
             None
         };
-        said.unwrap_or_else(|| error_of(error))
+        greeting.unwrap_or_else(|| error_of(error))
     }
 
     async fn link(&self, response: Duration) -> RedisResult<Link> {

@@ -1,6 +1,6 @@
-//! What a Redis DSN says: where the server is, who we are there, and which database.
+//! The options of a Redis DSN: the address of the server, the credentials and the database.
 //!
-//! It opens no connection; whether anyone listens there is found out when connecting.
+//! Parsing opens no connection.
 
 pub(crate) mod parse;
 
@@ -8,7 +8,7 @@ use std::{fmt, path::PathBuf};
 
 use microagent_core::{Result, driver::Host};
 
-/// Where a Redis is and how to log in.
+/// The address of a Redis, and the login.
 ///
 /// | DSN | meaning |
 /// |---|---|
@@ -40,7 +40,7 @@ pub struct RedisOptions {
     pub(crate) database: u32,
 }
 
-/// What kind of Redis it is, and where.
+/// The kind and the address of a Redis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     Tcp(Host),

@@ -1,4 +1,4 @@
-//! What a DSN means, and what a refusal says.
+//! The meaning of DSNs, and the texts of errors.
 
 use microagent_core::ErrorKind;
 
@@ -8,7 +8,7 @@ fn parsed(dsn: &str) -> RedisOptions {
     RedisOptions::parse(dsn).unwrap()
 }
 
-fn told(dsn: &str) -> String {
+fn error_text(dsn: &str) -> String {
     let error = RedisOptions::parse(dsn).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Configuration, "{dsn}");
     error.to_string()
@@ -111,7 +111,7 @@ fn a_refusal_names_the_part_and_what_is_allowed() {
         ("rediss://db#insecure", "`#`"),
     ];
     for (dsn, expected) in cases {
-        let text = told(dsn);
+        let text = error_text(dsn);
         assert!(text.contains(expected), "{dsn}: {text}");
     }
 }
@@ -128,7 +128,7 @@ fn no_password_is_shown() {
         "redis+sentinel://us3r:s3cret@a",
         "postgres://us3r:s3cret@db",
     ] {
-        let text = told(dsn);
+        let text = error_text(dsn);
         assert!(!text.contains("us3r") && !text.contains("s3cret"), "{text}");
     }
     let options = parsed("redis+sentinel://us3r:s3cret@a/m?sentinel_password=s3cret2");

@@ -339,7 +339,7 @@ async fn line_66_a_settlement_whose_answer_is_lost_is_confirmed() {
     }
 }
 
-/// What cannot be repeated says that its outcome is unknown, and what was not sent does not.
+/// The error of a command that cannot be repeated tells that its outcome is unknown; that of a command that was not sent does not.
 async fn line_66_an_unknown_outcome_is_told() {
     let mut bench = bench().await;
     warm_up(&mut bench).await;

@@ -1,4 +1,4 @@
-//! What all the tests stand on: a server, drivers connected to it, and a look from outside.
+//! The fixture of all tests: a server, drivers connected to it, and a connection that observes it.
 
 use std::{
     collections::BTreeMap,
@@ -25,7 +25,7 @@ pub(crate) use microagent_testing::failure_suite::{
 /// Short, so that the tests are: with the default of 10 s everything takes five times as long.
 pub(crate) const LEASE: Duration = Duration::from_secs(2);
 
-/// How long recovery may take: a lease and two sweeps, and as much again for a busy machine.
+/// The time that recovery may take: a lease and two sweeps, and as much again for a busy machine.
 pub(crate) const RECOVERY: Duration = Duration::from_secs(15);
 
 /// A server, and a look at it.
@@ -115,7 +115,7 @@ impl Bench {
         self.look.llen(list).await.unwrap()
     }
 
-    /// How often each job was handled to its end.
+    /// Returns how often each job was handled to its end.
     pub(crate) async fn handled(&mut self) -> BTreeMap<u64, u32> {
         self.look.hgetall("handled").await.unwrap()
     }
@@ -177,7 +177,7 @@ pub(crate) fn log() {
     let _ = log.with_max_level(tracing::Level::INFO).try_init();
 }
 
-/// What is logged in a test of one thread.
+/// The log of a test of one thread.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 

@@ -25,14 +25,14 @@ async fn line_28_a_waiter_says_how_many_are_missing() {
     let caller = bench.bus().await;
     let responders = [answering(&bench).await, answering(&bench).await];
     let dying = bench.bus_driver().await;
-    let mut heard = dying.subscribe("PUBSUB:tock:*").await.unwrap();
+    let mut events = dying.subscribe("PUBSUB:tock:*").await.unwrap();
     let mut answers = caller
         .waiter("a", Tock { n: 7 })
         .timeout(Duration::from_secs(5))
         .await
         .unwrap();
-    within(SOON, "the call", heard.next()).await.unwrap();
-    drop((heard, dying));
+    within(SOON, "the call", events.next()).await.unwrap();
+    drop((events, dying));
     for _ in 0..2 {
         let answer = within(SOON, "an answer", answers.next()).await.unwrap();
         assert_eq!(answer.one::<u64>().unwrap(), 7);

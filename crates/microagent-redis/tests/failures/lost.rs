@@ -28,7 +28,7 @@ microagent_testing::needs! {
 /// With this set to a number, the tests of stalls are done so often, with the lease and the stalls of real use.
 const ROUNDS: &str = "MICROAGENT_TEST_ROUNDS";
 
-/// How long a lease lasts, how long the stalls take, and how often that is tried.
+/// Returns the duration of a lease, the duration of the stalls, and the number of rounds.
 fn stalls() -> (Duration, Duration, usize) {
     match env::var(ROUNDS) {
         Ok(rounds) => (
@@ -74,7 +74,7 @@ async fn line_67_after_a_flush_everything_that_is_sent_is_handled() {
     }
 }
 
-/// 67. What was in flight is gone with the rest, and the log says so; a lease alone that vanishes takes nothing with it.
+/// 67. Messages in flight are gone with the rest, and the log says so. If only a lease vanishes, nothing is lost.
 async fn line_67_the_log_tells_what_a_flush_means_for_messages_in_flight() {
     let mut bench = bench().await;
     let log = Log::default();

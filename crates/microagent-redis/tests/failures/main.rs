@@ -1,7 +1,7 @@
 //! The failure contract on Redis: one test for each numbered line of it, with the fault made for real on a real server.
 //!
-//! What comes out the same on every driver is in `failure_suite!`; here is what is special to Redis: its scripts, its keys and what
-//! the server may refuse. Processes that die are this test program once more, in the part of [`worker`].
+//! `failure_suite!` has the tests that are the same for every driver. These are the tests of Redis: its scripts, its keys and
+//! the refusals of the server. Processes that die are this test program itself, in the part of [`worker`].
 
 #![expect(
     clippy::unwrap_used,

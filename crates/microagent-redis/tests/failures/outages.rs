@@ -61,7 +61,7 @@ async fn line_11_consuming_goes_on_after_a_restart() {
     bench.assert_nothing_is_left().await;
 }
 
-/// 11. What was confirmed before a `kill -9` of the server is there after it.
+/// 11. Confirmed messages survive a `kill -9` of the server.
 async fn line_11_no_confirmed_send_is_lost() {
     let mut bench = bench().await;
     let broker = bench.broker().await;
@@ -115,11 +115,11 @@ async fn line_12_a_server_that_is_absent_at_the_start_is_waited_for() {
         .unwrap();
 
     let (subscribed, restarted) = tokio::join!(bus.subscribe("P:s:*"), bench.server.restart());
-    let (mut heard, ()) = (subscribed.unwrap(), restarted.unwrap());
+    let (mut events, ()) = (subscribed.unwrap(), restarted.unwrap());
     within(SOON, "the broker", broker.ready()).await.unwrap();
     within(SOON, "the bus", bus.ready()).await.unwrap();
     bus.publish("P:s:a", "{}".into()).await.unwrap();
-    within(SOON, "the signal", heard.next()).await.unwrap();
+    within(SOON, "the signal", events.next()).await.unwrap();
     let sent = send(&broker, json!({}));
     sent.await.unwrap();
     within(SOON, "the job", jobs.next())
@@ -130,7 +130,7 @@ async fn line_12_a_server_that_is_absent_at_the_start_is_waited_for() {
         .unwrap();
 }
 
-/// 12. What waiting does not heal is an error at once.
+/// 12. Errors that waiting does not change are returned at once.
 async fn line_12_bad_credentials_and_a_bad_database_are_errors_at_once() {
     let mut bench = bench().await;
     bench.set("requirepass", "s3cret").await;

@@ -31,17 +31,17 @@ pub(crate) struct Proxy {
 struct State {
     to: Mutex<String>,
     fault: Mutex<Option<(Vec<u8>, Fault)>>,
-    /// How late each answer is.
+    /// The delay of each answer.
     delay: Mutex<Duration>,
     made: AtomicUsize,
 }
 
-/// What happens to the connection on which a command was seen, once.
+/// The fault of the connection on which a command is seen, once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// The command does not arrive, nothing is answered any more, and the connection stays open.
+    /// The command does not arrive, nothing more is answered, and the connection stays open.
     Silence,
-    /// The command arrives, nothing is answered any more, and the connection stays open.
+    /// The command arrives, nothing more is answered, and the connection stays open.
     Mute,
     /// The command is carried out, and instead of its answer the connection is cut.
     Cut,
@@ -91,7 +91,7 @@ impl Proxy {
         *self.state.delay.lock().unwrap() = by;
     }
 
-    /// How many connections there were.
+    /// Returns the number of connections so far.
     pub(crate) fn connections(&self) -> usize {
         self.state.made.load(Ordering::Relaxed)
     }
@@ -166,7 +166,7 @@ async fn receive(
         let at = Instant::now() + *state.delay.lock().unwrap();
         let _ = answers.send((at, std::mem::take(&mut bytes)));
     }
-    // What was answered before the end arrives.
+    // Answers from before the end arrive.
     drop(answers);
     std::future::pending::<()>().await;
 }

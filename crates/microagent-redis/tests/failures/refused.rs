@@ -32,7 +32,7 @@ const WHILE: Duration = Duration::from_secs(10);
 /// With pauses that double from 50 ms to 3 s, no more attempts than these are made meanwhile.
 const ATTEMPTS: usize = 20;
 
-/// What a server refuses, and how it is brought to it.
+/// A refusal of the server, and how the test causes it.
 #[derive(Clone, Copy, Debug)]
 enum Refusal {
     WrongTypeOfQueue,
@@ -99,11 +99,11 @@ async fn line_72_a_step_that_is_refused_is_tried_with_growing_pauses_and_told_on
             "{refusal:?}: {} connections",
             proxy.connections()
         );
-        let told = log.text();
-        assert!(told.contains(refusal.words()), "{refusal:?}: {told}");
-        let warnings = told.matches("cannot take messages").count();
-        assert_eq!(warnings, 1, "{refusal:?}: {told}");
-        assert!(told.matches("WARN").count() <= 3, "{refusal:?}: {told}");
+        let text = log.text();
+        assert!(text.contains(refusal.words()), "{refusal:?}: {text}");
+        let warnings = text.matches("cannot take messages").count();
+        assert_eq!(warnings, 1, "{refusal:?}: {text}");
+        assert!(text.matches("WARN").count() <= 3, "{refusal:?}: {text}");
 
         refusal.end(&mut bench).await;
         bench.push([job(1)]).await;
@@ -148,17 +148,17 @@ async fn line_72_a_server_with_too_many_clients_is_quoted() {
         .await
         .unwrap();
     tokio::time::sleep(WHILE).await;
-    let told = log.text();
+    let text = log.text();
     for who in ["cannot connect", "cannot take messages"] {
-        let lines: Vec<_> = told.lines().filter(|line| line.contains(who)).collect();
+        let lines: Vec<_> = text.lines().filter(|line| line.contains(who)).collect();
         assert!(
             lines
                 .iter()
                 .any(|line| line.contains("ERR max number of clients reached")),
-            "{who}: {told}"
+            "{who}: {text}"
         );
     }
-    assert!(told.matches("WARN").count() <= 6, "{told}");
+    assert!(text.matches("WARN").count() <= 6, "{text}");
 
     bench.set("maxclients", "100").await;
     within(RECOVERY, "the broker", broker.ready())
@@ -171,7 +171,7 @@ async fn line_72_a_server_with_too_many_clients_is_quoted() {
     next(&mut jobs).await.ack().await.unwrap();
 }
 
-/// Connections that are made and cut again and again prove nothing: each loss is told once, and the pauses grow.
+/// Connections that are made and cut again and again prove nothing: each loss is text once, and the pauses grow.
 async fn line_72_connections_that_are_cut_at_once_are_told_once() {
     let mut bench = bench().await;
     let log = Log::default();
@@ -187,15 +187,15 @@ async fn line_72_connections_that_are_cut_at_once_are_told_once() {
         bench.server.cut().await.unwrap();
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let told = log.text();
+    let text = log.text();
     for loss in [
         "the connection for commands is lost",
         "the connection for signals is lost",
         "cannot take messages",
     ] {
-        let lines = told.lines().filter(|line| line.contains(loss)).count();
+        let lines = text.lines().filter(|line| line.contains(loss)).count();
         // The first command to meet the cut may say it in other words than the next.
-        assert!((1..=3).contains(&lines), "{lines} times {loss}: {told}");
+        assert!((1..=3).contains(&lines), "{lines} times {loss}: {text}");
     }
     // Of two drivers with three connections that are kept.
     assert!(
@@ -212,7 +212,7 @@ async fn line_72_connections_that_are_cut_at_once_are_told_once() {
     next(&mut jobs).await.ack().await.unwrap();
     until("a signal", RECOVERY, async || {
         let sent = bus.publish("P:s:a", "{}".into()).await;
-        sent.is_ok_and(|heard| !heard.is_none())
+        sent.is_ok_and(|count| !count.is_none())
     })
     .await;
     within(RECOVERY, "the signal", async {

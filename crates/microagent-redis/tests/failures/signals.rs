@@ -66,12 +66,12 @@ async fn line_17_killed_subscriptions_are_live_again() {
         bus.publish(&format!("P:s{n}:a"), "{}".into())
             .await
             .unwrap();
-        let heard = within(SOON, "a signal", events.next()).await;
-        assert!(matches!(heard, Some(BusEvent::Message(_))), "{heard:?}");
+        let event = within(SOON, "a signal", events.next()).await;
+        assert!(matches!(event, Some(BusEvent::Message(_))), "{event:?}");
     }
 }
 
-/// 17. The agent hears of the gap, and counts it.
+/// 17. The agent gets the gap, and counts it.
 async fn line_17_the_agent_counts_the_gap() {
     let bench = bench().await;
     let agent = Agent::new(Listener::new(AtTick::Answers)).bus(bench.bus().await);
@@ -128,8 +128,8 @@ async fn line_19_what_is_no_signal_is_counted_and_disturbs_nobody() {
         for body in bodies {
             let mut publish = redis::cmd("PUBLISH");
             let publish = publish.arg(channel).arg(body);
-            let heard: u64 = publish.query_async(&mut bench.look).await.unwrap();
-            assert_eq!(heard, 1);
+            let count: u64 = publish.query_async(&mut bench.look).await.unwrap();
+            assert_eq!(count, 1);
         }
     }
     bus.send("a", Tock { n: 1 }).await.unwrap();

@@ -28,7 +28,7 @@ pub(crate) const PART: &str = "noting worker ";
 /// A running worker; it is killed when this is dropped.
 pub(crate) struct Worker(Child);
 
-/// How a worker works.
+/// The options of a worker.
 #[derive(Clone, Copy)]
 pub(crate) struct Options {
     pub(crate) lease: Duration,
@@ -96,7 +96,7 @@ impl Drop for Worker {
     }
 }
 
-/// What the process of a [`Worker`] does.
+/// Runs the process of a [`Worker`].
 pub(crate) async fn work(dsn: &str, options: &str) -> Result<()> {
     crate::bench::log();
     let mut options = options.split(' ').map(|number| number.parse().unwrap());

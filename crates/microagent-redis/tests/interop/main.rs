@@ -35,7 +35,7 @@ microagent_testing::needs! {
     }
 }
 
-/// How long one call may take.
+/// The time that one call may take.
 const CALL: Duration = Duration::from_secs(10);
 
 /// The receivers of one side, and the answers to calls of the Python side.
@@ -55,8 +55,8 @@ async fn signals_arrive_as_they_were_sent() {
     let note = scene.bus.signal("note").unwrap();
     note.send("rust_agent", &difficult()).await.unwrap();
     until("python to hear", async || {
-        let heard = python.ask(json!(["heard"])).await;
-        heard == json!([["rust_agent", difficult()]])
+        let received = python.ask(json!(["heard"])).await;
+        received == json!([["rust_agent", difficult()]])
     })
     .await;
 
@@ -64,8 +64,8 @@ async fn signals_arrive_as_they_were_sent() {
         .ask(json!(["send", "note", "python_agent", difficult()]))
         .await;
     until("the agent to hear", async || {
-        let heard = agent.agent().heard.lock().unwrap();
-        heard.contains(&("python_agent".to_owned(), difficult()))
+        let received = agent.agent().received.lock().unwrap();
+        received.contains(&("python_agent".to_owned(), difficult()))
     })
     .await;
     agent.stop().await.unwrap();
@@ -86,8 +86,8 @@ async fn a_sender_with_the_characters_of_patterns_reaches_python() {
         assert_eq!(call.await.unwrap().one::<u64>().unwrap(), 42, "{sender}");
     }
     until("python to hear", async || {
-        let heard = python.ask(json!(["heard"])).await;
-        heard == json!(senders.map(|sender| json!([sender, difficult()])))
+        let received = python.ask(json!(["heard"])).await;
+        received == json!(senders.map(|sender| json!([sender, difficult()])))
     })
     .await;
     for sender in ["a:b", "a#b", "a#b#c"] {

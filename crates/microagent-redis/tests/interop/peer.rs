@@ -13,7 +13,7 @@ use tokio::{
     time::timeout,
 };
 
-/// How long Python may take for one thing.
+/// The time that Python may take for one step.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running peer; it is killed when this is dropped.
@@ -24,7 +24,7 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// Starts a peer that hears signals (`receive`), takes messages (`consume`), or both.
+    /// Starts a peer that receives signals (`receive`), takes messages (`consume`), or both.
     pub(crate) async fn start(python: &Path, dsn: &str, roles: &str) -> Self {
         let mut child = Command::new(python)
             .arg(here("peer.py"))

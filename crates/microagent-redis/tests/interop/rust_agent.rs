@@ -47,12 +47,12 @@ signals! {
 #[derive(Default)]
 pub(crate) struct RustAgent {
     /// Senders and arguments of the notes.
-    pub(crate) heard: Mutex<Vec<(String, Value)>>,
+    pub(crate) received: Mutex<Vec<(String, Value)>>,
     /// Bodies of messages, and their attempts.
     pub(crate) taken: Mutex<Vec<(Value, u32)>>,
 }
 
-/// The agent that hears signals and takes messages.
+/// The agent that receives signals and takes messages.
 impl MicroAgent for RustAgent {
     const NAME: &'static str = "RustAgent";
 
@@ -100,8 +100,8 @@ impl MicroAgent for Relay {
     }
 }
 
-fn relay(agent: &Arc<Relay>, heard: &SignalInput<'_>) -> HandlerFuture<HandlerReply> {
-    let (agent, double) = (agent.clone(), heard.cx.bus().undeclared("double")?);
+fn relay(agent: &Arc<Relay>, input: &SignalInput<'_>) -> HandlerFuture<HandlerReply> {
+    let (agent, double) = (agent.clone(), input.cx.bus().undeclared("double")?);
     Ok(Box::pin(async move {
         let answer = double.call("relay", &serde_json::json!({"n": 21})).await?;
         agent.doubled.lock().unwrap().push(answer.one()?);
@@ -109,18 +109,18 @@ fn relay(agent: &Arc<Relay>, heard: &SignalInput<'_>) -> HandlerFuture<HandlerRe
     }))
 }
 
-fn note(agent: &Arc<RustAgent>, heard: &SignalInput<'_>) -> HandlerFuture<HandlerReply> {
-    let note = serde_json::from_slice(heard.body)?;
+fn note(agent: &Arc<RustAgent>, input: &SignalInput<'_>) -> HandlerFuture<HandlerReply> {
+    let note = serde_json::from_slice(input.body)?;
     agent
-        .heard
+        .received
         .lock()
         .unwrap()
-        .push((heard.sender.to_string(), note));
+        .push((input.sender.to_string(), note));
     Ok(Box::pin(async { Ok(HandlerReply::default()) }))
 }
 
-fn double(_: &Arc<RustAgent>, heard: &SignalInput<'_>) -> HandlerFuture<HandlerReply> {
-    let n: i64 = heard.fields.get("n")?;
+fn double(_: &Arc<RustAgent>, input: &SignalInput<'_>) -> HandlerFuture<HandlerReply> {
+    let n: i64 = input.fields.get("n")?;
     Ok(Box::pin(async move { HandlerReply::of(&(n * 2)) }))
 }
 

@@ -1,4 +1,4 @@
-//! Looking at what waits, and moving or removing it by hand.
+//! Browsing: looks at waiting messages, and moves or removes them without consuming them.
 
 use std::sync::Arc;
 
@@ -13,19 +13,19 @@ use super::{
 };
 use crate::error::{error_of, error_of_change};
 
-/// How much is done by one script, which nobody else can interrupt.
+/// The most messages that one script moves: the server runs nothing else meanwhile.
 const MOST: usize = 1000;
 
-/// How many messages are shown at a time: each may have many megabytes.
+/// The most messages that one reply has: each may have many megabytes.
 const MOST_SHOWN: usize = 16;
 
-/// What an error says if the answer to a move is missing.
+/// The error text if the answer to a move is missing.
 const UNKNOWN_MOVE: &str = "some of the messages may or may not have been moved";
 
-/// What an error says if the answer to a purge is missing.
+/// The error text if the answer to a purge is missing.
 const UNKNOWN_PURGE: &str = "some of the messages may or may not have been removed";
 
-/// The messages that wait, at most so many.
+/// Returns up to `limit` waiting messages.
 pub(super) async fn peek(
     connection: &mut impl ConnectionLike,
     queue: &Queue,
@@ -56,7 +56,7 @@ async fn look(
     reply::shown(reply)
 }
 
-/// Moves what waits to the tail of another queue, at most so many, and says how many.
+/// Moves up to `limit` waiting messages to the tail of another queue, and returns how many it moved.
 pub(super) async fn requeue(
     connection: &mut impl ConnectionLike,
     (from, to): (&Queue, &Queue),
@@ -64,7 +64,7 @@ pub(super) async fn requeue(
     apart: bool,
 ) -> Result<u64> {
     let (from, to) = (QueueKeys::of(from.name()), QueueKeys::of(to.name()));
-    // No more than wait now: both may be one queue.
+    // Not more than wait now: both may be the same queue.
     let waiting = super::scripts::length(connection, &from).await?;
     let (limit, mut moved) = (limit.min(waiting), 0);
     while moved < limit {
@@ -101,7 +101,7 @@ async fn requeue_apart(
     from: &QueueKeys,
     to: &QueueKeys,
 ) -> Result<bool> {
-    // What a blocking move has put aside stands before the list.
+    // The messages that a blocking move has put aside come before the list.
     while put_back_one(connection, from).await? {}
     let mut look = redis::cmd("LINDEX");
     let first = look.arg(&from.list).arg(0).query_async(connection).await;
@@ -195,7 +195,7 @@ pub(super) async fn purge(
     limit: u64,
 ) -> Result<u64> {
     let keys = QueueKeys::of(queue.name());
-    // No more than wait now: a producer that goes on would make it endless.
+    // Not more than wait now: with a producer that continues it would not end.
     let waiting = super::scripts::length(connection, &keys).await?;
     let (limit, mut removed) = (limit.min(waiting), 0);
     while removed < limit {
@@ -212,7 +212,7 @@ pub(super) async fn purge(
     Ok(removed)
 }
 
-/// The keys of what waits outside of the list.
+/// Adds the keys of the messages that wait outside of the list.
 fn beside<'a, 'b>(
     call: &'b mut ScriptInvocation<'a>,
     keys: &QueueKeys,

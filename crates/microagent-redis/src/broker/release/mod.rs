@@ -1,4 +1,4 @@
-//! Giving a queue back to programs that know nothing but its list, such as Python's MicroAgent.
+//! The release of a queue to programs that know only its list, such as Python's MicroAgent.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::{
     error::error_of_change,
 };
 
-/// How many messages one script returns, which nobody else can interrupt.
+/// The most messages that one script returns: the server runs nothing else meanwhile.
 const MOST: usize = 1000;
 
 /// The error text if the answer to a release is missing.

@@ -1,7 +1,7 @@
-//! What the scripts answer, decoded.
+//! Decoders for the replies of the scripts.
 //!
-//! Anyone who reaches the server may have written what comes back: a part of it that makes no sense counts as missing, so that
-//! no message is held up by its neighbour, and a reply of another shape is an error.
+//! Any client of the server may have written the values. An unreadable part counts as missing, so that it does not hold up
+//! other messages; a reply of another shape is an error.
 
 use std::time::Duration;
 
@@ -11,25 +11,25 @@ use redis::{FromRedisValue, Value};
 use super::taken::{Meta, TakenMessage};
 use crate::error::error_of;
 
-/// What a look into the queue found.
+/// The reply of `take.lua`.
 #[derive(Debug, PartialEq)]
 pub(super) enum Found {
     Messages {
         messages: Vec<TakenMessage>,
         /// When the next retry is due.
         next_due: Option<Duration>,
-        /// How many suspects wait.
+        /// The number of suspects that wait.
         suspects: u64,
-        /// How many the consumer has in flight now, these included.
+        /// The number of messages that the consumer has in flight now, these included.
         in_flight: u64,
-        /// Entries that belonged to no body, and were removed.
+        /// Entries without a body, which were removed.
         strays: Vec<String>,
     },
-    /// The consumer's lease has ended, and it has nothing in flight any more.
+    /// The consumer's lease has ended, and its messages are no longer in flight.
     LeaseLost,
 }
 
-/// What a look for a suspect found.
+/// The reply of `suspect.lua`.
 #[derive(Debug, PartialEq)]
 pub(super) enum Suspect {
     Message(TakenMessage),
@@ -37,7 +37,7 @@ pub(super) enum Suspect {
     LeaseLost,
 }
 
-/// Text of the server, which may be any bytes.
+/// A text of the server, which may have any bytes.
 type Text = Vec<u8>;
 
 /// Of `take.lua`: a word, when the next retry is due, how many suspects wait, what was handled before, the first id of the
@@ -54,7 +54,7 @@ type Taken = (
     Vec<Text>,
 );
 
-/// What `take.lua` found.
+/// Decodes the reply of `take.lua`.
 ///
 /// # Errors
 /// [`Driver`](microagent_core::ErrorKind::Driver) for what it cannot have answered.
@@ -85,7 +85,7 @@ pub(super) fn found(reply: Vec<Value>) -> Result<Found> {
     })
 }
 
-/// What `suspect.lua` found.
+/// Decodes the reply of `suspect.lua`.
 ///
 /// # Errors
 /// As [`found`].
@@ -103,7 +103,7 @@ pub(super) fn suspect(reply: Vec<Value>) -> Result<Suspect> {
 /// Messages that are in no list: an id, what is known of it, its body.
 type Aside = Vec<(Text, Text, Vec<u8>)>;
 
-/// What `peek.lua` shows, in its order, each with the id by which `select.lua` finds it.
+/// Decodes the messages of `peek.lua`, in their order, each with the id by which `select.lua` finds it.
 ///
 /// # Errors
 /// As [`found`].
@@ -130,7 +130,7 @@ fn handled_before(id: Option<u64>, meta: &[u8], body: Vec<u8>) -> TakenMessage {
     }
 }
 
-/// What is in the list, where nothing accompanies a body but why it is a dead letter.
+/// Decodes the messages of a list: each has a body, and for a dead letter the reason.
 fn listed(bodies: Vec<Vec<u8>>, reasons: Vec<Text>) -> impl Iterator<Item = TakenMessage> {
     let mut reasons = reasons.into_iter();
     bodies.into_iter().map(move |body| TakenMessage {

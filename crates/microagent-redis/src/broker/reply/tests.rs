@@ -114,12 +114,12 @@ proptest! {
         fresh in vec((bytes(), bytes()), 0..4),
         first in any::<i64>(),
     ) {
-        let told = again.iter().map(|(id, meta, body)| aside(bulk(id.to_string()), meta, body));
+        let entries = again.iter().map(|(id, meta, body)| aside(bulk(id.to_string()), meta, body));
         let reply = vec![
             bulk("ok"),
             Value::Int(-1),
             Value::Int(0),
-            Value::Array(told.collect()),
+            Value::Array(entries.collect()),
             Value::Int(first.saturating_abs()),
             Value::Array(fresh.iter().map(|(body, _)| bulk(body.clone())).collect()),
             Value::Array(fresh.iter().map(|(_, why)| bulk(why.clone())).collect()),
@@ -141,9 +141,9 @@ proptest! {
 
     #[test]
     fn what_is_shown_is_whole(due in vec((bytes(), bytes(), bytes()), 0..4), bodies in vec(bytes(), 0..4)) {
-        let told = due.iter().map(|(id, meta, body)| aside(bulk(id.clone()), meta, body));
+        let entries = due.iter().map(|(id, meta, body)| aside(bulk(id.clone()), meta, body));
         let reply = Value::Array(vec![
-            Value::Array(told.collect()),
+            Value::Array(entries.collect()),
             Value::Array(bodies.iter().cloned().map(bulk).collect()),
             Value::Array(Vec::new()),
             Value::Array(Vec::new()),

@@ -1,4 +1,4 @@
-//! The scripts by which messages move, each in one atomic step. Their keys and arguments are explained in `lua/`.
+//! The scripts that move messages, each in one atomic step. The files in `lua/` explain their keys and arguments.
 
 use std::{sync::LazyLock, time::Duration};
 
@@ -51,17 +51,17 @@ scripts! {
     SELECT = "select.lua";
 }
 
-/// What the server says to a consumer that asks for its lease.
+/// The reply to a consumer that asks for its lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Joined {
     Yes,
-    /// The lease is gone, and with it what the consumer had in flight.
+    /// The lease is gone, and with it the messages that the consumer had in flight.
     LeaseLost,
-    /// So is everything else that the server knew of the queue.
+    /// The lease is gone, and with it everything that the server knew of the queue.
     AllLost,
 }
 
-/// Begins a lease, or prolongs it.
+/// Starts a lease, or prolongs it.
 pub(super) async fn join(
     connection: &mut impl ConnectionLike,
     who: &Identity,
@@ -120,16 +120,16 @@ pub(super) async fn take_suspect(
     reply::suspect(reply)
 }
 
-/// What became of a consumer that compares what it has in flight with what it knows of.
+/// The reply to a consumer that compares its messages in flight with those that it knows of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Reconciled {
-    /// How many messages it did not know of, which were given back.
+    /// The number of messages that the consumer did not know of. They are back in the queue.
     pub(super) given_back: u64,
-    /// It has left, because it had nothing else in flight.
+    /// True if the consumer has left, because it had nothing else in flight.
     pub(super) left: bool,
 }
 
-/// Gives back what a consumer has in flight beyond the ids that it knows of.
+/// Returns the messages to the queue that a consumer has in flight and does not know of.
 pub(super) async fn reconcile(
     connection: &mut impl ConnectionLike,
     who: &Identity,
@@ -153,7 +153,7 @@ pub(super) async fn reconcile(
     Ok(Reconciled { given_back, left })
 }
 
-/// The consumers whose leases have ended, and when.
+/// Returns the consumers whose leases have ended, each with the end.
 pub(super) async fn expired(
     connection: &mut impl ConnectionLike,
     keys: &QueueKeys,
@@ -192,8 +192,8 @@ pub(super) async fn restore(
     call.invoke_async(connection).await.map_err(error_of)
 }
 
-/// Makes suspects of what a dead consumer had in flight; none when it lives, or was recovered by another. The end of its lease
-/// is empty for a consumer that has none.
+/// Makes suspects of the messages that a dead consumer had in flight, and returns how many. `None` if the consumer lives or
+/// was recovered by another one. `lease_end` is empty for a consumer without a lease.
 pub(super) async fn recover(
     connection: &mut impl ConnectionLike,
     keys: &QueueKeys,
@@ -215,7 +215,7 @@ pub(super) async fn recover(
     Ok(u64::try_from(suspects).ok())
 }
 
-/// How many messages wait.
+/// Returns the number of waiting messages.
 pub(super) async fn length(connection: &mut impl ConnectionLike, keys: &QueueKeys) -> Result<u64> {
     let mut call = LENGTH.key(&keys.list);
     call.key(&keys.inbox).key(&keys.due).key(&keys.suspects);
@@ -261,7 +261,7 @@ pub(super) async fn hold(
     Ok(Lease::Held { left })
 }
 
-/// The server's number of a connection; none in a cluster, whose nodes count apart, and where the user may not ask.
+/// Returns the server's number of a connection. `None` in a cluster, whose nodes count separately, and if the user may not ask.
 ///
 /// # Errors
 /// [`Unavailable`](ErrorKind::Unavailable).
@@ -276,11 +276,11 @@ pub(super) async fn client_id(connection: &mut Commands) -> Result<Option<u64>> 
     }
 }
 
-/// Has a blocking command of another connection end as if its time were over.
+/// Ends a blocking command of another connection, as if its time were over.
 pub(super) async fn unblock(connection: &mut Commands, client: u64) {
     let mut unblock = redis::cmd("CLIENT");
     let unblock = unblock.arg("UNBLOCK").arg(client);
-    // It may not be blocked any more.
+    // It may no longer be blocked.
     let _: redis::RedisResult<u64> = unblock.query_async(connection).await;
 }
 

@@ -14,12 +14,12 @@ use crate::{
     error::error_of,
 };
 
-/// How the server answers a settlement.
+/// The reply to a settlement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::broker) struct Settled {
     /// The number of messages that were in flight, and are settled now.
     pub(in crate::broker) count: usize,
-    /// The consumer has its lease, so no other consumer can have received the rest.
+    /// True if the consumer has its lease, so that no other consumer can have received the rest.
     pub(in crate::broker) has_lease: bool,
     /// The ids that were not in flight. A script that settles one message returns none.
     pub(in crate::broker) missing: Vec<u64>,
@@ -67,7 +67,7 @@ pub(in crate::broker) async fn ack(
     settle_all(&call, connection).await
 }
 
-/// Puts a message aside for its next attempt.
+/// Keeps a message for its next attempt.
 pub(in crate::broker) async fn retry(
     connection: &mut impl ConnectionLike,
     who: &Identity,
@@ -88,7 +88,7 @@ pub(in crate::broker) async fn retry(
     settle_one(&call, connection).await
 }
 
-/// Gives messages back that nobody has handled.
+/// Returns messages to the queue that were not handled.
 pub(in crate::broker) async fn give_back(
     connection: &mut impl ConnectionLike,
     who: &Identity,

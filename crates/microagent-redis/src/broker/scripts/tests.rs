@@ -7,7 +7,7 @@ use redis::{AsyncCommands, RedisResult, aio::MultiplexedConnection};
 
 use super::*;
 
-/// What a key holds when all is well, by the end of its name.
+/// The types of the keys, by the ends of their names.
 const TYPES: [(&str, &str); 14] = [
     ("jobs", "list"),
     ("inbox", "list"),
@@ -311,7 +311,7 @@ async fn no_script_loses_a_body() {
         }
         let removed: &[&str] = match case.name {
             "ack" => &["f", "g"],
-            // What waits: the list, the inbox, and what is due or suspect.
+            // The waiting messages: the list, the inbox, those that are due, and suspects.
             "purge" => &["a", "b", "c", "j", "k", "l"],
             _ => &[],
         };
