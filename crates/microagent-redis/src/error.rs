@@ -42,7 +42,7 @@ pub(crate) fn refused_database(error: &RedisError, database: u32) -> Option<Erro
 
 /// True for the answers after which a connection is of no more use: a fail-over made its server a replica, or the server
 /// no longer knows us.
-pub(crate) fn condemns_connection(code: &str) -> bool {
+pub(crate) fn requires_reconnect(code: &str) -> bool {
     matches!(code, "READONLY" | "MASTERDOWN" | "NOAUTH" | "UNBLOCKED")
 }
 
@@ -144,8 +144,8 @@ mod tests {
 
     #[test]
     fn only_a_failed_over_or_forgetful_server_condemns_its_connection() {
-        assert!(condemns_connection("READONLY") && condemns_connection("NOAUTH"));
-        assert!(!condemns_connection("NOPERM") && !condemns_connection("OOM"));
+        assert!(requires_reconnect("READONLY") && requires_reconnect("NOAUTH"));
+        assert!(!requires_reconnect("NOPERM") && !requires_reconnect("OOM"));
     }
 
     #[test]

@@ -94,7 +94,7 @@ impl Consumer {
             };
             let Err(error) = taken else { return };
             if error.kind() == ErrorKind::Unavailable {
-                self.connector.doubt();
+                self.connector.report_failure();
             }
             if outage.is_news(&error) {
                 warn!(queue = &*self.queue, %error, "cannot take messages from the queue; will keep retrying");

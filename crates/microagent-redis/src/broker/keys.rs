@@ -88,7 +88,7 @@ pub(super) struct Identity {
     joined: AtomicBool,
     /// The ids of its messages that this process knows of, each with how often: a message that comes back before its last
     /// settlement is confirmed is there twice.
-    held: Mutex<HashMap<u64, u32>>,
+    known: Mutex<HashMap<u64, u32>>,
 }
 
 impl Identity {
@@ -99,7 +99,7 @@ impl Identity {
             queue: Arc::clone(queue),
             consumer,
             joined: AtomicBool::new(false),
-            held: Mutex::default(),
+            known: Mutex::default(),
         }
     }
 
@@ -113,29 +113,29 @@ impl Identity {
     }
 
     /// Returns the ids that this process knows of.
-    pub(super) fn held(&self) -> Vec<u64> {
+    pub(super) fn known_ids(&self) -> Vec<u64> {
         self.lock().keys().copied().collect()
     }
 
-    pub(super) fn hold(self: &Arc<Self>, id: u64) -> Held {
+    pub(super) fn register(self: &Arc<Self>, id: u64) -> KnownMessage {
         *self.lock().entry(id).or_default() += 1;
         let identity = Arc::clone(self);
-        Held { identity, id }
+        KnownMessage { identity, id }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, u32>> {
-        lock(&self.held)
+        lock(&self.known)
     }
 }
 
 /// A message that this process knows of, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct KnownMessage {
     pub(super) identity: Arc<Identity>,
     pub(super) id: u64,
 }
 
-impl Drop for Held {
+impl Drop for KnownMessage {
     fn drop(&mut self) {
         if let Entry::Occupied(mut times) = self.identity.lock().entry(self.id) {
             *times.get_mut() -= 1;
@@ -172,10 +172,10 @@ mod tests {
     #[test]
     fn a_message_is_known_until_its_last_holder_is_gone() {
         let identity = Arc::new(Identity::new(&Arc::new(QueueKeys::of("mailer"))));
-        let (first, again) = (identity.hold(7), identity.hold(7));
+        let (first, again) = (identity.register(7), identity.register(7));
         drop(first);
-        assert_eq!(identity.held(), [7]);
+        assert_eq!(identity.known_ids(), [7]);
         drop(again);
-        assert!(identity.held().is_empty());
+        assert!(identity.known_ids().is_empty());
     }
 }

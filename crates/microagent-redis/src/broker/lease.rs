@@ -40,7 +40,7 @@ async fn beat(consumer: &Consumer, stops: bool) -> Result<bool> {
     let (identity, mut connection) = (consumer.identity(), consumer.connector.commands().await?);
     if stops {
         // It no longer takes messages, so those that it does not know of were in a reply that was lost.
-        let known = identity.held();
+        let known = identity.known_ids();
         let done = scripts::reconcile(&mut connection, &identity, &known, true).await?;
         if done.left {
             return Ok(true);

@@ -3,7 +3,7 @@
 //! A queue is a list under its own name. A consumer takes a message by moving it, in one atomic step, to a hash of its own.
 //! The settlement moves it on. If a consumer dies, the others recover its messages. The steps are the scripts in `lua/`.
 
-mod by_hand;
+mod browse;
 mod consumer;
 mod keys;
 mod lease;
@@ -13,8 +13,8 @@ mod reply;
 mod scripts;
 mod session;
 mod settle;
+mod stored;
 mod sweep;
-mod taken;
 
 use std::{
     fmt,
@@ -198,7 +198,7 @@ impl QueueBroker for RedisBroker {
     async fn peek(&self, queue: &Queue, limit: usize) -> Result<Vec<Message>> {
         self.check_open()?;
         let mut connection = self.connector.commands().await?;
-        by_hand::peek(&mut connection, queue, limit).await
+        browse::peek(&mut connection, queue, limit).await
     }
 
     async fn requeue(&self, from: &Queue, to: &Queue, which: &Selection) -> Result<u64> {
@@ -207,12 +207,12 @@ impl QueueBroker for RedisBroker {
         let apart = self.connector.options().is_cluster();
         match which {
             Selection::Id(id) => {
-                let moved = by_hand::requeue_one(&mut connection, (from, to), id, apart);
+                let moved = browse::requeue_one(&mut connection, (from, to), id, apart);
                 moved.await.map(u64::from)
             }
             which => {
                 let limit = which.limit("redis")?;
-                by_hand::requeue(&mut connection, (from, to), limit, apart).await
+                browse::requeue(&mut connection, (from, to), limit, apart).await
             }
         }
     }
@@ -222,10 +222,10 @@ impl QueueBroker for RedisBroker {
         let mut connection = self.connector.commands().await?;
         match which {
             Selection::Id(id) => {
-                let removed = by_hand::purge_one(&mut connection, queue, id).await;
+                let removed = browse::purge_one(&mut connection, queue, id).await;
                 removed.map(u64::from)
             }
-            which => by_hand::purge(&mut connection, queue, which.limit("redis")?).await,
+            which => browse::purge(&mut connection, queue, which.limit("redis")?).await,
         }
     }
 
@@ -306,7 +306,7 @@ impl RedisBroker {
         for consumer in &consumers {
             let mut connection = self.connector.commands().await?;
             scripts::reconcile(&mut connection, &consumer.identity(), &[], true).await?;
-            sweep::bury_unreadable(&self.connector, &consumer.keys).await?;
+            sweep::move_unreadable(&self.connector, &consumer.keys).await?;
         }
         Ok(())
     }

@@ -7,9 +7,9 @@ use tokio::time::{Instant, sleep};
 use tracing::warn;
 
 use super::{
-    keys::{Held, Identity},
+    keys::{Identity, KnownMessage},
     scripts,
-    settle::Settling,
+    settle::PendingSettlement,
 };
 use crate::connection::Connector;
 
@@ -30,19 +30,19 @@ impl Refusals {
     /// Returns the messages of refused settlements to the queue after a pause.
     pub(super) fn put_back(
         &mut self,
-        settlings: Vec<Settling>,
+        settlements: Vec<PendingSettlement>,
         connector: &Connector,
         error: &Error,
     ) {
         let pause = self.pause(Instant::now());
         if self.outage.is_news(error) {
-            warn!(settlements = settlings.len(), %error, ?pause, "the server refuses settlements; their messages will be delivered again");
+            warn!(settlements = settlements.len(), %error, ?pause, "the server refuses settlements; their messages will be delivered again");
         }
-        let held: Vec<_> = settlings
+        let known: Vec<_> = settlements
             .into_iter()
-            .map(|settling| settling.refuse(error))
+            .map(|settlement| settlement.refuse(error))
             .collect();
-        tokio::spawn(give_back(held, connector.clone(), pause));
+        tokio::spawn(give_back(known, connector.clone(), pause));
     }
 
     /// Returns the pause: twice the last one if a message may have come back after it and be refused again.
@@ -63,11 +63,11 @@ impl Refusals {
 
 /// Returns messages to the queue after a pause, and tries again until the server takes that. Until then the consumer knows
 /// their ids, so that they do not count as messages of a lost reply.
-async fn give_back(held: Vec<Held>, connector: Connector, mut pause: Duration) {
-    let Some(first) = held.first() else { return };
+async fn give_back(known: Vec<KnownMessage>, connector: Connector, mut pause: Duration) {
+    let Some(first) = known.first() else { return };
     let (who, ids): (Arc<Identity>, Vec<u64>) = (
         Arc::clone(&first.identity),
-        held.iter().map(|held| held.id).collect(),
+        known.iter().map(|known| known.id).collect(),
     );
     let mut outage = Outage::default();
     loop {

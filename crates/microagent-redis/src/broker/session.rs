@@ -15,18 +15,18 @@ use tracing::{debug, info, warn};
 use super::{
     consumer::Consumer,
     keys::Identity,
-    reply::{Found, Suspect},
-    scripts::{self, Joined},
+    reply::{SuspectReply, TakeReply},
+    scripts::{self, JoinReply},
     settle::Settler,
-    taken::TakenMessage,
+    stored::StoredMessage,
 };
 use crate::{
     connection::{Commands, RESPONSE_TIMEOUT},
     error::error_of,
 };
 
-/// The most messages that one look takes.
-const LOOK: usize = 128;
+/// The most messages that one request takes.
+const TAKE_LIMIT: usize = 128;
 
 /// The time that one blocking move waits. A retry is never later than this.
 const BLOCK: Duration = Duration::from_secs(1);
@@ -42,9 +42,9 @@ struct Session<'a> {
     number: Option<u64>,
 }
 
-enum Look {
-    Found,
-    Empty { next_due: Option<Duration> },
+enum NextStep {
+    TakeAgain,
+    Wait { next_due: Option<Duration> },
 }
 
 /// Takes messages until the consumer stops.
@@ -72,9 +72,9 @@ pub(super) async fn take_over_one_connection(
     while let Some(limit) = session.credit().await? {
         match session.take(limit).await? {
             // A full queue needs no waiting, so that step proves itself by time.
-            Look::Found if since.elapsed() < PROVEN => continue,
-            Look::Found => {}
-            Look::Empty { next_due } => session.wait_for_one(next_due).await?,
+            NextStep::TakeAgain if since.elapsed() < PROVEN => continue,
+            NextStep::TakeAgain => {}
+            NextStep::Wait { next_due } => session.wait_for_one(next_due).await?,
         }
         if outage.end() {
             info!(queue = &*consumer.queue, "taking messages again");
@@ -94,15 +94,15 @@ impl Session<'_> {
     async fn join(&mut self) -> Result<()> {
         let identity = self.consumer.identity();
         let joined = self.join_as(&identity).await?;
-        if joined == Joined::Yes {
+        if joined == JoinReply::Yes {
             return Ok(());
         }
-        tell_of_loss(self.consumer, &identity, joined);
+        log_loss(self.consumer, &identity, joined);
         let identity = self.consumer.renew();
         self.join_as(&identity).await.map(drop)
     }
 
-    async fn join_as(&mut self, identity: &Identity) -> Result<Joined> {
+    async fn join_as(&mut self, identity: &Identity) -> Result<JoinReply> {
         let is_new = !identity.has_joined();
         let lease = self.consumer.lease;
         let joined = scripts::join(&mut self.connection, identity, lease, is_new).await?;
@@ -121,7 +121,7 @@ impl Session<'_> {
     /// to it now, so whatever it does not know of was in a reply that was lost.
     async fn reconcile(&mut self) -> Result<()> {
         let identity = self.consumer.identity();
-        let known = identity.held();
+        let known = identity.known_ids();
         let done = scripts::reconcile(&mut self.connection, &identity, &known, false).await?;
         if done.given_back > 0 {
             info!(
@@ -140,7 +140,7 @@ impl Session<'_> {
             tokio::select! {
                 biased;
                 available = consumer.prefetch.available() => {
-                    return Ok(available.map(|available| available.min(LOOK)));
+                    return Ok(available.map(|available| available.min(TAKE_LIMIT)));
                 }
                 // An earlier call that was given up on may have been carried out late.
                 () = sleep(consumer.lease / 2) => {}
@@ -149,17 +149,17 @@ impl Session<'_> {
         }
     }
 
-    async fn take(&mut self, limit: usize) -> Result<Look> {
+    async fn take(&mut self, limit: usize) -> Result<NextStep> {
         let consumer = self.consumer;
-        let looking = tokio::select! {
+        let taking = tokio::select! {
             biased;
-            () = consumer.stopping.cancelled() => return Ok(Look::Found),
-            looking = consumer.gate.begin_take() => looking,
+            () = consumer.stopping.cancelled() => return Ok(NextStep::TakeAgain),
+            taking = consumer.gate.begin_take() => taking,
         };
         let identity = consumer.identity();
-        let known = identity.held().len();
+        let known = identity.known_ids().len();
         let found = scripts::take(&mut self.connection, &identity, limit).await?;
-        let Found::Messages {
+        let TakeReply::Messages {
             messages,
             next_due,
             suspects,
@@ -167,11 +167,11 @@ impl Session<'_> {
             strays,
         } = found
         else {
-            drop(looking);
+            drop(taking);
             self.appear().await?;
-            return Ok(Look::Found);
+            return Ok(NextStep::TakeAgain);
         };
-        looking.found(messages.len());
+        taking.found(messages.len());
         let taken = messages.len();
         for message in messages {
             self.deliver(message, &identity);
@@ -186,9 +186,9 @@ impl Session<'_> {
             self.reconcile().await?;
         }
         if taken > 0 || (suspects > 0 && self.take_suspect().await?) {
-            return Ok(Look::Found);
+            return Ok(NextStep::TakeAgain);
         }
-        Ok(Look::Empty { next_due })
+        Ok(NextStep::Wait { next_due })
     }
 
     /// Waits for the process to have nothing in flight, and takes a suspect then. False when another consumer of the
@@ -204,22 +204,22 @@ impl Session<'_> {
         };
         let identity = consumer.identity();
         match scripts::take_suspect(&mut self.connection, &identity).await? {
-            Suspect::Message(message) => {
+            SuspectReply::Message(message) => {
                 cleared.found_suspect();
                 self.deliver(message, &identity);
                 Ok(true)
             }
-            Suspect::None | Suspect::LeaseLost => Ok(false),
+            SuspectReply::None | SuspectReply::LeaseLost => Ok(false),
         }
     }
 
-    fn deliver(&self, taken: TakenMessage, identity: &Arc<Identity>) {
+    fn deliver(&self, taken: StoredMessage, identity: &Arc<Identity>) {
         // A message that was taken always has an id.
         let id = taken.id.unwrap_or_default();
         let settler = Settler {
             slot: self.consumer.prefetch.slot(),
             consumer: Arc::clone(self.consumer),
-            held: identity.hold(id),
+            known: identity.register(id),
         };
         let message = taken.into_message(&self.consumer.queue);
         self.deliveries
@@ -263,17 +263,17 @@ async fn unblock(consumer: &Consumer, number: Option<u64>) -> Infallible {
     }
 }
 
-fn tell_of_loss(consumer: &Consumer, identity: &Identity, joined: Joined) {
-    let (queue, messages) = (&*consumer.queue, identity.held().len());
+fn log_loss(consumer: &Consumer, identity: &Identity, joined: JoinReply) {
+    let (queue, messages) = (&*consumer.queue, identity.known_ids().len());
     match joined {
         _ if messages == 0 => info!(queue, "lease lost; nothing was in flight"),
-        Joined::AllLost => warn!(
+        JoinReply::AllLost => warn!(
             queue,
             messages,
             "lease lost, and all that the server knew of the queue: messages in flight are no longer stored and will not be \
              delivered again"
         ),
-        Joined::Yes | Joined::LeaseLost => warn!(
+        JoinReply::Yes | JoinReply::LeaseLost => warn!(
             queue,
             messages,
             "lease lost: messages in flight may be delivered again, also to other consumers"

@@ -21,10 +21,10 @@ use tracing::warn;
 
 use super::{
     consumer::Consumer,
-    keys::{Held, Identity, QueueKeys},
+    keys::{Identity, KnownMessage, QueueKeys},
     refusals::Refusals,
-    scripts::{self, DeadLetter, Settled as Answer},
-    taken::Meta,
+    scripts::{self, DeadLetter, SettleReply},
+    stored::Meta,
 };
 use crate::connection::{Commands, Connector};
 
@@ -35,24 +35,24 @@ const BATCH: usize = 512;
 pub(super) struct Settler {
     pub(super) slot: Slot,
     pub(super) consumer: Arc<Consumer>,
-    pub(super) held: Held,
+    pub(super) known: KnownMessage,
 }
 
 /// A request to the task that carries out settlements.
 pub(super) enum Order {
-    Settle(Settling),
+    Settle(PendingSettlement),
     /// Answered when everything before it is settled.
     Flush(oneshot::Sender<()>),
 }
 
 /// One settlement on its way.
-pub(super) struct Settling {
+pub(super) struct PendingSettlement {
     /// Kept until it is carried out: what the server has not heard of may come again, and there is no more of it than prefetch
     /// allows; and what goes back to the head of the queue is there before anything else is taken.
     _slot: Slot,
     /// A broker that closes waits for the consumers that exist.
     _consumer: Arc<Consumer>,
-    held: Held,
+    known: KnownMessage,
     action: Action,
     done: oneshot::Sender<Result<()>>,
     /// An earlier attempt got no answer: it may have been carried out.
@@ -62,7 +62,7 @@ pub(super) struct Settling {
 enum Action {
     Ack,
     Retry { after: Duration, next: Meta },
-    Bury { dead: Box<QueueKeys>, why: String },
+    DeadLetter { dead: Box<QueueKeys>, why: String },
     GiveBack,
 }
 
@@ -71,17 +71,17 @@ impl Settle for Settler {
         let (done, settled) = oneshot::channel();
         let action = Action::of(message, settlement);
         let consumer = Arc::clone(&self.consumer);
-        let settling = Settling {
+        let settlement = PendingSettlement {
             _slot: self.slot,
             _consumer: self.consumer,
-            held: self.held,
+            known: self.known,
             action,
             done,
             // The client repeats commands by itself there.
             is_repeated: consumer.connector.options().is_cluster(),
         };
         // After close nobody takes it, and the dropped `done` says so.
-        let _ = consumer.settlements.send(Order::Settle(settling));
+        let _ = consumer.settlements.send(Order::Settle(settlement));
         SettleFuture::waiting(settled)
     }
 }
@@ -103,7 +103,7 @@ impl Action {
                 let headers = header::of_dead_letter(message, reason, &detail, SystemTime::now());
                 // A list of pairs of texts can always be written.
                 let why = serde_json::to_string(&headers).unwrap_or_default();
-                Self::Bury {
+                Self::DeadLetter {
                     dead: Box::new(QueueKeys::of(&queue)),
                     why,
                 }
@@ -119,7 +119,7 @@ pub(super) async fn flush_all(mut orders: mpsc::UnboundedReceiver<Order>, connec
         let (mut batch, mut waiting) = (Vec::with_capacity(received.len()), Vec::new());
         for order in received.drain(..) {
             match order {
-                Order::Settle(settling) => batch.push(settling),
+                Order::Settle(settlement) => batch.push(settlement),
                 Order::Flush(done) => waiting.push(done),
             }
         }
@@ -132,7 +132,7 @@ pub(super) async fn flush_all(mut orders: mpsc::UnboundedReceiver<Order>, connec
 }
 
 /// Carries out these settlements, and retries while the server is away.
-async fn flush(batch: Vec<Settling>, connector: &Connector, refusals: &mut Refusals) {
+async fn flush(batch: Vec<PendingSettlement>, connector: &Connector, refusals: &mut Refusals) {
     let (mut left, mut outage) = (batch, Outage::default());
     while !left.is_empty() {
         let failure = match connector.commands().await {
@@ -141,7 +141,7 @@ async fn flush(batch: Vec<Settling>, connector: &Connector, refusals: &mut Refus
                 left = unreached;
                 error
             }
-            Err(error) if error.kind() == ErrorKind::Closed => return tell_all(left, &error),
+            Err(error) if error.kind() == ErrorKind::Closed => return report_error(left, &error),
             Err(error) => Some(error),
         };
         let Some(error) = failure else { return };
@@ -154,82 +154,82 @@ async fn flush(batch: Vec<Settling>, connector: &Connector, refusals: &mut Refus
 
 /// Sends settlements, and returns those that did not reach the server, with the error.
 async fn try_to_flush(
-    batch: Vec<Settling>,
+    batch: Vec<PendingSettlement>,
     connection: &Commands,
     connector: &Connector,
     refusals: &mut Refusals,
-) -> (Vec<Settling>, Option<Error>) {
+) -> (Vec<PendingSettlement>, Option<Error>) {
     let apart = connector.options().is_cluster();
     let groups = grouped(batch)
         .into_iter()
         .map(|group| group.flush(connection.clone(), apart));
     let (mut unreached, mut outage) = (Vec::new(), None);
-    for (mut settlings, result) in join_all(groups).await {
+    for (mut settlements, result) in join_all(groups).await {
         match result {
             Err(error) if error.kind() == ErrorKind::Unavailable => {
-                for settling in &mut settlings {
-                    settling.is_repeated = true;
+                for settlement in &mut settlements {
+                    settlement.is_repeated = true;
                 }
-                unreached.extend(settlings);
+                unreached.extend(settlements);
                 outage = Some(error);
             }
-            Err(error) => refusals.put_back(settlings, connector, &error),
-            Ok(settled) => tell_all_of(settlings, &settled),
+            Err(error) => refusals.put_back(settlements, connector, &error),
+            Ok(settled) => report_reply(settlements, &settled),
         }
     }
     (unreached, outage)
 }
 
-fn tell_all(settlings: Vec<Settling>, error: &Error) {
-    for settling in settlings {
-        settling.tell(Err(error.without_source()));
+fn report_error(settlements: Vec<PendingSettlement>, error: &Error) {
+    for settlement in settlements {
+        settlement.report(Err(error.without_source()));
     }
 }
 
 /// Reports the server's answer to each settlement of one call.
-fn tell_all_of(settlings: Vec<Settling>, settled: &Answer) {
-    let all_settled = settled.count == settlings.len();
-    for settling in settlings {
-        let id = &settling.held.id;
+fn report_reply(settlements: Vec<PendingSettlement>, settled: &SettleReply) {
+    let all_settled = settled.count == settlements.len();
+    for settlement in settlements {
+        let id = &settlement.known.id;
         // Only calls with several messages name those that were not in flight.
         let is_settled = all_settled || (settled.count > 0 && !settled.missing.contains(id));
         // A repeated settlement that no other consumer can have overtaken was carried out by the earlier attempt.
-        let result = if is_settled || (settled.has_lease && settling.is_repeated) {
+        let result = if is_settled || (settled.has_lease && settlement.is_repeated) {
             Ok(())
         } else if settled.has_lease {
             Err(not_in_flight())
         } else {
             Err(lease_lost())
         };
-        settling.tell(result);
+        settlement.report(result);
     }
 }
 
 /// Settlements that go to the server in one call.
 enum Group {
-    Ack(Vec<Settling>),
-    GiveBack(Vec<Settling>),
-    One(Settling),
+    Ack(Vec<PendingSettlement>),
+    GiveBack(Vec<PendingSettlement>),
+    One(PendingSettlement),
 }
 
 /// Those of one consumer that have been sent equally often go together.
-fn grouped(batch: Vec<Settling>) -> Vec<Group> {
-    let mut acks: HashMap<_, Vec<Settling>> = HashMap::new();
-    let mut returns: HashMap<_, Vec<Settling>> = HashMap::new();
+fn grouped(batch: Vec<PendingSettlement>) -> Vec<Group> {
+    let mut acks: HashMap<_, Vec<PendingSettlement>> = HashMap::new();
+    let mut returns: HashMap<_, Vec<PendingSettlement>> = HashMap::new();
     let mut groups = Vec::new();
-    for settling in batch {
-        let consumer = Arc::as_ptr(&settling.held.identity);
-        let group = (consumer, settling.is_repeated);
-        match settling.action {
-            Action::Ack => acks.entry(group).or_default().push(settling),
-            Action::GiveBack => returns.entry(group).or_default().push(settling),
-            Action::Retry { .. } | Action::Bury { .. } => groups.push(Group::One(settling)),
+    for settlement in batch {
+        let consumer = Arc::as_ptr(&settlement.known.identity);
+        let group = (consumer, settlement.is_repeated);
+        match settlement.action {
+            Action::Ack => acks.entry(group).or_default().push(settlement),
+            Action::GiveBack => returns.entry(group).or_default().push(settlement),
+            Action::Retry { .. } | Action::DeadLetter { .. } => groups.push(Group::One(settlement)),
         }
     }
     groups.extend(acks.into_values().map(Group::Ack));
-    groups.extend(returns.into_values().map(|mut settlings| {
-        settlings.sort_unstable_by_key(|settling| settling.held.id);
-        Group::GiveBack(settlings)
+    groups.extend(returns.into_values().map(|mut settlements| {
+        settlements.sort_unstable_by_key(|settlement| settlement.known.id);
+        Group::GiveBack(settlements)
     }));
     groups
 }
@@ -239,43 +239,50 @@ impl Group {
         self,
         mut connection: impl ConnectionLike,
         apart: bool,
-    ) -> (Vec<Settling>, Result<Answer>) {
+    ) -> (Vec<PendingSettlement>, Result<SettleReply>) {
         match self {
-            Self::One(settling) => {
-                let result = settling.carry_out(&mut connection, apart).await;
-                (vec![settling], result)
+            Self::One(settlement) => {
+                let result = settlement.carry_out(&mut connection, apart).await;
+                (vec![settlement], result)
             }
-            Self::Ack(settlings) => {
-                let (who, ids) = of_one_consumer(&settlings);
+            Self::Ack(settlements) => {
+                let (who, ids) = of_one_consumer(&settlements);
                 let result = scripts::ack(&mut connection, &who, &ids).await;
-                (settlings, result)
+                (settlements, result)
             }
-            Self::GiveBack(settlings) => {
-                let (who, ids) = of_one_consumer(&settlings);
+            Self::GiveBack(settlements) => {
+                let (who, ids) = of_one_consumer(&settlements);
                 let result = scripts::give_back(&mut connection, &who, &ids).await;
-                (settlings, result)
+                (settlements, result)
             }
         }
     }
 }
 
-fn of_one_consumer(settlings: &[Settling]) -> (Arc<Identity>, Vec<u64>) {
-    let ids = settlings.iter().map(|settling| settling.held.id).collect();
+fn of_one_consumer(settlements: &[PendingSettlement]) -> (Arc<Identity>, Vec<u64>) {
+    let ids = settlements
+        .iter()
+        .map(|settlement| settlement.known.id)
+        .collect();
     // A group has at least one settlement, and all are of one consumer.
-    (Arc::clone(&settlings[0].held.identity), ids)
+    (Arc::clone(&settlements[0].known.identity), ids)
 }
 
-impl Settling {
+impl PendingSettlement {
     /// `apart` when two queues may be on different nodes.
-    async fn carry_out(&self, connection: &mut impl ConnectionLike, apart: bool) -> Result<Answer> {
-        let Held { identity, id } = &self.held;
+    async fn carry_out(
+        &self,
+        connection: &mut impl ConnectionLike,
+        apart: bool,
+    ) -> Result<SettleReply> {
+        let KnownMessage { identity, id } = &self.known;
         match &self.action {
             Action::Retry { after, next } => {
                 scripts::retry(connection, identity, *id, *after, *next).await
             }
-            Action::Bury { dead, why } => {
+            Action::DeadLetter { dead, why } => {
                 let id = id.to_string();
-                let letter = DeadLetter {
+                let dead_letter = DeadLetter {
                     queue: &identity.queue,
                     hash: &identity.taken,
                     consumer: &identity.consumer,
@@ -283,7 +290,7 @@ impl Settling {
                     dead,
                     why,
                 };
-                letter.bury(connection, apart).await
+                dead_letter.move_to_queue(connection, apart).await
             }
             Action::Ack => scripts::ack(connection, identity, &[*id]).await,
             Action::GiveBack => scripts::give_back(connection, identity, &[*id]).await,
@@ -291,12 +298,12 @@ impl Settling {
     }
 
     /// Tells of a refusal, and makes room for another message; what is returned keeps this one known.
-    pub(super) fn refuse(self, error: &Error) -> Held {
+    pub(super) fn refuse(self, error: &Error) -> KnownMessage {
         let _ = self.done.send(Err(error.without_source()));
-        self.held
+        self.known
     }
 
-    fn tell(self, result: Result<()>) {
+    fn report(self, result: Result<()>) {
         // Nobody needs to wait for a settlement.
         let _ = self.done.send(result);
     }
@@ -315,7 +322,7 @@ fn not_in_flight() -> Error {
 impl fmt::Debug for Settler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settler")
-            .field("id", &self.held.id)
+            .field("id", &self.known.id)
             .finish_non_exhaustive()
     }
 }

@@ -76,7 +76,7 @@ impl Sweeper {
             self.recover_expired(consumer, &mut connection).await,
             self.recover_orphans(consumer, &mut connection).await,
             self.restore(consumer, &mut connection).await,
-            bury_unreadable(&consumer.connector, &consumer.keys).await,
+            move_unreadable(&consumer.connector, &consumer.keys).await,
         ];
         for part in parts {
             match part {
@@ -85,11 +85,11 @@ impl Sweeper {
                 Ok(()) => {}
             }
         }
-        self.tell(consumer, refused);
+        self.report(consumer, refused);
         Ok(())
     }
 
-    fn tell(&mut self, consumer: &Consumer, refused: Option<Error>) {
+    fn report(&mut self, consumer: &Consumer, refused: Option<Error>) {
         match refused {
             Some(error) if self.refusals.is_news(&error) => {
                 warn!(queue = &*consumer.queue, %error, "cannot look for dead consumers of the queue; will keep retrying");
@@ -181,17 +181,17 @@ async fn recover(
 }
 
 /// Makes dead letters of the messages whose records are unreadable, so that they are neither lost nor in the way.
-pub(super) async fn bury_unreadable(connector: &Connector, keys: &QueueKeys) -> Result<()> {
+pub(super) async fn move_unreadable(connector: &Connector, keys: &QueueKeys) -> Result<()> {
     let mut connection = connector.commands().await?;
     let ids: Vec<Vec<u8>> = connection.hkeys(&keys.bad).await.map_err(error_of)?;
     for id in ids {
         let record: Option<Vec<u8>> = connection.hget(&keys.meta, &id).await.map_err(error_of)?;
-        bury_one(connector, &mut connection, keys, &id, record).await?;
+        move_one(connector, &mut connection, keys, &id, record).await?;
     }
     Ok(())
 }
 
-async fn bury_one(
+async fn move_one(
     connector: &Connector,
     connection: &mut Commands,
     keys: &QueueKeys,
@@ -209,7 +209,7 @@ async fn bury_one(
         SystemTime::now(),
     );
     let dead = QueueKeys::of(&format!("{}.dead", keys.list));
-    let letter = DeadLetter {
+    let dead_letter = DeadLetter {
         queue: keys,
         hash: &keys.bad,
         consumer: "",
@@ -219,7 +219,7 @@ async fn bury_one(
         why: &serde_json::to_string(&headers).unwrap_or_default(),
     };
     let apart = connector.options().is_cluster();
-    if letter.bury(connection, apart).await?.count > 0 {
+    if dead_letter.move_to_queue(connection, apart).await?.count > 0 {
         error!(
             queue = keys.list,
             id = name,

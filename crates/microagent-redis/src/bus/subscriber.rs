@@ -174,7 +174,7 @@ impl Reconnect for Subscriber {
         let error = failure.error;
         self.retries = !failure.was_open;
         if failure.was_open {
-            self.connector.doubt();
+            self.connector.report_failure();
             self.subscriptions.lose(&error.to_string());
         } else if error.kind() != ErrorKind::Unavailable {
             // A later attempt may succeed, but not soon.

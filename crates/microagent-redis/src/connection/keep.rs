@@ -10,29 +10,29 @@ use tokio::{sync::watch, time::sleep};
 
 use super::{
     RESPONSE_TIMEOUT, State, is_alive,
-    link::{Commands, Doubts},
+    link::{Commands, FailureReports},
     open::Opener,
 };
 
 /// The time between two pings.
 const PING_EVERY: Duration = Duration::from_secs(5);
 
-pub(super) struct Keeper {
+pub(super) struct ConnectionTask {
     pub(super) opener: Arc<Opener>,
     pub(super) state: watch::Sender<State>,
-    pub(super) doubts: Arc<Doubts>,
+    pub(super) reports: Arc<FailureReports>,
     pub(super) record: Arc<ConnectionRecord>,
     pub(super) generation: u64,
 }
 
-impl Keeper {
+impl ConnectionTask {
     /// Runs until it is aborted.
     pub(super) async fn run(mut self, first: Option<Commands>, outage: Outage) {
         keep_connected(&mut self, first, outage).await;
     }
 }
 
-impl Reconnect for Keeper {
+impl Reconnect for ConnectionTask {
     type Connection = Commands;
 
     fn name(&self) -> (&'static str, String) {
@@ -47,15 +47,15 @@ impl Reconnect for Keeper {
     async fn serve(&mut self, commands: Commands) -> Result<()> {
         self.generation += 1;
         let shared = commands.clone();
-        let shared = shared.watched(self.generation, self.doubts.clone());
+        let shared = shared.watched(self.generation, self.reports.clone());
         self.state.send_replace(State::Up(shared));
         self.record.up();
         loop {
             tokio::select! {
                 () = sleep(PING_EVERY) => {}
-                () = self.doubts.raised.notified() => {}
+                () = self.reports.received.notified() => {}
             }
-            if self.doubts.condemned(self.generation) {
+            if self.reports.is_rejected(self.generation) {
                 let text = "the server no longer takes our commands: it became a replica, or forgot our login";
                 return Err(Error::new(ErrorKind::Unavailable, text));
             }

@@ -1,4 +1,4 @@
-//! A connection that commands are sent on, and the doubts that failed commands raise about it.
+//! The connection for commands, and the reports of commands that failed on it.
 
 use std::{
     fmt,
@@ -14,7 +14,7 @@ use redis::{
     aio::{ConnectionLike, MultiplexedConnection},
 };
 
-use crate::error::condemns_connection;
+use crate::error::requires_reconnect;
 
 /// A connection for commands; clones share it, and send side by side without waiting for each other.
 #[derive(Clone)]
@@ -33,20 +33,21 @@ pub(super) enum Link {
 #[derive(Clone)]
 struct Watched {
     generation: u64,
-    doubts: Arc<Doubts>,
+    reports: Arc<FailureReports>,
 }
 
 /// Reports of the users of the shared connection to the task that keeps it.
 #[derive(Default)]
-pub(super) struct Doubts {
-    pub(super) raised: tokio::sync::Notify,
-    condemned: AtomicU64,
+pub(super) struct FailureReports {
+    pub(super) received: tokio::sync::Notify,
+    /// The latest generation that must not be used again.
+    rejected: AtomicU64,
 }
 
-impl Doubts {
-    /// True when this connection, or a later one, must not be used again.
-    pub(super) fn condemned(&self, generation: u64) -> bool {
-        self.condemned.load(Ordering::Acquire) >= generation
+impl FailureReports {
+    /// Returns true if this connection, or a later one, must not be used again.
+    pub(super) fn is_rejected(&self, generation: u64) -> bool {
+        self.rejected.load(Ordering::Acquire) >= generation
     }
 }
 
@@ -58,9 +59,12 @@ impl Commands {
         }
     }
 
-    /// The same connection, whose failures reach the keeper; generations count from 1.
-    pub(super) fn watched(self, generation: u64, doubts: Arc<Doubts>) -> Self {
-        let watched = Some(Watched { generation, doubts });
+    /// Returns the same connection, whose failures are reported to its task. Generations count from 1.
+    pub(super) fn watched(self, generation: u64, reports: Arc<FailureReports>) -> Self {
+        let watched = Some(Watched {
+            generation,
+            reports,
+        });
         Self { watched, ..self }
     }
 
@@ -83,44 +87,44 @@ impl Commands {
 
 impl Watched {
     fn look_at<T: Answer>(&self, result: &RedisResult<T>) {
-        let condemned = match result {
-            Ok(answer) => answer.condemns(),
+        let is_rejected = match result {
+            Ok(answer) => answer.requires_reconnect(),
             Err(error) if error.is_io_error() || error.is_unrecoverable_error() => false,
             Err(error) => match error.code() {
-                Some(code) if condemns_connection(code) => true,
+                Some(code) if requires_reconnect(code) => true,
                 _ => return,
             },
         };
-        if condemned {
-            let condemned = &self.doubts.condemned;
-            condemned.fetch_max(self.generation, Ordering::AcqRel);
+        if is_rejected {
+            let rejected = &self.reports.rejected;
+            rejected.fetch_max(self.generation, Ordering::AcqRel);
         } else if result.is_ok() {
             return;
         }
-        self.doubts.raised.notify_one();
+        self.reports.received.notify_one();
     }
 }
 
 /// The server's errors arrive inside of answers, not only instead of them.
 trait Answer {
-    fn condemns(&self) -> bool;
+    fn requires_reconnect(&self) -> bool;
 }
 
 impl Answer for Value {
-    fn condemns(&self) -> bool {
+    fn requires_reconnect(&self) -> bool {
         match self {
-            Self::ServerError(error) => condemns_connection(error.code()),
+            Self::ServerError(error) => requires_reconnect(error.code()),
             _ => false,
         }
     }
 }
 
 impl Answer for Vec<Value> {
-    fn condemns(&self) -> bool {
+    fn requires_reconnect(&self) -> bool {
         self.iter().any(|value| match value {
             // The answer to EXEC: the answers to the commands of the transaction.
-            Value::Array(values) => values.iter().any(Answer::condemns),
-            value => value.condemns(),
+            Value::Array(values) => values.iter().any(Answer::requires_reconnect),
+            value => value.requires_reconnect(),
         })
     }
 }

@@ -22,7 +22,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
 pub(crate) use self::link::Commands;
-use self::{keep::Keeper, link::Doubts, open::Opener};
+use self::{keep::ConnectionTask, link::FailureReports, open::Opener};
 use crate::{RedisOptions, error::error_of};
 
 /// The time that the answer to a command may take.
@@ -43,7 +43,7 @@ pub(crate) struct Connector {
 struct Shared {
     opener: Arc<Opener>,
     state: watch::Sender<State>,
-    doubts: Arc<Doubts>,
+    reports: Arc<FailureReports>,
     record: Arc<ConnectionRecord>,
     keeper: AbortOnDropHandle<()>,
 }
@@ -94,17 +94,17 @@ impl Connector {
     }
 
     fn keeping(opener: Arc<Opener>, first: Option<Commands>, state: State, outage: Outage) -> Self {
-        let doubts = Arc::<Doubts>::default();
+        let reports = Arc::<FailureReports>::default();
         let (state, _) = watch::channel(state);
         let record = Arc::<ConnectionRecord>::default();
         match (&first, &*state.borrow()) {
             (None, State::Away { text, .. }) => record.down(text),
             _ => record.up(),
         }
-        let keeper = Keeper {
+        let keeper = ConnectionTask {
             opener: opener.clone(),
             state: state.clone(),
-            doubts: doubts.clone(),
+            reports: reports.clone(),
             record: record.clone(),
             generation: 0,
         };
@@ -112,7 +112,7 @@ impl Connector {
         let shared = Shared {
             opener,
             state,
-            doubts,
+            reports,
             record,
             keeper: AbortOnDropHandle::new(keeper),
         };
@@ -174,8 +174,8 @@ impl Connector {
     }
 
     /// Has the shared connection asked at once whether it lives, for whoever saw another one to this server die.
-    pub(crate) fn doubt(&self) {
-        self.shared.doubts.raised.notify_one();
+    pub(crate) fn report_failure(&self) {
+        self.shared.reports.received.notify_one();
     }
 
     /// Returns the state of the connection for commands.

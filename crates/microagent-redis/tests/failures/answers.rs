@@ -41,7 +41,7 @@ const TAKE_SUSPECT: &str = "suspect";
 pub(crate) const WAIT: &str = "wait";
 const ACK: &str = "ack";
 const RETRY: &str = "retry";
-const BURY: &str = "bury";
+const DEAD_LETTER: &str = "dead_letter";
 const GIVE_BACK: &str = "give_back";
 const SWEEP: &str = "expired";
 const REQUEUE: &str = "requeue";
@@ -307,7 +307,12 @@ async fn line_66_a_lost_answer_to_the_take_of_a_suspect_counts_no_crash() {
 
 /// A settlement that was carried out and whose answer is lost: it is confirmed, and done once.
 async fn line_66_a_settlement_whose_answer_is_lost_is_confirmed() {
-    for (command, waiting, dead) in [(ACK, 0, 0), (RETRY, 1, 0), (BURY, 0, 1), (GIVE_BACK, 1, 0)] {
+    for (command, waiting, dead) in [
+        (ACK, 0, 0),
+        (RETRY, 1, 0),
+        (DEAD_LETTER, 0, 1),
+        (GIVE_BACK, 1, 0),
+    ] {
         let mut bench = bench().await;
         warm_up(&mut bench).await;
         let proxy = Proxy::to(bench.server.address()).await;
@@ -319,7 +324,7 @@ async fn line_66_a_settlement_whose_answer_is_lost_is_confirmed() {
         let settlement = match command {
             ACK => Settlement::Ack,
             RETRY => retry(),
-            BURY => dead_letter(),
+            DEAD_LETTER => dead_letter(),
             _ => Settlement::Return,
         };
         within(RECOVERY, "the settlement", delivery.settle(settlement))

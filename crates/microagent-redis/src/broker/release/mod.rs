@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use super::{
     keys::QueueKeys,
     scripts::{self, RELEASE},
-    sweep::{bury_unreadable, until_sweep},
+    sweep::{move_unreadable, until_sweep},
 };
 use crate::{
     connection::{Commands, Connector},
@@ -32,7 +32,7 @@ pub(super) async fn release(connector: &Connector, queue: &Queue, lease: Duratio
     let mut released = 0;
     loop {
         recover_dead(&mut connection, &keys, lease).await?;
-        bury_unreadable(connector, &keys).await?;
+        move_unreadable(connector, &keys).await?;
         loop {
             let (count, dead) = release_some(&mut connection, &keys).await?;
             match u64::try_from(count) {

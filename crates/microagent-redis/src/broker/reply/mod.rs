@@ -8,14 +8,14 @@ use std::time::Duration;
 use microagent_core::Result;
 use redis::{FromRedisValue, Value};
 
-use super::taken::{Meta, TakenMessage};
+use super::stored::{Meta, StoredMessage};
 use crate::error::error_of;
 
 /// The reply of `take.lua`.
 #[derive(Debug, PartialEq)]
-pub(super) enum Found {
+pub(super) enum TakeReply {
     Messages {
-        messages: Vec<TakenMessage>,
+        messages: Vec<StoredMessage>,
         /// When the next retry is due.
         next_due: Option<Duration>,
         /// The number of suspects that wait.
@@ -31,8 +31,8 @@ pub(super) enum Found {
 
 /// The reply of `suspect.lua`.
 #[derive(Debug, PartialEq)]
-pub(super) enum Suspect {
-    Message(TakenMessage),
+pub(super) enum SuspectReply {
+    Message(StoredMessage),
     None,
     LeaseLost,
 }
@@ -42,7 +42,7 @@ type Text = Vec<u8>;
 
 /// Of `take.lua`: a word, when the next retry is due, how many suspects wait, what was handled before, the first id of the
 /// others, their bodies, why each of them is a dead letter, how many are in flight, and entries without a body.
-type Taken = (
+type TakeFields = (
     Text,
     i64,
     u64,
@@ -58,22 +58,22 @@ type Taken = (
 ///
 /// # Errors
 /// [`Driver`](microagent_core::ErrorKind::Driver) for what it cannot have answered.
-pub(super) fn found(reply: Vec<Value>) -> Result<Found> {
+pub(super) fn take(reply: Vec<Value>) -> Result<TakeReply> {
     if reply.len() < 9 {
-        return Ok(Found::LeaseLost);
+        return Ok(TakeReply::LeaseLost);
     }
-    let (_, due, suspects, again, first, bodies, reasons, in_flight, strays): Taken =
+    let (_, due, suspects, again, first, bodies, reasons, in_flight, strays): TakeFields =
         decoded(Value::Array(reply))?;
     let again = again
         .into_iter()
         .map(|(id, meta, body)| handled_before(Some(id), &meta, body));
     let fresh = listed(bodies, reasons)
         .zip(0..)
-        .map(|(message, at)| TakenMessage {
+        .map(|(message, at)| StoredMessage {
             id: Some(first.saturating_add(at)),
             ..message
         });
-    Ok(Found::Messages {
+    Ok(TakeReply::Messages {
         messages: again.chain(fresh).collect(),
         next_due: u64::try_from(due).ok().map(Duration::from_millis),
         suspects,
@@ -88,28 +88,28 @@ pub(super) fn found(reply: Vec<Value>) -> Result<Found> {
 /// Decodes the reply of `suspect.lua`.
 ///
 /// # Errors
-/// As [`found`].
-pub(super) fn suspect(reply: Vec<Value>) -> Result<Suspect> {
+/// As [`take`].
+pub(super) fn suspect(reply: Vec<Value>) -> Result<SuspectReply> {
     match reply.len() {
-        0 => Ok(Suspect::None),
-        1 => Ok(Suspect::LeaseLost),
+        0 => Ok(SuspectReply::None),
+        1 => Ok(SuspectReply::LeaseLost),
         _ => {
             let (_, id, meta, body): (Text, u64, Text, Vec<u8>) = decoded(Value::Array(reply))?;
-            Ok(Suspect::Message(handled_before(Some(id), &meta, body)))
+            Ok(SuspectReply::Message(handled_before(Some(id), &meta, body)))
         }
     }
 }
 
 /// Messages that are in no list: an id, what is known of it, its body.
-type Aside = Vec<(Text, Text, Vec<u8>)>;
+type Records = Vec<(Text, Text, Vec<u8>)>;
 
 /// Decodes the messages of `peek.lua`, in their order, each with the id by which `select.lua` finds it.
 ///
 /// # Errors
-/// As [`found`].
-pub(super) fn shown(reply: Value) -> Result<Vec<(String, TakenMessage)>> {
-    type Shown = (Aside, Vec<Vec<u8>>, Vec<Text>, Aside, Vec<Text>);
-    let (due, bodies, reasons, suspects, ids): Shown = decoded(reply)?;
+/// As [`take`].
+pub(super) fn peek(reply: Value) -> Result<Vec<(String, StoredMessage)>> {
+    type PeekFields = (Records, Vec<Vec<u8>>, Vec<Text>, Records, Vec<Text>);
+    let (due, bodies, reasons, suspects, ids): PeekFields = decoded(reply)?;
     let id_text = |id: &Text| String::from_utf8_lossy(id).into_owned();
     let aside = |(id, meta, body): (Text, Text, Vec<u8>)| {
         let number = text(&id).and_then(|id| id.parse().ok());
@@ -121,8 +121,8 @@ pub(super) fn shown(reply: Value) -> Result<Vec<(String, TakenMessage)>> {
     Ok(due.chain(listed).chain(suspects).collect())
 }
 
-fn handled_before(id: Option<u64>, meta: &[u8], body: Vec<u8>) -> TakenMessage {
-    TakenMessage {
+fn handled_before(id: Option<u64>, meta: &[u8], body: Vec<u8>) -> StoredMessage {
+    StoredMessage {
         id,
         meta: text(meta).map_or(Meta::FIRST, Meta::parse),
         body,
@@ -131,9 +131,9 @@ fn handled_before(id: Option<u64>, meta: &[u8], body: Vec<u8>) -> TakenMessage {
 }
 
 /// Decodes the messages of a list: each has a body, and for a dead letter the reason.
-fn listed(bodies: Vec<Vec<u8>>, reasons: Vec<Text>) -> impl Iterator<Item = TakenMessage> {
+fn listed(bodies: Vec<Vec<u8>>, reasons: Vec<Text>) -> impl Iterator<Item = StoredMessage> {
     let mut reasons = reasons.into_iter();
-    bodies.into_iter().map(move |body| TakenMessage {
+    bodies.into_iter().map(move |body| StoredMessage {
         id: None,
         meta: Meta::FIRST,
         body,

@@ -64,7 +64,7 @@ fn aside(id: Value, meta: &[u8], body: &[u8]) -> Value {
     Value::Array(vec![id, bulk(meta), bulk(body)])
 }
 
-fn bodies_of(messages: &[TakenMessage]) -> Vec<Vec<u8>> {
+fn bodies_of(messages: &[StoredMessage]) -> Vec<Vec<u8>> {
     messages.iter().map(|taken| taken.body.clone()).collect()
 }
 
@@ -90,21 +90,21 @@ proptest! {
 
     #[test]
     fn any_reply_is_decoded_or_refused(value in any_value(), reply in vec(any_value(), 0..11)) {
-        is_an_answer(shown(value))?;
+        is_an_answer(peek(value))?;
         is_an_answer(suspect(reply.clone()))?;
-        is_an_answer(found(reply))?;
+        is_an_answer(take(reply))?;
     }
 
     #[test]
     fn nearly_a_reply_is_decoded_or_refused(reply in nearly_a_reply()) {
-        is_an_answer(found(reply))?;
+        is_an_answer(take(reply))?;
     }
 
     #[test]
     fn any_bytes_on_the_wire_are_decoded_or_refused(bytes in bytes()) {
         if let Ok(value) = redis::parse_redis_value(&bytes) {
-            is_an_answer(shown(value.clone()))?;
-            is_an_answer(found(vec![value; 9]))?;
+            is_an_answer(peek(value.clone()))?;
+            is_an_answer(take(vec![value; 9]))?;
         }
     }
 
@@ -126,7 +126,7 @@ proptest! {
             Value::Int(0),
             Value::Array(Vec::new()),
         ];
-        let Found::Messages { messages, .. } = found(reply)? else {
+        let TakeReply::Messages { messages, .. } = take(reply)? else {
             panic!("a reply of nine values");
         };
         let sent = again.iter().map(|(_, _, body)| body);
@@ -150,7 +150,7 @@ proptest! {
             Value::Array((0..bodies.len()).map(|n| bulk(format!("{n}-ab").into_bytes())).collect()),
         ]);
         let sent = due.iter().map(|(_, _, body)| body).chain(&bodies);
-        let (ids, shown): (Vec<_>, Vec<_>) = shown(reply)?.into_iter().unzip();
+        let (ids, shown): (Vec<_>, Vec<_>) = peek(reply)?.into_iter().unzip();
         prop_assert_eq!(bodies_of(&shown), sent.cloned().collect::<Vec<_>>());
         prop_assert!(ids[due.len()..].iter().all(|id| id.ends_with("-ab")));
     }

@@ -7,7 +7,7 @@ use redis::{Script, Value, aio::ConnectionLike};
 
 use super::{
     keys::{Identity, QueueKeys},
-    reply::{self, Found, Suspect},
+    reply::{self, SuspectReply, TakeReply},
 };
 use crate::{
     connection::Commands,
@@ -16,7 +16,7 @@ use crate::{
 
 mod settlements;
 
-pub(super) use self::settlements::{DeadLetter, Settled, ack, give_back, retry};
+pub(super) use self::settlements::{DeadLetter, SettleReply, ack, give_back, retry};
 
 /// Each script, with the functions that several of them use in front.
 macro_rules! scripts {
@@ -35,8 +35,8 @@ scripts! {
     ACK = "ack.lua";
     RETRY = "retry.lua";
     GIVE_BACK = "give_back.lua";
-    BURY = "bury.lua";
-    PARK = "park.lua";
+    DEAD_LETTER = "dead_letter.lua";
+    STORE_DEAD_LETTER = "store_dead_letter.lua";
     EXPIRED = "expired.lua";
     ORPHANS = "orphans.lua";
     RESTORE = "restore.lua";
@@ -53,7 +53,7 @@ scripts! {
 
 /// The reply to a consumer that asks for its lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Joined {
+pub(super) enum JoinReply {
     Yes,
     /// The lease is gone, and with it the messages that the consumer had in flight.
     LeaseLost,
@@ -67,16 +67,16 @@ pub(super) async fn join(
     who: &Identity,
     lasts: Duration,
     is_new: bool,
-) -> Result<Joined> {
+) -> Result<JoinReply> {
     let mode = if is_new { "new" } else { "again" };
     let mut call = JOIN.key(&who.queue.leases);
     call.key(&who.taken).key(&who.queue.ids);
     call.arg(&who.consumer).arg(millis(lasts)).arg(mode);
     let joined: i64 = call.invoke_async(connection).await.map_err(error_of)?;
     Ok(match joined {
-        1 => Joined::Yes,
-        0 => Joined::LeaseLost,
-        _ => Joined::AllLost,
+        1 => JoinReply::Yes,
+        0 => JoinReply::LeaseLost,
+        _ => JoinReply::AllLost,
     })
 }
 
@@ -85,7 +85,7 @@ pub(super) async fn take(
     connection: &mut impl ConnectionLike,
     who: &Identity,
     limit: usize,
-) -> Result<Found> {
+) -> Result<TakeReply> {
     let keys = &who.queue;
     let mut call = TAKE.key(&keys.list);
     call.key(&keys.inbox)
@@ -100,14 +100,14 @@ pub(super) async fn take(
         .key(&keys.bad);
     call.arg(&who.consumer).arg(limit.min(1000));
     let reply: Vec<Value> = call.invoke_async(connection).await.map_err(error_of)?;
-    reply::found(reply)
+    reply::take(reply)
 }
 
 /// Takes one suspect.
 pub(super) async fn take_suspect(
     connection: &mut impl ConnectionLike,
     who: &Identity,
-) -> Result<Suspect> {
+) -> Result<SuspectReply> {
     let keys = &who.queue;
     let mut call = SUSPECT.key(&who.taken);
     call.key(&keys.later)
@@ -122,7 +122,7 @@ pub(super) async fn take_suspect(
 
 /// The reply to a consumer that compares its messages in flight with those that it knows of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Reconciled {
+pub(super) struct ReconcileReply {
     /// The number of messages that the consumer did not know of. They are back in the queue.
     pub(super) given_back: u64,
     /// True if the consumer has left, because it had nothing else in flight.
@@ -135,7 +135,7 @@ pub(super) async fn reconcile(
     who: &Identity,
     known: &[u64],
     leaves: bool,
-) -> Result<Reconciled> {
+) -> Result<ReconcileReply> {
     let keys = &who.queue;
     let mut call = RECONCILE.key(&keys.list);
     call.key(&keys.inbox)
@@ -150,7 +150,7 @@ pub(super) async fn reconcile(
         call.arg(id);
     }
     let (given_back, left) = call.invoke_async(connection).await.map_err(error_of)?;
-    Ok(Reconciled { given_back, left })
+    Ok(ReconcileReply { given_back, left })
 }
 
 /// Returns the consumers whose leases have ended, each with the end.

@@ -5,18 +5,18 @@ use std::time::Duration;
 use microagent_core::Result;
 use redis::{ScriptInvocation, Value, aio::ConnectionLike};
 
-use super::{ACK, BURY, GIVE_BACK, PARK, RETRY, millis};
+use super::{ACK, DEAD_LETTER, GIVE_BACK, RETRY, STORE_DEAD_LETTER, millis};
 use crate::{
     broker::{
         keys::{Identity, QueueKeys},
-        taken::Meta,
+        stored::Meta,
     },
     error::error_of,
 };
 
 /// The reply to a settlement.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::broker) struct Settled {
+pub(in crate::broker) struct SettleReply {
     /// The number of messages that were in flight, and are settled now.
     pub(in crate::broker) count: usize,
     /// True if the consumer has its lease, so that no other consumer can have received the rest.
@@ -29,9 +29,9 @@ pub(in crate::broker) struct Settled {
 async fn settle_one(
     call: &ScriptInvocation<'_>,
     connection: &mut impl ConnectionLike,
-) -> Result<Settled> {
+) -> Result<SettleReply> {
     let (count, has_lease) = call.invoke_async(connection).await.map_err(error_of)?;
-    Ok(Settled {
+    Ok(SettleReply {
         count,
         has_lease,
         missing: Vec::new(),
@@ -42,10 +42,10 @@ async fn settle_one(
 async fn settle_all(
     call: &ScriptInvocation<'_>,
     connection: &mut impl ConnectionLike,
-) -> Result<Settled> {
+) -> Result<SettleReply> {
     let reply = call.invoke_async(connection).await;
     let (count, has_lease, missing) = reply.map_err(error_of)?;
-    Ok(Settled {
+    Ok(SettleReply {
         count,
         has_lease,
         missing,
@@ -57,7 +57,7 @@ pub(in crate::broker) async fn ack(
     connection: &mut impl ConnectionLike,
     who: &Identity,
     ids: &[u64],
-) -> Result<Settled> {
+) -> Result<SettleReply> {
     let mut call = ACK.key(&who.taken);
     call.key(&who.queue.meta).key(&who.queue.leases);
     call.arg(&who.consumer);
@@ -74,7 +74,7 @@ pub(in crate::broker) async fn retry(
     id: u64,
     after: Duration,
     next: Meta,
-) -> Result<Settled> {
+) -> Result<SettleReply> {
     let keys = &who.queue;
     let mut call = RETRY.key(&who.taken);
     call.key(&keys.due)
@@ -93,7 +93,7 @@ pub(in crate::broker) async fn give_back(
     connection: &mut impl ConnectionLike,
     who: &Identity,
     ids: &[u64],
-) -> Result<Settled> {
+) -> Result<SettleReply> {
     let keys = &who.queue;
     let mut call = GIVE_BACK.key(&keys.list);
     call.key(&who.taken)
@@ -121,15 +121,15 @@ pub(in crate::broker) struct DeadLetter<'a> {
 
 impl DeadLetter<'_> {
     /// Moves it to the queue of dead letters; `apart` if that may be on another node.
-    pub(in crate::broker) async fn bury(
+    pub(in crate::broker) async fn move_to_queue(
         &self,
         connection: &mut impl ConnectionLike,
         apart: bool,
-    ) -> Result<Settled> {
+    ) -> Result<SettleReply> {
         if apart {
-            return self.bury_apart(connection).await;
+            return self.move_in_two_steps(connection).await;
         }
-        let mut call = BURY.key(self.hash);
+        let mut call = DEAD_LETTER.key(self.hash);
         call.key(&self.queue.meta)
             .key(&self.dead.list)
             .key(&self.dead.why)
@@ -139,12 +139,12 @@ impl DeadLetter<'_> {
     }
 
     /// Moves it in two steps, of which the first may be repeated.
-    async fn bury_apart(&self, connection: &mut impl ConnectionLike) -> Result<Settled> {
+    async fn move_in_two_steps(&self, connection: &mut impl ConnectionLike) -> Result<SettleReply> {
         let mut look = redis::cmd("HGET");
         let body = look.arg(self.hash).arg(self.id).query_async(connection);
         let body: Option<Vec<u8>> = body.await.map_err(error_of)?;
         if let Some(body) = body {
-            let mut call = PARK.key(&self.dead.list);
+            let mut call = STORE_DEAD_LETTER.key(&self.dead.list);
             call.key(&self.dead.why).arg(body).arg(self.why);
             let () = call.invoke_async(connection).await.map_err(error_of)?;
         }
@@ -154,7 +154,7 @@ impl DeadLetter<'_> {
         // Not `settle_all`: the id of an unreadable record need not be a number.
         let reply = remove.invoke_async(connection).await;
         let (count, has_lease, _): (_, _, Value) = reply.map_err(error_of)?;
-        Ok(Settled {
+        Ok(SettleReply {
             count,
             has_lease,
             missing: Vec::new(),

@@ -99,12 +99,17 @@ static CASES: [Case; 21] = [
         &["me", "1", "2", "3"],
     ),
     Case::new(
-        "bury",
-        &BURY,
+        "dead_letter",
+        &DEAD_LETTER,
         &["taken:me", "meta", "jobs.dead", "why", "leases"],
         &["me", "1", "[]"],
     ),
-    Case::new("park", &PARK, &["jobs.dead", "why"], &["{}", "[]"]),
+    Case::new(
+        "store_dead_letter",
+        &STORE_DEAD_LETTER,
+        &["jobs.dead", "why"],
+        &["{}", "[]"],
+    ),
     Case::new("expired", &EXPIRED, &["leases"], &[]),
     Case::new(
         "orphans",

@@ -9,7 +9,7 @@ use super::{
     keys::QueueKeys,
     reply,
     scripts::{PEEK, PURGE, REQUEUE, SELECT},
-    taken::TakenMessage,
+    stored::StoredMessage,
 };
 use crate::error::{error_of, error_of_change};
 
@@ -39,7 +39,7 @@ pub(super) async fn peek(
         if part.is_empty() {
             break;
         }
-        let shown = |(id, taken): (String, TakenMessage)| taken.into_message(&name).with_id(id);
+        let shown = |(id, taken): (String, StoredMessage)| taken.into_message(&name).with_id(id);
         seen.extend(part.into_iter().map(shown));
     }
     Ok(seen)
@@ -49,11 +49,11 @@ async fn look(
     connection: &mut impl ConnectionLike,
     keys: &QueueKeys,
     (skip, limit): (usize, usize),
-) -> Result<Vec<(String, TakenMessage)>> {
+) -> Result<Vec<(String, StoredMessage)>> {
     let mut call = PEEK.key(&keys.list);
     beside(&mut call, keys).key(&keys.why).arg(skip).arg(limit);
     let reply = call.invoke_async(connection).await.map_err(error_of)?;
-    reply::shown(reply)
+    reply::peek(reply)
 }
 
 /// Moves up to `limit` waiting messages to the tail of another queue, and returns how many it moved.

@@ -1,5 +1,5 @@
--- Puts a body into a queue of dead letters, with the reason beside it: the half of bury.lua that a cluster allows, whose scripts
--- stay within the keys of one queue. It comes first, so that a crash between the halves makes two of a message and not none.
+-- Puts a body into a queue of dead letters, with the reason beside it: the half of dead_letter.lua that a cluster allows, whose
+-- scripts use the keys of one queue. It runs first, so that a crash between the halves duplicates a message and does not lose it.
 -- KEYS  1 dead     list of bodies, a queue like any other
 --       2 why      hash: SHA-1 of a body → why it is a dead letter, as JSON; equal bodies share the latest reason
 -- ARGV  1 the body

@@ -9,7 +9,7 @@ use microagent_core::Message;
 
 /// A message as it comes out of the server.
 #[derive(Debug, PartialEq)]
-pub(super) struct TakenMessage {
+pub(super) struct StoredMessage {
     /// None while it waits in the list, where nothing accompanies a body.
     pub(super) id: Option<u64>,
     pub(super) meta: Meta,
@@ -18,7 +18,7 @@ pub(super) struct TakenMessage {
     pub(super) why: Option<String>,
 }
 
-impl TakenMessage {
+impl StoredMessage {
     pub(super) fn into_message(self, queue: &Arc<str>) -> Message {
         let mut message = Message::new(Arc::clone(queue), self.body);
         if let Some(id) = self.id {
