@@ -1,4 +1,4 @@
-//! The client's errors in the words of the contract.
+//! Conversion of errors of the client library.
 
 use microagent_core::{Error, ErrorKind};
 use redis::{ErrorKind as Kind, RedisError, ServerErrorKind};
@@ -40,8 +40,8 @@ pub(crate) fn refused_database(error: &RedisError, database: u32) -> Option<Erro
     Some(Error::new(kind, text))
 }
 
-/// True for the answers after which a connection is of no more use: a fail-over made its server a replica, or the server
-/// no longer knows us.
+/// Returns true for answers after which a connection must not be used again: a fail-over made its server a replica, or the
+/// server forgot the login.
 pub(crate) fn requires_reconnect(code: &str) -> bool {
     matches!(code, "READONLY" | "MASTERDOWN" | "NOAUTH" | "UNBLOCKED")
 }
@@ -79,7 +79,7 @@ fn kind_of(kind: Kind, code: Option<&str>) -> ErrorKind {
 
 fn text_of(error: &RedisError, code: Option<&str>) -> String {
     if error.kind() == Kind::AuthenticationFailed {
-        return "redis refused the user name or the password, or wants none".to_owned();
+        return "redis refused the user name or the password, or expects none".to_owned();
     }
     if error.is_timeout() {
         return "redis did not answer in time".to_owned();

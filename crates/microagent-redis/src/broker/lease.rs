@@ -26,7 +26,7 @@ pub(super) async fn keep(consumer: Arc<Consumer>) {
             Ok(false) => {}
             // The messages in flight wait for the end of the lease.
             Err(error) if error.kind() == ErrorKind::Closed => return,
-            Err(error) => debug!(queue = &*consumer.queue, %error, "no heartbeat"),
+            Err(error) => debug!(queue = &*consumer.queue, %error, "heartbeat failed; will retry"),
         }
         tokio::select! {
             () = sleep(if stops { heartbeat / 10 } else { heartbeat }) => {}

@@ -263,7 +263,7 @@ impl QueueBroker for RedisBroker {
         let late = |_| {
             Error::new(
                 ErrorKind::Timeout,
-                "the server did not take the last settlements in time",
+                "redis did not confirm the last settlements in time",
             )
         };
         let left = timeout(CLOSE, self.leave(settlements)).await;

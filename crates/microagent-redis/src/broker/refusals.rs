@@ -36,7 +36,7 @@ impl Refusals {
     ) {
         let pause = self.pause(Instant::now());
         if self.outage.is_news(error) {
-            warn!(settlements = settlements.len(), %error, ?pause, "the server refuses settlements; their messages will be delivered again");
+            warn!(settlements = settlements.len(), %error, ?pause, "settlements refused; their messages will be delivered again");
         }
         let known: Vec<_> = settlements
             .into_iter()
@@ -79,7 +79,7 @@ async fn give_back(known: Vec<KnownMessage>, connector: Connector, mut pause: Du
         match given {
             Err(error) if error.kind() != ErrorKind::Closed => {
                 if outage.is_news(&error) {
-                    warn!(messages = ids.len(), %error, "cannot give messages back; will keep retrying");
+                    warn!(messages = ids.len(), %error, "cannot return messages to the queue; will keep retrying");
                 }
             }
             _ => return,

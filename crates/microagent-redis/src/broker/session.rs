@@ -127,7 +127,7 @@ impl Session<'_> {
             info!(
                 queue = &*self.consumer.queue,
                 messages = done.given_back,
-                "an answer of the server was lost; the messages in it are back in the queue"
+                "a reply was lost; its messages are back in the queue"
             );
         }
         Ok(())

@@ -315,7 +315,7 @@ fn lease_lost() -> Error {
 }
 
 fn not_in_flight() -> Error {
-    let text = "the message was no longer in flight; somebody removed it from the server";
+    let text = "the message is no longer in flight: another client removed it from the server";
     Error::new(ErrorKind::Driver, text)
 }
 

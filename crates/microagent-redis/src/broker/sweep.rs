@@ -37,7 +37,7 @@ pub(super) async fn sweep(consumer: Arc<Consumer>) {
         if let Err(error) = sweeper.sweep(&consumer).await {
             // A sweep after an outage begins anew: those who live need a moment to say so.
             sweeper.expired.clear();
-            debug!(queue = &*consumer.queue, %error, "no sweep");
+            debug!(queue = &*consumer.queue, %error, "sweep failed; will retry");
         }
     }
 }
@@ -146,7 +146,7 @@ impl Sweeper {
         if messages > 0 {
             warn!(
                 queue = &*consumer.queue,
-                messages, "messages that waited had lost their order; they are delivered now"
+                messages, "waiting messages were in no order of waiting; delivering them now"
             );
         }
         Ok(())
@@ -160,7 +160,8 @@ async fn recover(
     end: &str,
 ) -> Result<()> {
     let recovered = scripts::recover(connection, &consumer.keys, dead, end).await;
-    let suspects = recovered.map_err(|error| error.context(format!("recovering `{dead}`")))?;
+    let suspects =
+        recovered.map_err(|error| error.context(format!("cannot recover consumer `{dead}`")))?;
     match suspects {
         Some(0) => {
             debug!(
@@ -173,7 +174,7 @@ async fn recover(
             queue = &*consumer.queue,
             consumer = dead,
             suspects,
-            "a consumer died: what it had in flight runs again, one by one"
+            "a consumer died; its messages in flight will be delivered again, one at a time"
         ),
         None => {}
     }

@@ -101,8 +101,8 @@ impl Subscriber {
                 Ok(()) => self.subscriptions.go_live(&glob),
                 Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
                 Err(error) => {
-                    let error = error.context(format!("subscribing to `{glob}`"));
-                    warn!(%error, "a channel is refused");
+                    let error = error.context(format!("cannot subscribe to `{glob}`"));
+                    warn!(%error, "subscription refused; will keep retrying");
                     self.subscriptions.refuse(&glob, &error);
                 }
             }
@@ -197,7 +197,7 @@ async fn ping_until_silent(mut sink: PubSubSink) -> Error {
 async fn in_time<T>(asking: impl Future<Output = redis::RedisResult<T>>) -> Result<T> {
     match timeout(ANSWER, asking).await {
         Ok(answer) => answer.map_err(error_of),
-        Err(_) => Err(gone("redis does not answer")),
+        Err(_) => Err(gone("redis did not answer in time")),
     }
 }
 

@@ -56,7 +56,8 @@ impl Reconnect for ConnectionTask {
                 () = self.reports.received.notified() => {}
             }
             if self.reports.is_rejected(self.generation) {
-                let text = "the server no longer takes our commands: it became a replica, or forgot our login";
+                let text =
+                    "redis no longer accepts commands: it became a replica, or forgot the login";
                 return Err(Error::new(ErrorKind::Unavailable, text));
             }
             let mut asked = commands.clone();
