@@ -1,26 +1,46 @@
-//! Speed of MicroAgent beside the bare parts, one JSON line per case. See `bench/README.md`.
+//! The speed of MicroAgent beside the bare parts, one JSON line per case. See `bench/README.md`.
 
 mod cases;
 mod measure;
 
-use std::{io::Write, process::ExitCode, thread};
+use std::{collections::BTreeMap, io::Write, process::ExitCode, thread};
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use microagent::Result;
+use tokio::runtime::Runtime;
 
-use self::cases::Case;
+use self::{
+    cases::{Case, worker},
+    measure::{Plan, Side, Spread},
+};
 
-/// Measures MicroAgent beside the bare parts that it stands on.
+/// Measures MicroAgent beside the bare parts that it is made of.
 #[derive(Parser)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Args {
     /// Run only the cases whose name contains one of these
     cases: Vec<String>,
-    /// How often both sides take turns; the best round of each counts
+    /// The number of rounds, in which both sides take turns; the best round of each counts
     #[arg(long, default_value_t = 5)]
     rounds: u32,
-    /// Fail when a case is below its floor
+    /// The number of runs of all cases; with more than one, the spread of each case is printed
+    #[arg(long, default_value_t = 1)]
+    runs: u32,
+    /// Fail if a case is below its floor, by its median of all runs
     #[arg(long)]
     check: bool,
+    /// Run only one side, for a profiler
+    #[arg(long, conflicts_with = "check")]
+    only: Option<Side>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Consumes a queue as one of several processes
+    #[command(hide = true)]
+    Worker { work: worker::Work, target: String },
 }
 
 fn main() -> ExitCode {
@@ -39,35 +59,68 @@ fn main() -> ExitCode {
 }
 
 fn complain(text: &str) {
-    // A closed stderr has no reader to miss it.
+    // If stderr is closed, there is nobody to write to.
     let _ = writeln!(std::io::stderr(), "bench: {text}");
 }
 
-/// Runs the cases that were chosen, and tells of those below their floors.
+/// Runs the cases that were chosen, and returns a sentence for each of those below their floors.
 fn run(args: &Args) -> Result<Vec<String>> {
-    let cases = chosen(&args.cases)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers())
         .enable_all()
         .build()?;
+    if let Some(Command::Worker { work, target }) = &args.command {
+        runtime.block_on(worker::work(*work, target))?;
+        return Ok(Vec::new());
+    }
+    let cases = chosen(&args.cases)?;
+    let ratios = measured(args, &runtime, &cases)?;
     let mut below = Vec::new();
     for case in cases {
-        let line = runtime.block_on((case.run)(args.rounds))?;
-        measure::print(case.name, &line)?;
-        below.extend(below_floor(case, measure::ratio(&line)));
+        let ratios = ratios.get(case.name).cloned().unwrap_or_default();
+        let Some(spread) = Spread::of(ratios) else {
+            continue;
+        };
+        if args.runs > 1 {
+            measure::print_spread(case.name, case.floor, &spread)?;
+        }
+        below.extend(below_floor(case, spread.median));
     }
     Ok(below)
 }
 
-/// One for two cores. The others are for what stands on the same machine: a server, or the threads of a hub.
+type Ratios = BTreeMap<&'static str, Vec<f64>>;
+
+/// Runs all cases as often as asked for, and returns the ratios of each.
+fn measured(args: &Args, runtime: &Runtime, cases: &[&'static Case]) -> Result<Ratios> {
+    let plan = Plan {
+        rounds: args.rounds,
+        only: args.only,
+    };
+    let mut ratios = Ratios::new();
+    for run in 1..=args.runs {
+        for case in cases {
+            let line = runtime.block_on((case.run)(plan))?;
+            let number = if args.runs > 1 { run } else { 0 };
+            measure::print(case.name, number, &line)?;
+            ratios
+                .entry(case.name)
+                .or_default()
+                .extend(measure::ratio(&line));
+        }
+    }
+    Ok(ratios)
+}
+
+/// Returns one worker for two cores. The other cores are for a server, or for the threads of a hub.
 fn workers() -> usize {
     thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))
 }
 
-/// The cases whose name contains one of the parts; all where there are none.
+/// Returns the cases whose name contains one of the parts, or all if there are no parts.
 fn chosen(parts: &[String]) -> Result<Vec<&'static Case>> {
     if let Some(unknown) = parts.iter().find(|part| !known(part)) {
-        return Err(format!("no case has `{unknown}` in its name; there are {}", names()).into());
+        return Err(format!("unknown case `{unknown}` (available: {})", names()).into());
     }
     let cases = cases::ALL.iter();
     let wanted =
@@ -84,7 +137,7 @@ fn names() -> String {
     names.join(", ")
 }
 
-/// What is to be said of a case with this ratio, if it is below its floor.
+/// Returns the complaint about a case that has this ratio, if it is below its floor.
 fn below_floor(case: &Case, ratio: f64) -> Option<String> {
     let floor = case.floor.filter(|floor| ratio < *floor)?;
     Some(format!(
@@ -105,13 +158,13 @@ mod tests {
     fn a_case_is_below_its_floor_or_not() {
         let case = case("redis.send");
         assert_eq!(below_floor(case, 0.9), None);
-        let told = below_floor(case, 0.89).unwrap();
-        assert_eq!(told, "`redis.send` is at 0.89, below its floor of 0.9");
+        let complaint = below_floor(case, 0.89).unwrap();
+        assert_eq!(complaint, "`redis.send` is at 0.89, below its floor of 0.9");
     }
 
     #[test]
     fn a_case_without_a_floor_is_never_below_it() {
-        assert_eq!(below_floor(case("local.consume"), 0.0), None);
+        assert_eq!(below_floor(case("local.signal"), 0.0), None);
     }
 
     #[test]
@@ -124,7 +177,7 @@ mod tests {
         assert_eq!(names(&[]).unwrap().len(), cases::ALL.len());
         assert_eq!(
             names(&["memory"]).unwrap(),
-            ["memory.consume", "memory.signal"]
+            ["memory.consume", "memory.signal", "memory.handlers.500"]
         );
         assert!(names(&["memory", "kafka"]).unwrap_err().contains("`kafka`"));
     }

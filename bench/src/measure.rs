@@ -1,4 +1,4 @@
-//! Rounds, the best of them, and the line that is printed.
+//! Rounds, the cost of each side, and the line that is printed for a case.
 
 use std::{
     future::Future,
@@ -6,90 +6,241 @@ use std::{
     time::{Duration, Instant},
 };
 
-use microagent::Result;
+use clap::ValueEnum;
+use microagent::{Error, Result};
+use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Map, Value, json};
 
-/// What a case found.
+/// The result of a case.
 pub(crate) type Line = Map<String, Value>;
 
-/// Lets both sides handle `count` messages by turns, and compares their rates.
+/// The rounds and sides of a measurement.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    /// The number of times that both sides take turns.
+    pub(crate) rounds: u32,
+    /// The only side that runs, for a profiler.
+    pub(crate) only: Option<Side>,
+}
+
+/// One side of a case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Side {
+    /// With MicroAgent.
+    Ours,
+    /// By hand.
+    Raw,
+}
+
+impl Plan {
+    /// The same plan with at most this many rounds.
+    pub(crate) fn at_most(self, rounds: u32) -> Self {
+        Self {
+            rounds: self.rounds.min(rounds),
+            ..self
+        }
+    }
+
+    fn runs(self, side: Side) -> bool {
+        self.only.is_none_or(|only| only == side)
+    }
+}
+
+/// The cost of a piece of work.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cost {
+    time: Duration,
+    /// The CPU time of this process; `None` if other processes did the work.
+    cpu: Option<Duration>,
+}
+
+impl Cost {
+    /// A cost of which only the duration is known.
+    pub(crate) fn of_others(time: Duration) -> Self {
+        Self { time, cpu: None }
+    }
+}
+
+/// Measures a piece of work from its start to its end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stopwatch {
+    began: Instant,
+    cpu: Duration,
+}
+
+impl Stopwatch {
+    pub(crate) fn start() -> Self {
+        Self {
+            began: Instant::now(),
+            cpu: cpu_time(),
+        }
+    }
+
+    pub(crate) fn stop(self) -> Cost {
+        Cost {
+            time: self.began.elapsed(),
+            cpu: Some(cpu_time().saturating_sub(self.cpu)),
+        }
+    }
+
+    /// Returns the duration alone, for work that other processes did.
+    pub(crate) fn stop_for_others(self) -> Cost {
+        Cost::of_others(self.began.elapsed())
+    }
+}
+
+/// Returns the CPU time that all threads of this process have used.
+fn cpu_time() -> Duration {
+    clock_gettime(ClockId::ProcessCPUTime)
+        .try_into()
+        .unwrap_or_default()
+}
+
+/// Measures a future.
+pub(crate) async fn timed(work: impl Future<Output = Result<()>>) -> Result<Cost> {
+    let watch = Stopwatch::start();
+    work.await?;
+    Ok(watch.stop())
+}
+
+/// Lets both sides handle `count` messages by turns, and compares the rates of their best rounds.
 pub(crate) async fn rates<O, R>(
-    rounds: u32,
+    plan: Plan,
     count: u32,
     ours: impl Fn() -> O,
     raw: impl Fn() -> R,
 ) -> Result<Line>
 where
-    O: Future<Output = Result<Duration>>,
-    R: Future<Output = Result<Duration>>,
+    O: Future<Output = Result<Cost>>,
+    R: Future<Output = Result<Cost>>,
 {
-    let (mut best_ours, mut best_raw) = (Duration::MAX, Duration::MAX);
-    for _ in 0..rounds.max(1) {
-        best_raw = best_raw.min(raw().await?);
-        best_ours = best_ours.min(ours().await?);
+    let (mut of_ours, mut of_raw) = (Vec::new(), Vec::new());
+    for _ in 0..plan.rounds.max(1) {
+        if plan.runs(Side::Raw) {
+            of_raw.push(raw().await?);
+        }
+        if plan.runs(Side::Ours) {
+            of_ours.push(ours().await?);
+        }
     }
-    let per_second = |took: Duration| (f64::from(count) / took.as_secs_f64()).round();
+    let best = |costs: &[Cost]| costs.iter().map(|cost| cost.time).min();
+    let ratio = best(&of_raw)
+        .zip(best(&of_ours))
+        .map(|(raw, ours)| raw.as_secs_f64() / ours.as_secs_f64());
+    let per_second = |costs: &[Cost]| {
+        let time = best(costs)?.as_secs_f64();
+        Some((f64::from(count) / time).round())
+    };
+    let cpu = |costs: &[Cost]| {
+        let least = costs.iter().filter_map(|cost| cost.cpu).min()?;
+        Some(two_digits(least.as_secs_f64() * 1e6 / f64::from(count)))
+    };
     Ok(line([
-        ("ours_per_s", json!(per_second(best_ours))),
-        ("raw_per_s", json!(per_second(best_raw))),
-        (
-            "ratio",
-            json!(two_digits(best_raw.as_secs_f64() / best_ours.as_secs_f64())),
-        ),
+        ("ours_per_s", per_second(&of_ours)),
+        ("raw_per_s", per_second(&of_raw)),
+        ("ours_cpu_us", cpu(&of_ours)),
+        ("raw_cpu_us", cpu(&of_raw)),
+        ("ratio", ratio.map(two_digits)),
     ]))
 }
 
-/// Lets both sides make so many single trips a round, one after the other by turns, and compares the latencies of their best
-/// rounds.
+/// Lets both sides make `trips` single trips a round, in turns, and compares the latencies of their best rounds.
 pub(crate) async fn latencies(
-    rounds: u32,
+    plan: Plan,
     trips: u32,
     mut ours: impl AsyncFnMut() -> Result<Duration>,
     mut raw: impl AsyncFnMut() -> Result<Duration>,
 ) -> Result<Line> {
-    let (mut best_ours, mut best_raw) = (Percentiles::WORST, Percentiles::WORST);
-    for _ in 0..rounds.max(1) {
+    let (mut best_ours, mut best_raw) = (None, None);
+    for _ in 0..plan.rounds.max(1) {
         let (mut of_ours, mut of_raw) = (Vec::new(), Vec::new());
         for _ in 0..trips {
-            of_raw.push(raw().await?);
-            of_ours.push(ours().await?);
+            if plan.runs(Side::Raw) {
+                of_raw.push(raw().await?);
+            }
+            if plan.runs(Side::Ours) {
+                of_ours.push(ours().await?);
+            }
         }
-        best_raw = best_raw.or_better(Percentiles::of(of_raw));
-        best_ours = best_ours.or_better(Percentiles::of(of_ours));
+        best_raw = Percentiles::better_of(best_raw, Percentiles::of(of_raw));
+        best_ours = Percentiles::better_of(best_ours, Percentiles::of(of_ours));
     }
+    let ratio = best_raw
+        .zip(best_ours)
+        .map(|(raw, ours)| two_digits(raw.p50 / ours.p50));
     Ok(line([
-        ("ours_p50_us", json!(best_ours.p50)),
-        ("ours_p99_us", json!(best_ours.p99)),
-        ("raw_p50_us", json!(best_raw.p50)),
-        ("raw_p99_us", json!(best_raw.p99)),
-        ("ratio", json!(two_digits(best_raw.p50 / best_ours.p50))),
+        ("ours_p50_us", best_ours.map(|best| best.p50)),
+        ("ours_p99_us", best_ours.map(|best| best.p99)),
+        ("raw_p50_us", best_raw.map(|best| best.p50)),
+        ("raw_p99_us", best_raw.map(|best| best.p99)),
+        ("ratio", ratio),
     ]))
 }
 
-/// How long this took.
-pub(crate) async fn timed(work: impl Future<Output = Result<()>>) -> Result<Duration> {
-    let began = Instant::now();
-    work.await?;
-    Ok(began.elapsed())
+/// Returns the ratio of a line; `None` if only one side ran.
+pub(crate) fn ratio(line: &Line) -> Option<f64> {
+    line.get("ratio").and_then(Value::as_f64)
 }
 
-/// The ratio of a line.
-pub(crate) fn ratio(found: &Line) -> f64 {
-    found.get("ratio").and_then(Value::as_f64).unwrap_or(0.0)
+/// The ratios of a case in several runs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Spread {
+    pub(crate) lowest: f64,
+    pub(crate) median: f64,
+    pub(crate) highest: f64,
 }
 
-/// Prints a case's line.
+impl Spread {
+    /// Returns the spread of these ratios; `None` if there are none.
+    pub(crate) fn of(mut ratios: Vec<f64>) -> Option<Self> {
+        ratios.sort_unstable_by(f64::total_cmp);
+        let (lowest, highest) = (*ratios.first()?, *ratios.last()?);
+        let middle = ratios.len() / 2;
+        let median = match ratios.len() % 2 {
+            0 => ratios[middle - 1].midpoint(ratios[middle]),
+            _ => ratios[middle],
+        };
+        Some(Self {
+            lowest,
+            median: two_digits(median),
+            highest,
+        })
+    }
+}
+
+/// Prints the line of a case.
 ///
 /// # Errors
-/// When standard output is closed.
-pub(crate) fn print(case: &str, found: &Line) -> Result<()> {
-    let mut whole = line([("case", json!(case))]);
-    whole.extend(found.clone());
-    writeln!(std::io::stdout(), "{}", Value::Object(whole))?;
-    Ok(())
+/// If standard output is closed.
+pub(crate) fn print(case: &str, run: u32, line: &Line) -> Result<()> {
+    let mut whole = Map::from_iter([("case".to_owned(), json!(case))]);
+    if run > 0 {
+        whole.insert("run".to_owned(), json!(run));
+    }
+    whole.extend(line.clone());
+    write_line(&Value::Object(whole))
 }
 
-/// In microseconds.
+/// Prints the ratios of a case over all runs.
+///
+/// # Errors
+/// If standard output is closed.
+pub(crate) fn print_spread(case: &str, floor: Option<f64>, spread: &Spread) -> Result<()> {
+    let Spread {
+        lowest,
+        median,
+        highest,
+    } = spread;
+    write_line(
+        &json!({"case": case, "floor": floor, "lowest": lowest, "median": median, "highest": highest}),
+    )
+}
+
+fn write_line(line: &Value) -> Result<()> {
+    writeln!(std::io::stdout(), "{line}").map_err(Error::from)
+}
+
+/// Latencies in microseconds.
 #[derive(Clone, Copy)]
 struct Percentiles {
     p50: f64,
@@ -97,38 +248,49 @@ struct Percentiles {
 }
 
 impl Percentiles {
-    const WORST: Self = Self {
-        p50: f64::INFINITY,
-        p99: f64::INFINITY,
-    };
-
-    fn or_better(self, other: Self) -> Self {
-        if other.p50 < self.p50 { other } else { self }
+    fn better_of(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        one.into_iter()
+            .chain(other)
+            .min_by(|one, other| one.p50.total_cmp(&other.p50))
     }
 
-    fn of(mut trips: Vec<Duration>) -> Self {
+    fn of(mut trips: Vec<Duration>) -> Option<Self> {
         trips.sort_unstable();
-        let at = |part: usize| {
-            trips
-                .get(trips.len() * part / 100)
-                .copied()
-                .unwrap_or_default()
+        let micros = |part: usize| {
+            let trip = trips.get(trips.len() * part / 100)?;
+            Some((trip.as_secs_f64() * 1e7).round() / 10.0)
         };
-        let micros = |trip: Duration| (trip.as_secs_f64() * 1e7).round() / 10.0;
-        Self {
-            p50: micros(at(50)),
-            p99: micros(at(99)),
-        }
+        Some(Self {
+            p50: micros(50)?,
+            p99: micros(99)?,
+        })
     }
 }
 
-fn line<const N: usize>(entries: [(&str, Value); N]) -> Line {
+fn line<const N: usize>(entries: [(&str, Option<f64>); N]) -> Line {
     entries
         .into_iter()
-        .map(|(key, value)| (key.to_owned(), value))
+        .filter_map(|(key, value)| Some((key.to_owned(), json!(value?))))
         .collect()
 }
 
 fn two_digits(number: f64) -> f64 {
     (number * 100.0).round() / 100.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_spread_of_runs_has_the_median_in_the_middle() {
+        let spread = |ratios: &[f64]| Spread::of(ratios.to_vec());
+        assert_eq!(spread(&[]), None);
+        let of_three = spread(&[0.7, 0.5, 0.9]).unwrap();
+        assert_eq!(
+            (of_three.lowest, of_three.median, of_three.highest),
+            (0.5, 0.7, 0.9)
+        );
+        assert_eq!(spread(&[0.5, 0.7, 0.9, 0.6]).unwrap().median, 0.65);
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{AtomicU32, Ordering},
     },
     time::Instant,
@@ -14,10 +14,16 @@ use tokio::sync::{Notify, mpsc};
 /// The measured queue.
 pub(crate) const MAILER: Queue = Queue::new("mailer");
 
-/// What travels: 60 bytes of JSON.
+/// The payload: 60 bytes of JSON.
 pub(crate) const BODY: &str = r#"{"user_id":12345,"text":"Welcome text","email":"user@lwr.pw"}"#;
 
-/// What travels as a signal.
+/// The same payload with a text that makes it 16 KiB.
+pub(crate) static LARGE_BODY: LazyLock<String> = LazyLock::new(|| {
+    let text = "x".repeat(16 * 1024 - BODY.len());
+    BODY.replace("Welcome text", &format!("Welcome text{text}"))
+});
+
+/// The measured signal.
 #[derive(Clone, Debug, Serialize, Deserialize, Signal)]
 pub(crate) struct UserCreated {
     pub(crate) user_id: u64,
@@ -36,12 +42,13 @@ impl UserCreated {
     }
 }
 
-/// Counts what was handled; whoever waits is told at the last one.
+/// Counts handled messages, and wakes the waiting task at the last one.
 #[derive(Clone, Debug)]
 pub(crate) struct Countdown(Arc<Left>);
 
 #[derive(Debug)]
 struct Left {
+    total: u32,
     left: AtomicU32,
     done: Notify,
 }
@@ -49,17 +56,28 @@ struct Left {
 impl Countdown {
     pub(crate) fn from(count: u32) -> Self {
         Self(Arc::new(Left {
+            total: count,
             left: AtomicU32::new(count),
             done: Notify::new(),
         }))
     }
 
-    /// One more is handled. The arguments are looked at, so that decoding them cannot be left out.
+    /// Counts one message. It reads the arguments, so that the compiler cannot remove their decoding.
     pub(crate) fn count(&self, user_id: u64, text: &str, email: &str) {
         assert!(user_id == 12345 && !text.is_empty() && !email.is_empty());
-        if self.0.left.fetch_sub(1, Ordering::AcqRel) == 1 {
+        self.count_many(1);
+    }
+
+    /// Counts messages that are not decoded.
+    pub(crate) fn count_many(&self, count: u32) {
+        if self.0.left.fetch_sub(count, Ordering::AcqRel) == count {
             self.0.done.notify_one();
         }
+    }
+
+    /// Returns how many messages were handled.
+    pub(crate) fn handled(&self) -> u32 {
+        self.0.total - self.0.left.load(Ordering::Acquire)
     }
 
     pub(crate) async fn done(&self) {
@@ -75,19 +93,19 @@ pub(crate) struct Counting {
 #[agent]
 impl Counting {
     #[consumer(MAILER, concurrency = 64, prefetch = 512)]
-    async fn taken(&self, user_id: u64, text: String, email: String) {
+    async fn consume(&self, user_id: u64, text: String, email: String) {
         self.countdown.count(user_id, &text, &email);
     }
 
     #[receiver(UserCreated, concurrency = 1024, buffer = 1_000_000)]
-    async fn heard(&self, user_id: u64, text: String, email: String) {
+    async fn receive(&self, user_id: u64, text: String, email: String) {
         self.countdown.count(user_id, &text, &email);
     }
 }
 
-/// Says when it heard.
+/// Reports when it received a signal.
 pub(crate) struct Stamping {
-    pub(crate) heard: mpsc::UnboundedSender<Instant>,
+    pub(crate) stamps: mpsc::UnboundedSender<Instant>,
 }
 
 #[agent]
@@ -96,7 +114,7 @@ impl Stamping {
     async fn stamp(&self, user_id: u64, text: String) {
         let now = Instant::now();
         assert!(user_id == 12345 && !text.is_empty());
-        // Whoever measured has gone: nothing to tell.
-        let _ = self.heard.send(now);
+        // The case may have ended.
+        let _ = self.stamps.send(now);
     }
 }

@@ -1,4 +1,4 @@
-//! What a careful engineer writes without a framework: receive, decode, spawn, apply the timeout.
+//! The loop that a careful engineer writes without a framework: receive, decode, spawn, apply the timeout.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,7 +6,7 @@ use bytes::Bytes;
 use microagent::Result;
 use serde::Deserialize;
 use tokio::{
-    sync::{Semaphore, mpsc},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     time::timeout,
 };
 
@@ -18,6 +18,15 @@ pub(crate) struct Args {
     pub(crate) user_id: u64,
     pub(crate) text: String,
     pub(crate) email: String,
+}
+
+impl Args {
+    /// Decodes and counts a message where it stands, without a task of its own.
+    pub(crate) fn handle(body: &[u8], countdown: &Countdown) -> Result<()> {
+        let args: Self = serde_json::from_slice(body)?;
+        countdown.count(args.user_id, &args.text, &args.email);
+        Ok(())
+    }
 }
 
 /// Handles all bodies, at most `concurrency` at a time, each decoded and within 60 s.
@@ -32,14 +41,17 @@ pub(crate) async fn handle_all(
             break;
         };
         let args: Args = serde_json::from_slice(&body)?;
-        let countdown = countdown.clone();
-        tokio::spawn(async move {
-            let handler = async { countdown.count(args.user_id, &args.text, &args.email) };
-            // It never hangs; a careful engineer guards it nevertheless.
-            let _ = timeout(Duration::from_secs(60), handler).await;
-            drop(place);
-        });
+        spawn_handler(args, countdown.clone(), place);
     }
     countdown.done().await;
     Ok(())
+}
+
+/// Runs a handler in a task of its own. It never hangs; a careful engineer limits its time nevertheless.
+pub(crate) fn spawn_handler(args: Args, countdown: Countdown, place: OwnedSemaphorePermit) {
+    tokio::spawn(async move {
+        let handler = async { countdown.count(args.user_id, &args.text, &args.email) };
+        let _ = timeout(Duration::from_secs(60), handler).await;
+        drop(place);
+    });
 }

@@ -1,6 +1,4 @@
-//! `memory://`: what dispatch itself costs.
-
-use std::time::Duration;
+//! `memory://`: the cost of dispatch alone.
 
 use bytes::Bytes;
 use microagent::prelude::*;
@@ -10,12 +8,12 @@ use super::{
     agents::{BODY, Countdown, MAILER},
     by_hand, ours,
 };
-use crate::measure::{self, Line, timed};
+use crate::measure::{self, Cost, Line, Plan, timed};
 
 const COUNT: u32 = 200_000;
 
-/// Messages that wait already: taken, decoded, handled, acknowledged.
-pub(crate) async fn consume(rounds: u32) -> Result<Line> {
+/// Messages that wait already: receive, decode, handle, acknowledge.
+pub(crate) async fn consume(plan: Plan) -> Result<Line> {
     let consume = || async {
         let broker = Broker::connect("memory://").await?;
         for _ in 0..COUNT {
@@ -25,12 +23,12 @@ pub(crate) async fn consume(rounds: u32) -> Result<Line> {
         }
         ours::consume(broker, COUNT).await
     };
-    measure::rates(rounds, COUNT, consume, by_hand_at_once).await
+    measure::rates(plan, COUNT, consume, by_hand_at_once).await
 }
 
-/// Signals that are published as fast as they are heard.
-pub(crate) async fn signal(rounds: u32) -> Result<Line> {
-    let hear = || async {
+/// Signals that are published as fast as they are handled.
+pub(crate) async fn signal(plan: Plan) -> Result<Line> {
+    let receive = || async {
         let bus = Bus::connect("memory://").await?;
         let driver = bus.clone();
         let publish = async |channel: &str| {
@@ -40,13 +38,13 @@ pub(crate) async fn signal(rounds: u32) -> Result<Line> {
             }
             Ok(())
         };
-        ours::hear(bus, COUNT, publish).await
+        ours::receive(bus, COUNT, publish).await
     };
-    measure::rates(rounds, COUNT, hear, by_hand_meanwhile).await
+    measure::rates(plan, COUNT, receive, by_hand_meanwhile).await
 }
 
-/// What waits already, by hand. As on the other side, the clock starts when all of it waits.
-async fn by_hand_at_once() -> Result<Duration> {
+/// Handles waiting bodies by hand. As on the other side, the clock starts when all of them wait.
+async fn by_hand_at_once() -> Result<Cost> {
     let (sender, bodies) = mpsc::unbounded_channel();
     for _ in 0..COUNT {
         // The receiver lives until the end of this function.
@@ -56,8 +54,8 @@ async fn by_hand_at_once() -> Result<Duration> {
     timed(by_hand::handle_all(bodies, 64, Countdown::from(COUNT))).await
 }
 
-/// What comes while it is handled, by hand: the loop is a task of its own, as a subscription's reader is.
-async fn by_hand_meanwhile() -> Result<Duration> {
+/// Handles bodies by hand while they come: the loop is a task of its own, as a subscription's reader is.
+async fn by_hand_meanwhile() -> Result<Cost> {
     let (sender, bodies) = mpsc::unbounded_channel();
     let countdown = Countdown::from(COUNT);
     timed(async {

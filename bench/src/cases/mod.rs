@@ -1,94 +1,65 @@
-//! The cases, by name.
+//! The list of cases.
 
 mod agents;
 mod by_hand;
+mod handlers;
 mod local;
 mod memory;
 mod ours;
+mod processes;
 mod redis;
 mod sqlite;
+pub(crate) mod worker;
 
 use std::{future::Future, pin::Pin};
 
 use microagent::Result;
 
-use crate::measure::Line;
+use crate::measure::{Line, Plan};
 
 /// One case.
 pub(crate) struct Case {
-    /// What it is called.
+    /// The name.
     pub(crate) name: &'static str,
-    /// The ratio below which something is wrong, where there is one.
+    /// The lowest ratio that is not a fault.
     pub(crate) floor: Option<f64>,
-    /// Measures it in so many rounds.
-    pub(crate) run: fn(u32) -> Measuring,
+    /// Measures the case.
+    pub(crate) run: fn(Plan) -> Measuring,
 }
 
 type Measuring = Pin<Box<dyn Future<Output = Result<Line>>>>;
 
+/// Writes the list of cases: name, floor, and the function that measures.
+macro_rules! cases {
+    ($($name:literal, $floor:expr, $run:expr;)*) => {
+        &[$(Case { name: $name, floor: $floor, run: |plan| Box::pin($run(plan)) }),*]
+    };
+}
+
 /// All cases, in the order in which they run.
-pub(crate) const ALL: &[Case] = &[
-    Case {
-        name: "memory.consume",
-        floor: Some(0.5),
-        run: |rounds| Box::pin(memory::consume(rounds)),
-    },
-    Case {
-        name: "memory.signal",
-        floor: Some(0.5),
-        run: |rounds| Box::pin(memory::signal(rounds)),
-    },
-    Case {
-        name: "local.send",
-        floor: Some(0.4),
-        run: |rounds| Box::pin(local::send(rounds)),
-    },
-    Case {
-        name: "local.consume",
-        floor: None,
-        run: |rounds| Box::pin(local::consume(rounds)),
-    },
-    Case {
-        name: "local.signal",
-        floor: None,
-        run: |rounds| Box::pin(local::signal(rounds)),
-    },
-    Case {
-        name: "redis.send",
-        floor: Some(0.9),
-        run: |rounds| Box::pin(redis::send(rounds)),
-    },
-    Case {
-        name: "redis.send.64",
-        floor: Some(0.8),
-        run: |rounds| Box::pin(redis::send_from_many(rounds)),
-    },
-    Case {
-        name: "redis.consume",
-        floor: Some(0.5),
-        run: |rounds| Box::pin(redis::consume(rounds)),
-    },
-    Case {
-        name: "redis.consume.python",
-        floor: Some(10.0),
-        run: |rounds| Box::pin(redis::consume_beside_python(rounds)),
-    },
-    Case {
-        name: "redis.signal",
-        floor: Some(0.5),
-        run: |rounds| Box::pin(redis::signal(rounds)),
-    },
-    Case {
-        name: "redis.rpc",
-        floor: Some(0.77),
-        run: |rounds| Box::pin(redis::rpc(rounds)),
-    },
-    Case {
-        name: "redis.rpc.50",
-        floor: Some(0.6),
-        run: |rounds| Box::pin(redis::rpc_of_many(rounds)),
-    },
-];
+pub(crate) const ALL: &[Case] = cases! {
+    "memory.consume", Some(0.7), memory::consume;
+    "memory.signal", Some(0.7), memory::signal;
+    "memory.handlers.500", None, handlers::five_hundred;
+    "local.send", Some(0.4), local::send;
+    "local.consume", Some(0.45), local::consume;
+    "local.consume.16k", None, local::consume_large;
+    "local.consume.processes.1", None, |plan| local::consume_in_processes(plan, 1);
+    "local.consume.processes.4", None, |plan| local::consume_in_processes(plan, 4);
+    "local.consume.processes.16", None, |plan| local::consume_in_processes(plan, 16);
+    "local.signal", None, local::signal;
+    "redis.send", Some(0.9), redis::send;
+    "redis.send.64", Some(0.8), redis::send_from_many;
+    "redis.consume", Some(0.7), redis::consume;
+    "redis.consume.16k", None, redis::consume_large;
+    "redis.consume.processes.1", None, |plan| redis::consume_in_processes(plan, 1);
+    "redis.consume.processes.4", None, |plan| redis::consume_in_processes(plan, 4);
+    "redis.consume.processes.16", None, |plan| redis::consume_in_processes(plan, 16);
+    "redis.consume.python", Some(10.0), redis::consume_beside_python;
+    "redis.signal", Some(0.7), redis::signal;
+    "redis.rpc", Some(0.77), redis::rpc;
+    "redis.rpc.50", Some(0.6), redis::rpc_of_many;
+};
 
 #[cfg(test)]
 mod tests {
@@ -108,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn the_readme_tells_the_cases_and_their_floors() {
+    fn the_readme_lists_the_cases_and_their_floors() {
         let cases = ALL.iter().map(|case| (case.name.to_owned(), case.floor));
         assert_eq!(rows(), cases.collect::<Vec<_>>());
     }

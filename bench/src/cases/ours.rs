@@ -1,36 +1,43 @@
 //! MicroAgent's side of the cases that exist for several drivers.
 
-use std::time::{Duration, Instant};
-
 use microagent::prelude::*;
 
 use super::agents::{Countdown, Counting, UserCreated};
-use crate::measure::timed;
+use crate::measure::{Cost, Stopwatch, timed};
 
-/// How long an agent takes for so many messages that wait already: taken, decoded, handled, acknowledged.
-pub(crate) async fn consume(broker: Broker, count: u32) -> Result<Duration> {
+/// Measures how an agent consumes `count` messages that wait already: receive, decode, handle, acknowledge.
+pub(crate) async fn consume(broker: Broker, count: u32) -> Result<Cost> {
     let countdown = Countdown::from(count);
-    let agent = Counting {
-        countdown: countdown.clone(),
-    };
-    let agent = Agent::new(agent)
-        .bus(Bus::connect("memory://").await?)
-        .broker(broker.clone());
-    let began = Instant::now();
-    let agent = agent.start().await?;
+    let watch = Stopwatch::start();
+    let agent = start_consumer(&broker, &countdown).await?;
     countdown.done().await;
     agent.stop().await?;
     // Closing flushes the last acknowledgements, so it belongs to the work.
     broker.close().await?;
-    Ok(began.elapsed())
+    Ok(watch.stop())
 }
 
-/// How long it takes until an agent has handled so many signals, which are published meanwhile to the channel that is told.
-pub(crate) async fn hear(
+/// Starts the agent that consumes the measured queue.
+pub(crate) async fn start_consumer(
+    broker: &Broker,
+    countdown: &Countdown,
+) -> Result<RunningAgent<Counting>> {
+    let agent = Counting {
+        countdown: countdown.clone(),
+    };
+    Agent::new(agent)
+        .bus(Bus::connect("memory://").await?)
+        .broker(broker.clone())
+        .start()
+        .await
+}
+
+/// Measures how an agent handles `count` signals that are published meanwhile, to the channel that `publish` gets.
+pub(crate) async fn receive(
     bus: Bus,
     count: u32,
     publish: impl AsyncFnOnce(&str) -> Result<()>,
-) -> Result<Duration> {
+) -> Result<Cost> {
     let countdown = Countdown::from(count);
     let agent = Counting {
         countdown: countdown.clone(),
@@ -41,13 +48,13 @@ pub(crate) async fn hear(
         .start()
         .await?;
     let channel = format!("{}:{}:bench", bus.prefix(), <UserCreated as Signal>::NAME);
-    let took = timed(async {
+    let cost = timed(async {
         publish(&channel).await?;
         countdown.done().await;
         Ok(())
     });
-    let took = took.await?;
+    let cost = cost.await?;
     agent.stop().await?;
     bus.close().await?;
-    Ok(took)
+    Ok(cost)
 }

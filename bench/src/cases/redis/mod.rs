@@ -13,11 +13,14 @@ use microagent_testing::RedisServer;
 use redis::aio::MultiplexedConnection;
 
 pub(crate) use self::{
-    consume::{consume, consume_beside_python},
+    consume::{consume, consume_beside_python, consume_in_processes, consume_large, take_all},
     rpc::{rpc, rpc_of_many},
     send::{send, send_from_many},
     signal::signal,
 };
+
+/// The list that the loops by hand consume.
+pub(crate) const RAW: &str = "raw";
 
 /// A server and a bare connection to it.
 struct Bench {
@@ -28,7 +31,7 @@ struct Bench {
 impl Bench {
     async fn start() -> Result<Self> {
         let server = RedisServer::start().await?;
-        let raw = connection(&server).await?;
+        let raw = connection(&server.dsn()).await?;
         Ok(Self { server, raw })
     }
 
@@ -45,11 +48,11 @@ impl Bench {
     }
 
     async fn connection(&self) -> Result<MultiplexedConnection> {
-        connection(&self.server).await
+        connection(&self.server.dsn()).await
     }
 
     async fn pubsub(&self, pattern: &str) -> Result<redis::aio::PubSub> {
-        let mut pubsub = client(&self.server)?
+        let mut pubsub = client(&self.server.dsn())?
             .get_async_pubsub()
             .await
             .map_err(failed)?;
@@ -58,21 +61,22 @@ impl Bench {
     }
 }
 
-/// The bare client's errors, in this project's words.
+/// Converts an error of a bare part.
 fn failed(error: impl std::error::Error) -> Error {
     Error::from(error.to_string())
 }
 
-async fn connection(server: &RedisServer) -> Result<MultiplexedConnection> {
+/// Opens a bare connection.
+pub(crate) async fn connection(dsn: &str) -> Result<MultiplexedConnection> {
     let config =
         redis::AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(10)));
-    let client = client(server)?;
+    let client = client(dsn)?;
     let connection = client.get_multiplexed_async_connection_with_config(&config);
     connection.await.map_err(failed)
 }
 
-fn client(server: &RedisServer) -> Result<redis::Client> {
+fn client(dsn: &str) -> Result<redis::Client> {
     let settings = redis::io::tcp::TcpSettings::default().set_nodelay(true);
-    let info = redis::IntoConnectionInfo::into_connection_info(server.dsn()).map_err(failed)?;
+    let info = redis::IntoConnectionInfo::into_connection_info(dsn).map_err(failed)?;
     redis::Client::open(info.set_tcp_settings(settings)).map_err(failed)
 }

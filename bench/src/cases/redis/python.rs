@@ -7,12 +7,13 @@ use microagent_testing::python_interpreter;
 use tokio::process::Command;
 
 use super::{Bench, failed};
+use crate::measure::Cost;
 
-/// Python is at it for seconds with fewer.
+/// Fewer messages than elsewhere: Python needs seconds for them.
 pub(super) const COUNT: u32 = 20_000;
 
-/// How long the package takes for what waits in the queue.
-pub(super) async fn consume(bench: &Bench) -> Result<Duration> {
+/// Measures how the package consumes what waits in the queue.
+pub(super) async fn consume(bench: &Bench) -> Result<Cost> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cases/redis/python.py");
     let output = Command::new(python_interpreter()?)
         .args([script, &bench.server.dsn(), &COUNT.to_string()])
@@ -24,5 +25,5 @@ pub(super) async fn consume(bench: &Bench) -> Result<Duration> {
         .trim()
         .parse()
         .map_err(failed)?;
-    Ok(Duration::from_secs_f64(seconds))
+    Ok(Cost::of_others(Duration::from_secs_f64(seconds)))
 }

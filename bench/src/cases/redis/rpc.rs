@@ -6,7 +6,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures_util::{StreamExt, future::try_join_all};
@@ -15,13 +15,13 @@ use redis::{AsyncCommands, aio::MultiplexedConnection};
 use tokio::{sync::oneshot, task::JoinHandle};
 
 use super::{Bench, failed};
-use crate::measure::{self, Line, timed};
+use crate::measure::{self, Line, Plan, timed};
 
 const TRIPS: u32 = 5_000;
 const MANY: u32 = 50_000;
 const CALLERS: u32 = 50;
 
-/// What is asked.
+/// The measured call.
 #[derive(Serialize, Deserialize, Signal)]
 struct Echo {
     n: u32,
@@ -38,19 +38,19 @@ impl Echoing {
 }
 
 /// One at a time.
-pub(crate) async fn rpc(rounds: u32) -> Result<Line> {
+pub(crate) async fn rpc(plan: Plan) -> Result<Line> {
     let bench = Bench::start().await?;
     let (agent, caller) = (respond(&bench).await?, bench.bus().await?);
     let pinging = Pinging::start(&bench).await?;
-    let ours = async || timed(call(&caller, 7)).await;
-    let raw = async || timed(pinging.ping()).await;
-    let line = measure::latencies(rounds, TRIPS, ours, raw).await?;
+    let ours = async || duration(call(&caller, 7)).await;
+    let raw = async || duration(pinging.ping()).await;
+    let line = measure::latencies(plan, TRIPS, ours, raw).await?;
     agent.stop().await?;
     Ok(line)
 }
 
 /// From 50 callers on one bus.
-pub(crate) async fn rpc_of_many(rounds: u32) -> Result<Line> {
+pub(crate) async fn rpc_of_many(plan: Plan) -> Result<Line> {
     let bench = Bench::start().await?;
     let (agent, caller) = (respond(&bench).await?, bench.bus().await?);
     let pinging = Pinging::start(&bench).await?;
@@ -78,9 +78,15 @@ pub(crate) async fn rpc_of_many(rounds: u32) -> Result<Line> {
         });
         timed(all(pings.collect()))
     };
-    let line = measure::rates(rounds, MANY, ours, raw).await?;
+    let line = measure::rates(plan, MANY, ours, raw).await?;
     agent.stop().await?;
     Ok(line)
+}
+
+async fn duration(trip: impl Future<Output = Result<()>>) -> Result<Duration> {
+    let began = Instant::now();
+    trip.await?;
+    Ok(began.elapsed())
 }
 
 async fn all(tasks: Vec<JoinHandle<Result<()>>>) -> Result<()> {
@@ -104,7 +110,7 @@ async fn call(caller: &Bus, n: u32) -> Result<()> {
     Ok(())
 }
 
-/// A ping-pong by hand: a subscription that answers, one that hears the answers, and who waits for which.
+/// A ping-pong by hand: a subscription that answers, one that receives the answers, and the map of waiting callers.
 #[derive(Clone)]
 struct Pinging {
     connection: MultiplexedConnection,
@@ -131,16 +137,16 @@ impl Pinging {
             }
         });
         let waiting = Waiting::default();
-        let told = waiting.clone();
+        let answered = waiting.clone();
         tokio::spawn(async move {
             while let Some(pong) = pongs.next().await {
                 let id = &pong.get_channel_name()[5..];
-                let waits = told
+                let caller = answered
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
                     .remove(id);
-                // Whoever waited is still there.
-                let _ = waits.map(|waits| waits.send(()));
+                // The caller still waits.
+                let _ = caller.map(|caller| caller.send(()));
             }
         });
         Ok(Self {

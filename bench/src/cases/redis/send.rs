@@ -8,25 +8,25 @@ use super::{
     super::agents::{BODY, MAILER, UserCreated},
     Bench, failed,
 };
-use crate::measure::{self, Line, timed};
+use crate::measure::{self, Line, Plan, timed};
 
 const ONE_BY_ONE: u32 = 20_000;
 const MANY: u32 = 200_000;
 const TASKS: u32 = 64;
 
 /// One at a time.
-pub(crate) async fn send(rounds: u32) -> Result<Line> {
+pub(crate) async fn send(plan: Plan) -> Result<Line> {
     let bench = Bench::start().await?;
-    rates(rounds, &bench, ONE_BY_ONE, 1).await
+    rates(plan, &bench, ONE_BY_ONE, 1).await
 }
 
 /// From 64 tasks.
-pub(crate) async fn send_from_many(rounds: u32) -> Result<Line> {
+pub(crate) async fn send_from_many(plan: Plan) -> Result<Line> {
     let bench = Bench::start().await?;
-    rates(rounds, &bench, MANY, TASKS).await
+    rates(plan, &bench, MANY, TASKS).await
 }
 
-async fn rates(rounds: u32, bench: &Bench, count: u32, tasks: u32) -> Result<Line> {
+async fn rates(plan: Plan, bench: &Bench, count: u32, tasks: u32) -> Result<Line> {
     let broker = bench.broker().await?;
     let ours = || async {
         let senders = (0..tasks).map(|_| tokio::spawn(send_ours(broker.clone(), count / tasks)));
@@ -36,7 +36,7 @@ async fn rates(rounds: u32, bench: &Bench, count: u32, tasks: u32) -> Result<Lin
         let senders = (0..tasks).map(|_| tokio::spawn(send_raw(bench.raw.clone(), count / tasks)));
         timed(all(senders)).await
     };
-    measure::rates(rounds, count, ours, raw).await
+    measure::rates(plan, count, ours, raw).await
 }
 
 async fn all(senders: impl Iterator<Item = tokio::task::JoinHandle<Result<()>>>) -> Result<()> {

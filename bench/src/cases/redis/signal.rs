@@ -1,6 +1,4 @@
-//! Signals as fast as they are heard.
-
-use std::time::{Duration, Instant};
+//! Signals that are published as fast as they are handled.
 
 use futures_util::StreamExt;
 use microagent::prelude::*;
@@ -13,43 +11,42 @@ use super::{
     },
     Bench, failed,
 };
-use crate::measure::{self, Line};
+use crate::measure::{self, Cost, Line, Plan, Stopwatch};
 
 const COUNT: u32 = 200_000;
 const PIPELINED: u32 = 500;
 
-/// An agent's receiver with named arguments, beside a bare subscription whose messages are decoded. Both hear the same bare
+/// An agent's receiver with named arguments, beside a bare subscription whose messages are decoded. Both receive from the same bare
 /// publisher.
-pub(crate) async fn signal(rounds: u32) -> Result<Line> {
+pub(crate) async fn signal(plan: Plan) -> Result<Line> {
     let bench = Bench::start().await?;
-    let hear = || async {
+    let ours = || async {
         let publish = async |channel: &str| publish(&bench, channel).await;
-        ours::hear(bench.bus().await?, COUNT, publish).await
+        ours::receive(bench.bus().await?, COUNT, publish).await
     };
-    let raw = || hear_raw(&bench);
-    measure::rates(rounds, COUNT, hear, raw).await
+    let raw = || receive_raw(&bench);
+    measure::rates(plan, COUNT, ours, raw).await
 }
 
-async fn hear_raw(bench: &Bench) -> Result<Duration> {
+async fn receive_raw(bench: &Bench) -> Result<Cost> {
     let pubsub = bench.pubsub("raw:*").await?;
     let countdown = Countdown::from(COUNT);
-    let hearing = tokio::spawn({
+    let receiving = tokio::spawn({
         let countdown = countdown.clone();
         async move {
             let mut messages = pubsub.into_on_message().take(COUNT as usize);
             while let Some(message) = messages.next().await {
-                let args: Args = serde_json::from_slice(message.get_payload_bytes())?;
-                countdown.count(args.user_id, &args.text, &args.email);
+                Args::handle(message.get_payload_bytes(), &countdown)?;
             }
             Ok::<_, Error>(())
         }
     });
-    let began = Instant::now();
+    let watch = Stopwatch::start();
     publish(bench, "raw:bench").await?;
     countdown.done().await;
-    let took = began.elapsed();
-    hearing.await.map_err(failed)??;
-    Ok(took)
+    let cost = watch.stop();
+    receiving.await.map_err(failed)??;
+    Ok(cost)
 }
 
 async fn publish(bench: &Bench, channel: &str) -> Result<()> {
