@@ -1,6 +1,7 @@
 //! The bus of `memory://`: a published message is put into the mailbox of each subscription that matches.
 
 use std::{
+    collections::HashMap,
     pin::Pin,
     sync::{
         Arc, Mutex,
@@ -137,8 +138,21 @@ impl Leases for MemoryBus {
 /// All subscriptions of a server.
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions {
-    mailboxes: Mutex<Vec<Mailbox>>,
+    /// By the [head](head_of) of their patterns, so that a message is not compared with the patterns of all other signals.
+    mailboxes: Mutex<HashMap<String, Vec<Mailbox>>>,
     last_id: AtomicU64,
+}
+
+/// Returns the part of a pattern that all matching channels start with, up to its last `:`.
+fn head_of(pattern: &str) -> &str {
+    let literal = pattern.split('*').next().unwrap_or_default();
+    literal.rfind(':').map_or("", |end| &literal[..=end])
+}
+
+/// Returns the heads of all patterns that may match a channel.
+fn heads(channel: &str) -> impl Iterator<Item = &str> {
+    let ends = channel.match_indices(':').map(|(end, _)| end + 1);
+    std::iter::once(0).chain(ends).map(|end| &channel[..end])
 }
 
 #[derive(Debug)]
@@ -155,8 +169,12 @@ impl Subscriptions {
     }
 
     fn publish(&self, channel: &str, payload: &Bytes) -> u64 {
+        let mailboxes = lock(&self.mailboxes);
         let mut receivers = 0;
-        for mailbox in lock(&self.mailboxes).iter() {
+        for mailbox in heads(channel)
+            .filter_map(|head| mailboxes.get(head))
+            .flatten()
+        {
             if pattern_matches(&mailbox.pattern, channel) {
                 let message = BusMessage {
                     channel: channel.to_owned(),
@@ -168,8 +186,19 @@ impl Subscriptions {
         receivers
     }
 
+    fn insert(&self, mailbox: Mailbox) {
+        let head = head_of(&mailbox.pattern).to_owned();
+        lock(&self.mailboxes)
+            .entry(head)
+            .or_default()
+            .push(mailbox);
+    }
+
     fn remove(&self, which: impl Fn(&Mailbox) -> bool) {
-        lock(&self.mailboxes).retain(|mailbox| !which(mailbox));
+        lock(&self.mailboxes).retain(|_, mailboxes| {
+            mailboxes.retain(|mailbox| !which(mailbox));
+            !mailboxes.is_empty()
+        });
     }
 }
 
@@ -190,7 +219,7 @@ impl Subscription {
             pattern: pattern.to_owned(),
             sender,
         };
-        lock(&server.subscriptions.mailboxes).push(mailbox);
+        server.subscriptions.insert(mailbox);
         Self {
             server: server.clone(),
             id,
@@ -212,5 +241,59 @@ impl Drop for Subscription {
         self.server
             .subscriptions
             .remove(|mailbox| mailbox.id == self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_is_found_by_every_channel_that_it_matches() {
+        let patterns = [
+            "*",
+            "a",
+            "a:*",
+            "a:b:*",
+            "a:b*",
+            "*:b:c",
+            "a:*:c",
+            "a:b:c",
+            "P:response:*#t-*",
+        ];
+        let channels = [
+            "",
+            "a",
+            "a:",
+            "a:b:",
+            "a:b:c",
+            "a:bc:c",
+            "x:b:c",
+            "P:response:uid#t-7",
+        ];
+        for pattern in patterns {
+            for channel in channels {
+                let found = heads(channel).any(|head| head == head_of(pattern));
+                assert!(
+                    found || !pattern_matches(pattern, channel),
+                    "{pattern} {channel}"
+                );
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn each_matching_subscription_receives_a_message_once() {
+        let bus = MemoryBus::new();
+        let mut subscriptions = Vec::new();
+        for pattern in ["a:b:*", "a:*", "*", "a:b:c", "a:c:*"] {
+            subscriptions.push(bus.subscribe(pattern).await.unwrap());
+        }
+        let count = bus.publish("a:b:c", Bytes::new()).await.unwrap();
+        assert_eq!(count, SubscriberCount::Counted(4));
+        drop(subscriptions);
+        let count = bus.publish("a:b:c", Bytes::new()).await.unwrap();
+        assert_eq!(count, SubscriberCount::Counted(0));
+        assert!(lock(&bus.server.subscriptions.mailboxes).is_empty());
     }
 }
