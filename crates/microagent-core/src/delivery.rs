@@ -134,6 +134,14 @@ impl SettleFuture {
     pub fn waiting(end: oneshot::Receiver<Result<()>>) -> Self {
         Self(State::Waiting(end))
     }
+
+    /// Returns the result if there was nothing to wait for.
+    pub(crate) fn result(self) -> std::result::Result<Result<()>, Self> {
+        match self.0 {
+            State::Done(result) => Ok(result.unwrap_or(Ok(()))),
+            State::Waiting(_) => Err(self),
+        }
+    }
 }
 
 impl Future for SettleFuture {

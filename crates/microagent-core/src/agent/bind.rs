@@ -2,16 +2,17 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
+use tokio::time::Instant;
 use tracing::error;
 
 use super::{ConsumerEntry, MicroAgent, ReceiverEntry, blueprint::OnGap, lifecycle::Life};
 use crate::{
     Bus, ConsumeOptions, Error, ErrorKind, Gap, Result,
-    bus::{Binding, Listener},
     dispatch::{
         consume::{BoundConsumer, Parking},
         flow::Flow,
-        receive::BoundReceiver,
+        listening::{Binding, Listener},
+        receiver::BoundReceiver,
         run,
     },
     driver::lock,
@@ -108,7 +109,7 @@ fn bound_receiver<A: MicroAgent>(
         key: format!("{}.{}", A::NAME, entry.name).into(),
         name: entry.name,
         cx: life.cx.clone(),
-        flow: Flow::new(&entry.options),
+        flow: Flow::of_receiver(&entry.options),
         options: entry.options,
         call: Box::new(move |heard| call(&agent, heard)),
         stats: life.cx.stats().handler(entry.name),
@@ -129,6 +130,7 @@ fn bound_consumer<A: MicroAgent>(
         name: entry.name,
         queue: entry.queue.name().to_owned(),
         cx: life.cx.clone(),
+        flow: Flow::of_consumer(&entry.options),
         options: entry.options,
         call: Box::new(move |taken| call(&agent, taken)),
         parking: Parking {
@@ -158,7 +160,7 @@ fn on_gap<A: MicroAgent>(
             let run = hook(&agent, &life.cx, gap);
             let (name, cx, killed) = (*name, life.cx.clone(), life.killed.clone());
             life.tasks.spawn(async move {
-                let end = run::fenced(run, std::time::Duration::MAX, &killed).await;
+                let end = run::fenced(run, Instant::now(), std::time::Duration::MAX, &killed).await;
                 if let Some(failure) = end.failure() {
                     error!(
                         agent = cx.name(),

@@ -11,10 +11,11 @@ use serde::Serialize;
 use tokio::time::timeout;
 use tracing::warn;
 
-use super::{NamedSignal, check, listening::Listening};
+use super::{NamedSignal, check};
 use crate::{
     Channel, DEFAULT_PREFIX, Error, ErrorKind, Fields, Result, Signal, SignalBus,
     channel::{self, RESPONSE},
+    dispatch::listening::Listening,
     driver::ConnectionState,
     payload::encode_payload,
     rpc::{AnswerBody, Call, Calls, Outgoing, Wait},

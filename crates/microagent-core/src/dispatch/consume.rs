@@ -1,36 +1,40 @@
 //! From a queue to the consumer's handler and from its end to a settlement.
 
-use std::sync::Arc;
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+};
 
 use futures_util::{StreamExt, stream::BoxStream};
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::Instant,
-};
+use tokio::{sync::mpsc, task::coop::consume_budget, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, warn};
 
 use super::{
+    flow::{Admission, Flow},
     growth::Activity,
     outcome,
-    run::{self, End, MessageSite, Site},
+    run::{self, End, MessageSite, Run, Site},
 };
 use crate::{
     ConsumerOptions, Context, Delivery, Error, ErrorKind, HandlerFuture, Message, MessageInput,
-    Result, Settlement, delivery::Lender, rpc::CallScope, shortened, stats::HandlerStats,
+    Result, SettleFuture, Settlement, delivery::Lender, shortened, stats::HandlerStats,
 };
 
 type Call = Box<dyn Fn(&mut MessageInput<'_>) -> HandlerFuture<()> + Send + Sync>;
 
-/// A consumer of a living agent.
+/// A consumer of a running agent.
 pub(crate) struct BoundConsumer {
-    /// `MailerAgent.send`, as it stands in chains of calls.
+    /// The name in chains of calls: `MailerAgent.send`.
     pub(crate) key: Arc<str>,
     pub(crate) name: &'static str,
     pub(crate) queue: String,
     pub(crate) cx: Context,
     pub(crate) options: ConsumerOptions,
     pub(crate) call: Call,
+    pub(crate) flow: Flow<Delivery>,
     pub(crate) stats: Arc<HandlerStats>,
     pub(crate) parking: Parking,
     pub(crate) activity: Arc<Activity>,
@@ -38,70 +42,131 @@ pub(crate) struct BoundConsumer {
     pub(crate) killed: CancellationToken,
 }
 
-/// Takes deliveries, as many at a time as the consumer may run, until the agent stops. Dropping the stream returns
-/// what it still holds.
+/// Takes deliveries, as many as the consumer has room for, until the agent stops. Dropping the stream returns the deliveries that
+/// it still holds.
 ///
 /// # Errors
-/// When the stream ends before: the queue is not consumed any more, and the agent has to end for it.
+/// If the stream ends before the agent stops: the queue is no longer consumed, and the agent has to end.
 pub(crate) async fn consume(
     consumer: Arc<BoundConsumer>,
     mut deliveries: BoxStream<'static, Delivery>,
 ) -> Result<()> {
-    let places = Arc::new(Semaphore::new(consumer.options.concurrency.max(1)));
-    let stopping = consumer.cx.stopping().clone();
+    let (unconfirmed, settlements) = mpsc::unbounded_channel();
+    consumer
+        .tasks
+        .spawn(Arc::clone(&consumer).confirm(settlements));
+    let stopping = consumer.cx.stopping();
+    let mut stopped = pin!(stopping.cancelled());
     loop {
-        let taken = tokio::select! {
-            biased;
-            () = stopping.cancelled() => return Ok(()),
-            taken = next(&places, &mut deliveries) => taken,
-        };
-        let Some((place, delivery)) = taken else {
-            // A driver ends the stream only when its broker was closed.
-            let text = format!(
-                "`{}` is not consumed any more: the stream of its messages has ended",
-                consumer.queue
-            );
-            return Err(Error::new(ErrorKind::Closed, text));
-        };
-        let (handling, running) = (Arc::clone(&consumer), consumer.activity.begin());
-        consumer.tasks.spawn(async move {
-            handling.handle(delivery, place).await;
-            drop(running);
+        let mut next = pin!(consumer.next(&mut deliveries));
+        let next = poll_fn(|cx| {
+            if stopping.is_cancelled() {
+                return Poll::Ready(None);
+            }
+            match next.as_mut().poll(cx) {
+                Poll::Ready(next) => Poll::Ready(Some(next)),
+                // It only registers the waker.
+                Poll::Pending => stopped.as_mut().poll(cx).map(|()| None),
+            }
         });
+        let Some(next) = next.await else {
+            // They are given back; no task takes one of them after the stop was asked for.
+            consumer.flow.clear();
+            return Ok(());
+        };
+        // A driver ends the stream only when its broker was closed.
+        let delivery = next.ok_or_else(|| consumer.stream_has_ended())?;
+        match consumer.flow.admit(delivery) {
+            Admission::Runs(delivery) => {
+                let place = Arc::clone(&consumer).run_place(delivery, unconfirmed.clone());
+                consumer.tasks.spawn(place);
+            }
+            Admission::Waits => {}
+            // There was room. If not, the delivery goes back to its queue.
+            Admission::WaitsInsteadOf(delivery) | Admission::Refused(delivery) => drop(delivery),
+        }
     }
-}
-
-async fn next(
-    places: &Arc<Semaphore>,
-    deliveries: &mut BoxStream<'static, Delivery>,
-) -> Option<(OwnedSemaphorePermit, Delivery)> {
-    let place = Arc::clone(places).acquire_owned().await.ok()?;
-    Some((place, deliveries.next().await?))
 }
 
 impl BoundConsumer {
-    async fn handle(&self, delivery: Delivery, place: OwnedSemaphorePermit) {
-        let message = delivery.message().clone();
-        if let Some(parked) = outcome::of_crashes(&message, &self.options) {
-            return self.settle(delivery, parked, place).await;
-        }
-        if self.options.autoack {
-            let (end, began) = self.run(&message, None).await;
-            let settlement = outcome::of_run(&end, &message, &self.options);
-            self.record(&end, &message, began, outcome::follows(&settlement));
-            return self.settle(delivery, settlement, place).await;
-        }
-        self.handle_lent(delivery, message, place).await;
+    async fn next(&self, deliveries: &mut BoxStream<'static, Delivery>) -> Option<Delivery> {
+        self.flow.room().await;
+        deliveries.next().await
     }
 
-    /// A handler that settles by hand. What it leaves unsettled is settled by its result; an `Ok` that settled
-    /// nothing and kept nothing is a mistake that must not become a loop, so it counts as a failure.
-    async fn handle_lent(
-        &self,
+    fn stream_has_ended(&self) -> Error {
+        self.flow.clear();
+        let text = format!(
+            "`{}` is not consumed any more: the stream of its messages has ended",
+            self.queue
+        );
+        Error::new(ErrorKind::Closed, text)
+    }
+
+    /// Handles a delivery, and then those that wait for a place, until none waits or the agent stops.
+    async fn run_place(
+        self: Arc<Self>,
         mut delivery: Delivery,
-        message: Message,
-        place: OwnedSemaphorePermit,
+        unconfirmed: mpsc::UnboundedSender<SettleFuture>,
     ) {
+        let _running = self.activity.begin();
+        loop {
+            let settled = self.handle(delivery).await;
+            if let Some(settled) = settled {
+                match settled.result() {
+                    Ok(result) => self.check_confirmed(result),
+                    // The task that receives it lives as long as this sender.
+                    Err(waiting) => drop(unconfirmed.send(waiting)),
+                }
+            }
+            if self.cx.stopping().is_cancelled() {
+                return self.flow.leave();
+            }
+            let Some(next) = self.flow.next() else {
+                return;
+            };
+            delivery = next;
+            // A handler that never waits would keep other tasks from running.
+            consume_budget().await;
+        }
+    }
+
+    /// Waits for the confirmations of settlements in the order in which they were handed over, until the consumer and all its
+    /// places have ended. One task for all: a driver confirms many at once, and that wakes this task once.
+    async fn confirm(self: Arc<Self>, mut settlements: mpsc::UnboundedReceiver<SettleFuture>) {
+        while let Some(settled) = settlements.recv().await {
+            self.check_confirmed(settled.await);
+        }
+    }
+
+    fn check_confirmed(&self, result: Result<()>) {
+        if let Err(error) = result {
+            warn!(
+                agent = self.cx.name(), handler = self.name, queue = self.queue, %error,
+                "settlement not confirmed: the message may be delivered again"
+            );
+        }
+    }
+
+    /// Runs the handler and hands the settlement over; `None` if the handler settled the delivery itself.
+    async fn handle(&self, delivery: Delivery) -> Option<SettleFuture> {
+        let message = delivery.message();
+        if let Some(parked) = outcome::of_crashes(message, &self.options) {
+            return Some(self.settle(delivery, parked));
+        }
+        if !self.options.autoack {
+            return Box::pin(self.handle_lent(delivery)).await;
+        }
+        let (end, began) = self.run(message, None).await;
+        let settlement = outcome::of_run(&end, message, &self.options);
+        self.record(&end, message, began, || outcome::follows(&settlement));
+        Some(self.settle(delivery, settlement))
+    }
+
+    /// Runs a handler that settles by hand. A delivery that it leaves unsettled is settled by its result; an `Ok` that settled
+    /// nothing and kept nothing is a mistake that must not become a loop, so it counts as a failure.
+    async fn handle_lent(&self, mut delivery: Delivery) -> Option<SettleFuture> {
+        let message = delivery.message().clone();
         let dead_letter = outcome::dead_letter_queue(&message, &self.options).map(Into::into);
         let parking = self.parking.clone();
         let lender: Lender = delivery.lend(
@@ -110,46 +175,59 @@ impl BoundConsumer {
         );
         let (end, began) = self.run(&message, Some(delivery)).await;
         let Some(unsettled) = lender.reclaim(message.clone()) else {
-            return self.record(&end, &message, began, "settled by the handler".to_owned());
+            let next = || "settled by the handler".to_owned();
+            self.record(&end, &message, began, next);
+            return None;
         };
         let left = matches!(end, End::Done(()))
             .then(|| End::Failed("the handler ended without settling its delivery".into()));
         let decisive = left.as_ref().unwrap_or(&end);
         let settlement = outcome::of_run(decisive, &message, &self.options);
-        let next = outcome::follows(&settlement);
         if let End::Failed(error) = decisive {
-            let error = shortened(error.to_string());
+            let (error, next) = (shortened(error.to_string()), outcome::follows(&settlement));
             warn!(
                 agent = self.cx.name(), handler = self.name, queue = self.queue, id = message.id(),
                 attempt = message.attempt(), %error, next, "delivery left unsettled"
             );
         }
-        self.record(&end, &message, began, next);
-        self.settle(unsettled, settlement, place).await;
+        self.record(&end, &message, began, || outcome::follows(&settlement));
+        Some(self.settle(unsettled, settlement))
     }
 
     async fn run(&self, message: &Message, delivery: Option<Delivery>) -> (End<()>, Instant) {
         let began = Instant::now();
-        let mut taken = MessageInput {
+        let mut input = MessageInput {
             cx: &self.cx,
             message,
             delivery,
         };
-        let decoded = run::decoded(|| (self.call)(&mut taken));
-        drop(taken);
+        let decoded = run::decoded(|| (self.call)(&mut input));
+        drop(input);
         let end = match decoded {
-            Ok(run) => {
-                let scope = CallScope::new(&self.key, None, self.options.timeout);
-                let run = run::fenced(run, self.options.timeout, &self.killed);
-                scope.around(run).await
+            Ok(future) => {
+                let run = Run {
+                    key: &self.key,
+                    caller: None,
+                    began,
+                    timeout: self.options.timeout,
+                    killed: &self.killed,
+                    future,
+                };
+                run.to_end().await
             }
             Err(end) => end.of(),
         };
         (end, began)
     }
 
-    fn record(&self, end: &End<()>, message: &Message, began: Instant, next: String) {
-        let site = Site {
+    fn record(
+        &self,
+        end: &End<()>,
+        message: &Message,
+        began: Instant,
+        next: impl FnOnce() -> String,
+    ) {
+        run::record(end, &self.stats, began, || Site {
             agent: self.cx.name(),
             handler: self.name,
             kind: "queue",
@@ -157,28 +235,14 @@ impl BoundConsumer {
             message: Some(MessageSite {
                 id: message.id(),
                 attempt: message.attempt(),
-                next,
+                next: next(),
             }),
-        };
-        run::record(end, &site, &self.stats, began);
+        });
     }
 
-    /// Hands the settlement over, gives the place to the next message, and then waits for the confirmation.
-    async fn settle(
-        &self,
-        delivery: Delivery,
-        settlement: Settlement,
-        place: OwnedSemaphorePermit,
-    ) {
+    fn settle(&self, delivery: Delivery, settlement: Settlement) -> SettleFuture {
         self.parking.note(delivery.message(), &settlement);
-        let settled = delivery.settle(settlement);
-        drop(place);
-        if let Err(error) = settled.await {
-            warn!(
-                agent = self.cx.name(), handler = self.name, queue = self.queue, %error,
-                "settlement not confirmed: the message may be delivered again"
-            );
-        }
+        delivery.settle(settlement)
     }
 }
 

@@ -1,93 +1,158 @@
-//! How many runs of a receiver there may be at a time, and what waits behind them.
+//! The places of a handler's runs, and the jobs that wait for a place.
 
-use std::{collections::VecDeque, sync::Mutex};
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard},
+};
 
-use futures_util::future::BoxFuture;
+use tokio::sync::Notify;
 
-use crate::{Overflow, ReceiverOptions, driver::lock};
+use crate::{ConsumerOptions, Overflow, ReceiverOptions, driver::lock};
 
-/// Work that waits for a place.
-pub(crate) type Job = BoxFuture<'static, ()>;
-
-/// The places of one receiver.
-pub(crate) struct Flow {
-    places: Mutex<Places>,
+/// The places of one handler. A job that has a place runs; a task that has ended its job takes the next one that waits into the
+/// same place, which costs less than a new task.
+pub(crate) struct Flow<J> {
+    places: Mutex<Places<J>>,
+    /// Wakes a source that [waits for room](Self::room).
+    room: Notify,
     concurrency: usize,
     buffer: usize,
     overflow: Overflow,
 }
 
-struct Places {
+struct Places<J> {
     taken: usize,
-    waiting: VecDeque<Job>,
+    waiting: VecDeque<J>,
+    /// The source waits until there is room.
+    source_waits: bool,
 }
 
-/// What became of new work.
+/// The consequence of a new job.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Admission {
+pub(crate) enum Admission<J> {
     /// It has a place, which ends in [`Flow::next`]: the caller runs it.
-    Runs,
+    Runs(J),
     Waits,
-    WaitsInsteadOfOldest,
-    Refused,
+    /// It waits; this older job does not wait any longer.
+    WaitsInsteadOf(J),
+    Refused(J),
 }
 
-impl Flow {
-    pub(crate) fn new(options: &ReceiverOptions) -> Self {
+impl<J> Flow<J> {
+    /// The places of a receiver, whose signals come whether there is room or not.
+    pub(crate) fn of_receiver(options: &ReceiverOptions) -> Self {
+        Self::new(options.concurrency, options.buffer, options.overflow)
+    }
+
+    /// The places of a consumer, which asks for messages when there is room. The messages that wait for a place are a part of those
+    /// that it may have in flight.
+    pub(crate) fn of_consumer(options: &ConsumerOptions) -> Self {
+        let spare = options
+            .effective_prefetch()
+            .saturating_sub(options.concurrency);
+        let buffer = spare.min(options.concurrency);
+        Self::new(options.concurrency, buffer, Overflow::DropNewest)
+    }
+
+    fn new(concurrency: usize, buffer: usize, overflow: Overflow) -> Self {
+        let places = Places {
+            taken: 0,
+            waiting: VecDeque::new(),
+            source_waits: false,
+        };
         Self {
-            places: Mutex::new(Places {
-                taken: 0,
-                waiting: VecDeque::new(),
-            }),
-            concurrency: options.concurrency.max(1),
-            buffer: options.buffer,
-            overflow: options.overflow,
+            places: Mutex::new(places),
+            room: Notify::new(),
+            concurrency: concurrency.max(1),
+            buffer,
+            overflow,
         }
     }
 
-    /// Gives work a place, or makes it wait by the declared policy; `job` is made only when it has to wait.
-    pub(crate) fn admit(&self, job: impl FnOnce() -> Job) -> Admission {
+    /// Gives a job a place, or makes it wait by the declared policy.
+    pub(crate) fn admit(&self, job: J) -> Admission<J> {
         let mut places = self.lock();
         if places.taken < self.concurrency {
             places.taken += 1;
-            return Admission::Runs;
+            return Admission::Runs(job);
         }
         if places.waiting.len() < self.buffer {
-            places.waiting.push_back(job());
+            places.waiting.push_back(job);
             return Admission::Waits;
         }
-        if self.overflow == Overflow::DropNewest || self.buffer == 0 {
-            return Admission::Refused;
+        if self.overflow == Overflow::DropNewest {
+            return Admission::Refused(job);
         }
-        let oldest = places.waiting.pop_front();
-        places.waiting.push_back(job());
-        drop(places);
-        // Dropping a job may run code of the user's; not under the lock.
-        drop(oldest);
-        Admission::WaitsInsteadOfOldest
+        let Some(oldest) = places.waiting.pop_front() else {
+            return Admission::Refused(job);
+        };
+        places.waiting.push_back(job);
+        Admission::WaitsInsteadOf(oldest)
     }
 
-    /// What runs next in the place that became free; with `None` the place is given back.
-    pub(crate) fn next(&self) -> Option<Job> {
+    /// Returns the job that runs next in the place that became free; with `None` the place is given back.
+    pub(crate) fn next(&self) -> Option<J> {
         let mut places = self.lock();
         let next = places.waiting.pop_front();
         if next.is_none() {
             places.taken -= 1;
         }
+        self.wake_source(places);
         next
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Places> {
+    /// Gives a place back without taking a job that waits.
+    pub(crate) fn leave(&self) {
+        let mut places = self.lock();
+        places.taken -= 1;
+        self.wake_source(places);
+    }
+
+    /// Waits until the next job will be admitted.
+    pub(crate) async fn room(&self) {
+        loop {
+            {
+                let mut places = self.lock();
+                if places.taken < self.concurrency || places.waiting.len() < self.buffer {
+                    return;
+                }
+                places.source_waits = true;
+            }
+            self.room.notified().await;
+        }
+    }
+
+    /// Removes the jobs that wait.
+    pub(crate) fn clear(&self) {
+        let waiting = std::mem::take(&mut self.lock().waiting);
+        // Dropping a job may run other code; not under the lock.
+        drop(waiting);
+    }
+
+    /// Wakes a source that waits when half of the buffer is empty, so that it does not wake for each job.
+    fn wake_source(&self, mut places: MutexGuard<'_, Places<J>>) {
+        if places.source_waits && places.waiting.len() <= self.buffer / 2 {
+            places.source_waits = false;
+            drop(places);
+            self.room.notify_one();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Places<J>> {
         lock(&self.places)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use futures_util::FutureExt;
+
     use super::*;
 
-    fn flow(buffer: usize, overflow: Overflow) -> Flow {
-        Flow::new(
+    fn flow(buffer: usize, overflow: Overflow) -> Flow<u32> {
+        Flow::of_receiver(
             &ReceiverOptions::default()
                 .concurrency(1)
                 .buffer(buffer)
@@ -95,42 +160,83 @@ mod tests {
         )
     }
 
-    fn job() -> Job {
-        Box::pin(async {})
+    fn admit_all(flow: &Flow<u32>, jobs: u32) -> Vec<Admission<u32>> {
+        (1..=jobs).map(|job| flow.admit(job)).collect()
     }
 
     #[test]
-    fn a_place_is_handed_on_to_what_waits() {
+    fn a_place_is_handed_on_to_a_waiting_job() {
         let flow = flow(2, Overflow::DropOldest);
-        assert_eq!(flow.admit(job), Admission::Runs);
-        assert_eq!(flow.admit(job), Admission::Waits);
-        assert!(flow.next().is_some());
-        assert!(flow.next().is_none());
-        assert_eq!(flow.admit(job), Admission::Runs);
+        assert_eq!(flow.admit(1), Admission::Runs(1));
+        assert_eq!(flow.admit(2), Admission::Waits);
+        assert_eq!(flow.next(), Some(2));
+        assert_eq!(flow.next(), None);
+        assert_eq!(flow.admit(3), Admission::Runs(3));
     }
 
     #[test]
     fn overflow_follows_the_policy() {
-        let oldest = flow(1, Overflow::DropOldest);
-        let admitted: Vec<_> = (0..3).map(|_| oldest.admit(job)).collect();
+        let oldest = admit_all(&flow(1, Overflow::DropOldest), 3);
         assert_eq!(
-            admitted,
+            oldest,
             [
-                Admission::Runs,
+                Admission::Runs(1),
                 Admission::Waits,
-                Admission::WaitsInsteadOfOldest
+                Admission::WaitsInsteadOf(2)
             ]
         );
-        let newest = flow(1, Overflow::DropNewest);
-        let admitted: Vec<_> = (0..3).map(|_| newest.admit(job)).collect();
+        let newest = admit_all(&flow(1, Overflow::DropNewest), 3);
         assert_eq!(
-            admitted,
-            [Admission::Runs, Admission::Waits, Admission::Refused]
+            newest,
+            [Admission::Runs(1), Admission::Waits, Admission::Refused(3)]
         );
-        let none = flow(0, Overflow::DropOldest);
-        assert_eq!(
-            [none.admit(job), none.admit(job)],
-            [Admission::Runs, Admission::Refused]
-        );
+        let none = admit_all(&flow(0, Overflow::DropOldest), 2);
+        assert_eq!(none, [Admission::Runs(1), Admission::Refused(2)]);
+    }
+
+    #[test]
+    fn a_consumer_has_room_for_what_it_may_have_in_flight() {
+        let room = |concurrency, prefetch| {
+            let options = ConsumerOptions::default().concurrency(concurrency);
+            let flow = Flow::of_consumer(&options.prefetch(prefetch));
+            let has_room = |_: &u32| flow.room().now_or_never().is_some();
+            let jobs = (1..100).take_while(has_room);
+            jobs.map(|job| flow.admit(job)).count()
+        };
+        assert_eq!(room(4, 4), 4);
+        assert_eq!(room(4, 6), 6);
+        assert_eq!(room(4, 100), 8, "as many wait as run");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_is_woken_when_half_of_the_buffer_is_empty() {
+        let options = ConsumerOptions::default().concurrency(4).prefetch(8);
+        let flow = Flow::of_consumer(&options);
+        admit_all(&flow, 8);
+        let source = async {
+            flow.room().await;
+            flow.lock().waiting.len()
+        };
+        let places = async {
+            for _ in 0..3 {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                flow.next();
+            }
+        };
+        let (found, ()) = tokio::join!(source, places);
+        assert_eq!(found, 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_without_a_buffer_is_woken_by_a_place() {
+        let options = ConsumerOptions::default().concurrency(1).prefetch(1);
+        let flow = Flow::of_consumer(&options);
+        admit_all(&flow, 1);
+        let give_back = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            flow.leave();
+        };
+        tokio::join!(flow.room(), give_back);
+        assert_eq!(flow.admit(2), Admission::Runs(2));
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     ReceiverOptions, RetryPolicy, delivery::Settlement, text::excerpt,
 };
 
-/// What follows each kind of failure of a handler.
+/// The declared consequence of each kind of failure.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FailurePolicy {
     error: OnFailure,
@@ -19,7 +19,7 @@ pub(crate) struct FailurePolicy {
     undecodable: OnFailure,
 }
 
-/// Takes the policy out of the options; a schedule decodes nothing, so it needs no choice for that.
+/// Reads the policy from the options; a schedule decodes nothing, so it needs no choice for that.
 macro_rules! policy_of {
     ($($options:ty: $undecodable:expr),+ $(,)?) => {$(
         impl From<&$options> for FailurePolicy {
@@ -43,7 +43,7 @@ policy_of! {
     CronOptions: |_| OnFailure::Drop,
 }
 
-/// What follows an end, whatever handler it was.
+/// The consequence of an end, for handlers of all kinds.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
     Done,
@@ -53,7 +53,7 @@ enum Verdict {
     Over(DeadReason),
     /// No other run, and a message is not kept.
     Dropped(DeadReason),
-    /// It was no failure of its own: as if it had not run.
+    /// The handler is not to blame: as if it had not run.
     Undone,
 }
 
@@ -76,7 +76,7 @@ fn verdict<T>(end: &End<T>, attempt: u32, retry: &RetryPolicy, of: &FailurePolic
     }
 }
 
-/// After how long a run without a message, the n-th of its kind, is followed by another.
+/// Returns the delay before the next run, for the nth run without a message; `None` if there is no next run.
 pub(crate) fn again_after<T>(
     end: &End<T>,
     attempt: u32,
@@ -89,7 +89,7 @@ pub(crate) fn again_after<T>(
     }
 }
 
-/// What a run's end makes of its message.
+/// Returns the settlement of a message whose run has ended.
 pub(crate) fn of_run<T>(end: &End<T>, message: &Message, options: &ConsumerOptions) -> Settlement {
     let detail = end.failure().unwrap_or_default();
     match verdict(end, message.attempt(), &options.retry, &options.into()) {
@@ -108,7 +108,7 @@ fn random_up_to(most: Duration) -> Duration {
     most.mul_f64(fastrand::f64())
 }
 
-/// What becomes of a message that was in flight at so many deaths of its consumers; `None` lets it run.
+/// Returns the settlement of a message that was in flight at too many deaths of its consumers; `None` lets it run.
 pub(crate) fn of_crashes(message: &Message, options: &ConsumerOptions) -> Option<Settlement> {
     let crashes = message.crashes();
     if crashes < options.max_crashes {
@@ -118,7 +118,7 @@ pub(crate) fn of_crashes(message: &Message, options: &ConsumerOptions) -> Option
     Some(buried(message, options, DeadReason::Crash, detail))
 }
 
-/// Says what follows a failed run, for its line in the log.
+/// Returns the consequence of a failed run, for its line in the log.
 pub(crate) fn follows(settlement: &Settlement) -> String {
     match settlement {
         Settlement::Retry { after, .. } => format!("retry in {after:?}"),
@@ -128,7 +128,7 @@ pub(crate) fn follows(settlement: &Settlement) -> String {
     }
 }
 
-/// What a delivery that nobody settled becomes.
+/// Returns the settlement of a delivery that was dropped unsettled.
 pub(crate) fn abandoned() -> Settlement {
     Settlement::Return
 }
@@ -155,7 +155,7 @@ fn dropped(message: &Message, reason: DeadReason, detail: &str) -> Settlement {
     Settlement::Ack
 }
 
-/// The queue that keeps a message which cannot be handled.
+/// Returns the queue that keeps a message which cannot be handled.
 pub(crate) fn dead_letter_queue(message: &Message, options: &ConsumerOptions) -> Option<String> {
     options.dead_letter.of(message.queue())
 }

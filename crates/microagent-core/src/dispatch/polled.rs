@@ -1,11 +1,14 @@
-//! Which handlers run on a thread right now: one that does so for long blocks its runtime.
+//! The handlers that run on a thread right now: one that does so for long blocks its runtime.
 
 use std::{
     cell::RefCell,
     fmt,
     future::{Future, poll_fn},
     pin::pin,
-    sync::{Arc, Mutex, Weak},
+    sync::{
+        Arc, Mutex, OnceLock, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -13,14 +16,29 @@ use tokio::time::Instant;
 
 use crate::driver::lock;
 
-/// The handler that one thread runs.
-type Place = Mutex<Option<(Arc<str>, Instant)>>;
+/// The handler that one thread runs. Only that thread writes it, for each poll of a handler, so writing takes no lock unless
+/// the handler is another one than before.
+struct Place {
+    /// The nanoseconds between [`ORIGIN`] and the begin of the poll, plus 1; 0 while no handler runs.
+    since: AtomicU64,
+    name: Mutex<Arc<str>>,
+}
 
 /// The places of all threads that have run a handler.
 static PLACES: Mutex<Vec<Weak<Place>>> = Mutex::new(Vec::new());
 
+/// The time before the first poll.
+static ORIGIN: OnceLock<Instant> = OnceLock::new();
+
 thread_local! {
-    static PLACE: RefCell<Option<Arc<Place>>> = const { RefCell::new(None) };
+    static PLACE: RefCell<Option<Own>> = const { RefCell::new(None) };
+}
+
+/// The place of this thread.
+struct Own {
+    place: Arc<Place>,
+    /// The name that the place has.
+    name: Arc<str>,
 }
 
 /// A handler that runs on a thread, and has not reached an `.await` that waits since then.
@@ -48,63 +66,96 @@ impl fmt::Display for RunningHandler {
 #[must_use]
 pub fn running_handlers() -> Vec<RunningHandler> {
     let places: Vec<_> = lock(&PLACES).iter().filter_map(Weak::upgrade).collect();
-    let running = places.iter().filter_map(|place| {
-        let (name, since) = lock(place).clone()?;
-        Some(RunningHandler {
-            name: name.to_string(),
-            since: since.elapsed(),
-        })
-    });
+    let running = places.iter().filter_map(|place| place.running());
     let mut running: Vec<_> = running.collect();
     running.sort_by_key(|handler| std::cmp::Reverse(handler.since));
     running
 }
 
-/// Runs a handler, and notes each time that it runs on a thread.
-pub(crate) async fn noted<F: Future>(name: Arc<str>, run: F) -> F::Output {
-    let mut run = pin!(run);
+impl Place {
+    fn running(&self) -> Option<RunningHandler> {
+        let since = self.since.load(Ordering::Acquire);
+        let name = lock(&self.name).to_string();
+        // If it has changed meanwhile, the name may be that of another poll, and neither of them has lasted.
+        let lasts = since != 0 && self.since.load(Ordering::Acquire) == since;
+        let began = *ORIGIN.get()? + Duration::from_nanos(since.checked_sub(1)?);
+        lasts.then(|| RunningHandler {
+            name,
+            since: began.elapsed(),
+        })
+    }
+}
+
+/// Runs a handler that begins now, and notes each time that it runs on a thread.
+pub(crate) async fn noted<F: Future>(name: &Arc<str>, began: Instant, run: F) -> F::Output {
+    let (mut run, mut began) = (pin!(run), Some(began));
     poll_fn(|cx| {
-        let _entry = Entry::new(&name);
+        let _entry = Entry::new(name, began.take().unwrap_or_else(Instant::now));
         run.as_mut().poll(cx)
     })
     .await
 }
 
-/// The note of a handler that runs; gone when it does not, by a panic as well.
-struct Entry(Option<Arc<Place>>);
+/// The note of a handler that runs; removed when it does not, by a panic as well.
+struct Entry;
 
 impl Entry {
-    fn new(name: &Arc<str>) -> Self {
-        // A thread that ends no longer has a place.
-        let place =
-            PLACE.try_with(|place| Arc::clone(place.borrow_mut().get_or_insert_with(new_place)));
-        let place = place.ok();
-        if let Some(place) = &place {
-            *lock(place) = Some((Arc::clone(name), Instant::now()));
-        }
-        Self(place)
+    fn new(name: &Arc<str>, since: Instant) -> Self {
+        with_place(|own| {
+            let own = own.get_or_insert_with(|| Own::new(name));
+            own.rename(name);
+            let origin = *ORIGIN.get_or_init(|| since);
+            let nanos = since.saturating_duration_since(origin).as_nanos();
+            let since = u64::try_from(nanos).unwrap_or(u64::MAX - 1) + 1;
+            own.place.since.store(since, Ordering::Release);
+        });
+        Self
     }
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        if let Some(place) = &self.0 {
-            *lock(place) = None;
-        }
+        with_place(|own| {
+            if let Some(own) = own {
+                own.place.since.store(0, Ordering::Release);
+            }
+        });
     }
 }
 
-fn new_place() -> Arc<Place> {
-    let place = Arc::default();
-    let mut places = lock(&PLACES);
-    places.retain(|place| place.strong_count() > 0);
-    places.push(Arc::downgrade(&place));
-    place
+/// Changes the place of this thread. A thread that ends no longer has a place.
+fn with_place(change: impl FnOnce(&mut Option<Own>)) {
+    let _ = PLACE.try_with(|own| change(&mut own.borrow_mut()));
+}
+
+impl Own {
+    fn new(name: &Arc<str>) -> Self {
+        let place = Arc::new(Place {
+            since: AtomicU64::new(0),
+            name: Mutex::new(Arc::clone(name)),
+        });
+        let mut places = lock(&PLACES);
+        places.retain(|place| place.strong_count() > 0);
+        places.push(Arc::downgrade(&place));
+        Self {
+            place,
+            name: Arc::clone(name),
+        }
+    }
+
+    fn rename(&mut self, name: &Arc<str>) {
+        if !Arc::ptr_eq(&self.name, name) {
+            self.name = Arc::clone(name);
+            *lock(&self.place.name) = Arc::clone(name);
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc::channel;
+
+    use futures_util::FutureExt;
 
     use super::*;
 
@@ -117,11 +168,12 @@ mod tests {
     fn a_handler_is_told_of_while_it_keeps_its_thread() {
         let ((entered, has_entered), (go, may_go)) = (channel(), channel::<()>());
         let thread = std::thread::spawn(move || {
-            let run = noted("Polled.blocks".into(), async move {
+            let name = "Polled.blocks".into();
+            let run = noted(&name, Instant::now(), async move {
                 entered.send(()).unwrap();
                 may_go.recv().unwrap();
             });
-            futures_util::FutureExt::now_or_never(run).unwrap();
+            run.now_or_never().unwrap();
             names()
         });
         has_entered.recv().unwrap();
@@ -131,17 +183,28 @@ mod tests {
     }
 
     #[test]
+    fn a_thread_that_runs_one_handler_after_the_other_names_the_present_one() {
+        for name in ["Polled.first", "Polled.second", "Polled.first"] {
+            let run = noted(&name.into(), Instant::now(), async {
+                let own = |running: &String| {
+                    running.starts_with("Polled.first") || running.starts_with("Polled.second")
+                };
+                names().into_iter().filter(own).collect::<Vec<_>>()
+            })
+            .now_or_never();
+            assert_eq!(run.unwrap(), [name]);
+        }
+    }
+
+    #[test]
     fn a_handler_that_waits_or_panicked_keeps_no_thread() {
-        let waits = noted("Polled.waits".into(), std::future::pending::<()>());
-        assert!(futures_util::FutureExt::now_or_never(waits).is_none());
-        let panics = noted("Polled.panics".into(), async { panic!("no reason") });
+        let (name, now) = ("Polled.waits".into(), Instant::now());
+        let waits = noted(&name, now, std::future::pending::<()>());
+        assert!(waits.now_or_never().is_none());
+        let name = "Polled.panics".into();
+        let panics = noted(&name, now, async { panic!("no reason") });
         let panics = std::panic::AssertUnwindSafe(panics);
-        let caught = futures_util::FutureExt::catch_unwind(panics);
-        assert!(
-            futures_util::FutureExt::now_or_never(caught)
-                .unwrap()
-                .is_err()
-        );
+        assert!(panics.catch_unwind().now_or_never().unwrap().is_err());
         assert!(
             !names()
                 .iter()

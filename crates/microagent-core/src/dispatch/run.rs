@@ -1,15 +1,33 @@
-//! One run of one handler, fenced: its deadline, its panic and the end of the grace stop at this file.
+//! One run of one handler, fenced: its deadline, its panic and the end of the grace period have no effect outside of this file.
 
-use std::{any::Any, future::Future, panic::AssertUnwindSafe, time::Duration};
+use std::{
+    any::Any,
+    future::{Future, poll_fn},
+    panic::AssertUnwindSafe,
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use futures_util::FutureExt;
-use tokio::time::Instant;
+use tokio::{
+    task::unconstrained,
+    time::{Instant, sleep_until},
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use crate::{Error, Result, shortened, stats::HandlerStats};
+use super::polled;
+use crate::{
+    Error, Result,
+    clock::later,
+    rpc::{CallScope, Caller},
+    shortened,
+    stats::HandlerStats,
+};
 
-/// How a run ended.
+/// The end of a run.
 #[derive(Debug)]
 pub(crate) enum End<T> {
     Done(T),
@@ -24,7 +42,7 @@ pub(crate) enum End<T> {
 }
 
 impl<T> End<T> {
-    /// The failure in words, of which there are not too many; `None` for a run that was no failure.
+    /// Returns a short text of the failure; `None` for a run that did not fail.
     pub(crate) fn failure(&self) -> Option<String> {
         let text = match self {
             Self::Done(_) | Self::Abandoned | Self::Unneeded => return None,
@@ -36,49 +54,93 @@ impl<T> End<T> {
     }
 }
 
-/// Who ran, for the log and the counters.
+/// The handler that ran, for the log.
 #[derive(Debug)]
 pub(crate) struct Site<'a> {
     pub(crate) agent: &'a str,
     pub(crate) handler: &'a str,
     /// `signal`, `queue`, `periodic`, `cron` or the name of a hook.
     pub(crate) kind: &'static str,
-    /// The signal's or queue's name, the schedule.
+    /// The name of the signal or queue, or the schedule.
     pub(crate) source: &'a str,
-    /// The message, where there is one.
+    /// The message, if there is one.
     pub(crate) message: Option<MessageSite<'a>>,
 }
 
-/// A message, as the log names it.
+/// The fields of a message in the log.
 #[derive(Debug)]
 pub(crate) struct MessageSite<'a> {
     pub(crate) id: Option<&'a str>,
     pub(crate) attempt: u32,
-    /// What follows if the run failed: the next retry, or the dead letter.
+    /// The consequence of the failure: the next retry, or the dead letter.
     pub(crate) next: String,
 }
 
-/// Runs a handler's future to one of its ends.
+/// Runs a handler's future to one of its ends. The time counts from `began`.
 pub(crate) async fn fenced<T>(
     run: impl Future<Output = Result<T>>,
+    began: Instant,
     timeout: Duration,
     killed: &CancellationToken,
 ) -> End<T> {
-    let run = AssertUnwindSafe(run).catch_unwind();
-    let ended = tokio::select! {
-        biased;
-        ended = tokio::time::timeout(timeout, run) => ended,
-        () = killed.cancelled() => return End::Abandoned,
-    };
-    match ended {
+    let mut run = pin!(AssertUnwindSafe(run).catch_unwind());
+    // Most handlers of a busy queue end at their first poll, so the timer is made only for one that waits.
+    let mut cut_off = None;
+    let result = poll_fn(|cx| {
+        if let Poll::Ready(result) = run.as_mut().poll(cx) {
+            return Poll::Ready(Ok(result));
+        }
+        cut_off
+            .get_or_insert_with(|| Box::pin(unconstrained(cut_off_at(began, timeout, killed))))
+            .as_mut()
+            .poll(cx)
+            .map(Err)
+    });
+    match result.await {
         Ok(Ok(Ok(value))) => End::Done(value),
         Ok(Ok(Err(error))) => End::Failed(error),
         Ok(Err(panic)) => End::Panicked(panic_text(panic.as_ref())),
-        Err(_) => End::TimedOut(timeout),
+        Err(CutOff::TimedOut) => End::TimedOut(timeout),
+        Err(CutOff::Killed) => End::Abandoned,
     }
 }
 
-/// Decodes and makes the future of a handler; user code runs here too, so it is fenced as well.
+/// The reason why a run does not end by itself.
+enum CutOff {
+    TimedOut,
+    Killed,
+}
+
+async fn cut_off_at(began: Instant, timeout: Duration, killed: &CancellationToken) -> CutOff {
+    tokio::select! {
+        biased;
+        () = sleep_until(later(began, timeout)) => CutOff::TimedOut,
+        () = killed.cancelled() => CutOff::Killed,
+    }
+}
+
+/// A handler whose arguments are decoded, and the limits of its run.
+pub(crate) struct Run<'a, F> {
+    /// The handler's name in chains of calls: `MailerAgent.send`.
+    pub(crate) key: &'a Arc<str>,
+    /// The caller that waits for the answer, if its id says so.
+    pub(crate) caller: Option<Caller>,
+    pub(crate) began: Instant,
+    pub(crate) timeout: Duration,
+    pub(crate) killed: &'a CancellationToken,
+    pub(crate) future: F,
+}
+
+impl<T, F: Future<Output = Result<T>>> Run<'_, F> {
+    /// Runs the handler [fenced](fenced), so that the calls that it makes know of it, and so does the watchdog.
+    pub(crate) async fn to_end(self) -> End<T> {
+        let scope = CallScope::new(self.key, self.caller, later(self.began, self.timeout));
+        let run = fenced(self.future, self.began, self.timeout, self.killed);
+        polled::noted(self.key, self.began, scope.around(run)).await
+    }
+}
+
+/// Decodes the arguments and makes the future of a handler; user code runs here too, so panics are caught as well.
 pub(crate) fn decoded<F>(
     decode: impl FnOnce() -> Result<F>,
 ) -> Result<F, End<std::convert::Infallible>> {
@@ -90,7 +152,7 @@ pub(crate) fn decoded<F>(
 }
 
 impl End<std::convert::Infallible> {
-    /// The same end, of a handler that would have returned something.
+    /// Returns the same end for a handler that returns a value.
     pub(crate) fn of<T>(self) -> End<T> {
         match self {
             Self::Done(never) => match never {},
@@ -104,18 +166,24 @@ impl End<std::convert::Infallible> {
     }
 }
 
-/// Counts the end and logs it where it is a failure.
-pub(crate) fn record<T>(end: &End<T>, site: &Site<'_>, stats: &HandlerStats, began: Instant) {
+/// Counts the end, and logs it if it is a failure; only then `site` is asked for.
+pub(crate) fn record<'a, T>(
+    end: &End<T>,
+    stats: &HandlerStats,
+    began: Instant,
+    site: impl FnOnce() -> Site<'a>,
+) {
     let counter = match end {
-        End::Done(_) => &stats.done,
+        End::Done(_) => return stats.done.count(),
+        End::Unneeded => return stats.dropped.count(),
         End::Failed(_) => &stats.failed,
         End::TimedOut(_) => &stats.timed_out,
         End::Panicked(_) => &stats.panicked,
         End::Undecodable(_) => &stats.undecodable,
-        End::Abandoned | End::Unneeded => &stats.dropped,
+        End::Abandoned => &stats.dropped,
     };
     counter.count();
-    log(end, site, began.elapsed());
+    log(end, &site(), began.elapsed());
 }
 
 fn log<T>(end: &End<T>, site: &Site<'_>, took: Duration) {
@@ -178,7 +246,7 @@ fn log<T>(end: &End<T>, site: &Site<'_>, took: Duration) {
     }
 }
 
-/// What a panic said.
+/// Returns the text of a panic.
 pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
     panic
         .downcast_ref::<&str>()

@@ -188,10 +188,7 @@ impl Subscriptions {
 
     fn insert(&self, mailbox: Mailbox) {
         let head = head_of(&mailbox.pattern).to_owned();
-        lock(&self.mailboxes)
-            .entry(head)
-            .or_default()
-            .push(mailbox);
+        lock(&self.mailboxes).entry(head).or_default().push(mailbox);
     }
 
     fn remove(&self, which: impl Fn(&Mailbox) -> bool) {

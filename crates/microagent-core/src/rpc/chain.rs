@@ -7,7 +7,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::{Advice, Error, ErrorKind, Result, clock::later, dispatch::polled, shortened};
+use crate::{Advice, Error, ErrorKind, Result, clock::later, shortened};
 
 /// The most handlers of a chain of calls.
 pub(crate) const MAX_CALL_DEPTH: usize = 16;
@@ -58,18 +58,18 @@ pub(crate) struct CallScope {
 }
 
 impl CallScope {
-    pub(crate) fn new(handler: &Arc<str>, caller: Option<Caller>, timeout: Duration) -> Self {
+    /// The scope of a handler that its own timeout cuts off at `ends`.
+    pub(crate) fn new(handler: &Arc<str>, caller: Option<Caller>, ends: Instant) -> Self {
         Self {
             handler: Arc::clone(handler),
             caller,
-            ends: later(Instant::now(), timeout),
+            ends,
         }
     }
 
     /// Runs a handler so that the calls that it makes know of this scope.
-    pub(crate) async fn around<F: Future>(self, run: F) -> F::Output {
-        let handler = Arc::clone(&self.handler);
-        polled::noted(handler, CURRENT.scope(self, run)).await
+    pub(crate) fn around<F: Future>(self, run: F) -> impl Future<Output = F::Output> {
+        CURRENT.scope(self, run)
     }
 
     /// The scope of the handler that makes a call now, if one does.
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     fn scope(handler: &str, id: &str) -> CallScope {
-        CallScope::new(&handler.into(), Caller::parse(id), Duration::from_secs(5))
+        CallScope::new(&handler.into(), Caller::parse(id), in_millis(5000))
     }
 
     fn in_millis(millis: u64) -> Instant {

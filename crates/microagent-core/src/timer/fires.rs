@@ -1,4 +1,4 @@
-//! What a schedule's fire does: it waits for its jitter, keeps the overlap policy, asks for its lease, and runs.
+//! The fires of a schedule: a fire waits for its jitter, keeps the overlap policy, asks for its lease, and runs.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard},
@@ -15,10 +15,9 @@ use crate::{
     agent::{Life, Task},
     dispatch::{
         outcome::{self, FailurePolicy},
-        run::{self, End, Site, fenced, record},
+        run::{self, End, Run, Site, record},
     },
     driver::lock,
-    rpc::CallScope,
     stats::HandlerStats,
 };
 
@@ -31,7 +30,7 @@ pub(super) enum Fire {
     At(SystemTime),
 }
 
-/// What a schedule's fires keep to.
+/// The rules for the fires of a schedule.
 pub(super) struct Rules {
     pub(super) name: &'static str,
     pub(super) kind: &'static str,
@@ -61,7 +60,7 @@ struct Running {
     waiting: Option<Fire>,
 }
 
-/// What the overlap policy says about a fire.
+/// The decision of the overlap policy about a fire.
 enum Admission {
     Runs,
     Waits,
@@ -117,7 +116,7 @@ impl Fires {
         });
     }
 
-    /// Whether it runs now.
+    /// Returns true if it runs now.
     fn admit(&self, fire: Fire) -> bool {
         let admission = self.running().admit(fire, self.rules.overlap);
         if matches!(admission, Admission::LeftOut) {
@@ -157,7 +156,7 @@ impl Fires {
                 handler = self.name(),
                 attempt,
                 ?delay,
-                "it runs again"
+                "handler failed; retrying"
             );
             if !self.life_goes_on(sleep(delay)).await {
                 return false;
@@ -166,7 +165,7 @@ impl Fires {
         false
     }
 
-    /// Whether this replica is the one that runs.
+    /// Returns true if this replica is the one that runs.
     async fn has_lease(self: &Arc<Self>, fire: Fire) -> bool {
         let (Some(once), Fire::At(instant)) = (&self.rules.once, fire) else {
             return true;
@@ -210,15 +209,20 @@ impl Fires {
     async fn run_once(&self) -> End<()> {
         let began = Instant::now();
         let end = match run::decoded(|| Ok((self.start)())) {
-            Ok(run) => {
-                let key = format!("{}.{}", self.agent(), self.name()).into();
-                let scope = CallScope::new(&key, None, self.rules.timeout);
-                let run = fenced(run, self.rules.timeout, &self.life.killed);
-                scope.around(run).await
+            Ok(future) => {
+                let run = Run {
+                    key: &format!("{}.{}", self.agent(), self.name()).into(),
+                    caller: None,
+                    began,
+                    timeout: self.rules.timeout,
+                    killed: &self.life.killed,
+                    future,
+                };
+                run.to_end().await
             }
             Err(end) => end.of(),
         };
-        record(&end, &self.site(), &self.stats, began);
+        record(&end, &self.stats, began, || self.site());
         end
     }
 

@@ -18,7 +18,7 @@ use crate::Clock;
 /// The wall clock may step; a cron loop looks at it at least this often.
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(30);
 
-/// A clock that goes back by more than this is a clock that was wrong before: the schedule follows it. Where it goes
+/// A clock that goes back by more than this is a clock that was wrong before: the schedule follows it. If it goes
 /// back by less, the instants that it shows again have fired already.
 const CORRECTION: Duration = Duration::from_secs(3 * 3600);
 
@@ -81,7 +81,7 @@ enum Waited {
 }
 
 async fn wait(fires: &Fires, due: SystemTime, after: SystemTime, clock: &dyn Clock) -> Waited {
-    let mut told = false;
+    let mut reported = false;
     loop {
         let now = clock.now();
         if now >= due {
@@ -91,7 +91,7 @@ async fn wait(fires: &Fires, due: SystemTime, after: SystemTime, clock: &dyn Clo
         if back > CORRECTION {
             return Waited::ClockSetBack(now);
         }
-        if back > ADJUSTMENT && !std::mem::replace(&mut told, true) {
+        if back > ADJUSTMENT && !std::mem::replace(&mut reported, true) {
             warn!(
                 agent = fires.agent(),
                 handler = fires.name(),

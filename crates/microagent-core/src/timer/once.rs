@@ -16,13 +16,13 @@ use crate::{Clock, Error, ErrorKind, Lease, Once, Result, WhenUnknown};
 /// By how much a replica's clock may be wrong, in either direction.
 const SKEW: Duration = Duration::from_secs(5 * 60);
 
-/// How long the server may take to answer, over all that is asked.
+/// The longest time for the answer of the server, all requests included.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long after a failed request the next one is sent.
+/// The pause between a failed request and the next one.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 
-/// How long a lease is kept where the schedule has no following instant.
+/// The duration of a lease if the schedule has no next instant.
 const LAST_INSTANT: Duration = Duration::from_secs(24 * 3600);
 
 /// The leases of one schedule on one replica.
@@ -31,24 +31,24 @@ pub(super) struct OnceLease {
     pub(super) server: LeaseServer,
     pub(super) schedule: CronSchedule,
     pub(super) clock: Arc<dyn Clock>,
-    /// What all replicas call the schedule.
+    /// The name of the schedule, the same for all replicas.
     pub(super) key: String,
-    /// What this replica is called; a restarted process is another.
+    /// The name of this replica; a restarted process is another replica.
     pub(super) holder: String,
     pub(super) jitter: Duration,
     pub(super) longest_run: Duration,
 }
 
-/// Whose an instant is.
+/// The owner of an instant.
 pub(super) enum Claim {
     Ours,
     /// Another replica's; it may be worth asking again after this long, when that one may have died.
     Theirs {
         ask_again: Option<Duration>,
     },
-    /// It has been so long that a lease would have ended: nobody can tell any more.
+    /// So much time has passed that a lease would have ended: the owner is no longer known.
     Late,
-    /// The server does not answer; and what is done then.
+    /// The server does not answer; `run` says whether to run.
     Unknown {
         run: bool,
         error: Error,

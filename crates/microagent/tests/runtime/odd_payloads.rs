@@ -289,7 +289,7 @@ async fn channels_without_a_sender_are_counted_and_not_each_is_logged() {
         pass(Duration::ZERO).await;
     }
     assert!(format!("{bus:?}").contains("strays: 1001"), "{bus:?}");
-    let lines = log.lines("signal on a channel that is no {prefix}:{signal}:{sender}");
+    let lines = log.lines("invalid channel of a signal: expected {prefix}:{signal}:{sender}");
     assert_eq!(lines.len(), 2, "the first and the thousand-and-first");
     assert!(lines[0].field("channel").len() <= TEXT_LIMIT);
     agent.stop().await.unwrap();

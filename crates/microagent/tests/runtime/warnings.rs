@@ -9,7 +9,7 @@ use super::{MAILER, UserCreated, broker, bus, log::Log, pass};
 
 const SECOND: Duration = Duration::from_secs(1);
 const SENT: &str = "signal sent that breaks its declaration";
-const HEARD: &str = "signal heard that breaks its declaration";
+const HEARD: &str = "signal received that breaks its declaration";
 const MISFIT: &str = "argument `name` is not declared";
 
 /// A field that no declaration of `user_created` has.

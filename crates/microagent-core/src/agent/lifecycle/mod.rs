@@ -15,7 +15,11 @@ use std::{
 
 use futures_util::{future::BoxFuture, stream::BoxStream};
 use serde_json::Value;
-use tokio::{runtime::Handle, task::JoinHandle, time::timeout};
+use tokio::{
+    runtime::Handle,
+    task::JoinHandle,
+    time::{Instant, timeout},
+};
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
     task::TaskTracker,
@@ -86,7 +90,13 @@ pub(crate) async fn start<A: MicroAgent>(
     };
     let never = CancellationToken::new();
     for (name, hook) in std::mem::take(&mut blueprint.pre_start) {
-        let end = fenced(hook(&mut object, &cx), Duration::MAX, &never).await;
+        let end = fenced(
+            hook(&mut object, &cx),
+            Instant::now(),
+            Duration::MAX,
+            &never,
+        )
+        .await;
         hook_result(name, "pre_start", end)?;
     }
 
@@ -140,7 +150,13 @@ async fn go_live<A: MicroAgent>(
         timer::run_cron(agent, life, cron, &setup.clock)?;
     }
     for (name, hook) in post_start {
-        let end = fenced(hook(agent, &life.cx), Duration::MAX, &life.killed).await;
+        let end = fenced(
+            hook(agent, &life.cx),
+            Instant::now(),
+            Duration::MAX,
+            &life.killed,
+        )
+        .await;
         hook_result(name, "post_start", end)?;
     }
     if setup.servers_running {
@@ -234,7 +250,7 @@ impl Life {
 
     async fn run_pre_stop(&self) {
         for (name, hook) in &self.pre_stop {
-            let end = fenced(hook(), Duration::MAX, &self.killed).await;
+            let end = fenced(hook(), Instant::now(), Duration::MAX, &self.killed).await;
             if let Err(error) = hook_result(name, "pre_stop", end) {
                 error!(agent = self.cx.name(), %error, "hook failed; stopping goes on");
             }
@@ -244,9 +260,9 @@ impl Life {
     /// Runs a server beside the handlers. Its failure is the agent's, its `Ok` is its own.
     async fn serve(self: Arc<Self>, name: &'static str, server: BoxFuture<'static, Result<()>>) {
         let agent = self.cx.name();
-        let key = format!("{}.{name}", self.agent_type).into();
-        let server = polled::noted(key, server);
-        let end = fenced(server, Duration::MAX, &self.killed).await;
+        let key: Arc<str> = format!("{}.{name}", self.agent_type).into();
+        let server = polled::noted(&key, Instant::now(), server);
+        let end = fenced(server, Instant::now(), Duration::MAX, &self.killed).await;
         let result = hook_result(name, "server", end);
         match result {
             Ok(()) => info!(agent, server = name, "server has ended"),

@@ -16,14 +16,14 @@ use microagent_schema::CronSpec;
 use self::stretch::Stretch;
 use crate::{Error, ErrorKind, Result};
 
-/// How far to look for the next fire. A leap day on a given day of the week can be 40 years away.
+/// The longest time to the next fire that is looked for. A leap day on a given day of the week can be 40 years away.
 const HORIZON: SignedDuration = SignedDuration::from_hours(41 * 366 * 24);
 
 /// A cron schedule in its time zone, UTC unless told otherwise.
 ///
-/// Where the zone's clock skips an hour, a schedule with fixed times (neither minute nor hour starts with `*`) fires
-/// right after the gap what fell into it; where the clock repeats an hour, it fires in the first one only. Other
-/// schedules follow the clock. It fires at most once per instant.
+/// If the zone's clock skips an hour, a schedule with fixed times (neither minute nor hour starts with `*`) makes up for the
+/// times in it right after the gap; if the clock repeats an hour, it fires in the first one only. Other schedules follow
+/// the clock. It fires at most once per instant.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -136,7 +136,7 @@ impl CronSchedule {
     }
 }
 
-/// Whether there is a time zone of this name.
+/// Returns true if there is a time zone of this name.
 pub(crate) fn check_zone(name: &str) -> Result<()> {
     zone_of(name).map(drop)
 }

@@ -11,16 +11,16 @@ use microagent_schema::CronSpec;
 
 use super::calendar::first_match;
 
-/// A change of the clock by as much as this, or by more than this where it goes back, is no daylight saving but a
+/// A change of the clock by as much as this, or by more than this if it goes back, is not daylight saving but a
 /// correction: as in cronie, all schedules then follow the clock.
 const CORRECTION: SignedDuration = SignedDuration::from_hours(3);
 
-/// What is left to look at of a stretch.
+/// The rest of a stretch.
 pub(super) struct Stretch {
     start: Timestamp,
     end: Timestamp,
     offset: Offset,
-    /// Whether the clock change at the start skipped times of the schedule that are made up for there.
+    /// True if the clock change at the start skipped times of the schedule that are made up for there.
     catches_up: bool,
     /// The first local time whose match counts.
     from: DateTime,
@@ -108,17 +108,17 @@ impl ClockChange {
         }
     }
 
-    /// What the clock would have shown.
+    /// Returns the time that the clock would have shown.
     fn local_before(&self) -> DateTime {
         self.offset_before.to_datetime(self.at)
     }
 
-    /// What the clock shows.
+    /// Returns the time that the clock shows.
     fn local_after(&self) -> DateTime {
         self.offset.to_datetime(self.at)
     }
 
-    /// Whether the clock goes forward over a time of a schedule with fixed times.
+    /// Returns true if the clock goes forward over a time of a schedule with fixed times.
     fn skips(&self, spec: &CronSpec) -> bool {
         let forward = self.offset_before.duration_until(self.offset);
         spec.is_fixed_time()

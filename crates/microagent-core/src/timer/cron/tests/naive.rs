@@ -63,7 +63,7 @@ impl Naive {
             }
     }
 
-    /// Whether it fires on any day: every date has had every weekday within 28 years.
+    /// Returns true if it fires on any day: every date has had every weekday within 28 years.
     pub(super) fn ever_fires(&self) -> bool {
         let dates = date(2001, 1, 1).series(jiff::ToSpan::days(1));
         dates.take(28 * 366).any(|date| self.is_day(date))
@@ -74,7 +74,7 @@ fn items(field: &str) -> impl Iterator<Item = &str> {
     field.split(',')
 }
 
-/// Whether one item of a list, counted up from its start, comes to this value.
+/// Returns true if one item of a list, counted up from its start, reaches this value.
 fn reaches(item: &str, low: i64, high: i64, names: &[&str], wanted: i64) -> bool {
     let number = |text: &str| match names.iter().position(|name| *name == text) {
         // The names of a field begin where its numbers do.

@@ -1,4 +1,4 @@
-//! Which signals a bus hears, for which receivers: one subscription per signal, whatever the number of agents.
+//! The signals that a bus subscribes to, and their receivers: one subscription per signal, whatever the number of agents.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, btree_map::Entry},
@@ -13,35 +13,34 @@ use microagent_schema::SignalDeclaration;
 use tokio::task::JoinHandle;
 use tracing::warn;
 
-use super::{Bus, handle::WeakBus};
-use crate::{
-    BusEvent, Channel, Error, ErrorKind, Gap, Result,
-    dispatch::receive::{self, BoundReceiver, Hearing},
-    driver::lock,
+use super::{
+    receive::{self, SubscribedSignal},
+    receiver::BoundReceiver,
 };
+use crate::{Bus, BusEvent, Channel, Error, ErrorKind, Gap, Result, bus::WeakBus, driver::lock};
 
-/// What an agent is told of the bus that it listens to.
+/// The callbacks of an agent that listens to a bus.
 #[derive(Clone)]
 pub(crate) struct Listener {
-    /// The bus was deaf, and hears again.
+    /// The bus was disconnected, and is connected again.
     pub(crate) on_gap: OnGap,
-    /// The agent hears a signal of its own no more, and never will again.
+    /// A subscription of the agent has ended, and will not come back.
     pub(crate) on_end: OnEnd,
 }
 
 pub(crate) type OnGap = Arc<dyn Fn(&Gap) + Send + Sync>;
 pub(crate) type OnEnd = Arc<dyn Fn(Error) + Send + Sync>;
 
-/// The signals that a bus hears now.
+/// The subscriptions of a bus.
 #[derive(Default)]
 pub(crate) struct Listening {
-    channels: tokio::sync::Mutex<HashMap<String, HeardChannel>>,
+    channels: tokio::sync::Mutex<HashMap<String, SubscribedChannel>>,
     agents: Mutex<BTreeMap<&'static str, Listener>>,
-    /// Each subscription tells of the same loss and the same gap; only the first of each counts.
-    deaf: AtomicBool,
+    /// Each subscription reports the same loss and the same gap; only the first report of each counts.
+    disconnected: AtomicBool,
 }
 
-struct HeardChannel {
+struct SubscribedChannel {
     receivers: ReceiverList,
     reader: JoinHandle<()>,
 }
@@ -58,7 +57,7 @@ pub(crate) struct Binding {
 }
 
 impl Listening {
-    /// Takes an agent type in; a second one of the type could not be told apart in answers.
+    /// Takes an agent type in. A second agent of the type is refused: answers could not name it.
     pub(crate) fn enter(&self, agent: &'static str, listener: Listener) -> Result<()> {
         let mut agents = lock(&self.agents);
         let Entry::Vacant(place) = agents.entry(agent) else {
@@ -77,8 +76,8 @@ impl Listening {
     pub(crate) async fn bind(&self, bus: &Bus, binding: Binding) -> Result<()> {
         let pattern = Channel::pattern_of(bus.prefix_or(binding.prefix), binding.signal);
         let mut channels = self.channels.lock().await;
-        if let Some(heard) = channels.get(&pattern) {
-            let mut receivers = write(&heard.receivers);
+        if let Some(channel) = channels.get(&pattern) {
+            let mut receivers = write(&channel.receivers);
             *receivers = receivers
                 .iter()
                 .cloned()
@@ -88,26 +87,26 @@ impl Listening {
         }
         let events = bus.driver().subscribe(&pattern).await?;
         let receivers: ReceiverList = Arc::new(RwLock::new(Arc::new([binding.receiver])));
-        let hearing = Arc::new(Hearing {
+        let signal = Arc::new(SubscribedSignal {
             name: binding.signal.into(),
             declaration: binding.declaration,
             strict: bus.is_strict(),
         });
         let subscription = Subscription {
             pattern: pattern.clone(),
-            hearing,
+            signal,
             receivers: Arc::clone(&receivers),
         };
         let reader = tokio::spawn(read(bus.weak(), events, subscription));
-        channels.insert(pattern, HeardChannel { receivers, reader });
+        channels.insert(pattern, SubscribedChannel { receivers, reader });
         Ok(())
     }
 
-    /// Forgets all receivers of an agent, and the signals that nobody hears any more.
+    /// Removes all receivers of an agent, and ends the subscriptions that have no receiver left.
     pub(crate) async fn leave(&self, agent: &'static str) {
         let mut channels = self.channels.lock().await;
-        let unheard = channels.extract_if(|_, heard| {
-            let mut receivers = write(&heard.receivers);
+        let unused = channels.extract_if(|_, channel| {
+            let mut receivers = write(&channel.receivers);
             *receivers = receivers
                 .iter()
                 .filter(|receiver| receiver.agent != agent)
@@ -115,36 +114,36 @@ impl Listening {
                 .collect();
             receivers.is_empty()
         });
-        end(unheard.map(|(_, heard)| heard).collect()).await;
+        end(unused.map(|(_, channel)| channel).collect()).await;
         lock(&self.agents).remove(agent);
     }
 
-    /// Stops hearing, when the bus is closed. Agents that still live hear of it.
+    /// Ends all subscriptions when the bus is closed, and reports it to the agents that still run.
     pub(crate) async fn clear(&self) {
         let mut channels = self.channels.lock().await;
-        let heard: HashMap<_, _> = channels.drain().collect();
-        for (pattern, heard) in &heard {
-            self.tell_end(pattern, &heard.receivers, "the bus was closed");
+        let channels: HashMap<_, _> = channels.drain().collect();
+        for (pattern, channel) in &channels {
+            self.report_end(pattern, &channel.receivers, "the bus was closed");
         }
-        end(heard.into_values().collect()).await;
+        end(channels.into_values().collect()).await;
     }
 
-    /// A subscription has ended by itself: the signal can be heard again only by binding anew.
+    /// Forgets a subscription that has ended by itself: the signal is received again only after another `bind`.
     async fn ended(&self, subscription: &Subscription) {
         let mut channels = self.channels.lock().await;
         channels.remove(&subscription.pattern);
         drop(channels);
         let reason = "its subscription has ended";
-        self.tell_end(&subscription.pattern, &subscription.receivers, reason);
+        self.report_end(&subscription.pattern, &subscription.receivers, reason);
     }
 
-    fn tell_end(&self, pattern: &str, receivers: &ReceiverList, reason: &str) {
-        let deaf: BTreeSet<_> = now(receivers)
+    fn report_end(&self, pattern: &str, receivers: &ReceiverList, reason: &str) {
+        let affected: BTreeSet<_> = now(receivers)
             .iter()
             .map(|receiver| receiver.agent)
             .collect();
         let listeners = lock(&self.agents).clone();
-        for agent in deaf {
+        for agent in affected {
             let text = format!("`{pattern}` is not heard any more: {reason}");
             if let Some(listener) = listeners.get(agent) {
                 (listener.on_end)(Error::new(ErrorKind::Closed, text));
@@ -153,7 +152,7 @@ impl Listening {
     }
 
     fn lost(&self, reason: &str) {
-        if !self.deaf.swap(true, Ordering::AcqRel) {
+        if !self.disconnected.swap(true, Ordering::AcqRel) {
             warn!(
                 reason,
                 "bus connection lost: signals are not heard until it is back"
@@ -162,7 +161,7 @@ impl Listening {
     }
 
     fn gap(&self, gap: &Gap) {
-        if !self.deaf.swap(false, Ordering::AcqRel) {
+        if !self.disconnected.swap(false, Ordering::AcqRel) {
             return;
         }
         warn!(lasted = ?gap.lasted, reason = gap.reason, "bus connection is back: signals sent meanwhile were not heard");
@@ -178,25 +177,25 @@ impl Drop for Listening {
         self.channels
             .get_mut()
             .values()
-            .for_each(|heard| heard.reader.abort());
+            .for_each(|channel| channel.reader.abort());
     }
 }
 
-/// Ends subscriptions; they are over when it returns.
-async fn end(channels: Vec<HeardChannel>) {
-    for heard in &channels {
-        heard.reader.abort();
+/// Ends subscriptions; they have ended when this returns.
+async fn end(channels: Vec<SubscribedChannel>) {
+    for channel in &channels {
+        channel.reader.abort();
     }
-    for heard in channels {
-        // It is an error for a task to have been cancelled, and that was wanted.
-        let _ = heard.reader.await;
+    for channel in channels {
+        // A cancelled task is an error for its handle, and here it is wanted.
+        let _ = channel.reader.await;
     }
 }
 
-/// What a reader knows of its subscription.
+/// A subscription, as its reader needs it.
 struct Subscription {
     pattern: String,
-    hearing: Arc<Hearing>,
+    signal: Arc<SubscribedSignal>,
     receivers: ReceiverList,
 }
 
@@ -208,7 +207,7 @@ async fn read(bus: WeakBus, mut events: BoxStream<'static, BusEvent>, subscripti
         match event {
             BusEvent::Message(published) => {
                 let now = now(&subscription.receivers);
-                receive::hear(&bus, &subscription.hearing, &now, &published);
+                receive::receive(&bus, &subscription.signal, &now, &published);
             }
             BusEvent::Lost(reason) => bus.listening().lost(&reason),
             BusEvent::Gap(gap) => bus.listening().gap(&gap),

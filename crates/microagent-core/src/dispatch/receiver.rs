@@ -1,0 +1,206 @@
+//! A receiver of an agent: its places, its runs, and the signals that it drops.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use tokio::{
+    sync::oneshot,
+    task::coop::consume_budget,
+    time::{Instant, sleep},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{debug, warn};
+
+use super::{
+    flow::{Admission, Flow},
+    outcome,
+    receive::{Received, Reply, reply_of},
+    run::{self, End, Run, Site},
+};
+use crate::{
+    Context, HandlerFuture, HandlerReply, ReceiverOptions, Result, SignalInput,
+    clock::later,
+    stats::{Counter, HandlerStats},
+};
+
+type Call = Box<dyn Fn(&SignalInput<'_>) -> HandlerFuture<HandlerReply> + Send + Sync>;
+
+/// A receiver of a running agent.
+pub(crate) struct BoundReceiver {
+    /// The agent's type.
+    pub(crate) agent: &'static str,
+    /// The name in answers: `CommentAgent.comments_count`.
+    pub(crate) key: Arc<str>,
+    pub(crate) name: &'static str,
+    pub(crate) cx: Context,
+    pub(crate) options: ReceiverOptions,
+    pub(crate) call: Call,
+    pub(crate) flow: Flow<Job>,
+    pub(crate) stats: Arc<HandlerStats>,
+    /// The number of signals that were dropped since it last kept up.
+    pub(crate) dropped: Counter,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) killed: CancellationToken,
+}
+
+/// A signal for one receiver.
+pub(crate) struct Job {
+    pub(super) received: Received,
+    /// Gets the reply to a call.
+    pub(super) reply: Option<oneshot::Sender<Reply>>,
+}
+
+/// A handler that has decoded its arguments.
+type Decoded = BoxFuture<'static, Result<HandlerReply>>;
+
+impl BoundReceiver {
+    /// Starts the job if there is a place for it. The job's reply is dropped unused if it does not run.
+    pub(super) fn start(self: &Arc<Self>, job: Job) {
+        match self.flow.admit(job) {
+            Admission::Runs(job) => {
+                self.tasks.spawn(Arc::clone(self).run_place(job));
+            }
+            Admission::Waits => {}
+            Admission::WaitsInsteadOf(oldest) => self.overflowed(&oldest, "oldest"),
+            Admission::Refused(newest) => self.overflowed(&newest, "newest"),
+        }
+    }
+
+    /// Runs a job, and then those that wait for a place, until none waits.
+    async fn run_place(self: Arc<Self>, mut job: Job) {
+        loop {
+            let end = self.run(&job.received).await;
+            if let Some(reply) = job.reply {
+                // The agent may end before it has answered.
+                let _ = reply.send(reply_of(end));
+            }
+            let Some(next) = self.flow.next() else {
+                return self.keeps_up();
+            };
+            job = next;
+            // A handler that never waits would keep other tasks from running.
+            consume_budget().await;
+        }
+    }
+
+    /// Runs the handler, and again after failures as its options say. It keeps its place meanwhile.
+    async fn run(&self, received: &Received) -> End<HandlerReply> {
+        let options = &self.options;
+        let mut end = self.run_once(received).await;
+        for attempt in 1.. {
+            let again = outcome::again_after(&end, attempt, &options.retry, &options.into());
+            let Some(delay) = again else {
+                break;
+            };
+            if received.unneeded_by(later(Instant::now(), delay)) {
+                break;
+            }
+            warn!(
+                agent = self.cx.name(),
+                handler = self.name,
+                attempt,
+                ?delay,
+                "handler failed; retrying"
+            );
+            tokio::select! {
+                biased;
+                () = self.cx.stopping().cancelled() => break,
+                () = sleep(delay) => {}
+            }
+            end = self.run_once(received).await;
+        }
+        end
+    }
+
+    async fn run_once(&self, received: &Received) -> End<HandlerReply> {
+        let began = Instant::now();
+        if received.unneeded_by(began) {
+            return self.skip(received);
+        }
+        let end = match self.decode(received) {
+            Ok(future) => {
+                let run = Run {
+                    key: &self.key,
+                    caller: received.caller.clone(),
+                    began,
+                    timeout: self.options.timeout,
+                    killed: &self.killed,
+                    future,
+                };
+                run.to_end().await
+            }
+            Err(end) => end,
+        };
+        run::record(&end, &self.stats, began, || {
+            self.site(&received.signal.name)
+        });
+        end
+    }
+
+    /// Skips a call that waited for a place longer than its caller did.
+    fn skip(&self, received: &Received) -> End<HandlerReply> {
+        self.stats.dropped.count();
+        debug!(
+            agent = self.cx.name(),
+            handler = self.name,
+            source = &*received.signal.name,
+            "call not started: its caller had stopped waiting"
+        );
+        End::Unneeded
+    }
+
+    fn decode(&self, received: &Received) -> std::result::Result<Decoded, End<HandlerReply>> {
+        let fields = received.fields()?;
+        let input = SignalInput {
+            cx: &self.cx,
+            signal: &received.signal.name,
+            sender: &received.sender,
+            body: &received.body,
+            fields: &fields,
+        };
+        run::decoded(|| (self.call)(&input)).map_err(End::of)
+    }
+
+    /// Logs how many signals were dropped, when no signal waits any longer.
+    fn keeps_up(&self) {
+        if self.dropped.get() == 0 {
+            return;
+        }
+        let dropped = self.dropped.take();
+        if dropped > 0 {
+            warn!(
+                agent = self.cx.name(),
+                handler = self.name,
+                dropped,
+                "receiver keeps up again: signals were dropped"
+            );
+        }
+    }
+
+    /// Counts every dropped signal; logs the first of each thousand, since they come in bursts.
+    fn overflowed(&self, dropped: &Job, which: &str) {
+        let before = self.dropped.get();
+        self.dropped.count();
+        self.stats.dropped.count();
+        if before.is_multiple_of(1000) {
+            warn!(
+                agent = self.cx.name(),
+                handler = self.name,
+                source = &*dropped.received.signal.name,
+                which,
+                dropped = before + 1,
+                "receiver is too slow: signals are dropped"
+            );
+        }
+    }
+
+    fn site<'a>(&'a self, signal: &'a str) -> Site<'a> {
+        Site {
+            agent: self.cx.name(),
+            handler: self.name,
+            kind: "signal",
+            source: signal,
+            message: None,
+        }
+    }
+}
