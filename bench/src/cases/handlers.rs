@@ -135,7 +135,10 @@ static QUEUES: LazyLock<Vec<String>> =
 fn consume(agent: &Arc<Many>, input: &mut MessageInput<'_>) -> HandlerFuture<()> {
     let args = args_of(&input.fields()?)?;
     let agent = Arc::clone(agent);
-    Ok(Box::pin(async move { Ok(agent.count(&args)) }))
+    Ok(Box::pin(async move {
+        agent.count(&args);
+        Ok(())
+    }))
 }
 
 fn receive(agent: &Arc<Many>, input: &SignalInput<'_>) -> HandlerFuture<HandlerReply> {

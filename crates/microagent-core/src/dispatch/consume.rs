@@ -213,7 +213,7 @@ impl BoundConsumer {
                     killed: &self.killed,
                     future,
                 };
-                run.to_end().await
+                run.finish().await
             }
             Err(end) => end.of(),
         };

@@ -127,7 +127,7 @@ impl BoundReceiver {
                     killed: &self.killed,
                     future,
                 };
-                run.to_end().await
+                run.finish().await
             }
             Err(end) => end,
         };

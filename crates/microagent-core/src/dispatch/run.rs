@@ -133,7 +133,7 @@ pub(crate) struct Run<'a, F> {
 
 impl<T, F: Future<Output = Result<T>>> Run<'_, F> {
     /// Runs the handler [fenced](fenced), so that the calls that it makes know of it, and so does the watchdog.
-    pub(crate) async fn to_end(self) -> End<T> {
+    pub(crate) async fn finish(self) -> End<T> {
         let scope = CallScope::new(self.key, self.caller, later(self.began, self.timeout));
         let run = fenced(self.future, self.began, self.timeout, self.killed);
         polled::noted(self.key, self.began, scope.around(run)).await

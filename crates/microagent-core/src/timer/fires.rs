@@ -218,7 +218,7 @@ impl Fires {
                     killed: &self.life.killed,
                     future,
                 };
-                run.to_end().await
+                run.finish().await
             }
             Err(end) => end.of(),
         };
