@@ -4,7 +4,7 @@
 use std::{env, process::Command};
 
 /// The services that `SKIP_SERVICES` may name.
-const SERVICES: [&str; 3] = ["redis", "python", "unshare"];
+const SERVICES: [&str; 4] = ["redis", "rabbitmq", "python", "unshare"];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

@@ -5,7 +5,9 @@
 
 mod process;
 mod python;
+mod rabbitmq;
 mod redis;
 
 pub use python::python_interpreter;
+pub use rabbitmq::RabbitMqServer;
 pub use redis::RedisServer;

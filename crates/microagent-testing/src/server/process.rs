@@ -27,13 +27,37 @@ impl Process {
             Error::new(ErrorKind::Driver, text)
         };
         let log = fs::File::create(log).map_err(refused)?;
-        let child = Command::new(program)
-            .args(arguments)
+        Self::spawn(Command::new(program).args(arguments), log).map_err(refused)
+    }
+
+    /// Starts a program in a folder of its own, with these environment variables in addition; what it
+    /// prints goes to a file there.
+    pub(super) fn start_in(
+        folder: &Path,
+        program: &Path,
+        arguments: &[String],
+        environment: &[(String, String)],
+    ) -> Result<Self> {
+        let refused = |error: std::io::Error| {
+            let text = format!("{} cannot be started: {error}", program.display());
+            Error::new(ErrorKind::Driver, text)
+        };
+        let name = program.file_name().unwrap_or(program.as_os_str());
+        let mut log = folder.join(name);
+        log.set_extension("output");
+        let log = fs::File::create(log).map_err(refused)?;
+        let mut command = Command::new(program);
+        let command = command.args(arguments).current_dir(folder);
+        Self::spawn(command.envs(environment.iter().cloned()), log).map_err(refused)
+    }
+
+    fn spawn(command: &mut Command, log: fs::File) -> std::io::Result<Self> {
+        let child = command
             .stdin(Stdio::null())
-            .stdout(log.try_clone().map_err(refused)?)
+            .stdout(log.try_clone()?)
             .stderr(log)
             .spawn();
-        child.map(Self).map_err(refused)
+        child.map(Self)
     }
 
     pub(super) fn id(&self) -> u32 {

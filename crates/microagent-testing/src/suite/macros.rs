@@ -22,19 +22,45 @@ macro_rules! __clauses {
 }
 
 /// Makes a suite of a service that the tests start themselves. The suites call it.
-#[cfg(not(without_redis))]
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __suite_of_service {
-    (redis, $suite:ident, $server:ty) => { $crate::$suite!(@clauses Real, $server, []); };
-}
-
-/// Makes a suite of a service that the tests start themselves. The suites call it.
-#[cfg(without_redis)]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __suite_of_service {
     (redis, $suite:ident, $server:ty) => {
+        $crate::__suite_of_redis!($suite, $server);
+    };
+    (rabbitmq, $suite:ident, $server:ty) => {
+        $crate::__suite_of_rabbitmq!($suite, $server);
+    };
+}
+
+#[cfg(not(without_redis))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __suite_of_redis {
+    ($suite:ident, $server:ty) => { $crate::$suite!(@clauses Real, $server, []); };
+}
+
+#[cfg(without_redis)]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __suite_of_redis {
+    ($suite:ident, $server:ty) => {
         $crate::$suite!(@clauses Real, $server, [#[ignore = "SKIP_SERVICES names redis"]]);
+    };
+}
+
+#[cfg(not(without_rabbitmq))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __suite_of_rabbitmq {
+    ($suite:ident, $server:ty) => { $crate::$suite!(@clauses Real, $server, []); };
+}
+
+#[cfg(without_rabbitmq)]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __suite_of_rabbitmq {
+    ($suite:ident, $server:ty) => {
+        $crate::$suite!(@clauses Real, $server, [#[ignore = "SKIP_SERVICES names rabbitmq"]]);
     };
 }
