@@ -2,6 +2,8 @@
 
 use std::{pin::Pin, sync::Arc};
 
+#[cfg(feature = "amqp")]
+use microagent_amqp::{AmqpBroker, AmqpOptions};
 use microagent_core::{
     Caps, Error, ErrorKind, MemoryBroker, MemoryBus, MemoryOptions, QueueBroker, Result, SignalBus,
     driver::{Dsn, redacted},
@@ -195,6 +197,15 @@ const DRIVERS: &[Driver] = &[
         #[cfg(not(feature = "redis"))]
         code: None,
     },
+    Driver {
+        schemes: &["amqp", "amqps"],
+        shape: "amqp://HOST",
+        feature: "amqp",
+        #[cfg(feature = "amqp")]
+        code: Some(AMQP),
+        #[cfg(not(feature = "amqp"))]
+        code: None,
+    },
 ];
 
 const MEMORY: Code = Code {
@@ -236,6 +247,17 @@ const REDIS: Code = Code {
         Box::pin(async move { Ok(Arc::new(RedisBroker::connect(&options?).await?) as _) })
     }),
     caps: Some(RedisBroker::capabilities),
+};
+
+#[cfg(feature = "amqp")]
+const AMQP: Code = Code {
+    check: |dsn| AmqpOptions::parse(dsn).map(drop),
+    bus: None,
+    broker: Some(|dsn| {
+        let options = AmqpOptions::parse(dsn);
+        Box::pin(async move { Ok(Arc::new(AmqpBroker::connect(&options?).await?) as _) })
+    }),
+    caps: Some(AmqpBroker::capabilities),
 };
 
 fn compiled_in(drivers: &[Driver]) -> impl Iterator<Item = &Driver> {
@@ -344,6 +366,20 @@ mod tests {
                 assert_eq!(checked.is_ok(), cfg!(feature = "redis"), "{checked:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_rabbitmq_is_a_broker_where_it_is_compiled_in() {
+        let dsn = "amqp://guest:guest@localhost:5672/";
+        let checked = check_dsn(dsn, Role::Broker);
+        assert_eq!(checked.is_ok(), cfg!(feature = "amqp"), "{checked:?}");
+        let refused = check_dsn(dsn, Role::Bus).unwrap_err();
+        let expected = if cfg!(feature = "amqp") {
+            "`amqp` carries no signals"
+        } else {
+            "feature `amqp`"
+        };
+        assert!(refused.to_string().contains(expected), "{refused}");
     }
 
     #[cfg(feature = "redis")]

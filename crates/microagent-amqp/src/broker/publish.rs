@@ -1,0 +1,233 @@
+//! Sends messages, confirmed and mandatory, many at a time on one channel.
+
+use std::{
+    collections::HashMap,
+    sync::Mutex,
+    time::{Duration, SystemTime},
+};
+
+use lapin::{
+    Channel, Confirmation,
+    options::{BasicPublishOptions, ConfirmSelectOptions},
+};
+use microagent_core::{Error, ErrorKind, Result};
+use tokio::{sync::Mutex as AsyncMutex, time::timeout};
+
+use super::topology::{self, QueueKind, Side, rounded};
+use crate::{
+    connection::{Link, within},
+    error::{error_of, is_final, is_not_found, unavailable},
+    message::{Outgoing, with_due},
+    properties::short,
+};
+use microagent_core::driver::lock;
+
+/// The longest time that the server may take to confirm a message.
+const CONFIRM: Duration = Duration::from_secs(10);
+
+const UNKNOWN: &str = "the message may or may not have been sent";
+
+/// Sends over the connection that publishes.
+pub(super) struct Publisher {
+    link: Link,
+    /// By exchange: a message for an exchange that does not exist ends its channel, and all that waits there.
+    channels: AsyncMutex<HashMap<String, (u64, Channel)>>,
+    /// The queues of ours that exist, by the connection on which that was found out.
+    known: Mutex<HashMap<String, u64>>,
+}
+
+/// Why an attempt failed.
+enum Failure {
+    /// The channel ended; nobody knows whether the message arrived.
+    Lost(Error),
+    Final(Error),
+}
+
+impl Publisher {
+    pub(super) fn new(link: Link) -> Self {
+        Self {
+            link,
+            channels: AsyncMutex::default(),
+            known: Mutex::default(),
+        }
+    }
+
+    pub(super) fn link(&self) -> &Link {
+        &self.link
+    }
+
+    /// Sends a message; it is stored when this returns. If the channel ends before the confirmation the same message is
+    /// sent once more, with the same id.
+    ///
+    /// # Errors
+    /// `Unavailable`, `QueueNotFound` if no queue takes it, and what the server refuses.
+    pub(super) async fn publish(&self, message: &Outgoing) -> Result<()> {
+        let late = |_| unavailable(format!("rabbitmq did not confirm in time; {UNKNOWN}"));
+        timeout(CONFIRM, self.publish_twice(message))
+            .await
+            .map_err(late)?
+    }
+
+    async fn publish_twice(&self, message: &Outgoing) -> Result<()> {
+        let up = self.link.up().await?;
+        match self.attempt(message, up).await {
+            Ok(()) => return Ok(()),
+            Err(Failure::Final(error)) => return Err(error),
+            Err(Failure::Lost(_)) => {}
+        }
+        let again = async {
+            let up = self.link.up_within(CONFIRM).await.map_err(Failure::Lost)?;
+            self.attempt(message, up).await
+        };
+        match again.await {
+            Ok(()) => Ok(()),
+            Err(Failure::Final(error)) => Err(error),
+            Err(Failure::Lost(error)) if is_final(&error) => Err(error),
+            Err(Failure::Lost(error)) => Err(unavailable(format!("{error}; {UNKNOWN}"))),
+        }
+    }
+
+    async fn attempt(
+        &self,
+        message: &Outgoing,
+        up: crate::connection::Up,
+    ) -> std::result::Result<(), Failure> {
+        let exchange =
+            short(&message.exchange, "the name of an exchange").map_err(Failure::Final)?;
+        let key = short(&message.routing_key, "a topic").map_err(Failure::Final)?;
+        let channel = self.channel(&message.exchange, up).await?;
+        let mandatory = BasicPublishOptions {
+            mandatory: true,
+            ..BasicPublishOptions::default()
+        };
+        let (body, properties) = (&message.body[..], message.properties.clone());
+        let sent = channel.basic_publish(exchange, key, mandatory, body, properties);
+        let failed = |error| Failure::of(&error, message);
+        match sent.await.map_err(failed)?.await.map_err(failed)? {
+            Confirmation::Ack(None) | Confirmation::NotRequested => Ok(()),
+            Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_)) => {
+                Err(Failure::Final(unroutable(message)))
+            }
+            Confirmation::Nack(None) => {
+                let text = format!(
+                    "rabbitmq did not accept a message for `{}`: the queue may be full",
+                    message.routing_key
+                );
+                Err(Failure::Final(Error::new(ErrorKind::Driver, text)))
+            }
+        }
+    }
+
+    /// Returns the channel of an exchange, which is opened where the last one has ended.
+    async fn channel(
+        &self,
+        exchange: &str,
+        up: crate::connection::Up,
+    ) -> std::result::Result<Channel, Failure> {
+        let mut channels = self.channels.lock().await;
+        if let Some((generation, channel)) = channels.get(exchange)
+            && *generation == up.generation
+            && channel.status().connected()
+        {
+            return Ok(channel.clone());
+        }
+        let channel = up.channel().await.map_err(Failure::Lost)?;
+        let confirming = within(channel.confirm_select(ConfirmSelectOptions::default()));
+        let confirming = confirming.await.map_err(Failure::Lost)?;
+        confirming.map_err(|error| Failure::Lost(error_of(&error)))?;
+        channels.retain(|_, (generation, _)| *generation == up.generation);
+        channels.insert(exchange.to_owned(), (up.generation, channel.clone()));
+        Ok(channel)
+    }
+
+    /// Sends a message to a queue of ours, which is created if it does not exist.
+    pub(super) async fn publish_aside(
+        &self,
+        side: &Side,
+        kind: QueueKind,
+        message: &Outgoing,
+    ) -> Result<()> {
+        let name = side.name();
+        self.ensure(side, kind).await?;
+        match self.publish(message).await {
+            Err(error) if error.kind() == UNROUTABLE => {
+                // Somebody deleted it meanwhile.
+                lock(&self.known).remove(&name);
+                self.ensure(side, kind).await?;
+                self.publish(message).await
+            }
+            sent => sent,
+        }
+    }
+
+    async fn ensure(&self, side: &Side, kind: QueueKind) -> Result<()> {
+        let up = self.link.up().await?;
+        let name = side.name();
+        if lock(&self.known).get(&name) == Some(&up.generation) {
+            return Ok(());
+        }
+        topology::create(&up, &name, side.is_durable(kind), side.arguments(kind)).await?;
+        lock(&self.known).insert(name, up.generation);
+        Ok(())
+    }
+
+    /// Sends a message to its queue, or to where it waits for its time.
+    pub(super) async fn publish_after(
+        &self,
+        queue: &str,
+        delay: Duration,
+        kind: QueueKind,
+        mut message: Outgoing,
+        now: SystemTime,
+    ) -> Result<()> {
+        if delay.is_zero() {
+            return self.publish(&message).await;
+        }
+        let millis = rounded(delay);
+        if Duration::from_millis(millis.into()) < delay {
+            message.properties = with_due(message.properties, now, delay);
+        }
+        let side = Side::Delay {
+            queue: queue.to_owned(),
+            millis,
+        };
+        message.routing_key = side.name();
+        self.publish_aside(&side, kind, &message).await
+    }
+}
+
+/// The kind of the error of a message that no queue takes.
+const UNROUTABLE: ErrorKind = ErrorKind::QueueNotFound;
+
+fn unroutable(message: &Outgoing) -> Error {
+    let Outgoing {
+        exchange,
+        routing_key,
+        ..
+    } = message;
+    let text = if exchange.is_empty() {
+        format!("queue `{routing_key}` does not exist: declare it, or start its consumer first")
+    } else {
+        format!(
+            "no queue takes messages of exchange `{exchange}` with the topic `{routing_key}`: declare one, or start its consumer first"
+        )
+    };
+    Error::new(UNROUTABLE, text)
+}
+
+impl Failure {
+    fn of(error: &lapin::Error, message: &Outgoing) -> Self {
+        if is_not_found(error) {
+            let text = format!(
+                "exchange `{}` does not exist: declare a queue that is bound to it, or start its consumer first",
+                message.exchange
+            );
+            return Self::Final(Error::new(UNROUTABLE, text));
+        }
+        let error = error_of(error);
+        if is_final(&error) {
+            return Self::Final(error.context(format!("cannot send to `{}`", message.routing_key)));
+        }
+        Self::Lost(error)
+    }
+}
