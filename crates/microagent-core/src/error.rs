@@ -12,13 +12,13 @@ pub type BoxError = Box<dyn StdError + Send + Sync + 'static>;
 /// The result of this crate's functions; a handler may return it too.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong, for code that reacts to it.
+/// The kind of an error, for code that reacts to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// A DSN, a setting or the wiring of an agent is wrong; retrying cannot heal it.
+    /// A DSN, a setting or the wiring of an agent is wrong; retrying does not help.
     Configuration,
-    /// `signals.json` (or what took its place) is malformed.
+    /// The declarations are malformed, or the code does not agree with them.
     Declaration,
     /// No signal of that name is declared on this bus.
     SignalNotFound,
@@ -30,7 +30,7 @@ pub enum ErrorKind {
     InvalidPayload,
     /// The payload is larger than the driver's `max_payload`.
     PayloadTooLarge,
-    /// What arrived could not be decoded into what the handler asks for.
+    /// A payload could not be decoded into the parameters of the handler.
     Decode,
     /// The deadline passed.
     Timeout,
@@ -60,7 +60,7 @@ pub enum ErrorKind {
     Interrupted,
 }
 
-/// What a failed handler wants to happen to its message.
+/// The advice of a failed handler about its message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Advice {
@@ -149,13 +149,13 @@ impl Error {
         }
     }
 
-    /// The kind, to match on.
+    /// Returns the kind, to match on.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// What a failed handler wants to happen to its message.
+    /// Returns the advice of a failed handler about its message.
     #[must_use]
     pub fn advice(&self) -> Advice {
         self.0.advice

@@ -1,5 +1,4 @@
-//! A queue message as its handler may read it. What becomes of it is the business of its
-//! [`Delivery`](crate::Delivery).
+//! A queue message as its handler may read it. Its [`Delivery`](crate::Delivery) decides what happens to it.
 
 use std::{any::Any, fmt, slice, sync::Arc, time::SystemTime};
 
@@ -163,7 +162,7 @@ impl Message {
         self.0.attempt
     }
 
-    /// How often a consumer died while this message was in flight.
+    /// Returns how often a consumer died while this message was in flight.
     #[must_use]
     pub fn crashes(&self) -> u32 {
         self.0.crashes

@@ -55,7 +55,7 @@ impl<'a> Fields<'a> {
     /// Finds the fields of an object.
     ///
     /// # Errors
-    /// [`ErrorKind::Decode`] for what is no JSON, or no object.
+    /// [`ErrorKind::Decode`] if the text is not JSON, or not an object.
     ///
     /// ```
     /// use microagent_core::Fields;
@@ -108,7 +108,7 @@ impl<'a> Fields<'a> {
         self.0.iter().map(|(name, raw)| (name.as_ref(), *raw))
     }
 
-    /// How many fields there are.
+    /// Returns the number of fields.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
@@ -128,7 +128,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// What was meant, perhaps, by a parameter of a type of one's own: `mail: Mail` takes the field `mail`.
+/// Returns a hint for a parameter whose type is not of Rust: `mail: Mail` takes the field `mail`, not the whole payload.
 fn whole_payload_instead<T>(name: &str) -> String {
     let of = std::any::type_name::<T>();
     let is_own = of.contains("::")
@@ -149,7 +149,7 @@ pub(crate) fn decode_field<T: DeserializeOwned>(name: &str, raw: &RawValue) -> R
         .map_err(|error| undecodable(format!("argument `{name}`: {error}")))
 }
 
-/// What is wrong may quote the payload, which may be of any size.
+/// Returns the error. Its text may quote the payload, so it is shortened.
 fn undecodable(what: String) -> Error {
     Error::new(ErrorKind::Decode, shortened(what))
 }
@@ -233,7 +233,7 @@ impl<'de> Deserialize<'de> for Name<'de> {
 /// ```
 ///
 /// # Errors
-/// [`ErrorKind::InvalidPayload`] for what is no JSON object, and for NaN and infinite numbers, which JSON does not have.
+/// [`ErrorKind::InvalidPayload`] for a value that is not a JSON object, and for NaN and infinite numbers, which JSON does not have.
 pub fn encode_payload<T: Serialize + ?Sized>(value: &T) -> Result<Bytes> {
     let invalid = |text| Error::new(ErrorKind::InvalidPayload, text);
     let unwritten = |error: &dyn fmt::Display| {

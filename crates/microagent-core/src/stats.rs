@@ -52,12 +52,12 @@ impl HandlerStats {
             ("dropped", &self.dropped),
             ("dead_lettered", &self.dead_lettered),
         ];
-        let told: Map<String, Value> = counters
+        let values: Map<String, Value> = counters
             .into_iter()
             .filter(|(name, counter)| *name == "done" || counter.get() > 0)
             .map(|(name, counter)| (name.to_owned(), json!(counter.get())))
             .collect();
-        Value::Object(told)
+        Value::Object(values)
     }
 }
 
@@ -86,15 +86,15 @@ impl AgentStats {
     /// With what its bus counts: signals that nobody can be told of.
     pub(crate) fn to_json(&self, strays: u64) -> Value {
         let handlers = lock(&self.handlers);
-        let mut told: Map<String, Value> = handlers
+        let mut values: Map<String, Value> = handlers
             .iter()
             .map(|stats| (stats.name.clone(), stats.to_json()))
             .collect();
         for (name, count) in [("gaps", self.gaps.get()), ("strays", strays)] {
             if count > 0 {
-                told.insert(name.to_owned(), json!(count));
+                values.insert(name.to_owned(), json!(count));
             }
         }
-        Value::Object(told)
+        Value::Object(values)
     }
 }

@@ -1,8 +1,8 @@
 //! The one place that limits how much of a text from outside is quoted. It does not escape: how a text is shown is decided
 //! where it is written.
 
-/// How many bytes of a text an error of decoding, a log line of a handler or the detail of a dead letter has at most. Their
-/// texts may come from outside, where a payload, a panic or a channel name may be of any size.
+/// The greatest number of bytes of a text in an error of decoding, a log line of a handler, and the detail of a dead letter.
+/// Such texts may come from outside, where a payload, a panic or a channel name may be of any size.
 pub const TEXT_LIMIT: usize = 2048;
 
 /// The end of a text, which often says what was expected.

@@ -39,7 +39,7 @@ pub struct AgentType {
 
 type Starting = Pin<Box<dyn Future<Output = Result<RunningAgent<dyn Any + Send + Sync>>> + Send>>;
 
-/// What a launcher gives an agent at its start.
+/// The name, connections and settings that a launcher gives an agent at its start.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Wiring {
@@ -51,19 +51,19 @@ pub struct Wiring {
     pub broker: Option<Broker>,
     /// Its settings, an object.
     pub settings: Value,
-    /// Where each value of the settings was written, such as `settings.toml:12: agent.mailer.settings.port`, by its key in
-    /// the settings (`port`, `smtp.port`, `ports[0]`; the empty key is the whole). Errors about settings name these places.
+    /// The place of each value of the settings, such as `settings.toml:12: agent.mailer.settings.port`, by its key in the
+    /// settings (`port`, `smtp.port`, `ports[0]`; the empty key is the whole). Errors about settings name these places.
     pub settings_places: BTreeMap<String, String>,
     /// Options of its handlers, as [`Agent::handlers`] takes them.
     pub handlers: Value,
     /// The zone of its cron tasks, as [`Agent::zone`] takes it.
     pub zone: Option<String>,
-    /// How long it may finish its work when it stops.
+    /// The longest time for finishing its work when it stops. Default: 30 s.
     pub grace: Duration,
 }
 
 impl Wiring {
-    /// A wiring without connections and settings, and with the default grace of 30 s.
+    /// Creates a wiring without connections and settings, and with the default grace of 30 s.
     #[must_use]
     pub fn named(name: impl Into<String>) -> Self {
         Self {
@@ -80,7 +80,7 @@ impl Wiring {
 }
 
 impl AgentType {
-    /// This type as a value.
+    /// Returns this type as a value.
     #[must_use]
     pub fn of<A: MicroAgent>() -> Self {
         Self {
@@ -93,13 +93,13 @@ impl AgentType {
         }
     }
 
-    /// The name of the type, `backend` in the settings.
+    /// Returns the name of the type, `backend` in the settings.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.name
     }
 
-    /// What it declares.
+    /// Returns the handlers of the type, with their options.
     #[must_use]
     pub fn manifest(&self) -> Manifest {
         (self.manifest)()

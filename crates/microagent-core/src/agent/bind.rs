@@ -1,4 +1,4 @@
-//! From the entries of a blueprint to receivers and consumers that hear and take.
+//! From the entries of a blueprint to receivers that are subscribed and consumers that consume.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -19,7 +19,7 @@ use crate::{
     stats::Counter,
 };
 
-/// Subscribes the agent's receivers; its signals are heard when this returns.
+/// Subscribes the agent's receivers; its subscriptions are live when this returns.
 pub(super) async fn receivers<A: MicroAgent>(
     agent: &Arc<A>,
     life: &Arc<Life>,
@@ -111,7 +111,7 @@ fn bound_receiver<A: MicroAgent>(
         cx: life.cx.clone(),
         flow: Flow::of_receiver(&entry.options),
         options: entry.options,
-        call: Box::new(move |heard| call(&agent, heard)),
+        call: Box::new(move |input| call(&agent, input)),
         stats: life.cx.stats().handler(entry.name),
         dropped: Counter::default(),
         tasks: life.tasks.clone(),
@@ -132,7 +132,7 @@ fn bound_consumer<A: MicroAgent>(
         cx: life.cx.clone(),
         flow: Flow::of_consumer(&entry.options),
         options: entry.options,
-        call: Box::new(move |taken| call(&agent, taken)),
+        call: Box::new(move |input| call(&agent, input)),
         parking: Parking {
             cx: life.cx.clone(),
             handler: entry.name,

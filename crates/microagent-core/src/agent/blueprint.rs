@@ -1,4 +1,4 @@
-//! The table of an agent's handlers. `#[agent]` writes it; it can be written by hand as well.
+//! The table of an agent's handlers. `#[agent]` generates it; it can be written by hand as well.
 //!
 //! It holds functions and options, no state and no connection.
 
@@ -12,7 +12,7 @@ use microagent_schema::{
 use super::{Context, HandlerReply, MessageInput, SignalInput};
 use crate::{Gap, Queue, Result, Signal};
 
-/// An object that lives on a bus and a broker. `#[agent]` implements it on an `impl` block.
+/// An object with handlers for a bus and a broker. `#[agent]` implements it on an `impl` block.
 ///
 /// By hand:
 ///
@@ -47,10 +47,10 @@ pub trait MicroAgent: Sized + Send + Sync + 'static {
     /// The name of the type: `CommentAgent` in the answer `CommentAgent.comments_count`.
     const NAME: &'static str;
 
-    /// The table of handlers.
+    /// Returns the table of handlers.
     fn blueprint() -> Blueprint<Self>;
 
-    /// Builds the agent where only its type is known, as the launcher does.
+    /// Builds the agent if only its type is known, as the launcher does.
     fn create(cx: &Context) -> impl Future<Output = Result<Self>> + Send;
 
     /// Returns why [`create`](Self::create) always fails, if that is known before it is called.
@@ -60,7 +60,7 @@ pub trait MicroAgent: Sized + Send + Sync + 'static {
     }
 }
 
-/// A handler that has decoded its arguments and can run; or the error that says what it could not decode.
+/// A handler that has decoded its arguments and can run; or the error that names the argument that it could not decode.
 pub type HandlerFuture<T> = Result<BoxFuture<'static, Result<T>>>;
 
 type PreStart<A> =
@@ -115,7 +115,7 @@ pub(crate) struct CronEntry<A> {
 }
 
 impl<A: Send + Sync + 'static> Blueprint<A> {
-    /// A blueprint without handlers.
+    /// Creates a blueprint without handlers.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -131,7 +131,7 @@ impl<A: Send + Sync + 'static> Blueprint<A> {
         }
     }
 
-    /// Runs before anything is received; the only handler with `&mut` access.
+    /// Adds a hook that runs before anything is received; the only handler with `&mut` access.
     #[must_use]
     pub fn pre_start(
         mut self,
@@ -142,7 +142,7 @@ impl<A: Send + Sync + 'static> Blueprint<A> {
         self
     }
 
-    /// Runs when receivers and consumers are bound.
+    /// Adds a hook that runs when receivers and consumers are bound.
     #[must_use]
     pub fn post_start(
         mut self,
@@ -153,7 +153,7 @@ impl<A: Send + Sync + 'static> Blueprint<A> {
         self
     }
 
-    /// Runs when the agent stops, while its connections are still open.
+    /// Adds a hook that runs when the agent stops, while its connections are still open.
     #[must_use]
     pub fn pre_stop(
         mut self,
@@ -164,7 +164,7 @@ impl<A: Send + Sync + 'static> Blueprint<A> {
         self
     }
 
-    /// Runs for ever beside the handlers; its failure stops the agent, its `Ok` ends only itself.
+    /// Adds a server, which runs beside the handlers until the agent stops. Its failure stops the agent; its `Ok` ends only the server.
     #[must_use]
     pub fn server(
         mut self,
@@ -175,7 +175,7 @@ impl<A: Send + Sync + 'static> Blueprint<A> {
         self
     }
 
-    /// Runs when the bus was deaf for a while.
+    /// Adds a hook that runs after a gap, in which the bus was disconnected.
     #[must_use]
     pub fn gap(
         mut self,
@@ -186,7 +186,7 @@ impl<A: Send + Sync + 'static> Blueprint<A> {
         self
     }
 
-    /// Handles a signal. A handler of several signals is added once for each.
+    /// Adds a receiver of a signal. A handler of several signals is added once for each.
     #[must_use]
     pub fn receiver<S: Signal>(
         mut self,
@@ -208,7 +208,7 @@ impl<A: Send + Sync + 'static> Blueprint<A> {
         self
     }
 
-    /// Handles the messages of a queue.
+    /// Adds a consumer of a queue.
     #[must_use]
     pub fn consumer(
         mut self,
@@ -226,7 +226,7 @@ impl<A: Send + Sync + 'static> Blueprint<A> {
         self
     }
 
-    /// Runs again and again.
+    /// Adds a periodic task.
     #[must_use]
     pub fn periodic(
         mut self,
@@ -242,7 +242,7 @@ impl<A: Send + Sync + 'static> Blueprint<A> {
         self
     }
 
-    /// Runs by a schedule.
+    /// Adds a cron task.
     #[must_use]
     pub fn cron(
         mut self,

@@ -1,4 +1,4 @@
-//! An agent that is about to live: its object, its connections, and what of it shall start.
+//! An agent before its start: its object, its connections, and the kinds of handlers that are to start.
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{MicroAgent, RunningAgent, lifecycle};
 use crate::{Broker, Bus, Clock, Result, SystemClock, finite};
 
-/// How long a stopping agent may finish its work unless it is told otherwise.
+/// The longest time for which a stopping agent finishes its work, unless the builder sets another.
 pub(crate) const DEFAULT_GRACE: Duration = Duration::from_secs(30);
 
 /// An agent before its start.
@@ -34,16 +34,16 @@ pub struct Agent<A> {
     pub(crate) setup: Setup,
 }
 
-/// All that surrounds the object of an agent at its start.
+/// The parts of an agent besides its object.
 pub(crate) struct Setup {
     pub(crate) name: Option<String>,
     pub(crate) bus: Option<Bus>,
     pub(crate) broker: Option<Broker>,
-    /// Or why they are no JSON.
+    /// An error if they cannot be written as JSON.
     pub(crate) settings: std::result::Result<Value, String>,
     /// The places of the settings by their keys, as in [`Wiring`](super::Wiring).
     pub(crate) settings_places: BTreeMap<String, String>,
-    /// Options by handler, or why they are no JSON.
+    /// Options by handler; an error if they cannot be written as JSON.
     pub(crate) handlers: std::result::Result<Value, String>,
     pub(crate) zone: Option<String>,
     pub(crate) grace: Duration,
@@ -75,7 +75,7 @@ impl Default for Setup {
 }
 
 impl<A: MicroAgent> Agent<A> {
-    /// An agent that is this object.
+    /// Creates an agent that is this object.
     pub fn new(object: A) -> Self {
         Self {
             object: Some(object),
@@ -83,7 +83,7 @@ impl<A: MicroAgent> Agent<A> {
         }
     }
 
-    /// An agent whose object is built at its start, by its `#[on(create)]` or by `Default`.
+    /// Creates an agent whose object is built at its start, by its `#[on(create)]` or by `Default`.
     pub fn create() -> Self {
         Self {
             object: None,
@@ -91,95 +91,95 @@ impl<A: MicroAgent> Agent<A> {
         }
     }
 
-    /// The signal bus; an agent with receivers needs one.
+    /// Sets the signal bus; an agent with receivers needs one.
     pub fn bus(mut self, bus: Bus) -> Self {
         self.setup.bus = Some(bus);
         self
     }
 
-    /// The queue broker; an agent with consumers needs one.
+    /// Sets the queue broker; an agent with consumers needs one.
     pub fn broker(mut self, broker: Broker) -> Self {
         self.setup.broker = Some(broker);
         self
     }
 
-    /// The name in logs and `info()` [the type's name].
+    /// Sets the name in logs and `info()`. Default: the name of the type.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.setup.name = Some(name.into());
         self
     }
 
-    /// The settings that [`Context::settings`](super::Context::settings) gives to handlers \[`{}`\]. The start is refused
-    /// where they cannot be written as JSON, as NaN and infinite numbers cannot.
+    /// Sets the settings that [`Context::settings`](super::Context::settings) returns. Default: `{}`. The start fails if they
+    /// cannot be written as JSON, as NaN and infinite numbers cannot.
     pub fn settings(mut self, settings: impl Serialize) -> Self {
         self.setup.settings = as_json(&settings);
         self
     }
 
-    /// Options of handlers by their names, over those of the attributes: `{"send_email": {"timeout": 30}}`. All options but
-    /// `autoack` can be given, by the names that they have in the attribute, and `cron` for the schedule. The start is
-    /// refused where they do not fit, or cannot be written as JSON.
+    /// Sets options of handlers by their names, over those of the attributes: `{"send_email": {"timeout": 30}}`. All options but
+    /// `autoack` can be set, by the names that they have in the attribute, and `cron` for the schedule. The start fails if
+    /// they do not fit, or cannot be written as JSON.
     pub fn handlers(mut self, options: impl Serialize) -> Self {
         self.setup.handlers = as_json(&options);
         self
     }
 
-    /// The zone whose clock cron tasks follow that name none \[UTC\].
+    /// Sets the time zone of cron tasks that do not set one. Default: UTC.
     pub fn zone(mut self, name: impl Into<String>) -> Self {
         self.setup.zone = Some(name.into());
         self
     }
 
-    /// How long handlers may go on after the stop was asked for [30 s].
+    /// Sets the longest time for which handlers go on after the stop was requested. Default: 30 s.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.setup.grace = grace;
         self
     }
 
-    /// The wall clock that cron tasks follow [the machine's].
+    /// Sets the wall clock of cron tasks. Default: that of the machine.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.setup.clock = Arc::new(clock);
         self
     }
 
-    /// Whether periodic and cron tasks run [true].
+    /// Sets if periodic and cron tasks run. Default: true.
     pub fn enable_periodic_tasks(mut self, enable: bool) -> Self {
         self.setup.periodic_tasks = enable;
         self
     }
 
-    /// Whether signals are received [true].
+    /// Sets if signals are received. Default: true.
     pub fn enable_receiving_signals(mut self, enable: bool) -> Self {
         self.setup.receiving_signals = enable;
         self
     }
 
-    /// Whether messages are consumed [true].
+    /// Sets if messages are consumed. Default: true.
     pub fn enable_consuming_messages(mut self, enable: bool) -> Self {
         self.setup.consuming_messages = enable;
         self
     }
 
-    /// Whether servers run [true].
+    /// Sets if servers run. Default: true.
     pub fn enable_servers_running(mut self, enable: bool) -> Self {
         self.setup.servers_running = enable;
         self
     }
 
-    /// Starts the agent and returns when it is live: hooks ran, signals are heard, messages are consumed. Several
-    /// agents can live in one process.
+    /// Starts the agent and returns when it is live: hooks ran, signals are received, messages are consumed. Several
+    /// agents can run in one process.
     ///
     /// Dropping the future ends what was started.
     ///
     /// # Errors
-    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) when it has receivers and no bus, or consumers
-    /// and no broker, and what a hook or a driver says. Nothing of it is left running then.
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if it has receivers and no bus, or consumers and no
+    /// broker, and the errors of hooks and drivers. After an error, no part of the agent keeps running.
     pub async fn start(self) -> Result<RunningAgent<A>> {
         lifecycle::start(self.object, self.setup).await
     }
 }
 
-/// A value as JSON, or why it is none. Numbers that JSON does not have would become `null`.
+/// Returns a value as JSON. Numbers that JSON does not have are errors; otherwise they would become `null`.
 fn as_json(value: &impl Serialize) -> std::result::Result<Value, String> {
     finite::check_all(value).map_err(|error| error.to_string())?;
     serde_json::to_value(value).map_err(|error| error.to_string())

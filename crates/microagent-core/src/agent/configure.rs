@@ -1,5 +1,5 @@
-//! What settings make of an agent type, without starting it: options of handlers over those of the
-//! attributes, such as `{"send_email": {"timeout": 30}}`, and the zone of cron tasks that name none.
+//! The effect of settings on an agent type, without starting it: options of handlers over those of the
+//! attributes, such as `{"send_email": {"timeout": 30}}`, and the time zone of cron tasks that do not set one.
 
 use microagent_schema::{ConsumerOptions, DeadLetter, HandlerOptions, OptionError, suggest};
 use serde_json::{Map, Value};
@@ -44,12 +44,12 @@ impl Manifest {
     ///
     /// # Errors
     /// [`OptionError`], with the handler, the option, what is wrong and what is allowed: for the given
-    /// options, and for those of the attributes that the start would refuse.
+    /// options, and for those of the attributes that the start would reject.
     pub fn configured(&self, handlers: &Value) -> Result<Self, OptionError> {
         self.started_with(handlers, None)
     }
 
-    /// Returns the type whose cron tasks follow this zone, if they name none themselves.
+    /// Returns the type whose cron tasks are in this time zone, unless they set one themselves.
     #[must_use]
     pub fn in_zone(mut self, zone: &str) -> Self {
         for task in self.cron.iter_mut().filter(|task| !task.own_tz) {
@@ -134,7 +134,7 @@ impl Manifest {
         Ok(())
     }
 
-    /// Refuses a second consumer of a queue. The compiler refuses one that names the same constant.
+    /// Rejects a second consumer of a queue. The compiler rejects one that names the same constant.
     fn check_rivals(&self, n: usize) -> Result<(), OptionError> {
         let queue = &self.consumers[n].queue;
         let mut before = self.consumers[..n].iter();
@@ -147,7 +147,7 @@ impl Manifest {
         }
     }
 
-    /// Why this handler has no options.
+    /// Returns the reason why this handler has no options.
     fn unknown(&self, name: &str) -> OptionError {
         if let Some(hook) = self.hooks.iter().find(|hook| hook.name == name) {
             let text = format!("a hook of kind `{}` has no options", hook.on);
@@ -160,7 +160,7 @@ impl Manifest {
             .chain(self.cron.iter().map(|known| &known.name))
             .map(String::as_str)
             .collect();
-        // A receiver of several signals stands there for each.
+        // A receiver of several signals has one entry for each.
         known.dedup();
         let near = suggest::nearest(name, &known);
         let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
@@ -184,7 +184,7 @@ fn of(handler: &str, checked: Result<(), OptionError>) -> Result<(), OptionError
 
 fn check_consumer(options: &ConsumerOptions, queue: &str) -> Result<(), OptionError> {
     options.dead_letter.check_for(queue)?;
-    // A queue without a proper name is refused for that, where it is consumed.
+    // A queue with an invalid name is rejected for that when it is consumed.
     if options.dead_letter == DeadLetter::OwnQueue.named(queue) {
         options.clone().dead_letter(DeadLetter::OwnQueue).validate()
     } else {
@@ -192,7 +192,7 @@ fn check_consumer(options: &ConsumerOptions, queue: &str) -> Result<(), OptionEr
     }
 }
 
-/// The name of a zone is checked here, because only this crate knows time zones.
+/// Checks the name of a time zone. It is checked here because only this crate knows time zones.
 fn check_cron(task: &CronManifest) -> Result<(), OptionError> {
     task.options.validate()?;
     timer::check_zone(task.tz()).map_err(|error| OptionError::of("tz", error))

@@ -1,4 +1,4 @@
-//! What every handler of an agent can reach: its bus, its broker, its settings, and the news that it stops.
+//! The context of an agent, which all its handlers share: its bus, its broker, its settings, and the request to stop.
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +17,7 @@ use tracing::warn;
 use super::{Manifest, settings};
 use crate::{Broker, Bus, Error, ErrorKind, Result, stats::AgentStats};
 
-/// The surroundings of an agent, the same for all its handlers. Cloning is cheap.
+/// The context of an agent, the same for all its handlers. Cloning is cheap.
 ///
 /// ```
 /// use microagent_core::{Agent, Blueprint, Context, ErrorKind, MicroAgent, Result};
@@ -67,28 +67,28 @@ impl Context {
         Self(Arc::new(surroundings))
     }
 
-    /// The name of this agent in its group; the type's name where the group gave none.
+    /// Returns the name of this agent in its group, or the name of its type if the group has not given one.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.0.name
     }
 
-    /// The signal bus. An agent that was started without one gets a bus on which every operation fails with
+    /// Returns the signal bus. An agent that was started without one gets a bus on which every operation fails with
     /// [`ErrorKind::Configuration`].
     #[must_use]
     pub fn bus(&self) -> &Bus {
         self.0.bus.as_ref().unwrap_or(&self.0.absent_bus)
     }
 
-    /// The queue broker. An agent that was started without one gets a broker on which every operation fails with
+    /// Returns the queue broker. An agent that was started without one gets a broker on which every operation fails with
     /// [`ErrorKind::Configuration`].
     #[must_use]
     pub fn broker(&self) -> &Broker {
         self.0.broker.as_ref().unwrap_or(&self.0.absent_broker)
     }
 
-    /// Returns the agent's settings as the type that it wants to see. A text becomes a number or a truth value where a field is
-    /// one, as `"${PORT}"` in a settings file needs it; not inside of enums, `#[serde(flatten)]` and untagged types. A key that is not
+    /// Returns the agent's settings as a value of this type. A text becomes a number or a truth value if a field has that
+    /// type, as `"${PORT}"` in a settings file needs it; not inside of enums, `#[serde(flatten)]` and untagged types. A key that is not
     /// a field, but nearly the name of a field that was not given, is logged as a warning.
     ///
     /// # Errors
@@ -110,15 +110,14 @@ impl Context {
         Ok(settings)
     }
 
-    /// A future that ends when the agent is asked to stop; servers hand it to whatever they run.
+    /// Returns a future that ends when the agent is asked to stop; servers pass it to the code that they run.
     #[must_use]
     pub fn shutdown(&self) -> Shutdown {
         Shutdown::of(self.0.stopping.clone())
     }
 
-    /// What the agent is, as JSON: its name, where its bus and broker are, its handlers and their counters, the gaps of its
-    /// bus and the strays: signals on channels that are none, which all agents on the bus handle share. Credentials are left
-    /// out.
+    /// Returns the agent as JSON: its name, the addresses of its bus and broker, its handlers and their counters, the gaps of its
+    /// bus, and the strays: signals on invalid channels, which all agents on the bus handle share. Credentials are left out.
     #[must_use]
     pub fn info(&self) -> Value {
         let here = &self.0;
@@ -157,7 +156,7 @@ impl fmt::Debug for Context {
     }
 }
 
-/// Ends when the agent is asked to stop. A future to await or to hand to a server; clones end together.
+/// A future that ends when the agent is asked to stop, to await or to pass to a server; clones end together.
 pub struct Shutdown {
     token: CancellationToken,
     wait: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -169,7 +168,7 @@ impl Shutdown {
         Self { token, wait }
     }
 
-    /// Whether the stop was asked for already.
+    /// Returns whether the stop has been requested.
     #[must_use]
     pub fn is_requested(&self) -> bool {
         self.token.is_cancelled()

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Blueprint, ConsumerEntry, CronEntry, MicroAgent, PeriodicEntry, ReceiverEntry};
 
-/// What an agent type declares.
+/// The handlers of an agent type, with their options.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Manifest {
@@ -26,8 +26,8 @@ pub struct Manifest {
     pub consumers: Vec<ConsumerManifest>,
     /// Its hooks and servers.
     pub hooks: Vec<HookManifest>,
-    /// Why it cannot be built by its name, as a launcher does. Only [`AgentType::manifest`](crate::AgentType::manifest)
-    /// says so.
+    /// The reason why it cannot be built by its name, as a launcher does. Only
+    /// [`AgentType::manifest`](crate::AgentType::manifest) sets it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub creation_problem: Option<String>,
 }
@@ -47,10 +47,10 @@ pub struct PeriodicManifest {
 pub struct CronManifest {
     /// The method.
     pub name: String,
-    /// Its options, with the zone that it follows.
+    /// Its options, with its time zone.
     #[serde(flatten)]
     pub options: CronOptions,
-    /// Whether it names the zone itself. Otherwise the zone of the agent takes its place.
+    /// True if the task sets the time zone itself. Otherwise the zone of the agent replaces it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub own_tz: bool,
 }
@@ -92,7 +92,7 @@ pub struct HookManifest {
 }
 
 impl CronManifest {
-    /// Returns the zone whose clock the task follows.
+    /// Returns the time zone of the task.
     #[must_use]
     pub fn tz(&self) -> &str {
         self.options.tz.as_deref().unwrap_or("UTC")
@@ -100,7 +100,7 @@ impl CronManifest {
 }
 
 impl<A: MicroAgent> Blueprint<A> {
-    /// The blueprint as data.
+    /// Returns the blueprint as data.
     #[must_use]
     pub fn manifest(&self) -> Manifest {
         Manifest {

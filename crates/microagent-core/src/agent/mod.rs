@@ -1,4 +1,4 @@
-//! What an agent is: its blueprint, its context, and its life.
+//! Agents: their blueprint, their context, and their life.
 
 mod agent_type;
 mod bind;

@@ -1,4 +1,4 @@
-//! What a handler is given and what it gives back, before its own types come in.
+//! The input and the output of handlers, before the conversion from and to their own types.
 
 use std::{fmt, ops::Deref, sync::Arc};
 
@@ -37,7 +37,7 @@ macro_rules! name_parameter {
 }
 
 name_parameter!(
-    /// Who sent the signal, as a receiver's parameter.
+    /// The sender of the signal, as a receiver's parameter.
     ///
     /// ```
     /// assert_eq!(&*microagent_core::Sender::from("web"), "web");
@@ -54,14 +54,14 @@ name_parameter!(
     SignalName
 );
 
-/// A signal that was heard, from which a receiver decodes its parameters.
+/// A received signal, from which a receiver decodes its parameters.
 #[derive(Debug)]
 pub struct SignalInput<'a> {
     /// The agent's context.
     pub cx: &'a Context,
     /// The signal's name.
     pub signal: &'a SignalName,
-    /// Who sent it.
+    /// The sender.
     pub sender: &'a Sender,
     /// The whole payload.
     pub body: &'a [u8],
@@ -69,7 +69,7 @@ pub struct SignalInput<'a> {
     pub fields: &'a Fields<'a>,
 }
 
-/// A message that was taken out of a queue, from which a consumer decodes its parameters.
+/// A delivered message, from which a consumer decodes its parameters.
 #[derive(Debug)]
 pub struct MessageInput<'a> {
     /// The agent's context.
@@ -80,18 +80,18 @@ pub struct MessageInput<'a> {
 }
 
 impl<'a> MessageInput<'a> {
-    /// The fields of the payload.
+    /// Returns the fields of the payload.
     ///
     /// # Errors
-    /// [`ErrorKind::Decode`] when the payload is no JSON object.
+    /// [`ErrorKind::Decode`] if the payload is not a JSON object.
     pub fn fields(&self) -> Result<Fields<'a>> {
         Fields::of(self.message.payload())
     }
 
-    /// The delivery, for a handler with `autoack = false`; once.
+    /// Returns the delivery, for a handler with `autoack = false`; once.
     ///
     /// # Errors
-    /// [`ErrorKind::Configuration`] with `autoack = true`, where the runtime settles.
+    /// [`ErrorKind::Configuration`] with `autoack = true`, because the runtime settles then.
     pub fn delivery(&mut self) -> Result<Delivery> {
         self.delivery.take().ok_or_else(|| {
             Error::new(
@@ -102,7 +102,7 @@ impl<'a> MessageInput<'a> {
     }
 }
 
-/// What a receiver returned: the answer to a call, or nothing.
+/// The result of a receiver: the answer to a call, or nothing.
 ///
 /// ```
 /// use microagent_core::HandlerReply;
@@ -114,10 +114,10 @@ impl<'a> MessageInput<'a> {
 pub struct HandlerReply(Option<Box<RawValue>>);
 
 impl HandlerReply {
-    /// The answer that this value is.
+    /// Creates the answer from this value.
     ///
     /// # Errors
-    /// [`ErrorKind::Handler`] when it cannot be written as JSON, as NaN and infinite numbers cannot.
+    /// [`ErrorKind::Handler`] if it cannot be written as JSON, as NaN and infinite numbers cannot.
     pub fn of<T: Serialize + ?Sized>(value: &T) -> Result<Self> {
         let unwritten = |error: &dyn fmt::Display| {
             let text = format!("the returned value cannot be written as JSON: {error}");
@@ -128,7 +128,7 @@ impl HandlerReply {
         Ok(Self(Some(raw)))
     }
 
-    /// The JSON text of the answer; `null` for none.
+    /// Returns the JSON text of the answer; `null` for none.
     #[must_use]
     pub fn json(&self) -> &str {
         self.0.as_ref().map_or("null", |raw| raw.get())

@@ -68,41 +68,41 @@ impl<A> RunningAgent<A> {
 }
 
 impl<A: ?Sized> RunningAgent<A> {
-    /// The object itself, to look at its state.
+    /// Returns the object itself, to look at its state.
     #[must_use]
     pub fn agent(&self) -> &A {
         &self.agent
     }
 
-    /// What its handlers see.
+    /// Returns the context of its handlers.
     #[must_use]
     pub fn context(&self) -> &Context {
         &self.leash.0.cx
     }
 
-    /// What the agent is and what its handlers did, as JSON.
+    /// Returns the agent and the counters of its handlers as JSON.
     #[must_use]
     pub fn info(&self) -> Value {
         self.leash.0.cx.info()
     }
 
-    /// Waits until the agent has stopped: because a server ended it, because its bus or broker was closed under it, or
-    /// because [`stop`](Self::stop) was called. The agent stops by itself; this only observes it.
+    /// Waits until the agent has stopped: because a server ended it, because its bus or broker was closed, or because
+    /// [`stop`](Self::stop) was called. The agent stops by itself; this only observes it.
     ///
     /// # Errors
-    /// What a server failed with, where [`ServerInterrupt`](crate::ServerInterrupt) is `Ok`; and
-    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed), with the channel or the queue, when one is heard or consumed no more.
+    /// The error of a server, but [`ServerInterrupt`](crate::ServerInterrupt) is `Ok`; and
+    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed), with the channel or the queue, if its subscription or consumer has ended.
     pub async fn stopped(&self) -> Result<()> {
         self.leash.0.stopped.cancelled().await;
         self.leash.0.result()
     }
 
-    /// Stops the agent: nothing new is taken, `pre_stop` runs, and what runs may finish within the grace; the rest
-    /// goes back to its queue. Returns when that is done, or the stop that was under way. Its bus and broker stay open
-    /// for others who hold them.
+    /// Stops the agent: it takes no new work, `pre_stop` runs, and handlers that run may finish within the grace period; the
+    /// other messages return to their queues. Returns when this stop, or one that was already in progress, is done. Its bus
+    /// and broker stay open, because others may use them.
     ///
     /// # Errors
-    /// What the agent has ended with, as [`stopped`](Self::stopped) tells it.
+    /// The error that the agent has ended with, as [`stopped`](Self::stopped) returns it.
     pub async fn stop(self) -> Result<()> {
         self.leash.0.stop().await;
         self.stopped().await

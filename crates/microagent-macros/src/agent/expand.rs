@@ -110,7 +110,7 @@ fn receivers(handler: &Handler, method: &str, receiver: &Receiver) -> TokenStrea
                 blueprint.receiver::<#signal>(
                     #method,
                     ::microagent::__private::ReceiverOptions::default() #setters,
-                    |agent: &::microagent::__private::Arc<Self>, heard: &::microagent::__private::SignalInput<'_>| { #body },
+                    |agent: &::microagent::__private::Arc<Self>, input: &::microagent::__private::SignalInput<'_>| { #body },
                 )
             };
         }
@@ -123,18 +123,18 @@ fn signal_body(handler: &Handler, signal: &Path) -> TokenStream {
     let decode = handler.parameters.iter().enumerate().map(|(n, parameter)| {
         let argument = argument(n, parameter);
         let value = match &parameter.gets {
-            Gets::Context => quote!(::core::clone::Clone::clone(heard.cx)),
-            Gets::Sender => quote!(::core::clone::Clone::clone(heard.sender)),
-            Gets::SignalName => quote!(::core::clone::Clone::clone(heard.signal)),
-            Gets::Payload(of) => payload(parameter, of, &quote!(heard.body)),
+            Gets::Context => quote!(::core::clone::Clone::clone(input.cx)),
+            Gets::Sender => quote!(::core::clone::Clone::clone(input.sender)),
+            Gets::SignalName => quote!(::core::clone::Clone::clone(input.signal)),
+            Gets::Payload(of) => payload(parameter, of, &quote!(input.body)),
             Gets::Signal => {
                 let (written, whole) = (&parameter.written.ty, quote!(#signal));
-                let decoded = payload(parameter, &whole, &quote!(heard.body));
+                let decoded = payload(parameter, &whole, &quote!(input.body));
                 // Another type of the same name is the compiler's error on the parameter.
                 return quote_spanned!(written.span()=> let #argument: #written = #decoded.0;);
             }
-            Gets::Kwargs => quote!(heard.fields.except(&[#(#taken),*])),
-            _ => field(parameter, &quote!(heard.fields)),
+            Gets::Kwargs => quote!(input.fields.except(&[#(#taken),*])),
+            _ => field(parameter, &quote!(input.fields)),
         };
         quote!(let #argument = #value;)
     });
@@ -153,14 +153,14 @@ fn consumer_entry(handler: &Handler, method: &str, consumer: &Consumer) -> Token
         .parameters
         .iter()
         .any(|p| matches!(p.gets, Gets::Field { .. } | Gets::Kwargs));
-    let fields = reads_fields.then(|| quote!(let fields = taken.fields()?;));
+    let fields = reads_fields.then(|| quote!(let fields = input.fields()?;));
     let decode = handler.parameters.iter().enumerate().map(|(n, parameter)| {
         let argument = argument(n, parameter);
         let value = match &parameter.gets {
-            Gets::Context => quote!(::core::clone::Clone::clone(taken.cx)),
-            Gets::Message => quote!(::core::clone::Clone::clone(taken.message)),
-            Gets::Delivery => quote!(taken.delivery()?),
-            Gets::Payload(of) => payload(parameter, of, &quote!(taken.message.payload())),
+            Gets::Context => quote!(::core::clone::Clone::clone(input.cx)),
+            Gets::Message => quote!(::core::clone::Clone::clone(input.message)),
+            Gets::Delivery => quote!(input.delivery()?),
+            Gets::Payload(of) => payload(parameter, of, &quote!(input.message.payload())),
             Gets::Kwargs => quote!(fields.except(&[#(#taken),*])),
             _ => field(parameter, &quote!(fields)),
         };
@@ -172,7 +172,7 @@ fn consumer_entry(handler: &Handler, method: &str, consumer: &Consumer) -> Token
             #method,
             ::core::clone::Clone::clone(&#queue),
             ::microagent::__private::ConsumerOptions::default() #setters,
-            |agent: &::microagent::__private::Arc<Self>, taken: &mut ::microagent::__private::MessageInput<'_>| {
+            |agent: &::microagent::__private::Arc<Self>, input: &mut ::microagent::__private::MessageInput<'_>| {
                 #fields
                 #(#decode)*
                 let agent = ::microagent::__private::Arc::clone(agent);

@@ -20,7 +20,7 @@ use tracing::Level;
 use super::{Diary, MAILER, UserCreated, broker, bus, log::Log, pass};
 
 const SECOND: Duration = Duration::from_secs(1);
-const CUT_OFF: &str = "the agent is cut off from its work: it stops";
+const CUT_OFF: &str = "agent lost its bus or broker; stopping";
 
 struct Listening {
     diary: Diary,

@@ -1,9 +1,9 @@
-//! An agent's life on one screen: `pre_start` → bind → schedules → `post_start` → servers → … → stop → `pre_stop` →
+//! The life of an agent on one screen: `pre_start` → bind → schedules → `post_start` → servers → … → stop → `pre_stop` →
 //! drain.
 //!
-//! It starts and stops. The stop runs in a task of its own, which waits for the reason (`RunningAgent::stop`, the end of
-//! a server, of a subscription or of a consumer), so that an agent stops whoever watches it. What a handler's result
-//! means is decided in `dispatch`.
+//! This module starts and stops agents. The stop runs in a task of its own, which waits for the reason (`RunningAgent::stop`,
+//! the end of a server, of a subscription or of a consumer), so that an agent also stops if nobody watches it. The module
+//! `dispatch` decides what follows the result of a handler.
 
 use std::{
     sync::{
@@ -44,19 +44,19 @@ use crate::{
     timer,
 };
 
-/// What keeps an agent going and what ends it; shared by all that runs for it.
+/// The state of a running agent, shared by all tasks that run for it.
 pub(crate) struct Life {
     pub(crate) cx: Context,
     pub(crate) agent_type: &'static str,
     pub(crate) bus: Option<Bus>,
     pub(crate) broker: Option<Broker>,
-    /// Its type is known to the bus, which leaving ends.
+    /// True if the bus knows the type of the agent, until the agent leaves the bus.
     pub(crate) listens: AtomicBool,
     /// The queues that it consumes, until it releases them.
     pub(crate) queues: Mutex<Vec<String>>,
     pub(crate) grace: Duration,
     pub(crate) tasks: TaskTracker,
-    /// Cancelled when the grace is over: whatever still runs is cut off.
+    /// Cancelled when the grace period is over: handlers that still run are cut off.
     pub(crate) killed: CancellationToken,
     /// The first failure that ended the agent.
     pub(crate) failure: OnceLock<Error>,
@@ -102,7 +102,7 @@ pub(crate) async fn start<A: MicroAgent>(
 
     let agent = Arc::new(object);
     let life = Arc::new(life_of(&agent, &cx, &setup, &mut blueprint));
-    // Where nobody waits for the start any more, what was started ends with it.
+    // If the caller no longer waits for the start, this drops the parts that were started.
     let running = RunningAgent::new(Arc::clone(&agent), Arc::clone(&life));
     let live = tokio::select! {
         biased;
@@ -188,7 +188,7 @@ impl Life {
         self.stopped.cancelled().await;
     }
 
-    /// What the agent failed with, if it did.
+    /// Returns the failure of the agent, if it has failed.
     pub(crate) fn result(&self) -> Result<()> {
         match self.failure.get() {
             Some(error) => Err(error.without_source()),
@@ -196,8 +196,8 @@ impl Life {
         }
     }
 
-    /// Stops: nothing new is taken, `pre_stop` runs, and what runs may finish within the grace. What does not is cut
-    /// off and its message goes back to its queue.
+    /// Stops the agent: it takes no new work, `pre_stop` runs, and handlers that run may finish within the grace period. The
+    /// others are cut off, and their messages return to their queues.
     async fn wind_down(&self) {
         self.cx.stopping().cancel();
         debug!(agent = self.cx.name(), "stopping");
@@ -211,17 +211,17 @@ impl Life {
             self.tasks.wait().await;
         });
         if drained.await.is_err() {
-            warn!(agent = self.cx.name(), grace = ?self.grace, "grace is over: cutting off what still runs");
+            warn!(agent = self.cx.name(), grace = ?self.grace, "grace is over; cutting off handlers that still run");
             self.killed.cancel();
             // It may have been a hook that took so long; nothing new comes either way.
             self.tasks.close();
-            // What is cut off only hands its message back now.
+            // Handlers that were cut off only return their messages now.
             drop(timeout(Duration::from_secs(1), self.tasks.wait()).await);
         }
         self.release_queues();
     }
 
-    /// Ends everything at once, where nobody waits for it.
+    /// Ends everything at once, because nobody waits for it.
     pub(crate) fn abandon(&self) {
         self.abandoned.cancel();
         self.killed.cancel();
@@ -271,13 +271,13 @@ impl Life {
                 self.cx.stopping().cancel();
             }
             Err(error) => {
-                error!(agent, server = name, %error, "server failed: the agent stops");
+                error!(agent, server = name, %error, "server failed; the agent stops");
                 self.end(error);
             }
         }
     }
 
-    /// Consumes a queue until the agent stops; where that ends before, the agent ends too.
+    /// Consumes a queue until the agent stops; if the stream of messages ends before, the agent ends too.
     pub(super) async fn consume(
         &self,
         consumer: Arc<BoundConsumer>,
@@ -300,16 +300,16 @@ impl Life {
         }
     }
 
-    /// Ends an agent that cannot do its work any more, unless it is stopping anyway.
+    /// Ends an agent that can no longer do its work, unless it is stopping anyway.
     pub(super) fn fail(&self, error: Error) {
         if self.cx.stopping().is_cancelled() {
             return;
         }
-        error!(agent = self.cx.name(), %error, "the agent is cut off from its work: it stops");
+        error!(agent = self.cx.name(), %error, "agent lost its bus or broker; stopping");
         self.end(error);
     }
 
-    /// Makes the agent stop by itself. Its first failure is the one that is told.
+    /// Makes the agent stop by itself. Its first failure is the one that is reported.
     fn end(&self, error: Error) {
         self.failure.get_or_init(|| error);
         self.cx.stopping().cancel();
