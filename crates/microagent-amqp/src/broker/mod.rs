@@ -14,7 +14,6 @@ mod tags;
 mod topology;
 
 use std::{
-    collections::BTreeMap,
     fmt,
     sync::{
         Arc, Mutex, Weak,
@@ -27,8 +26,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use microagent_core::{
-    Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, Delivery, Error, ErrorKind, Message, Queue,
-    QueueBroker, Result, Route, Selection, SendOptions,
+    Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, DeclareOptions, Delivery, Error, ErrorKind, Message,
+    Queue, QueueBroker, Result, Route, Selection, SendOptions,
     driver::{ConnectionState, SuspectGate, lock},
 };
 use tokio::{sync::Notify, task::AbortHandle, time::timeout};
@@ -246,9 +245,9 @@ impl QueueBroker for AmqpBroker {
             .unwrap_or_default())
     }
 
-    async fn declare(&self, queue: &Queue) -> Result<()> {
+    async fn declare(&self, queue: &Queue, options: &DeclareOptions) -> Result<()> {
         self.check_open()?;
-        let declaration = Declaration::of(self.options.queues, &BTreeMap::new())?;
+        let declaration = Declaration::of(self.options.queues, &options.native)?;
         let up = self.consuming.up().await?;
         topology::declare(&up, queue, &declaration, &self.compared).await
     }
