@@ -128,7 +128,7 @@ async fn python_handles_what_rust_sent() {
     // Its queue is not durable; a declaration of ours takes it as it is.
     let broker = connect(&dsn).await.unwrap();
     let queue = Queue::new("to_python");
-    broker.declare(&queue).await.unwrap();
+    broker.declare(&queue, &Default::default()).await.unwrap();
     send(&broker, queue.clone(), &difficult()).await;
     takes(&mut python, &json!([["to_python", difficult()]])).await;
     until("the acknowledgement", async || {
@@ -141,7 +141,7 @@ async fn a_queue_that_rust_declared_for_python_is_shared() {
     let dsn = own_vhost("rust_first").await;
     let broker = connect(&format!("{dsn}{LIKE_PYTHON}")).await.unwrap();
     let queue = Queue::new("to_python");
-    broker.declare(&queue).await.unwrap();
+    broker.declare(&queue, &Default::default()).await.unwrap();
     send(&broker, queue.clone(), &json!({"n": 1})).await;
     let mut python = Peer::start(&dsn, "to_python").await;
     takes(&mut python, &json!([["to_python", {"n": 1}]])).await;
