@@ -97,8 +97,9 @@ impl Worker {
 async fn end(mut process: Child) -> Result<()> {
     drop(process.stdin.take());
     let status = process.wait().await?;
-    match status.success() {
-        true => Ok(()),
-        false => Err(format!("a consumer has failed: {status}").into()),
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("a consumer has failed: {status}").into())
     }
 }

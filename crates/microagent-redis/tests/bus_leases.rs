@@ -1,5 +1,7 @@
 //! The leases of a Redis bus tell the replicas of a schedule apart if the broker has none.
 
+#![expect(clippy::unwrap_used, reason = "a failed expectation ends the test")]
+
 use std::{future::ready, sync::Arc, time::Duration};
 
 use microagent_core::{
