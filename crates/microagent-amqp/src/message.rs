@@ -111,10 +111,19 @@ impl Received {
                 message = message.with_header(name, text);
             }
         }
-        if let Some(at) = self.millis(FIRST_FAILURE) {
-            message = message.with_first_failure(UNIX_EPOCH + Duration::from_millis(at));
+        let failed = self.millis(FIRST_FAILURE).map(Duration::from_millis);
+        if let Some(at) = failed.and_then(|after| UNIX_EPOCH.checked_add(after)) {
+            message = message.with_first_failure(at);
         }
-        message.with_native(std::sync::Arc::new(self.native()))
+        let native = self.native();
+        if !native.exchange.is_empty() {
+            message = message.with_topic(native.routing_key.as_str());
+        }
+        let seconds = native.timestamp.map(Duration::from_secs);
+        if let Some(at) = seconds.and_then(|seconds| UNIX_EPOCH.checked_add(seconds)) {
+            message = message.with_sent_at(at);
+        }
+        message.with_native(std::sync::Arc::new(native))
     }
 
     pub(crate) fn crashes(&self) -> u32 {

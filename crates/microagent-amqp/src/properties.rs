@@ -8,7 +8,7 @@ use microagent_core::{Error, ErrorKind, Queue, Result, SendOptions};
 
 /// The most bytes of all headers of a message. Properties must fit one frame of 128 KiB, or RabbitMQ ends the
 /// connection; the driver adds headers of its own to a dead letter.
-const MAX_HEADERS: usize = 64 * 1024;
+pub(crate) const MAX_HEADERS: usize = 64 * 1024;
 
 /// The most bytes of a short text of the protocol: a name, a routing key, a property.
 const MAX_SHORT: usize = 255;
@@ -19,23 +19,13 @@ pub(crate) const PERSISTENT: u8 = 2;
 /// Returns the properties of a message for a queue.
 ///
 /// # Errors
-/// `PayloadTooLarge` for headers that do not fit a frame, `InvalidName` for a name that is too long, `Unsupported` for an
-/// unknown property, `InvalidPayload` for a value of the wrong type.
-pub(crate) fn properties(
-    queue: &Queue,
-    options: &SendOptions,
-    id: String,
-) -> Result<BasicProperties> {
+/// `InvalidName` for a name that is too long, `Unsupported` for an unknown property, `InvalidPayload` for a value of the wrong type.
+pub(crate) fn properties(queue: &Queue, options: &SendOptions) -> Result<BasicProperties> {
+    let id = options.id.clone().unwrap_or_else(new_id);
     let mut headers = FieldTable::default();
-    let mut size = 0;
     for (name, value) in &options.headers {
-        size += name.len() + value.len();
         let text = AMQPValue::LongString(value.as_str().into());
         headers.insert(short(name, "the name of a header")?, text);
-    }
-    if size > MAX_HEADERS {
-        let text = format!("headers of {size} bytes for `{queue}`: at most {MAX_HEADERS} are sent");
-        return Err(Error::new(ErrorKind::PayloadTooLarge, text));
     }
     let mut properties = BasicProperties::default()
         .with_content_type("application/json".into())
@@ -49,6 +39,11 @@ pub(crate) fn properties(
             .map_err(|error| error.context(format!("cannot send to `{queue}`")))?;
     }
     Ok(properties)
+}
+
+/// Returns a random message id, which no other process makes with any likelihood.
+fn new_id() -> String {
+    format!("{:032x}", fastrand::u128(..))
 }
 
 fn with_native(properties: BasicProperties, name: &str, value: &str) -> Result<BasicProperties> {

@@ -45,7 +45,7 @@ use crate::{
     connection::Link,
     error::{closed, is_final},
     message::Outgoing,
-    properties::properties,
+    properties::{MAX_HEADERS, properties},
 };
 
 /// The longest time that a closing broker waits for its last settlements.
@@ -73,10 +73,12 @@ impl AmqpBroker {
     #[must_use]
     pub fn capabilities() -> Caps {
         let mut caps = Caps::default();
-        (caps.headers, caps.delay, caps.exchanges, caps.native) = (true, true, true, true);
-        (caps.durable, caps.shared) = (true, true);
+        (caps.ids, caps.headers, caps.delay) = (true, true, true);
+        (caps.exchanges, caps.native) = (true, true);
+        (caps.durable, caps.shared, caps.returns_to_tail) = (true, true, true);
         (caps.requeue, caps.purge, caps.connection) = (true, true, true);
         caps.max_payload = DEFAULT_MAX_PAYLOAD;
+        caps.max_headers = Some(MAX_HEADERS);
         caps
     }
 
@@ -208,7 +210,7 @@ impl QueueBroker for AmqpBroker {
         let message = Outgoing {
             exchange,
             routing_key,
-            properties: properties(&to.queue, &options, new_id())?,
+            properties: properties(&to.queue, &options)?,
             body: payload,
         };
         match options.delay {
@@ -315,9 +317,4 @@ impl fmt::Debug for AmqpBroker {
             .field("address", &self.address())
             .finish_non_exhaustive()
     }
-}
-
-/// A message id that no other process makes, as far as chance goes.
-fn new_id() -> String {
-    format!("{:032x}", fastrand::u128(..))
 }

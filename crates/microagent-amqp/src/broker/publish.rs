@@ -60,7 +60,7 @@ impl Publisher {
     /// sent once more, with the same id.
     ///
     /// # Errors
-    /// `Unavailable`, `QueueNotFound` if no queue takes it, and what the server refuses.
+    /// `Unavailable`, `Unroutable` if no queue takes it, and what the server refuses.
     pub(super) async fn publish(&self, message: &Outgoing) -> Result<()> {
         let late = |_| unavailable(format!("rabbitmq did not confirm in time; {UNKNOWN}"));
         timeout(CONFIRM, self.publish_twice(message))
@@ -150,7 +150,7 @@ impl Publisher {
         let name = side.name();
         self.ensure(side, kind).await?;
         match self.publish(message).await {
-            Err(error) if error.kind() == UNROUTABLE => {
+            Err(error) if error.kind() == ErrorKind::Unroutable => {
                 // Somebody deleted it meanwhile.
                 lock(&self.known).remove(&name);
                 self.ensure(side, kind).await?;
@@ -196,9 +196,6 @@ impl Publisher {
     }
 }
 
-/// The kind of the error of a message that no queue takes.
-const UNROUTABLE: ErrorKind = ErrorKind::QueueNotFound;
-
 fn unroutable(message: &Outgoing) -> Error {
     let Outgoing {
         exchange,
@@ -212,7 +209,7 @@ fn unroutable(message: &Outgoing) -> Error {
             "no queue takes messages of exchange `{exchange}` with the topic `{routing_key}`: declare one, or start its consumer first"
         )
     };
-    Error::new(UNROUTABLE, text)
+    Error::new(ErrorKind::Unroutable, text)
 }
 
 impl Failure {
@@ -222,7 +219,7 @@ impl Failure {
                 "exchange `{}` does not exist: declare a queue that is bound to it, or start its consumer first",
                 message.exchange
             );
-            return Self::Final(Error::new(UNROUTABLE, text));
+            return Self::Final(Error::new(ErrorKind::Unroutable, text));
         }
         let error = error_of(error);
         if is_final(&error) {

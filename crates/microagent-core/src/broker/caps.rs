@@ -40,6 +40,9 @@ pub struct Caps {
     /// Consumers share a queue by its partitions: a partition with its messages is assigned to one consumer at a
     /// time, however busy that is.
     pub partitioned: bool,
+    /// Messages that a stopping consumer returns go behind the waiting ones, as copies. Without it, they keep their
+    /// place at the head.
+    pub returns_to_tail: bool,
     /// Which messages [`QueueBroker::length`](super::QueueBroker::length) counts.
     pub length: LengthCounts,
     /// The broker has [leases](super::QueueBroker::leases).

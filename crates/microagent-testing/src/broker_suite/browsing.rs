@@ -77,7 +77,10 @@ pub async fn a_requeued_dead_letter_is_a_new_message<S: BrokerServer>(server: S)
         requeue(&connection, &dead, &queue, &Selection::First(1)).await,
         1
     );
-    assert_eq!(bodies(&peek(&connection, &dead, 8).await), ["b"]);
+    connection.length_is(&dead, 1).await;
+    if connection.driver.caps().peek {
+        assert_eq!(bodies(&peek(&connection, &dead, 8).await), ["b"]);
+    }
     let mut consumer = connection.consume(&queue, 8).await;
     let again = consumer.receives("a").await;
     assert_eq!(

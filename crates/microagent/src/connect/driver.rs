@@ -375,7 +375,7 @@ mod tests {
         assert_eq!(checked.is_ok(), cfg!(feature = "amqp"), "{checked:?}");
         let refused = check_dsn(dsn, Role::Bus).unwrap_err();
         let expected = if cfg!(feature = "amqp") {
-            "`amqp` carries no signals"
+            "signals are not supported by `amqp`"
         } else {
             "feature `amqp`"
         };

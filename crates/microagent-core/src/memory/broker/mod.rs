@@ -39,6 +39,7 @@ const CAPS: Caps = Caps {
     durable: false,
     shared: false,
     partitioned: false,
+    returns_to_tail: false,
     length: LengthCounts::Waiting,
     leases: true,
     peek: true,
