@@ -218,7 +218,7 @@ impl Watcher {
     fn start(folder: &Path) -> Result<Self> {
         // A number may be another's by now: a process of ours works in the folder.
         let script = r#"read -r _
-            for pid in $(cat "$1/pid" "$1/epmd.pid" 2>/dev/null); do
+            for pid in $(cat "$1/pid"; echo; cat "$1/epmd.pid"); do
                 [ "$(readlink "/proc/$pid/cwd")" = "$1" ] && kill -9 "$pid"
             done
             rm -rf "$1""#;
@@ -316,6 +316,23 @@ mod tests {
     crate::needs! {
         rabbitmq {
             async fn a_server_answers_again_after_a_kill_and_keeps_its_users,
+        }
+    }
+
+    #[test]
+    fn the_watcher_ends_both_processes_of_the_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let sleeping = || {
+            let mut command = Command::new("sleep");
+            command.arg("20").current_dir(&folder).spawn().unwrap()
+        };
+        let mut children = [sleeping(), sleeping()];
+        for (child, file) in children.iter().zip(["pid", "epmd.pid"]) {
+            fs::write(folder.path().join(file), child.id().to_string()).unwrap();
+        }
+        drop(Watcher::start(folder.path()).unwrap());
+        for child in &mut children {
+            assert!(!child.wait().unwrap().success(), "it was not killed");
         }
     }
 
