@@ -1,6 +1,6 @@
 //! The channel grammar, shared with every Python peer: `{prefix}:{signal}:{sender}` and, for a call, `#{id}`.
 //!
-//! Nothing else in the project builds or takes apart a channel name.
+//! No other module of the project builds or parses a channel name.
 
 use std::fmt;
 
@@ -8,12 +8,12 @@ use microagent_schema::names;
 
 use crate::{Error, ErrorKind, Result};
 
-/// The prefix of a deployment that names none.
+/// The prefix of a deployment that does not set one.
 pub const DEFAULT_PREFIX: &str = "PUBSUB";
 /// The internal signal that carries answers.
 pub(crate) const RESPONSE: &str = "response";
 
-/// A channel name, taken apart.
+/// A parsed channel name.
 ///
 /// ```
 /// use microagent_core::Channel;
@@ -29,14 +29,14 @@ pub struct Channel<'a> {
     pub prefix: &'a str,
     /// The signal's name.
     pub signal: &'a str,
-    /// Who sent it; for an answer, the uid of the bus that answers.
+    /// The sender of the signal; for an answer, the uid of the bus that answers.
     pub sender: &'a str,
-    /// The id of the call that it belongs to.
+    /// The id of the call that the signal belongs to.
     pub id: Option<&'a str>,
 }
 
 impl<'a> Channel<'a> {
-    /// Takes a channel name apart; `None` for what no peer should have sent.
+    /// Parses a channel name. Returns `None` for a name that no peer should have sent.
     #[must_use]
     pub fn parse(name: &'a str) -> Option<Self> {
         let (path, id) = match name.split_once('#') {
@@ -54,13 +54,14 @@ impl<'a> Channel<'a> {
         parts.next().is_none().then_some(channel)
     }
 
-    /// The pattern that hears a signal from every sender, calls included.
+    /// Returns the pattern that matches a signal from every sender, calls included.
     #[must_use]
     pub fn pattern_of(prefix: &str, signal: &str) -> String {
         format!("{prefix}:{signal}:*")
     }
 
-    /// The pattern that hears the answers to the calls of one bus, whose ids all start with its token.
+    /// Returns the pattern that matches the answers to the calls of one bus. The ids of these calls all start with the
+    /// bus's token.
     #[must_use]
     pub fn answers_to(prefix: &str, token: &str) -> String {
         format!("{prefix}:{RESPONSE}:*#{token}-*")
@@ -77,7 +78,7 @@ impl fmt::Display for Channel<'_> {
     }
 }
 
-/// Refuses a sender that would deafen a peer.
+/// Rejects a sender whose name would make a peer stop receiving the signal.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidName`], with the name and the characters that are not allowed.
@@ -85,7 +86,7 @@ pub(crate) fn check_sender(name: &str) -> Result<()> {
     names::check_sender(name).map_err(invalid)
 }
 
-/// Refuses a prefix that would deafen a peer.
+/// Rejects a prefix that would make a peer stop receiving signals.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidName`], with the name and the characters that are not allowed.
@@ -97,7 +98,7 @@ fn invalid(error: names::NameError) -> Error {
     Error::new(ErrorKind::InvalidName, error.to_string())
 }
 
-/// Whether a channel name matches a subscription's pattern, in which `*` stands for any text.
+/// Returns true if a channel name matches a subscription's pattern, in which `*` stands for any text.
 ///
 /// ```
 /// assert!(microagent_core::pattern_matches("P:response:*#t-*", "P:response:uid#t-7"));

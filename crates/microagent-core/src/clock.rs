@@ -1,4 +1,4 @@
-//! Where wall-clock time comes from, so that a test can own it; and what tokio's clock cannot count.
+//! The source of wall-clock time, which a test can replace; and instants beyond the range of tokio's clock.
 
 use std::{
     fmt,
@@ -7,9 +7,9 @@ use std::{
 
 use tokio::time::Instant;
 
-/// Tells the wall-clock time that schedules follow. Delays and timeouts follow tokio's clock instead.
+/// A source of the wall-clock time that schedules follow. Delays and timeouts follow tokio's clock instead.
 pub trait Clock: Send + Sync + fmt::Debug + 'static {
-    /// The time now.
+    /// Returns the current time.
     fn now(&self) -> SystemTime;
 }
 
@@ -33,7 +33,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// So much later, or as much later as the clock can count.
+/// Returns the instant `by` after `now`, or 30 years after `now` if the clock cannot count that far.
 pub(crate) fn later(now: Instant, by: Duration) -> Instant {
     const YEARS: Duration = Duration::from_secs(30 * 366 * 24 * 3600);
     now.checked_add(by).unwrap_or_else(|| now + YEARS)

@@ -1,7 +1,7 @@
 //! The handle that settles a message exactly once.
 //!
-//! Drivers construct deliveries and carry settlements out; what the settlement *is* decides
-//! [`dispatch::outcome`](crate::dispatch), never a driver.
+//! Drivers construct deliveries and carry out settlements. [`dispatch::outcome`](crate::dispatch) decides *which*
+//! settlement a delivery gets; a driver never does.
 
 use std::{
     fmt,
@@ -16,13 +16,13 @@ use tokio::sync::oneshot;
 
 use crate::{Error, ErrorKind, Message, Result, driver::lock, shortened};
 
-/// Why a message became a dead letter.
+/// The reason why a message became a dead letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DeadReason {
-    /// The body cannot be decoded into what the handler asks for.
+    /// The body cannot be decoded into the type that the handler asks for.
     Undecodable,
-    /// The handler said that no retry can help.
+    /// The handler reported that no retry can help.
     Terminal,
     /// The last attempt failed.
     Failed,
@@ -30,14 +30,14 @@ pub enum DeadReason {
     Timeout,
     /// The last attempt panicked.
     Panic,
-    /// Its consumers died with it too often.
+    /// Its consumers died too often while it was in flight.
     Crash,
-    /// A handler with manual acknowledgement said so.
+    /// A handler with manual acknowledgement rejected the message.
     Rejected,
 }
 
 impl DeadReason {
-    /// The word that is stored with the dead letter.
+    /// Returns the word that is stored with the dead letter.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -58,29 +58,31 @@ impl fmt::Display for DeadReason {
     }
 }
 
-/// What a driver does with a delivery. The message is in one place before and after. At no time is it in no place;
-/// if the server cannot move a message in one step, a crash may leave it in two.
+/// The action that a driver takes on a delivery. The message is in one place before and after, and it is always in at
+/// least one place. If the server cannot move a message in one step, a crash may leave it in two places.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Settlement {
-    /// Handled: remove it.
+    /// The message was handled: remove it.
     Ack,
-    /// Deliver it again after the delay, as attempt n + 1. It stays durable meanwhile, outside the waiting list.
+    /// Deliver the message again after the delay, as attempt n + 1. Until then it stays durable, outside the waiting list.
     Retry {
-        /// How long to wait.
+        /// The delay before the next attempt.
         after: Duration,
-        /// Why, for people who look at the message.
+        /// The reason, for people who look at the message.
         reason: String,
     },
-    /// Move it to this queue, which is created if it does not exist, with the reason, the detail and the attempt count as headers.
+    /// Move the message to this queue, which is created if it does not exist, with the reason, the detail and the attempt
+    /// count as headers.
     DeadLetter {
         /// The queue that keeps the dead letters.
         queue: String,
         /// The class of the reason.
         reason: DeadReason,
-        /// The error's own words.
+        /// The text of the error.
         detail: String,
     },
-    /// Not handled and nobody's fault (drain, stop): back to the head of the queue as the same attempt.
+    /// The message was not handled, without an error (drain, stop): put it back at the head of the queue, as the same
+    /// attempt.
     Return,
 }
 
@@ -107,12 +109,12 @@ impl Settlement {
 
 /// The driver's side of one delivery.
 pub trait Settle: Send + Sync + 'static {
-    /// Carries the settlement out. The call itself must not block or wait: it hands the settlement over, and the
-    /// returned [`SettleFuture`] resolves when the broker has confirmed it. Drivers batch behind this call.
+    /// Carries out the settlement. The call itself must not block or wait: it hands over the settlement, and the
+    /// returned [`SettleFuture`] resolves when the broker has confirmed the settlement. Drivers batch behind this call.
     fn settle(self: Box<Self>, message: &Message, settlement: Settlement) -> SettleFuture;
 }
 
-/// Resolves when the broker has confirmed a settlement.
+/// A future that resolves when the broker has confirmed a settlement.
 #[derive(Debug)]
 pub struct SettleFuture(State);
 
@@ -123,13 +125,14 @@ enum State {
 }
 
 impl SettleFuture {
-    /// A settlement that is already over.
+    /// Creates a future for a settlement that has already ended with this result.
     #[must_use]
     pub fn done(result: Result<()>) -> Self {
         Self(State::Done(Some(result)))
     }
 
-    /// A settlement whose end is told through a channel; a dropped sender is [`ErrorKind::Unavailable`].
+    /// Creates a future for a settlement whose result arrives through a channel. If the sender is dropped, the result is
+    /// [`ErrorKind::Unavailable`].
     #[must_use]
     pub fn waiting(end: oneshot::Receiver<Result<()>>) -> Self {
         Self(State::Waiting(end))
@@ -150,8 +153,8 @@ impl Future for SettleFuture {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
             State::Done(result) => Poll::Ready(result.take().unwrap_or(Ok(()))),
-            State::Waiting(end) => Pin::new(end).poll(cx).map(|told| {
-                told.unwrap_or_else(|_| {
+            State::Waiting(end) => Pin::new(end).poll(cx).map(|confirmation| {
+                confirmation.unwrap_or_else(|_| {
                     Err(Error::new(
                         ErrorKind::Unavailable,
                         "the connection ended before the settlement was confirmed; the message may be delivered again",
@@ -162,9 +165,9 @@ impl Future for SettleFuture {
     }
 }
 
-/// One message out of a queue, to be settled exactly once. Every settling method takes it by value, so a
-/// second one does not compile; dropped unsettled it goes back to its queue (while its handler runs: it is
-/// settled by the handler's result, like any other).
+/// One message out of a queue, to be settled exactly once. Every settling method takes the delivery by value, so a
+/// second settlement does not compile. If a delivery is dropped unsettled, the message goes back to its queue. If it is
+/// dropped while its handler runs, the handler's result settles it, as for any other delivery.
 ///
 /// ```
 /// use std::time::Duration;
@@ -194,26 +197,26 @@ pub struct Delivery {
     on_dead_letter: Option<OnDeadLetter>,
 }
 
-/// Is told of a dead letter that the handler asks for itself: the message, and why.
+/// A callback for a dead letter that the handler itself asks for. Its arguments are the message and the settlement.
 pub(crate) type OnDeadLetter = Box<dyn Fn(&Message, &Settlement) + Send + Sync>;
 
-/// Where a delivery that was lent to a handler goes when the handler drops it unsettled.
+/// The place to which a delivery that was lent to a handler returns when the handler drops it unsettled.
 #[derive(Clone, Default)]
 pub(crate) struct Lender(Arc<Mutex<Loan>>);
 
 #[derive(Default)]
 enum Loan {
-    /// The handler runs, and has it or has settled it.
+    /// The handler runs, and has the delivery or has settled it.
     #[default]
     Out,
-    /// The handler has dropped it.
+    /// The handler has dropped the delivery.
     Back(Box<dyn Settle>),
-    /// The handler has ended: whoever still has it settles it alone.
+    /// The handler has ended: the current owner of the delivery settles it, without the dispatcher.
     Over,
 }
 
 impl Lender {
-    /// The delivery as the dispatcher gets it back when the handler has ended, unless that settled or kept it.
+    /// Returns the delivery to the dispatcher when the handler has ended, unless the handler settled or kept it.
     pub(crate) fn reclaim(&self, message: Message) -> Option<Delivery> {
         match std::mem::replace(&mut *self.loan(), Loan::Over) {
             Loan::Back(settle) => Some(Delivery::new(message, settle)),
@@ -221,7 +224,8 @@ impl Lender {
         }
     }
 
-    /// Takes a dropped delivery back; gives it back itself when nobody waits for it any more.
+    /// Takes back a dropped delivery. Returns `settle` if the handler has ended and the dispatcher no longer waits for
+    /// the delivery.
     fn give_back(&self, settle: Box<dyn Settle>) -> Option<Box<dyn Settle>> {
         let mut loan = self.loan();
         if matches!(*loan, Loan::Over) {
@@ -237,7 +241,7 @@ impl Lender {
 }
 
 impl Delivery {
-    /// A delivery as a driver makes it.
+    /// Creates a delivery. Drivers call this method.
     #[must_use]
     pub fn new(message: Message, settle: Box<dyn Settle>) -> Self {
         Self {
@@ -249,33 +253,33 @@ impl Delivery {
         }
     }
 
-    /// The message.
+    /// Returns the message.
     #[must_use]
     pub fn message(&self) -> &Message {
         &self.message
     }
 
-    /// Handled: the message is gone when this returns `Ok`.
+    /// Acknowledges the message: it is removed when this returns `Ok`.
     ///
     /// # Errors
-    /// When the broker did not confirm; the message may then be delivered again.
+    /// Fails if the broker did not confirm; the message may then be delivered again.
     pub async fn ack(self) -> Result<()> {
         self.settle(Settlement::Ack).await
     }
 
-    /// Deliver it again after the delay, as the next attempt.
+    /// Asks for another delivery after the delay, as the next attempt.
     ///
     /// # Errors
-    /// When the broker did not confirm; the message may then be delivered again at once.
+    /// Fails if the broker did not confirm; the message may then be delivered again at once.
     pub async fn retry(self, after: Duration) -> Result<()> {
         let reason = "asked for by the handler".to_owned();
         self.settle(Settlement::Retry { after, reason }).await
     }
 
-    /// Park it as a dead letter with this reason.
+    /// Moves the message to the dead letters with this reason.
     ///
     /// # Errors
-    /// When the broker did not confirm; the message may then be delivered again.
+    /// Fails if the broker did not confirm; the message may then be delivered again.
     pub async fn dead_letter(self, detail: impl Into<String>) -> Result<()> {
         let queue = self.dead_letter_queue();
         let (reason, detail) = (DeadReason::Rejected, detail.into());
@@ -287,8 +291,8 @@ impl Delivery {
         .await
     }
 
-    /// Hands the settlement to the driver at once; await the result to know that it was confirmed. A reason or a detail of
-    /// more than [`TEXT_LIMIT`](crate::TEXT_LIMIT) bytes is shortened.
+    /// Hands the settlement to the driver at once. Await the result to know that the broker confirmed the settlement. A
+    /// reason or a detail of more than [`TEXT_LIMIT`](crate::TEXT_LIMIT) bytes is shortened.
     pub fn settle(mut self, settlement: Settlement) -> SettleFuture {
         let Some(settle) = self.settle.take() else {
             return SettleFuture::done(Ok(()));
@@ -300,7 +304,7 @@ impl Delivery {
         settle.settle(&self.message, settlement)
     }
 
-    /// Prepares the delivery for a handler that settles by hand.
+    /// Prepares the delivery for a handler with manual acknowledgement.
     pub(crate) fn lend(
         &mut self,
         dead_letter: Option<Arc<str>>,
@@ -335,7 +339,7 @@ impl Drop for Delivery {
             None => Some(settle),
         };
         if let Some(settle) = unwanted {
-            // Fire and forget: the driver flushes settlements when it closes.
+            // Not awaited: the driver flushes settlements when it closes.
             drop(settle.settle(&self.message, crate::dispatch::outcome::abandoned()));
         }
     }

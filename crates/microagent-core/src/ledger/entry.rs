@@ -1,28 +1,28 @@
-//! What the ledger knows of a message, and the names of those who have it.
+//! The ledger's record of a message, and the ids of messages, consumers and peers.
 
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
-/// A message. Growing: the order of ids is the order of arrival.
+/// The id of a message. Ids grow: their order is the order of arrival.
 pub type MessageId = u64;
 
-/// One `consume` of one peer.
+/// The id of one `consume` of one peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConsumerId(pub u64);
 
-/// A process that consumes, and that can die with what it has in flight.
+/// The id of a process that consumes, and that can die while it has messages in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PeerId(pub u64);
 
 /// A message in the ledger.
 #[derive(Debug)]
 pub struct Entry<T> {
-    /// Its queue.
+    /// The message's queue.
     pub queue: Arc<str>,
-    /// How often a consumer died while it was in flight.
+    /// The number of times that a consumer died while the message was in flight.
     pub crashes: u32,
-    /// What the driver keeps of it.
+    /// The driver's own data about the message.
     pub item: T,
     pub(super) state: State,
 }
@@ -34,24 +34,25 @@ pub(super) enum State {
     InFlight(ConsumerId, PeerId),
 }
 
-/// Where a message goes in its queue.
+/// The place of a message in its queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Position {
-    /// Behind everything that waits.
+    /// Behind all waiting messages.
     Tail,
-    /// Before everything that has not been handed out yet; those that came back keep the order of their arrival.
+    /// Before all messages that have not been handed out yet. Returned messages keep the order of their arrival.
     Head,
-    /// Outside of the waiting ones until then, and behind them from then on.
+    /// Outside of the waiting messages until this instant, and behind them from then on.
     Delayed(Instant),
-    /// Its consumer died this often: it is handed out alone, to a peer that has nothing else in flight.
+    /// Among the suspects, with this number of crashes. A suspect is handed out alone, to a peer that has nothing else
+    /// in flight.
     Suspect(u32),
 }
 
-/// A message that has been given to a consumer.
+/// A message that was handed out to a consumer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HandOut {
-    /// The message.
+    /// The message's id.
     pub id: MessageId,
-    /// Who has it now.
+    /// The consumer that has the message now.
     pub consumer: ConsumerId,
 }

@@ -1,4 +1,4 @@
-//! Which waiting message goes to which consumer next: in turn, by credit, and suspects alone.
+//! The choice of the next waiting message and its consumer: in turn, by credit, and suspects alone.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::{
 };
 
 impl<T> Ledger<T> {
-    /// Gives one waiting message to one consumer with credit; none when nothing can be given.
+    /// Hands out one waiting message to one consumer with credit. Returns `None` if no message can be handed out.
     pub fn hand_out(&mut self) -> Option<HandOut> {
         while let Some(queue) = self.ripe.front().cloned() {
             if let Some(handed) = self.hand_out_of(&queue) {
@@ -23,7 +23,7 @@ impl<T> Ledger<T> {
     }
 
     fn hand_out_of(&mut self, queue: &Arc<str>) -> Option<HandOut> {
-        self.court(queue);
+        self.promise_suspect(queue);
         let consumers = self.queues.get(queue)?.consumers.len();
         (0..consumers).find_map(|_| {
             let consumer = self.queues.get_mut(queue)?.whose_turn()?;
@@ -31,7 +31,7 @@ impl<T> Ledger<T> {
         })
     }
 
-    /// Gives this consumer a message, if it may have one.
+    /// Hands out a message to this consumer, if the consumer may have one.
     fn offer(&mut self, queue: &Arc<str>, id: ConsumerId) -> Option<HandOut> {
         let state = self.queues.get_mut(queue)?;
         let consumer = self.consumers.get_mut(&id)?;
@@ -52,9 +52,9 @@ impl<T> Ledger<T> {
         })
     }
 
-    /// Where a suspect waits, chooses the least busy peer that consumes its queue: it takes nothing more until it
-    /// has nothing in flight, and gets the suspect then.
-    fn court(&mut self, queue: &Arc<str>) {
+    /// Promises a waiting suspect to the least busy peer that consumes its queue. This peer takes no other message
+    /// until it has nothing in flight, and then gets the suspect.
+    fn promise_suspect(&mut self, queue: &Arc<str>) {
         let Some(state) = self.queues.get_mut(queue) else {
             return;
         };
@@ -76,7 +76,7 @@ impl<T> Ledger<T> {
     }
 }
 
-/// The next message of the queue for this peer: the suspect, where one was promised to it.
+/// Removes and returns the next message of the queue for this peer: the suspect, if one was promised to the peer.
 fn next_for(id: PeerId, peer: &mut Peer, state: &mut QueueState) -> Option<MessageId> {
     let promised_to = state
         .suspect_promised_to

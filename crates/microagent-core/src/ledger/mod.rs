@@ -1,8 +1,9 @@
-//! Who has which message: the bookkeeping of queues, for drivers that have no server behind them.
+//! The bookkeeping of queues, for drivers that have no server behind them: it records which consumer has which message.
 //!
-//! Pure: it asks no clock, waits for nothing and knows no bodies. `memory://` keeps messages in it, `local:` keeps
-//! what it needs to find them; the promises of [`QueueBroker`](crate::QueueBroker) about order, prefetch and suspects hold
-//! for both, because they are kept here.
+//! The ledger is pure: it does not read a clock, does not wait and does not know message bodies. `memory://` keeps
+//! messages in the ledger; `local:` keeps the data that it needs to find them. The promises of
+//! [`QueueBroker`](crate::QueueBroker) about order, prefetch and suspects hold for both drivers, because the ledger
+//! keeps them.
 
 mod entry;
 mod hand_out;
@@ -25,7 +26,7 @@ use crate::Depth;
 
 /// The messages of all queues, each in one place: waiting, delayed, or in flight at one consumer.
 ///
-/// `T` is what the driver keeps of a message.
+/// `T` is the driver's own data about a message.
 ///
 /// ```
 /// use microagent_core::ledger::{ConsumerId, Ledger, PeerId, Position};
@@ -41,12 +42,12 @@ use crate::Depth;
 #[derive(Debug)]
 pub struct Ledger<T> {
     queues: HashMap<Arc<str>, QueueState>,
-    /// In boxes, for a table that grows moves what is in it.
+    /// Boxed, because a table that grows moves its entries.
     entries: HashMap<MessageId, Box<Entry<T>>>,
     delayed: BTreeSet<(Instant, MessageId)>,
     consumers: HashMap<ConsumerId, Consumer>,
     peers: HashMap<PeerId, Peer>,
-    /// Queues in which something may be handed out.
+    /// The queues from which a message may be handed out.
     ripe: VecDeque<Arc<str>>,
 }
 
@@ -71,13 +72,13 @@ impl<T> Default for Ledger<T> {
 }
 
 impl<T> Ledger<T> {
-    /// A ledger without queues.
+    /// Creates a ledger without queues.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Puts a message into a queue, which exists from then on.
+    /// Puts a message into a queue. Creates the queue if it does not exist.
     pub fn put(&mut self, id: MessageId, queue: &str, item: T, place: Position) {
         let queue = self.queue(queue);
         let crashes = match place {
@@ -93,12 +94,13 @@ impl<T> Ledger<T> {
         self.enter(id, entry, place);
     }
 
-    /// Puts a message that was [taken](Self::take) out back into its queue. Crashes that it had before stay with it.
+    /// Puts a message that was [taken](Self::take) out back into its queue. The message keeps its earlier crashes.
     pub fn put_back(&mut self, id: MessageId, entry: Entry<T>, place: Position) {
         self.enter(id, entry, place);
     }
 
-    /// Takes a message out that is in flight at this peer; none where it is not, or not any more.
+    /// Removes and returns a message that is in flight at this peer. Returns `None` if the message is not, or no longer,
+    /// in flight there.
     pub fn take(&mut self, id: MessageId, peer: PeerId) -> Option<Entry<T>> {
         match self.entries.get(&id)?.state {
             State::InFlight(consumer, holder) if holder == peer => {
@@ -111,7 +113,8 @@ impl<T> Ledger<T> {
         }
     }
 
-    /// Takes a message out that waits or is delayed. It searches its queue, so it is for the rare case only.
+    /// Removes and returns a message that waits or is delayed. This method searches the queue, so it is for rare cases
+    /// only.
     pub fn remove(&mut self, id: MessageId) -> Option<Entry<T>> {
         if matches!(self.entries.get(&id)?.state, State::InFlight(..)) {
             return None;
@@ -127,13 +130,13 @@ impl<T> Ledger<T> {
         Some(entry)
     }
 
-    /// What is kept of a message.
+    /// Returns the entry of a message.
     #[must_use]
     pub fn get(&self, id: MessageId) -> Option<&Entry<T>> {
         self.entries.get(&id).map(Box::as_ref)
     }
 
-    /// What is kept of a message, to change it.
+    /// Returns the entry of a message, to change it.
     pub fn get_mut(&mut self, id: MessageId) -> Option<&mut Entry<T>> {
         self.entries.get_mut(&id).map(Box::as_mut)
     }
@@ -160,7 +163,7 @@ impl<T> Ledger<T> {
         self.ripen(queue);
     }
 
-    /// Ends a consumer. What it has in flight stays so until it is taken out, or until its peer is lost.
+    /// Ends a consumer. Its messages in flight stay in flight until they are taken out, or until its peer is lost.
     pub fn leave(&mut self, consumer: ConsumerId) {
         let Some(left) = self.consumers.remove(&consumer) else {
             return;
@@ -180,8 +183,8 @@ impl<T> Ledger<T> {
         self.ripen(left.queue);
     }
 
-    /// Ends a peer. What it had in flight is given back, to be [put back](Self::put_back) as
-    /// [suspects](Position::Suspect), or at the head where the peer left in peace.
+    /// Ends a peer and returns the messages that it had in flight. The caller [puts them back](Self::put_back) as
+    /// [suspects](Position::Suspect), or at the head if the peer ended in an orderly way.
     pub fn lost(&mut self, peer: PeerId) -> Vec<(MessageId, Entry<T>)> {
         let consumers = self.peers.remove(&peer).unwrap_or_default().consumers;
         let left = consumers.iter().filter_map(|id| self.consumers.remove(id));
@@ -214,7 +217,7 @@ impl<T> Ledger<T> {
         entries
     }
 
-    /// Moves what was delayed until `now` behind the waiting ones.
+    /// Moves the delayed messages that are due at `now` behind the waiting ones.
     pub fn wake(&mut self, now: Instant) {
         while let Some((due, id)) = self.delayed.first().copied().filter(|(due, _)| *due <= now) {
             self.delayed.remove(&(due, id));
@@ -229,7 +232,8 @@ impl<T> Ledger<T> {
         }
     }
 
-    /// Sets again when delayed messages are due. `due` gets each of them with its current instant and returns the new one.
+    /// Changes the instants at which delayed messages are due. `due` gets each message with its current instant and
+    /// returns the new instant.
     pub fn reschedule(
         &mut self,
         mut due: impl FnMut(MessageId, &mut Entry<T>, Instant) -> Instant,
@@ -242,13 +246,13 @@ impl<T> Ledger<T> {
         self.delayed = rescheduled.collect();
     }
 
-    /// When the next delayed message is due.
+    /// Returns the instant at which the next delayed message is due.
     #[must_use]
     pub fn next_due(&self) -> Option<Instant> {
         self.delayed.first().map(|(due, _)| *due)
     }
 
-    /// How many messages wait in a queue, without those in flight and the delayed ones.
+    /// Returns how many messages wait in a queue, without the messages in flight and the delayed ones.
     #[must_use]
     pub fn length(&self, queue: &str) -> usize {
         self.queues.get(queue).map_or(0, QueueState::len)
@@ -268,7 +272,7 @@ impl<T> Ledger<T> {
         }
     }
 
-    /// The messages that wait in a queue, in the order in which they would be handed out, suspects last.
+    /// Returns the messages that wait in a queue, in the order in which they would be handed out, suspects last.
     pub fn waiting(&self, queue: &str) -> impl Iterator<Item = MessageId> {
         self.queues
             .get(queue)
@@ -276,8 +280,8 @@ impl<T> Ledger<T> {
             .flat_map(QueueState::waiting)
     }
 
-    /// Takes the first messages out that wait in a queue, at most so many: they are nobody's until they are
-    /// [put back](Self::put_back).
+    /// Removes and returns up to `limit` waiting messages from the head of a queue. The ledger does not hold them until
+    /// they are [put back](Self::put_back).
     pub fn withdraw(&mut self, queue: &str, limit: usize) -> Vec<(MessageId, Entry<T>)> {
         let Some(state) = self.queues.get_mut(queue) else {
             return Vec::new();
@@ -289,15 +293,15 @@ impl<T> Ledger<T> {
         ids.into_iter().filter_map(entry).collect()
     }
 
-    /// Takes one message out that waits in a queue, as [`withdraw`](Self::withdraw) does; `None` if it
-    /// does not wait there.
+    /// Removes and returns one message that waits in a queue, as [`withdraw`](Self::withdraw) does. Returns `None` if
+    /// the message does not wait there.
     pub fn withdraw_one(&mut self, queue: &str, id: MessageId) -> Option<Entry<T>> {
         let waits = self.queues.get_mut(queue)?.withdraw_one(id);
         let entry = waits.then(|| self.entries.remove(&id))?;
         entry.map(|entry| *entry)
     }
 
-    /// Makes sure that a queue exists, and gives the name that its messages share.
+    /// Creates a queue if it does not exist, and returns the name that its messages share.
     pub fn queue(&mut self, queue: &str) -> Arc<str> {
         if let Some((name, _)) = self.queues.get_key_value(queue) {
             return name.clone();
@@ -328,7 +332,7 @@ impl<T> Ledger<T> {
         self.wait(id, queue, crashes, place);
     }
 
-    /// Lets a message wait in its queue.
+    /// Adds a message to the waiting messages of its queue.
     fn wait(&mut self, id: MessageId, queue: Arc<str>, crashes: u32, place: Position) {
         let Some(state) = self.queues.get_mut(&queue) else {
             return;
@@ -351,7 +355,7 @@ impl<T> Ledger<T> {
         }
     }
 
-    /// A message of this consumer is not in flight any more.
+    /// Records that a message of this consumer is no longer in flight.
     fn landed(&mut self, consumer: ConsumerId, peer: PeerId) {
         if let Some(consumer) = self.consumers.get_mut(&consumer) {
             consumer.credit += 1;

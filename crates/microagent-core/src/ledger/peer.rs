@@ -1,4 +1,4 @@
-//! One process that consumes: how much it has in flight, and whether it has room for a suspect.
+//! The state of one consuming process: its number of messages in flight, and whether it can take a suspect.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -15,19 +15,19 @@ pub(super) struct Peer {
 enum Suspicion {
     #[default]
     None,
-    /// A suspect of this queue comes when nothing else is in flight.
+    /// The peer gets a suspect of this queue when it has nothing else in flight.
     Promised(Arc<str>),
     /// A suspect is in flight, alone.
     Held,
 }
 
 impl Peer {
-    /// Whether a suspect can be promised to it.
+    /// Returns true if a suspect can be promised to this peer.
     pub(super) fn is_free(&self) -> bool {
         self.suspicion == Suspicion::None
     }
 
-    /// Whether it may take a message of this queue now.
+    /// Returns true if this peer may take a message of this queue now.
     pub(super) fn may_take(&self, queue: &Arc<str>) -> bool {
         match &self.suspicion {
             Suspicion::None => true,
@@ -40,7 +40,7 @@ impl Peer {
         self.suspicion = Suspicion::Promised(queue.clone());
     }
 
-    /// Its turn has come: it holds the suspect now, or there was none left.
+    /// Ends the promise: the peer now holds the suspect, or no suspect was left.
     pub(super) fn keep_promise(&mut self, holds: bool) {
         self.suspicion = if holds {
             Suspicion::Held
@@ -49,7 +49,7 @@ impl Peer {
         };
     }
 
-    /// It does not consume this queue any more: a promise is void. Returns whether there was one.
+    /// Cancels a promise for this queue, because the peer no longer consumes it. Returns true if there was a promise.
     pub(super) fn release(&mut self, queue: &Arc<str>) -> bool {
         let promised =
             matches!(&self.suspicion, Suspicion::Promised(promised) if promised == queue);
@@ -59,7 +59,8 @@ impl Peer {
         promised
     }
 
-    /// One message less in flight. True when that changes what it may take, beyond the credit of its consumer.
+    /// Records that one message is no longer in flight. Returns true if this changes which messages the peer may take,
+    /// beyond the credit of its consumer.
     pub(super) fn landed(&mut self) -> bool {
         self.in_flight = self.in_flight.saturating_sub(1);
         if self.suspicion == Suspicion::Held {

@@ -1,4 +1,4 @@
-//! The leases of a `memory://` server: who holds a key, and until when by tokio's clock.
+//! The leases of a `memory://` server: the holder of each key, and the lease's end by tokio's clock.
 
 use std::{collections::HashMap, sync::Mutex, time::Duration};
 
@@ -13,7 +13,7 @@ pub(super) struct HeldLeases(Mutex<HashMap<String, Held>>);
 #[derive(Debug)]
 struct Held {
     by: String,
-    /// None is for ever: longer than the clock can count.
+    /// The end of the lease. `None` if it is later than the clock can count: the lease is held indefinitely.
     until: Option<Instant>,
 }
 

@@ -1,7 +1,7 @@
 //! `memory://`: a bus and a broker inside one process, for tests, examples and virtual time.
 //!
-//! Nothing survives the process. Timers follow tokio's clock, so paused time moves them; when something failed is told by the
-//! machine's clock, or by the one that the connection was given.
+//! Nothing survives the process. Timers follow tokio's clock, so paused time moves them. The times of failures come from
+//! the machine's clock, or from the clock that was given to the connection.
 
 mod broker;
 mod bus;
@@ -14,10 +14,10 @@ use self::server::Server;
 pub use self::{broker::MemoryBroker, bus::MemoryBus};
 use crate::{Error, ErrorKind, Result, driver::redacted};
 
-/// What a `memory:` DSN says.
+/// The options of a `memory:` DSN.
 ///
-/// `memory://` is a server of one's own for each connection; `memory://NAME` is shared by all connections of the process
-/// that use the name, for as long as one of them lives.
+/// `memory://` is a separate server for each connection. `memory://NAME` is shared by all connections of the process
+/// that use the name, for as long as one of these connections exists.
 ///
 /// ```
 /// use microagent_core::{MemoryBroker, MemoryOptions, Queue, QueueBroker};
@@ -38,10 +38,10 @@ pub struct MemoryOptions {
 }
 
 impl MemoryOptions {
-    /// Reads a DSN.
+    /// Parses a DSN.
     ///
     /// # Errors
-    /// [`ErrorKind::Configuration`] for what is neither `memory://` nor `memory://NAME`.
+    /// [`ErrorKind::Configuration`] if the DSN is neither `memory://` nor `memory://NAME`.
     pub fn parse(dsn: &str) -> Result<Self> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
         match dsn.strip_prefix("memory://") {

@@ -1,4 +1,4 @@
-//! What connections to one `memory://` server share, and the names of the shared ones.
+//! The state that connections to one `memory://` server share, and the names of shared servers.
 
 use std::{
     collections::HashMap,
@@ -9,7 +9,7 @@ use super::{broker::Queues, bus::Subscriptions, leases::HeldLeases};
 
 use crate::driver::lock;
 
-/// One server: all subscriptions, queues and leases.
+/// One server with all its subscriptions, queues and leases.
 #[derive(Debug, Default)]
 pub(super) struct Server {
     pub(super) subscriptions: Subscriptions,
@@ -20,7 +20,7 @@ pub(super) struct Server {
 static NAMED: Mutex<Option<HashMap<String, Weak<Server>>>> = Mutex::new(None);
 
 impl Server {
-    /// The server of this name; a new one when no connection to it lives.
+    /// Returns the server of this name. Creates a new server if no connection to the old one exists.
     pub(super) fn named(name: &str) -> Arc<Self> {
         let mut named = lock(&NAMED);
         let named = named.get_or_insert_default();

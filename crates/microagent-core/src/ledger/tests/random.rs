@@ -1,4 +1,4 @@
-//! The invariants under random operations.
+//! Tests of the ledger's invariants under random operations.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,7 +44,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What the test knows without the ledger.
+/// The state that the test expects, kept without the ledger.
 #[derive(Default)]
 struct Model {
     ledger: Ledger<u32>,
@@ -83,13 +83,13 @@ impl Model {
         }
     }
 
-    /// One of the messages that are somewhere.
+    /// Returns one of the messages that the model holds.
     fn any(&self, which: &prop::sample::Index) -> Option<MessageId> {
         let count = self.alive.len();
         (count > 0).then(|| self.alive.iter().nth(which.index(count)).copied())?
     }
 
-    /// A message was taken out that was not in flight.
+    /// Records that a message was taken out that was not in flight.
     fn gone(&mut self, id: MessageId) {
         assert!(!self.in_flight.contains_key(&id), "it is in flight");
         assert!(self.alive.remove(&id), "it was gone before");
@@ -186,7 +186,7 @@ impl Model {
         assert!(self.alive.contains(&handed.id));
     }
 
-    /// The counts of all queues add up to what the model knows.
+    /// Checks that the counts of all queues add up to the counts of the model.
     fn check_depth(&self) {
         let depths = [0, 1].map(|queue| self.ledger.depth(queue_name(queue)));
         let sum = |count: fn(&Depth) -> Option<u64>| -> usize {
@@ -211,7 +211,7 @@ proptest! {
             }
             model.check_depth();
         }
-        // One patient consumer per queue gets everything that is left, without any other event.
+        // One consumer per queue gets all remaining messages, without any other event.
         for peer in 0..3 {
             model.apply(&Step::Lose(peer), now);
         }

@@ -1,4 +1,4 @@
-//! Where a consumer of a `memory://` server finds its deliveries.
+//! The mailbox from which a consumer of a `memory://` server reads its deliveries.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use tokio::{
 use super::Queues;
 use crate::{Delivery, ledger::ConsumerId};
 
-/// The reading end of a consumer; the consumer ends with it.
+/// The reading end of a consumer. Dropping it ends the consumer.
 pub(super) struct Mailbox {
     queues: Arc<Queues>,
     consumer: ConsumerId,
@@ -30,10 +30,10 @@ impl Mailbox {
         }
     }
 
-    /// The next delivery, when there is one; none when the broker was closed.
+    /// Waits for the next delivery. Returns `None` when the broker was closed.
     pub(super) async fn next(&mut self) -> Option<Delivery> {
         loop {
-            // Registered before the ledger is looked at, so that no delay is overlooked.
+            // Registered before the ledger is read, so that no delay is missed.
             let rescheduled = self.queues.rescheduled.notified();
             if let Ok(delivery) = self.deliveries.try_recv() {
                 return Some(delivery);
@@ -56,6 +56,6 @@ impl Drop for Mailbox {
         let slot = state.mailboxes.remove(&self.consumer);
         self.queues.hand_out(state);
         drop(slot);
-        // What was not read goes back when the channel is dropped.
+        // Unread deliveries go back to the queue when the channel is dropped.
     }
 }

@@ -53,7 +53,7 @@ const CAPS: Caps = Caps {
     max_headers: None,
 };
 
-/// A connection to the queues of a `memory://` server. To the server it is one consuming process.
+/// A connection to the queues of a `memory://` server. The server treats the connection as one consuming process.
 ///
 /// ```
 /// use futures_util::StreamExt;
@@ -95,14 +95,14 @@ impl MemoryBroker {
         CAPS
     }
 
-    /// A connection to a server of its own.
+    /// Creates a connection to a server of its own.
     #[must_use]
     pub fn new() -> Self {
         Self::open(&MemoryOptions::default())
     }
 
-    /// Connects. Dropping the connection ends nothing: consumers end with their streams, or by
-    /// [`close`](QueueBroker::close).
+    /// Connects to the server of these options. Dropping the connection does not end its consumers: they end with their
+    /// streams, or by [`close`](QueueBroker::close).
     #[must_use]
     pub fn open(options: &MemoryOptions) -> Self {
         let server = options.server();
@@ -119,7 +119,7 @@ impl MemoryBroker {
         }
     }
 
-    /// Takes the times of messages and dead letters from this clock, for tests in virtual time.
+    /// Uses this clock for the times of messages and dead letters, for tests in virtual time.
     ///
     /// ```
     /// use microagent_core::{MemoryBroker, SystemClock};
@@ -133,8 +133,9 @@ impl MemoryBroker {
         self
     }
 
-    /// Ends the connection as the death of its process would: what was in flight is delivered again, as a suspect. What
-    /// holds a delivery of it can not settle it any more. For tests of what agents do after a crash.
+    /// Ends the connection as the death of its process would: messages in flight are delivered again, as suspects.
+    /// Deliveries of this connection can no longer be settled. Tests use this method to check what agents do after a
+    /// crash.
     ///
     /// ```
     /// use futures_util::StreamExt;
@@ -173,7 +174,7 @@ impl MemoryBroker {
         }
         let abandoned = state.close_mailboxes(self.peer);
         self.queues.hand_out(state);
-        // Their deliveries settle on drop, which takes the lock.
+        // The mailboxes' deliveries settle on drop, which takes the lock.
         drop(abandoned);
     }
 
@@ -260,7 +261,7 @@ impl QueueBroker for MemoryBroker {
         Some(self)
     }
 
-    /// Up until the broker is closed.
+    /// Returns the connection's state, which is up until the broker is closed.
     fn connection(&self) -> Option<ConnectionState> {
         Some(self.connection.state())
     }
