@@ -1,10 +1,10 @@
-//! How many messages a queue holds, by what happens to them.
+//! The number of messages in a queue, by state.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-/// How many messages a queue holds, by state. A number is absent if the server does not know it;
+/// The number of messages in a queue, by state. A number is absent if the server does not know it;
 /// [`Caps`](crate::Caps) says which ones a driver always gives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -15,7 +15,7 @@ pub struct Depth {
     pub in_flight: Option<u64>,
     /// Messages that wait for a retry or were sent with a delay.
     pub delayed: Option<u64>,
-    /// How long the oldest waiting message has been in the queue.
+    /// Time that the oldest waiting message has been in the queue.
     pub oldest_age: Option<Duration>,
 }
 

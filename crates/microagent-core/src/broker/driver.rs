@@ -1,6 +1,7 @@
 //! The contract of a queue broker driver: send, consume, and one settlement per delivery.
 //!
-//! A driver knows queues and bytes. It never decodes a payload, never calls a handler, never chooses a settlement.
+//! A driver works with queues and bytes. It never decodes a payload, never calls a handler and never
+//! chooses a settlement.
 
 use std::fmt;
 
@@ -17,33 +18,33 @@ use crate::{Delivery, Error, ErrorKind, Leases, Message, Queue, Result, driver::
 ///
 /// # Contract
 /// - [`send`](Self::send) returns when the server has accepted the message as durably as it promises.
-/// - One message reaches one consumer at a time. Settled, it is gone from where it was.
-/// - A message that was out of the queue when its consumer's process ended without settling it is a suspect: it is
+/// - A message is delivered to one consumer at a time. A settled message is removed from its old place.
+/// - A message that was in flight when its consumer's process ended without settling it is a suspect: it is
 ///   delivered again with [`Message::crashes`](crate::Message::crashes) raised, and alone. A consumer gets a suspect
-///   only when nothing else of its process is in flight, and nothing beside it until it is settled. If the server
-///   cannot distinguish a lost connection from the end of a process, a lost connection makes suspects, too. If the
-///   driver cannot know which of the messages had reached a handler, all of them are suspects.
+///   only when its process has nothing else in flight, and gets nothing else until the suspect is settled. If the
+///   server cannot distinguish a lost connection from the end of a process, a lost connection makes suspects, too.
+///   If the driver cannot know which of the messages had reached a handler, all of them are suspects.
 ///   [`Settlement::Return`](crate::Settlement::Return) never raises the count.
 /// - A [`Settlement`](crate::Settlement) that moves a message leaves it in the old place or in the new one at any time,
 ///   never in neither. If the server cannot move a message in one step, a crash may leave it in both.
 /// - At most [`ConsumeOptions::prefetch`] deliveries of one `consume` are unsettled.
 /// - Dropping the stream stops fetching; deliveries that it buffered go back as [`Settlement::Return`](crate::Settlement).
-///   Deliveries that were taken out of it may still be settled.
+///   Deliveries that the consumer has already received may still be settled.
 /// - The driver reconnects until it succeeds; the stream ends only when it is dropped or after [`close`](Self::close).
 #[async_trait]
 pub trait QueueBroker: Send + Sync + fmt::Debug + 'static {
-    /// Sends one message; accepted when it returns. With [`Caps::creates`] the queue is created if it does
-    /// not exist.
+    /// Sends one message and returns when the server has accepted it. With [`Caps::creates`], the driver
+    /// creates the queue if it does not exist.
     ///
     /// # Errors
-    /// [`Unavailable`](crate::ErrorKind::Unavailable) (not confirmed: it may or may not have arrived),
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) (not confirmed: the message may or may not have arrived),
     /// [`Unroutable`](crate::ErrorKind::Unroutable) for a queue that does not exist, without [`Caps::creates`]
     /// ([`Route::unroutable`] builds that error),
     /// [`PayloadTooLarge`](crate::ErrorKind::PayloadTooLarge), [`Unsupported`](crate::ErrorKind::Unsupported) for an option
     /// outside [`caps`](Self::caps), [`Closed`](crate::ErrorKind::Closed).
     async fn send(&self, to: &Route, payload: Bytes, options: SendOptions) -> Result<()>;
 
-    /// Takes messages out of a queue, which is created where it does not exist.
+    /// Consumes the messages of a queue. The driver creates the queue if it does not exist.
     ///
     /// # Errors
     /// [`Refused`](crate::ErrorKind::Refused), [`Unsupported`](crate::ErrorKind::Unsupported) for an unknown driver option,
@@ -61,11 +62,11 @@ pub trait QueueBroker: Send + Sync + fmt::Debug + 'static {
     /// [`Unavailable`](crate::ErrorKind::Unavailable), [`Closed`](crate::ErrorKind::Closed).
     async fn length(&self, queue: &Queue) -> Result<u64>;
 
-    /// Returns how many messages the queue holds, by state. Unless a driver overrides it, only the
-    /// waiting ones are known, if [`length`](Self::length) counts them.
+    /// Returns how many messages the queue holds, by state. The default implementation knows only the
+    /// number of waiting messages, and only if [`length`](Self::length) counts them.
     ///
     /// # Errors
-    /// As [`length`](Self::length).
+    /// Those of [`length`](Self::length).
     async fn depth(&self, queue: &Queue) -> Result<Depth> {
         let length = self.length(queue).await?;
         Ok(match self.caps().length {
@@ -82,8 +83,8 @@ pub trait QueueBroker: Send + Sync + fmt::Debug + 'static {
     /// [`Unavailable`](crate::ErrorKind::Unavailable), [`Refused`](crate::ErrorKind::Refused), [`Closed`](crate::ErrorKind::Closed).
     async fn declare(&self, queue: &Queue, options: &DeclareOptions) -> Result<()>;
 
-    /// The messages that wait, from the head on, at most `limit` of them, without taking them. A dead letter has its reason in
-    /// its [headers](crate::header), also where the driver has no others.
+    /// Returns up to `limit` waiting messages from the head of the queue, without consuming them. A dead
+    /// letter has its reason in its [headers](crate::header), even if the driver has no other headers.
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable), [`Closed`](crate::ErrorKind::Closed);
@@ -95,13 +96,13 @@ pub trait QueueBroker: Send + Sync + fmt::Debug + 'static {
 
     /// Moves waiting messages of one queue to the tail of another, which is created if it does not exist, and
     /// returns how many it moved. Moved messages are new there: without attempts, crashes and the headers of a dead
-    /// letter. At any time each is in one of both queues; after a crash possibly in both, if the server cannot
-    /// move a message in one step.
+    /// letter. At any time each message is in one of the two queues. If the server cannot move a message in one
+    /// step, a crash may leave it in both.
     ///
     /// # Errors
-    /// As [`peek`](Self::peek), [`Unsupported`](crate::ErrorKind::Unsupported) without
-    /// [`Caps::requeue`], or for [`Selection::Id`] without [`Caps::select_by_id`]. What was moved before
-    /// the error stays moved.
+    /// Those of [`peek`](Self::peek); [`Unsupported`](crate::ErrorKind::Unsupported) without
+    /// [`Caps::requeue`], or for [`Selection::Id`] without [`Caps::select_by_id`]. Messages that were moved
+    /// before the error stay moved.
     async fn requeue(&self, from: &Queue, to: &Queue, which: &Selection) -> Result<u64> {
         let _ = (to, which.limit(&self.address())?);
         Err(no_browsing(&self.address(), from))
@@ -111,17 +112,17 @@ pub trait QueueBroker: Send + Sync + fmt::Debug + 'static {
     /// retry stay.
     ///
     /// # Errors
-    /// As [`peek`](Self::peek), [`Unsupported`](crate::ErrorKind::Unsupported) without
-    /// [`Caps::purge`], or for [`Selection::Id`] without [`Caps::select_by_id`]. What was removed before
-    /// the error is gone.
+    /// Those of [`peek`](Self::peek); [`Unsupported`](crate::ErrorKind::Unsupported) without
+    /// [`Caps::purge`], or for [`Selection::Id`] without [`Caps::select_by_id`]. Messages that were removed
+    /// before the error stay removed.
     async fn purge(&self, queue: &Queue, which: &Selection) -> Result<u64> {
         let _ = which.limit(&self.address())?;
         Err(no_browsing(&self.address(), queue))
     }
 
-    /// Returns the messages that this driver keeps beside a queue (retries that wait, suspects, what dead
-    /// consumers had in flight) to the queue itself, as new messages, and returns how many there were. A
-    /// program that knows nothing but the server's plain queue can take them then.
+    /// Moves the messages that this driver keeps beside a queue (waiting retries, suspects, messages that
+    /// dead consumers had in flight) back to the queue itself, as new messages, and returns how many it moved.
+    /// A program that knows only the server's plain queue can then consume them.
     ///
     /// # Errors
     /// [`Refused`](crate::ErrorKind::Refused) while an agent consumes the queue,
@@ -152,16 +153,16 @@ pub trait QueueBroker: Send + Sync + fmt::Debug + 'static {
     /// Waits until the server is reached.
     ///
     /// # Errors
-    /// [`Refused`](crate::ErrorKind::Refused) or [`Closed`](crate::ErrorKind::Closed), which waiting cannot heal.
+    /// [`Refused`](crate::ErrorKind::Refused) or [`Closed`](crate::ErrorKind::Closed), because waiting does not help.
     async fn ready(&self) -> Result<()>;
 
     /// Returns the DSN without credentials, for logs and `info()`.
     fn address(&self) -> String;
 
-    /// Flushes settlements, ends all consumers and the connection. Calling it twice is harmless.
+    /// Flushes settlements, and ends all consumers and the connection. Calling it twice is harmless.
     ///
     /// # Errors
-    /// When settlements could not be flushed; their messages will be delivered again.
+    /// An error if settlements could not be flushed; their messages will be delivered again.
     async fn close(&self) -> Result<()>;
 }
 

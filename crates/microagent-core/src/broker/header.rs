@@ -1,4 +1,5 @@
-//! Headers that travel with a dead letter, where the driver has headers. They say what happened; they decide nothing.
+//! Headers of a dead letter, if the driver supports headers. They are for information only and have no
+//! effect on delivery.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -6,19 +7,21 @@ use crate::{DeadReason, Message, shortened};
 
 /// The [`DeadReason`](crate::DeadReason) as a word.
 pub const DEAD_REASON: &str = "x-microagent-dead-reason";
-/// The error's own words.
+/// The text of the error.
 pub const DEAD_DETAIL: &str = "x-microagent-dead-detail";
-/// The queue in which the message was.
+/// The queue that the message was in.
 pub const DEAD_QUEUE: &str = "x-microagent-dead-queue";
-/// How many handlings it had, in decimal digits.
+/// The number of attempts to handle the message, in decimal digits.
 pub const DEAD_ATTEMPTS: &str = "x-microagent-dead-attempts";
-/// When a handling of it failed first, in milliseconds since the Unix epoch; missing where the driver does not keep it
-/// over retries.
+/// The time of the message's first failure, in milliseconds since the Unix epoch. Missing if the driver
+/// does not keep it over retries.
 pub const DEAD_FIRST_AT: &str = "x-microagent-dead-first-at";
-/// When it became a dead letter, which is when it failed last, in milliseconds since the Unix epoch.
+/// The time at which the message became a dead letter, which is the time of its last failure, in
+/// milliseconds since the Unix epoch.
 pub const DEAD_AT: &str = "x-microagent-dead-at";
 
-/// Whether a header tells of a dead letter: it goes when the message goes back to work.
+/// Returns `true` if the header describes a dead letter. Such a header is removed when the message is
+/// requeued.
 ///
 /// ```
 /// use microagent_core::header;
@@ -49,7 +52,7 @@ pub fn size_of<'a>(headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> usi
     sizes.sum()
 }
 
-/// Returns the headers of a message that becomes a dead letter now: its own, and the reason. The detail is
+/// Returns the headers of a message that becomes a dead letter now: its own headers and the reason. The detail is
 /// [shortened](crate::shortened).
 ///
 /// ```

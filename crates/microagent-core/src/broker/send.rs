@@ -1,4 +1,4 @@
-//! One message on its way out, with its options.
+//! A message to send, with its options.
 
 use std::{
     fmt,
@@ -13,14 +13,16 @@ use serde::Serialize;
 use super::{Broker, Route, SendOptions};
 use crate::{Queue, Result, payload::encode_payload};
 
-/// A message that is sent when it is awaited; accepted by the server as durably as it promises when that is `Ok`.
+/// A message that is sent when this value is awaited. `Ok` means that the server has accepted the message
+/// as durably as it promises.
 ///
 /// # Errors
-/// [`InvalidName`](crate::ErrorKind::InvalidName) for the queue, [`InvalidPayload`](crate::ErrorKind::InvalidPayload) for what is
-/// no object and for NaN and infinite numbers, [`Unsupported`](crate::ErrorKind::Unsupported) for an option that the driver's [`Caps`](crate::Caps) do not offer,
+/// [`InvalidName`](crate::ErrorKind::InvalidName) for the queue, [`InvalidPayload`](crate::ErrorKind::InvalidPayload) for a
+/// value that is not an object and for NaN and infinite numbers,
+/// [`Unsupported`](crate::ErrorKind::Unsupported) for an option that the driver's [`Caps`](crate::Caps) do not offer,
 /// [`PayloadTooLarge`](crate::ErrorKind::PayloadTooLarge), [`Unroutable`](crate::ErrorKind::Unroutable) for a queue that
-/// does not exist, without [`Caps::creates`](crate::Caps::creates), [`Unavailable`](crate::ErrorKind::Unavailable) (it may or
-/// may not have arrived), [`Closed`](crate::ErrorKind::Closed).
+/// does not exist, without [`Caps::creates`](crate::Caps::creates), [`Unavailable`](crate::ErrorKind::Unavailable) (the
+/// message may or may not have arrived), [`Closed`](crate::ErrorKind::Closed).
 ///
 /// ```
 /// use std::{sync::Arc, time::Duration};
@@ -58,7 +60,7 @@ impl Sending {
         }
     }
 
-    /// Sets the id of the message, instead of one that the driver makes.
+    /// Sets the id of the message. By default, the driver generates one.
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.options.id = Some(id.into());
         self
@@ -76,13 +78,13 @@ impl Sending {
         self
     }
 
-    /// The partition key: messages of one key stay in order.
+    /// Sets the partition key: messages with the same key stay in order.
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.options.key = Some(key.into());
         self
     }
 
-    /// Delivers it not before this long from now.
+    /// Delays the delivery by at least this duration from now.
     pub fn delay(mut self, delay: Duration) -> Self {
         self.options.delay = Some(delay);
         self

@@ -1,15 +1,16 @@
-//! Payloads against their declaration: a quick look at each, and the full sentence only for those that do not fit.
+//! Checks of payloads against their declaration: a quick check of each payload, and a full description only
+//! of those that do not fit.
 
 use microagent_schema::{JsonType, SignalDeclaration};
 use serde_json::value::RawValue;
 
 use crate::{Fields, text::shortened};
 
-/// The most undeclared arguments that are named: a payload may have a million.
+/// The maximum number of undeclared arguments that a message names: a payload may have a million.
 const UNDECLARED: usize = 10;
 
-/// How the payload breaks the declaration, in one sentence; `None` when it does not. It decodes no value, so there is none that
-/// it could fail to check.
+/// Describes how the payload breaks the declaration, in one sentence. Returns `None` if the payload fits.
+/// The check does not decode values, so a value that cannot be decoded does not make it fail.
 pub(crate) fn misfit(declared: &SignalDeclaration, fields: &Fields<'_>) -> Option<String> {
     if fits(declared, fields) {
         return None;
@@ -29,7 +30,8 @@ pub(crate) fn misfit(declared: &SignalDeclaration, fields: &Fields<'_>) -> Optio
     (!sentences.is_empty()).then(|| shortened(sentences.join("; ")))
 }
 
-/// Whether there are as many fields as declared arguments, and each argument is among them: then no field is another's double.
+/// Returns `true` if there are as many fields as declared arguments and each argument is among the fields
+/// with an accepted type. Then no field is a duplicate of another.
 fn fits(declared: &SignalDeclaration, fields: &Fields<'_>) -> bool {
     fields.len() == declared.arguments.len()
         && declared.arguments.iter().all(|argument| {
@@ -38,7 +40,7 @@ fn fits(declared: &SignalDeclaration, fields: &Fields<'_>) -> bool {
         })
 }
 
-/// The type of a JSON text, told by its first character.
+/// Returns the type of a JSON text, which its first character determines.
 fn type_of(raw: &RawValue) -> JsonType {
     match raw.get().as_bytes().first() {
         Some(b'"') => JsonType::String,

@@ -1,6 +1,6 @@
-//! What a signal bus driver offers: publish, subscribe, and the truth about gaps.
+//! The contract of a signal bus driver: publish, subscribe, and report gaps.
 //!
-//! A driver knows channels and bytes. It never decodes a payload and never calls a handler.
+//! A driver works with channels and bytes. It never decodes a payload and never calls a handler.
 
 use std::{fmt, time::Duration};
 
@@ -13,30 +13,31 @@ use crate::{DEFAULT_MAX_PAYLOAD, Error, ErrorKind, Leases, Result, driver::Conne
 /// A pub/sub server, seen from one process.
 ///
 /// # Contract
-/// - [`subscribe`](Self::subscribe) returns when the subscription is live: what is published after that is heard.
+/// - [`subscribe`](Self::subscribe) returns when the subscription is live: signals published
+///   after that are received.
 /// - Every subscriber of a matching pattern gets every message once, the publisher's own process included.
-/// - The payload is untouched, whatever its bytes.
-/// - A lost connection is healed by the driver, for ever, with jittered backoff; each subscription yields one
-///   [`BusEvent::Lost`] when the loss is noticed and one [`BusEvent::Gap`] when it is live again. A subscription stream
-///   ends only after [`close`](Self::close): the agents that hear it end with a failure.
+/// - The driver never changes the payload, whatever bytes it contains.
+/// - The driver reconnects with jittered backoff until it succeeds. Each subscription yields one
+///   [`BusEvent::Lost`] when the driver notices the loss and one [`BusEvent::Gap`] when the subscription is live
+///   again. A subscription stream ends only after [`close`](Self::close); agents that read it end with a failure.
 /// - A slow reader of the stream never stops the driver from reading its socket, nor other subscriptions.
 #[async_trait]
 pub trait SignalBus: Send + Sync + fmt::Debug + 'static {
-    /// Sends to everyone who listens now, and says how many that were.
+    /// Publishes to all current subscribers and returns how many there were.
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) while there is no connection,
     /// [`PayloadTooLarge`](crate::ErrorKind::PayloadTooLarge), [`Closed`](crate::ErrorKind::Closed).
     async fn publish(&self, channel: &str, payload: Bytes) -> Result<SubscriberCount>;
 
-    /// Listens to all channels that match the pattern, in which `*` stands for any text, `:` and `#` included.
+    /// Subscribes to all channels that match the pattern, in which `*` stands for any text, `:` and `#` included.
     ///
     /// # Errors
-    /// [`Refused`](crate::ErrorKind::Refused) when the server forbids the channel, [`Closed`](crate::ErrorKind::Closed).
+    /// [`Refused`](crate::ErrorKind::Refused) if the server forbids the channel, [`Closed`](crate::ErrorKind::Closed).
     async fn subscribe(&self, pattern: &str) -> Result<BoxStream<'static, BusEvent>>;
 
-    /// Returns the leases of the server, if it has them. Schedules that run `once` use them if the agent's broker has
-    /// none.
+    /// Returns the leases of the server, if it has leases. Schedules that run `once` use them if the agent's
+    /// broker does not have leases.
     fn leases(&self) -> Option<&dyn Leases> {
         None
     }
@@ -44,26 +45,27 @@ pub trait SignalBus: Send + Sync + fmt::Debug + 'static {
     /// Waits until the server is reached.
     ///
     /// # Errors
-    /// What cannot heal by waiting: refused credentials, a closed bus.
+    /// Errors that waiting does not resolve: refused credentials, a closed bus.
     async fn ready(&self) -> Result<()>;
 
     /// Returns the state of the connection, without asking the server. `None` if the driver does not
-    /// tell it.
+    /// report it.
     fn connection(&self) -> Option<ConnectionState> {
         None
     }
 
-    /// Where this bus is, for logs and `info()`: the DSN without credentials.
+    /// Returns the DSN without credentials, for logs and `info()`.
     fn address(&self) -> String;
 
     /// Ends all subscriptions and the connection. Calling it twice is harmless.
     ///
     /// # Errors
-    /// When what was still under way could not be flushed.
+    /// An error if pending data could not be flushed.
     async fn close(&self) -> Result<()>;
 }
 
-/// Refuses a signal of so many bytes when it is larger than [`DEFAULT_MAX_PAYLOAD`]; each driver asks before it publishes.
+/// Returns an error if a signal of this size is larger than [`DEFAULT_MAX_PAYLOAD`]. Each driver calls it
+/// before it publishes.
 ///
 /// ```
 /// use microagent_core::{DEFAULT_MAX_PAYLOAD, ErrorKind, check_published};
@@ -84,7 +86,8 @@ pub fn check_published(channel: &str, bytes: usize) -> Result<()> {
     Err(Error::new(ErrorKind::PayloadTooLarge, text))
 }
 
-/// Refuses a received signal or answer that is larger than what may be published: decoding it could take all memory.
+/// Returns an error if a received signal or answer is larger than the limit for publishing, because decoding
+/// it could take all memory.
 pub(crate) fn check_received(bytes: usize) -> Result<()> {
     if bytes <= DEFAULT_MAX_PAYLOAD {
         return Ok(());
@@ -93,33 +96,35 @@ pub(crate) fn check_received(bytes: usize) -> Result<()> {
     Err(Error::new(ErrorKind::PayloadTooLarge, text))
 }
 
-/// How many subscriptions a published message reached.
+/// The number of subscriptions that a published message reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SubscriberCount {
-    /// The server counted. It is an upper bound of the answers to a call: a listener may hear and not answer.
+    /// The number that the server counted. It is an upper bound of the answers to a call, because a subscriber
+    /// may receive the call and not answer.
     Counted(u64),
-    /// This server, or this topology, cannot tell.
+    /// The number is not known to this server, or in this topology.
     Unknown,
 }
 
 impl SubscriberCount {
-    /// True when the server knows that nobody heard.
+    /// Returns `true` if the server knows that the message did not reach any subscription.
     #[must_use]
     pub fn is_none(self) -> bool {
         self == Self::Counted(0)
     }
 }
 
-/// What a subscription yields.
+/// An event of a subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BusEvent {
     /// A message was published.
     Message(BusMessage),
-    /// The connection was lost, for this reason; nothing is heard until the [`Gap`](Self::Gap) that follows.
+    /// The connection was lost, for this reason. The subscription does not receive messages until the
+    /// [`Gap`](Self::Gap) that follows.
     Lost(String),
-    /// The connection was lost and is back: what was published meanwhile was not heard.
+    /// The connection was lost and is back. Messages published while it was lost were not received.
     Gap(Gap),
 }
 
@@ -132,11 +137,12 @@ pub struct BusMessage {
     pub payload: Bytes,
 }
 
-/// A time in which a bus did not hear.
+/// A time in which a subscription was disconnected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gap {
-    /// From the loss of the connection, as far as it was noticed, until the subscription was live again.
+    /// Time from the loss of the connection, or from when the loss was noticed, until the subscription was
+    /// live again.
     pub lasted: Duration,
-    /// What ended the connection.
+    /// The reason why the connection ended.
     pub reason: String,
 }

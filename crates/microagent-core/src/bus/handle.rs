@@ -1,4 +1,4 @@
-//! The handle that users hold: send, call, and look signals up by name.
+//! The public handle of a signal bus: send, call, and look signals up by name.
 
 use std::{
     fmt,
@@ -22,11 +22,11 @@ use crate::{
     stats::Counter,
 };
 
-/// How long an answer waits for the connection, if it cannot be published at once.
+/// Time that an answer waits for the connection if it cannot be published at once.
 const ANSWER_AGAIN: Duration = Duration::from_secs(5);
 
-/// A signal bus: everyone who listens hears. Usable with and without an agent; cloning is cheap, and all
-/// clones are one bus.
+/// A signal bus: every current subscriber receives each signal. It can be used with and without an agent.
+/// Cloning is cheap, and all clones share one bus.
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -53,15 +53,16 @@ struct Parts {
     strays: Counter,
 }
 
-/// How a bus reads its deployment.
+/// Options of a bus.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct BusOptions {
-    /// The prefix of all channels. Without one, that of the declarations, then that of the signal, then `PUBSUB`.
+    /// The prefix of all channels. Default: the prefix of the declarations, then that of the signal, then
+    /// `PUBSUB`.
     pub prefix: Option<String>,
-    /// The signals of the deployment, to look them up by name and to check what is sent.
+    /// The declared signals of the deployment, for look-up by name and to check sent payloads. Default: none.
     pub declarations: Option<Arc<Declarations>>,
-    /// Refuse a payload that breaks its declaration instead of warning.
+    /// Refuses a payload that breaks its declaration, instead of logging a warning. Default: `false`.
     pub strict: bool,
 }
 
@@ -89,13 +90,13 @@ impl BusOptions {
 }
 
 impl Bus {
-    /// A bus on this driver, with default options.
+    /// Creates a bus on this driver, with default options.
     #[must_use]
     pub fn new(driver: Arc<dyn SignalBus>) -> Self {
         Self::build(driver, BusOptions::default())
     }
 
-    /// A bus on this driver.
+    /// Creates a bus on this driver.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidName`] for a prefix that channels cannot carry.
@@ -117,27 +118,27 @@ impl Bus {
         }))
     }
 
-    /// Sends a signal to everyone who listens now.
+    /// Sends a signal to all current subscribers.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidName`] for the sender, [`ErrorKind::InvalidPayload`] on a strict bus, and what the driver
-    /// says: [`ErrorKind::Unavailable`], [`ErrorKind::PayloadTooLarge`], [`ErrorKind::Closed`].
+    /// [`ErrorKind::InvalidName`] for the sender, [`ErrorKind::InvalidPayload`] on a strict bus, and the errors of
+    /// the driver: [`ErrorKind::Unavailable`], [`ErrorKind::PayloadTooLarge`], [`ErrorKind::Closed`].
     pub async fn send<S: Signal>(&self, sender: &str, signal: S) -> Result<()> {
         let outgoing = self.outgoing_of(sender, &signal)?;
         self.publish(&outgoing).await
     }
 
-    /// Sends a signal and waits for the first answer; await the returned [`Call`].
+    /// Sends a signal and waits for the first answer. Await the returned [`Call`].
     pub fn call<S: Signal>(&self, sender: &str, signal: S) -> Call {
         Call::new(self.clone(), self.outgoing_of(sender, &signal))
     }
 
-    /// Sends a signal and hears all answers; await the returned [`Wait`].
+    /// Sends a signal and collects all answers. Await the returned [`Wait`].
     pub fn waiter<S: Signal>(&self, sender: &str, signal: S) -> Wait {
         Wait::new(self.clone(), self.outgoing_of(sender, &signal))
     }
 
-    /// A declared signal by its name, for names and arguments that are known only at run time.
+    /// Returns a declared signal by its name, for names and arguments that are known only at run time.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -158,7 +159,7 @@ impl Bus {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::SignalNotFound`] with the names that this bus knows.
+    /// [`ErrorKind::SignalNotFound`], with the names of the declared signals.
     pub fn signal(&self, name: &str) -> Result<NamedSignal> {
         let declarations = self.0.options.declarations.as_deref();
         if declarations.is_some_and(|known| known.signal(name).is_some()) {
@@ -177,7 +178,7 @@ impl Bus {
         ))
     }
 
-    /// A signal by a name that nobody declared, for tools.
+    /// Returns a signal by a name that need not be declared, for tools.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidName`] for a name that is not `[a-z_][a-z0-9_]*`, and for the internal `response`.
@@ -190,20 +191,20 @@ impl Bus {
         })
     }
 
-    /// The signals that this bus was told of.
+    /// Returns the declarations that were given in the options.
     #[must_use]
     pub fn declarations(&self) -> Option<&Arc<Declarations>> {
         self.0.options.declarations.as_ref()
     }
 
-    /// The prefix of the channels of signals that bring none of their own.
+    /// Returns the channel prefix for signals that do not have their own.
     #[must_use]
     pub fn prefix(&self) -> &str {
         self.prefix_or(None)
     }
 
     /// Returns the state of the connection, without asking the server. `None` if the driver does not
-    /// tell it.
+    /// report it.
     #[must_use]
     pub fn connection(&self) -> Option<ConnectionState> {
         self.0.driver.connection()
@@ -212,28 +213,29 @@ impl Bus {
     /// Waits until the server is reached.
     ///
     /// # Errors
-    /// What cannot heal by waiting: refused credentials, a closed bus.
+    /// Errors that waiting does not resolve: refused credentials, a closed bus.
     pub async fn ready(&self) -> Result<()> {
         self.0.driver.ready().await
     }
 
     /// Ends all subscriptions and the connection, for all clones of this handle. An agent that still listens ends with a
-    /// failure; stop it first.
+    /// failure, so stop it first.
     ///
     /// # Errors
-    /// When what was still under way could not be flushed.
+    /// An error if pending data could not be flushed.
     pub async fn close(&self) -> Result<()> {
         self.0.listening.clear().await;
         self.0.driver.close().await
     }
 
-    /// How many calls wait for an answer, and how many answers came when nobody waited any more.
+    /// Returns the number of calls that wait for an answer, and the number of answers that came after their
+    /// caller had stopped waiting.
     #[must_use]
     pub fn call_counts(&self) -> (usize, u64) {
         (self.0.calls.pending(), self.0.calls.late())
     }
 
-    /// The driver, for what this handle does not offer.
+    /// Returns the driver, for operations that this handle does not offer.
     #[must_use]
     pub fn driver(&self) -> &dyn SignalBus {
         &*self.0.driver
@@ -251,7 +253,8 @@ impl Bus {
         &self.0.listening
     }
 
-    /// The first prefix of: this bus's own, the declarations', the signal's, the documented default.
+    /// Returns the first prefix that is set: that of this bus, of the declarations, of the signal, or the
+    /// documented default.
     pub(crate) fn prefix_or<'a>(&'a self, own: Option<&'a str>) -> &'a str {
         let options = &self.0.options;
         let declared = || options.declarations.as_ref()?.default_prefix.as_deref();
@@ -267,12 +270,12 @@ impl Bus {
         self.0.strays.count();
     }
 
-    /// How many signals came on channels that are none.
+    /// Returns the number of signals that came on invalid channels.
     pub(crate) fn strays(&self) -> u64 {
         self.0.strays.get()
     }
 
-    /// Whether what breaks its declaration is refused.
+    /// Returns `true` if the bus refuses payloads that break their declaration.
     pub(crate) fn is_strict(&self) -> bool {
         self.0.options.strict
     }
@@ -291,7 +294,7 @@ impl Bus {
         };
         let (driver, channel, body) = (&self.0.driver, channel.to_string(), body.into_bytes());
         match driver.publish(&channel, body.clone()).await {
-            // The connection of the caller may be back already, and the caller waits for its whole timeout.
+            // The caller's connection may be back already, and the caller waits until its timeout.
             Err(error) if error.kind() == ErrorKind::Unavailable => {
                 let again = async {
                     driver.ready().await?;
@@ -362,7 +365,7 @@ impl Bus {
     }
 }
 
-/// A bus that may be gone.
+/// A weak reference to a bus, which may have been dropped.
 pub(crate) struct WeakBus(Weak<Parts>);
 
 impl WeakBus {

@@ -1,7 +1,8 @@
-//! A mailbox between a driver's connection and one subscription's stream: bounded in bytes, and true about what was missed.
+//! A mailbox between a driver's connection and one subscription's stream. It is bounded in bytes and reports
+//! missed messages.
 //!
-//! It knows no server, no pattern and no task: a driver keeps one for each of its subscriptions, and tells it what happens on
-//! the connection.
+//! A mailbox does not depend on a server, a pattern or a task: a driver keeps one mailbox for each of its
+//! subscriptions and passes the events of the connection to it.
 
 use std::{
     pin::Pin,
@@ -23,17 +24,17 @@ use tokio::{
 use super::{BusEvent, BusMessage, Gap};
 use crate::{Error, Result};
 
-/// The most bytes of signals that wait to be read from one stream; beyond it, they are missed.
+/// The maximum bytes of signals that wait to be read from one stream. Further signals are missed.
 const MAX_WAITING: usize = 16 * 1024 * 1024;
 
-/// What an event takes beside its text while it waits.
+/// The bytes that a waiting event counts in addition to its text.
 const EVENT: usize = 128;
 
-/// The connection's end of one subscription, for drivers.
+/// The sending end of one subscription, for drivers.
 ///
-/// It never blocks. When [16 MiB](Self::hear) wait to be read, what comes then is counted, and told as a loss and a gap once
-/// there is room again, so that a slow reader stops neither the connection nor the other subscriptions, and takes a bounded
-/// part of the memory.
+/// A mailbox never blocks. While [16 MiB](Self::hear) wait to be read, it only counts further messages. When
+/// there is room again, it reports them as a loss and a gap. A slow reader therefore stops neither the
+/// connection nor the other subscriptions, and takes a bounded amount of memory.
 ///
 /// ```
 /// use futures_util::StreamExt;
@@ -60,16 +61,16 @@ const EVENT: usize = 128;
 pub struct Mailbox {
     events: mpsc::UnboundedSender<BusEvent>,
     waiting: Arc<AtomicUsize>,
-    /// Told when the subscription is live for the first time.
+    /// Receives the result when the subscription is live for the first time, or refused.
     live: Option<oneshot::Sender<Result<()>>>,
-    /// The connection was lost then, for this reason.
+    /// The time at which the connection was lost, and the reason.
     lost: Option<(Instant, String)>,
-    /// Since when signals are missed because the stream is not read, and how many.
+    /// The time since which signals are missed because the stream is not read, and their number.
     missed: Option<(Instant, u64)>,
 }
 
 impl Mailbox {
-    /// A mailbox and the stream that reads it. The subscription is not live yet.
+    /// Creates a mailbox and the stream that reads it. The subscription is not live yet.
     #[must_use]
     pub fn new() -> (Self, MailboxStream) {
         let (sender, events) = mpsc::unbounded_channel();
@@ -90,35 +91,36 @@ impl Mailbox {
         (mailbox, stream)
     }
 
-    /// The server has confirmed the subscription: for the first time, which [`MailboxStream::live`] waits for, or again, which
-    /// ends the gap.
+    /// Records that the server has confirmed the subscription. The first confirmation completes
+    /// [`MailboxStream::live`]; a later one ends the gap.
     pub fn go_live(&mut self) {
         if let Some((since, reason)) = self.lost.take() {
             let lasted = since.elapsed();
             self.tell(BusEvent::Gap(Gap { lasted, reason }));
         }
         if let Some(live) = self.live.take() {
-            // Whoever asked may have stopped waiting.
+            // The receiver may have stopped waiting.
             let _ = live.send(Ok(()));
         }
     }
 
-    /// Whether the subscription never was live yet.
+    /// Returns `true` if the subscription has never been live.
     #[must_use]
     pub fn is_new(&self) -> bool {
         self.live.is_some()
     }
 
-    /// The server does not allow the subscription: whoever waits for it to be live is told, and the stream ends.
+    /// Records that the server does not allow the subscription. [`MailboxStream::live`] returns the error, and
+    /// the stream ends.
     pub fn refuse(self, error: Error) {
         if let Some(live) = self.live {
-            // Whoever asked may have stopped waiting.
+            // The receiver may have stopped waiting.
             let _ = live.send(Err(error));
         }
     }
 
-    /// The connection is lost. It is told once until the subscription is live again, and not to one that never was: that
-    /// misses nothing.
+    /// Records that the connection is lost. The loss is reported once until the subscription is live again. It is
+    /// not reported if the subscription has never been live, because then nothing is missed.
     pub fn lose(&mut self, reason: &str) {
         if self.is_new() || self.lost.is_some() {
             return;
@@ -128,7 +130,7 @@ impl Mailbox {
         self.tell(BusEvent::Lost(reason.to_owned()));
     }
 
-    /// A message of the subscription; it is missed when 16 MiB wait to be read.
+    /// Passes a message to the subscription. The message is missed if 16 MiB wait to be read.
     pub fn hear(&mut self, channel: &str, payload: Bytes) {
         self.catch_up();
         if self.missed.is_none() && self.has_room() {
@@ -138,8 +140,8 @@ impl Mailbox {
         self.missed.get_or_insert_with(|| (Instant::now(), 0)).1 += 1;
     }
 
-    /// So many messages were not sent to this process, in a time of this length, because it reads too slowly: the server
-    /// says so.
+    /// Reports that the server did not send `count` messages to this process, over a time of `lasted`, because
+    /// the process reads too slowly. The server supplies this information.
     pub fn miss(&self, count: u64, lasted: Duration) {
         let reason = format!(
             "{count} signals were not delivered: this process reads its signals too slowly"
@@ -148,8 +150,8 @@ impl Mailbox {
         self.tell(BusEvent::Gap(Gap { lasted, reason }));
     }
 
-    /// Tells what was missed where there is room again. A driver calls it from time to time, since after the last message
-    /// nothing else does.
+    /// Reports missed messages if there is room again. A driver calls it from time to time, because nothing else
+    /// does so after the last message.
     pub fn catch_up(&mut self) {
         if !self.has_room() {
             return;
@@ -165,12 +167,13 @@ impl Mailbox {
 
     fn tell(&self, event: BusEvent) {
         self.waiting.fetch_add(weight(&event), Ordering::Relaxed);
-        // A stream that is being dropped needs nothing more.
+        // A stream that is being dropped does not need further events.
         let _ = self.events.send(event);
     }
 }
 
-/// The reading end of a [`Mailbox`]; it ends with it, after what was heard.
+/// The reading end of a [`Mailbox`]. After the mailbox is dropped, the stream yields the remaining events and
+/// ends.
 #[derive(Debug)]
 pub struct MailboxStream {
     events: mpsc::UnboundedReceiver<BusEvent>,
@@ -179,8 +182,8 @@ pub struct MailboxStream {
 }
 
 impl MailboxStream {
-    /// Waits until the subscription is live for the first time, or refused. `None` when the mailbox was dropped before: the
-    /// connection has ended. To be asked once.
+    /// Waits until the subscription is live for the first time, or refused. Returns `None` if the mailbox was
+    /// dropped before, because the connection has ended. Call it only once.
     pub async fn live(&mut self) -> Option<Result<()>> {
         self.live.take()?.await.ok()
     }
@@ -198,7 +201,7 @@ impl Stream for MailboxStream {
     }
 }
 
-/// What an event takes while it waits.
+/// Returns the bytes that an event counts while it waits.
 fn weight(event: &BusEvent) -> usize {
     match event {
         BusEvent::Message(message) => EVENT + message.channel.len() + message.payload.len(),
@@ -219,13 +222,13 @@ mod tests {
         (mailbox, stream)
     }
 
-    fn told(stream: &mut MailboxStream) -> Option<BusEvent> {
+    fn next(stream: &mut MailboxStream) -> Option<BusEvent> {
         stream.next().now_or_never().flatten()
     }
 
     fn gap(stream: &mut MailboxStream) -> Gap {
-        assert!(matches!(told(stream), Some(BusEvent::Lost(_))));
-        match told(stream) {
+        assert!(matches!(next(stream), Some(BusEvent::Lost(_))));
+        match next(stream) {
             Some(BusEvent::Gap(gap)) => gap,
             other => panic!("a gap was to be told, not {other:?}"),
         }
@@ -239,9 +242,9 @@ mod tests {
         tokio::time::advance(Duration::from_secs(3)).await;
         mailbox.go_live();
         mailbox.go_live();
-        let told = gap(&mut stream);
+        let gap = gap(&mut stream);
         assert_eq!(
-            (told.lasted, told.reason.as_str()),
+            (gap.lasted, gap.reason.as_str()),
             (Duration::from_secs(3), "gone")
         );
         drop(mailbox);
@@ -256,7 +259,7 @@ mod tests {
         mailbox.go_live();
         assert!(!mailbox.is_new());
         assert!(matches!(stream.live().await, Some(Ok(()))));
-        assert_eq!(told(&mut stream), None);
+        assert_eq!(next(&mut stream), None);
     }
 
     #[tokio::test]
@@ -280,14 +283,14 @@ mod tests {
             mailbox.hear("a", Bytes::from_static(b"missed"));
         }
         tokio::time::advance(Duration::from_secs(5)).await;
-        assert!(matches!(told(&mut stream), Some(BusEvent::Message(_))));
-        assert_eq!(told(&mut stream), None, "there was no room");
+        assert!(matches!(next(&mut stream), Some(BusEvent::Message(_))));
+        assert_eq!(next(&mut stream), None, "there was no room");
 
         mailbox.hear("a", Bytes::from_static(b"heard"));
         let missed = gap(&mut stream);
         assert_eq!(missed.lasted, Duration::from_secs(5));
         assert!(missed.reason.starts_with("3 signals"), "{}", missed.reason);
-        let last = told(&mut stream);
+        let last = next(&mut stream);
         assert!(matches!(last, Some(BusEvent::Message(last)) if last.payload == "heard"));
     }
 
@@ -298,18 +301,18 @@ mod tests {
             mailbox.hear("a", vec![b'x'; MAX_WAITING].into());
         }
         mailbox.catch_up();
-        assert!(matches!(told(&mut stream), Some(BusEvent::Message(_))));
-        assert_eq!(told(&mut stream), None, "there was no room");
+        assert!(matches!(next(&mut stream), Some(BusEvent::Message(_))));
+        assert_eq!(next(&mut stream), None, "there was no room");
         mailbox.catch_up();
         assert!(gap(&mut stream).reason.starts_with("1 signals"));
 
         for _ in 0..2 {
             mailbox.hear("a", vec![b'x'; MAX_WAITING].into());
         }
-        assert!(matches!(told(&mut stream), Some(BusEvent::Message(_))));
+        assert!(matches!(next(&mut stream), Some(BusEvent::Message(_))));
         mailbox.lose("gone");
         assert!(gap(&mut stream).reason.starts_with("1 signals"));
-        assert_eq!(told(&mut stream), Some(BusEvent::Lost("gone".to_owned())));
+        assert_eq!(next(&mut stream), Some(BusEvent::Lost("gone".to_owned())));
     }
 
     #[test]
@@ -319,7 +322,7 @@ mod tests {
             mailbox.hear(&n.to_string(), vec![b'x'; n].into());
         }
         assert_ne!(mailbox.waiting.load(Ordering::Relaxed), 0);
-        while told(&mut stream).is_some() {}
+        while next(&mut stream).is_some() {}
         assert_eq!(mailbox.waiting.load(Ordering::Relaxed), 0);
     }
 }

@@ -1,4 +1,4 @@
-//! A signal by its name, for names and arguments that are known only at run time.
+//! A signal addressed by its name, for names and arguments that are known only at run time.
 
 use serde::Serialize;
 
@@ -8,7 +8,7 @@ use crate::{
     rpc::{Call, Outgoing, Wait},
 };
 
-/// A signal known by its name, on its bus.
+/// A signal and its bus, looked up by the signal's name.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -33,21 +33,21 @@ pub struct NamedSignal {
 }
 
 impl NamedSignal {
-    /// Sends it with these arguments, which must be a JSON object.
+    /// Sends the signal with these arguments, which must be a JSON object.
     ///
     /// # Errors
-    /// As [`Bus::send`]; [`InvalidPayload`](crate::ErrorKind::InvalidPayload) for what is no object, and for NaN and infinite
-    /// numbers.
+    /// Those of [`Bus::send`]; [`InvalidPayload`](crate::ErrorKind::InvalidPayload) for arguments that are not
+    /// an object, and for NaN and infinite numbers.
     pub async fn send<T: Serialize + ?Sized>(&self, sender: &str, args: &T) -> Result<()> {
         self.bus.publish(&self.outgoing(sender, args)?).await
     }
 
-    /// Sends it and waits for the first answer; await the returned [`Call`].
+    /// Sends the signal and waits for the first answer. Await the returned [`Call`].
     pub fn call<T: Serialize + ?Sized>(&self, sender: &str, args: &T) -> Call {
         Call::new(self.bus.clone(), self.outgoing(sender, args))
     }
 
-    /// Sends it and hears all answers; await the returned [`Wait`].
+    /// Sends the signal and collects all answers. Await the returned [`Wait`].
     pub fn waiter<T: Serialize + ?Sized>(&self, sender: &str, args: &T) -> Wait {
         Wait::new(self.bus.clone(), self.outgoing(sender, args))
     }

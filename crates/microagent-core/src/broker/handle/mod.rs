@@ -1,4 +1,4 @@
-//! The handle that users hold: send, count, and look queues up by name.
+//! The public handle of a queue broker: send, count, and look queues up by name.
 
 use std::{
     collections::HashSet,
@@ -17,8 +17,8 @@ use crate::{
     driver::{ConnectionState, lock},
 };
 
-/// A queue broker: messages are kept until one consumer has handled them. Usable with and without an agent; cloning
-/// is cheap, and all clones are one broker.
+/// A queue broker: messages are kept until one consumer has handled them. It can be used with and without an
+/// agent. Cloning is cheap, and all clones share one broker.
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -40,15 +40,15 @@ struct Parts {
     driver: Arc<dyn QueueBroker>,
     options: BrokerOptions,
     consumed: Mutex<HashSet<String>>,
-    /// Queues whose exchange the driver has none for, as far as that was told.
+    /// Queues with an exchange that the driver does not support and has already warned about.
     unrouted: Mutex<HashSet<String>>,
 }
 
-/// How a broker reads its deployment.
+/// Options of a broker.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct BrokerOptions {
-    /// The queues of the deployment, to look them up by name.
+    /// The declared queues of the deployment, for look-up by name. Default: none.
     pub declarations: Option<Arc<Declarations>>,
 }
 
@@ -62,13 +62,13 @@ impl BrokerOptions {
 }
 
 impl Broker {
-    /// A broker on this driver, with default options.
+    /// Creates a broker on this driver, with default options.
     #[must_use]
     pub fn new(driver: Arc<dyn QueueBroker>) -> Self {
         Self::with_options(driver, BrokerOptions::default())
     }
 
-    /// A broker on this driver.
+    /// Creates a broker on this driver.
     #[must_use]
     pub fn with_options(driver: Arc<dyn QueueBroker>, options: BrokerOptions) -> Self {
         Self(Arc::new(Parts {
@@ -79,12 +79,13 @@ impl Broker {
         }))
     }
 
-    /// Sends a value, which must become a JSON object, to a queue; await the returned [`Sending`], which takes options.
+    /// Sends a value, which must serialize to a JSON object, to a queue. Await the returned [`Sending`], which
+    /// takes options.
     pub fn send<T: Serialize + ?Sized>(&self, queue: impl AsQueue, value: &T) -> Sending {
         Sending::new(self.clone(), queue.as_queue().clone(), value)
     }
 
-    /// How many messages wait in a queue.
+    /// Returns how many messages wait in a queue.
     ///
     /// # Errors
     /// [`ErrorKind::Unavailable`], [`ErrorKind::Closed`], [`ErrorKind::InvalidName`].
@@ -111,7 +112,7 @@ impl Broker {
     /// ```
     ///
     /// # Errors
-    /// As [`length`](Self::length).
+    /// Those of [`length`](Self::length).
     pub async fn depth(&self, queue: impl AsQueue) -> Result<Depth> {
         let queue = queue.as_queue();
         queue.check_name()?;
@@ -125,7 +126,7 @@ impl Broker {
         self.0.driver.connection()
     }
 
-    /// The messages that wait in a queue, from the head on, at most `limit` of them; they stay there.
+    /// Returns up to `limit` waiting messages from the head of a queue, without consuming them.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -170,7 +171,7 @@ impl Broker {
     /// ```
     ///
     /// # Errors
-    /// As of [`QueueBroker::requeue`], [`ErrorKind::InvalidName`].
+    /// Those of [`QueueBroker::requeue`]; [`ErrorKind::InvalidName`].
     pub async fn requeue(
         &self,
         from: impl AsQueue,
@@ -186,18 +187,18 @@ impl Broker {
     /// Removes waiting messages of a queue and returns how many it removed.
     ///
     /// # Errors
-    /// As of [`QueueBroker::purge`], [`ErrorKind::InvalidName`].
+    /// Those of [`QueueBroker::purge`]; [`ErrorKind::InvalidName`].
     pub async fn purge(&self, queue: impl AsQueue, which: &Selection) -> Result<u64> {
         let queue = queue.as_queue();
         queue.check_name()?;
         self.0.driver.purge(queue, which).await
     }
 
-    /// Returns what the driver keeps beside a queue to the queue itself, for programs that know nothing
-    /// but the server's plain queue, and returns how many messages there were.
+    /// Moves the messages that the driver keeps beside a queue back to the queue itself, for programs that
+    /// know only the server's plain queue, and returns how many it moved.
     ///
     /// # Errors
-    /// As of [`QueueBroker::release`], [`ErrorKind::InvalidName`].
+    /// Those of [`QueueBroker::release`]; [`ErrorKind::InvalidName`].
     pub async fn release(&self, queue: impl AsQueue) -> Result<u64> {
         let queue = queue.as_queue();
         queue.check_name()?;
@@ -209,7 +210,7 @@ impl Broker {
         Declaring::new(self.clone(), queue.as_queue().clone())
     }
 
-    /// A declared queue by its name, for names that are known only at run time.
+    /// Returns a declared queue by its name, for names that are known only at run time.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -229,7 +230,7 @@ impl Broker {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::QueueNotFound`] with the names that this broker knows.
+    /// [`ErrorKind::QueueNotFound`], with the names of the declared queues.
     pub fn queue(&self, name: &str) -> Result<NamedQueue> {
         let declarations = self.0.options.declarations.as_deref();
         if let Some(declared) = declarations.and_then(|known| known.queue(name)) {
@@ -248,7 +249,7 @@ impl Broker {
         ))
     }
 
-    /// The declarations that this broker was told of.
+    /// Returns the declarations that were given in the options.
     #[must_use]
     pub fn declarations(&self) -> Option<&Arc<Declarations>> {
         self.0.options.declarations.as_ref()
@@ -257,27 +258,27 @@ impl Broker {
     /// Waits until the server is reached.
     ///
     /// # Errors
-    /// What cannot heal by waiting: refused credentials, a closed broker.
+    /// Errors that waiting does not resolve: refused credentials, a closed broker.
     pub async fn ready(&self) -> Result<()> {
         self.0.driver.ready().await
     }
 
-    /// Flushes settlements, ends all consumers and the connection, for all clones of this handle. An agent that
-    /// still consumes ends with a failure; stop it first.
+    /// Flushes settlements, and ends all consumers and the connection, for all clones of this handle. An agent that
+    /// still consumes ends with a failure, so stop it first.
     ///
     /// # Errors
-    /// When settlements could not be flushed; their messages will be delivered again.
+    /// An error if settlements could not be flushed; their messages will be delivered again.
     pub async fn close(&self) -> Result<()> {
         self.0.driver.close().await
     }
 
-    /// The driver, for what this handle does not offer.
+    /// Returns the driver, for operations that this handle does not offer.
     #[must_use]
     pub fn driver(&self) -> &dyn QueueBroker {
         &*self.0.driver
     }
 
-    /// Consumes a queue; a second consumer of it on this handle is a mistake.
+    /// Consumes a queue. Returns an error if the queue already has a consumer on this handle.
     pub(crate) async fn consume(
         &self,
         queue: &Queue,
@@ -307,12 +308,13 @@ impl Broker {
         })
     }
 
-    /// Lets another consumer have the queue.
+    /// Ends the right to consume the queue, so that another consumer can claim it.
     pub(crate) fn end_consumer(&self, queue: &str) {
         self.consumed().remove(queue);
     }
 
-    /// Warns, once for each queue, that it is bound to an exchange by its declaration and not on this driver.
+    /// Warns, once for each queue, that its declaration binds it to an exchange and that this driver does not
+    /// support exchanges.
     pub(super) fn tell_of_unused_exchange(&self, queue: &Queue) {
         if let Some(exchange) = self.newly_unused_exchange(queue) {
             warn!(
@@ -335,8 +337,8 @@ impl Broker {
     }
 }
 
-/// The right to consume a queue. It ends when this is dropped before it was kept: the driver refused,
-/// or nobody waits for it any longer.
+/// The right to consume a queue. It ends if the claim is dropped before [`keep`](Self::keep): the driver
+/// refused to consume, or the caller stopped waiting.
 struct Claim<'a> {
     broker: &'a Broker,
     queue: Option<&'a str>,
