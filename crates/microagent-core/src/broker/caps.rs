@@ -63,9 +63,9 @@ pub struct Caps {
     pub connection: bool,
     /// The largest body in bytes.
     pub max_payload: usize,
-    /// The largest headers of a message, as [`header::size_of`](crate::header::size_of) counts them. `None` if
+    /// The largest headers of a message, as [`header::size_of`] counts them. `None` if
     /// they have no limit of their own. A driver leaves room for
-    /// [`header::DEAD_LETTER_SIZE`](crate::header::DEAD_LETTER_SIZE), so that each accepted message can become a
+    /// [`header::DEAD_LETTER_SIZE`], so that each accepted message can become a
     /// dead letter.
     pub max_headers: Option<usize>,
 }
