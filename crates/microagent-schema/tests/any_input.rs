@@ -1,4 +1,4 @@
-//! Whatever comes in, the parsers return: a panic here would end a compiler or an agent.
+//! Tests that the parsers never panic on any input: a panic would end a compiler or an agent.
 
 use std::collections::HashSet;
 
@@ -6,7 +6,7 @@ use microagent_schema::{CronSpec, Declarations, Field, JsonType, names, parse_du
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-/// A name that is often good, sometimes reserved, sometimes nonsense.
+/// Generates a name that is often valid, sometimes reserved and sometimes meaningless.
 fn name() -> impl Strategy<Value = String> {
     prop_oneof![
         6 => "[a-z_][a-z0-9_]{0,3}",
@@ -15,7 +15,7 @@ fn name() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Any JSON, a few levels deep.
+/// Generates any JSON, a few levels deep.
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -33,7 +33,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// The types of one argument.
+/// Generates the types of one argument.
 fn types() -> impl Strategy<Value = Value> {
     let known = prop::sample::select(JsonType::ALL.map(JsonType::name).to_vec());
     prop_oneof![
@@ -43,7 +43,7 @@ fn types() -> impl Strategy<Value = Value> {
     ]
 }
 
-/// The arguments of one signal, in either form.
+/// Generates the arguments of one signal, in either form.
 fn arguments() -> impl Strategy<Value = Value> {
     prop_oneof![
         3 => prop::collection::vec(name(), 0..4).prop_map(Value::from),
@@ -52,7 +52,7 @@ fn arguments() -> impl Strategy<Value = Value> {
     ]
 }
 
-/// A file that has the shape of declarations, with a mistake here and there.
+/// Generates a file that has the structure of declarations, with occasional mistakes.
 fn nearly_valid() -> impl Strategy<Value = Value> {
     let signals = prop::collection::vec((name(), arguments()), 0..4);
     let queues = prop::collection::vec(
@@ -84,7 +84,7 @@ fn nearly_valid() -> impl Strategy<Value = Value> {
     })
 }
 
-/// What was read holds only good names, each of them once.
+/// Asserts that the declarations contain only valid names, and each name once.
 fn assert_well_named(declared: &Declarations) {
     let signals: HashSet<_> = declared.signals.iter().map(|signal| &signal.name).collect();
     assert_eq!(signals.len(), declared.signals.len());
@@ -115,7 +115,7 @@ fn assert_well_named(declared: &Declarations) {
     }
 }
 
-/// Reads a text; where it is refused, every problem has a place and a reason.
+/// Parses a text. If it is rejected, asserts that every problem has a place and a reason.
 fn read(text: &str) {
     match Declarations::parse(text) {
         Ok(declared) => assert_well_named(&declared),

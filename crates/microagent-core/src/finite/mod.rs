@@ -1,7 +1,9 @@
-//! Numbers that JSON does not have. `serde_json` writes NaN and the infinities as `null`, so that the receiver would read another
-//! value than was sent; here they are refused.
+//! A check for numbers that JSON does not have. `serde_json` writes NaN and the infinities as
+//! `null`, so the receiver would read a different value from the one that was sent. This module
+//! rejects them.
 //!
-//! JSON that contains no `null` contains no such number: only the others are looked at again.
+//! JSON without `null` does not contain such a number, so `check` looks at the numbers only of values
+//! whose JSON contains `null`.
 
 use std::fmt::{self, Display};
 
@@ -13,7 +15,7 @@ use serde::ser::{
 /// Checks the numbers of a value whose JSON is `json`.
 ///
 /// # Errors
-/// The place of the first number that is not finite.
+/// Returns the place of the first number that is not finite.
 pub(crate) fn check<T: Serialize + ?Sized>(value: &T, json: &str) -> Result<(), NotFinite> {
     if json.contains("null") {
         check_all(value)
@@ -22,17 +24,17 @@ pub(crate) fn check<T: Serialize + ?Sized>(value: &T, json: &str) -> Result<(), 
     }
 }
 
-/// Checks the numbers of a value whatever its JSON is.
+/// Checks the numbers of a value, regardless of its JSON.
 pub(crate) fn check_all<T: Serialize + ?Sized>(value: &T) -> Result<(), NotFinite> {
     value.serialize(Finite)
 }
 
-/// A number cannot be written as JSON.
+/// The error for a number that cannot be written as JSON.
 #[derive(Debug)]
 pub(crate) struct NotFinite {
-    /// `items[2].price`; empty for the value itself.
+    /// The path of the number, such as `items[2].price`. Empty for the value itself.
     place: String,
-    /// `NaN`, `inf` or `-inf`; or why the value could not be looked at.
+    /// The number (`NaN`, `inf` or `-inf`), or the reason why the value could not be checked.
     found: Found,
 }
 
@@ -95,11 +97,11 @@ impl ser::Error for NotFinite {
     }
 }
 
-/// Writes nothing and looks at each number.
+/// A serializer that checks each number and writes no output.
 #[derive(Clone, Copy)]
 struct Finite;
 
-/// Accepts values of these types without a look.
+/// Accepts values of these types without a check.
 macro_rules! accept {
     ($($name:ident($type:ty)),* $(,)?) => {$(
         fn $name(self, _: $type) -> Result<(), NotFinite> {
@@ -235,7 +237,7 @@ impl Serializer for Finite {
     }
 }
 
-/// The number of the next element.
+/// The index of the next element.
 struct Elements(usize);
 
 impl Elements {
@@ -329,7 +331,8 @@ impl SerializeMap for Entries {
     }
 }
 
-/// The key as an error shows it. One that is no text cannot be in an object that was written before.
+/// Returns the key as an error shows it. A key that is not text cannot occur in an object that was
+/// already written.
 fn key_text<K: Serialize + ?Sized>(key: &K) -> String {
     match serde_json::to_value(key) {
         Ok(serde_json::Value::String(text)) => text,

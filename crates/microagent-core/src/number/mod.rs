@@ -1,6 +1,7 @@
-//! A JSON number as a field of a signal: made from any number of Rust, and kept exactly as it was received.
+//! A JSON number as a field of a signal: it converts from any Rust number, and is kept exactly as
+//! it was received.
 //!
-//! It compares and does not calculate.
+//! It supports comparison but not arithmetic.
 
 mod decimal;
 
@@ -19,15 +20,17 @@ use serde_json::value::RawValue;
 
 use self::decimal::Decimal;
 
-/// A JSON number, as `declare!` makes it of an argument that is declared as `number`.
+/// A JSON number, the type that `declare!` generates for an argument that is declared as `number`.
 ///
-/// Any integer or float of Rust converts into it. It keeps what was received digit by digit, integers beyond 64 bits
-/// included. NaN and the infinities are not JSON numbers: sending a signal that holds one fails with
-/// [`ErrorKind::InvalidPayload`](crate::ErrorKind::InvalidPayload).
+/// Any Rust integer or float converts into it. It keeps a received number digit by digit, including
+/// integers beyond 64 bits. NaN and the infinities are not JSON numbers: sending a signal that
+/// contains one fails with [`ErrorKind::InvalidPayload`](crate::ErrorKind::InvalidPayload).
 ///
-/// Numbers with the same value are equal, however they are written: `7`, `7.0` and `70e-1` are.
+/// Numbers with the same value are equal, however they are written: `7`, `7.0` and `70e-1` are
+/// equal.
 ///
-/// It is decoded by `serde_json` from JSON text; not inside of `#[serde(flatten)]` or an untagged enum.
+/// Only `serde_json` can decode it, from JSON text, and not inside `#[serde(flatten)]` or an
+/// untagged enum.
 ///
 /// ```
 /// use microagent_core::Number;
@@ -70,7 +73,7 @@ impl Number {
         self.0.parse().ok().filter(|float: &f64| float.is_finite())
     }
 
-    /// Whether it is a JSON number: not NaN and not infinite.
+    /// Returns whether this is a JSON number: not NaN and not infinite.
     #[must_use]
     pub fn is_finite(&self) -> bool {
         self.0.ends_with(|last: char| last.is_ascii_digit())
@@ -101,7 +104,7 @@ from_integers!(
 macro_rules! from_floats {
     ($($float:ty),*) => {$(
         impl From<$float> for Number {
-            /// Takes the shortest text that is read as this float again, as Python does.
+            /// Converts to the shortest text that parses to the same float, as Python does.
             fn from(float: $float) -> Self {
                 match serde_json::to_string(&float) {
                     Ok(text) if float.is_finite() => Self(text.into()),
@@ -145,7 +148,7 @@ impl Hash for Number {
 }
 
 impl PartialOrd for Number {
-    /// Compares the values exactly; NaN and the infinities are not in the order.
+    /// Compares the values exactly. NaN and the infinities are not ordered.
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         if self.0 == other.0 {
             return Some(Ordering::Equal);
@@ -180,7 +183,7 @@ impl Serialize for Number {
         }
         match self.as_f64() {
             Some(float) if *Self::from(float).0 == *self.0 => serializer.serialize_f64(float),
-            // Written as it was received: no type of Rust has the same digits.
+            // The number is written as it was received, because no Rust type has the same digits.
             _ => RawValue::from_string(String::from(&*self.0))
                 .map_err(S::Error::custom)?
                 .serialize(serializer),
@@ -199,7 +202,7 @@ impl<'de> Deserialize<'de> for Number {
     }
 }
 
-/// What stands in the place of a number, for the error.
+/// Returns the JSON type that was found in place of a number, for the error.
 fn unexpected(json: &str) -> Unexpected<'_> {
     match json.as_bytes().first() {
         Some(b'"') => Unexpected::Other("string"),
@@ -311,7 +314,7 @@ mod tests {
             number.hash(&mut state);
             state.finish()
         };
-        // In their order, those of a row equal.
+        // The rows are in ascending order; the numbers in one row are equal.
         let rows: [&[&str]; 12] = [
             &["-1e400"],
             &["-10", "-1e1", "-10.00"],

@@ -7,10 +7,10 @@ use serde_json::value::RawValue;
 
 use crate::{Error, ErrorKind, Fields, HandlerReply, Result, bus::check_received, shortened};
 
-/// The extra key under which failures ride; a Python caller sees it as one more entry.
+/// The extra key that contains the failures. A Python caller sees it as one more entry.
 const ERRORS: &str = "$errors";
 
-/// What the receivers of one process answered, by `Agent.method`.
+/// The answers of one process's receivers, by `Agent.method`.
 #[derive(Clone, Debug)]
 pub struct Answer {
     values: Vec<(String, Box<RawValue>)>,
@@ -18,10 +18,10 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Reads an answer as it stands on the wire.
+    /// Parses an answer in its wire format.
     ///
     /// # Errors
-    /// [`ErrorKind::Decode`] for what is no JSON object.
+    /// Returns [`ErrorKind::Decode`] if `body` is not a JSON object.
     ///
     /// ```
     /// use microagent_core::{Answer, ErrorKind};
@@ -43,16 +43,17 @@ impl Answer {
         Ok(Self { values, errors })
     }
 
-    /// Reads an answer that came over a bus.
+    /// Parses an answer that was received over a bus, after checking its size.
     pub(super) fn received(body: &[u8]) -> Result<Self> {
         check_received(body.len()).and_then(|()| Self::parse(body))
     }
 
-    /// What this receiver answered.
+    /// Returns the answer of `receiver`.
     ///
     /// # Errors
-    /// [`ErrorKind::Remote`] when it failed, [`ErrorKind::Decode`] when it is not in the answer or answered
-    /// something else than a `T` (nothing, for example, which is `null`).
+    /// Returns [`ErrorKind::Remote`] if the receiver failed, and [`ErrorKind::Decode`] if the
+    /// receiver is not in the answer or its value is not a `T` (for example, a receiver that
+    /// returns nothing answers `null`).
     pub fn get<T: DeserializeOwned>(&self, receiver: &str) -> Result<T> {
         if let Some(failure) = self.errors.get(receiver) {
             return Err(remote(receiver, failure));
@@ -65,7 +66,7 @@ impl Answer {
         decode(receiver, raw)
     }
 
-    /// Returns the only value that is not `null`. If all are `null`, that is `None` for an `Option`.
+    /// Returns the only value that is not `null`. If all values are `null`, an `Option` is `None`.
     ///
     /// ```
     /// use microagent_core::Answer;
@@ -76,8 +77,8 @@ impl Answer {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Remote`] when there is none (a failure in Python arrives as `null`), [`ErrorKind::Decode`]
-    /// when there are several or it is no `T`.
+    /// Returns [`ErrorKind::Remote`] if the answer has no such value (a failure in Python arrives
+    /// as `null`), and [`ErrorKind::Decode`] if it has several or the value is not a `T`.
     pub fn one<T: DeserializeOwned>(&self) -> Result<T> {
         let mut given = self.values.iter().filter(|(_, raw)| raw.get() != "null");
         match (given.next(), given.next()) {
@@ -88,7 +89,7 @@ impl Answer {
                 );
                 Err(Error::new(ErrorKind::Decode, shortened(text)))
             }
-            // `null` is what a receiver returns that has nothing to say; for an `Option` that is an answer.
+            // A receiver without a value returns `null`, which is a valid answer for an `Option`.
             (None, _) if self.errors.is_empty() && !self.values.is_empty() => {
                 serde_json::from_str("null").map_err(|_| self.nothing())
             }
@@ -96,13 +97,13 @@ impl Answer {
         }
     }
 
-    /// Whether any receiver of that process failed and said so.
+    /// Returns whether any receiver of that process reported a failure.
     #[must_use]
     pub fn has_errors(&self) -> bool {
         !self.errors.is_empty()
     }
 
-    /// The names of the receivers that are in the answer.
+    /// Returns the names of the receivers that are in the answer.
     pub fn receivers(&self) -> impl Iterator<Item = &str> + fmt::Debug {
         self.values.iter().map(|(name, _)| name.as_str())
     }
@@ -149,18 +150,19 @@ impl fmt::Display for Answer {
     }
 }
 
-/// An answer on its way out.
+/// The body of an answer to send.
 pub(crate) struct AnswerBody(String);
 
 impl AnswerBody {
-    /// The values in the order of the receivers, `null` for a failure, and the failures last.
-    pub(crate) fn of(told: &[(String, std::result::Result<HandlerReply, String>)]) -> Self {
+    /// Writes the values in the order of the receivers, `null` for a failure, and the failures
+    /// last.
+    pub(crate) fn of(answers: &[(String, std::result::Result<HandlerReply, String>)]) -> Self {
         let mut body = String::from("{");
-        for (receiver, answer) in told {
+        for (receiver, answer) in answers {
             let json = answer.as_ref().map_or("null", HandlerReply::json);
             push_entry(&mut body, receiver, json);
         }
-        let errors: BTreeMap<_, _> = told
+        let errors: BTreeMap<_, _> = answers
             .iter()
             .filter_map(|(receiver, answer)| Some((receiver, answer.as_ref().err()?)))
             .collect();
@@ -191,14 +193,14 @@ mod tests {
 
     #[test]
     fn failures_are_null_and_ride_last() {
-        let told = [
+        let answers = [
             ("A.bad".to_owned(), Err("no \"db\"".to_owned())),
             (
                 "A.good".to_owned(),
                 HandlerReply::of(&3).map_err(|error| error.to_string()),
             ),
         ];
-        let body = AnswerBody::of(&told).into_bytes();
+        let body = AnswerBody::of(&answers).into_bytes();
         assert_eq!(
             body,
             r#"{"A.bad":null,"A.good":3,"$errors":{"A.bad":"no \"db\""}}"#
@@ -208,8 +210,8 @@ mod tests {
 
     #[test]
     fn without_failures_there_is_no_extra_key() {
-        let told = [("A.none".to_owned(), Ok(HandlerReply::default()))];
-        assert_eq!(AnswerBody::of(&told).into_bytes(), r#"{"A.none":null}"#);
+        let answers = [("A.none".to_owned(), Ok(HandlerReply::default()))];
+        assert_eq!(AnswerBody::of(&answers).into_bytes(), r#"{"A.none":null}"#);
     }
 
     #[test]

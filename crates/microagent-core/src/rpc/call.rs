@@ -18,15 +18,21 @@ use super::{
 };
 use crate::{Bus, Channel, Error, ErrorKind, Result, SubscriberCount, clock::later};
 
-/// How long a call waits unless it is told otherwise.
+/// The timeout of a call that does not set one.
 pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A call that is sent when it is awaited; that ends with the first answer.
+/// A call that is sent when it is awaited and that completes with the first answer.
 ///
 /// # Errors
-/// Each end without an answer is another: [`NoResponders`](ErrorKind::NoResponders) at once where nobody listens,
-/// [`Timeout`](ErrorKind::Timeout), [`CallDepth`](ErrorKind::CallDepth), [`Unavailable`](ErrorKind::Unavailable) where the connection was lost; and as
-/// [`Bus::send`]. A receiver that failed is an error of [`Answer::get`] and [`Answer::one`].
+/// Each cause of a call without an answer has its own kind:
+///
+/// - [`NoResponders`](ErrorKind::NoResponders), returned at once, if nobody listens;
+/// - [`Timeout`](ErrorKind::Timeout);
+/// - [`CallDepth`](ErrorKind::CallDepth);
+/// - [`Unavailable`](ErrorKind::Unavailable) if the connection was lost;
+/// - the errors of [`Bus::send`].
+///
+/// If a receiver failed, [`Answer::get`] and [`Answer::one`] return the error.
 ///
 /// ```
 /// use std::{sync::Arc, time::Duration};
@@ -66,16 +72,16 @@ pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 #[must_use = "a call is sent when it is awaited"]
 pub struct Call(Request);
 
-/// What `call` and `waiter` have in common.
+/// The common part of `call` and `waiter`.
 pub(super) struct Request {
     pub(super) bus: Bus,
     pub(super) outgoing: Result<Outgoing>,
     pub(super) timeout: Duration,
-    /// The handler that makes the call.
+    /// The handler that makes the call, if any.
     scope: Option<CallScope>,
 }
 
-/// A call as it goes out, but for its id.
+/// A call to send, without its id.
 pub(crate) struct Outgoing {
     pub(crate) prefix: String,
     pub(crate) signal: String,
@@ -88,8 +94,8 @@ impl Call {
         Self(Request::new(bus, outgoing))
     }
 
-    /// How long to wait for the first answer. Default: 60 s. In a receiver, a call never waits longer than the caller
-    /// of that receiver does.
+    /// Sets how long to wait for the first answer. Default: 60 s. In a receiver, a call never waits
+    /// longer than the caller of that receiver does.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.0.timeout = timeout;
         self
@@ -122,7 +128,8 @@ impl Request {
         }
     }
 
-    /// When this call stops waiting: after its timeout, or with the caller of the handler that makes it.
+    /// Returns when this call stops waiting: after its timeout, or earlier if the caller of the
+    /// handler that makes the call stops waiting earlier.
     pub(super) fn deadline(&self) -> Instant {
         let own = later(Instant::now(), self.timeout);
         let caller = self.scope.as_ref().and_then(CallScope::caller_waits_until);
@@ -142,7 +149,7 @@ impl Request {
 }
 
 impl Request {
-    /// Publishes the call once its answers would be heard.
+    /// Publishes the call as soon as the subscription for its answers is live.
     pub(super) async fn send(
         &self,
         deadline: Instant,
@@ -162,21 +169,21 @@ impl Request {
                 sender: &outgoing.sender,
                 id: Some(&pending.id),
             };
-            let heard = driver
+            let subscribers = driver
                 .publish(&channel.to_string(), outgoing.body.clone())
                 .await?;
-            Ok((pending, heard))
+            Ok((pending, subscribers))
         });
-        let (pending, heard) = sent
+        let (pending, subscribers) = sent
             .await
             .unwrap_or_else(|_| Err(self.timed_out(&outgoing.signal)))?;
-        if heard.is_none() {
+        if subscribers.is_none() {
             return Err(Error::new(
                 ErrorKind::NoResponders,
                 format!("nobody listens to `{}`", outgoing.signal),
             ));
         }
-        Ok((pending, outgoing, heard))
+        Ok((pending, outgoing, subscribers))
     }
 }
 

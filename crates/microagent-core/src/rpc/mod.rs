@@ -1,7 +1,8 @@
 //! Calls over a bus: a signal with an id, and answers that carry it back.
 //!
-//! One subscription per bus and prefix hears all answers to its own calls; the ids start with the bus's token, and end with
-//! what the responder has to know of the caller (`chain.rs`).
+//! One subscription per bus and prefix receives all answers to the calls of that bus. The id of a
+//! call starts with the token of the bus and ends with the data about the caller that the responder
+//! needs (`chain.rs`).
 
 mod answer;
 mod call;

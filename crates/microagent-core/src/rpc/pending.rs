@@ -1,4 +1,5 @@
-//! The calls of one bus that still wait for answers, and the subscription that hears them.
+//! The calls of one bus that still wait for answers, and the subscription that receives the
+//! answers.
 
 use std::{
     collections::HashMap,
@@ -22,14 +23,15 @@ use crate::{
     BusEvent, Channel, Error, ErrorKind, Result, SignalBus, driver::lock, shortened, stats::Counter,
 };
 
-/// How long a call waits for a lost subscription of its answers to be live again, before it fails unsent.
+/// The time that a call waits for the lost subscription for its answers to be live again, before
+/// the call fails without being sent.
 const LIVE_AGAIN: Duration = Duration::from_secs(1);
 
-/// What a waiting call is told.
+/// An event for a waiting call.
 #[derive(Debug)]
 pub(crate) enum Reply {
     Answer(Bytes),
-    /// The connection on which an answer would have come is gone.
+    /// The connection for the answers was lost. Contains the reason.
     Lost(String),
 }
 
@@ -44,7 +46,7 @@ pub(crate) struct Calls {
 /// The subscription for the answers under one prefix.
 struct Listening {
     task: JoinHandle<()>,
-    /// The reason of its loss while it is lost.
+    /// The reason of the loss, while the subscription is lost.
     lost: watch::Receiver<Option<String>>,
 }
 
@@ -64,11 +66,12 @@ impl Calls {
         }
     }
 
-    /// Registers a call, whose id ends with what `suffix` returns. The subscription for its answers is live when this returns.
+    /// Registers a call, whose id ends with the result of `suffix`. The subscription for its
+    /// answers is live when this function returns.
     ///
     /// # Errors
-    /// Of the subscription and of `suffix`; [`ErrorKind::Unavailable`] if the subscription is lost and not live again within a
-    /// second.
+    /// Returns the errors of the subscription and of `suffix`, and [`ErrorKind::Unavailable`] if
+    /// the subscription is lost and not live again within a second.
     pub(crate) async fn open(
         &self,
         driver: &dyn SignalBus,
@@ -77,7 +80,7 @@ impl Calls {
     ) -> Result<PendingCall> {
         let mut lost = self.listen(driver, prefix).await?;
         loop {
-            // Registered first: a loss after this line ends the call.
+            // The call is registered before the check, so that a loss after this line ends it.
             let call = self.register(&suffix()?);
             if lost.borrow().is_none() {
                 return Ok(call);
@@ -99,12 +102,12 @@ impl Calls {
         }
     }
 
-    /// How many calls wait now.
+    /// Returns the number of calls that are waiting now.
     pub(crate) fn pending(&self) -> usize {
         self.waiting.lock().len()
     }
 
-    /// How many answers came for calls that waited no more.
+    /// Returns the number of answers to calls that were no longer waiting.
     pub(crate) fn late(&self) -> u64 {
         self.waiting.late.get()
     }
@@ -126,7 +129,8 @@ impl Calls {
         let (tell, lost) = watch::channel(None);
         let task = tokio::spawn(async move {
             while let Some(event) = events.next().await {
-                // No call is registered between a loss and the end of the gap: it would wait for an answer that is missed.
+                // No call is registered between a loss and the end of the gap, because it would
+                // wait for an answer that is missed.
                 if let BusEvent::Lost(reason) = &event {
                     tell.send_replace(Some(reason.clone()));
                 }
@@ -147,11 +151,13 @@ impl Calls {
     }
 }
 
+/// Waits until the subscription is live again.
+///
 /// # Errors
-/// [`ErrorKind::Unavailable`] after a second, with the reason of the loss.
+/// Returns [`ErrorKind::Unavailable`] after a second, with the reason of the loss.
 async fn wait_until_live(lost: &mut watch::Receiver<Option<String>>) -> Result<()> {
     let live = lost.wait_for(Option::is_none);
-    // The subscription has ended if nothing can be told any longer: then the call is answered by nobody.
+    // A closed channel means that the subscription has ended: no answer could be received.
     if matches!(timeout(LIVE_AGAIN, live).await, Ok(Ok(_))) {
         return Ok(());
     }
@@ -173,11 +179,11 @@ impl Waiting {
         match event {
             BusEvent::Message(answer) => {
                 let id = Channel::parse(&answer.channel).and_then(|channel| channel.id);
-                let told = id.is_some_and(|id| match self.lock().get(id) {
+                let delivered = id.is_some_and(|id| match self.lock().get(id) {
                     Some(call) => call.send(Reply::Answer(answer.payload)).is_ok(),
                     None => false,
                 });
-                if !told {
+                if !delivered {
                     self.late.count();
                     debug!(
                         channel = shortened(answer.channel),
@@ -201,7 +207,7 @@ impl Waiting {
     }
 }
 
-/// One call that waits; dropped, it waits no more.
+/// One waiting call. Dropping it ends the wait.
 pub(crate) struct PendingCall {
     pub(crate) id: String,
     pub(crate) replies: mpsc::UnboundedReceiver<Reply>,

@@ -1,4 +1,5 @@
-//! `bus.waiter(…)`: all answers to a signal, until everyone answered or the deadline passed.
+//! `bus.waiter(…)`: all answers to a signal, until every subscriber answered or the deadline
+//! passed.
 
 use std::{
     fmt,
@@ -34,7 +35,8 @@ use crate::{Bus, Result, SubscriberCount};
 /// ```
 ///
 /// # Errors
-/// As [`Call`](crate::Call), but for the timeout, which is an [end](WaiterEnd::Deadline) of the answers.
+/// The same as for [`Call`](crate::Call), except for the timeout, which is not an error but an
+/// [end](WaiterEnd::Deadline) of the answers.
 #[must_use = "a call is sent when it is awaited"]
 pub struct Wait(Request);
 
@@ -43,7 +45,8 @@ impl Wait {
         Self(Request::new(bus, outgoing))
     }
 
-    /// How long to wait for answers. Default: 60 s. In a receiver, never longer than the caller of that receiver waits.
+    /// Sets how long to wait for answers. Default: 60 s. In a receiver, the wait is never longer
+    /// than that of the caller of the receiver.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.0.timeout = timeout;
         self
@@ -51,12 +54,12 @@ impl Wait {
 
     async fn run(self) -> Result<Waiter> {
         let deadline = self.0.deadline();
-        let (pending, _, heard) = self.0.send(deadline).await?;
+        let (pending, _, subscribers) = self.0.send(deadline).await?;
         Ok(Waiter {
             _bus: self.0.bus.clone(),
             pending,
             deadline: Box::pin(sleep_until(deadline)),
-            heard: match heard {
+            heard: match subscribers {
                 SubscriberCount::Counted(count) => Some(count),
                 SubscriberCount::Unknown => None,
             },
@@ -122,7 +125,7 @@ impl fmt::Debug for Wait {
 /// # }).unwrap();
 /// ```
 pub struct Waiter {
-    /// Answers are heard as long as the bus lives.
+    /// Keeps the bus alive, because answers are received only as long as it lives.
     _bus: Bus,
     pending: PendingCall,
     deadline: Pin<Box<Sleep>>,
@@ -131,40 +134,43 @@ pub struct Waiter {
     end: Option<WaiterEnd>,
 }
 
-/// Why no more answers come.
+/// The reason why no more answers come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WaiterEnd {
-    /// As many answered as had heard the call.
+    /// The number of answers reached the number of subscribers that received the call.
     Complete,
     /// The deadline passed.
     Deadline {
-        /// How many more had heard the call, where the server counts. Not each of them needs to be a
-        /// responder: whoever only listens has heard as well.
+        /// The number of subscribers that received the call and did not answer, if the server
+        /// counts subscribers. Not all of them have to be responders: a subscriber that only
+        /// listens is counted as well.
         missing: Option<u64>,
     },
     /// The connection was lost; answers may have been missed.
     Lost {
-        /// What ended the connection.
+        /// The reason why the connection was lost.
         reason: String,
-        /// How many more had heard the call, where the server counts.
+        /// The number of subscribers that received the call and did not answer, if the server
+        /// counts subscribers.
         missing: Option<u64>,
     },
 }
 
 impl Waiter {
-    /// The next answer; `None` when no more come, and then [`end`](Self::end) says why.
+    /// Returns the next answer, or `None` when no more come. [`end`](Self::end) then returns the
+    /// reason.
     pub async fn next(&mut self) -> Option<Answer> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 
-    /// Why no more answers come; `None` while some still may.
+    /// Returns the reason why no more answers come, or `None` while more may come.
     #[must_use]
     pub fn end(&self) -> Option<&WaiterEnd> {
         self.end.as_ref()
     }
 
-    /// How many answers have come.
+    /// Returns the number of answers received so far.
     #[must_use]
     pub fn answered(&self) -> u64 {
         self.answered

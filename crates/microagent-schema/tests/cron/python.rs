@@ -1,8 +1,8 @@
-//! Where Python's MicroAgent reads a schedule otherwise.
+//! Tests of the schedules that Python's MicroAgent interprets differently.
 
 use super::spec;
 
-/// What Python says about a schedule, after the introduction.
+/// Returns the difference that is reported for a schedule, without the introduction.
 fn in_python(text: &str) -> Option<String> {
     let sentence = spec(text).differs_in_python()?;
     let (_, difference) = sentence.split_once(": ").unwrap();
@@ -80,7 +80,7 @@ fn a_schedule_that_python_never_finds_an_instant_of_fails_there_at_the_start() {
     }
 }
 
-/// Since then one of the two days is enough.
+/// Since 1.8.1, a match of one of the two days is enough.
 #[test]
 fn a_schedule_that_python_found_no_instant_of_before_1_8_1_failed_there_until_then() {
     assert_eq!(
@@ -91,7 +91,7 @@ fn a_schedule_that_python_found_no_instant_of_before_1_8_1_failed_there_until_th
     assert!(in_python("0 0 1-31/40 * 3").unwrap().ends_with(
         "before 1.8.1 no day matches both, and the agent fails when it starts (ValueError)"
     ));
-    // A value beside the 7 is a day.
+    // The list has another value besides 7, so at least one day matches.
     assert_eq!(
         in_python("0 0 * * 0,7").unwrap(),
         "day of week `0,7` means Monday there (0 is Monday)"

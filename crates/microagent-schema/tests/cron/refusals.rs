@@ -1,4 +1,4 @@
-//! What is refused, and where the refusal points.
+//! Tests of the schedules that are rejected, and of the field that each error names.
 
 use microagent_schema::{CronSpec, Field};
 
@@ -145,7 +145,7 @@ fn a_schedule_that_can_never_fire_is_refused() {
     ] {
         assert_refused(never, Field::DayOfMonth, sentence);
     }
-    // The days 1 and 31, and a February has a first.
+    // The schedule matches the days 1 and 31, and February has a day 1.
     assert!(CronSpec::parse("0 0 */30 2 *").is_ok());
 }
 
