@@ -59,7 +59,7 @@ impl Wait {
             _bus: self.0.bus.clone(),
             pending,
             deadline: Box::pin(sleep_until(deadline)),
-            heard: match subscribers {
+            subscribers: match subscribers {
                 SubscriberCount::Counted(count) => Some(count),
                 SubscriberCount::Unknown => None,
             },
@@ -129,7 +129,7 @@ pub struct Waiter {
     _bus: Bus,
     pending: PendingCall,
     deadline: Pin<Box<Sleep>>,
-    heard: Option<u64>,
+    subscribers: Option<u64>,
     answered: u64,
     end: Option<WaiterEnd>,
 }
@@ -177,7 +177,7 @@ impl Waiter {
     }
 
     fn missing(&self) -> Option<u64> {
-        Some(self.heard?.saturating_sub(self.answered))
+        Some(self.subscribers?.saturating_sub(self.answered))
     }
 
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<WaiterEnd> {
@@ -223,7 +223,7 @@ impl Stream for Waiter {
 impl fmt::Debug for Waiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Waiter")
-            .field("heard", &self.heard)
+            .field("subscribers", &self.subscribers)
             .field("answered", &self.answered)
             .field("end", &self.end)
             .finish_non_exhaustive()
