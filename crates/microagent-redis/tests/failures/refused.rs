@@ -189,8 +189,8 @@ async fn line_72_connections_that_are_cut_at_once_are_told_once() {
     }
     let text = log.text();
     for loss in [
-        "the connection for commands is lost",
-        "the connection for signals is lost",
+        "connection lost; reconnecting connection=\"commands\"",
+        "connection lost; reconnecting connection=\"signals\"",
         "cannot take messages",
     ] {
         let lines = text.lines().filter(|line| line.contains(loss)).count();
