@@ -21,7 +21,7 @@ use microagent_core::{
 };
 use tokio::{
     sync::Notify,
-    task::AbortHandle,
+    task::{AbortHandle, JoinHandle},
     time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -41,9 +41,6 @@ use crate::{
     properties::short,
 };
 use microagent_core::driver::lock;
-
-/// After this long a channel counts as good, and the next loss starts with the shortest pause.
-const PROVEN: Duration = Duration::from_secs(10);
 
 /// The longest time that a stopping consumer waits for messages that the server has already sent.
 const LAST_DELIVERIES: Duration = Duration::from_secs(2);
@@ -69,7 +66,14 @@ pub(super) struct Consumer {
     pub(super) ended: CancellationToken,
     /// The loop of the suspects has ended.
     pub(super) ended_suspects: CancellationToken,
-    pub(super) sessions: Mutex<Vec<(Weak<Session>, bool)>>,
+    pub(super) sessions: Mutex<Vec<Started>>,
+}
+
+/// A session that was started, whose task may still settle.
+pub(super) struct Started {
+    session: Weak<Session>,
+    of_suspects: bool,
+    task: JoinHandle<()>,
 }
 
 /// A channel that consumes.
@@ -124,11 +128,15 @@ impl Consumer {
         });
         let mut tasks = lock(&self.tasks);
         tasks.retain(|task| !task.is_finished());
-        tasks.push(task);
+        tasks.push(task.abort_handle());
         drop(tasks);
         let mut sessions = lock(&self.sessions);
-        sessions.retain(|(session, _)| session.strong_count() > 0);
-        sessions.push((Arc::downgrade(&session), of_suspects));
+        sessions.retain(|started| !started.task.is_finished());
+        sessions.push(Started {
+            session: Arc::downgrade(&session),
+            of_suspects,
+            task,
+        });
         Ok(session)
     }
 
@@ -142,9 +150,7 @@ impl Consumer {
                 Ok(()) => break,
                 Err(error) => error,
             };
-            if began.elapsed() >= PROVEN {
-                outage.end();
-            }
+            outage.lost_after(began.elapsed());
             if outage.is_news(&error) {
                 warn!(queue = self.name(), %error, "cannot consume; will keep retrying");
             }
@@ -268,23 +274,25 @@ impl Consumer {
         }
     }
 
-    /// Returns everything that is unsettled, what handlers hold included. The broker closes.
+    /// Returns everything that is unsettled, what handlers hold included, and waits until all settlements are carried
+    /// out. The broker closes.
     pub(super) async fn abandon(&self) {
-        for (session, suspects) in self.sessions() {
-            if session.is_open() {
-                session
-                    .leave(|message| returned(self.name(), message, suspects))
-                    .await;
+        let sessions = std::mem::take(&mut *lock(&self.sessions));
+        for started in sessions {
+            match started.session.upgrade() {
+                Some(session) if session.is_open() => {
+                    let suspects = started.of_suspects;
+                    session
+                        .leave(|message| returned(self.name(), message, suspects))
+                        .await;
+                }
+                Some(_) => {}
+                // Its task ends with the last settlement.
+                None => {
+                    let _ = started.task.await;
+                }
             }
         }
-    }
-
-    fn sessions(&self) -> Vec<(Arc<Session>, bool)> {
-        let sessions = lock(&self.sessions);
-        let living = sessions
-            .iter()
-            .filter_map(|(session, suspects)| Some((session.upgrade()?, *suspects)));
-        living.collect()
     }
 
     pub(super) fn place(&self) -> Place {

@@ -17,7 +17,7 @@ use microagent_core::{
 };
 use tokio::{
     sync::{Notify, mpsc, oneshot},
-    task::{AbortHandle, JoinSet},
+    task::{JoinHandle, JoinSet},
 };
 use tracing::warn;
 
@@ -97,8 +97,8 @@ pub(super) struct Setup {
 }
 
 impl Session {
-    /// Starts the task that settles; the handle ends it as the death of the process would.
-    pub(super) fn start(setup: Setup) -> (Arc<Self>, AbortHandle) {
+    /// Starts the task that settles. It ends when nobody has the session and everything that was handed over is carried out.
+    pub(super) fn start(setup: Setup) -> (Arc<Self>, JoinHandle<()>) {
         let (orders, received) = mpsc::unbounded_channel();
         let tags = Arc::<Mutex<Tags>>::default();
         let session = Self {
@@ -112,7 +112,7 @@ impl Session {
             moves: JoinSet::new(),
             flushes: Vec::new(),
         };
-        let task = tokio::spawn(settler.run(received)).abort_handle();
+        let task = tokio::spawn(settler.run(received));
         (Arc::new(session), task)
     }
 
