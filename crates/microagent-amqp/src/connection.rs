@@ -9,12 +9,9 @@ use futures_util::StreamExt;
 use lapin::{Channel, Connection, ConnectionProperties, Event};
 use microagent_core::{
     Error, ErrorKind, Result,
-    driver::{ConnectionRecord, ConnectionState, Outage},
+    driver::{ConnectionRecord, ConnectionState, Failure, Outage, Reconnect, keep_connected},
 };
-use tokio::{
-    sync::watch,
-    time::{sleep, timeout},
-};
+use tokio::{sync::watch, time::timeout};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
@@ -114,15 +111,15 @@ impl Link {
             Err(error) => State::away(error),
         };
         let (state, _) = watch::channel(state);
-        let keeper = Keeper {
+        let mut keeper = Keeper {
             options: options.clone(),
             purpose,
             state: state.clone(),
             record: Arc::clone(&record),
             generation: 0,
-            outage,
         };
-        let keeper = AbortOnDropHandle::new(tokio::spawn(keeper.run(first.ok())));
+        let keeping = async move { keep_connected(&mut keeper, first.ok(), outage).await };
+        let keeper = AbortOnDropHandle::new(tokio::spawn(keeping));
         let shared = Shared {
             state,
             record,
@@ -218,62 +215,40 @@ impl fmt::Debug for Link {
     }
 }
 
-/// Opens the connection again and again.
+/// The task that opens a connection again after each loss.
 struct Keeper {
     options: AmqpOptions,
     purpose: &'static str,
     state: watch::Sender<State>,
     record: Arc<ConnectionRecord>,
     generation: u64,
-    outage: Outage,
 }
 
-impl Keeper {
-    async fn run(mut self, first: Option<Arc<Connection>>) {
-        let mut opened = first;
-        loop {
-            if let Some(connection) = opened.take() {
-                let error = lost(&connection).await;
-                warn!(%error, purpose = self.purpose, "connection lost; reconnecting");
-                self.outage.is_news(&error);
-                self.away(&error);
-            }
-            sleep(self.outage.pause()).await;
-            match open(&self.options, self.purpose).await {
-                Ok(connection) => {
-                    self.up(&connection);
-                    opened = Some(connection);
-                }
-                Err(error) => {
-                    if self.outage.is_news(&error) {
-                        warn!(%error, "cannot connect; will keep retrying");
-                    }
-                    self.away(&error);
-                }
-            }
-        }
+impl Reconnect for Keeper {
+    type Connection = Arc<Connection>;
+
+    fn name(&self) -> (&'static str, String) {
+        (self.purpose, self.options.address())
     }
 
-    fn up(&mut self, connection: &Arc<Connection>) {
+    async fn open(&mut self) -> Result<Self::Connection> {
+        let connection = open(&self.options, self.purpose).await?;
         self.generation += 1;
-        // The handshake was answered, with the login and the virtual host.
-        self.outage.end();
-        let up = Up {
-            generation: self.generation,
-            connection: Arc::clone(connection),
-        };
         self.record.up();
-        self.state.send_replace(State::Up(up));
-        info!(
-            server = self.options.address(),
-            purpose = self.purpose,
-            "connected again"
-        );
+        self.state.send_replace(State::Up(Up {
+            generation: self.generation,
+            connection: Arc::clone(&connection),
+        }));
+        Ok(connection)
     }
 
-    fn away(&self, error: &Error) {
-        self.record.down(error);
-        self.state.send_replace(State::away(error));
+    async fn serve(&mut self, connection: Self::Connection) -> Result<()> {
+        Err(lost(&connection).await)
+    }
+
+    fn failed(&mut self, failure: &Failure<'_>) {
+        self.record.down(failure.error);
+        self.state.send_replace(State::away(failure.error));
     }
 }
 
