@@ -2,10 +2,10 @@
 
 #![allow(dead_code, reason = "not every test program uses all of it")]
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use microagent_amqp::{AmqpBroker, AmqpOptions};
-use microagent_core::Result;
+use microagent_core::{Result, driver::lock};
 use microagent_testing::RabbitMqServer;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -39,9 +39,7 @@ impl Proxy {
         let accepting = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let passing = tokio::spawn(pass(client, to.clone())).abort_handle();
-                open.lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push(passing);
+                lock(&open).push(passing);
             }
         });
         let accepting = accepting.abort_handle();
@@ -58,7 +56,7 @@ impl Proxy {
 
     /// Cuts all connections; new ones are accepted.
     pub(crate) fn cut(&self) {
-        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut links = lock(&self.links);
         links.drain(..).for_each(|link| link.abort());
     }
 }

@@ -22,12 +22,7 @@ pub(super) struct Process(Child);
 impl Process {
     /// Starts a program. Its output goes to the file.
     pub(super) fn start(program: &Path, arguments: &[String], log: &Path) -> Result<Self> {
-        let refused = |error: std::io::Error| {
-            let text = format!("{} cannot be started: {error}", program.display());
-            Error::new(ErrorKind::Driver, text)
-        };
-        let log = fs::File::create(log).map_err(refused)?;
-        Self::spawn(Command::new(program).args(arguments), log).map_err(refused)
+        Self::spawn(Command::new(program).args(arguments), log)
     }
 
     /// Starts a program in a folder of its own, with these environment variables in addition; what it
@@ -38,26 +33,25 @@ impl Process {
         arguments: &[String],
         environment: &[(String, String)],
     ) -> Result<Self> {
-        let refused = |error: std::io::Error| {
-            let text = format!("{} cannot be started: {error}", program.display());
-            Error::new(ErrorKind::Driver, text)
-        };
         let name = program.file_name().unwrap_or(program.as_os_str());
         let mut log = folder.join(name);
         log.set_extension("output");
-        let log = fs::File::create(log).map_err(refused)?;
         let mut command = Command::new(program);
         let command = command.args(arguments).current_dir(folder);
-        Self::spawn(command.envs(environment.iter().cloned()), log).map_err(refused)
+        Self::spawn(command.envs(environment.iter().cloned()), &log)
     }
 
-    fn spawn(command: &mut Command, log: fs::File) -> std::io::Result<Self> {
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn();
-        child.map(Self)
+    fn spawn(command: &mut Command, log: &Path) -> Result<Self> {
+        let program = PathBuf::from(command.get_program());
+        let spawned = fs::File::create(log).and_then(|log| {
+            let (output, errors) = (log.try_clone()?, log);
+            let command = command.stdin(Stdio::null()).stdout(output).stderr(errors);
+            command.spawn()
+        });
+        spawned.map(Self).map_err(|error| {
+            let text = format!("{} cannot be started: {error}", program.display());
+            Error::new(ErrorKind::Driver, text)
+        })
     }
 
     pub(super) fn id(&self) -> u32 {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use async_trait::async_trait;
@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use microagent_core::{
     Caps, ConsumeOptions, DeclareOptions, Delivery, LengthCounts, MemoryBroker, MemoryOptions,
-    Queue, QueueBroker, Result, Route, SendOptions,
+    Queue, QueueBroker, Result, Route, SendOptions, driver::lock,
 };
 use microagent_testing::{BrokerServer, Cut, broker_suite};
 
@@ -52,7 +52,7 @@ pub(crate) struct BareBroker(MemoryBroker, Declared);
 
 impl BareBroker {
     fn declared(&self) -> MutexGuard<'_, HashSet<String>> {
-        self.1.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.1)
     }
 }
 

@@ -6,7 +6,7 @@ mod writer;
 use std::{
     io::{self, Write},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
         mpsc::{self, Sender},
     },
@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use microagent_core::driver::lock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -101,8 +102,7 @@ impl Output {
 
     /// Replaces the rows of the status table; no rows remove it.
     pub(crate) fn table(&self, rows: Vec<Row>) {
-        let table = self.shared.table.lock();
-        let known = table.unwrap_or_else(PoisonError::into_inner).replace(rows);
+        let known = lock(&self.shared.table).replace(rows);
         if known.is_none() {
             let _ = self.sender.send(Item::Table);
         }

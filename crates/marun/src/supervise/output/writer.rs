@@ -4,12 +4,14 @@
 use std::{
     io,
     sync::{
-        Arc, PoisonError,
+        Arc,
         atomic::Ordering,
         mpsc::{Receiver, RecvTimeoutError, TryRecvError},
     },
     time::Instant,
 };
+
+use microagent_core::driver::lock;
 
 use super::{
     super::{
@@ -93,8 +95,7 @@ impl<S: Sink> Writer<S> {
                 index, name, text, ..
             } => self.write_line(index, &name, &text),
             Item::Table => {
-                let table = self.shared.table.lock();
-                let rows = table.unwrap_or_else(PoisonError::into_inner).take();
+                let rows = lock(&self.shared.table).take();
                 rows.map_or(Ok(()), |rows| self.screen.set_rows(rows))
             }
             Item::Flush(done) => {

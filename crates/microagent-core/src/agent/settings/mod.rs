@@ -114,6 +114,27 @@ fn inside(path: &str, key: &str) -> String {
     }
 }
 
+/// Passes the methods that read a number or a truth value to another macro.
+macro_rules! scalars {
+    ($methods:ident) => {
+        $methods!(
+            deserialize_bool,
+            deserialize_u8,
+            deserialize_u16,
+            deserialize_u32,
+            deserialize_u64,
+            deserialize_u128,
+            deserialize_i8,
+            deserialize_i16,
+            deserialize_i32,
+            deserialize_i64,
+            deserialize_i128,
+            deserialize_f32,
+            deserialize_f64
+        );
+    };
+}
+
 /// Methods that read one value, not its parts.
 macro_rules! of_scalar {
     ($($method:ident),+) => {$(
@@ -141,21 +162,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
         }
     }
 
-    of_scalar!(
-        deserialize_bool,
-        deserialize_u8,
-        deserialize_u16,
-        deserialize_u32,
-        deserialize_u64,
-        deserialize_u128,
-        deserialize_i8,
-        deserialize_i16,
-        deserialize_i32,
-        deserialize_i64,
-        deserialize_i128,
-        deserialize_f32,
-        deserialize_f64
-    );
+    scalars!(of_scalar);
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.value {
@@ -284,21 +291,7 @@ impl<'de> Deserializer<'de> for Scalar {
         self.0.deserialize_any(visitor)
     }
 
-    converted!(
-        deserialize_bool,
-        deserialize_u8,
-        deserialize_u16,
-        deserialize_u32,
-        deserialize_u64,
-        deserialize_u128,
-        deserialize_i8,
-        deserialize_i16,
-        deserialize_i32,
-        deserialize_i64,
-        deserialize_i128,
-        deserialize_f32,
-        deserialize_f64
-    );
+    scalars!(converted);
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
