@@ -4,6 +4,8 @@ One of the documentation's agents as a member of a deployment group of `marun`, 
 stop.
 
     EXAMPLE_BUS=redis://localhost/7 EXAMPLE_BROKER=redis://localhost/7 python/member.py comment_agent
+
+Its queues may be on RabbitMQ: EXAMPLE_BROKER=amqp://guest:guest@localhost:5672/
 '''
 import asyncio
 import logging
@@ -24,11 +26,20 @@ AGENTS = {
 }
 
 
-def dsn(variable):
+def dsn(variable, *schemes):
     found = os.environ.get(variable, '')
-    if not found.startswith('redis'):
-        sys.exit(f'{variable} is {found!r}: a Python agent shares a redis:// with the group')
+    if not found.startswith(schemes):
+        sys.exit(f'{variable} is {found!r}: a Python agent shares {" or ".join(schemes)} with the group')
     return found
+
+
+def broker():
+    found = dsn('EXAMPLE_BROKER', 'redis://', 'amqp://')
+    if found.startswith('redis://'):
+        return RedisBroker(found)
+    # Not above: it needs `microagent[amqp]`.
+    from microagent.tools.amqp import AMQPBroker
+    return AMQPBroker(found)
 
 
 async def main(name):
@@ -40,8 +51,8 @@ async def main(name):
         asyncio.get_running_loop().add_signal_handler(asked, stop.set)
 
     # The prefix of the group's settings: with another one, both sides would be silently deaf to each other.
-    bus = RedisSignalBus(dsn('EXAMPLE_BUS'), prefix='PREF')
-    agent = backend(bus=bus, broker=RedisBroker(dsn('EXAMPLE_BROKER')))
+    bus = RedisSignalBus(dsn('EXAMPLE_BUS', 'redis://'), prefix='PREF')
+    agent = backend(bus=bus, broker=broker())
     await agent.start()
     await stop.wait()
     await agent.stop()

@@ -1,4 +1,5 @@
-//! The documented group on a private Redis: real processes, a real server, and the real Python package beside them.
+//! The documented group on a private Redis, and with its queues on a private RabbitMQ: real processes, real servers, and the
+//! real Python package beside them.
 
 #![expect(
     clippy::unwrap_used,
@@ -14,6 +15,7 @@ mod load;
 mod mixed;
 mod outage;
 mod python;
+mod rabbitmq;
 mod scene;
 mod strange;
 

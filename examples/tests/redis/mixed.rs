@@ -21,23 +21,25 @@ microagent_testing::needs! {
     }
 }
 
-const ALL: [&str; 3] = ["comment_agent", "email_agent", "user_agent"];
+pub(crate) const ALL: [&str; 3] = ["comment_agent", "email_agent", "user_agent"];
 
 /// Starts the group with this agent in Python.
 fn mixed(agent: &str) -> (Scene, Group) {
     let scene = scene();
+    let command = with_python(&scene, agent);
+    let group = Group::start(command);
+    (scene, group)
+}
+
+/// The group with this agent in Python, ready to start.
+pub(crate) fn with_python(scene: &Scene, agent: &str) -> Command {
     let folder = python();
     let member = concat!(env!("CARGO_MANIFEST_DIR"), "/python/member.py");
     let command = format!("command = [{member:?}, {agent:?}]");
     let settings = scene.settings_with(agent, &command);
-    let command = Launcher::Marun.group(&settings, &scene.server.dsn());
-    let group = start(command, &folder);
-    (scene, group)
-}
-
-fn start(mut command: Command, python: &Path) -> Group {
-    command.env("PATH", activated(python));
-    Group::start(command)
+    let mut command = Launcher::Marun.group(&settings, &scene.server.dsn());
+    command.env("PATH", activated(&folder));
+    command
 }
 
 /// A signal and a call from Python to Rust; a signal from Rust to Python and mail from there to Rust.
@@ -107,12 +109,10 @@ fn the_email_agent_may_be_in_python() {
 /// The settings that a reader finds beside the others.
 fn the_mixed_settings_run_as_they_stand() {
     let scene = scene();
-    let folder = python();
     let settings = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/mixed.toml"));
-    let mut group = start(
-        Launcher::Examples.group(settings, &scene.server.dsn()),
-        &folder,
-    );
+    let mut command = Launcher::Examples.group(settings, &scene.server.dsn());
+    command.env("PATH", activated(&python()));
+    let mut group = Group::start(command);
     group.wait_for(
         "user_agent",
         "Get value = {\"CommentAgent.example_rpc_handler\":1}",
