@@ -4,7 +4,7 @@
 use std::{env, process::Command};
 
 /// The services that `SKIP_SERVICES` may name.
-const SERVICES: [&str; 4] = ["redis", "rabbitmq", "python", "unshare"];
+const SERVICES: [&str; 5] = ["redis", "rabbitmq", "kafka", "python", "unshare"];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

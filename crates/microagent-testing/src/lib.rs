@@ -81,7 +81,7 @@
 //! - Names are unique in each clause, so clauses may share a server, and it may contain data of earlier runs.
 //! - [`Caps`](microagent_core::Caps) choose what a clause asserts: that the driver keeps a promise, or that it rejects the option.
 //!   No clause passes without having asserted something.
-//! - The feature `servers` adds private instances of real servers, such as `RedisServer` and `RabbitMqServer`, which start on free
+//! - The feature `servers` adds private instances of real servers, such as `RedisServer`, `RabbitMqServer` and `KafkaServer`, which start on free
 //!   ports and end with the test. The clauses of a server that `SKIP_SERVICES` names are reported as ignored, and so are a
 //!   driver's own tests in a list of [`needs!`].
 //! - No clause sleeps to wait for an event; each event may take [`BusServer::EVENT_LIMIT`] or [`BrokerServer::EVENT_LIMIT`].
@@ -108,6 +108,6 @@ pub use clock::VirtualClock;
 pub use failure_suite::FailureServer;
 pub use mock::{BrokerMock, BusMock, Pushed, SentMessage, SentSignal, SettledMessage};
 #[cfg(feature = "servers")]
-pub use server::{RabbitMqServer, RedisServer, python_interpreter};
+pub use server::{KafkaServer, RabbitMqServer, RedisServer, python_interpreter};
 pub use simulation::{Faults, Group, Simulation};
 pub use suite::Cut;

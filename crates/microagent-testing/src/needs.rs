@@ -1,6 +1,6 @@
 //! Tests that need something of the machine, and are reported as ignored where `SKIP_SERVICES` goes without it.
 
-/// Makes tests of functions that need a service: `redis`, `rabbitmq`, `python` (the Python package of MicroAgent) or `unshare`
+/// Makes tests of functions that need a service: `redis`, `rabbitmq`, `kafka`, `python` (the Python package of MicroAgent) or `unshare`
 /// (namespaces of Linux). A test that compares texts of the compiler needs `oldest_rust`, the `rust-version` of this crate, and
 /// is ignored when another release compiles it.
 ///
@@ -43,6 +43,7 @@ macro_rules! __needs {
     ([] $($tests:tt)*) => { $crate::__tests!([] $($tests)*); };
     ([redis $($more:ident)*] $($tests:tt)*) => { $crate::__needs_redis!([$($more)*] $($tests)*); };
     ([rabbitmq $($more:ident)*] $($tests:tt)*) => { $crate::__needs_rabbitmq!([$($more)*] $($tests)*); };
+    ([kafka $($more:ident)*] $($tests:tt)*) => { $crate::__needs_kafka!([$($more)*] $($tests)*); };
     ([python $($more:ident)*] $($tests:tt)*) => { $crate::__needs_python!([$($more)*] $($tests)*); };
     ([oldest_rust $($more:ident)*] $($tests:tt)*) => { $crate::__needs_oldest_rust!([$($more)*] $($tests)*); };
     ([unshare $($more:ident)*] $($tests:tt)*) => { $crate::__needs_unshare!([$($more)*] $($tests)*); };
@@ -105,6 +106,20 @@ macro_rules! __needs_rabbitmq {
 #[macro_export]
 macro_rules! __needs_rabbitmq {
     ($more:tt $($tests:tt)*) => { $crate::__tests!([#[ignore = "SKIP_SERVICES names rabbitmq"]] $($tests)*); };
+}
+
+#[cfg(not(without_kafka))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __needs_kafka {
+    ($more:tt $($tests:tt)*) => { $crate::__needs!($more $($tests)*); };
+}
+
+#[cfg(without_kafka)]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __needs_kafka {
+    ($more:tt $($tests:tt)*) => { $crate::__tests!([#[ignore = "SKIP_SERVICES names kafka"]] $($tests)*); };
 }
 
 #[cfg(not(without_python))]

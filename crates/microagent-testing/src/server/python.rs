@@ -2,16 +2,11 @@
 //!
 //! The script that the peer runs belongs to the test.
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-    process::Command,
-    sync::Mutex,
-};
+use std::{path::PathBuf, process::Command, sync::Mutex};
 
 use microagent_core::{Error, ErrorKind, Result, driver::lock};
 
-use super::process::check_wanted;
+use super::{cache, process::check_wanted};
 
 /// The script of the repository that installs what tests need.
 const SERVICES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/services");
@@ -40,7 +35,7 @@ pub fn python_interpreter() -> Result<PathBuf> {
         return Ok(interpreter.clone());
     }
     install()?;
-    let interpreter = cache()?.join(INTERPRETER);
+    let interpreter = cache::folder()?.join(INTERPRETER);
     Ok(installed.insert(interpreter).clone())
 }
 
@@ -54,14 +49,6 @@ fn install() -> Result<()> {
     Err(refused(
         String::from_utf8_lossy(&installing.stderr).into_owned(),
     ))
-}
-
-/// Finds the cache as the script does.
-fn cache() -> Result<PathBuf> {
-    let home = || Some(Path::new(&env::var_os("HOME")?).join(".cache"));
-    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let none = || refused("neither `XDG_CACHE_HOME` nor `HOME` is set".to_owned());
-    cache.or_else(home).ok_or_else(none)
 }
 
 fn refused(text: String) -> Error {

@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     sync::{Mutex, MutexGuard},
     time::Duration,
 };
@@ -16,7 +16,10 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::process::{Process, check_wanted, free_port, program_of};
+use super::{
+    process::{Process, check_wanted, free_port, program_of},
+    watcher::Watcher,
+};
 
 /// The longest time until a new server answers. The Erlang machine needs 6 s of processor time.
 const START: Duration = Duration::from_secs(300);
@@ -93,7 +96,7 @@ impl RabbitMqServer {
         let epmd = start_epmd(path, names, &environment)?;
         let server = start_server(path, &environment)?;
         Ok(Self {
-            _watcher: Watcher::start(path)?,
+            _watcher: Watcher::start(path, &["pid", "epmd.pid"]).map_err(no_folder)?,
             server: Mutex::new(server),
             _epmd: epmd,
             environment,
@@ -209,37 +212,6 @@ impl RabbitMqServer {
     }
 }
 
-/// Ends a server whose test program ended without dropping it: the shell reads from a pipe that only this
-/// process holds open.
-#[derive(Debug)]
-struct Watcher(Child);
-
-impl Watcher {
-    fn start(folder: &Path) -> Result<Self> {
-        // A number may be another's by now: a process of ours works in the folder.
-        let script = r#"read -r _
-            for pid in $(cat "$1/pid"; echo; cat "$1/epmd.pid"); do
-                [ "$(readlink "/proc/$pid/cwd")" = "$1" ] && kill -9 "$pid"
-            done
-            rm -rf "$1""#;
-        let child = Command::new("sh")
-            .args(["-c", script, "watcher"])
-            .arg(folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        child.map(Self).map_err(no_folder)
-    }
-}
-
-impl Drop for Watcher {
-    fn drop(&mut self) {
-        drop(self.0.stdin.take());
-        let _ = self.0.wait();
-    }
-}
-
 fn program() -> Result<PathBuf> {
     check_wanted("rabbitmq")?;
     let program = Path::new(PROGRAMS).join("rabbitmq-server");
@@ -316,23 +288,6 @@ mod tests {
     crate::needs! {
         rabbitmq {
             async fn a_server_answers_again_after_a_kill_and_keeps_its_users,
-        }
-    }
-
-    #[test]
-    fn the_watcher_ends_both_processes_of_the_folder() {
-        let folder = tempfile::tempdir().unwrap();
-        let sleeping = || {
-            let mut command = Command::new("sleep");
-            command.arg("20").current_dir(&folder).spawn().unwrap()
-        };
-        let mut children = [sleeping(), sleeping()];
-        for (child, file) in children.iter().zip(["pid", "epmd.pid"]) {
-            fs::write(folder.path().join(file), child.id().to_string()).unwrap();
-        }
-        drop(Watcher::start(folder.path()).unwrap());
-        for child in &mut children {
-            assert!(!child.wait().unwrap().success(), "it was not killed");
         }
     }
 

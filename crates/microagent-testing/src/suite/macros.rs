@@ -31,6 +31,9 @@ macro_rules! __suite_of_service {
     (rabbitmq, $suite:ident, $server:ty) => {
         $crate::__suite_of_rabbitmq!($suite, $server);
     };
+    (kafka, $suite:ident, $server:ty) => {
+        $crate::__suite_of_kafka!($suite, $server);
+    };
 }
 
 #[cfg(not(without_redis))]
@@ -62,5 +65,21 @@ macro_rules! __suite_of_rabbitmq {
 macro_rules! __suite_of_rabbitmq {
     ($suite:ident, $server:ty) => {
         $crate::$suite!(@clauses Real, $server, [#[ignore = "SKIP_SERVICES names rabbitmq"]]);
+    };
+}
+
+#[cfg(not(without_kafka))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __suite_of_kafka {
+    ($suite:ident, $server:ty) => { $crate::$suite!(@clauses Real, $server, []); };
+}
+
+#[cfg(without_kafka)]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __suite_of_kafka {
+    ($suite:ident, $server:ty) => {
+        $crate::$suite!(@clauses Real, $server, [#[ignore = "SKIP_SERVICES names kafka"]]);
     };
 }
