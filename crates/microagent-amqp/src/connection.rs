@@ -17,7 +17,7 @@ use tracing::{info, warn};
 
 use crate::{
     AmqpOptions,
-    error::{closed, error_of, unavailable},
+    error::{closed, error_of, error_of_opening, unavailable},
 };
 
 /// The longest time for connecting, with the handshake.
@@ -85,12 +85,14 @@ impl Link {
     /// Makes the first attempt, and keeps trying in the background if it fails.
     ///
     /// # Errors
-    /// Refused credentials, and a virtual host that does not exist.
+    /// Refused credentials, a virtual host that does not exist, and TLS that cannot be used here.
     pub(crate) async fn connect(options: &AmqpOptions, purpose: &'static str) -> Result<Self> {
         let mut outage = Outage::new(PAUSES.0, PAUSES.1);
         let record = Arc::<ConnectionRecord>::default();
         let first = match open(options, purpose).await {
-            Err(error) if error.kind() == ErrorKind::Refused => return Err(error),
+            Err(error) if matches!(error.kind(), ErrorKind::Refused | ErrorKind::Configuration) => {
+                return Err(error);
+            }
             Err(error) => {
                 outage.is_news(&error);
                 warn!(%error, "cannot connect; will keep retrying");
@@ -275,15 +277,39 @@ async fn lost(connection: &Connection) -> Error {
 async fn open(options: &AmqpOptions, purpose: &str) -> Result<Arc<Connection>> {
     let name = format!("{} {purpose}", program_name());
     let properties = ConnectionProperties::default().with_connection_name(name.into());
-    let opening = Connection::connect_uri(options.uri(), properties);
-    match timeout(CONNECT, opening).await {
-        Ok(Ok(connection)) => Ok(Arc::new(connection)),
-        Ok(Err(error)) => Err(error_of(&error).context(options.address())),
+    match timeout(CONNECT, connect(options, properties)).await {
+        Ok(opened) => opened
+            .map(Arc::new)
+            .map_err(|error| error.context(options.address())),
         Err(_) => {
             let text = format!("{}: rabbitmq did not answer in time", options.address());
             Err(unavailable(text))
         }
     }
+}
+
+async fn connect(options: &AmqpOptions, properties: ConnectionProperties) -> Result<Connection> {
+    let opened = if options.tls {
+        secured(options, properties).await?
+    } else {
+        Connection::connect_uri(options.uri(), properties).await
+    };
+    opened.map_err(|error| error_of_opening(&error))
+}
+
+#[cfg(feature = "tls")]
+async fn secured(
+    options: &AmqpOptions,
+    properties: ConnectionProperties,
+) -> Result<lapin::Result<Connection>> {
+    crate::tls::connect(options.uri(), properties).await
+}
+
+/// The client would send the password without TLS.
+#[cfg(not(feature = "tls"))]
+async fn secured(_: &AmqpOptions, _: ConnectionProperties) -> Result<lapin::Result<Connection>> {
+    let text = "TLS needs the cargo feature `tls` of `microagent-amqp`, which is off";
+    Err(Error::new(ErrorKind::Configuration, text))
 }
 
 /// The name of the program, for the list of connections that RabbitMQ shows.

@@ -8,10 +8,20 @@ use microagent_core::{Error, ErrorKind};
 
 /// Returns the error of the contract. The text contains no credentials.
 pub(crate) fn error_of(error: &ClientError) -> Error {
+    described(error, "the connection to rabbitmq is lost")
+}
+
+/// As [`error_of`], for a connection that was never there.
+pub(crate) fn error_of_opening(error: &ClientError) -> Error {
+    described(error, "cannot connect to rabbitmq")
+}
+
+fn described(error: &ClientError, without_answer: &str) -> Error {
     let text = match error.kind() {
         Kind::ProtocolError(answer) => format!("rabbitmq answered {}", answer.get_message()),
         Kind::MissingHeartbeatError => "rabbitmq did not answer in time".to_owned(),
-        _ => format!("the connection to rabbitmq is lost: {error}"),
+        Kind::IOError(error) => format!("{without_answer}: {error}"),
+        _ => format!("{without_answer}: {error}"),
     };
     Error::new(kind_of(error), text)
 }

@@ -12,6 +12,8 @@ mod error;
 mod message;
 mod options;
 mod properties;
+#[cfg(feature = "tls")]
+mod tls;
 
 pub use broker::AmqpBroker;
 pub use message::AmqpProperties;

@@ -10,7 +10,8 @@ use microagent_core::{
 
 use crate::broker::QueueKind;
 
-const PORT: u16 = 5672;
+/// The port without TLS, and the port with it.
+const PORTS: (u16, u16) = (5672, 5671);
 
 /// The login of a new RabbitMQ, which it accepts from its own machine only.
 const GUEST: &str = "guest";
@@ -19,13 +20,14 @@ const KNOWN: [&str; 3] = ["durable", "heartbeat", "queue_type"];
 
 /// The address of a RabbitMQ, the login, and the properties of new queues.
 ///
-/// `amqp://[USER[:PASSWORD]@][HOST[:PORT]][/VHOST][?OPTION=VALUE[&OPTION=VALUE…]]`. TLS (`amqps://`) is not supported.
+/// `amqp://[USER[:PASSWORD]@][HOST[:PORT]][/VHOST][?OPTION=VALUE[&OPTION=VALUE…]]`. `amqps://` is the same over TLS, checked against
+/// the certificates of the system or of `SSL_CERT_FILE`; it needs the feature `tls`.
 ///
 /// | part | default |
 /// |---|---|
 /// | `USER`, `PASSWORD` | `guest` |
 /// | `HOST` | `localhost` |
-/// | `PORT` | 5672 |
+/// | `PORT` | 5672, with TLS 5671 |
 /// | `VHOST` | `/`, also for an empty path; a slash in a name is written `%2F` |
 /// | `durable` | `true`: queues that the driver creates survive a restart of the server |
 /// | `queue_type` | `classic`, or `quorum` |
@@ -46,6 +48,7 @@ const KNOWN: [&str; 3] = ["durable", "heartbeat", "queue_type"];
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct AmqpOptions {
+    pub(crate) tls: bool,
     host: Host,
     user: String,
     password: String,
@@ -74,14 +77,18 @@ impl AmqpOptions {
     /// name, and `[::1]` for `localhost`.
     pub(crate) fn uri(&self) -> AMQPUri {
         AMQPUri {
-            scheme: AMQPScheme::AMQP,
+            scheme: if self.tls {
+                AMQPScheme::AMQPS
+            } else {
+                AMQPScheme::AMQP
+            },
             authority: AMQPAuthority {
                 userinfo: AMQPUserInfo {
                     username: self.user.clone(),
                     password: self.password.clone(),
                 },
                 host: self.host.name.clone(),
-                port: self.host.port.unwrap_or(PORT),
+                port: self.host.port.unwrap_or(port(self.tls)),
             },
             vhost: self.vhost.clone(),
             query: AMQPQueryString {
@@ -93,26 +100,30 @@ impl AmqpOptions {
 }
 
 fn read(text: &str) -> Result<AmqpOptions, DsnError> {
-    match Dsn::scheme_of(text) {
-        Some("amqp") => {}
-        // The client would send the password without TLS then.
-        Some("amqps") => {
+    let tls = match Dsn::scheme_of(text) {
+        Some("amqp") => false,
+        Some("amqps") => true,
+        _ => {
             return Err(DsnError::new(
-                "`amqps://` is not supported: expected `amqp://`, such as that of a TLS proxy on this machine",
+                "unknown scheme: expected `amqp://` or `amqps://`",
             ));
         }
-        _ => return Err(DsnError::new("unknown scheme: expected `amqp://`")),
-    }
+    };
     let dsn = Dsn::parse(text)?;
     dsn.check_options(&KNOWN)?;
     Ok(AmqpOptions {
-        host: host(&dsn)?.or_port(PORT),
+        tls,
+        host: host(&dsn)?.or_port(port(tls)),
         user: dsn.user().unwrap_or(GUEST).to_owned(),
         password: password(&dsn)?.to_owned(),
         vhost: vhost(&dsn).to_owned(),
         heartbeat: heartbeat(&dsn)?,
         queues: queues(&dsn)?,
     })
+}
+
+fn port(tls: bool) -> u16 {
+    if tls { PORTS.1 } else { PORTS.0 }
 }
 
 fn host(dsn: &Dsn) -> Result<Host, DsnError> {
@@ -170,7 +181,8 @@ fn queues(dsn: &Dsn) -> Result<QueueKind, DsnError> {
 impl fmt::Display for AmqpOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let vhost = if self.vhost == "/" { "" } else { &self.vhost };
-        write!(f, "amqp://{}/{vhost}", self.host)
+        let scheme = if self.tls { "amqps" } else { "amqp" };
+        write!(f, "{scheme}://{}/{vhost}", self.host)
     }
 }
 
@@ -209,6 +221,16 @@ mod tests {
     }
 
     #[test]
+    fn tls_has_a_scheme_and_a_port_of_its_own() {
+        let options = AmqpOptions::parse("amqps://u:p@mq/orders").unwrap();
+        assert_eq!(options.address(), "amqps://mq:5671/orders");
+        let uri = options.uri();
+        assert_eq!((uri.scheme, uri.authority.port), (AMQPScheme::AMQPS, 5671));
+        let options = AmqpOptions::parse("amqps://mq:9/").unwrap();
+        assert_eq!(options.address(), "amqps://mq:9/");
+    }
+
+    #[test]
     fn hosts_logins_and_virtual_hosts_are_decoded() {
         let uri = uri("amqp://sh%40p:s%2Fcret@[::1]:5673/a%2Fb?heartbeat=20");
         assert_eq!(
@@ -224,7 +246,6 @@ mod tests {
     fn what_is_wrong_is_named_without_the_login() {
         let cases = [
             ("mqtt://mq", "`amqp://`"),
-            ("amqps://u:s3cret@mq", "`amqps://` is not supported"),
             ("amqp://s3cret@mq", "without a password"),
             ("amqp://u:s3cret@one,two/", "several hosts"),
             ("amqp://u:s3cret@mq/?heartbeat=0", "from 1 to 600"),
