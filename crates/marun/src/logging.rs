@@ -1,7 +1,7 @@
 //! Installs the `tracing` subscriber of a process.
 
 use std::{
-    fmt,
+    env, fmt,
     io::{self, IsTerminal},
     time::SystemTime,
 };
@@ -44,17 +44,21 @@ impl LogFormat {
     }
 }
 
+/// The client libraries whose events are left out unless `RUST_LOG` selects them: the driver
+/// reports the same failures as errors, and they are failures to the client where the driver only
+/// asks, such as for a queue that does not exist.
+const CLIENTS: &str = "lapin=off";
+
 /// Installs a subscriber that writes the events of this process to `writer`: those of `level` and
-/// above, or those that `RUST_LOG` selects.
+/// above without those of client libraries, or those that `RUST_LOG` selects.
 ///
 /// If the program has installed a subscriber before, that one stays.
 pub(crate) fn install<W>(format: LogFormat, level: LevelFilter, writer: W)
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::builder()
-        .with_default_directive(level.into())
-        .from_env_lossy();
+    let selected = env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
+    let filter = EnvFilter::builder().parse_lossy(directives(&selected, level));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         // An internal error that cannot be printed to a closed standard error would panic.
@@ -73,6 +77,14 @@ where
     };
     // It fails only if there is a subscriber already.
     drop(installed);
+}
+
+/// Returns the directives of a filter.
+fn directives(selected: &str, level: LevelFilter) -> String {
+    if selected.trim().is_empty() {
+        return format!("{level},{CLIENTS}");
+    }
+    selected.to_owned()
 }
 
 /// The format for a terminal: the time without the date, and the module only for debug and trace
@@ -126,6 +138,26 @@ impl FormatTime for TimeOfDay {
 mod tests {
     use super::*;
     use crate::standard::tests::Memory;
+
+    #[test]
+    fn client_libraries_are_heard_only_if_somebody_asks() {
+        assert_eq!(directives("", LevelFilter::WARN), "warn,lapin=off");
+        assert_eq!(directives("debug", LevelFilter::WARN), "debug");
+        let memory = Memory::default();
+        let writer = memory.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_env_filter(EnvFilter::new(directives("", LevelFilter::WARN)))
+            .with_writer(move || writer.clone())
+            .finish();
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::error!(target: "lapin::channel", "Channel closed");
+            tracing::info!("not this");
+            tracing::warn!("cannot connect");
+        });
+        let text = memory.text();
+        assert!(text.contains("cannot connect"), "{text}");
+        assert_eq!(text.lines().count(), 1, "{text}");
+    }
 
     #[test]
     fn lines_for_a_terminal_have_no_date_and_modules_only_below_info() {

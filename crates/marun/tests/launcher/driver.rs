@@ -1,9 +1,15 @@
 //! The drivers on which the tools of the command line are tested: the same test bodies on each.
 
 use std::any::Any;
+#[cfg(feature = "amqp")]
+use std::sync::OnceLock;
 
+#[cfg(feature = "amqp")]
+use microagent_testing::RabbitMqServer;
 #[cfg(feature = "redis")]
 use microagent_testing::RedisServer;
+#[cfg(feature = "amqp")]
+use tokio::runtime::Runtime;
 
 /// A bus and a broker of a test's own.
 pub(crate) struct Driver {
@@ -34,6 +40,27 @@ impl Driver {
         Self {
             dsn: server.dsn(),
             _home: Box::new(server),
+        }
+    }
+
+    /// A virtual host of the test's own, on one server for all tests of the program.
+    #[cfg(feature = "amqp")]
+    pub(crate) fn rabbitmq(name: &str) -> Self {
+        static SERVER: OnceLock<(Runtime, RabbitMqServer)> = OnceLock::new();
+        let (runtime, server) = SERVER.get_or_init(|| {
+            let runtime = Runtime::new().unwrap();
+            let server = runtime.block_on(RabbitMqServer::start());
+            let server = server.unwrap_or_else(|error| panic!("cannot start a server: {error}"));
+            (runtime, server)
+        });
+        runtime.block_on(async {
+            server.control(&["add_vhost", name]).await.unwrap();
+            let all = ["set_permissions", "-p", name, "guest", ".*", ".*", ".*"];
+            server.control(&all).await.unwrap();
+        });
+        Self {
+            dsn: format!("{}{name}", server.dsn()),
+            _home: Box::new(()),
         }
     }
 

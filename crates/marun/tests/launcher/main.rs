@@ -20,6 +20,8 @@ mod odd_messages;
 mod output;
 mod program;
 mod queue;
+#[cfg(feature = "amqp")]
+mod rabbitmq;
 mod random_kills;
 mod restart;
 mod schedules;

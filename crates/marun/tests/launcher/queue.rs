@@ -31,7 +31,7 @@ on_every_driver![
 ];
 
 /// A folder of messages without a group.
-struct Queues(Folder);
+pub(crate) struct Queues(pub(crate) Folder);
 
 impl Queues {
     fn empty(driver: &Driver) -> Self {
@@ -39,7 +39,7 @@ impl Queues {
     }
 
     /// With a worker, and these lines of its settings.
-    fn of(driver: &Driver, lines: &str) -> Self {
+    pub(crate) fn of(driver: &Driver, lines: &str) -> Self {
         let dsn = &driver.dsn;
         Self(Folder::of(&format!(
             "[broker.main]\ndsn = '{dsn}'\n[agent.worker]\nbackend = 'Worker'\nbroker = 'main'\n{lines}"
@@ -56,7 +56,7 @@ impl Queues {
     }
 
     /// Runs the words of a line after `queue`.
-    fn run(&self, line: &str) -> (Option<i32>, String, String) {
+    pub(crate) fn run(&self, line: &str) -> (Option<i32>, String, String) {
         let settings = self.0.settings();
         let words = ["queue"].into_iter().chain(line.split_whitespace());
         let words: Vec<_> = words.chain(["--settings", &settings]).collect();
@@ -64,7 +64,7 @@ impl Queues {
     }
 
     /// Runs what must succeed without a message; what it prints.
-    fn done(&self, line: &str) -> String {
+    pub(crate) fn done(&self, line: &str) -> String {
         let (code, out, message) = self.run(line);
         assert_eq!((code, message.as_str()), (Some(0), ""), "{line}: {out}");
         out
@@ -77,7 +77,7 @@ impl Queues {
         assert_eq!(length["waiting"], waiting, "{length}");
     }
 
-    fn rows(&self, line: &str) -> Vec<Value> {
+    pub(crate) fn rows(&self, line: &str) -> Vec<Value> {
         let (code, out, message) = self.run(&format!("{line} --json"));
         assert_eq!(code, Some(0), "{line}: {message}");
         let rows = out.lines().map(|row| serde_json::from_str(row).unwrap());
