@@ -43,7 +43,8 @@ pub(crate) async fn signal(plan: Plan) -> Result<Line> {
     measure::rates(plan, COUNT, receive, by_hand_meanwhile).await
 }
 
-/// Handles waiting bodies by hand. As on the other side, the clock starts when all of them wait.
+/// Handles waiting bodies by hand. As on the other side, the clock starts when all of them wait, and the loop is a task of its
+/// own: on the thread that waits for it, each message would wake another thread.
 async fn by_hand_at_once() -> Result<Cost> {
     let (sender, bodies) = mpsc::unbounded_channel();
     for _ in 0..COUNT {
@@ -51,7 +52,8 @@ async fn by_hand_at_once() -> Result<Cost> {
         let _ = sender.send(Bytes::from_static(BODY.as_bytes()));
     }
     drop(sender);
-    timed(by_hand::handle_all(bodies, 64, Countdown::from(COUNT))).await
+    timed(async { tokio::spawn(by_hand::handle_all(bodies, 64, Countdown::from(COUNT))).await? })
+        .await
 }
 
 /// Handles bodies by hand while they come: the loop is a task of its own, as a subscription's reader is.
