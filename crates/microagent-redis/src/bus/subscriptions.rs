@@ -2,9 +2,10 @@
 //!
 //! It sends nothing to the server; [`subscriber`](super::subscriber) does, and tells it what came of it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
+use foldhash::HashMap;
 use microagent_core::{Error, Mailbox};
 use redis::Msg;
 
@@ -94,10 +95,16 @@ impl Subscriptions {
         let glob: redis::RedisResult<String> = message.get_pattern();
         let entry = glob.ok().and_then(|glob| self.0.get_mut(&*glob));
         let Some(entry) = entry else { return };
+        let Some((last, others)) = entry.listeners.split_last_mut() else {
+            return;
+        };
         let payload = Bytes::copy_from_slice(message.get_payload_bytes());
-        for mailbox in entry.mailboxes() {
+        // The first clone of a payload allocates, and most patterns have one stream.
+        for listener in others {
+            let mailbox = &mut listener.mailbox;
             mailbox.hear(message.get_channel_name(), payload.clone());
         }
+        last.mailbox.hear(message.get_channel_name(), payload);
     }
 
     /// Tells those who read again what they missed.

@@ -54,6 +54,9 @@ local function next_ids(count)
   return last + 1
 end
 
+-- The number of messages in flight from which on the hash should be a table, and the length of a value that makes it one.
+local MANY, LARGE = 16, 65
+
 local bodies, reasons, first = {}, {}, 0
 local count = math.min(room, redis.call('LLEN', KEYS[1]) + redis.call('LLEN', KEYS[2]))
 if count > 0 then
@@ -65,12 +68,18 @@ if count > 0 then
       end
     end
   end
-  local fields = {}
+  -- By default, the server keeps up to 512 values of up to 64 bytes in a list, which it searches from its head for each field.
+  -- One larger value makes a table of the hash, until it is empty.
+  local many = redis.call('HLEN', KEYS[3]) + count > MANY
+  local fields = many and {'', string.rep(' ', LARGE)} or {}
   for i, body in ipairs(bodies) do
-    fields[2 * i - 1] = string.format('%.0f', first + i - 1)
-    fields[2 * i] = body
+    fields[#fields + 1] = string.format('%.0f', first + i - 1)
+    fields[#fields + 1] = body
   end
   redis.call('HSET', KEYS[3], unpack(fields))
+  if many then
+    redis.call('HDEL', KEYS[3], '')
+  end
 end
 if count > 0 and redis.call('EXISTS', KEYS[10]) == 1 then
   for i, body in ipairs(bodies) do
