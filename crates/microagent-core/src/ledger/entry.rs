@@ -1,11 +1,39 @@
 //! The ledger's record of a message, and the ids of messages, consumers and peers.
 
-use std::sync::Arc;
+use std::{
+    hash::{BuildHasherDefault, Hasher},
+    sync::Arc,
+};
 
 use tokio::time::Instant;
 
 /// The id of a message. Ids grow: their order is the order of arrival.
 pub type MessageId = u64;
+
+/// The hasher of a table of messages. Ids grow by little, so the id itself is the place in the table: messages that arrived
+/// one after the other are neighbours in memory, and handing them out in their order misses no cache line twice.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct IdHasher(u64);
+
+/// Makes the hashers of a table of messages.
+pub(super) type InOrder = BuildHasherDefault<IdHasher>;
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0 << 8 | u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, id: u64) {
+        self.0 = id;
+    }
+
+    fn finish(&self) -> u64 {
+        // The table takes the place from the low bits, and a tag from the seven highest.
+        self.0 ^ self.0 << 57
+    }
+}
 
 /// The id of one `consume` of one peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use foldhash::HashMap;
+
 use super::{
-    ConsumerId, HandOut, Ledger, MessageId, PeerId, entry::State, peer::Peer,
+    Consumer, ConsumerId, HandOut, Ledger, MessageId, PeerId, entry::State, peer::Peer,
     queue_state::QueueState,
 };
 
@@ -23,56 +25,68 @@ impl<T> Ledger<T> {
     }
 
     fn hand_out_of(&mut self, queue: &Arc<str>) -> Option<HandOut> {
-        self.promise_suspect(queue);
-        let consumers = self.queues.get(queue)?.consumers.len();
-        (0..consumers).find_map(|_| {
-            let consumer = self.queues.get_mut(queue)?.whose_turn()?;
-            self.offer(queue, consumer)
-        })
+        let Self {
+            queues,
+            entries,
+            consumers,
+            peers,
+            ..
+        } = self;
+        let state = queues.get_mut(queue)?;
+        promise_suspect(queue, state, consumers, peers);
+        let handed = (0..state.consumers.len()).find_map(|_| {
+            let id = state.whose_turn()?;
+            let consumer = consumers.get_mut(&id)?;
+            let peer = peers.get_mut(&consumer.peer)?;
+            let message = offer(queue, state, consumer, peer)?;
+            Some((message, id, consumer.peer))
+        });
+        let (id, consumer, peer) = handed?;
+        if let Some(entry) = entries.get_mut(&id) {
+            entry.state = State::InFlight(consumer, peer);
+        }
+        Some(HandOut { id, consumer })
     }
+}
 
-    /// Hands out a message to this consumer, if the consumer may have one.
-    fn offer(&mut self, queue: &Arc<str>, id: ConsumerId) -> Option<HandOut> {
-        let state = self.queues.get_mut(queue)?;
-        let consumer = self.consumers.get_mut(&id)?;
-        let peer = self.peers.get_mut(&consumer.peer)?;
-        if consumer.credit == 0 || !peer.may_take(queue) {
-            return None;
-        }
-        let message = next_for(consumer.peer, peer, state)?;
-        consumer.credit -= 1;
-        peer.in_flight += 1;
-        state.in_flight += 1;
-        if let Some(entry) = self.entries.get_mut(&message) {
-            entry.state = State::InFlight(id, consumer.peer);
-        }
-        Some(HandOut {
-            id: message,
-            consumer: id,
-        })
+/// Hands out a message to this consumer, if the consumer may have one.
+fn offer(
+    queue: &Arc<str>,
+    state: &mut QueueState,
+    consumer: &mut Consumer,
+    peer: &mut Peer,
+) -> Option<MessageId> {
+    if consumer.credit == 0 || !peer.may_take(queue) {
+        return None;
     }
+    let message = next_for(consumer.peer, peer, state)?;
+    consumer.credit -= 1;
+    peer.in_flight += 1;
+    state.in_flight += 1;
+    Some(message)
+}
 
-    /// Promises a waiting suspect to the least busy peer that consumes its queue. This peer takes no other message
-    /// until it has nothing in flight, and then gets the suspect.
-    fn promise_suspect(&mut self, queue: &Arc<str>) {
-        let Some(state) = self.queues.get_mut(queue) else {
-            return;
-        };
-        if state.suspects.is_empty() || state.suspect_promised_to.is_some() {
-            return;
-        }
-        let candidates = state
-            .consumers
-            .iter()
-            .filter_map(|id| self.consumers.get(id))
-            .map(|consumer| consumer.peer);
-        let free = candidates.filter(|id| self.peers.get(id).is_some_and(Peer::is_free));
-        let chosen =
-            free.min_by_key(|id| self.peers.get(id).map_or(usize::MAX, |peer| peer.in_flight));
-        if let Some(peer) = chosen.and_then(|id| self.peers.get_mut(&id)) {
-            state.suspect_promised_to = chosen;
-            peer.promise(queue);
-        }
+/// Promises a waiting suspect to the least busy peer that consumes its queue. This peer takes no other message
+/// until it has nothing in flight, and then gets the suspect.
+fn promise_suspect(
+    queue: &Arc<str>,
+    state: &mut QueueState,
+    consumers: &HashMap<ConsumerId, Consumer>,
+    peers: &mut HashMap<PeerId, Peer>,
+) {
+    if state.suspects.is_empty() || state.suspect_promised_to.is_some() {
+        return;
+    }
+    let candidates = state
+        .consumers
+        .iter()
+        .filter_map(|id| consumers.get(id))
+        .map(|consumer| consumer.peer);
+    let free = candidates.filter(|id| peers.get(id).is_some_and(Peer::is_free));
+    let chosen = free.min_by_key(|id| peers.get(id).map_or(usize::MAX, |peer| peer.in_flight));
+    if let Some(peer) = chosen.and_then(|id| peers.get_mut(&id)) {
+        state.suspect_promised_to = chosen;
+        peer.promise(queue);
     }
 }
 

@@ -13,7 +13,7 @@ mod queue_state;
 mod tests;
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{self, BTreeSet, VecDeque},
     sync::Arc,
 };
 
@@ -21,7 +21,11 @@ use foldhash::HashMap;
 use tokio::time::Instant;
 
 pub use self::entry::{ConsumerId, Entry, HandOut, MessageId, PeerId, Position};
-use self::{entry::State, peer::Peer, queue_state::QueueState};
+use self::{
+    entry::{InOrder, State},
+    peer::Peer,
+    queue_state::QueueState,
+};
 use crate::Depth;
 
 /// The messages of all queues, each in one place: waiting, delayed, or in flight at one consumer.
@@ -43,7 +47,7 @@ use crate::Depth;
 pub struct Ledger<T> {
     queues: HashMap<Arc<str>, QueueState>,
     /// Boxed, because a table that grows moves its entries.
-    entries: HashMap<MessageId, Box<Entry<T>>>,
+    entries: collections::HashMap<MessageId, Box<Entry<T>>, InOrder>,
     delayed: BTreeSet<(Instant, MessageId)>,
     consumers: HashMap<ConsumerId, Consumer>,
     peers: HashMap<PeerId, Peer>,
@@ -62,7 +66,7 @@ impl<T> Default for Ledger<T> {
     fn default() -> Self {
         Self {
             queues: HashMap::default(),
-            entries: HashMap::default(),
+            entries: collections::HashMap::default(),
             delayed: BTreeSet::new(),
             consumers: HashMap::default(),
             peers: HashMap::default(),

@@ -33,11 +33,11 @@ impl Mailbox {
     /// Waits for the next delivery. Returns `None` when the broker was closed.
     pub(super) async fn next(&mut self) -> Option<Delivery> {
         loop {
-            // Registered before the ledger is read, so that no delay is missed.
-            let rescheduled = self.queues.rescheduled.notified();
             if let Ok(delivery) = self.deliveries.try_recv() {
                 return Some(delivery);
             }
+            // Registered before the ledger is read, so that no delay is missed.
+            let rescheduled = self.queues.rescheduled.notified();
             let due = self.queues.wake();
             tokio::select! {
                 biased;

@@ -1,12 +1,12 @@
 //! The queues of a `memory://` server: the ledger behind one lock, and where its deliveries go.
 
 use std::{
-    collections::HashMap,
     fmt,
     sync::{Arc, Mutex},
     time::SystemTime,
 };
 
+use foldhash::HashMap;
 use tokio::{
     sync::{Notify, mpsc},
     time::Instant,
