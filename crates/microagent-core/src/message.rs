@@ -14,12 +14,19 @@ pub struct Message(Arc<Parts>);
 struct Parts {
     queue: Arc<str>,
     payload: Bytes,
-    id: Option<String>,
-    headers: Vec<(String, String)>,
+    id: Option<Box<str>>,
     attempt: u32,
     crashes: u32,
-    first_failure: Option<SystemTime>,
     sent_at: Option<SystemTime>,
+    /// Absent from most messages, so that they are half as large.
+    rest: Option<Box<Rest>>,
+}
+
+/// The parts that few messages have.
+#[derive(Clone, Default)]
+struct Rest {
+    headers: Vec<(String, String)>,
+    first_failure: Option<SystemTime>,
     topic: Option<String>,
     key: Option<String>,
     native: Option<Arc<dyn Any + Send + Sync>>,
@@ -39,30 +46,33 @@ impl Message {
             queue: queue.into(),
             payload: payload.into(),
             id: None,
-            headers: Vec::new(),
             attempt: 1,
             crashes: 0,
-            first_failure: None,
             sent_at: None,
-            topic: None,
-            key: None,
-            native: None,
+            rest: None,
         }))
+    }
+
+    fn rest(&self) -> Option<&Rest> {
+        self.0.rest.as_deref()
+    }
+
+    fn rest_mut(&mut self) -> &mut Rest {
+        Arc::make_mut(&mut self.0).rest.get_or_insert_default()
     }
 
     /// The same message with the id that the driver knows it by.
     #[must_use]
     pub fn with_id(mut self, id: impl Into<String>) -> Self {
-        Arc::make_mut(&mut self.0).id = Some(id.into());
+        Arc::make_mut(&mut self.0).id = Some(id.into().into());
         self
     }
 
     /// The same message with one more header.
     #[must_use]
     pub fn with_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        Arc::make_mut(&mut self.0)
-            .headers
-            .push((name.into(), value.into()));
+        let header = (name.into(), value.into());
+        self.rest_mut().headers.push(header);
         self
     }
 
@@ -83,7 +93,7 @@ impl Message {
     /// The same message with the time at which a handling of it failed first.
     #[must_use]
     pub fn with_first_failure(mut self, at: SystemTime) -> Self {
-        Arc::make_mut(&mut self.0).first_failure = Some(at);
+        self.rest_mut().first_failure = Some(at);
         self
     }
 
@@ -97,21 +107,21 @@ impl Message {
     /// The same message with the topic under which it was published.
     #[must_use]
     pub fn with_topic(mut self, topic: impl Into<String>) -> Self {
-        Arc::make_mut(&mut self.0).topic = Some(topic.into());
+        self.rest_mut().topic = Some(topic.into());
         self
     }
 
     /// The same message with its partition key.
     #[must_use]
     pub fn with_key(mut self, key: impl Into<String>) -> Self {
-        Arc::make_mut(&mut self.0).key = Some(key.into());
+        self.rest_mut().key = Some(key.into());
         self
     }
 
     /// The same message with a value of the driver, for [`native`](Self::native).
     #[must_use]
     pub fn with_native(mut self, native: Arc<dyn Any + Send + Sync>) -> Self {
-        Arc::make_mut(&mut self.0).native = Some(native);
+        self.rest_mut().native = Some(native);
         self
     }
 
@@ -153,7 +163,7 @@ impl Message {
     /// ```
     #[must_use]
     pub fn headers(&self) -> Headers<'_> {
-        Headers(self.0.headers.iter())
+        Headers(self.rest().map_or(&[][..], |rest| &rest.headers).iter())
     }
 
     /// Which handling this is, counted from 1.
@@ -171,7 +181,7 @@ impl Message {
     /// When a handling of it failed first, where the driver keeps that over retries.
     #[must_use]
     pub fn first_failure(&self) -> Option<SystemTime> {
-        self.0.first_failure
+        self.rest()?.first_failure
     }
 
     /// Returns when the message was sent, by the clock of its sender or of the server, if the driver knows it.
@@ -190,13 +200,13 @@ impl Message {
     /// ```
     #[must_use]
     pub fn topic(&self) -> Option<&str> {
-        self.0.topic.as_deref()
+        self.rest()?.topic.as_deref()
     }
 
     /// Returns the partition key of the message, if the driver has keys and the message was sent with one.
     #[must_use]
     pub fn key(&self) -> Option<&str> {
-        self.0.key.as_deref()
+        self.rest()?.key.as_deref()
     }
 
     /// Returns what only this driver knows of the message, if it offers a value of the type `T`. The types are the
@@ -214,7 +224,7 @@ impl Message {
     /// ```
     #[must_use]
     pub fn native<T: Any + Send + Sync>(&self) -> Option<&T> {
-        self.0.native.as_deref()?.downcast_ref()
+        self.rest()?.native.as_deref()?.downcast_ref()
     }
 }
 

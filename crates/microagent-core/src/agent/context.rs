@@ -5,7 +5,10 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{self, Poll},
 };
 
@@ -60,6 +63,7 @@ pub(crate) struct Surroundings {
     pub(crate) manifest: Manifest,
     pub(crate) stats: AgentStats,
     pub(crate) stopping: CancellationToken,
+    pub(crate) is_stopping: AtomicBool,
 }
 
 impl Context {
@@ -141,8 +145,20 @@ impl Context {
         &self.0.stats
     }
 
+    /// Returns the token that is cancelled by [`stop`](Self::stop), to wait for it.
     pub(crate) fn stopping(&self) -> &CancellationToken {
         &self.0.stopping
+    }
+
+    /// Asks the agent to stop.
+    pub(crate) fn stop(&self) {
+        self.0.is_stopping.store(true, Ordering::Release);
+        self.0.stopping.cancel();
+    }
+
+    /// Returns whether the agent was asked to stop. It is read for each message, and the token would take a lock.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.0.is_stopping.load(Ordering::Acquire)
     }
 }
 

@@ -55,12 +55,11 @@ pub(crate) async fn consume(
     consumer
         .tasks
         .spawn(Arc::clone(&consumer).confirm(settlements));
-    let stopping = consumer.cx.stopping();
-    let mut stopped = pin!(stopping.cancelled());
+    let mut stopped = pin!(consumer.cx.stopping().cancelled());
     loop {
         let mut next = pin!(consumer.next(&mut deliveries));
         let next = poll_fn(|cx| {
-            if stopping.is_cancelled() {
+            if consumer.cx.is_stopping() {
                 return Poll::Ready(None);
             }
             match next.as_mut().poll(cx) {
@@ -104,30 +103,36 @@ impl BoundConsumer {
     }
 
     /// Handles a delivery, and then those that wait for a place, until none waits or the agent stops.
-    async fn run_place(
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an `async fn` keeps its arguments twice, and each place has a task of this size"
+    )]
+    fn run_place(
         self: Arc<Self>,
         mut delivery: Delivery,
         unconfirmed: mpsc::UnboundedSender<SettleFuture>,
-    ) {
-        let _running = self.activity.begin();
-        loop {
-            let settled = self.handle(delivery).await;
-            if let Some(settled) = settled {
-                match settled.result() {
-                    Ok(result) => self.check_confirmed(result),
-                    // The task that receives it lives as long as this sender.
-                    Err(waiting) => drop(unconfirmed.send(waiting)),
+    ) -> impl Future<Output = ()> + Send {
+        async move {
+            let _running = self.activity.begin();
+            loop {
+                let settled = self.handle(delivery).await;
+                if let Some(settled) = settled {
+                    match settled.result() {
+                        Ok(result) => self.check_confirmed(result),
+                        // The task that receives it lives as long as this sender.
+                        Err(waiting) => drop(unconfirmed.send(waiting)),
+                    }
                 }
+                if self.cx.is_stopping() {
+                    return self.flow.leave();
+                }
+                let Some(next) = self.flow.next() else {
+                    return;
+                };
+                delivery = next;
+                // A handler that never waits would keep other tasks from running.
+                consume_budget().await;
             }
-            if self.cx.stopping().is_cancelled() {
-                return self.flow.leave();
-            }
-            let Some(next) = self.flow.next() else {
-                return;
-            };
-            delivery = next;
-            // A handler that never waits would keep other tasks from running.
-            consume_budget().await;
         }
     }
 

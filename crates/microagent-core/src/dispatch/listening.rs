@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tracing::warn;
 
 use super::{
-    receive::{self, SubscribedSignal},
+    receive::{self, LastSender, SubscribedSignal},
     receiver::BoundReceiver,
 };
 use crate::{Bus, BusEvent, Channel, Error, ErrorKind, Gap, Result, bus::WeakBus, driver::lock};
@@ -200,14 +200,15 @@ struct Subscription {
 }
 
 async fn read(bus: WeakBus, mut events: BoxStream<'static, BusEvent>, subscription: Subscription) {
+    let mut last_sender = LastSender::default();
     while let Some(event) = events.next().await {
         let Some(bus) = bus.upgrade() else {
             return;
         };
         match event {
             BusEvent::Message(published) => {
-                let now = now(&subscription.receivers);
-                receive::receive(&bus, &subscription.signal, &now, &published);
+                let (signal, now) = (&subscription.signal, now(&subscription.receivers));
+                receive::receive(&bus, signal, &now, &mut last_sender, published);
             }
             BusEvent::Lost(reason) => bus.listening().lost(&reason),
             BusEvent::Gap(gap) => bus.listening().gap(&gap),

@@ -3,15 +3,17 @@
 use std::{
     cell::RefCell,
     fmt,
-    future::{Future, poll_fn},
-    pin::pin,
+    future::Future,
+    pin::Pin,
     sync::{
         Arc, Mutex, OnceLock, Weak,
         atomic::{AtomicU64, Ordering},
     },
+    task::{Context, Poll},
     time::Duration,
 };
 
+use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
 use crate::driver::lock;
@@ -87,13 +89,33 @@ impl Place {
 }
 
 /// Runs a handler that begins now, and notes each time that it runs on a thread.
-pub(crate) async fn noted<F: Future>(name: &Arc<str>, began: Instant, run: F) -> F::Output {
-    let (mut run, mut began) = (pin!(run), Some(began));
-    poll_fn(|cx| {
-        let _entry = Entry::new(name, began.take().unwrap_or_else(Instant::now));
-        run.as_mut().poll(cx)
-    })
-    .await
+pub(crate) fn noted<F: Future>(name: &Arc<str>, began: Instant, run: F) -> Noted<'_, F> {
+    Noted {
+        name,
+        began: Some(began),
+        run,
+    }
+}
+
+pin_project! {
+    /// The future of [`noted`].
+    pub(crate) struct Noted<'a, F> {
+        name: &'a Arc<str>,
+        // Until the first poll.
+        began: Option<Instant>,
+        #[pin]
+        run: F,
+    }
+}
+
+impl<F: Future> Future for Noted<'_, F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let _entry = Entry::new(this.name, this.began.take().unwrap_or_else(Instant::now));
+        this.run.poll(cx)
+    }
 }
 
 /// The note of a handler that runs; removed when it does not, by a panic as well.

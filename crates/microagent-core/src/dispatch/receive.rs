@@ -27,17 +27,33 @@ pub(crate) struct SubscribedSignal {
     pub(crate) strict: bool,
 }
 
+/// The sender of the last message of a subscription. Most messages come from the same senders, so that most need no new text.
+#[derive(Default)]
+pub(super) struct LastSender(Option<Sender>);
+
+impl LastSender {
+    fn named(&mut self, name: &str) -> Sender {
+        let same = self.0.take().filter(|last| **last == *name);
+        self.0.insert(same.unwrap_or_else(|| name.into())).clone()
+    }
+}
+
 /// Hands one published message to these receivers, and answers if it is a call.
 pub(super) fn receive(
     bus: &Bus,
     signal: &Arc<SubscribedSignal>,
     receivers: &[Arc<BoundReceiver>],
-    published: &BusMessage,
+    last_sender: &mut LastSender,
+    published: BusMessage,
 ) {
-    let Some(channel) = Channel::parse(&published.channel) else {
-        return stray(bus, &published.channel);
+    let BusMessage {
+        channel: name,
+        mut payload,
+    } = published;
+    let Some(channel) = Channel::parse(&name) else {
+        return stray(bus, &name);
     };
-    let sender = Sender::from(channel.sender);
+    let sender = last_sender.named(channel.sender);
     let caller = channel.id.and_then(Caller::parse);
     let mut replies = Vec::new();
     for (index, receiver) in receivers.iter().enumerate() {
@@ -45,7 +61,12 @@ pub(super) fn receive(
             signal: Arc::clone(signal),
             sender: sender.clone(),
             caller: caller.clone(),
-            body: published.payload.clone(),
+            // The first clone of a payload allocates, and most signals have one receiver.
+            body: if index + 1 < receivers.len() {
+                payload.clone()
+            } else {
+                std::mem::take(&mut payload)
+            },
             warns: index == 0,
         };
         let reply = channel.id.map(|_| {

@@ -1,6 +1,6 @@
 //! A receiver of an agent: its places, its runs, and the signals that it drops.
 
-use std::sync::Arc;
+use std::{future::Future, sync::Arc};
 
 use futures_util::future::BoxFuture;
 use tokio::{
@@ -67,19 +67,25 @@ impl BoundReceiver {
     }
 
     /// Runs a job, and then those that wait for a place, until none waits.
-    async fn run_place(self: Arc<Self>, mut job: Job) {
-        loop {
-            let end = self.run(&job.received).await;
-            if let Some(reply) = job.reply {
-                // The agent may end before it has answered.
-                let _ = reply.send(reply_of(end));
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an `async fn` keeps its arguments twice, and each place has a task of this size"
+    )]
+    fn run_place(self: Arc<Self>, mut job: Job) -> impl Future<Output = ()> + Send {
+        async move {
+            loop {
+                let end = self.run(&job.received).await;
+                if let Some(reply) = job.reply {
+                    // The agent may end before it has answered.
+                    let _ = reply.send(reply_of(end));
+                }
+                let Some(next) = self.flow.next() else {
+                    return self.keeps_up();
+                };
+                job = next;
+                // A handler that never waits would keep other tasks from running.
+                consume_budget().await;
             }
-            let Some(next) = self.flow.next() else {
-                return self.keeps_up();
-            };
-            job = next;
-            // A handler that never waits would keep other tasks from running.
-            consume_budget().await;
         }
     }
 

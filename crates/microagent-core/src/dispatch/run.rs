@@ -2,15 +2,19 @@
 
 use std::{
     any::Any,
-    future::{Future, poll_fn},
+    future::Future,
     panic::AssertUnwindSafe,
-    pin::pin,
+    pin::Pin,
     sync::Arc,
-    task::Poll,
+    task::{self, Poll},
     time::Duration,
 };
 
-use futures_util::FutureExt;
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, CatchUnwind},
+};
+use pin_project_lite::pin_project;
 use tokio::{
     task::unconstrained,
     time::{Instant, sleep_until},
@@ -77,31 +81,55 @@ pub(crate) struct MessageSite<'a> {
 }
 
 /// Runs a handler's future to one of its ends. The time counts from `began`.
-pub(crate) async fn fenced<T>(
-    run: impl Future<Output = Result<T>>,
+pub(crate) fn fenced<T, F: Future<Output = Result<T>>>(
+    run: F,
     began: Instant,
     timeout: Duration,
     killed: &CancellationToken,
-) -> End<T> {
-    let mut run = pin!(AssertUnwindSafe(run).catch_unwind());
-    // Most handlers of a busy queue end at their first poll, so the timer is made only for one that waits.
-    let mut cut_off = None;
-    let result = poll_fn(|cx| {
-        if let Poll::Ready(result) = run.as_mut().poll(cx) {
-            return Poll::Ready(Ok(result));
+) -> Fenced<'_, F> {
+    Fenced {
+        run: AssertUnwindSafe(run).catch_unwind(),
+        cut_off: None,
+        began,
+        timeout,
+        killed,
+    }
+}
+
+pin_project! {
+    /// The future of [`fenced`]. It is a type of its own, and not an `async fn`, because that would keep its arguments twice: each
+    /// message in work has one.
+    pub(crate) struct Fenced<'a, F> {
+        #[pin]
+        run: CatchUnwind<AssertUnwindSafe<F>>,
+        // Most handlers of a busy queue end at their first poll, so the timer is made only for one that waits.
+        cut_off: Option<BoxFuture<'a, CutOff>>,
+        began: Instant,
+        timeout: Duration,
+        killed: &'a CancellationToken,
+    }
+}
+
+impl<T, F: Future<Output = Result<T>>> Future for Fenced<'_, F> {
+    type Output = End<T>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<End<T>> {
+        let this = self.project();
+        let (began, timeout, killed) = (*this.began, *this.timeout, *this.killed);
+        if let Poll::Ready(result) = this.run.poll(cx) {
+            return Poll::Ready(match result {
+                Ok(Ok(value)) => End::Done(value),
+                Ok(Err(error)) => End::Failed(error),
+                Err(panic) => End::Panicked(panic_text(panic.as_ref())),
+            });
         }
-        cut_off
-            .get_or_insert_with(|| Box::pin(unconstrained(cut_off_at(began, timeout, killed))))
-            .as_mut()
-            .poll(cx)
-            .map(Err)
-    });
-    match result.await {
-        Ok(Ok(Ok(value))) => End::Done(value),
-        Ok(Ok(Err(error))) => End::Failed(error),
-        Ok(Err(panic)) => End::Panicked(panic_text(panic.as_ref())),
-        Err(CutOff::TimedOut) => End::TimedOut(timeout),
-        Err(CutOff::Killed) => End::Abandoned,
+        let cut_off = this
+            .cut_off
+            .get_or_insert_with(|| Box::pin(unconstrained(cut_off_at(began, timeout, killed))));
+        cut_off.as_mut().poll(cx).map(|cut_off| match cut_off {
+            CutOff::TimedOut => End::TimedOut(timeout),
+            CutOff::Killed => End::Abandoned,
+        })
     }
 }
 
@@ -133,10 +161,10 @@ pub(crate) struct Run<'a, F> {
 
 impl<T, F: Future<Output = Result<T>>> Run<'_, F> {
     /// Runs the handler [fenced](fenced), so that the calls that it makes know of it, and so does the watchdog.
-    pub(crate) async fn finish(self) -> End<T> {
+    pub(crate) fn finish(self) -> impl Future<Output = End<T>> {
         let scope = CallScope::new(self.key, self.caller, later(self.began, self.timeout));
         let run = fenced(self.future, self.began, self.timeout, self.killed);
-        polled::noted(self.key, self.began, scope.around(run)).await
+        polled::noted(self.key, self.began, scope.around(run))
     }
 }
 

@@ -131,7 +131,7 @@ impl Fires {
             if self.run_with_retries(fire).await {
                 self.keep_lease(fire).await;
             }
-            match self.running().next(self.cx.stopping().is_cancelled()) {
+            match self.running().next(self.cx.is_stopping()) {
                 Some(waiting) => fire = waiting,
                 None => return,
             }

@@ -184,7 +184,7 @@ impl Life {
 
     /// Asks the agent to stop, and waits until it has.
     pub(crate) async fn stop(&self) {
-        self.cx.stopping().cancel();
+        self.cx.stop();
         self.stopped.cancelled().await;
     }
 
@@ -199,7 +199,7 @@ impl Life {
     /// Stops the agent: it takes no new work, `pre_stop` runs, and handlers that run may finish within the grace period. The
     /// others are cut off, and their messages return to their queues.
     async fn wind_down(&self) {
-        self.cx.stopping().cancel();
+        self.cx.stop();
         debug!(agent = self.cx.name(), "stopping");
         let drained = timeout(self.grace, async {
             if let Some(leaving) = self.leave_bus() {
@@ -225,7 +225,7 @@ impl Life {
     pub(crate) fn abandon(&self) {
         self.abandoned.cancel();
         self.killed.cancel();
-        self.cx.stopping().cancel();
+        self.cx.stop();
         self.release_queues();
         drop(self.leave_bus());
     }
@@ -268,7 +268,7 @@ impl Life {
             Ok(()) => info!(agent, server = name, "server has ended"),
             Err(error) if error.kind() == ErrorKind::Interrupted => {
                 info!(agent, server = name, "server asked the agent to stop");
-                self.cx.stopping().cancel();
+                self.cx.stop();
             }
             Err(error) => {
                 error!(agent, server = name, %error, "server failed; the agent stops");
@@ -302,7 +302,7 @@ impl Life {
 
     /// Ends an agent that can no longer do its work, unless it is stopping anyway.
     pub(super) fn fail(&self, error: Error) {
-        if self.cx.stopping().is_cancelled() {
+        if self.cx.is_stopping() {
             return;
         }
         error!(agent = self.cx.name(), %error, "agent lost its bus or broker; stopping");
@@ -312,7 +312,7 @@ impl Life {
     /// Makes the agent stop by itself. Its first failure is the one that is reported.
     fn end(&self, error: Error) {
         self.failure.get_or_init(|| error);
-        self.cx.stopping().cancel();
+        self.cx.stop();
     }
 }
 
@@ -382,6 +382,7 @@ fn context_of(manifest: Manifest, setup: &Setup) -> Result<Context> {
         manifest,
         stats: AgentStats::default(),
         stopping: CancellationToken::new(),
+        is_stopping: AtomicBool::new(false),
         name,
     }))
 }
