@@ -281,6 +281,7 @@ microagent_testing::needs! {
     redis {
         async fn a_key_of_a_wrong_type_is_named_before_anything_is_changed,
         async fn no_script_loses_a_body,
+        async fn many_messages_in_flight_are_a_table,
     }
 }
 
@@ -321,6 +322,24 @@ async fn no_script_loses_a_body() {
             _ => &[],
         };
         assert_eq!(missing, removed, "{}", case.name);
+    }
+}
+
+/// In a list, each message would cost the server a search through all others.
+async fn many_messages_in_flight_are_a_table() {
+    let (_server, mut connection) = server().await;
+    let who = Identity::new(&std::sync::Arc::new(QueueKeys::of("jobs")));
+    let lasts = Duration::from_secs(60);
+    join(&mut connection, &who, lasts, true).await.unwrap();
+    for (limit, in_flight, encoding) in [(9, 9, "listpack"), (100, 109, "hashtable")] {
+        let () = connection.rpush("jobs", vec!["{}"; limit]).await.unwrap();
+        take(&mut connection, &who, limit).await.unwrap();
+        let mut ask = redis::cmd("OBJECT");
+        let ask = ask.arg("ENCODING").arg(&who.taken);
+        let found: String = ask.query_async(&mut connection).await.unwrap();
+        let held: Vec<String> = connection.hkeys(&who.taken).await.unwrap();
+        assert_eq!((found.as_str(), held.len()), (encoding, in_flight));
+        assert!(held.iter().all(|id| !id.is_empty()), "{held:?}");
     }
 }
 
