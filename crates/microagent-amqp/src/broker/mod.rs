@@ -32,6 +32,7 @@ use microagent_core::{
 };
 use tokio::{sync::Notify, task::AbortHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 pub(crate) use self::topology::QueueKind;
 use self::{
@@ -50,6 +51,9 @@ use crate::{
 
 /// The longest time that a closing broker waits for its last settlements.
 const CLOSE: Duration = Duration::from_secs(5);
+
+/// The time after which RabbitMQ, by its default settings, ends a channel that has not settled a message.
+const CONSUMER_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
 /// A broker on RabbitMQ.
 ///
@@ -225,6 +229,7 @@ impl QueueBroker for AmqpBroker {
         options: ConsumeOptions,
     ) -> Result<BoxStream<'static, Delivery>> {
         self.check_open()?;
+        warn_of_slow_handler(queue, &options);
         let consumer = self.consumer(queue, &options)?;
         let first = match self.consuming.up().await {
             Ok(up) => match consumer.open(&up).await {
@@ -305,6 +310,17 @@ impl QueueBroker for AmqpBroker {
     }
 }
 
+/// The server would hand out the message again, as one whose consumer died, while its handler is at work.
+fn warn_of_slow_handler(queue: &Queue, options: &ConsumeOptions) {
+    let longest = options.handler_timeout.unwrap_or_default();
+    if longest > CONSUMER_TIMEOUT {
+        warn!(
+            queue = queue.name(),
+            "a handler may take {longest:?}, and by default RabbitMQ delivers a message again after {CONSUMER_TIMEOUT:?}: raise its `consumer_timeout`"
+        );
+    }
+}
+
 impl Drop for AmqpBroker {
     fn drop(&mut self) {
         self.stopping.cancel();
@@ -316,5 +332,42 @@ impl fmt::Debug for AmqpBroker {
         f.debug_struct("AmqpBroker")
             .field("address", &self.address())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+
+    use super::*;
+
+    /// The lines of a log.
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            lock(&self.0).write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_handler_that_is_slower_than_the_server_allows_is_warned_of() {
+        for (minutes, warned) in [(30, false), (31, true)] {
+            let lines = Lines::default();
+            let writer = lines.clone();
+            let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone());
+            let mut options = ConsumeOptions::with_prefetch(1);
+            options.handler_timeout = Some(Duration::from_secs(minutes * 60));
+            tracing::subscriber::with_default(subscriber.finish(), || {
+                warn_of_slow_handler(&Queue::new("slow"), &options);
+            });
+            let text = String::from_utf8(lock(&lines.0).clone()).unwrap();
+            assert_eq!(text.contains("consumer_timeout"), warned, "{text}");
+        }
     }
 }

@@ -82,7 +82,6 @@ pub(super) async fn consumers<A: MicroAgent>(
     for entry in entries {
         let mut options = ConsumeOptions::with_prefetch(entry.options.effective_prefetch());
         options.native = entry.options.driver.clone();
-        options.ordered = entry.options.concurrency <= 1;
         options.handler_timeout = Some(entry.options.timeout);
         let deliveries = broker
             .consume(&entry.queue, options)

@@ -73,11 +73,6 @@ pub struct SendOptions {
 pub struct ConsumeOptions {
     /// The most deliveries that may be unsettled at a time; at least 1.
     pub prefetch: usize,
-    /// The consumer handles one message at a time, in the order of the queue. Default: false.
-    ///
-    /// A driver for which this costs nothing keeps the order always. Another one uses it to choose how it returns
-    /// messages.
-    pub ordered: bool,
     /// The longest time that the handler of one delivery may take, if it has a limit.
     ///
     /// A driver whose server has a limit of its own warns, or sets the limit of the server accordingly.
@@ -118,7 +113,6 @@ impl Default for ConsumeOptions {
     fn default() -> Self {
         Self {
             prefetch: 32,
-            ordered: false,
             handler_timeout: None,
             native: BTreeMap::new(),
         }
