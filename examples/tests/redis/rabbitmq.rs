@@ -8,8 +8,9 @@ use std::{
 
 use examples::queues;
 use microagent::prelude::*;
-use microagent_testing::RabbitMqServer;
-use tokio::runtime::Runtime;
+use microagent_testing::{RabbitMqServer, VirtualClock};
+use redis::Commands;
+use tokio::{runtime::Runtime, sync::mpsc, time::timeout};
 
 use crate::{
     end,
@@ -21,6 +22,7 @@ use crate::{
 microagent_testing::needs! {
     redis + rabbitmq {
         fn the_documented_group_runs_with_its_queues_on_rabbitmq,
+        fn one_replica_runs_by_the_leases_of_the_bus_beside_rabbitmq,
     }
     redis + rabbitmq + python {
         fn the_user_agent_may_be_in_python_beside_rabbitmq,
@@ -78,6 +80,54 @@ fn the_documented_group_runs_with_its_queues_on_rabbitmq() {
         let waiting = async { broker.length(queues::MAILER).await };
         assert_eq!(scene.runtime.block_on(waiting).unwrap(), 0);
     }
+}
+
+/// A replica of an agent with a queue and a schedule.
+struct Billing {
+    replica: usize,
+    runs: mpsc::UnboundedSender<usize>,
+}
+
+#[agent]
+impl Billing {
+    #[cron("* * * * *", once)]
+    async fn invoice(&self) {
+        // The test may have ended.
+        let _ = self.runs.send(self.replica);
+    }
+
+    #[consumer(queues::MAILER)]
+    async fn take(&self, message: &Message) {
+        assert!(message.id().is_some());
+    }
+}
+
+/// RabbitMQ keeps no leases, so `once` uses those of the bus.
+fn one_replica_runs_by_the_leases_of_the_bus_beside_rabbitmq() {
+    let (scene, shared) = (scene(), rabbitmq());
+    let dsn = shared.as_ref().unwrap().server.dsn();
+    let (runs, mut reported) = mpsc::unbounded_channel();
+    scene.runtime.block_on(async {
+        let mut replicas = Vec::new();
+        for replica in 0..3 {
+            let runs = runs.clone();
+            let agent = Agent::new(Billing { replica, runs })
+                .clock(VirtualClock::at("2026-03-01T00:00:58Z").unwrap())
+                .bus(Bus::connect(&scene.server.dsn()).await.unwrap())
+                .broker(Broker::connect(&dsn).await.unwrap());
+            replicas.push(agent.start().await.unwrap());
+        }
+        let first = timeout(LIMIT, reported.recv()).await.unwrap();
+        assert!(first.is_some());
+        // The clocks of all three have passed the instant by then.
+        let second = timeout(Duration::from_secs(3), reported.recv()).await;
+        assert!(second.is_err(), "two replicas have run: {second:?}");
+        for replica in replicas {
+            replica.stop().await.unwrap();
+        }
+    });
+    let leases: Vec<String> = scene.look().keys("microagent:lease:*").unwrap();
+    assert_eq!(leases.len(), 1, "{leases:?}");
 }
 
 /// Mail from Python to a durable queue of Rust.
