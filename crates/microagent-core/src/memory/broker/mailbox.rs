@@ -1,7 +1,12 @@
 //! The mailbox from which a consumer of a `memory://` server reads its deliveries.
 
-use std::sync::Arc;
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
 
+use futures_util::{Stream, future::BoxFuture};
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep_until},
@@ -15,6 +20,8 @@ pub(super) struct Mailbox {
     queues: Arc<Queues>,
     consumer: ConsumerId,
     deliveries: mpsc::UnboundedReceiver<Delivery>,
+    /// Waits for delayed messages while no delivery is there.
+    waits: Option<BoxFuture<'static, ()>>,
 }
 
 impl Mailbox {
@@ -27,25 +34,39 @@ impl Mailbox {
             queues,
             consumer,
             deliveries,
+            waits: None,
         }
     }
+}
 
-    /// Waits for the next delivery. Returns `None` when the broker was closed.
-    pub(super) async fn next(&mut self) -> Option<Delivery> {
+/// Ends when the broker was closed.
+impl Stream for Mailbox {
+    type Item = Delivery;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Delivery>> {
         loop {
-            if let Ok(delivery) = self.deliveries.try_recv() {
-                return Some(delivery);
+            if let Poll::Ready(delivery) = self.deliveries.poll_recv(cx) {
+                return Poll::Ready(delivery);
             }
-            // Registered before the ledger is read, so that no delay is missed.
-            let rescheduled = self.queues.rescheduled.notified();
-            let due = self.queues.wake();
-            tokio::select! {
-                biased;
-                delivery = self.deliveries.recv() => return delivery,
-                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
-                () = rescheduled => {}
-            }
+            let queues = Arc::clone(&self.queues);
+            let waits = self
+                .waits
+                .get_or_insert_with(|| Box::pin(wait_for_delayed(queues)));
+            ready!(waits.as_mut().poll(cx));
+            self.waits = None;
         }
+    }
+}
+
+/// Hands out the delayed messages that are due, and waits until others are, or until another message is due first.
+async fn wait_for_delayed(queues: Arc<Queues>) {
+    // Registered before the ledger is read, so that no delay is missed.
+    let rescheduled = queues.rescheduled.notified();
+    let due = queues.wake();
+    tokio::select! {
+        biased;
+        () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
+        () = rescheduled => {}
     }
 }
 

@@ -14,7 +14,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::stream::{self, BoxStream};
+use futures_util::stream::BoxStream;
 use tokio::time::Instant;
 
 pub(super) use self::queues::Queues;
@@ -219,10 +219,7 @@ impl QueueBroker for MemoryBroker {
         let mailbox = self
             .queues
             .open_mailbox(queue, self.peer, clock, options.prefetch);
-        let deliveries = stream::unfold(mailbox, |mut mailbox| async {
-            Some((mailbox.next().await?, mailbox))
-        });
-        Ok(Box::pin(deliveries))
+        Ok(Box::pin(mailbox))
     }
 
     async fn length(&self, queue: &Queue) -> Result<u64> {
