@@ -24,13 +24,13 @@ const MOST_UNFINISHED: i64 = 4096;
 
 /// Returns how many messages may be unfinished in a window of this many offsets, so that the metadata fits.
 ///
-/// The largest share of one message is: a run of finished ones beside it (two distances), its failures (a distance, 2 bytes of
+/// The largest share of one message is: a run of finished ones beside it (two distances), its failures (a distance, 3 bytes of
 /// count, 6 and 7 of times) and its crashes (two distances, 2 bytes of count). A distance has 2 bytes. Longer ones are few, as
 /// the distances of a list add up to the window: each 2^14 offsets make at most one byte more in each of three lists.
 pub(super) fn most_unfinished(span: i64) -> usize {
     let span = usize::try_from(span).unwrap_or_default();
-    let longer = (LARGEST - FIXED).saturating_sub(3 * (span >> 14)) / (5 * 2 + 17);
-    let largest = (LARGEST - FIXED) / (5 * size_of_number(span as u64) + 17);
+    let longer = (LARGEST - FIXED).saturating_sub(3 * (span >> 14)) / (5 * 2 + 18);
+    let largest = (LARGEST - FIXED) / (5 * size_of_number(span as u64) + 18);
     if span < 1 << 14 {
         longer
     } else {
@@ -182,7 +182,7 @@ fn write_failures(body: &mut Vec<u8>, tracker: &Tracker) {
     let mut from = tracker.base;
     for (offset, note) in failed(&tracker.notes) {
         write_number(body, distance(from, offset));
-        write_number(body, note.failures.into());
+        write_number(body, u64::from(note.failures) << 1 | u64::from(note.waits));
         write_number(body, note.first_failure - oldest);
         write_number(body, zigzag(note.due.wrapping_sub(note.first_failure)));
         from = offset;
@@ -198,13 +198,15 @@ fn read_failures(reader: &mut Reader<'_>, tracker: &mut Tracker) -> Option<()> {
     let mut from = tracker.base;
     for _ in 0..count {
         let offset = reader.offset(from)?;
-        let failures = u32::try_from(reader.number()?)
-            .ok()
-            .filter(|count| *count > 0)?;
+        let (count, waits) = reader
+            .number()
+            .map(|number| (number >> 1, number & 1 == 1))?;
+        let failures = u32::try_from(count).ok().filter(|count| *count > 0)?;
         let first_failure = oldest.checked_add(reader.number()?)?;
         let due = first_failure.wrapping_add(unzigzag(reader.number()?));
         let note = tracker.notes.entry(offset).or_default();
         (note.failures, note.first_failure, note.due) = (failures, first_failure, due);
+        note.waits = waits;
         from = offset;
     }
     Some(())

@@ -29,6 +29,8 @@ pub struct Note {
     first_failure: u64,
     /// The time of the next attempt, likewise.
     due: u64,
+    /// It has failed, and the next attempt was not started. It is not in flight then.
+    waits: bool,
     /// The number of times that a consumer died while the message was in flight.
     pub crashes: u32,
 }
@@ -54,7 +56,7 @@ pub enum Promise {
     /// Nothing is in flight: the last owner left the partition.
     #[default]
     Left,
-    /// Only messages below this offset were delivered, and no suspects.
+    /// Only messages below this offset were delivered, but no suspects and none that waits for its next attempt.
     Open {
         /// The offset behind the last message that may be in flight.
         reach: i64,
@@ -75,7 +77,7 @@ pub enum Promise {
 /// for offset in 5..8 {
 ///     assert!(tracker.read(offset), "it is to be handled");
 /// }
-/// tracker.open();
+/// tracker.open(tracker.next());
 /// tracker.finish(6);
 /// let committed = (tracker.base(), tracker.metadata().expect("it is short"));
 /// assert_eq!(committed.0, 5, "5 is not finished");
@@ -96,6 +98,7 @@ pub struct Tracker {
     /// By offset, for unfinished messages only.
     notes: BTreeMap<i64, Note>,
     promise: Promise,
+    last_promise: Promise,
 }
 
 impl Tracker {
@@ -108,6 +111,7 @@ impl Tracker {
             finished: Runs::default(),
             notes: BTreeMap::new(),
             promise: Promise::Left,
+            last_promise: Promise::Left,
         }
     }
 
@@ -121,8 +125,10 @@ impl Tracker {
             Promise::Left => Vec::new(),
             Promise::Open { reach } => {
                 // Suspects are delivered alone, under a promise of their own.
+                let kept_back = |note: &Note| note.waits || note.crashes > 0;
                 let open = tracker.finished.missing(base, reach);
-                open.filter(|offset| !tracker.is_suspect(*offset)).collect()
+                open.filter(|offset| !tracker.note(*offset).is_some_and(kept_back))
+                    .collect()
             }
             Promise::Alone { offset } => vec![offset],
         };
@@ -130,7 +136,7 @@ impl Tracker {
             let note = tracker.notes.entry(offset).or_default();
             note.crashes = note.crashes.saturating_add(1);
         }
-        tracker.promise = Promise::Left;
+        tracker.last_promise = std::mem::take(&mut tracker.promise);
         tracker
     }
 
@@ -177,6 +183,14 @@ impl Tracker {
         note.failures = note.failures.saturating_add(1);
         let delay = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
         note.due = now.saturating_add(delay.min(LONGEST_DELAY));
+        note.waits = true;
+    }
+
+    /// Registers that the next attempt at a message begins.
+    pub fn start(&mut self, offset: i64) {
+        if let Some(note) = self.notes.get_mut(&offset) {
+            note.waits = false;
+        }
     }
 
     /// Returns what is known of an unfinished message that has failed or is a suspect.
@@ -197,9 +211,10 @@ impl Tracker {
         self.notes.get(&offset).is_some_and(|note| note.crashes > 0)
     }
 
-    /// Promises that only messages which were read until now, and no suspects, are delivered once this is committed.
-    pub fn open(&mut self) {
-        self.promise = Promise::Open { reach: self.next };
+    /// Promises that only messages below this offset are delivered once this is committed: no suspects, and of those that have
+    /// failed only the [started](Self::start) ones.
+    pub fn open(&mut self, reach: i64) {
+        self.promise = Promise::Open { reach };
     }
 
     /// Promises that only this message is delivered, once this is committed.
@@ -216,6 +231,12 @@ impl Tracker {
     #[must_use]
     pub fn promise(&self) -> Promise {
         self.promise
+    }
+
+    /// Returns the promise that was in the commit from which this was [restored](Self::restored).
+    #[must_use]
+    pub fn last_promise(&self) -> Promise {
+        self.last_promise
     }
 
     /// Returns true if this message may be delivered under the promise, once that is committed.
@@ -247,6 +268,12 @@ impl Tracker {
     pub fn room(&self) -> usize {
         let span = self.end() - self.base;
         metadata::most_unfinished(span).saturating_sub(self.unfinished())
+    }
+
+    /// Returns true if the next message may be read: there is [`room`](Self::room), or it is known already.
+    #[must_use]
+    pub fn may_read(&self) -> bool {
+        self.next < self.end() || self.room() > 0
     }
 
     /// Returns the metadata of a commit at [`base`](Self::base), of at most [`LARGEST_METADATA`] bytes. `None` if it would be
