@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, future::try_join_all, stream::BoxStream};
-use microagent_core::{Bus, ConsumeOptions, Delivery, Queue, QueueBroker, Route, SendOptions};
+use microagent_core::{
+    Bus, ConsumeOptions, DeclareOptions, Delivery, Queue, QueueBroker, Route, SendOptions,
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -60,6 +62,7 @@ impl<S: FailureServer> Bench<S> {
     /// Sends jobs over a connection that is closed afterwards.
     pub async fn push(&self, jobs: impl IntoIterator<Item = Value>) {
         let broker = self.broker().await;
+        declare(&broker).await;
         let jobs: Vec<Value> = jobs.into_iter().collect();
         for jobs in jobs.chunks(1000) {
             let sends = jobs.iter().map(|job| send(&broker, job.to_string()));
@@ -122,6 +125,12 @@ pub(super) fn job(n: u64) -> Value {
 /// A job that does this.
 pub(super) fn job_that(does: &str, n: u64) -> Value {
     json!({ "n": n, "does": does })
+}
+
+/// Creates the queue of the jobs, where a queue must exist before a message is sent to it.
+pub(super) async fn declare(broker: &impl QueueBroker) {
+    let options = DeclareOptions::default();
+    broker.declare(&JOBS, &options).await.expect("a queue");
 }
 
 /// Sends a job, or something that is not a job.

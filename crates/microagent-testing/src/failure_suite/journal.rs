@@ -42,7 +42,7 @@ pub struct Record {
     pub started: Vec<u64>,
     /// The number of times that each job was handled to its end.
     pub handled: BTreeMap<u64, u32>,
-    /// Everything else.
+    /// Everything else; `suspects N` for a job of which a crash was counted.
     pub lines: Vec<String>,
     /// The logs of the processes: each line with the number of its process.
     pub log: Vec<(u32, String)>,

@@ -27,18 +27,8 @@ macro_rules! failure_suite {
             pub(crate) const PROGRAM: $crate::failure_suite::Program =
                 $crate::failure_suite::Program::of(module_path!());
 
-            $crate::__failures!(queues, FailureSuiteServer, $attributes, [
-                line_01_a_killed_consumer_loses_nothing,
-                line_02_what_was_handed_out_and_not_started_is_not_lost,
-                line_03_a_kill_during_the_drain_loses_nothing,
-                line_06_a_late_ack_cannot_remove_what_another_has,
-                line_07_a_killer_is_parked_and_its_neighbours_are_not,
-                line_08_what_cannot_be_decoded_is_parked_at_once,
-                line_09_a_retry_outlives_the_process_that_asked_for_it,
-                line_10_equal_messages_have_attempts_of_their_own,
-            ]);
+            $crate::__failures_of_queues!(FailureSuiteServer, $attributes);
             $crate::__failures!(outages, FailureSuiteServer, $attributes, [
-                line_11_consuming_goes_on_after_a_restart,
                 line_17_a_cut_subscription_is_live_again,
                 line_18_a_server_that_stands_still_is_noticed,
             ]);
@@ -56,6 +46,58 @@ macro_rules! failure_suite {
         }
     };
     ($server:ty) => { $crate::failure_suite!(@clauses Real, $server, []); };
+}
+
+/// The clauses of the failure suite that are about queues, for a driver that has no bus: its
+/// [`FailureServer::Bus`](crate::failure_suite::FailureServer::Bus) is [`NoBus`](crate::failure_suite::NoBus). Everything else is
+/// as in [`failure_suite!`](macro@crate::failure_suite), with the same forms.
+#[macro_export]
+macro_rules! queue_failure_suite {
+    (needs = $needs:literal, $server:ty) => { $crate::queue_failure_suite!(@clauses Real, $server, [#[ignore = $needs]]); };
+    (service = $service:ident, $server:ty) => { $crate::__suite_of_service!($service, queue_failure_suite, $server); };
+    (@clauses Real, $server:ty, $attributes:tt) => {
+        type FailureSuiteServer = $server;
+        mod failures {
+            use super::FailureSuiteServer;
+
+            /// The test program, as the program of the tests' processes.
+            #[allow(dead_code, reason = "not every driver has processes of its own")]
+            pub(crate) const PROGRAM: $crate::failure_suite::Program =
+                $crate::failure_suite::Program::of(module_path!());
+
+            $crate::__failures_of_queues!(FailureSuiteServer, $attributes);
+        }
+    };
+    ($server:ty) => { $crate::queue_failure_suite!(@clauses Real, $server, []); };
+}
+
+/// Makes tests of the clauses about queues. Both suites call it.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __failures_of_queues {
+    ($server:ty, $attributes:tt) => {
+        $crate::__failures!(
+            queues,
+            $server,
+            $attributes,
+            [
+                line_01_a_killed_consumer_loses_nothing,
+                line_02_what_was_handed_out_and_not_started_is_not_lost,
+                line_03_a_kill_during_the_drain_loses_nothing,
+                line_06_a_late_ack_cannot_remove_what_another_has,
+                line_07_a_killer_is_parked_and_its_neighbours_are_not,
+                line_08_what_cannot_be_decoded_is_parked_at_once,
+                line_09_a_retry_outlives_the_process_that_asked_for_it,
+                line_10_equal_messages_have_attempts_of_their_own,
+            ]
+        );
+        $crate::__failures!(
+            outages,
+            $server,
+            $attributes,
+            [line_11_consuming_goes_on_after_a_restart,]
+        );
+    };
 }
 
 /// Makes tests of the clauses of one module. [`failure_suite!`] calls it.

@@ -17,6 +17,7 @@
 mod bench;
 mod journal;
 mod macros;
+mod no_bus;
 mod process;
 mod wait;
 mod worker;
@@ -38,6 +39,7 @@ pub use microagent_core::Result;
 pub use self::{
     bench::Bench,
     journal::{Journal, Record, tell},
+    no_bus::NoBus,
     process::{Process, Program, follow_test},
     wait::{error_of, kind_of, until, within},
     worker::{QUIET, work},
@@ -49,7 +51,8 @@ pub const SOON: Duration = Duration::from_secs(15);
 /// A server under test that has real faults: it can be killed, restarted, stopped and cut off, and processes that work on it
 /// can be killed.
 pub trait FailureServer: Sized + Send + Sync + 'static {
-    /// The driver's bus.
+    /// The driver's bus; [`NoBus`] if it has none, which joins with
+    /// [`queue_failure_suite!`](macro@crate::queue_failure_suite).
     type Bus: SignalBus;
     /// The driver's broker.
     type Broker: QueueBroker;
@@ -67,8 +70,10 @@ pub trait FailureServer: Sized + Send + Sync + 'static {
     /// Returns the text by which any process finds the server.
     fn address(&self) -> String;
 
-    /// Opens a bus on a connection of its own.
-    fn bus(address: &str) -> impl Future<Output = Result<Self::Bus>> + Send;
+    /// Opens a bus on a connection of its own. Default: the error that the driver has none.
+    fn bus(address: &str) -> impl Future<Output = Result<Self::Bus>> + Send {
+        std::future::ready(Err(NoBus::error(address)))
+    }
 
     /// Opens a broker on a connection of its own.
     fn broker(address: &str) -> impl Future<Output = Result<Self::Broker>> + Send;

@@ -10,7 +10,7 @@ use microagent_core::{ConsumeOptions, QueueBroker, header};
 
 use super::{
     Bench, FailureServer, Process, Record, SOON,
-    bench::{job, job_that, next, send},
+    bench::{declare, job, job_that, next, send},
     jobs::{DEAD, JOBS},
     within,
 };
@@ -169,6 +169,7 @@ pub async fn line_08_what_cannot_be_decoded_is_parked_at_once<S: FailureServer>(
         b"{\"n\":\"\xff\"}",
     ];
     let broker = bench.broker().await;
+    declare(&broker).await;
     for body in broken {
         send(&broker, body).await.unwrap();
     }

@@ -101,6 +101,9 @@ fn handle(jobber: &Arc<Jobber>, taken: &mut MessageInput<'_>) -> HandlerFuture<(
     let job = Fields::of(taken.message.payload())?;
     let (n, does): (u64, Option<String>) = (job.get("n")?, job.get_optional("does")?);
     let (jobber, attempt) = (jobber.clone(), taken.message.attempt());
+    if taken.message.crashes() > 0 {
+        tell(&format!("suspects {n}"));
+    }
     Ok(Box::pin(async move {
         match does.as_deref() {
             Some("count") => {
