@@ -32,6 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The longest pause between attempts to connect, and the first.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
+const LOST: &str = "the connection to rabbitmq is lost";
+
 /// A connection. Clones share it; it ends with the last of them.
 #[derive(Clone)]
 pub(crate) struct Link {
@@ -59,6 +61,10 @@ pub(crate) struct Up {
 }
 
 impl Up {
+    fn is_lost(&self) -> bool {
+        !self.connection.status().connected()
+    }
+
     /// Opens a channel.
     pub(crate) async fn channel(&self) -> Result<Channel> {
         let opened = within(self.connection.create_channel()).await?;
@@ -143,13 +149,14 @@ impl Link {
     /// As [`up`](Self::up), and waits this long.
     pub(crate) async fn up_within(&self, patience: Duration) -> Result<Up> {
         let mut state = self.shared.state.subscribe();
-        let up = state.wait_for(|state| !matches!(state, State::Away { .. }));
+        let up = state.wait_for(|state| !state.is_awaited());
         let found = match timeout(patience, up).await {
             Ok(Ok(state)) => state.clone(),
             Ok(Err(_)) => State::Closed,
             Err(_) => self.shared.state.borrow().clone(),
         };
         match found {
+            State::Up(up) if up.is_lost() => Err(unavailable(LOST)),
             State::Up(up) => Ok(up),
             State::Closed => Err(closed()),
             State::Away { kind, text } => Err(Error::new(kind, text)),
@@ -162,7 +169,10 @@ impl Link {
     /// `Closed`; `Refused` if the server refuses the login now.
     pub(crate) async fn ready(&self) -> Result<Up> {
         let mut state = self.shared.state.subscribe();
-        let decided = |state: &State| !matches!(state, State::Away { kind, .. } if *kind != ErrorKind::Refused);
+        let decided = |state: &State| {
+            let refused = matches!(state, State::Away { kind, .. } if *kind == ErrorKind::Refused);
+            refused || !state.is_awaited()
+        };
         let found = state.wait_for(decided).await.map(|state| state.clone());
         match found {
             Ok(State::Up(up)) => Ok(up),
@@ -177,11 +187,17 @@ impl Link {
     /// `Closed`.
     pub(crate) async fn next_up(&self) -> Result<Up> {
         let mut state = self.shared.state.subscribe();
-        let up = state.wait_for(|state| !matches!(state, State::Away { .. }));
+        let up = state.wait_for(|state| !state.is_awaited());
         match up.await.map(|state| state.clone()) {
             Ok(State::Up(up)) => Ok(up),
             _ => Err(closed()),
         }
+    }
+
+    /// Returns true while the server takes no messages over this connection, because it is short of memory or disk.
+    pub(crate) fn is_blocked(&self) -> bool {
+        let state = self.shared.state.borrow();
+        matches!(&*state, State::Up(up) if up.connection.status().blocked())
     }
 
     pub(crate) fn state(&self) -> ConnectionState {
@@ -201,6 +217,15 @@ impl Link {
 }
 
 impl State {
+    /// Returns true if the next connection is waited for: this one may have ended before its keeper has noticed it.
+    fn is_awaited(&self) -> bool {
+        match self {
+            Self::Up(up) => up.is_lost(),
+            Self::Away { .. } => true,
+            Self::Closed => false,
+        }
+    }
+
     fn away(error: &Error) -> Self {
         Self::Away {
             kind: error.kind(),
@@ -271,7 +296,7 @@ async fn lost(connection: &Connection) -> Error {
             None => break,
         }
     }
-    unavailable("the connection to rabbitmq is lost")
+    unavailable(LOST)
 }
 
 async fn open(options: &AmqpOptions, purpose: &str) -> Result<Arc<Connection>> {

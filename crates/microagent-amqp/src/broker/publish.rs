@@ -25,6 +25,8 @@ use microagent_core::driver::lock;
 /// The longest time that the server may take to confirm a message.
 const CONFIRM: Duration = Duration::from_secs(10);
 
+const BLOCKED: &str = "rabbitmq is short of memory or disk and takes no messages";
+const LATE: &str = "rabbitmq did not confirm in time";
 const UNKNOWN: &str = "the message may or may not have been sent";
 
 /// Sends over the connection that publishes.
@@ -62,7 +64,13 @@ impl Publisher {
     /// # Errors
     /// `Unavailable`, `Unroutable` if no queue takes it, and what the server refuses.
     pub(super) async fn publish(&self, message: &Outgoing) -> Result<()> {
-        let late = |_| unavailable(format!("rabbitmq did not confirm in time; {UNKNOWN}"));
+        let late = |_| {
+            let blocked = self.link.is_blocked();
+            unavailable(format!(
+                "{}; {UNKNOWN}",
+                if blocked { BLOCKED } else { LATE }
+            ))
+        };
         timeout(CONFIRM, self.publish_twice(message))
             .await
             .map_err(late)?
