@@ -1,12 +1,14 @@
 //! The list of cases.
 
 mod agents;
+mod amqp;
 mod by_hand;
 mod handlers;
 mod local;
 mod memory;
 mod ours;
 mod processes;
+mod python;
 mod redis;
 mod sqlite;
 pub(crate) mod worker;
@@ -59,6 +61,9 @@ pub(crate) const ALL: &[Case] = cases! {
     "redis.signal", Some(0.7), redis::signal;
     "redis.rpc", Some(0.77), redis::rpc;
     "redis.rpc.50", Some(0.6), redis::rpc_of_many;
+    "amqp.send", Some(0.8), amqp::send;
+    "amqp.consume", Some(0.8), amqp::consume;
+    "amqp.consume.python", Some(7.0), amqp::consume_beside_python;
 };
 
 #[cfg(test)]

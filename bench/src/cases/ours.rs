@@ -7,9 +7,18 @@ use crate::measure::{Cost, Stopwatch, timed};
 
 /// Measures how an agent consumes `count` messages that wait already: receive, decode, handle, acknowledge.
 pub(crate) async fn consume(broker: Broker, count: u32) -> Result<Cost> {
+    consume_by(|countdown| Counting { countdown }, broker, count).await
+}
+
+/// The same with an agent that this makes.
+pub(crate) async fn consume_by<A: MicroAgent>(
+    agent: impl FnOnce(Countdown) -> A,
+    broker: Broker,
+    count: u32,
+) -> Result<Cost> {
     let countdown = Countdown::from(count);
     let watch = Stopwatch::start();
-    let agent = start_consumer(&broker, &countdown).await?;
+    let agent = start(agent(countdown.clone()), &broker).await?;
     countdown.done().await;
     agent.stop().await?;
     // Closing flushes the last acknowledgements, so it belongs to the work.
@@ -22,9 +31,11 @@ pub(crate) async fn start_consumer(
     broker: &Broker,
     countdown: &Countdown,
 ) -> Result<RunningAgent<Counting>> {
-    let agent = Counting {
-        countdown: countdown.clone(),
-    };
+    let countdown = countdown.clone();
+    start(Counting { countdown }, broker).await
+}
+
+async fn start<A: MicroAgent>(agent: A, broker: &Broker) -> Result<RunningAgent<A>> {
     Agent::new(agent)
         .bus(Bus::connect("memory://").await?)
         .broker(broker.clone())

@@ -8,10 +8,10 @@ use super::{
     super::{
         agents::{BODY, Countdown, LARGE_BODY},
         by_hand::Args,
-        ours, processes,
+        ours, processes, python,
         worker::Work,
     },
-    Bench, RAW, failed, python,
+    Bench, RAW, failed,
 };
 use crate::measure::{self, Cost, Line, Plan, Stopwatch};
 
@@ -76,7 +76,7 @@ pub(crate) async fn consume_beside_python(plan: Plan) -> Result<Line> {
     let ours = || consume_ours(&bench, python::COUNT, BODY);
     let theirs = || async {
         fill(&bench, "mailer", python::COUNT, BODY).await?;
-        python::consume(&bench).await
+        python::consume(&bench.server.dsn()).await
     };
     measure::rates(plan.at_most(2), python::COUNT, ours, theirs).await
 }

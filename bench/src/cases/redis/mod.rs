@@ -1,7 +1,6 @@
 //! Redis: a private server, the drivers on it, and the bare client on the same one.
 
 mod consume;
-mod python;
 mod rpc;
 mod send;
 mod signal;

@@ -17,14 +17,18 @@ with tempfile.NamedTemporaryFile('w', suffix='.json') as declarations:
     declarations.flush()
     configure(f'file://{declarations.name}')
 
-from microagent.tools.redis import RedisBroker  # noqa: E402: the declarations come first
+# The declarations come first.
+if dsn.startswith('amqp'):
+    from microagent.tools.amqp import AMQPBroker as Broker  # noqa: E402
+else:
+    from microagent.tools.redis import RedisBroker as Broker  # noqa: E402
 
 
 class Counting(MicroAgent):
     left = count
 
     @consumer(Queue.mailer)
-    async def taken(self, user_id, text, email):
+    async def taken(self, user_id, text, email, **_):
         assert user_id == 12345 and text and email
         self.left -= 1
         if not self.left:
@@ -32,7 +36,7 @@ class Counting(MicroAgent):
 
 
 async def main():
-    agent = Counting(broker=RedisBroker(dsn))
+    agent = Counting(broker=Broker(dsn))
     agent.done = asyncio.Event()
     began = time.perf_counter()
     await agent.start(enable_receiving_signals=False)

@@ -1,0 +1,108 @@
+//! RabbitMQ: a private server, the driver on it, and the bare client on the same one.
+
+mod consume;
+mod send;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use lapin::{
+    BasicProperties, Channel, Confirmation, Connection, ConnectionProperties,
+    options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions, QueuePurgeOptions},
+    types::FieldTable,
+};
+use microagent::prelude::*;
+use microagent_testing::RabbitMqServer;
+
+pub(crate) use self::{
+    consume::{consume, consume_beside_python},
+    send::send,
+};
+use super::agents::BODY;
+
+/// The queue of our side and of Python, and that of the side by hand.
+const OURS: &str = "mailer";
+const RAW: &str = "raw";
+
+/// The number of messages that are sent and not confirmed yet.
+const IN_FLIGHT: usize = 100;
+
+/// A server and a bare connection to it.
+struct Bench {
+    server: RabbitMqServer,
+    raw: Connection,
+}
+
+impl Bench {
+    async fn start() -> Result<Self> {
+        let server = RabbitMqServer::start().await?;
+        // Its own reader takes a slash at the end for a virtual host without a name.
+        let dsn = format!("{}%2F", server.dsn());
+        let raw = Connection::connect(&dsn, ConnectionProperties::default());
+        let raw = raw.await.map_err(failed)?;
+        Ok(Self { server, raw })
+    }
+
+    async fn broker(&self, options: &str) -> Result<Broker> {
+        let broker = Broker::connect(&format!("{}{options}", self.server.dsn())).await?;
+        broker.ready().await?;
+        Ok(broker)
+    }
+
+    /// A channel that confirms.
+    async fn channel(&self) -> Result<Channel> {
+        let channel = self.raw.create_channel().await.map_err(failed)?;
+        let confirming = channel.confirm_select(ConfirmSelectOptions::default());
+        confirming.await.map_err(failed)?;
+        Ok(channel)
+    }
+
+    /// An empty queue.
+    async fn empty(&self, queue: &str, durable: bool) -> Result<()> {
+        let channel = self.channel().await?;
+        let options = QueueDeclareOptions {
+            durable,
+            ..QueueDeclareOptions::default()
+        };
+        let declared = channel.queue_declare(queue.into(), options, FieldTable::default());
+        declared.await.map_err(failed)?;
+        let purged = channel.queue_purge(queue.into(), QueuePurgeOptions::default());
+        purged.await.map_err(failed).map(drop)
+    }
+
+    /// A queue with this many messages.
+    async fn fill(&self, queue: &str, durable: bool, count: u32) -> Result<()> {
+        self.empty(queue, durable).await?;
+        publish(&self.channel().await?, queue, count, || Ok(BODY.into())).await
+    }
+}
+
+/// Publishes persistent messages that some queue must take, and waits until all are confirmed.
+async fn publish(
+    channel: &Channel,
+    queue: &str,
+    count: u32,
+    body: impl Fn() -> Result<Vec<u8>>,
+) -> Result<()> {
+    let options = BasicPublishOptions {
+        mandatory: true,
+        ..BasicPublishOptions::default()
+    };
+    let properties = BasicProperties::default().with_delivery_mode(2);
+    let published = stream::iter(0..count).map(async |_| {
+        let body = body()?;
+        let (queue, properties) = (queue.into(), properties.clone());
+        let sent = channel.basic_publish("".into(), queue, options, &body, properties);
+        match sent.await.map_err(failed)?.await.map_err(failed)? {
+            Confirmation::Ack(None) => Ok(()),
+            other => Err(format!("not confirmed: {other:?}").into()),
+        }
+    });
+    published
+        .buffer_unordered(IN_FLIGHT)
+        .try_for_each(async |()| Ok(()))
+        .await
+}
+
+/// Converts an error of a bare part.
+fn failed(error: impl std::error::Error) -> Error {
+    Error::from(error.to_string())
+}

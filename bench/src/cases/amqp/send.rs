@@ -1,0 +1,40 @@
+//! Sending: each message is confirmed, and a hundred wait for it.
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use microagent::prelude::*;
+
+use super::{
+    super::agents::{MAILER, UserCreated},
+    Bench, IN_FLIGHT, OURS, RAW, publish,
+};
+use crate::measure::{self, Line, Plan, timed};
+
+const COUNT: u32 = 50_000;
+
+/// A hundred in flight.
+pub(crate) async fn send(plan: Plan) -> Result<Line> {
+    let bench = Bench::start().await?;
+    let ours = || async {
+        bench.empty(OURS, true).await?;
+        let broker = bench.broker("").await?;
+        timed(send_ours(&broker)).await
+    };
+    let raw = || async {
+        bench.empty(RAW, true).await?;
+        let channel = bench.channel().await?;
+        let mail = UserCreated::sample();
+        // The body is made for each message, as on our side.
+        let body = || Ok(serde_json::to_vec(&mail)?);
+        timed(publish(&channel, RAW, COUNT, body)).await
+    };
+    measure::rates(plan, COUNT, ours, raw).await
+}
+
+async fn send_ours(broker: &Broker) -> Result<()> {
+    let mail = UserCreated::sample();
+    stream::iter(0..COUNT)
+        .map(async |_| broker.send(MAILER, &mail).await)
+        .buffer_unordered(IN_FLIGHT)
+        .try_for_each(async |()| Ok(()))
+        .await
+}
