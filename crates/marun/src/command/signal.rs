@@ -31,7 +31,15 @@ pub(crate) fn run(command: Signal) -> Result<(), Failure> {
 async fn send_one(args: SignalSend) -> Result<(), Failure> {
     let fields = fields::parse(&args.fields)?;
     let bus = source::bus(&args.bus).await?;
-    named(&bus, &args.name)?.send(&args.sender, &fields).await?;
+    let signal = named(&bus, &args.name)?;
+    let reached = signal.send_counted(&args.sender, &fields).await?;
+    if reached.is_none() {
+        let reason = format!("nobody listens to `{}`", args.name);
+        print_message(format!(
+            "sent, but {}",
+            without_receivers(&reason, &bus, &args.bus)
+        ));
+    }
     Ok(bus.close().await?)
 }
 
@@ -89,18 +97,29 @@ async fn print_all(mut answers: Waiter) -> Result<bool, Failure> {
     Ok(has_errors)
 }
 
-/// Returns the failure of a call. Without receivers, it names the prefix, because the receivers
-/// often have another one.
+/// Returns the failure of a call.
 fn not_answered(error: Error, bus: &Bus, args: &BusArgs) -> Failure {
     let no_responders = error.kind() == ErrorKind::NoResponders;
     let mut failure = Failure::from(error);
     if no_responders {
-        failure.message += &format!(" under the prefix `{}`", bus.prefix());
-        if args.source.bus.is_some() && args.prefix.is_none() {
-            failure.message += "; `--prefix` selects another";
-        }
+        failure.message = without_receivers(&failure.message, bus, args);
     }
     failure
+}
+
+/// Adds the bus and the prefix to the reason why a signal has no receivers, because the receivers
+/// often have other ones, and what to check.
+fn without_receivers(reason: &str, bus: &Bus, args: &BusArgs) -> String {
+    let (address, prefix) = (bus.driver().address(), bus.prefix());
+    let option = if args.source.bus.is_some() && args.prefix.is_none() {
+        " (`--prefix` selects another)"
+    } else {
+        ""
+    };
+    format!(
+        "{reason} on {address} under the prefix `{prefix}`{option}; \
+         check that its receivers run, with this bus and this prefix"
+    )
 }
 
 /// Returns the signal of this name. With declarations, it must be declared.

@@ -14,7 +14,7 @@ use crate::{
     local,
     member::control::{BrokerLink, BusLink},
     plan,
-    settings::Settings,
+    settings::{Located, Settings, SettingsError},
 };
 
 /// The time in which a server must be reached. It is short, because a person waits.
@@ -25,6 +25,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) async fn bus(args: &BusArgs) -> Result<Bus, Failure> {
     let (link, declarations) = match (&args.source.bus, &args.source.settings) {
         (Some(dsn), _) => {
+            refuse_memory(dsn).map_err(|reason| Failure::usage(format!("--bus: {reason}")))?;
             let link = BusLink {
                 dsn: dsn.clone(),
                 prefix: args.prefix.clone(),
@@ -46,6 +47,7 @@ pub(super) async fn bus(args: &BusArgs) -> Result<Bus, Failure> {
 pub(super) async fn broker(args: &BrokerArgs) -> Result<Broker, Failure> {
     let (link, declarations) = match (&args.source.broker, &args.source.settings) {
         (Some(dsn), _) => {
+            refuse_memory(dsn).map_err(|reason| Failure::usage(format!("--broker: {reason}")))?;
             let link = BrokerLink { dsn: dsn.clone() };
             (link, args.declarations.as_deref().map(url_here))
         }
@@ -68,10 +70,31 @@ fn warn_if_new(dsn: &str) {
     }
 }
 
+/// Refuses a bus or broker that only this process could use: a message that it got would be lost, and
+/// it would look empty.
+fn refuse_memory(dsn: &str) -> Result<(), &'static str> {
+    if plan::is_memory(dsn) {
+        Err(
+            "`memory://` cannot be used by a command: it exists only inside one process, \
+             where no agent can reach it; use `local:PATH` or a server",
+        )
+    } else {
+        Ok(())
+    }
+}
+
+/// Refuses a bus or broker of the settings that only this process could use.
+fn refuse_memory_at(dsn: Option<&Located<String>>) -> Result<(), SettingsError> {
+    dsn.map_or(Ok(()), |dsn| {
+        refuse_memory(&dsn.value).map_err(|reason| dsn.place.error(reason))
+    })
+}
+
 fn bus_of(file: &Path, name: Option<&str>) -> Result<(BusLink, Option<String>), Failure> {
     let settings = Settings::read(file)?;
     let name = choose("bus", name, settings.buses.keys(), file)?;
     let link = plan::bus_link(&settings, &name).ok_or_else(|| no_such("bus", &name, file, &[]))?;
+    refuse_memory_at(settings.buses.get(&name).map(|bus| &bus.dsn))?;
     let url = settings.declarations.as_ref().map(plan::declarations_url);
     Ok((
         BusLink {
@@ -87,6 +110,7 @@ fn broker_of(file: &Path, name: Option<&str>) -> Result<(BrokerLink, Option<Stri
     let name = choose("broker", name, settings.brokers.keys(), file)?;
     let link = plan::broker_link(&settings, &name);
     let link = link.ok_or_else(|| no_such("broker", &name, file, &[]))?;
+    refuse_memory_at(settings.brokers.get(&name).map(|broker| &broker.dsn))?;
     let url = settings.declarations.as_ref().map(plan::declarations_url);
     Ok((link, url))
 }

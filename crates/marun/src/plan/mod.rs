@@ -23,6 +23,7 @@ use microagent_core::{AgentType, Declarations, Manifest};
 use microagent_schema::redacted;
 use serde::Serialize;
 
+pub(crate) use self::dsn::is_memory;
 use self::{
     dsn::{absolute, is_local},
     program::Search,

@@ -1,5 +1,4 @@
-//! `signal` and `queue`: what they print, where to, and what they end with. `memory://` ends with
-//! each command, so it is enough for everything that needs no peer.
+//! `signal` and `queue`: what they print, where to, and what they end with.
 
 use std::{fs, io::Write, process::Stdio};
 
@@ -24,44 +23,91 @@ fn folder() -> Folder {
     let folder = Folder::with(
         "declarations = 'signals.json'
         [bus.main]
-        dsn = 'memory://'
+        dsn = 'local:data'
         prefix = 'SHOP'
         [broker.one]
-        dsn = 'memory://'
+        dsn = 'local:data'
         [broker.two]
+        dsn = 'local:data'
+        [bus.own]
+        dsn = 'memory://'
+        [broker.own]
         dsn = 'memory://'
         [agent.a]
         backend = 'A'
         ",
     );
+    fs::create_dir(folder.path("data")).unwrap();
     fs::write(folder.path("signals.json"), DECLARATIONS).unwrap();
     folder
 }
 
+fn a_signal_without_receivers_is_sent_with_a_message_and_called_in_vain(driver: &Driver) {
+    let dsn = &driver.dsn;
+    let nobody = |prefix: &str| {
+        let address = dsn.trim_end_matches('/');
+        format!(
+            "nobody listens to `ask` on {address} under the prefix {prefix}; \
+             check that its receivers run, with this bus and this prefix\n"
+        )
+    };
+    let (other, same) = ("`PUBSUB` (`--prefix` selects another)", "`SHOP`");
+    let sent = |prefix| {
+        (
+            Some(0),
+            String::new(),
+            format!("marun: sent, but {}", nobody(prefix)),
+        )
+    };
+    let failed = |prefix| (Some(3), String::new(), format!("marun: {}", nobody(prefix)));
+    let send = format!("signal send ask n:=1 --bus {dsn}");
+    assert_eq!(run(&send), sent(other));
+    assert_eq!(run(&format!("{send} --prefix SHOP")), sent(same));
+    let call = format!("signal call ask n:=1 --bus {dsn} --timeout 60");
+    assert_eq!(run(&call), failed(other));
+    assert_eq!(run(&format!("{call} --prefix SHOP")), failed(same));
+}
+
 #[test]
-fn sending_says_nothing_and_calling_nobody_has_its_own_code() {
-    assert_eq!(
-        run("signal send ask n:=1 --bus memory://"),
-        (Some(0), String::new(), String::new())
-    );
-    let (code, out, message) = run("signal call ask n:=1 --bus memory:// --timeout 60");
-    assert_eq!((code, out.as_str()), (Some(3), ""));
-    assert_eq!(
-        message,
-        "marun: nobody listens to `ask` under the prefix `PUBSUB`; `--prefix` selects another\n"
-    );
-    let (code, _, message) = run("signal call ask n:=1 --bus memory:// --prefix SHOP");
-    assert_eq!(code, Some(3));
-    assert_eq!(
-        message,
-        "marun: nobody listens to `ask` under the prefix `SHOP`\n"
-    );
+fn every_command_refuses_a_memory_that_no_agent_can_reach() {
+    let folder = folder();
+    let reason = "`memory://` cannot be used by a command: it exists only inside one process, \
+                  where no agent can reach it; use `local:PATH` or a server\n";
+    let signals = ["send ask", "call ask", "listen ask"].map(|words| ("signal", words, "bus"));
+    let queues = [
+        "send jobs a=b",
+        "send jobs -",
+        "length jobs",
+        "peek jobs",
+        "dead jobs",
+        "requeue jobs",
+        "release jobs",
+        "purge jobs --yes",
+    ];
+    let queues = queues.map(|words| ("queue", words, "broker"));
+    for (tool, words, kind) in signals.into_iter().chain(queues) {
+        let refused = |place: &str| (Some(2), String::new(), format!("marun: {place}: {reason}"));
+        assert_eq!(
+            run(&format!("{tool} {words} --{kind} memory://")),
+            refused(&format!("--{kind}"))
+        );
+        let file = folder.settings();
+        let (line, key) = match kind {
+            "bus" => (10, "bus.own.dsn"),
+            _ => (12, "broker.own.dsn"),
+        };
+        assert_eq!(
+            run(&format!("{tool} {words} --settings {file} --name own")),
+            refused(&format!("{file}:{line}: {key}"))
+        );
+    }
 }
 
 #[test]
 fn length_prints_one_line_or_one_json_object() {
+    let driver = Driver::local();
     let printed = |words: &str| {
-        let (code, out, message) = run(&format!("queue length {words} --broker memory://"));
+        let (code, out, message) = run(&format!("queue length {words} --broker {}", driver.dsn));
         assert_eq!((code, message.as_str()), (Some(0), ""), "{words}");
         out
     };
@@ -79,7 +125,7 @@ fn length_prints_one_line_or_one_json_object() {
         "a queue of dead letters has none of its own"
     );
     assert_eq!(
-        run("queue send jobs a=b --broker memory://"),
+        run(&format!("queue send jobs a=b --broker {}", driver.dsn)),
         (Some(0), String::new(), String::new())
     );
 }
@@ -89,7 +135,10 @@ fn settings_give_the_dsn_and_the_declarations() {
     let folder = folder();
     let file = folder.settings();
     assert_eq!(
-        run(&format!("signal send ask n:=1 --settings {file}")).0,
+        run(&format!(
+            "signal send ask n:=1 --settings {file} --name main"
+        ))
+        .0,
         Some(0)
     );
     assert_eq!(
@@ -104,21 +153,24 @@ fn settings_give_the_dsn_and_the_declarations() {
         Some(0)
     );
     let declared = folder.path("signals.json").display().to_string();
+    let data = folder.path("data").display().to_string();
     assert_eq!(
         run(&format!(
-            "signal send ask n:=1 --bus memory:// --declarations {declared}"
+            "signal send ask n:=1 --bus local:{data} --declarations {declared}"
         ))
         .0,
         Some(0)
     );
 }
 
-/// Runs the words of each line, with `FILE` as the settings file; all are refused as wrong usage,
+/// Runs the words of each line, with `FILE` as the settings file and `DSN` as a bus and a broker; all are refused as wrong usage,
 /// for these reasons.
 fn assert_refused(cases: &[(&str, &str)]) {
     let folder = folder();
     for (line, expected) in cases {
+        let data = folder.path("data").display().to_string();
         let line = line.replace("FILE", &folder.settings());
+        let line = line.replace("DSN", &format!("local:{data}"));
         let (code, out, message) = run(&line);
         assert_eq!((code, out.as_str()), (Some(2), ""), "{line}: {message}");
         assert!(message.contains(expected), "{line}: {message}");
@@ -127,50 +179,44 @@ fn assert_refused(cases: &[(&str, &str)]) {
 }
 
 #[test]
-fn wrong_arguments_say_what_is_allowed() {
+fn invalid_arguments_are_refused_with_what_is_expected() {
     assert_refused(&[
-        (
-            "signal send ask n:=x --bus memory://",
-            "`x` is not valid JSON",
-        ),
-        (
-            "signal send ask n --bus memory://",
-            "`key=text` or `key:=json`",
-        ),
-        ("signal send Ask --bus memory://", "Ask"),
-        ("signal send ask --sender a:b --bus memory://", "a:b"),
+        ("signal send ask n:=x --bus DSN", "`x` is not valid JSON"),
+        ("signal send ask n --bus DSN", "`key=text` or `key:=json`"),
+        ("signal send Ask --bus DSN", "Ask"),
+        ("signal send ask --sender a:b --bus DSN", "a:b"),
         (
             "signal send ask --bus mail://x",
             "unknown driver `mail://` (available: ",
         ),
-        (
-            "signal call ask --timeout soon --bus memory://",
-            "--timeout: ",
-        ),
+        ("signal call ask --timeout soon --bus DSN", "--timeout: "),
         (
             "queue length jobs --broker nonsense",
             "invalid DSN `nonsense`",
         ),
-        ("queue length Jobs --broker memory://", "Jobs"),
-        (
-            "queue send jobs - a=b --broker memory://",
-            "invalid argument `-`",
-        ),
+        ("queue length Jobs --broker DSN", "Jobs"),
+        ("queue send jobs - a=b --broker DSN", "invalid argument `-`"),
     ]);
 }
 
 #[test]
-fn what_the_settings_do_not_have_is_said_with_what_they_have() {
+fn an_unknown_name_is_reported_with_the_names_in_the_settings() {
     assert_refused(&[
-        ("signal send asc --settings FILE", "known are `ask`"),
-        ("signal send ask n=text --settings FILE", "signal `ask`"),
+        (
+            "signal send asc --settings FILE --name main",
+            "known are `ask`",
+        ),
+        (
+            "signal send ask n=text --settings FILE --name main",
+            "signal `ask`",
+        ),
         (
             "signal send ask --settings FILE --name man",
             "did you mean `main`?",
         ),
         (
             "queue length jobs --settings FILE",
-            "several brokers; choose one with --name (available: `one`, `two`)",
+            "several brokers; choose one with --name (available: `one`, `own`, `two`)",
         ),
         (
             "queue length job --settings FILE --name one",
@@ -184,6 +230,7 @@ fn what_the_settings_do_not_have_is_said_with_what_they_have() {
 }
 
 on_every_driver![
+    a_signal_without_receivers_is_sent_with_a_message_and_called_in_vain,
     each_line_of_standard_input_is_a_message,
     the_first_bad_line_is_named_and_ends_it,
 ];
@@ -230,7 +277,7 @@ fn each_line_of_standard_input_is_a_message(driver: &Driver) {
 }
 
 #[test]
-fn what_one_command_sends_the_next_one_counts() {
+fn a_message_that_one_command_sends_is_counted_by_the_next() {
     let folder = Folder::with("");
     let dsn = format!("local:{}", folder.path("data").display());
     let lines = b"{\"text\":\"a\"}\n{\"text\":\"b\"}\n";

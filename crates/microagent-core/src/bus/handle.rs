@@ -13,7 +13,7 @@ use tracing::warn;
 
 use super::{NamedSignal, check};
 use crate::{
-    Channel, DEFAULT_PREFIX, Error, ErrorKind, Fields, Result, Signal, SignalBus,
+    Channel, DEFAULT_PREFIX, Error, ErrorKind, Fields, Result, Signal, SignalBus, SubscriberCount,
     channel::{self, RESPONSE},
     dispatch::listening::Listening,
     driver::ConnectionState,
@@ -125,7 +125,7 @@ impl Bus {
     /// the driver: [`ErrorKind::Unavailable`], [`ErrorKind::PayloadTooLarge`], [`ErrorKind::Closed`].
     pub async fn send<S: Signal>(&self, sender: &str, signal: S) -> Result<()> {
         let outgoing = self.outgoing_of(sender, &signal)?;
-        self.publish(&outgoing).await
+        self.publish(&outgoing).await.map(drop)
     }
 
     /// Sends a signal and waits for the first answer. Await the returned [`Call`].
@@ -307,7 +307,7 @@ impl Bus {
         }
     }
 
-    pub(super) async fn publish(&self, outgoing: &Outgoing) -> Result<()> {
+    pub(super) async fn publish(&self, outgoing: &Outgoing) -> Result<SubscriberCount> {
         let channel = Channel {
             prefix: &outgoing.prefix,
             signal: &outgoing.signal,
@@ -317,8 +317,7 @@ impl Bus {
         self.0
             .driver
             .publish(&channel.to_string(), outgoing.body.clone())
-            .await?;
-        Ok(())
+            .await
     }
 
     fn outgoing_of<S: Signal>(&self, sender: &str, signal: &S) -> Result<Outgoing> {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Bus;
+use super::{Bus, SubscriberCount};
 use crate::{
     Result,
     rpc::{Call, Outgoing, Wait},
@@ -19,6 +19,7 @@ use crate::{
 /// let bus = Bus::new(Arc::new(MemoryBus::new()));
 /// let signal = bus.undeclared("user_created")?;
 /// signal.send("shell", &json!({"user_id": 7})).await?;
+/// assert!(signal.send_counted("shell", &json!({"user_id": 7})).await?.is_none());
 ///
 /// let nobody = signal.call("shell", &json!({"user_id": 7})).await;
 /// assert_eq!(nobody.unwrap_err().kind(), ErrorKind::NoResponders);
@@ -39,6 +40,18 @@ impl NamedSignal {
     /// Those of [`Bus::send`]; [`InvalidPayload`](crate::ErrorKind::InvalidPayload) for arguments that are not
     /// an object, and for NaN and infinite numbers.
     pub async fn send<T: Serialize + ?Sized>(&self, sender: &str, args: &T) -> Result<()> {
+        self.send_counted(sender, args).await.map(drop)
+    }
+
+    /// Sends the signal like [`send`](Self::send), and returns the number of subscriptions that it reached.
+    ///
+    /// # Errors
+    /// Those of [`send`](Self::send).
+    pub async fn send_counted<T: Serialize + ?Sized>(
+        &self,
+        sender: &str,
+        args: &T,
+    ) -> Result<SubscriberCount> {
         self.bus.publish(&self.outgoing(sender, args)?).await
     }
 
