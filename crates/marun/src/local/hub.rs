@@ -55,7 +55,7 @@ impl Hubs {
     pub(crate) fn shutdown(self) {
         for (folder, host) in self.hosts {
             if let Err(error) = self.runtime.block_on(host.shutdown()) {
-                tracing::error!("cannot stop the hub of local:{}: {error}", folder.display());
+                tracing::error!(folder = %folder.display(), %error, "cannot stop the hub");
             }
         }
     }

@@ -31,7 +31,7 @@ pub(crate) fn run(name: &str, parent: i32, agents: &[AgentType]) -> ExitCode {
     match run_agent(name, parent, agents) {
         Ok(()) => ExitCode::from(exit::DONE),
         Err(error) => {
-            tracing::error!("{error}");
+            tracing::error!(%error, "agent failed");
             ExitCode::from(exit::FAILED)
         }
     }

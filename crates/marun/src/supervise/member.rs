@@ -85,8 +85,8 @@ async fn exchange(
             Err(_) if has_warned => {}
             Err(error) => {
                 has_warned = true;
-                let name = &reports.name;
-                tracing::error!(target: OWN_NAME, "invalid report of {name}; ignoring it: {error}");
+                let member = &*reports.name;
+                tracing::error!(target: OWN_NAME, member, %error, "invalid report; ignoring it");
             }
         }
     }
@@ -145,7 +145,7 @@ pub(crate) async fn copy_output(
     backpressure: Backpressure,
 ) {
     if let Err(error) = copy_lines(pipe_reader, index, &name, &to, &backpressure).await {
-        tracing::error!("cannot read the output of {name}: {error}");
+        tracing::error!(member = &*name, %error, "cannot read the output");
     }
 }
 

@@ -271,7 +271,7 @@ impl Supervisor {
         };
         // A child that is not collected keeps its number, so this cannot reach another process.
         if let Err(error) = send(pid, signal) {
-            tracing::error!(target: LOG_TARGET, "cannot send a signal to process {pid}: {error}");
+            tracing::error!(target: LOG_TARGET, %pid, %error, "cannot send a signal to a process");
         }
     }
 

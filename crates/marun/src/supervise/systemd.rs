@@ -52,7 +52,7 @@ impl Notifier {
             env::var_os(NOTIFY_SOCKET).and_then(|address| match connect(address.as_bytes()) {
                 Ok(socket) => Some(socket),
                 Err(error) => {
-                    tracing::warn!("cannot notify the service manager: {NOTIFY_SOCKET}: {error}");
+                    tracing::warn!(variable = NOTIFY_SOCKET, %error, "cannot notify the service manager");
                     None
                 }
             });
@@ -118,7 +118,7 @@ impl Notifier {
             return;
         };
         if let Err(error) = socket.send(text.as_bytes()) {
-            tracing::warn!("cannot send `{text}` to the service manager: {error}");
+            tracing::warn!(text, %error, "cannot notify the service manager");
         }
     }
 }
