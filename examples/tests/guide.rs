@@ -48,7 +48,7 @@ fn the_port_is_the_code_of_the_examples() {
 }
 
 #[test]
-fn what_is_ported_is_the_python_of_the_examples() {
+fn the_ported_python_is_the_python_of_the_examples() {
     let page = read("../docs/from-python.md");
     let shown = blocks(&page, "\n## A port", "\n## ", &["python"]);
     let [loading, agents @ .., _settings_that_toml_replaces] = &shown[..] else {

@@ -176,7 +176,7 @@ fn each_promise_under_faults_names_tests_that_exist() {
             let named = row[row.len() - 1];
             assert!(quoted(named).next().is_some(), "no test: {row:?}");
             for name in quoted(named) {
-                assert!(tests.have(name), "`{name}` is no test: {row:?}");
+                assert!(tests.have(name), "`{name}` is not a test: {row:?}");
             }
             rows += 1;
         }
@@ -199,7 +199,7 @@ fn each_difference_between_servers_names_clauses_of_the_suite() {
         let named = row.trim_matches('|').rsplit('|').next().unwrap();
         assert!(quoted(named).next().is_some(), "no clause: {row}");
         for name in quoted(named) {
-            assert!(clauses.names.contains(name), "`{name}` is no clause");
+            assert!(clauses.names.contains(name), "`{name}` is not a clause");
         }
         count += 1;
     }
@@ -221,7 +221,7 @@ fn a_name_in_the_text_that_is_a_sentence_is_a_function() {
     {
         assert!(
             sources.contains(&format!("fn {name}")),
-            "`{name}` is no function"
+            "`{name}` is not a function"
         );
     }
 }

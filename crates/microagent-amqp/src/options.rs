@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_without_the_login() {
+    fn problems_of_a_dsn_are_named_without_the_login() {
         let cases = [
             ("mqtt://mq", "`amqp://`"),
             ("amqp://s3cret@mq", "without a password"),

@@ -4,7 +4,7 @@
 
 use std::{error::Error as StdError, fmt, time::Duration};
 
-use microagent_schema::OptionError;
+use microagent_schema::{OptionError, suggest};
 
 /// Any error at all, boxed. Handlers may fail with whatever converts into this, `anyhow::Error` included.
 pub type BoxError = Box<dyn StdError + Send + Sync + 'static>;
@@ -113,20 +113,22 @@ impl Error {
         Self::new(ErrorKind::Handler, message).with_advice(Advice::Terminal)
     }
 
-    /// A name that stands in no declaration, with those that do.
+    /// Creates the error for a name that is not declared; it lists the names that are.
     pub(crate) fn undeclared<'a>(
         kind: ErrorKind,
         what: &str,
         name: &str,
         known: impl Iterator<Item = &'a str>,
     ) -> Self {
-        let known: Vec<_> = known.map(|name| format!("`{name}`")).collect();
-        let hint = if known.is_empty() {
-            format!("no {what} is known here; `.declarations(…)` tells of them")
+        let mut known = known.peekable();
+        let text = if known.peek().is_none() {
+            format!(
+                "unknown {what} `{name}`: no {what} is declared; set declarations with `.declarations(…)`"
+            )
         } else {
-            format!("known are {}", known.join(", "))
+            suggest::unknown(what, name, known)
         };
-        Self::new(kind, format!("no {what} `{name}` is declared: {hint}"))
+        Self::new(kind, text)
     }
 
     /// Takes any error as a handler's failure; an [`Error`] stays what it is.

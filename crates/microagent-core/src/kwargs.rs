@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_is_read_again() {
+    fn written_fields_are_read_again() {
         let rest = kwargs(r#"{"a":18446744073709551617,"b":{"c":[]}}"#);
         let again: Kwargs = serde_json::from_str(&serde_json::to_string(&rest).unwrap()).unwrap();
         assert_eq!(again, rest);

@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_is_undecodable() {
+    fn a_payload_that_is_not_an_object_is_undecodable() {
         for body in ["[1,2]", "7", "null", "", "{", "\"a\"", "{\"a\":1} x"] {
             assert_eq!(
                 Fields::of(body.as_bytes()).unwrap_err().kind(),

@@ -25,7 +25,7 @@ pub struct Queue {
 
 /// A [`Queue`] or a reference to one: what the methods of a [`Broker`](crate::Broker) take.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no queue",
+    message = "`{Self}` is not a queue",
     label = "a `Queue` or `&Queue` is expected",
     note = "queues are constants: `const MAILER: Queue = Queue::new(\"mailer\");`, or `queues::MAILER` of `declare!`; by a name \
             that is known only at run time: `broker.queue(name)?.send(…)`, or `Queue::named(name)?`"

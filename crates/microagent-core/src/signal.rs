@@ -29,7 +29,7 @@ use microagent_schema::SignalDeclaration;
 /// }
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no signal",
+    message = "`{Self}` is not a signal",
     label = "a declared signal is expected",
     note = "signals are types: `#[derive(Serialize, Deserialize, Signal)]` on a struct with named fields, or `signals::UserCreated` of \
             `declare!`; by a name that is known only at run time: `bus.signal(name)?.send(sender, &json!({{…}}))`"

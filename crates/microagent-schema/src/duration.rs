@@ -59,7 +59,7 @@ fn parse(text: &str, refused: impl Fn(&str) -> DurationError) -> Result<Duration
         return Ok(Duration::from_secs(seconds));
     }
     if trimmed.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
-        let seconds: f64 = trimmed.parse().map_err(|_| refused("it is no number"))?;
+        let seconds: f64 = trimmed.parse().map_err(|_| refused("it is not a number"))?;
         return Duration::try_from_secs_f64(seconds).map_err(|_| refused("it is too long"));
     }
     humantime::parse_duration(trimmed).map_err(|error| refused(&error.to_string()))
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_added_to_the_time_now_is_a_time() {
+    fn the_longest_duration_can_be_added_to_now() {
         for text in ["3153600000", "3153600000.0", "36500 days"] {
             assert_eq!(parse_duration(text), Ok(LONGEST_DURATION), "{text}");
         }

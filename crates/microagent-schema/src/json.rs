@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_needs_no_change_is_not_copied() {
+    fn compact_text_is_not_copied() {
         let json = r#"{"a b":[1,"c\td"]}"#;
         assert!(matches!(compact(json), Cow::Borrowed(same) if same == json));
     }

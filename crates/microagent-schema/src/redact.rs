@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_secret_is_shown() {
+    fn other_parts_are_shown() {
         let urls = [
             "redis://localhost/7",
             "redis+sentinel://a:1,b/main/7?tls=true",

@@ -41,11 +41,28 @@ pub fn unknown_here<'a>(
     known: impl IntoIterator<Item = &'a str>,
 ) -> String {
     let known: Vec<&str> = known.into_iter().collect();
-    let list = available(&known);
-    match nearest(name, &known) {
-        Some(near) => format!("unknown {what}; did you mean `{near}`? ({list})"),
+    unknown_near(what, nearest(name, &known), &known)
+}
+
+/// Returns an error text like [`unknown_here`], with a known name that the caller has found.
+pub(crate) fn unknown_near(what: impl Display, near: Option<&str>, known: &[&str]) -> String {
+    let list = available(known);
+    match near {
+        Some(near) => format!("unknown {what}; {} ({list})", did_you_mean(near)),
         None => format!("unknown {what} ({list})"),
     }
+}
+
+/// Returns the question whether this name was meant.
+///
+/// ```
+/// use microagent_schema::suggest::did_you_mean;
+///
+/// assert_eq!(did_you_mean("tls"), "did you mean `tls`?");
+/// ```
+#[must_use]
+pub fn did_you_mean(near: &str) -> String {
+    format!("did you mean `{near}`?")
 }
 
 /// Returns the list of what is available, as it ends an error text.

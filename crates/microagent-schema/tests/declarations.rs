@@ -150,7 +150,7 @@ fn an_empty_exchange_is_none_as_in_python() {
 fn a_syntax_error_names_line_and_column() {
     assert_eq!(
         problems("{\n  \"signals\": [,]\n}"),
-        ["line 2, column 15: this is no JSON: expected value"]
+        ["line 2, column 15: invalid JSON: expected value"]
     );
     assert!(problems("")[0].starts_with("line 1, column 0: "));
 }
@@ -241,12 +241,12 @@ fn bad_names_are_refused() {
 fn bad_types_are_refused() {
     assert_eq!(
         signal_problem(r#"{"name": "a", "providing_args": {"code": "int"}}"#),
-        "signals[0].providing_args.code: \"int\" is no JSON type: \
-         `string`, `number`, `boolean`, `array`, `object`, `null` are, or a list of them"
+        "signals[0].providing_args.code: invalid JSON type \"int\": \
+         expected `string`, `number`, `boolean`, `array`, `object`, `null`, or a list of them"
     );
     assert!(
         signal_problem(r#"{"name": "a", "providing_args": {"code": ["number", 7]}}"#)
-            .starts_with("signals[0].providing_args.code[1]: 7 is no JSON type: ")
+            .starts_with("signals[0].providing_args.code[1]: invalid JSON type 7: expected ")
     );
     assert!(
         signal_problem(r#"{"name": "a", "providing_args": {"code": []}}"#)

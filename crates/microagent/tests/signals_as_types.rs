@@ -153,7 +153,7 @@ fn a_signal_in_code_declares_what_the_types_of_its_fields_tell() {
 }
 
 #[test]
-fn what_a_signal_in_code_sends_never_breaks_its_own_declaration() {
+fn a_signal_in_code_never_breaks_its_own_declaration() {
     let sent = RPCUserV2Created {
         user_id: 1,
         r#type: None,
@@ -184,7 +184,7 @@ async fn a_signal_in_code_may_name_itself_and_its_prefix() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_comes_from_outside_is_checked_against_the_types_in_code() {
+async fn received_signals_are_checked_against_the_types_in_code() {
     let bus = Bus::builder("memory://")
         .strict(true)
         .connect()

@@ -83,7 +83,7 @@ fn assert_all_are_dead_letters(raw: &mut redis::Connection) {
     let dead: Vec<Vec<u8>> = raw.lrange("mailer.dead", 0, -1).unwrap();
     assert_eq!(dead.len(), strange().len());
     for (body, start) in strange() {
-        assert!(dead.contains(&body), "{start} is no dead letter");
+        assert!(dead.contains(&body), "{start} is not a dead letter");
     }
 }
 

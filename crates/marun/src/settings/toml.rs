@@ -18,7 +18,12 @@ pub(crate) fn parse(text: &str, top: &Place, problems: &mut Problems) -> Option<
     for error in errors {
         let line = error.span().map(|span| lines.at(span.start));
         if known.insert(line) {
-            let message = format!("not valid TOML: {}", error.message().trim_end());
+            let reason = error.message().trim_end();
+            let key = error.span().and_then(|span| text.get(span));
+            let message = match key.filter(|_| reason == "duplicate key") {
+                Some(key) => format!("not valid TOML: duplicate key `{key}`"),
+                None => format!("not valid TOML: {reason}"),
+            };
             problems.keep::<()>(Err(top.clone().at_line(line).error(message)));
         }
     }
@@ -130,7 +135,10 @@ mod tests {
     fn errors_name_the_line() {
         let cases = [
             ("a = 1\nb = \n", "s.toml:2: not valid TOML: "),
-            ("a = 1\na = 2\n", "s.toml:2: not valid TOML: duplicate key"),
+            (
+                "a = 1\na = 2\n",
+                "s.toml:2: not valid TOML: duplicate key `a`",
+            ),
             (
                 "\n\na = 99999999999999999999",
                 "s.toml:3: a: the integer does not fit",

@@ -204,7 +204,7 @@ fn an_unknown_name_is_reported_with_the_names_in_the_settings() {
     assert_refused(&[
         (
             "signal send asc --settings FILE --name main",
-            "known are `ask`",
+            "unknown signal `asc`; did you mean `ask`? (available: `ask`)",
         ),
         (
             "signal send ask n=text --settings FILE --name main",
@@ -220,7 +220,7 @@ fn an_unknown_name_is_reported_with_the_names_in_the_settings() {
         ),
         (
             "queue length job --settings FILE --name one",
-            "known are `jobs`",
+            "unknown queue `job`; did you mean `jobs`? (available: `jobs`)",
         ),
         (
             "queue length jobs --settings FILE.none",

@@ -61,7 +61,7 @@ fn a_dsn_whose_driver_is_not_compiled_in() {
 
 /// Only the program itself knows which drivers it was built without.
 #[test]
-fn what_a_program_refuses_is_told_where_the_settings_say_it() {
+fn refusals_of_a_program_name_the_place_in_the_settings() {
     let reason = "the driver of `mail://` is not compiled in: switch on the feature `mail`";
     let mailer = r#"{"name": "Mailer", "periodic": [], "cron": [], "receivers": [], "consumers": [], "hooks": []}"#;
     let answer = format!(

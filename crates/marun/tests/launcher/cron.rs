@@ -44,7 +44,7 @@ fn without_a_start_it_is_now_and_five() {
 }
 
 #[test]
-fn what_python_reads_otherwise_is_said_beside() {
+fn a_schedule_that_python_reads_differently_has_a_note() {
     let friday = "marun: Python MicroAgent reads this schedule differently: day of week `5` means Saturday there (0 is Monday)";
     let (_, _, message) = explain(&["0 0 * * 5", "-n", "1"]);
     assert_eq!(message, format!("{friday}\n"));
@@ -98,7 +98,7 @@ fn wrong_arguments_say_what_is_allowed() {
     let cases: [(&[&str], &str); 4] = [
         (
             &["@daily", "--tz", "Europe/Berln"],
-            "`Europe/Berln` is no time zone",
+            "unknown time zone `Europe/Berln`",
         ),
         (&["@daily", "--from", "tomorrow"], "2026-02-01T00:00:00Z"),
         (&["@daily", "-n", "0"], "-n <N>"),

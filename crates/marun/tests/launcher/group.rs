@@ -318,7 +318,7 @@ pub(crate) fn pid_of(text: &str) -> Pid {
     let number = text.trim().parse().ok();
     number
         .and_then(Pid::from_raw)
-        .unwrap_or_else(|| panic!("`{text}` is no process id"))
+        .unwrap_or_else(|| panic!("invalid process id `{text}`"))
 }
 
 /// Returns whether this process is alive and was started with this variable. A process that has

@@ -15,9 +15,9 @@ use crate::{
 
 on_every_driver![
     a_look_takes_nothing,
-    what_is_not_shown_is_told,
+    the_number_of_messages_not_shown_is_printed,
     dead_letters_tell_why_and_go_back_to_work,
-    what_follows_a_failure_is_said_by_the_settings,
+    the_settings_decide_what_follows_a_failure,
     the_oldest_dead_letters_go_back_first,
     dead_letters_may_be_elsewhere,
     one_dead_letter_is_chosen_by_its_id,
@@ -110,7 +110,7 @@ fn a_look_takes_nothing(driver: &Driver) {
     assert_eq!(lines.len(), 4);
 }
 
-fn what_is_not_shown_is_told(driver: &Driver) {
+fn the_number_of_messages_not_shown_is_printed(driver: &Driver) {
     let queues = Queues::with(driver, "jobs", 3);
     let (code, out, message) = queues.run("peek jobs --limit 2 --json");
     assert_eq!((code, out.lines().count()), (Some(0), 2));
@@ -174,7 +174,7 @@ fn dead_letters_tell_why_and_go_back_to_work(driver: &Driver) {
     );
 }
 
-fn what_follows_a_failure_is_said_by_the_settings(driver: &Driver) {
+fn the_settings_decide_what_follows_a_failure(driver: &Driver) {
     let strict = "[agent.worker.handlers.work]\non_error = 'dead_letter'\ndead_letter = 'parked'\n";
     let queues = Queues::of(driver, strict);
     queues.done("send jobs n=1 fail=smtp_said_no");
@@ -231,7 +231,13 @@ fn one_dead_letter_is_chosen_by_its_id(driver: &Driver) {
     for line in [requeue, format!("dead jobs --id {middle}")] {
         let (code, out, message) = queues.run(&line);
         assert_eq!((code, out.as_str()), (Some(1), ""), "{line}");
-        let expected = format!("marun: no message with the id `{middle}` waits in `jobs.dead`\n");
+        let hint = if line.starts_with("dead") {
+            "; `queue dead` without --id shows the ids"
+        } else {
+            ""
+        };
+        let expected =
+            format!("marun: no message with the id `{middle}` waits in `jobs.dead`{hint}\n");
         assert_eq!(message, expected, "{line}");
     }
 }

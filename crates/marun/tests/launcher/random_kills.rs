@@ -53,7 +53,10 @@ fn replicas_that_are_killed_at_random_for_a_minute_lose_nothing() {
     ));
     assert_eq!(done, Vec::from_iter(0..jobs), "seed {seed}");
     assert!(again <= kills * IN_FLIGHT, "seed {seed}: {again}");
-    assert!(kills > 20, "seed {seed}: {kills} kills are no test");
+    assert!(
+        kills > 20,
+        "seed {seed}: {kills} kills are not enough for a test"
+    );
 }
 
 /// Kills one of those that live, again and again, whatever it does at that moment; how many were

@@ -44,7 +44,7 @@ fn line_57_one_that_is_killed_is_started_again_beside_the_others() {
 }
 
 #[test]
-fn what_a_fallen_agent_left_behind_is_gone_before_its_successor_and_nothing_else() {
+fn processes_left_by_a_failed_agent_and_no_others_end_before_its_successor_starts() {
     let settings = "{ daemon = 'kept' }";
     let lines = "restart = { policy = 'on_failure' }";
     let agents = [

@@ -116,7 +116,7 @@ fn with(lines: &str) -> Folder {
 }
 
 #[test]
-fn what_is_no_settings_file() {
+fn a_file_that_is_not_a_settings_file() {
     let folder = with("");
     let message = |name: &str| {
         let path = folder.path(name).display().to_string();
@@ -193,7 +193,7 @@ fn an_option_that_a_handler_has_not() {
     let cases = [
         (
             "[agent.worker.handlers.wrok]\ntimeout = 1",
-            ":7: agent.worker.handlers.wrok: Worker has no such handler with options; did you mean `work`? (available: `work`)",
+            ":7: agent.worker.handlers.wrok: unknown handler of Worker; did you mean `work`? (available: `work`)",
         ),
         (
             "handlers = 5",

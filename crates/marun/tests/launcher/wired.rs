@@ -38,7 +38,7 @@ fn wired(driver: &Driver) -> String {
 
 on_every_driver![
     a_call_is_answered_refused_and_given_up,
-    what_is_listened_to_is_printed_until_somebody_interrupts,
+    signals_are_printed_until_an_interrupt,
     a_listener_ends_when_nobody_reads_it,
 ];
 
@@ -150,7 +150,7 @@ fn two_groups_share_a_folder() {
     stop(first);
 }
 
-fn what_is_listened_to_is_printed_until_somebody_interrupts(driver: &Driver) {
+fn signals_are_printed_until_an_interrupt(driver: &Driver) {
     let mut group = Group::start(&wired(driver));
     group.wait_until_ready();
     let mut listener = listen(driver, &group);

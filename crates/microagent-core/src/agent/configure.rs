@@ -162,14 +162,8 @@ impl Manifest {
             .collect();
         // A receiver of several signals has one entry for each.
         known.dedup();
-        let near = suggest::nearest(name, &known);
-        let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
-        let list = suggest::available(&known);
-        let text = format!(
-            "{} has no such handler with options{near} ({list})",
-            self.name
-        );
-        OptionError::new(text).of_handler(name)
+        let what = format!("handler of {}", self.name);
+        OptionError::new(suggest::unknown_here(what, name, known)).of_handler(name)
     }
 }
 

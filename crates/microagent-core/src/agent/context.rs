@@ -108,7 +108,10 @@ impl Context {
         for settings::Misspelt { key, field, place } in misspelt {
             warn!(
                 agent,
-                place, "unknown setting `{key}`; did you mean `{field}`?"
+                place,
+                setting = key,
+                did_you_mean = field,
+                "unknown setting"
             );
         }
         Ok(settings)

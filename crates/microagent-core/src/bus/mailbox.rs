@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_missed_is_told_when_asked_and_before_a_loss() {
+    async fn missed_messages_are_reported_on_request_and_before_a_loss() {
         let (mut mailbox, mut stream) = live();
         for _ in 0..2 {
             mailbox.hear("a", vec![b'x'; MAX_WAITING].into());
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_leaves_no_weight() {
+    fn read_messages_leave_no_weight() {
         let (mut mailbox, mut stream) = live();
         for n in 0..100 {
             mailbox.hear(&n.to_string(), vec![b'x'; n].into());

@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_grace_cut_off_goes_back_uncounted() {
+    fn a_delivery_cut_off_by_the_grace_is_returned_uncounted() {
         let options = ConsumerOptions::default();
         assert_eq!(
             of_run(&End::<()>::Abandoned, &attempt(2), &options),
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_dropped_is_no_dead_letter() {
+    fn a_dropped_message_is_not_a_dead_letter() {
         let options = ConsumerOptions::default().on_error(OnFailure::Drop);
         assert_eq!(
             of_run(&failed("no".into()), &attempt(1), &options),

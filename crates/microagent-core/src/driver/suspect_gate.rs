@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_given_up_on_holds_nobody_up() {
+    async fn a_cleared_gate_that_is_given_up_blocks_nobody() {
         let gate = SuspectGate::default();
         drop(gate.begin_take().await);
         gate.begin_take().await.found(1);

@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_received_is_sent_as_it_was() {
+    fn a_received_number_is_sent_unchanged() {
         for json in [
             "0",
             "-0",
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_finite_is_refused() {
+    fn infinite_numbers_and_nan_are_refused() {
         for float in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             let number = Number::from(float);
             assert_eq!((number.is_finite(), number.as_f64()), (false, None));
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_number_is_refused() {
+    fn values_that_are_not_numbers_are_refused() {
         for (json, found) in [
             ("\"7\"", "string"),
             ("null", "null"),

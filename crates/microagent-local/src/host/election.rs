@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_wrong_with_the_files_is_told_and_lets_go_of_the_lock() {
+    async fn problems_of_the_files_are_reported_and_release_the_lock() {
         let temp = tempfile::tempdir().unwrap();
         let folder = Folder::prepare(temp.path()).unwrap();
         std::fs::write(

@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_removed_or_replaced_is_missing() {
+    fn removed_and_replaced_files_are_missing() {
         let temp = tempfile::tempdir().unwrap();
         let [one, other] = ["one", "other"].map(|name| temp.path().join(name));
         fs::write(&one, "").unwrap();

@@ -185,7 +185,7 @@ fn decode_in_pieces<D: Decoder>(
 
 proptest! {
     #[test]
-    fn what_a_client_says_arrives(frames in vec(client_frame(), 1..6), piece in 1..50_usize) {
+    fn frames_of_a_client_arrive(frames in vec(client_frame(), 1..6), piece in 1..50_usize) {
         let mut bytes = BytesMut::new();
         for frame in &frames {
             ClientCodec.encode(frame, &mut bytes).unwrap();
@@ -194,7 +194,7 @@ proptest! {
     }
 
     #[test]
-    fn what_the_hub_says_arrives(frames in vec(hub_frame(), 1..6), piece in 1..50_usize) {
+    fn frames_of_the_hub_arrive(frames in vec(hub_frame(), 1..6), piece in 1..50_usize) {
         let mut bytes = BytesMut::new();
         for frame in frames.clone() {
             HubCodec.encode(frame, &mut bytes).unwrap();

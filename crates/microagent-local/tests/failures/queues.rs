@@ -45,7 +45,7 @@ async fn line_01_a_consumer_killed_in_full_flow_repeats_at_most_8() {
     let death = Instant::now();
 
     let next = bench.worker(8, 8);
-    what_it_had_is_handled(&bench, death).await;
+    its_messages_are_handled(&bench, death).await;
     bench.journal.handled(10_000, MINUTE).await;
     next.signal(Signal::TERM);
     assert!(next.ended().await.success());
@@ -57,7 +57,7 @@ async fn line_01_a_consumer_killed_in_full_flow_repeats_at_most_8() {
 }
 
 /// Waits until everything is handled that a consumer had begun before its death, and no longer than the contract allows.
-async fn what_it_had_is_handled(bench: &Bench, death: Instant) {
+async fn its_messages_are_handled(bench: &Bench, death: Instant) {
     let mut left = bench.journal.look(|record| record.started.clone());
     let handled = |record: &Record| {
         left.retain(|n| !record.handled.contains_key(n));

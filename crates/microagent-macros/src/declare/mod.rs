@@ -151,7 +151,7 @@ mod tests {
     fn a_text_that_is_no_json_is_refused_with_line_and_column() {
         let (output, _) = output_for("{\n  \"signals\": [,]\n}");
         assert!(
-            output.contains("line 2, column 15: this is no JSON"),
+            output.contains("line 2, column 15: invalid JSON"),
             "{output}"
         );
     }
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_deserves_a_look_is_a_warning_of_the_compiler() {
+    fn suspicious_declarations_are_warnings_of_the_compiler() {
         let (output, path) = output_for(r#"{"jsonlib": "ujson", "signals": [], "queues": []}"#);
         let note = format!("`{path}`: `jsonlib` names a Python module");
         assert!(

@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_known_survives_the_server() {
+    fn the_counts_of_a_message_survive_the_server() {
         let later = UNIX_EPOCH + Duration::from_millis(7);
         let failed = Meta::FIRST.failed(later);
         assert_eq!(failed.to_text(), "2 0 7");

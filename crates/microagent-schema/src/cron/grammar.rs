@@ -35,18 +35,19 @@ fn parse_item(field: Field, item: &str) -> Result<FieldSet, CronError> {
 
 /// Returns how far it is from one value to the next. A step beyond the range leaves the range's start alone, as in cron.
 fn parse_step(field: Field, item: &str, step: &str) -> Result<usize, CronError> {
-    let refused = |reason: &str| {
-        let message =
-            format!("step {step} in `{item}` {reason}: a step is a whole number from 1 on");
+    let refused = || {
+        let highest = u16::MAX;
+        let message = format!(
+            "invalid step `{step}` in `{item}`: expected a whole number from 1 to {highest}"
+        );
         CronError::of(field, message)
     };
-    if step.is_empty() || !step.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(refused("is no number"));
+    if !step.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(refused());
     }
     match step.parse::<u16>() {
-        Ok(0) => Err(refused("never gets anywhere")),
+        Ok(0) | Err(_) => Err(refused()),
         Ok(step) => Ok(step.into()),
-        Err(_) => Err(refused("is too large")),
     }
 }
 
@@ -89,9 +90,9 @@ fn no_value(field: Field, span: &str, text: &str) -> CronError {
     let message = match text {
         // The minus sign was taken for a range's dash.
         "" if span.starts_with('-') => format!("`{span}` is negative: {allowed} is allowed"),
-        "" => format!("`{span}` is no range: both ends are needed, from {allowed}"),
+        "" => format!("invalid range `{span}`: expected two ends in {allowed}"),
         _ => format!(
-            "`{text}` is no value: {allowed} is allowed, or `*`, in lists, ranges and steps"
+            "invalid value `{text}`: expected {allowed}, or `*`, or lists, ranges and steps of them"
         ),
     };
     CronError::of(field, message)

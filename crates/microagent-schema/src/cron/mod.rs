@@ -11,6 +11,8 @@ mod set;
 
 use std::{fmt, str::FromStr, sync::Arc};
 
+use crate::suggest::unknown;
+
 pub use error::CronError;
 pub use field::Field;
 pub use set::FieldSet;
@@ -219,6 +221,17 @@ fn split_fields(source: &str) -> Result<[&str; 5], CronError> {
     })
 }
 
+/// The nicknames, for messages.
+const NICKNAMES: [&str; 7] = [
+    "@yearly",
+    "@annually",
+    "@monthly",
+    "@weekly",
+    "@daily",
+    "@midnight",
+    "@hourly",
+];
+
 fn fields_of_nickname(nickname: &str) -> Result<&'static str, CronError> {
     Ok(match nickname.to_ascii_lowercase().as_str() {
         "@yearly" | "@annually" => "0 0 1 1 *",
@@ -227,9 +240,7 @@ fn fields_of_nickname(nickname: &str) -> Result<&'static str, CronError> {
         "@daily" | "@midnight" => "0 0 * * *",
         "@hourly" => "0 * * * *",
         _ => {
-            return Err(CronError::whole(format!(
-                "`{nickname}` is no schedule: @yearly, @annually, @monthly, @weekly, @daily, @midnight and @hourly are known"
-            )));
+            return Err(CronError::whole(unknown("schedule", nickname, NICKNAMES)));
         }
     })
 }

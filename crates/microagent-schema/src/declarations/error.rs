@@ -52,7 +52,7 @@ impl DeclarationError {
         let reason = text.strip_suffix(&position).unwrap_or(&text);
         Self::new(vec![Problem::new(
             format!("line {line}, column {column}"),
-            format!("this is no JSON: {reason}"),
+            format!("invalid JSON: {reason}"),
         )])
     }
 

@@ -177,7 +177,7 @@ impl Reader {
             let allowed = type_names();
             self.refuse(
                 place,
-                format!("{name} is no JSON type: {allowed} are, or a list of them"),
+                format!("invalid JSON type {name}: expected {allowed}, or a list of them"),
             );
         }
         known

@@ -38,11 +38,7 @@ fn unknown<T: HandlerOptions>(option: &str) -> OptionError {
                 .map(|(_, ours)| *ours)
                 .filter(|ours| known.contains(ours))
                 .or_else(|| suggest::nearest(option, &known));
-            let list = suggest::available(&known);
-            match near {
-                Some(near) => format!("unknown option; did you mean `{near}`? ({list})"),
-                None => format!("unknown option ({list})"),
-            }
+            suggest::unknown_near("option", near, &known)
         }
     };
     OptionError::of(option, message)

@@ -129,7 +129,7 @@ fn nicknames_are_schedules() {
     assert!(
         refusal("@reboot")
             .1
-            .starts_with("`@reboot` is no schedule: @yearly, ")
+            .starts_with("unknown schedule `@reboot` (available: `@yearly`, ")
     );
 }
 

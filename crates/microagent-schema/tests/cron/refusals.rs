@@ -51,20 +51,12 @@ fn bad_steps_are_refused() {
         Field::DayOfWeek,
         "day of week: `mon/2` has a step but no range: write `1-7/2`",
     );
-    for (step, reason) in [
-        ("0", "never gets anywhere"),
-        ("00", "never gets anywhere"),
-        ("", "is no number"),
-        ("-1", "is no number"),
-        ("x", "is no number"),
-        ("5/5", "is no number"),
-        ("99999", "is too large"),
-    ] {
+    for step in ["0", "00", "", "-1", "x", "5/5", "99999"] {
         assert_refused(
             &format!("0 0 */{step} * *"),
             Field::DayOfMonth,
             &format!(
-                "day of month: step {step} in `*/{step}` {reason}: a step is a whole number from 1 on"
+                "day of month: invalid step `{step}` in `*/{step}`: expected a whole number from 1 to 65535"
             ),
         );
     }
@@ -86,7 +78,7 @@ fn bad_items_are_refused() {
     assert_refused(
         "5- * * * *",
         Field::Minute,
-        "minute: `5-` is no range: both ends are needed, from 0-59",
+        "minute: invalid range `5-`: expected two ends in 0-59",
     );
     for nonsense in [
         "x", "?", "L", "+5", "1.5", "**", "*5", "1~5", "jan", "٣", "2-3-4",
@@ -94,18 +86,19 @@ fn bad_items_are_refused() {
         let (field, sentence) = refusal(&format!("0 {nonsense} * * *"));
         assert_eq!(field, Some(Field::Hour), "{nonsense}");
         assert!(
-            sentence.contains(" is no value: 0-23 is allowed"),
+            sentence.starts_with("hour: invalid value `")
+                && sentence.contains("`: expected 0-23, or `*`"),
             "{sentence}"
         );
     }
     let (_, sentence) = refusal("0 0 * january *");
     assert!(
-        sentence.starts_with("month: `january` is no value: 1-12 or jan-dec is allowed"),
+        sentence.starts_with("month: invalid value `january`: expected 1-12 or jan-dec"),
         "{sentence}"
     );
     let (_, sentence) = refusal("0 0 * * jan");
     assert!(
-        sentence.starts_with("day of week: `jan` is no value: 0-7 or sun-sat is allowed"),
+        sentence.starts_with("day of week: invalid value `jan`: expected 0-7 or sun-sat"),
         "{sentence}"
     );
 }

@@ -11,7 +11,7 @@ use super::{
 
 /// A message that was sent before any consumer started is kept, and delivered as the first attempt. It has the time at
 /// which it was sent, or none.
-pub async fn what_was_sent_before_is_delivered<S: BrokerServer>(server: S) {
+pub async fn messages_sent_before_are_delivered<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (here, there, queue) = (
         fixture.connect().await,

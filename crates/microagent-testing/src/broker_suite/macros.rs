@@ -52,7 +52,7 @@ macro_rules! broker_suite {
         mod broker {
             use super::BrokerSuiteServer;
             $crate::__clauses!(broker_suite::consuming, BrokerServer, $time, BrokerSuiteServer, $attributes, [
-                what_was_sent_before_is_delivered,
+                messages_sent_before_are_delivered,
                 a_waiting_consumer_is_woken,
                 one_consumer_gets_them_in_order,
                 a_message_is_with_one_consumer,

@@ -50,7 +50,7 @@ pub async fn line_01_a_killed_consumer_loses_nothing<S: FailureServer>(bench: Be
 
     let mut next = bench.worker(8, 16);
     next.go_on();
-    what_it_had_is_handled(&bench, death).await;
+    its_messages_are_handled(&bench, death).await;
     bench.journal.handled(10_000, MINUTE).await;
     let started = bench.journal.look(|record| record.started.len());
     assert_eq!(started, 10_000 + 8);
@@ -61,7 +61,7 @@ pub async fn line_01_a_killed_consumer_loses_nothing<S: FailureServer>(bench: Be
 }
 
 /// Waits until everything is handled that a consumer had begun before its death, and no longer than the contract allows.
-async fn what_it_had_is_handled<S: FailureServer>(bench: &Bench<S>, death: Instant) {
+async fn its_messages_are_handled<S: FailureServer>(bench: &Bench<S>, death: Instant) {
     let mut left = bench.journal.look(|record| record.started.clone());
     let handled = |record: &Record| {
         left.retain(|n| !record.handled.contains_key(n));

@@ -42,7 +42,7 @@ fn wrong_deliveries() {
     );
     noticed(
         Fault::Misdates,
-        consuming::what_was_sent_before_is_delivered,
+        consuming::messages_sent_before_are_delivered,
     );
     let undeclared = consuming::an_undeclared_queue_is_made_or_refused;
     noticed(Fault::CreatesInSecret, undeclared);

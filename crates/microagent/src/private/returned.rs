@@ -130,7 +130,7 @@ impl Finished for () {}
 
 /// A type of errors that a handler may return.
 #[diagnostic::on_unimplemented(
-    message = "a handler cannot fail with `{Self}`: it is no error",
+    message = "a handler cannot fail with `{Self}`: it is not an error",
     label = "not convertible into `Box<dyn Error + Send + Sync>`",
     note = "implement `std::error::Error` for `{Self}` (with `Send + Sync + 'static`), or fail with `microagent::Error`, `anyhow::Error` or `String`"
 )]

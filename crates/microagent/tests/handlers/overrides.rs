@@ -87,7 +87,7 @@ async fn they_replace_those_of_the_attributes_and_are_seen_in_the_info() {
 }
 
 #[tokio::test]
-async fn what_is_no_json_is_refused_at_start() {
+async fn invalid_json_is_refused_at_start() {
     let keyed_by_pairs = std::collections::HashMap::from([(("tick", 2), "x")]);
     let agent = Agent::new(Configured).handlers(keyed_by_pairs);
     let error = agent.start().await.unwrap_err();
@@ -99,11 +99,11 @@ async fn what_is_no_json_is_refused_at_start() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_is_refused_at_start() {
+async fn options_that_do_not_fit_are_refused_at_start() {
     let cases = [
         (
             json!({"send_mail": {}}),
-            "handler `send_mail`: Configured has no such handler with options; did you mean `send_email`? (available: `receive`, \
+            "handler `send_mail`: unknown handler of Configured; did you mean `send_email`? (available: `receive`, \
              `send_email`, `tick`, `report`, `hourly`)",
         ),
         (
@@ -151,7 +151,7 @@ async fn what_does_not_fit_is_refused_at_start() {
     assert!(
         error
             .to_string()
-            .starts_with("handler `report`: `tz`: `Mars` is no time zone"),
+            .starts_with("handler `report`: `tz`: unknown time zone `Mars`"),
         "{error}"
     );
 }
@@ -274,7 +274,7 @@ async fn runs_of(handlers: Value) -> (impl Fn(&str) -> Vec<u64>, Value) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_follows_failures_of_a_receiver_is_as_they_say() {
+async fn options_decide_what_follows_failures_of_a_receiver() {
     let (runs, stats) = runs_of(json!({
         "signal_fails": {"retry": [2, 5]},
         "signal_hangs": {"timeout": 3, "on_timeout": "drop"},
@@ -300,7 +300,7 @@ async fn what_follows_failures_of_a_receiver_is_as_they_say() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_follows_failures_of_a_periodic_task_is_as_they_say() {
+async fn options_decide_what_follows_failures_of_a_periodic_task() {
     let (runs, _) = runs_of(json!({
         "tick_fails": {"retry": [2, 5]},
         "tick_hangs": {"timeout": 3, "on_timeout": "drop"},
@@ -322,7 +322,7 @@ async fn what_follows_failures_of_a_periodic_task_is_as_they_say() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_follows_failures_of_a_cron_task_is_as_they_say() {
+async fn options_decide_what_follows_failures_of_a_cron_task() {
     let (runs, _) = runs_of(json!({
         "hour_fails": {"retry": [2, 5]},
         "hour_hangs": {"timeout": 3, "on_timeout": "drop"},

@@ -108,7 +108,7 @@ async fn a_consumer_takes_a_dto_beside_fields() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_declared_reaches_kwargs_and_harms_no_signal() {
+async fn undeclared_fields_reach_kwargs_and_harm_no_signal() {
     let (agent, bus, _) = start(Listener::default()).await;
     let payload = r#"{"user_id":1,"more":true}"#;
     bus.driver()

@@ -195,7 +195,7 @@ impl Closing {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_ends_while_the_agent_stops_is_no_failure() {
+async fn a_server_that_ends_during_the_stop_is_not_a_failure() {
     let (log, _guard) = Log::keep();
     let agent = Agent::new(Closing).bus(bus().await).broker(broker().await);
     agent.start().await.unwrap().stop().await.unwrap();

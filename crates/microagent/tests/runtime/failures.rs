@@ -127,7 +127,7 @@ async fn messages_are_dropped_where_the_attribute_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_decoded_is_tried_again_where_the_attribute_says_so() {
+async fn an_undecodable_message_is_retried_if_the_attribute_says_so() {
     let (runs, parked, stats) = of_queue(&RETRIED).await;
     assert_eq!((runs, parked), (runs_of("retried", 2), 4));
     assert_eq!(stats["undecodable"], 2);

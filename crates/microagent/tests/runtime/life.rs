@@ -228,7 +228,7 @@ async fn a_start_that_nobody_waits_for_any_more_leaves_nothing_running() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_used_by_handlers_fails_with_a_sentence() {
+async fn a_missing_bus_or_broker_fails_with_a_sentence() {
     struct Lonely;
 
     #[agent]

@@ -167,7 +167,7 @@ impl Shower {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_no_parameter_took_arrives_byte_for_byte() {
+async fn fields_without_a_parameter_arrive_byte_for_byte() {
     let (mock, diary) = (BusMock::new(), Diary::default());
     let agent = Agent::new(Shower(diary.clone()))
         .bus(mock.bus())
@@ -229,7 +229,7 @@ impl Mailer {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_payload_an_error_or_a_panic_says_is_cut_in_logs_and_dead_letters() {
+async fn texts_of_payloads_errors_and_panics_are_cut_in_logs_and_dead_letters() {
     let ((log, _guard), broker) = (Log::keep(), broker().await);
     let agent = Agent::new(Mailer)
         .broker(broker.clone())

@@ -163,7 +163,7 @@ async fn timeouts_and_panics_count_as_failures_and_harm_no_neighbour() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_decoded_is_parked_with_the_argument_named() {
+async fn an_undecodable_message_becomes_a_dead_letter_that_names_the_argument() {
     let (diary, broker) = (Diary::default(), broker().await);
     let agent = Agent::new(Obedient::new(&diary))
         .broker(broker.clone())

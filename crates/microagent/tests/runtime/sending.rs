@@ -7,7 +7,7 @@ use microagent::{ErrorKind, prelude::*};
 use super::{Diary, MAILER, broker, pass};
 
 #[tokio::test(start_paused = true)]
-async fn what_is_no_object_or_has_a_bad_name_is_refused_on_sending() {
+async fn payloads_that_are_not_objects_and_invalid_names_are_refused_on_sending() {
     let broker = broker().await;
     let error = broker.send(MAILER, &json!([1, 2])).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidPayload);

@@ -141,7 +141,9 @@ async fn signals_are_looked_up_by_name_and_checked() {
     let error = strict.signal("user_creatd").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::SignalNotFound);
     assert!(
-        error.to_string().contains("known are `user_created`"),
+        error
+            .to_string()
+            .contains("did you mean `user_created`? (available: `user_created`)"),
         "{error}"
     );
 

@@ -49,7 +49,7 @@ async fn a_stop_lets_what_runs_finish_and_returns_what_waits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_outlasts_the_grace_is_cut_off_and_goes_back() {
+async fn a_delivery_that_outlasts_the_grace_is_cut_off_and_returned() {
     let (diary, broker) = (Diary::default(), broker().await);
     broker.send(MAILER, &json!({"seconds": 50})).await.unwrap();
     let agent = Agent::new(Slow {

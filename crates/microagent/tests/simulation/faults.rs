@@ -66,7 +66,7 @@ fn a_lost_acknowledgement_is_a_second_delivery() {
 }
 
 #[test]
-fn what_is_late_keeps_its_order() {
+fn late_signals_keep_their_order() {
     run(Faults::none().delay(0.5, SECOND), |outside| {
         assert_eq!(of(&outside, "placed"), (0..COUNT).collect::<Vec<_>>());
         assert_eq!(sorted(of(&outside, "mail")), (0..COUNT).collect::<Vec<_>>());
@@ -74,7 +74,7 @@ fn what_is_late_keeps_its_order() {
 }
 
 #[test]
-fn what_is_held_back_is_passed_by_others_and_comes() {
+fn a_delayed_message_is_overtaken_and_arrives() {
     run(Faults::none().reorder(0.2, SECOND), |outside| {
         for what in ["placed", "mail"] {
             let order = of(&outside, what);

@@ -55,7 +55,7 @@ async fn show_one(
     let message = find(id, |limit| broker.peek(dead, limit)).await?;
     let Some(message) = message else {
         return Err(Failure::failed(format!(
-            "no message with the id `{id}` waits in `{dead}`"
+            "no message with the id `{id}` waits in `{dead}`; `queue dead` without --id shows the ids"
         )));
     };
     write_lines(&lines(

@@ -3,7 +3,7 @@
 
 use std::{cell::RefCell, collections::BTreeMap};
 
-use microagent_schema::suggest::nearest;
+use microagent_schema::suggest::{did_you_mean, nearest};
 use serde::{
     Deserializer,
     de::{DeserializeOwned, DeserializeSeed, MapAccess, SeqAccess, Visitor},
@@ -49,7 +49,7 @@ pub(super) fn read<T: DeserializeOwned>(
         Err(error) => Err(
             misspelt.fold(at_place(&error, wrong, places), |text, misspelt| {
                 let Misspelt { key, field, .. } = misspelt;
-                format!("{text}; unknown key `{key}`, did you mean `{field}`?")
+                format!("{text}; unknown key `{key}`, {}", did_you_mean(field))
             }),
         ),
     }

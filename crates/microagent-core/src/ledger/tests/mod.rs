@@ -62,7 +62,7 @@ fn only_the_holder_takes_a_message_out_and_only_once() {
 }
 
 #[test]
-fn what_comes_back_goes_first_in_the_order_of_arrival() {
+fn returned_messages_go_first_in_the_order_of_arrival() {
     let mut ledger = ledger_with(1..=4);
     join(&mut ledger, 1, 1, 2);
     hand_out_all(&mut ledger);

@@ -70,7 +70,7 @@ impl CronSchedule {
     /// use microagent_core::CronSchedule;
     ///
     /// let error = CronSchedule::new("@daily")?.in_zone("Europe/Berln").unwrap_err();
-    /// assert!(error.to_string().starts_with("`Europe/Berln` is no time zone"));
+    /// assert!(error.to_string().starts_with("unknown time zone `Europe/Berln`"));
     /// # Ok::<(), microagent_core::Error>(())
     /// ```
     pub fn in_zone(self, name: &str) -> Result<Self> {
@@ -144,7 +144,7 @@ pub(crate) fn check_zone(name: &str) -> Result<()> {
 fn zone_of(name: &str) -> Result<TimeZone> {
     TimeZone::get(name).map_err(|error| {
         let message = format!(
-            "`{name}` is no time zone: IANA names such as `UTC` or `Europe/Berlin` are allowed"
+            "unknown time zone `{name}`: expected an IANA name such as `UTC` or `Europe/Berlin`"
         );
         Error::new(ErrorKind::Configuration, message).with_source(error)
     })

@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_has_said_goodbye_does_not_come_back_when_the_hub_dies_of_it() {
+    async fn a_client_that_said_goodbye_does_not_reconnect_if_the_hub_dies() {
         let temp = tempfile::tempdir().unwrap();
         // Another process hosts the folder.
         let lock = File::create(temp.path().join("lock")).unwrap();

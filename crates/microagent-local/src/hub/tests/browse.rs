@@ -82,7 +82,7 @@ async fn a_look_shows_a_part_and_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_written_stays_where_it_was() {
+async fn messages_stay_in_place_if_the_disk_fails() {
     let store = SharedStore::default();
     let hub = store.hub();
     let mut peer = Peer::join(&hub, OTHER).await;

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn what_a_dead_process_had_is_suspect_and_comes_alone() {
+async fn messages_of_a_dead_process_are_suspects_and_come_alone() {
     let store = SharedStore::default();
     let hub = store.hub();
     let (mut dying, mut other) = (Peer::join(&hub, OTHER).await, Peer::join(&hub, 3).await);
@@ -29,7 +29,7 @@ async fn what_a_dead_process_had_is_suspect_and_comes_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_says_goodbye_leaves_no_suspects() {
+async fn a_client_that_says_goodbye_leaves_no_suspects() {
     let hub = hub().await;
     let (mut leaving, mut other) = (Peer::join(&hub, OTHER).await, Peer::join(&hub, 3).await);
     for text in ["a", "b", "c"] {
@@ -88,7 +88,7 @@ async fn line_05_what_a_living_process_handles_for_hours_is_delivered_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_hosts_own_process_has_is_on_record_until_it_is_settled() {
+async fn deliveries_in_the_hosts_own_process_are_recorded_until_they_are_settled() {
     let store = SharedStore::default();
     let hub = store.hub();
     let (mut own, mut other) = (Peer::join(&hub, HOST).await, Peer::join(&hub, OTHER).await);

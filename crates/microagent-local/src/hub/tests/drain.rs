@@ -17,7 +17,7 @@ async fn draining(hub: &Hub) -> JoinHandle<()> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_in_flight_is_settled_before_the_hub_ends_and_nothing_else_is_given_out() {
+async fn messages_in_flight_are_settled_before_the_hub_ends_and_no_others_are_delivered() {
     let store = SharedStore::default();
     let hub = store.hub();
     let (mut busy, mut idle) = (Peer::join(&hub, OTHER).await, Peer::join(&hub, 3).await);
@@ -81,7 +81,7 @@ async fn it_waits_for_nobody_who_has_nothing_or_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_not_on_its_way_yet_goes_back_and_is_not_waited_for() {
+async fn a_delivery_whose_body_was_not_read_yet_is_returned_and_not_waited_for() {
     let store = SharedStore::default();
     let old = store.hub();
     Peer::join(&old, OTHER).await.send("mailer", "a").await;

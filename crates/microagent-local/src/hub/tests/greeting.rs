@@ -13,7 +13,7 @@ async fn a_peer_of_another_version_learns_ours_and_is_let_go() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_does_not_greet_is_let_go() {
+async fn a_client_that_does_not_greet_is_disconnected() {
     let hub = hub().await;
     let mut rude = Peer::open(&hub);
     rude.say(ClientFrame::Ping).await;

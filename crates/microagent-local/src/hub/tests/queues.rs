@@ -104,7 +104,7 @@ async fn a_dead_letter_is_in_its_queue_with_its_reason() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_returned_comes_first_as_the_same_attempt() {
+async fn a_returned_message_comes_first_as_the_same_attempt() {
     let hub = hub().await;
     let mut peer = Peer::join(&hub, OTHER).await;
     for text in ["a", "b"] {

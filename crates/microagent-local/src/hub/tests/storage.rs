@@ -54,7 +54,7 @@ async fn bodies_out_of_the_store_and_out_of_memory_keep_their_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_written_is_refused_and_what_was_not_removed_comes_again() {
+async fn an_unwritable_message_is_refused_and_an_unremoved_one_is_delivered_again() {
     let store = SharedStore::default();
     let hub = store.hub();
     let mut peer = Peer::join(&hub, OTHER).await;

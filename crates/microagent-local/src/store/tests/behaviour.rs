@@ -312,7 +312,7 @@ fn a_lease_is_kept_until_it_is_released_or_given_to_another() {
 }
 
 #[test]
-fn what_was_in_flight_here_is_known_after_a_crash_of_the_host() {
+fn messages_in_flight_in_the_host_are_known_after_its_crash() {
     for mut subject in Subject::both() {
         assert!(
             subject

@@ -111,7 +111,7 @@ async fn one_group_is_written_while_the_one_before_waits_for_the_disk() {
 }
 
 #[tokio::test]
-async fn whoever_waits_hears_that_the_disk_failed_and_the_next_may_succeed() {
+async fn waiting_writers_get_the_disk_failure_and_the_next_may_succeed() {
     let turned = SlowWriter::new();
     let broken = Error::new(ErrorKind::Driver, "the cable is out");
     turned.turns.send(Err(broken)).unwrap();
@@ -122,7 +122,7 @@ async fn whoever_waits_hears_that_the_disk_failed_and_the_next_may_succeed() {
 }
 
 #[tokio::test]
-async fn what_changes_nothing_needs_no_disk_and_keeps_its_turn() {
+async fn a_batch_without_changes_needs_no_disk_and_keeps_its_turn() {
     let turned = SlowWriter::new();
     turned.writer.commit(vec![]).await.unwrap();
     assert!(turned.syncing.try_recv().is_err());

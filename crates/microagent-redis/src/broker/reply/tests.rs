@@ -140,7 +140,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_shown_is_whole(due in vec((bytes(), bytes(), bytes()), 0..4), bodies in vec(bytes(), 0..4)) {
+    fn every_shown_message_is_whole(due in vec((bytes(), bytes(), bytes()), 0..4), bodies in vec(bytes(), 0..4)) {
         let entries = due.iter().map(|(id, meta, body)| aside(bulk(id.clone()), meta, body));
         let reply = Value::Array(vec![
             Value::Array(entries.collect()),
