@@ -20,7 +20,7 @@ fn a_schedule_that_no_start_could_keep() {
         ),
         (
             "backend = 'Lost'",
-            ":2: agent.a: handler `report`: `tz`: `Mars/Olympus`",
+            ":2: agent.a: handler `report`: `tz`: unknown time zone `Mars/Olympus`",
         ),
         (
             "backend = 'Unsteady'",
