@@ -150,7 +150,7 @@ async fn line_72_a_forbidden_dead_letter_queue_loses_nothing_and_is_used_when_it
     let text = log.text();
     let warnings = text
         .lines()
-        .filter(|line| line.contains("cannot move a message"));
+        .filter(|line| line.contains("cannot move a message") && line.contains("ACCESS_REFUSED"));
     let warnings: Vec<_> = warnings.collect();
     assert_eq!(warnings.len(), 1, "{text}");
     assert!(warnings[0].contains("jobs.dead"), "{text}");

@@ -29,6 +29,7 @@ async fn line_33_a_failing_message_of_a_quorum_queue_is_retried_and_parked() {
 async fn retried_and_parked(bench: &Bench) {
     let server = bench.server.control(&["eval", "os:getpid()."]).await;
     let server = server.trim().trim_matches('"').to_owned();
+    let begun = Instant::now();
     bench.push([job_that("fail always", 0)]).await;
     let worker = bench.worker(8, 8);
     let client = worker.id().to_string();
@@ -60,9 +61,9 @@ async fn retried_and_parked(bench: &Bench) {
         "retries after {gaps:?}; in the last 9 s the client used {:?} and the server {:?} of processor time",
         busy.0, busy.1
     ));
-    for (gap, least) in gaps.iter().zip([1, 4, 9]) {
-        // The clock begins before the line of the journal arrives.
-        assert!(*gap > Duration::from_millis(least * 1000 - 100), "{gaps:?}");
+    // An attempt may be heard of late, and never early.
+    for (time, least) in times[1..].iter().zip([1, 1 + 4, 1 + 4 + 9]) {
+        assert!(*time - begun >= Duration::from_secs(least), "{gaps:?}");
     }
     assert!(
         busy.0 < Duration::from_secs(2) && busy.1 < Duration::from_secs(5),

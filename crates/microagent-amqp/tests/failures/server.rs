@@ -101,6 +101,8 @@ impl FailureServer for RabbitMq {
     type Bus = NoBus;
     type Broker = AmqpBroker;
 
+    /// That of line 38: pauses between attempts to connect grow up to 5 s.
+    const RETURN: Duration = Duration::from_secs(30);
     const TAKEOVER: Duration = Duration::from_secs(90);
 
     async fn start(_program: Program) -> Result<Self> {

@@ -60,6 +60,9 @@ pub trait FailureServer: Sized + Send + Sync + 'static {
     /// The longest time until another consumer has the messages of one that is killed or stands still. Default: 30 s.
     const TAKEOVER: Duration = Duration::from_secs(30);
 
+    /// The longest time from the return of a killed server until a consumer works again. Default: 5 s.
+    const RETURN: Duration = Duration::from_secs(5);
+
     /// The longest time until a server that stands still is noticed. Default: 20 s.
     const SILENCE: Duration = Duration::from_secs(20);
 
