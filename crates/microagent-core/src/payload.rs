@@ -263,6 +263,23 @@ mod tests {
     }
 
     #[test]
+    fn a_missing_field_of_an_own_type_names_the_parameter_for_the_whole_payload() {
+        #[derive(Debug, Deserialize)]
+        struct Mail {}
+        let fields = Fields::of(br#"{"text":"hi"}"#).unwrap();
+        let missing = fields.get::<Mail>("mail").unwrap_err().to_string();
+        assert_eq!(
+            missing,
+            "argument `mail` is missing; the payload has `text`; write `Payload(mail): Payload<Mail>` if it is the whole payload"
+        );
+        let missing = fields.get::<String>("name").unwrap_err().to_string();
+        assert_eq!(
+            missing,
+            "argument `name` is missing; the payload has `text`"
+        );
+    }
+
+    #[test]
     fn names_with_escapes_are_found() {
         let fields = Fields::of(br#"{"user\u005fid":1}"#).unwrap();
         assert_eq!(fields.get::<u8>("user_id").unwrap(), 1);

@@ -33,7 +33,7 @@ pub(super) async fn requeue(
         }
         _ => broker.requeue(&dead, &queue, &which).await?,
     };
-    found(&dead, &which, moved)?;
+    found(&dead, &which, moved, "queue dead")?;
     print(&moved)?;
     Ok(broker.close().await?)
 }
@@ -56,11 +56,11 @@ async fn requeue_slowly(
     Ok(limit)
 }
 
-/// Returns an error if a message was selected by its id and does not exist.
-fn found(queue: &Queue, which: &Selection, count: u64) -> Result<(), Failure> {
+/// Returns an error if a message was selected by its id and does not exist. It names the command that shows the ids.
+fn found(queue: &Queue, which: &Selection, count: u64, shown_by: &str) -> Result<(), Failure> {
     match which {
         Selection::Id(id) if count == 0 => Err(Failure::failed(format!(
-            "no message with the id `{id}` waits in `{queue}`"
+            "no message with the id `{id}` waits in `{queue}`; `{shown_by}` shows the ids"
         ))),
         _ => Ok(()),
     }
@@ -94,7 +94,7 @@ pub(super) async fn purge(
         Err(Failure::failed("not confirmed; nothing was deleted"))
     };
     broker.close().await?;
-    found(&queue, which, *removed.as_ref().unwrap_or(&1))?;
+    found(&queue, which, *removed.as_ref().unwrap_or(&1), "queue peek")?;
     print(&removed?)
 }
 
