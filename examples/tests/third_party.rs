@@ -1,5 +1,4 @@
-//! A driver as somebody outside this repository writes one, over the public API only, and how it joins the three suites: `archive`
-//! keeps its messages in a folder of `local:`, and offers only what a driver must.
+//! A driver over the public API alone, as others write one: `archive` keeps messages in a folder of `local:`, and joins all suites.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
