@@ -26,7 +26,7 @@ struct Args {
     /// The number of runs of all cases; with more than one, the spread of each case is printed
     #[arg(long, default_value_t = 1)]
     runs: u32,
-    /// Fail if a case is below its floor, by its median of all runs
+    /// Run only cases that have a floor, and fail if one is below it, by its median of all runs
     #[arg(long)]
     check: bool,
     /// Run only one side, for a profiler
@@ -73,7 +73,7 @@ fn run(args: &Args) -> Result<Vec<String>> {
         runtime.block_on(worker::work(*work, target))?;
         return Ok(Vec::new());
     }
-    let cases = chosen(&args.cases)?;
+    let cases = chosen(&args.cases, args.check)?;
     let ratios = measured(args, &runtime, &cases)?;
     let mut below = Vec::new();
     for case in cases {
@@ -117,15 +117,19 @@ fn workers() -> usize {
     thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))
 }
 
-/// Returns the cases whose name contains one of the parts, or all if there are no parts.
-fn chosen(parts: &[String]) -> Result<Vec<&'static Case>> {
+/// Returns the cases whose name contains one of the parts, or all if there are no parts; of them only those with a floor if
+/// that is to be checked.
+fn chosen(parts: &[String], check: bool) -> Result<Vec<&'static Case>> {
     if let Some(unknown) = parts.iter().find(|part| !known(part)) {
         return Err(format!("unknown case `{unknown}` (available: {})", names()).into());
     }
     let cases = cases::ALL.iter();
     let wanted =
         |case: &&Case| parts.is_empty() || parts.iter().any(|part| case.name.contains(part));
-    Ok(cases.filter(wanted).collect())
+    let cases = cases.filter(wanted);
+    Ok(cases
+        .filter(|case| !check || case.floor.is_some())
+        .collect())
 }
 
 fn known(part: &str) -> bool {
@@ -151,7 +155,7 @@ mod tests {
     use super::*;
 
     fn case(name: &str) -> &'static Case {
-        chosen(&[name.to_owned()]).unwrap()[0]
+        chosen(&[name.to_owned()], false).unwrap()[0]
     }
 
     #[test]
@@ -171,7 +175,7 @@ mod tests {
     fn cases_are_chosen_by_parts_of_their_names() {
         let names = |parts: &[&str]| {
             let parts: Vec<_> = parts.iter().map(|part| (*part).to_owned()).collect();
-            let cases = chosen(&parts).map_err(|error| error.to_string())?;
+            let cases = chosen(&parts, false).map_err(|error| error.to_string())?;
             Ok::<_, String>(cases.iter().map(|case| case.name).collect::<Vec<_>>())
         };
         assert_eq!(names(&[]).unwrap().len(), cases::ALL.len());
@@ -179,6 +183,9 @@ mod tests {
             names(&["memory"]).unwrap(),
             ["memory.consume", "memory.signal", "memory.handlers.500"]
         );
+        let checked = chosen(&["memory".to_owned()], true).unwrap();
+        assert!(checked.iter().all(|case| case.floor.is_some()));
+        assert_eq!(checked.len(), 2);
         assert!(names(&["memory", "kafka"]).unwrap_err().contains("`kafka`"));
     }
 }
