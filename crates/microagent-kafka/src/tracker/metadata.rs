@@ -6,7 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Note, Promise, Tracker, base64};
+use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD as BASE64};
+
+use super::{Note, Promise, Tracker};
 
 /// The largest metadata of a commit, in bytes. It is the default of the server's `offset.metadata.max.bytes`.
 pub const LARGEST_METADATA: usize = 4096;
@@ -47,7 +49,7 @@ pub(super) fn write(tracker: &Tracker) -> Option<String> {
     write_failures(&mut body, tracker);
     let mut bytes = checksum(tracker.base, &body).to_be_bytes().to_vec();
     bytes.append(&mut body);
-    (bytes.len() <= LARGEST).then(|| format!("{VERSION}{}", base64::encode(&bytes)))
+    (bytes.len() <= LARGEST).then(|| format!("{VERSION}{}", BASE64.encode(&bytes)))
 }
 
 /// Returns the tracker that wrote this text for a commit at `base`.
@@ -55,7 +57,7 @@ pub(super) fn read(base: i64, text: &str) -> Option<Tracker> {
     if text.len() > LARGEST_METADATA {
         return None;
     }
-    let bytes = base64::decode(text.strip_prefix(VERSION)?)?;
+    let bytes = BASE64.decode(text.strip_prefix(VERSION)?).ok()?;
     let (sum, body) = bytes.split_first_chunk::<4>()?;
     if u32::from_be_bytes(*sum) != checksum(base, body) {
         return None;

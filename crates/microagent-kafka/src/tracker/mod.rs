@@ -3,7 +3,6 @@
 //! It knows no client and no clock. The driver stores it in the commits of the group: the offset of a commit is
 //! [`Tracker::base`], and its metadata is [`Tracker::metadata`].
 
-mod base64;
 mod metadata;
 mod runs;
 #[cfg(test)]

@@ -4,9 +4,10 @@ mod model;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD as BASE64};
 use proptest::{collection::vec, prelude::*};
 
-use super::{LARGEST_METADATA, Tracker, base64, metadata::most_unfinished};
+use super::{LARGEST_METADATA, Tracker, metadata::most_unfinished};
 use model::{Pair, step};
 
 proptest! {
@@ -42,10 +43,10 @@ proptest! {
         let mut pair = Pair::new(7);
         steps.iter().for_each(|step| pair.take(step));
         let (base, text) = (pair.tracker.base(), pair.tracker.metadata().unwrap());
-        let mut bytes = base64::decode(&text["v1:".len()..]).unwrap();
+        let mut bytes = BASE64.decode(&text["v1:".len()..]).unwrap();
         let place = place.index(bytes.len());
         bytes[place] ^= by;
-        let damaged = format!("v1:{}", base64::encode(&bytes));
+        let damaged = format!("v1:{}", BASE64.encode(&bytes));
         prop_assert_eq!(Tracker::restored(base, &damaged), Tracker::new(base));
         let cut = &text[..text.len() - 1];
         prop_assert_eq!(Tracker::restored(base, cut), Tracker::new(base));
@@ -186,4 +187,29 @@ fn offsets_that_the_log_has_lost_are_finished() {
     let mut restored = Tracker::restored(4, &tracker.metadata().unwrap());
     assert!(restored.read(9));
     assert_eq!((restored.base(), restored.next()), (9, 10));
+}
+
+/// Other clients read the metadata of a group, too, and what they write is not believed.
+#[test]
+fn the_encoding_is_that_of_the_rfc_without_padding() {
+    let examples = [
+        ("", ""),
+        ("f", "Zg"),
+        ("fo", "Zm8"),
+        ("foo", "Zm9v"),
+        ("foob", "Zm9vYg"),
+        ("fooba", "Zm9vYmE"),
+        ("foobar", "Zm9vYmFy"),
+    ];
+    for (plain, encoded) in examples {
+        assert_eq!(BASE64.encode(plain), encoded);
+        assert_eq!(BASE64.decode(encoded).as_deref(), Ok(plain.as_bytes()));
+    }
+}
+
+#[test]
+fn other_texts_are_refused() {
+    for text in ["Z", "Zm9vY", "Zg==", "Zm 8", "Zh", "Zm9", "é", "Zm8-"] {
+        assert!(BASE64.decode(text).is_err(), "{text}");
+    }
 }
