@@ -8,7 +8,6 @@ use std::{
 };
 
 use microagent_core::{Error, ErrorKind, Result, driver::lock};
-use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -18,7 +17,7 @@ use tokio::{
 
 use super::{
     cache,
-    process::{Process, check_wanted, free_port, program_of},
+    process::{Process, Server, check_wanted, free_port, program_of},
     watcher::Watcher,
 };
 
@@ -125,13 +124,7 @@ impl KafkaServer {
     /// # Errors
     /// [`ErrorKind::Timeout`] if it does not end; it is killed then.
     pub async fn stop(&self) -> Result<()> {
-        let pid = i32::try_from(self.process().id())
-            .ok()
-            .and_then(Pid::from_raw);
-        if !self.process().has_ended() {
-            // It has not been waited for, so the number is its own.
-            let _ = pid.map(|pid| kill_process(pid, Signal::TERM));
-        }
+        self.process().terminate();
         let deadline = Instant::now() + STOP;
         while !self.process().has_ended() {
             if Instant::now() > deadline {
@@ -175,27 +168,6 @@ impl KafkaServer {
         }
     }
 
-    /// Waits until the server answers; false when its process has ended.
-    async fn answers(&self, deadline: Instant) -> Result<bool> {
-        loop {
-            if self.process().has_ended() {
-                return Ok(false);
-            }
-            if matches!(timeout(ANSWER, self.describes_itself()).await, Ok(Ok(true))) {
-                return Ok(true);
-            }
-            if Instant::now() > deadline {
-                return Err(self.no_answer());
-            }
-            sleep(ASK_AGAIN).await;
-        }
-    }
-
-    fn no_answer(&self) -> Error {
-        let text = format!("the Kafka on {} does not answer", self.address());
-        Error::new(ErrorKind::Timeout, text)
-    }
-
     /// Returns true if the server on the port is this one and knows a broker. It accepts connections before it does.
     async fn describes_itself(&self) -> std::io::Result<bool> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
@@ -214,6 +186,23 @@ impl KafkaServer {
 
     fn process(&self) -> MutexGuard<'_, Process> {
         lock(&self.server)
+    }
+}
+
+impl Server for KafkaServer {
+    const NAME: &str = "Kafka";
+    const ASK_AGAIN: Duration = ASK_AGAIN;
+
+    fn child(&self) -> &Mutex<Process> {
+        &self.server
+    }
+
+    fn port(&self) -> u16 {
+        self.port
+    }
+
+    async fn is_answering(&self) -> bool {
+        matches!(timeout(ANSWER, self.describes_itself()).await, Ok(Ok(true)))
     }
 }
 

@@ -7,10 +7,13 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::Mutex,
+    time::Duration,
 };
 
-use microagent_core::{Error, ErrorKind, Result};
+use microagent_core::{Error, ErrorKind, Result, driver::lock};
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::time::{Instant, sleep};
 
 /// The variable with the names of the services that tests must do without, separated by spaces.
 const SKIP: &str = "SKIP_SERVICES";
@@ -72,6 +75,14 @@ impl Process {
         self.signal(Signal::CONT);
     }
 
+    /// Asks it to stop, as an administrator does. It does nothing if the process has ended.
+    pub(super) fn terminate(&mut self) {
+        // One that has ended was waited for by this call, so its number may be another's.
+        if !self.has_ended() {
+            self.signal(Signal::TERM);
+        }
+    }
+
     /// Kills it, as `kill -9` does, and waits for its end.
     pub(super) fn kill(&mut self) {
         // Both fail only if it has ended already.
@@ -89,6 +100,52 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+/// A server that runs as a child process.
+pub(super) trait Server: Sync {
+    /// Its name in errors.
+    const NAME: &str;
+
+    /// The pause between requests while it is starting.
+    const ASK_AGAIN: Duration;
+
+    fn child(&self) -> &Mutex<Process>;
+
+    fn port(&self) -> u16;
+
+    /// Returns true if the server on the port is this one and does its work.
+    fn is_answering(&self) -> impl Future<Output = bool> + Send;
+
+    /// Waits until the server answers; false if its process has ended.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Timeout`] if it does not answer until the deadline.
+    fn answers(&self, deadline: Instant) -> impl Future<Output = Result<bool>> + Send {
+        async move {
+            loop {
+                if lock(self.child()).has_ended() {
+                    return Ok(false);
+                }
+                if self.is_answering().await {
+                    return Ok(true);
+                }
+                if Instant::now() > deadline {
+                    return Err(self.no_answer());
+                }
+                sleep(Self::ASK_AGAIN).await;
+            }
+        }
+    }
+
+    fn no_answer(&self) -> Error {
+        let text = format!(
+            "{} does not answer on 127.0.0.1:{}",
+            Self::NAME,
+            self.port()
+        );
+        Error::new(ErrorKind::Timeout, text)
     }
 }
 

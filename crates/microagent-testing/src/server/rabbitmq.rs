@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{
-    process::{Process, check_wanted, free_port, program_of},
+    process::{Process, Server, check_wanted, free_port, program_of},
     watcher::Watcher,
 };
 
@@ -173,23 +173,6 @@ impl RabbitMqServer {
         }
     }
 
-    /// Waits until the server answers; false when its process has ended.
-    async fn answers(&self, deadline: Instant) -> Result<bool> {
-        loop {
-            if self.process().has_ended() {
-                return Ok(false);
-            }
-            if self.greets().await && self.has_own_pid() {
-                return Ok(true);
-            }
-            if Instant::now() > deadline {
-                let text = format!("rabbitmq-server does not answer on {}", self.address());
-                return Err(Error::new(ErrorKind::Timeout, text));
-            }
-            sleep(ASK_AGAIN).await;
-        }
-    }
-
     /// Returns true if whoever has the port answers the protocol header.
     async fn greets(&self) -> bool {
         let greeting = async {
@@ -209,6 +192,23 @@ impl RabbitMqServer {
 
     fn process(&self) -> MutexGuard<'_, Process> {
         lock(&self.server)
+    }
+}
+
+impl Server for RabbitMqServer {
+    const NAME: &str = "rabbitmq-server";
+    const ASK_AGAIN: Duration = ASK_AGAIN;
+
+    fn child(&self) -> &Mutex<Process> {
+        &self.server
+    }
+
+    fn port(&self) -> u16 {
+        self.port
+    }
+
+    async fn is_answering(&self) -> bool {
+        self.greets().await && self.has_own_pid()
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::process::{Process, free_port, program_of};
+use super::process::{Process, Server, free_port, program_of};
 
 /// The time within which a started server must answer.
 const START: Duration = Duration::from_secs(20);
@@ -214,30 +214,30 @@ impl RedisServer {
         })
     }
 
-    /// Waits until our process answers; false if it has ended.
-    async fn answers(&self, deadline: Instant) -> Result<bool> {
-        let own = format!("process_id:{}\r\n", self.process().id());
-        loop {
-            if self.process().has_ended() {
-                return Ok(false);
-            }
-            // Another server may have the port.
-            let is_own = self.command(&["INFO", "server"]).await;
-            let is_own = is_own.is_ok_and(|info| info.contains(&own));
-            // While the server reads its file it answers, but not this command.
-            if is_own && self.command(&["PING"]).await.is_ok() {
-                return Ok(true);
-            }
-            if Instant::now() > deadline {
-                let text = format!("redis-server does not answer on {}", self.address());
-                return Err(Error::new(ErrorKind::Timeout, text));
-            }
-            sleep(ASK_AGAIN).await;
-        }
-    }
-
     fn process(&self) -> MutexGuard<'_, Process> {
         lock(&self.process)
+    }
+}
+
+impl Server for RedisServer {
+    const NAME: &str = "redis-server";
+    const ASK_AGAIN: Duration = ASK_AGAIN;
+
+    fn child(&self) -> &Mutex<Process> {
+        &self.process
+    }
+
+    fn port(&self) -> u16 {
+        self.port
+    }
+
+    async fn is_answering(&self) -> bool {
+        let own = format!("process_id:{}\r\n", self.process().id());
+        // Another server may have the port.
+        let is_own = self.command(&["INFO", "server"]).await;
+        let is_own = is_own.is_ok_and(|info| info.contains(&own));
+        // While the server reads its file it answers, but not this command.
+        is_own && self.command(&["PING"]).await.is_ok()
     }
 }
 
