@@ -18,32 +18,23 @@ macro_rules! failure_suite {
     (needs = $needs:literal, $server:ty) => { $crate::failure_suite!(@clauses Real, $server, [#[ignore = $needs]]); };
     (service = $service:ident, $server:ty) => { $crate::__suite_of_service!($service, failure_suite, $server); };
     (@clauses Real, $server:ty, $attributes:tt) => {
-        type FailureSuiteServer = $server;
-        mod failures {
-            use super::FailureSuiteServer;
-
-            /// The test program, as the program of the tests' processes.
-            #[allow(dead_code, reason = "not every driver has processes of its own")]
-            pub(crate) const PROGRAM: $crate::failure_suite::Program =
-                $crate::failure_suite::Program::of(module_path!());
-
-            $crate::__failures_of_queues!(FailureSuiteServer, $attributes);
-            $crate::__failures!(outages, FailureSuiteServer, $attributes, [
+        $crate::__failures_module!($server, $attributes, {
+            outages: [
                 line_17_a_cut_subscription_is_live_again,
                 line_18_a_server_that_stands_still_is_noticed,
-            ]);
-            $crate::__failures!(signals, FailureSuiteServer, $attributes, [
+            ],
+            signals: [
                 line_20_a_slow_receiver_drops_its_own,
                 line_21_a_panic_stays_with_its_handler,
-            ]);
-            $crate::__failures!(calls, FailureSuiteServer, $attributes, [
+            ],
+            calls: [
                 line_24_a_call_without_a_receiver_fails_at_once,
                 line_25_a_failure_is_an_answer,
                 line_26_a_lost_connection_ends_what_waits,
                 line_27_late_answers_are_counted_and_forgotten,
                 line_29_a_first_call_hears_its_answer,
-            ]);
-        }
+            ],
+        });
     };
     ($server:ty) => { $crate::failure_suite!(@clauses Real, $server, []); };
 }
@@ -56,6 +47,16 @@ macro_rules! queue_failure_suite {
     (needs = $needs:literal, $server:ty) => { $crate::queue_failure_suite!(@clauses Real, $server, [#[ignore = $needs]]); };
     (service = $service:ident, $server:ty) => { $crate::__suite_of_service!($service, queue_failure_suite, $server); };
     (@clauses Real, $server:ty, $attributes:tt) => {
+        $crate::__failures_module!($server, $attributes, {});
+    };
+    ($server:ty) => { $crate::queue_failure_suite!(@clauses Real, $server, []); };
+}
+
+/// Makes the module of a suite: the clauses about queues, which both suites have, and these.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __failures_module {
+    ($server:ty, $attributes:tt, { $($group:ident: $clauses:tt),* $(,)? }) => {
         type FailureSuiteServer = $server;
         mod failures {
             use super::FailureSuiteServer;
@@ -65,22 +66,7 @@ macro_rules! queue_failure_suite {
             pub(crate) const PROGRAM: $crate::failure_suite::Program =
                 $crate::failure_suite::Program::of(module_path!());
 
-            $crate::__failures_of_queues!(FailureSuiteServer, $attributes);
-        }
-    };
-    ($server:ty) => { $crate::queue_failure_suite!(@clauses Real, $server, []); };
-}
-
-/// Makes tests of the clauses about queues. Both suites call it.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __failures_of_queues {
-    ($server:ty, $attributes:tt) => {
-        $crate::__failures!(
-            queues,
-            $server,
-            $attributes,
-            [
+            $crate::__failures!(queues, FailureSuiteServer, $attributes, [
                 line_01_a_killed_consumer_loses_nothing,
                 line_02_what_was_handed_out_and_not_started_is_not_lost,
                 line_03_a_kill_during_the_drain_loses_nothing,
@@ -89,14 +75,12 @@ macro_rules! __failures_of_queues {
                 line_08_what_cannot_be_decoded_is_parked_at_once,
                 line_09_a_retry_outlives_the_process_that_asked_for_it,
                 line_10_equal_messages_have_attempts_of_their_own,
-            ]
-        );
-        $crate::__failures!(
-            outages,
-            $server,
-            $attributes,
-            [line_11_consuming_goes_on_after_a_restart,]
-        );
+            ]);
+            $crate::__failures!(outages, FailureSuiteServer, $attributes, [
+                line_11_consuming_goes_on_after_a_restart,
+            ]);
+            $( $crate::__failures!($group, FailureSuiteServer, $attributes, $clauses); )*
+        }
     };
 }
 
