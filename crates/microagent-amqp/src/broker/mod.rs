@@ -316,7 +316,9 @@ fn warn_of_slow_handler(queue: &Queue, options: &ConsumeOptions) {
     if longest > CONSUMER_TIMEOUT {
         warn!(
             queue = queue.name(),
-            "a handler may take {longest:?}, and by default RabbitMQ delivers a message again after {CONSUMER_TIMEOUT:?}: raise its `consumer_timeout`"
+            timeout = ?longest,
+            default = ?CONSUMER_TIMEOUT,
+            "a handler may take longer than RabbitMQ waits by default until it delivers a message again: raise its `consumer_timeout`"
         );
     }
 }
