@@ -119,6 +119,10 @@ impl HandlerReply {
     /// # Errors
     /// [`ErrorKind::Handler`] if it cannot be written as JSON, as NaN and infinite numbers cannot.
     pub fn of<T: Serialize + ?Sized>(value: &T) -> Result<Self> {
+        // Most receivers return `()`, for each of their signals: that needs no text of its own.
+        if size_of_val(value) == 0 && is_null(value) {
+            return Ok(Self(None));
+        }
         let unwritten = |error: &dyn fmt::Display| {
             let text = format!("the returned value cannot be written as JSON: {error}");
             Error::new(ErrorKind::Handler, text)
@@ -132,5 +136,32 @@ impl HandlerReply {
     #[must_use]
     pub fn json(&self) -> &str {
         self.0.as_ref().map_or("null", |raw| raw.get())
+    }
+}
+
+/// Returns true if this value is `null` in JSON. It allocates nothing.
+fn is_null<T: Serialize + ?Sized>(value: &T) -> bool {
+    let mut text = [0; 4];
+    let mut rest = &mut text[..];
+    serde_json::to_writer(&mut rest, value).is_ok() && text == *b"null"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Serialize)]
+    struct Unit;
+
+    #[derive(Serialize)]
+    struct NoFields {}
+
+    #[test]
+    fn a_reply_of_size_zero_keeps_its_json() {
+        assert_eq!(HandlerReply::of(&()).unwrap().json(), "null");
+        assert_eq!(HandlerReply::of(&Unit).unwrap().json(), "null");
+        assert_eq!(HandlerReply::of(&NoFields {}).unwrap().json(), "{}");
+        assert_eq!(HandlerReply::of(&[0_u8; 0]).unwrap().json(), "[]");
+        assert_eq!(HandlerReply::of("").unwrap().json(), r#""""#);
     }
 }

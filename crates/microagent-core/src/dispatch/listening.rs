@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, btree_map::Entry},
     sync::{
-        Arc, Mutex, PoisonError, RwLock, RwLockWriteGuard,
+        Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -18,6 +18,9 @@ use super::{
     receiver::BoundReceiver,
 };
 use crate::{Bus, BusEvent, Channel, Error, ErrorKind, Gap, Result, bus::WeakBus, driver::lock};
+
+/// The most events of a subscription that are handled in one go.
+const BATCH: usize = 64;
 
 /// The callbacks of an agent that listens to a bus.
 #[derive(Clone)]
@@ -45,8 +48,8 @@ struct SubscribedChannel {
     reader: JoinHandle<()>,
 }
 
-/// Replaced as a whole when an agent comes or goes, so that reading it for each message is cheap.
-type ReceiverList = Arc<RwLock<Arc<[Arc<BoundReceiver>]>>>;
+/// Read for each message, so that an agent that leaves gets no signal afterwards.
+type ReceiverList = Arc<RwLock<Vec<Arc<BoundReceiver>>>>;
 
 /// One receiver of an agent, on its way to a bus.
 pub(crate) struct Binding {
@@ -77,16 +80,11 @@ impl Listening {
         let pattern = Channel::pattern_of(bus.prefix_or(binding.prefix), binding.signal);
         let mut channels = self.channels.lock().await;
         if let Some(channel) = channels.get(&pattern) {
-            let mut receivers = write(&channel.receivers);
-            *receivers = receivers
-                .iter()
-                .cloned()
-                .chain([binding.receiver])
-                .collect();
+            write(&channel.receivers).push(binding.receiver);
             return Ok(());
         }
         let events = bus.driver().subscribe(&pattern).await?;
-        let receivers: ReceiverList = Arc::new(RwLock::new(Arc::new([binding.receiver])));
+        let receivers: ReceiverList = Arc::new(RwLock::new(vec![binding.receiver]));
         let signal = Arc::new(SubscribedSignal {
             name: binding.signal.into(),
             declaration: binding.declaration,
@@ -107,11 +105,7 @@ impl Listening {
         let mut channels = self.channels.lock().await;
         let unused = channels.extract_if(|_, channel| {
             let mut receivers = write(&channel.receivers);
-            *receivers = receivers
-                .iter()
-                .filter(|receiver| receiver.agent != agent)
-                .cloned()
-                .collect();
+            receivers.retain(|receiver| receiver.agent != agent);
             receivers.is_empty()
         });
         end(unused.map(|(_, channel)| channel).collect()).await;
@@ -199,19 +193,22 @@ struct Subscription {
     receivers: ReceiverList,
 }
 
-async fn read(bus: WeakBus, mut events: BoxStream<'static, BusEvent>, subscription: Subscription) {
+async fn read(bus: WeakBus, events: BoxStream<'static, BusEvent>, subscription: Subscription) {
     let mut last_sender = LastSender::default();
-    while let Some(event) = events.next().await {
+    let mut events = events.ready_chunks(BATCH);
+    while let Some(chunk) = events.next().await {
         let Some(bus) = bus.upgrade() else {
             return;
         };
-        match event {
-            BusEvent::Message(published) => {
-                let (signal, now) = (&subscription.signal, now(&subscription.receivers));
-                receive::receive(&bus, signal, &now, &mut last_sender, published);
+        for event in chunk {
+            match event {
+                BusEvent::Message(published) => {
+                    let (signal, now) = (&subscription.signal, now(&subscription.receivers));
+                    receive::receive(&bus, signal, &now, &mut last_sender, published);
+                }
+                BusEvent::Lost(reason) => bus.listening().lost(&reason),
+                BusEvent::Gap(gap) => bus.listening().gap(&gap),
             }
-            BusEvent::Lost(reason) => bus.listening().lost(&reason),
-            BusEvent::Gap(gap) => bus.listening().gap(&gap),
         }
     }
     if let Some(bus) = bus.upgrade() {
@@ -219,8 +216,8 @@ async fn read(bus: WeakBus, mut events: BoxStream<'static, BusEvent>, subscripti
     }
 }
 
-fn now(receivers: &ReceiverList) -> Arc<[Arc<BoundReceiver>]> {
-    Arc::clone(&receivers.read().unwrap_or_else(PoisonError::into_inner))
+fn now(receivers: &ReceiverList) -> RwLockReadGuard<'_, Vec<Arc<BoundReceiver>>> {
+    receivers.read().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {

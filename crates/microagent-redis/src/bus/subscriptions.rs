@@ -7,7 +7,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use foldhash::HashMap;
 use microagent_core::{Error, Mailbox};
-use redis::Msg;
+use redis::{FromRedisValue, Msg, ParsingError, Value};
+use smol_str::SmolStr;
 
 /// All subscriptions of a bus, by the server's globs.
 #[derive(Debug, Default)]
@@ -25,6 +26,22 @@ struct Entry {
 pub(super) struct Listener {
     pub(super) id: u64,
     pub(super) mailbox: Mailbox,
+}
+
+/// The glob of a message. Each message has one, and most are short enough not to be allocated.
+struct Glob(SmolStr);
+
+impl FromRedisValue for Glob {
+    fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
+        Self::from_redis_value_ref(&value)
+    }
+
+    fn from_redis_value_ref(value: &Value) -> Result<Self, ParsingError> {
+        let Value::BulkString(bytes) = value else {
+            return Err("invalid pattern of a message: expected a string".into());
+        };
+        Ok(Self(str::from_utf8(bytes)?.into()))
+    }
 }
 
 impl Subscriptions {
@@ -92,8 +109,8 @@ impl Subscriptions {
 
     /// A message for all streams of the glob by which it came.
     pub(super) fn hear(&mut self, message: &Msg) {
-        let glob: redis::RedisResult<String> = message.get_pattern();
-        let entry = glob.ok().and_then(|glob| self.0.get_mut(&*glob));
+        let glob: redis::RedisResult<Glob> = message.get_pattern();
+        let entry = glob.ok().and_then(|glob| self.0.get_mut(&*glob.0));
         let Some(entry) = entry else { return };
         let Some((last, others)) = entry.listeners.split_last_mut() else {
             return;
