@@ -8,6 +8,8 @@ use microagent_core::{
     Caps, Error, ErrorKind, MemoryBroker, MemoryBus, MemoryOptions, QueueBroker, Result, SignalBus,
     driver::{Dsn, redacted},
 };
+#[cfg(feature = "kafka")]
+use microagent_kafka::{KafkaBroker, KafkaOptions};
 #[cfg(feature = "local")]
 use microagent_local::{LocalBroker, LocalBus, LocalOptions};
 #[cfg(feature = "redis")]
@@ -206,6 +208,15 @@ const DRIVERS: &[Driver] = &[
         #[cfg(not(feature = "amqp"))]
         code: None,
     },
+    Driver {
+        schemes: &["kafka"],
+        shape: "kafka://HOST",
+        feature: "kafka",
+        #[cfg(feature = "kafka")]
+        code: Some(KAFKA),
+        #[cfg(not(feature = "kafka"))]
+        code: None,
+    },
 ];
 
 const MEMORY: Code = Code {
@@ -258,6 +269,17 @@ const AMQP: Code = Code {
         Box::pin(async move { Ok(Arc::new(AmqpBroker::connect(&options?).await?) as _) })
     }),
     caps: Some(AmqpBroker::capabilities),
+};
+
+#[cfg(feature = "kafka")]
+const KAFKA: Code = Code {
+    check: |dsn| KafkaOptions::parse(dsn).map(drop),
+    bus: None,
+    broker: Some(|dsn| {
+        let options = KafkaOptions::parse(dsn);
+        Box::pin(async move { Ok(Arc::new(KafkaBroker::connect(&options?).await?) as _) })
+    }),
+    caps: Some(KafkaBroker::capabilities),
 };
 
 fn compiled_in(drivers: &[Driver]) -> impl Iterator<Item = &Driver> {
@@ -378,6 +400,20 @@ mod tests {
             "signals are not supported by `amqp`"
         } else {
             "feature `amqp`"
+        };
+        assert!(refused.to_string().contains(expected), "{refused}");
+    }
+
+    #[test]
+    fn a_kafka_is_a_broker_where_it_is_compiled_in() {
+        let dsn = "kafka://localhost:9092";
+        let checked = check_dsn(dsn, Role::Broker);
+        assert_eq!(checked.is_ok(), cfg!(feature = "kafka"), "{checked:?}");
+        let refused = check_dsn(dsn, Role::Bus).unwrap_err();
+        let expected = if cfg!(feature = "kafka") {
+            "signals are not supported by `kafka`"
+        } else {
+            "feature `kafka`"
         };
         assert!(refused.to_string().contains(expected), "{refused}");
     }

@@ -1,0 +1,317 @@
+//! The broker: sending, consumers, and looking at queues.
+
+mod browse;
+mod partition;
+mod settle;
+mod window;
+mod worker;
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, Sender},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{StreamExt, stream::BoxStream};
+use microagent_core::{
+    Caps, ConsumeOptions, DeclareOptions, Delivery, Error, ErrorKind, LengthCounts, Message, Queue,
+    QueueBroker, Result, Route, SendOptions,
+    driver::{Outage, SuspectGate, delivery_channel, lock},
+    header,
+};
+use rdkafka::{
+    config::FromClientConfigAndContext,
+    consumer::{BaseConsumer, Consumer as _},
+};
+use settle::Shared;
+use tokio::{
+    runtime::Handle,
+    sync::oneshot,
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use worker::{Context, Event, Setup, Worker};
+
+use crate::{
+    KafkaOptions,
+    client::{Client, Outgoing, blocking},
+    error::{closed, error_of, is_final},
+};
+
+/// The largest body. With headers and key a message is smaller than the default of the server, 1,048,588 bytes.
+const MAX_PAYLOAD: usize = 1_000_000;
+
+/// The largest headers of a message, with room for those of a dead letter.
+const MAX_HEADERS: usize = 32 * 1024 - header::DEAD_LETTER_SIZE;
+
+/// The largest key.
+const MAX_KEY: usize = 8 * 1024;
+
+/// The longest time that closing takes.
+const CLOSE: Duration = Duration::from_secs(30);
+
+/// Queues on Kafka.
+pub struct KafkaBroker {
+    options: KafkaOptions,
+    client: Arc<Client>,
+    gate: Arc<SuspectGate>,
+    consumers: Mutex<Vec<Running>>,
+    /// The end of all consumers.
+    stopping: CancellationToken,
+    /// Nothing is stored any longer.
+    closing: CancellationToken,
+    is_closed: AtomicBool,
+}
+
+/// The thread of a consumer.
+struct Running {
+    events: Sender<Event>,
+    ended: oneshot::Receiver<()>,
+}
+
+impl KafkaBroker {
+    /// Creates a broker. It connects by itself, and reconnects until it succeeds.
+    ///
+    /// # Errors
+    /// [`Configuration`](ErrorKind::Configuration) for options that the client refuses.
+    pub async fn connect(options: &KafkaOptions) -> Result<Self> {
+        let wanted = options.clone();
+        let client = blocking(move || Client::new(&wanted)).await?;
+        Ok(Self {
+            options: options.clone(),
+            client: Arc::new(client),
+            gate: Arc::default(),
+            consumers: Mutex::default(),
+            stopping: CancellationToken::new(),
+            closing: CancellationToken::new(),
+            is_closed: AtomicBool::new(false),
+        })
+    }
+
+    /// Returns the capabilities of every Kafka.
+    #[must_use]
+    pub fn capabilities() -> Caps {
+        let mut caps = Caps::default();
+        caps.ids = true;
+        caps.headers = true;
+        caps.keys = true;
+        caps.durable = true;
+        caps.shared = true;
+        caps.partitioned = true;
+        caps.length = LengthCounts::Unsettled;
+        caps.peek = true;
+        caps.max_payload = MAX_PAYLOAD;
+        caps.max_headers = Some(MAX_HEADERS);
+        caps
+    }
+
+    /// Ends all consumers as the death of the process would: nothing is committed. For tests.
+    #[doc(hidden)]
+    pub async fn crash(&self) {
+        self.is_closed.store(true, Ordering::SeqCst);
+        self.end_consumers(|| Event::Crash).await;
+    }
+
+    async fn end_consumers(&self, event: impl Fn() -> Event) {
+        let running = std::mem::take(&mut *lock(&self.consumers));
+        for consumer in &running {
+            let _ = consumer.events.send(event());
+        }
+        for consumer in running {
+            // The thread has ended when its sender is gone.
+            let _ = consumer.ended.await;
+        }
+    }
+
+    fn check_open(&self) -> Result<()> {
+        if self.is_closed.load(Ordering::SeqCst) {
+            return Err(closed());
+        }
+        Ok(())
+    }
+
+    async fn declare_until_final(&self, queue: &Queue, options: &DeclareOptions) -> Result<()> {
+        let mut outage = Outage::default();
+        loop {
+            match self.client.declare(queue.name(), options).await {
+                Err(error) if !is_final(&error) => {
+                    if outage.is_news(&error) {
+                        tracing::warn!(queue = queue.name(), %error, "cannot consume; will keep retrying");
+                    }
+                    sleep(outage.pause()).await;
+                    self.check_open()?;
+                }
+                declared => return declared,
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl QueueBroker for KafkaBroker {
+    async fn send(&self, to: &Route, payload: Bytes, options: SendOptions) -> Result<()> {
+        self.check_open()?;
+        self.caps()
+            .check_send("kafka", to, payload.len(), &options)?;
+        let key = options.key.as_deref().map(str::as_bytes);
+        if key.is_some_and(|key| key.len() > MAX_KEY) {
+            let text = format!("a key of more than {MAX_KEY} bytes for `{}`", to.queue);
+            return Err(Error::new(ErrorKind::PayloadTooLarge, text));
+        }
+        let outgoing = Outgoing {
+            topic: to.queue.name(),
+            key,
+            id: options.id.as_deref(),
+            headers: &options.headers,
+            body: &payload,
+        };
+        self.client.send(&outgoing).await
+    }
+
+    async fn consume(
+        &self,
+        queue: &Queue,
+        options: ConsumeOptions,
+    ) -> Result<BoxStream<'static, Delivery>> {
+        self.check_open()?;
+        let mut declaration = DeclareOptions::default();
+        declaration.native = options.native;
+        self.declare_until_final(queue, &declaration).await?;
+        let (events, received) = mpsc::channel();
+        let stopping = self.stopping.child_token();
+        let (prefetch, sender, stream) =
+            delivery_channel(options.prefetch, Arc::clone(&self.gate), stopping.clone());
+        let shared = Shared {
+            events: events.clone(),
+            client: Arc::clone(&self.client),
+            runtime: Handle::current(),
+            closing: self.closing.clone(),
+        };
+        let setup = Setup {
+            name: queue.name().into(),
+            shared: Arc::new(shared),
+            prefetch,
+            deliveries: Arc::new(sender),
+            gate: Arc::clone(&self.gate),
+            runtime: Handle::current(),
+            sender: events.clone(),
+            stopping: stopping.clone(),
+        };
+        let config = self.options.consumer(queue.name());
+        let consumer = BaseConsumer::from_config_and_context(&config, Context::default());
+        let mut consumer = consumer.map_err(|error| error_of(&error))?;
+        let wake = events.clone();
+        consumer.set_nonempty_callback(move || drop(wake.send(Event::Wake)));
+        consumer
+            .subscribe(&[queue.name()])
+            .map_err(|error| error_of(&error))?;
+        let worker = Worker::new(setup, consumer, received).map_err(no_thread)?;
+        let (ending, ended) = oneshot::channel::<()>();
+        let spawned = std::thread::Builder::new()
+            .name(format!("kafka {queue}"))
+            .spawn(move || {
+                worker.run();
+                drop(ending);
+            });
+        spawned.map_err(no_thread)?;
+        let waking = events.clone();
+        tokio::spawn(async move {
+            stopping.cancelled().await;
+            let _ = waking.send(Event::Wake);
+        });
+        let mut consumers = lock(&self.consumers);
+        consumers.retain_mut(|running| {
+            running.ended.try_recv() == Err(oneshot::error::TryRecvError::Empty)
+        });
+        consumers.push(Running { events, ended });
+        Ok(stream.boxed())
+    }
+
+    async fn length(&self, queue: &Queue) -> Result<u64> {
+        self.check_open()?;
+        let (options, client, name) = (
+            self.options.clone(),
+            Arc::clone(&self.client),
+            queue.name().to_owned(),
+        );
+        blocking(move || browse::length(&options, &client, &name)).await
+    }
+
+    async fn declare(&self, queue: &Queue, options: &DeclareOptions) -> Result<()> {
+        self.check_open()?;
+        self.client.declare(queue.name(), options).await
+    }
+
+    async fn peek(&self, queue: &Queue, limit: usize) -> Result<Vec<Message>> {
+        self.check_open()?;
+        let (options, client, name) = (
+            self.options.clone(),
+            Arc::clone(&self.client),
+            queue.name().to_owned(),
+        );
+        blocking(move || browse::peek(&options, &client, &name, limit)).await
+    }
+
+    fn caps(&self) -> Caps {
+        Self::capabilities()
+    }
+
+    async fn ready(&self) -> Result<()> {
+        let mut outage = Outage::default();
+        loop {
+            self.check_open()?;
+            let client = Arc::clone(&self.client);
+            match blocking(move || client.reach()).await {
+                Err(error) if !is_final(&error) => sleep(outage.pause()).await,
+                reached => return reached,
+            }
+        }
+    }
+
+    fn address(&self) -> String {
+        self.options.address()
+    }
+
+    async fn close(&self) -> Result<()> {
+        if self.is_closed.swap(true, Ordering::SeqCst) {
+            return Ok(());
+        }
+        let ended = timeout(CLOSE, self.end_consumers(|| Event::Close)).await;
+        self.stopping.cancel();
+        self.closing.cancel();
+        let client = Arc::clone(&self.client);
+        blocking(move || {
+            client.flush();
+            Ok(())
+        })
+        .await?;
+        ended.map_err(|_| {
+            let text = "the server did not take the last settlements in time";
+            Error::new(ErrorKind::Timeout, text)
+        })
+    }
+}
+
+fn no_thread(error: std::io::Error) -> Error {
+    Error::new(ErrorKind::Driver, format!("cannot start a thread: {error}"))
+}
+
+impl Drop for KafkaBroker {
+    fn drop(&mut self) {
+        self.stopping.cancel();
+    }
+}
+
+impl fmt::Debug for KafkaBroker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaBroker")
+            .field("address", &self.address())
+            .finish_non_exhaustive()
+    }
+}

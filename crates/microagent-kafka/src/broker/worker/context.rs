@@ -1,0 +1,131 @@
+//! The context of the client: it keeps what the client reports until the thread looks at it.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use microagent_core::driver::lock;
+use rdkafka::{
+    ClientContext, TopicPartitionList,
+    config::RDKafkaLogLevel,
+    consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol},
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
+    topic_partition_list::TopicPartitionListElem,
+    types::RDKafkaRespErr,
+};
+
+use crate::context;
+
+/// A report of the client.
+pub(super) enum Report {
+    Assigned(Vec<i32>),
+    Revoked(Vec<i32>),
+}
+
+/// The context of a consumer.
+#[derive(Default)]
+pub(in crate::broker) struct Context {
+    reports: Mutex<VecDeque<Report>>,
+    /// The client has called a function of this since the thread asked for it.
+    was_called: AtomicBool,
+    /// The thread has ended its work, so rebalances are carried out at once.
+    ends: AtomicBool,
+}
+
+impl Context {
+    pub(super) fn next(&self) -> Option<Report> {
+        lock(&self.reports).pop_front()
+    }
+
+    /// Returns true if the client has reported or logged something since the last call.
+    pub(super) fn was_called(&self) -> bool {
+        self.was_called.swap(false, Ordering::SeqCst)
+    }
+
+    pub(super) fn end(&self) {
+        self.ends.store(true, Ordering::SeqCst);
+    }
+
+    fn push(&self, report: Report) {
+        lock(&self.reports).push_back(report);
+        self.was_called.store(true, Ordering::SeqCst);
+    }
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        self.was_called.store(true, Ordering::SeqCst);
+        context::log(level, facility, text);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.was_called.store(true, Ordering::SeqCst);
+        context::report(&error, reason);
+    }
+}
+
+impl ConsumerContext for Context {
+    /// The client waits for the answer, so the thread may first let handlers end.
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        kind: RDKafkaRespErr,
+        list: &mut TopicPartitionList,
+    ) {
+        if self.ends.load(Ordering::SeqCst) {
+            if let Err(error) = take_away(consumer, list) {
+                context::report(&error, "while the consumer ends");
+            }
+            return;
+        }
+        let elements = list.elements();
+        let ids = elements
+            .iter()
+            .map(TopicPartitionListElem::partition)
+            .collect();
+        self.push(match kind {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Report::Assigned(ids),
+            _ => Report::Revoked(ids),
+        });
+    }
+}
+
+/// Tells the client that it has these partitions.
+pub(super) fn give<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    list: &TopicPartitionList,
+) -> KafkaResult<()> {
+    match consumer.rebalance_protocol() {
+        RebalanceProtocol::Cooperative => consumer.incremental_assign(list),
+        _ => consumer.assign(list),
+    }
+}
+
+/// Tells the client that it no longer has these partitions.
+pub(super) fn take_away<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    list: &TopicPartitionList,
+) -> KafkaResult<()> {
+    match consumer.rebalance_protocol() {
+        RebalanceProtocol::Cooperative => consumer.incremental_unassign(list),
+        _ => consumer.unassign(),
+    }
+}
+
+/// Returns true if a commit failed because the consumer is not, or not yet, a member of the group.
+pub(super) fn is_of_membership(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::UnknownMemberId
+                | RDKafkaErrorCode::IllegalGeneration
+                | RDKafkaErrorCode::RebalanceInProgress
+                | RDKafkaErrorCode::AssignmentLost
+                | RDKafkaErrorCode::FencedInstanceId
+        )
+    )
+}

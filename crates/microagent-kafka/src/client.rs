@@ -1,0 +1,257 @@
+//! The producer and the administration of topics.
+
+use std::{collections::HashSet, sync::Mutex, time::Duration};
+
+use microagent_core::{DeclareOptions, Error, ErrorKind, Result, driver::lock};
+use rdkafka::{
+    ClientContext,
+    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    config::{FromClientConfigAndContext, RDKafkaLogLevel},
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
+    producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer},
+};
+use tokio::{sync::oneshot, time::Instant};
+
+use crate::{
+    KafkaOptions,
+    context::{self, Quiet},
+    error::{error_of, unavailable},
+    message::headers_of,
+};
+
+/// The longest time until the server has stored a message.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// The longest time for one question to the server.
+pub(crate) const ANSWER: Duration = Duration::from_secs(10);
+
+/// The pause between two looks at a new topic.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+struct Confirming;
+
+impl ClientContext for Confirming {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        context::log(level, facility, text);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        context::report(&error, reason);
+    }
+}
+
+impl ProducerContext for Confirming {
+    type DeliveryOpaque = Box<oneshot::Sender<KafkaResult<()>>>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, confirmed: Self::DeliveryOpaque) {
+        let result = result
+            .as_ref()
+            .map(drop)
+            .map_err(|(error, _)| error.clone());
+        // The sender may have stopped waiting.
+        let _ = confirmed.send(result);
+    }
+}
+
+/// A message to be sent.
+#[derive(Debug)]
+pub(crate) struct Outgoing<'a> {
+    pub(crate) topic: &'a str,
+    pub(crate) key: Option<&'a [u8]>,
+    pub(crate) id: Option<&'a str>,
+    pub(crate) headers: &'a [(String, String)],
+    pub(crate) body: &'a [u8],
+}
+
+/// The clients of one broker that send and administrate.
+pub(crate) struct Client {
+    options: KafkaOptions,
+    producer: ThreadedProducer<Confirming>,
+    admin: AdminClient<Quiet>,
+    /// The topics that are known to exist.
+    known: Mutex<HashSet<String>>,
+}
+
+impl Client {
+    pub(crate) fn new(options: &KafkaOptions) -> Result<Self> {
+        let deadline = u64::try_from(DEADLINE.as_millis()).unwrap_or(u64::MAX);
+        let producer = options.producer(deadline);
+        let producer = ThreadedProducer::from_config_and_context(&producer, Confirming);
+        let admin = AdminClient::from_config_and_context(&options.admin(), Quiet);
+        Ok(Self {
+            options: options.clone(),
+            producer: producer.map_err(|error| error_of(&error))?,
+            admin: admin.map_err(|error| error_of(&error))?,
+            known: Mutex::default(),
+        })
+    }
+
+    /// Returns the number of partitions of a topic, 0 if it does not exist. It blocks.
+    pub(crate) fn partitions_of(&self, topic: &str) -> Result<i32> {
+        let metadata = self.admin.inner().fetch_metadata(Some(topic), ANSWER);
+        let metadata = metadata.map_err(|error| error_of(&error))?;
+        let Some(found) = metadata
+            .topics()
+            .first()
+            .filter(|found| found.name() == topic)
+        else {
+            return Ok(0);
+        };
+        match found.error().map(RDKafkaErrorCode::from) {
+            None => {}
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition) => return Ok(0),
+            Some(code) => return Err(error_of(&KafkaError::MetadataFetch(code))),
+        }
+        let led = found
+            .partitions()
+            .iter()
+            .all(|partition| partition.leader() >= 0);
+        if !led {
+            return Err(unavailable(format!("the topic `{topic}` has no leader")));
+        }
+        i32::try_from(found.partitions().len()).map_err(|_| unavailable("too many partitions"))
+    }
+
+    /// Sends a message; it is stored when this returns.
+    pub(crate) async fn send(self: &std::sync::Arc<Self>, message: &Outgoing<'_>) -> Result<()> {
+        let topic = message.topic;
+        if !lock(&self.known).contains(topic) && !self.exists(topic).await? {
+            return Err(unroutable(topic));
+        }
+        match self.try_to_send(message).await {
+            Err(error) if error.kind() == ErrorKind::Unroutable => {
+                // It was deleted, or the producer has an old answer.
+                lock(&self.known).remove(topic);
+                if self.exists(topic).await? {
+                    return self.try_to_send(message).await;
+                }
+                Err(unroutable(topic))
+            }
+            sent => sent,
+        }
+    }
+
+    async fn exists(self: &std::sync::Arc<Self>, topic: &str) -> Result<bool> {
+        let (client, name) = (std::sync::Arc::clone(self), topic.to_owned());
+        let count = blocking(move || client.partitions_of(&name)).await?;
+        if count > 0 {
+            lock(&self.known).insert(topic.to_owned());
+        }
+        Ok(count > 0)
+    }
+
+    async fn try_to_send(&self, message: &Outgoing<'_>) -> Result<()> {
+        let (confirmed, confirmation) = oneshot::channel();
+        let record = BaseRecord::with_opaque_to(message.topic, Box::new(confirmed));
+        let mut record: BaseRecord<'_, [u8], [u8], _> = record.payload(message.body);
+        if let Some(key) = message.key {
+            record = record.key(key);
+        }
+        record.headers = headers_of(message.id, message.headers);
+        self.producer
+            .send(record)
+            .map_err(|(error, _)| error_of(&error))?;
+        match confirmation.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => {
+                let error = error_of(&error);
+                let unknown = "the message may or may not have been sent";
+                Err(match error.kind() {
+                    ErrorKind::Unavailable => unavailable(format!("{error}; {unknown}")),
+                    _ => error,
+                })
+            }
+            Err(_) => Err(unavailable("the producer was closed")),
+        }
+    }
+
+    /// Creates a topic if it does not exist, and waits until it can be used.
+    pub(crate) async fn declare(
+        self: &std::sync::Arc<Self>,
+        topic: &str,
+        options: &DeclareOptions,
+    ) -> Result<()> {
+        let number = |name: &str, default: Option<i32>| match options.native.get(name) {
+            None => Ok(default.unwrap_or(-1)),
+            Some(text) => text
+                .parse()
+                .ok()
+                .filter(|number| *number > 0)
+                .ok_or_else(|| {
+                    let text = format!("invalid `{name}` `{text}`: expected a number from 1 on");
+                    Error::new(ErrorKind::Configuration, text)
+                }),
+        };
+        for name in options.native.keys() {
+            if !matches!(name.as_str(), "partitions" | "replication") {
+                let text = format!(
+                    "`{name}` is not supported by `kafka` (available: `partitions`, `replication`)"
+                );
+                return Err(Error::new(ErrorKind::Unsupported, text));
+            }
+        }
+        let partitions = number("partitions", self.options.partitions)?;
+        let replication = number("replication", self.options.replication)?;
+        if lock(&self.known).contains(topic) || self.exists(topic).await? {
+            return Ok(());
+        }
+        let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(replication));
+        let limits = AdminOptions::new()
+            .request_timeout(Some(ANSWER))
+            .operation_timeout(Some(ANSWER));
+        let created = self.admin.create_topics([&new], &limits).await;
+        for result in created.map_err(|error| error_of(&error))? {
+            match result {
+                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((_, code)) => {
+                    let error = error_of(&KafkaError::AdminOp(code));
+                    return Err(error.context(format!("cannot declare queue `{topic}`")));
+                }
+            }
+        }
+        self.wait_for(topic).await
+    }
+
+    async fn wait_for(self: &std::sync::Arc<Self>, topic: &str) -> Result<()> {
+        let deadline = Instant::now() + ANSWER;
+        loop {
+            if matches!(self.exists(topic).await, Ok(true)) {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(unavailable(format!(
+                    "the queue `{topic}` was not created in time"
+                )));
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// Asks the server for its brokers. It blocks.
+    pub(crate) fn reach(&self) -> Result<()> {
+        let metadata = self
+            .admin
+            .inner()
+            .fetch_metadata(Some("microagent"), ANSWER);
+        metadata.map(drop).map_err(|error| error_of(&error))
+    }
+
+    /// Waits until what was handed over is sent or has failed. It blocks.
+    pub(crate) fn flush(&self) {
+        // Each message has its own answer.
+        let _ = self.producer.flush(DEADLINE);
+    }
+}
+
+fn unroutable(topic: &str) -> Error {
+    let text = format!("queue `{topic}` does not exist: declare it, or start its consumer first");
+    Error::new(ErrorKind::Unroutable, text)
+}
+
+/// Runs a function of the client that blocks.
+pub(crate) async fn blocking<T: Send + 'static>(
+    run: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let ran = tokio::task::spawn_blocking(run).await;
+    ran.unwrap_or_else(|error| Err(unavailable(format!("a question to kafka ended: {error}"))))
+}

@@ -1,0 +1,46 @@
+//! The client's errors, as errors of the contract.
+
+use microagent_core::{Error, ErrorKind};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+
+/// Returns the error of the contract. The text contains no credentials.
+pub(crate) fn error_of(error: &KafkaError) -> Error {
+    let kind = match error.rdkafka_error_code() {
+        Some(code) => kind_of(code),
+        None => ErrorKind::Driver,
+    };
+    Error::new(kind, format!("kafka: {error}"))
+}
+
+fn kind_of(code: Code) -> ErrorKind {
+    match code {
+        Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => {
+            ErrorKind::Unroutable
+        }
+        Code::MessageSizeTooLarge | Code::InvalidMessageSize => ErrorKind::PayloadTooLarge,
+        Code::Authentication
+        | Code::SaslAuthenticationFailed
+        | Code::TopicAuthorizationFailed
+        | Code::GroupAuthorizationFailed
+        | Code::ClusterAuthorizationFailed
+        | Code::PolicyViolation
+        | Code::InvalidTopic
+        | Code::InvalidPartitions
+        | Code::InvalidReplicationFactor => ErrorKind::Refused,
+        Code::InvalidArgument | Code::InvalidConfig => ErrorKind::Configuration,
+        _ => ErrorKind::Unavailable,
+    }
+}
+
+/// Returns true if waiting cannot help.
+pub(crate) fn is_final(error: &Error) -> bool {
+    !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout)
+}
+
+pub(crate) fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "the broker was closed")
+}
+
+pub(crate) fn unavailable(text: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Unavailable, text)
+}
