@@ -27,6 +27,7 @@ mod queue;
 mod rpc;
 mod signal;
 mod stats;
+pub mod status;
 mod text;
 mod timer;
 

@@ -50,6 +50,7 @@
 //!
 //! - [`declarations`]: a program that loads `signals.json` at run time.
 //! - [`manifest`]: a program that reads what an agent declares.
+//! - [`status`]: a program that looks into running agents.
 //! - [`blueprint`]: an agent that is defined without the macros, and a launcher.
 //! - [`driver`]: a driver for another server, and a test that calls a driver directly.
 
@@ -64,6 +65,7 @@ pub mod declarations;
 pub mod driver;
 pub mod manifest;
 pub mod prelude;
+pub mod status;
 
 #[doc(hidden)]
 #[path = "private/mod.rs"]

@@ -66,9 +66,17 @@ const ROOT: &[&str] = &[
     "periodic",
     "prelude",
     "receiver",
+    "status",
 ];
 
-const MODULES: [&str; 5] = ["blueprint", "declarations", "driver", "manifest", "prelude"];
+const MODULES: [&str; 6] = [
+    "blueprint",
+    "declarations",
+    "driver",
+    "manifest",
+    "prelude",
+    "status",
+];
 
 /// The names that a source file of the crate makes public, with `*` for a glob.
 fn public_names(file: &str) -> Result<Vec<String>, Box<dyn Error>> {

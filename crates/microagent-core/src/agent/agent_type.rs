@@ -5,7 +5,7 @@ use std::{any::Any, collections::BTreeMap, fmt, future::Future, pin::Pin, time::
 use serde_json::Value;
 
 use super::{Agent, Manifest, MicroAgent, RunningAgent, builder::DEFAULT_GRACE};
-use crate::{Broker, Bus, Result};
+use crate::{Broker, Bus, Result, status::StatusSlot};
 
 /// A type that can be started by its name.
 ///
@@ -60,6 +60,8 @@ pub struct Wiring {
     pub zone: Option<String>,
     /// The longest time for finishing its work when it stops. Default: 30 s.
     pub grace: Duration,
+    /// The place for its status, as [`Agent::status_slot`] takes it.
+    pub status_slot: StatusSlot,
 }
 
 impl Wiring {
@@ -75,6 +77,7 @@ impl Wiring {
             handlers: Value::Null,
             zone: None,
             grace: DEFAULT_GRACE,
+            status_slot: StatusSlot::new(),
         }
     }
 }
@@ -119,7 +122,8 @@ async fn start<A: MicroAgent>(wiring: Wiring) -> Result<RunningAgent<dyn Any + S
         .name(wiring.name)
         .settings(wiring.settings)
         .handlers(wiring.handlers)
-        .grace(wiring.grace);
+        .grace(wiring.grace)
+        .status_slot(wiring.status_slot);
     agent.setup.settings_places = wiring.settings_places;
     agent.setup.zone = wiring.zone;
     agent.setup.bus = wiring.bus;

@@ -7,7 +7,7 @@ use tracing::error;
 
 use super::{ConsumerEntry, MicroAgent, ReceiverEntry, blueprint::OnGap, lifecycle::Life};
 use crate::{
-    Bus, ConsumeOptions, Error, ErrorKind, Gap, Result,
+    Bus, ConsumeOptions, Error, ErrorKind, Gap, Queue, Result,
     dispatch::{
         consume::{BoundConsumer, Parking},
         flow::Flow,
@@ -16,7 +16,8 @@ use crate::{
         run,
     },
     driver::lock,
-    stats::Counter,
+    stats::{Counter, HandlerSite},
+    status::HandlerKind,
 };
 
 /// Subscribes the agent's receivers; its subscriptions are live when this returns.
@@ -88,6 +89,7 @@ pub(super) async fn consumers<A: MicroAgent>(
             .await
             .map_err(|error| error.context(format!("consumer `{}` of {}", entry.name, A::NAME)))?;
         lock(&life.queues).push(entry.queue.name().to_owned());
+        watch_depth(life, &entry);
         let consumer = Arc::new(bound_consumer(agent, life, entry));
         let life = Arc::clone(life);
         life.tasks
@@ -97,21 +99,37 @@ pub(super) async fn consumers<A: MicroAgent>(
     Ok(())
 }
 
+/// Lets the status ask for the numbers of the queue and of its dead letters.
+fn watch_depth<A>(life: &Life, entry: &ConsumerEntry<A>) {
+    let dead_letters = entry.options.dead_letter.of(entry.queue.name());
+    // A name that is not that of a queue is refused when a message goes there.
+    let dead_letters = dead_letters.and_then(|name| Queue::named(name).ok());
+    let depths = &life.cx.health().depths;
+    depths.add(entry.queue.clone(), dead_letters);
+}
+
 fn bound_receiver<A: MicroAgent>(
     agent: &Arc<A>,
     life: &Life,
     entry: ReceiverEntry<A>,
 ) -> BoundReceiver {
     let (agent, call) = (Arc::clone(agent), entry.call);
+    let flow = Flow::of_receiver(&entry.options);
+    let site = HandlerSite {
+        name: entry.name,
+        kind: HandlerKind::Signal,
+        source: entry.signal.to_owned(),
+        limit: Some(entry.options.concurrency),
+    };
     BoundReceiver {
         agent: A::NAME,
         key: format!("{}.{}", A::NAME, entry.name).into(),
         name: entry.name,
         cx: life.cx.clone(),
-        flow: Flow::of_receiver(&entry.options),
+        stats: life.cx.stats().handler(site, flow.load()),
+        flow,
         options: entry.options,
         call: Box::new(move |input| call(&agent, input)),
-        stats: life.cx.stats().handler(entry.name),
         dropped: Counter::default(),
         tasks: life.tasks.clone(),
         killed: life.killed.clone(),
@@ -124,20 +142,28 @@ fn bound_consumer<A: MicroAgent>(
     entry: ConsumerEntry<A>,
 ) -> BoundConsumer {
     let (agent, call) = (Arc::clone(agent), entry.call);
+    let flow = Flow::of_consumer(&entry.options);
+    let site = HandlerSite {
+        name: entry.name,
+        kind: HandlerKind::Queue,
+        source: entry.queue.name().to_owned(),
+        limit: Some(entry.options.concurrency),
+    };
+    let stats = life.cx.stats().handler(site, flow.load());
     BoundConsumer {
         key: format!("{}.{}", A::NAME, entry.name).into(),
         name: entry.name,
         queue: entry.queue.name().to_owned(),
         cx: life.cx.clone(),
-        flow: Flow::of_consumer(&entry.options),
+        flow,
         options: entry.options,
         call: Box::new(move |input| call(&agent, input)),
         parking: Parking {
             cx: life.cx.clone(),
             handler: entry.name,
-            stats: life.cx.stats().handler(entry.name),
+            stats: Arc::clone(&stats),
         },
-        stats: life.cx.stats().handler(entry.name),
+        stats,
         activity: Arc::default(),
         tasks: life.tasks.clone(),
         killed: life.killed.clone(),
@@ -154,7 +180,7 @@ fn on_gap<A: MicroAgent>(
         let Some(life) = life.upgrade() else {
             return;
         };
-        life.cx.stats().gaps.count();
+        life.cx.stats().gap(gap);
         for (name, hook) in &hooks {
             let run = hook(&agent, &life.cx, gap);
             let (name, cx, killed) = (*name, life.cx.clone(), life.killed.clone());

@@ -47,6 +47,10 @@ pub trait MicroAgent: Sized + Send + Sync + 'static {
     /// The name of the type: `CommentAgent` in the answer `CommentAgent.comments_count`.
     const NAME: &'static str;
 
+    /// The version of the crate that defines the type, for its [status](crate::status::Status); `#[agent]` sets it. Empty if it is
+    /// not known.
+    const VERSION: &'static str = "";
+
     /// Returns the table of handlers.
     fn blueprint() -> Blueprint<Self>;
 

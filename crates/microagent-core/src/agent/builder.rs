@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{MicroAgent, RunningAgent, lifecycle};
-use crate::{Broker, Bus, Clock, Result, SystemClock, finite};
+use crate::{Broker, Bus, Clock, Result, SystemClock, finite, status::StatusSlot};
 
 /// The longest time for which a stopping agent finishes its work, unless the builder sets another.
 pub(crate) const DEFAULT_GRACE: Duration = Duration::from_secs(30);
@@ -52,6 +52,7 @@ pub(crate) struct Setup {
     pub(crate) receiving_signals: bool,
     pub(crate) consuming_messages: bool,
     pub(crate) servers_running: bool,
+    pub(crate) status_slot: StatusSlot,
 }
 
 impl Default for Setup {
@@ -70,6 +71,7 @@ impl Default for Setup {
             receiving_signals: true,
             consuming_messages: true,
             servers_running: true,
+            status_slot: StatusSlot::new(),
         }
     }
 }
@@ -163,6 +165,13 @@ impl<A: MicroAgent> Agent<A> {
     /// Sets if servers run. Default: true.
     pub fn enable_servers_running(mut self, enable: bool) -> Self {
         self.setup.servers_running = enable;
+        self
+    }
+
+    /// Sets a place in which the start puts the agent's [`StatusSource`](crate::status::StatusSource) before the first hook
+    /// runs, so that the status can be taken while the agent starts.
+    pub fn status_slot(mut self, slot: StatusSlot) -> Self {
+        self.setup.status_slot = slot;
         self
     }
 

@@ -13,12 +13,16 @@ use std::{
 };
 
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tracing::warn;
 
 use super::{Manifest, settings};
-use crate::{Broker, Bus, Error, ErrorKind, Result, stats::AgentStats};
+use crate::{
+    Broker, Bus, Error, ErrorKind, Result,
+    stats::AgentStats,
+    status::{Health, Phase, Status, StatusSource},
+};
 
 /// The context of an agent, the same for all its handlers. Cloning is cheap.
 ///
@@ -62,6 +66,7 @@ pub(crate) struct Surroundings {
     pub(crate) settings_places: BTreeMap<String, String>,
     pub(crate) manifest: Manifest,
     pub(crate) stats: AgentStats,
+    pub(crate) health: Health,
     pub(crate) stopping: CancellationToken,
     pub(crate) is_stopping: AtomicBool,
 }
@@ -123,6 +128,18 @@ impl Context {
         Shutdown::of(self.0.stopping.clone())
     }
 
+    /// Returns the status of the agent now, with the numbers of its queues as they were last asked for.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.status_source().status()
+    }
+
+    /// Returns a handle that takes the status on any thread, also while the agent's runtime is blocked.
+    #[must_use]
+    pub fn status_source(&self) -> StatusSource {
+        StatusSource::new(self.clone())
+    }
+
     /// Returns the agent as JSON: its name, the addresses of its bus and broker, its handlers and their counters, the gaps of its
     /// bus, and the strays: signals on invalid channels, which all agents on the bus handle share. Credentials are left out.
     #[must_use]
@@ -138,14 +155,27 @@ impl Context {
             (info.as_object_mut(), serde_json::to_value(&here.manifest))
         {
             info.extend(handlers.into_iter().filter(|(key, _)| key != "name"));
-            let strays = here.bus.as_ref().map_or(0, Bus::strays);
-            info.insert("stats".to_owned(), here.stats.to_json(strays));
+            info.insert("stats".to_owned(), stats_of(&self.status()));
         }
         info
     }
 
     pub(crate) fn stats(&self) -> &AgentStats {
         &self.0.stats
+    }
+
+    pub(crate) fn health(&self) -> &Health {
+        &self.0.health
+    }
+
+    /// Returns the bus that the agent was given.
+    pub(crate) fn own_bus(&self) -> Option<&Bus> {
+        self.0.bus.as_ref()
+    }
+
+    /// Returns the broker that the agent was given.
+    pub(crate) fn own_broker(&self) -> Option<&Broker> {
+        self.0.broker.as_ref()
     }
 
     /// Returns the token that is cancelled by [`stop`](Self::stop), to wait for it.
@@ -155,6 +185,7 @@ impl Context {
 
     /// Asks the agent to stop.
     pub(crate) fn stop(&self) {
+        self.0.health.enter(Phase::Draining);
         self.0.is_stopping.store(true, Ordering::Release);
         self.0.stopping.cancel();
     }
@@ -163,6 +194,36 @@ impl Context {
     pub(crate) fn is_stopping(&self) -> bool {
         self.0.is_stopping.load(Ordering::Acquire)
     }
+}
+
+/// Returns the counters of a status as a table by handler. A handler with several sources has one entry.
+fn stats_of(status: &Status) -> Value {
+    let mut stats: Map<String, Value> = Map::new();
+    for handler in &status.handlers {
+        let counts = [
+            ("done", handler.done),
+            ("failed", handler.failed),
+            ("timed_out", handler.timed_out),
+            ("panicked", handler.panicked),
+            ("undecodable", handler.undecodable),
+            ("dropped", handler.dropped),
+            ("dead_lettered", handler.dead_lettered),
+        ];
+        let entry = stats.entry(&*handler.name).or_insert_with(|| json!({}));
+        for (name, count) in counts
+            .into_iter()
+            .filter(|(name, count)| *name == "done" || *count > 0)
+        {
+            let before = entry[name].as_u64().unwrap_or(0);
+            entry[name] = json!(before + count);
+        }
+    }
+    for (name, count) in [("gaps", status.gaps.count), ("strays", status.strays)] {
+        if count > 0 {
+            stats.insert(name.to_owned(), json!(count));
+        }
+    }
+    Value::Object(stats)
 }
 
 impl fmt::Debug for Context {

@@ -5,7 +5,10 @@ use std::{fmt, sync::Arc};
 use serde_json::Value;
 
 use super::{Context, lifecycle::Life};
-use crate::Result;
+use crate::{
+    Result,
+    status::{Status, StatusSource},
+};
 
 /// A handle of an agent that lives.
 ///
@@ -84,6 +87,18 @@ impl<A: ?Sized> RunningAgent<A> {
     #[must_use]
     pub fn info(&self) -> Value {
         self.leash.0.cx.info()
+    }
+
+    /// Returns the status of the agent now, with the numbers of its queues as they were last asked for.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.leash.0.cx.status()
+    }
+
+    /// Returns a handle that takes the status on any thread, also while the agent's runtime is blocked.
+    #[must_use]
+    pub fn status_source(&self) -> StatusSource {
+        self.leash.0.cx.status_source()
     }
 
     /// Waits until the agent has stopped: because a server ended it, because its bus or broker was closed, or because

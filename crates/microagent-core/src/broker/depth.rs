@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use crate::status::seconds_option;
 
 /// The number of messages in a queue, by state. A number is absent if the server does not know it;
 /// [`Caps`](crate::Caps) says which ones a driver always gives.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Depth {
     /// Messages that a consumer can get now, as [`QueueBroker::length`](crate::QueueBroker::length) counts them.
@@ -15,7 +17,8 @@ pub struct Depth {
     pub in_flight: Option<u64>,
     /// Messages that wait for a retry or were sent with a delay.
     pub delayed: Option<u64>,
-    /// Time that the oldest waiting message has been in the queue.
+    /// Time that the oldest waiting message has been in the queue; as JSON, in seconds.
+    #[serde(with = "seconds_option", default)]
     pub oldest_age: Option<Duration>,
 }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures_util::{StreamExt, stream::BoxStream};
-use tokio::{sync::mpsc, task::coop::consume_budget, time::Instant};
+use tokio::{sync::mpsc, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, warn};
 
@@ -20,7 +20,10 @@ use super::{
 };
 use crate::{
     ConsumerOptions, Context, Delivery, Error, ErrorKind, HandlerFuture, Message, MessageInput,
-    Result, SettleFuture, Settlement, delivery::Lender, shortened, stats::HandlerStats,
+    Result, SettleFuture, Settlement,
+    delivery::Lender,
+    shortened,
+    stats::{HandlerStats, Place},
 };
 
 type Call = Box<dyn Fn(&mut MessageInput<'_>) -> HandlerFuture<()> + Send + Sync>;
@@ -114,8 +117,10 @@ impl BoundConsumer {
     ) -> impl Future<Output = ()> + Send {
         async move {
             let _running = self.activity.begin();
+            let place = self.stats.place();
+            let mut began = Instant::now();
             loop {
-                let settled = self.handle(delivery).await;
+                let (settled, ended) = self.handle(delivery, &place, began).await;
                 if let Some(settled) = settled {
                     match settled.result() {
                         Ok(result) => self.check_confirmed(result),
@@ -130,8 +135,12 @@ impl BoundConsumer {
                     return;
                 };
                 delivery = next;
-                // A handler that never waits would keep other tasks from running.
-                consume_budget().await;
+                // The end of a run is the begin of the next one, which saves reading the clock.
+                began = if run::goes_on().await {
+                    ended
+                } else {
+                    Instant::now()
+                };
             }
         }
     }
@@ -153,24 +162,38 @@ impl BoundConsumer {
         }
     }
 
-    /// Runs the handler and hands the settlement over; `None` if the handler settled the delivery itself.
-    async fn handle(&self, delivery: Delivery) -> Option<SettleFuture> {
+    /// Runs the handler and hands the settlement over, which is `None` if the handler settled the delivery itself. Returns when
+    /// the run ended, too.
+    async fn handle(
+        &self,
+        delivery: Delivery,
+        place: &Place<'_>,
+        began: Instant,
+    ) -> (Option<SettleFuture>, Instant) {
         let message = delivery.message();
+        if message.attempt() > 1 || message.crashes() > 0 {
+            self.stats.redelivered.count();
+        }
         if let Some(parked) = outcome::of_crashes(message, &self.options) {
-            return Some(self.settle(delivery, parked));
+            return (Some(self.settle(delivery, parked)), began);
         }
         if !self.options.autoack {
-            return Box::pin(self.handle_lent(delivery)).await;
+            return Box::pin(self.handle_lent(delivery, place, began)).await;
         }
-        let (end, began) = self.run(message, None).await;
+        let end = self.run(message, None, place, began).await;
         let settlement = outcome::of_run(&end, message, &self.options);
-        self.record(&end, message, began, || outcome::follows(&settlement));
-        Some(self.settle(delivery, settlement))
+        let ended = self.record(&end, message, began, || outcome::follows(&settlement));
+        (Some(self.settle(delivery, settlement)), ended)
     }
 
     /// Runs a handler that settles by hand. A delivery that it leaves unsettled is settled by its result; an `Ok` that settled
     /// nothing and kept nothing is a mistake that must not become a loop, so it counts as a failure.
-    async fn handle_lent(&self, mut delivery: Delivery) -> Option<SettleFuture> {
+    async fn handle_lent(
+        &self,
+        mut delivery: Delivery,
+        place: &Place<'_>,
+        began: Instant,
+    ) -> (Option<SettleFuture>, Instant) {
         let message = delivery.message().clone();
         let dead_letter = outcome::dead_letter_queue(&message, &self.options).map(Into::into);
         let parking = self.parking.clone();
@@ -178,11 +201,10 @@ impl BoundConsumer {
             dead_letter,
             Box::new(move |message, settlement| parking.note(message, settlement)),
         );
-        let (end, began) = self.run(&message, Some(delivery)).await;
+        let end = self.run(&message, Some(delivery), place, began).await;
         let Some(unsettled) = lender.reclaim(message.clone()) else {
             let next = || "settled by the handler".to_owned();
-            self.record(&end, &message, began, next);
-            return None;
+            return (None, self.record(&end, &message, began, next));
         };
         let left = matches!(end, End::Done(()))
             .then(|| End::Failed("the handler ended without settling its delivery".into()));
@@ -195,12 +217,18 @@ impl BoundConsumer {
                 attempt = message.attempt(), %error, next, "delivery left unsettled"
             );
         }
-        self.record(&end, &message, began, || outcome::follows(&settlement));
-        Some(self.settle(unsettled, settlement))
+        let ended = self.record(&end, &message, began, || outcome::follows(&settlement));
+        (Some(self.settle(unsettled, settlement)), ended)
     }
 
-    async fn run(&self, message: &Message, delivery: Option<Delivery>) -> (End<()>, Instant) {
-        let began = Instant::now();
+    async fn run(
+        &self,
+        message: &Message,
+        delivery: Option<Delivery>,
+        place: &Place<'_>,
+        began: Instant,
+    ) -> End<()> {
+        place.begin(began);
         let mut input = MessageInput {
             cx: &self.cx,
             message,
@@ -222,7 +250,8 @@ impl BoundConsumer {
             }
             Err(end) => end.of(),
         };
-        (end, began)
+        place.end();
+        end
     }
 
     fn record(
@@ -231,7 +260,7 @@ impl BoundConsumer {
         message: &Message,
         began: Instant,
         next: impl FnOnce() -> String,
-    ) {
+    ) -> Instant {
         run::record(end, &self.stats, began, || Site {
             agent: self.cx.name(),
             handler: self.name,
@@ -242,7 +271,7 @@ impl BoundConsumer {
                 attempt: message.attempt(),
                 next: next(),
             }),
-        });
+        })
     }
 
     fn settle(&self, delivery: Delivery, settlement: Settlement) -> SettleFuture {
@@ -251,7 +280,8 @@ impl BoundConsumer {
     }
 }
 
-/// Counts and logs the dead letters of a consumer, those that its handler asks for included.
+/// Counts the settlements of a consumer other than acknowledgements, those that its handler asks for included, and logs its dead
+/// letters.
 #[derive(Clone)]
 pub(crate) struct Parking {
     pub(crate) cx: Context,
@@ -261,13 +291,15 @@ pub(crate) struct Parking {
 
 impl Parking {
     fn note(&self, message: &Message, settlement: &Settlement) {
-        let Settlement::DeadLetter {
-            queue,
-            reason,
-            detail,
-        } = settlement
-        else {
-            return;
+        let (queue, reason, detail) = match settlement {
+            Settlement::Ack => return,
+            Settlement::Retry { .. } => return self.stats.retried.count(),
+            Settlement::Return => return self.stats.returned.count(),
+            Settlement::DeadLetter {
+                queue,
+                reason,
+                detail,
+            } => (queue, reason, detail),
         };
         self.stats.dead_lettered.count();
         error!(

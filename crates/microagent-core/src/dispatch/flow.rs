@@ -2,12 +2,12 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use tokio::sync::Notify;
 
-use crate::{ConsumerOptions, Overflow, ReceiverOptions, driver::lock};
+use crate::{ConsumerOptions, Overflow, ReceiverOptions, driver::lock, stats::Load};
 
 /// The places of one handler. A job that has a place runs; a task that has ended its job takes the next one that waits into the
 /// same place, which costs less than a new task.
@@ -15,6 +15,7 @@ pub(crate) struct Flow<J> {
     places: Mutex<Places<J>>,
     /// Wakes a source that [waits for room](Self::room).
     room: Notify,
+    load: Arc<Load>,
     concurrency: usize,
     buffer: usize,
     overflow: Overflow,
@@ -63,21 +64,29 @@ impl<J> Flow<J> {
         Self {
             places: Mutex::new(places),
             room: Notify::new(),
+            load: Arc::default(),
             concurrency: concurrency.max(1),
             buffer,
             overflow,
         }
     }
 
+    /// Returns the numbers of jobs that came and that wait, for the status.
+    pub(crate) fn load(&self) -> Arc<Load> {
+        Arc::clone(&self.load)
+    }
+
     /// Gives a job a place, or makes it wait by the declared policy.
     pub(crate) fn admit(&self, job: J) -> Admission<J> {
         let mut places = self.lock();
+        self.load.count_received();
         if places.taken < self.concurrency {
             places.taken += 1;
             return Admission::Runs(job);
         }
         if places.waiting.len() < self.buffer {
             places.waiting.push_back(job);
+            self.load.note_waiting(places.waiting.len());
             return Admission::Waits;
         }
         if self.overflow == Overflow::DropNewest {
@@ -94,6 +103,7 @@ impl<J> Flow<J> {
     pub(crate) fn next(&self) -> Option<J> {
         let mut places = self.lock();
         let next = places.waiting.pop_front();
+        self.load.note_waiting(places.waiting.len());
         if next.is_none() {
             places.taken -= 1;
         }
@@ -124,7 +134,11 @@ impl<J> Flow<J> {
 
     /// Removes the jobs that wait.
     pub(crate) fn clear(&self) {
-        let waiting = std::mem::take(&mut self.lock().waiting);
+        let waiting = {
+            let mut places = self.lock();
+            self.load.note_waiting(0);
+            std::mem::take(&mut places.waiting)
+        };
         // Dropping a job may run other code; not under the lock.
         drop(waiting);
     }

@@ -16,7 +16,7 @@ use std::{
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
-use crate::driver::lock;
+use crate::{driver::lock, stats::nanos_since};
 
 /// The handler that one thread runs. Only that thread writes it, for each poll of a handler, so writing takes no lock unless
 /// the handler is another one than before.
@@ -127,8 +127,7 @@ impl Entry {
             let own = own.get_or_insert_with(|| Own::new(name));
             own.rename(name);
             let origin = *ORIGIN.get_or_init(|| since);
-            let nanos = since.saturating_duration_since(origin).as_nanos();
-            let since = u64::try_from(nanos).unwrap_or(u64::MAX - 1) + 1;
+            let since = nanos_since(origin, since);
             own.place.since.store(since, Ordering::Release);
         });
         Self

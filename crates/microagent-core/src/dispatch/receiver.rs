@@ -5,7 +5,6 @@ use std::{future::Future, sync::Arc};
 use futures_util::future::BoxFuture;
 use tokio::{
     sync::oneshot,
-    task::coop::consume_budget,
     time::{Instant, sleep},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -20,7 +19,7 @@ use super::{
 use crate::{
     Context, HandlerFuture, HandlerReply, ReceiverOptions, Result, SignalInput,
     clock::later,
-    stats::{Counter, HandlerStats},
+    stats::{Counter, HandlerStats, Place},
 };
 
 type Call = Box<dyn Fn(&SignalInput<'_>) -> HandlerFuture<HandlerReply> + Send + Sync>;
@@ -73,8 +72,10 @@ impl BoundReceiver {
     )]
     fn run_place(self: Arc<Self>, mut job: Job) -> impl Future<Output = ()> + Send {
         async move {
+            let place = self.stats.place();
+            let mut began = Instant::now();
             loop {
-                let end = self.run(&job.received).await;
+                let (end, ended) = self.run(&job.received, &place, began).await;
                 if let Some(reply) = job.reply {
                     // The agent may end before it has answered.
                     let _ = reply.send(reply_of(end));
@@ -83,16 +84,26 @@ impl BoundReceiver {
                     return self.keeps_up();
                 };
                 job = next;
-                // A handler that never waits would keep other tasks from running.
-                consume_budget().await;
+                // The end of a run is the begin of the next one, which saves reading the clock.
+                began = if run::goes_on().await {
+                    ended
+                } else {
+                    Instant::now()
+                };
             }
         }
     }
 
-    /// Runs the handler, and again after failures as its options say. It keeps its place meanwhile.
-    async fn run(&self, received: &Received) -> End<HandlerReply> {
+    /// Runs the handler, and again after failures as its options say. It keeps its place meanwhile. Returns when the last run
+    /// ended, too.
+    async fn run(
+        &self,
+        received: &Received,
+        place: &Place<'_>,
+        began: Instant,
+    ) -> (End<HandlerReply>, Instant) {
         let options = &self.options;
-        let mut end = self.run_once(received).await;
+        let (mut end, mut ended) = self.run_once(received, place, began).await;
         for attempt in 1.. {
             let again = outcome::again_after(&end, attempt, &options.retry, &options.into());
             let Some(delay) = again else {
@@ -108,21 +119,27 @@ impl BoundReceiver {
                 ?delay,
                 "handler failed; retrying"
             );
+            self.stats.retried.count();
             tokio::select! {
                 biased;
                 () = self.cx.stopping().cancelled() => break,
                 () = sleep(delay) => {}
             }
-            end = self.run_once(received).await;
+            (end, ended) = self.run_once(received, place, Instant::now()).await;
         }
-        end
+        (end, ended)
     }
 
-    async fn run_once(&self, received: &Received) -> End<HandlerReply> {
-        let began = Instant::now();
+    async fn run_once(
+        &self,
+        received: &Received,
+        place: &Place<'_>,
+        began: Instant,
+    ) -> (End<HandlerReply>, Instant) {
         if received.unneeded_by(began) {
-            return self.skip(received);
+            return (self.skip(received), began);
         }
+        place.begin(began);
         let end = match self.decode(received) {
             Ok(future) => {
                 let run = Run {
@@ -137,10 +154,11 @@ impl BoundReceiver {
             }
             Err(end) => end,
         };
-        run::record(&end, &self.stats, began, || {
+        place.end();
+        let ended = run::record(&end, &self.stats, began, || {
             self.site(&received.signal.name)
         });
-        end
+        (end, ended)
     }
 
     /// Skips a call that waited for a place longer than its caller did.

@@ -2,9 +2,9 @@
 
 use std::{
     any::Any,
-    future::Future,
+    future::{Future, poll_fn},
     panic::AssertUnwindSafe,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{self, Poll},
     time::Duration,
@@ -16,7 +16,7 @@ use futures_util::{
 };
 use pin_project_lite::pin_project;
 use tokio::{
-    task::unconstrained,
+    task::{coop::consume_budget, unconstrained},
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
@@ -194,16 +194,24 @@ impl End<std::convert::Infallible> {
     }
 }
 
-/// Counts the end, and logs it if it is a failure; only then `site` is asked for.
+/// Counts the end of a run that ends now, and logs it if it is a failure; only then `site` is asked for. Returns the time of
+/// the end.
 pub(crate) fn record<'a, T>(
     end: &End<T>,
     stats: &HandlerStats,
     began: Instant,
     site: impl FnOnce() -> Site<'a>,
-) {
+) -> Instant {
+    let ended = Instant::now();
     let counter = match end {
-        End::Done(_) => return stats.done.count(),
-        End::Unneeded => return stats.dropped.count(),
+        End::Done(_) => {
+            stats.succeeded(began, ended);
+            return ended;
+        }
+        End::Unneeded => {
+            stats.dropped.count();
+            return ended;
+        }
         End::Failed(_) => &stats.failed,
         End::TimedOut(_) => &stats.timed_out,
         End::Panicked(_) => &stats.panicked,
@@ -211,7 +219,29 @@ pub(crate) fn record<'a, T>(
         End::Abandoned => &stats.dropped,
     };
     counter.count();
-    log(end, &site(), began.elapsed());
+    let took = ended.saturating_duration_since(began);
+    if !matches!(end, End::Undecodable(_)) {
+        stats.durations.add(took);
+    }
+    if let Some(failure) = end.failure() {
+        stats.note_error(failure);
+    }
+    log(end, &site(), took);
+    ended
+}
+
+/// Lets other tasks run if this one has used up its share of time, as a handler that never waits would. Returns false if others
+/// may have run.
+pub(super) async fn goes_on() -> bool {
+    let mut at_once = true;
+    let mut turn = pin!(consume_budget());
+    poll_fn(|cx| {
+        let polled = turn.as_mut().poll(cx);
+        at_once &= polled.is_ready();
+        polled
+    })
+    .await;
+    at_once
 }
 
 fn log<T>(end: &End<T>, site: &Site<'_>, took: Duration) {

@@ -18,7 +18,8 @@ use crate::{
         run::{self, End, Run, Site, record},
     },
     driver::lock,
-    stats::HandlerStats,
+    stats::{HandlerSite, HandlerStats, LeftOut, Load, ScheduleStats},
+    status::HandlerKind,
 };
 
 /// One fire of a schedule.
@@ -33,7 +34,7 @@ pub(super) enum Fire {
 /// The rules for the fires of a schedule.
 pub(super) struct Rules {
     pub(super) name: &'static str,
-    pub(super) kind: &'static str,
+    pub(super) kind: HandlerKind,
     /// The schedule as it was written, for the log.
     pub(super) source: String,
     pub(super) timeout: Duration,
@@ -51,6 +52,7 @@ pub(super) struct Fires {
     life: Arc<Life>,
     start: Box<dyn Fn() -> BoxFuture<'static, Result<()>> + Send + Sync>,
     stats: Arc<HandlerStats>,
+    schedule: Arc<ScheduleStats>,
     running: Mutex<Running>,
 }
 
@@ -73,13 +75,22 @@ impl Fires {
         life: &Arc<Life>,
         call: Task<A>,
         rules: Rules,
+        schedule: ScheduleStats,
     ) -> Arc<Self> {
         let (agent, cx) = (Arc::clone(agent), life.cx.clone());
+        let site = HandlerSite {
+            name: rules.name,
+            kind: rules.kind,
+            source: schedule.schedule.clone(),
+            limit: (rules.overlap != Overlap::Allow).then_some(1),
+        };
+        let stats = life.cx.stats();
         Arc::new(Self {
             cx: life.cx.clone(),
             life: Arc::clone(life),
             start: Box::new(move || call(&agent, &cx)),
-            stats: life.cx.stats().handler(rules.name),
+            stats: stats.handler(site, Arc::<Load>::default()),
+            schedule: stats.schedule(schedule),
             running: Mutex::default(),
             rules,
         })
@@ -91,6 +102,10 @@ impl Fires {
 
     pub(super) fn name(&self) -> &'static str {
         self.rules.name
+    }
+
+    pub(super) fn schedule(&self) -> &ScheduleStats {
+        &self.schedule
     }
 
     /// Waits; false when the agent stops first.
@@ -118,9 +133,16 @@ impl Fires {
 
     /// Returns true if it runs now.
     fn admit(&self, fire: Fire) -> bool {
-        let admission = self.running().admit(fire, self.rules.overlap);
+        let admission = {
+            let mut running = self.running();
+            let admission = running.admit(fire, self.rules.overlap);
+            self.stats.load.count_received();
+            self.stats.load.note_waiting(running.waiting.iter().len());
+            admission
+        };
         if matches!(admission, Admission::LeftOut) {
-            self.leave_out("the last run is still going: a fire is left out");
+            let text = "the last run is still going: a fire is left out";
+            self.leave_out(LeftOut::Overlapping, text);
         }
         matches!(admission, Admission::Runs)
     }
@@ -131,11 +153,18 @@ impl Fires {
             if self.run_with_retries(fire).await {
                 self.keep_lease(fire).await;
             }
-            match self.running().next(self.cx.is_stopping()) {
+            match self.next() {
                 Some(waiting) => fire = waiting,
                 None => return,
             }
         }
+    }
+
+    /// Returns the fire that waited for the end of a run, unless the agent stops.
+    fn next(&self) -> Option<Fire> {
+        let mut running = self.running();
+        self.stats.load.note_waiting(0);
+        running.next(self.cx.is_stopping())
     }
 
     /// False where it was not this replica's, or not to its end.
@@ -158,6 +187,7 @@ impl Fires {
                 ?delay,
                 "handler failed; retrying"
             );
+            self.stats.retried.count();
             if !self.life_goes_on(sleep(delay)).await {
                 return false;
             }
@@ -173,7 +203,10 @@ impl Fires {
         let (agent, handler) = (self.agent(), self.name());
         match once.claim(instant).await {
             Claim::Ours => return true,
-            Claim::Theirs { ask_again: None } => debug!(agent, handler, "another replica runs"),
+            Claim::Theirs { ask_again: None } => {
+                self.schedule.left_out(LeftOut::OfOtherReplica);
+                debug!(agent, handler, "another replica runs");
+            }
             Claim::Theirs {
                 ask_again: Some(left),
             } => {
@@ -185,13 +218,16 @@ impl Fires {
                 );
                 self.fire_after(left, fire);
             }
-            Claim::Late => self.leave_out("too late for its lease: a fire is left out"),
+            Claim::Late => {
+                self.leave_out(LeftOut::Late, "too late for its lease: a fire is left out");
+            }
             Claim::Unknown { run: true, error } => {
                 error!(agent, handler, %error, "no lease can be had: it runs, perhaps on other replicas too");
                 return true;
             }
             Claim::Unknown { run: false, error } => {
                 error!(agent, handler, %error, "no lease can be had: a fire is left out");
+                self.schedule.left_out(LeftOut::WithoutLease);
                 self.stats.dropped.count();
             }
         }
@@ -208,6 +244,8 @@ impl Fires {
 
     async fn run_once(&self) -> End<()> {
         let began = Instant::now();
+        let place = self.stats.place();
+        place.begin(began);
         let end = match run::decoded(|| Ok((self.start)())) {
             Ok(future) => {
                 let run = Run {
@@ -222,11 +260,13 @@ impl Fires {
             }
             Err(end) => end.of(),
         };
+        drop(place);
         record(&end, &self.stats, began, || self.site());
         end
     }
 
-    fn leave_out(&self, why: &str) {
+    fn leave_out(&self, reason: LeftOut, why: &str) {
+        self.schedule.left_out(reason);
         self.stats.dropped.count();
         warn!(agent = self.agent(), handler = self.name(), "{why}");
     }
@@ -239,7 +279,7 @@ impl Fires {
         Site {
             agent: self.agent(),
             handler: self.name(),
-            kind: self.rules.kind,
+            kind: self.rules.kind.name(),
             source: &self.rules.source,
             message: None,
         }

@@ -13,7 +13,7 @@ use super::{
     fires::{Fire, Fires},
     periodic::Grid,
 };
-use crate::Clock;
+use crate::{Clock, stats::FireTime};
 
 /// The wall clock may step; a cron loop looks at it at least this often.
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(30);
@@ -28,9 +28,14 @@ const ADJUSTMENT: Duration = Duration::from_secs(5);
 /// Fires at each point of the grid until the agent stops. Points that were missed fire once together.
 pub(super) async fn grid(fires: Arc<Fires>, grid: Grid) {
     let mut due = grid.first();
+    fires.schedule().waits_for(Some(FireTime::On(due)));
     while fires.life_goes_on(sleep_until(due)).await {
+        let now = Instant::now();
+        let delay = now.saturating_duration_since(due);
+        fires.schedule().fired(FireTime::On(due), delay);
         fires.fire(Fire::OfGrid);
-        due = grid.next_after(Instant::now());
+        due = grid.next_after(now);
+        fires.schedule().waits_for(Some(FireTime::On(due)));
     }
 }
 
@@ -39,6 +44,7 @@ pub(super) async fn grid(fires: Arc<Fires>, grid: Grid) {
 pub(super) async fn clock(fires: Arc<Fires>, schedule: CronSchedule, clock: Arc<dyn Clock>) {
     let mut after = clock.now();
     while let Some(due) = schedule.next(after) {
+        fires.schedule().waits_for(Some(FireTime::At(due)));
         match wait(&fires, due, after, &*clock).await {
             Waited::UntilDue(now) => {
                 let last = schedule.last_until(due, now);
@@ -51,6 +57,8 @@ pub(super) async fn clock(fires: Arc<Fires>, schedule: CronSchedule, clock: Arc<
                         "the clock went past several fires: they are one"
                     );
                 }
+                let delay = now.duration_since(last).unwrap_or_default();
+                fires.schedule().fired(FireTime::At(last), delay);
                 fires.fire(Fire::At(last));
                 after = now;
             }
@@ -66,6 +74,7 @@ pub(super) async fn clock(fires: Arc<Fires>, schedule: CronSchedule, clock: Arc<
             Waited::UntilStop => return,
         }
     }
+    fires.schedule().waits_for(None);
     warn!(
         agent = fires.agent(),
         handler = fires.name(),

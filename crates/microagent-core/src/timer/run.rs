@@ -16,6 +16,8 @@ use crate::{
     Broker, Bus, Clock, CronOptions, Error, ErrorKind, MicroAgent, Result,
     agent::{Blueprint, CronEntry, Life, PeriodicEntry},
     clock::later,
+    stats::ScheduleStats,
+    status::HandlerKind,
 };
 
 /// Checks that the broker or the bus has the leases that cron tasks need, before anything of the agent has started.
@@ -82,7 +84,7 @@ pub(crate) fn run_periodic<A: MicroAgent>(
         let options = entry.options;
         let rules = Rules {
             name: entry.name,
-            kind: "periodic",
+            kind: HandlerKind::Periodic,
             source: String::new(),
             timeout: options.timeout,
             overlap: options.overlap,
@@ -91,7 +93,8 @@ pub(crate) fn run_periodic<A: MicroAgent>(
             retry: options.retry,
             once: None,
         };
-        let fires = Fires::new(agent, life, entry.call, rules);
+        let schedule = ScheduleStats::new(entry.name, format!("{:?}", options.period), None);
+        let fires = Fires::new(agent, life, entry.call, rules, schedule);
         let grid = Grid::new(later(Instant::now(), options.start_after), options.period);
         life.tasks.spawn(follow::grid(fires, grid));
     }
@@ -114,9 +117,11 @@ pub(crate) fn run_cron<A: MicroAgent>(
     for (entry, schedule) in entries.into_iter().zip(schedules) {
         let once = lease_of::<A>(&entry, &schedule, life, clock);
         let options = entry.options;
+        let zone = options.tz.as_deref().unwrap_or("UTC").to_owned();
+        let stats = ScheduleStats::new(entry.name, options.cron.to_string(), Some(zone));
         let rules = Rules {
             name: entry.name,
-            kind: "cron",
+            kind: HandlerKind::Cron,
             failures: (&options).into(),
             source: options.cron.into_owned(),
             timeout: options.timeout,
@@ -125,7 +130,7 @@ pub(crate) fn run_cron<A: MicroAgent>(
             retry: options.retry,
             once,
         };
-        let fires = Fires::new(agent, life, entry.call, rules);
+        let fires = Fires::new(agent, life, entry.call, rules, stats);
         let clock = Arc::clone(clock);
         life.tasks.spawn(follow::clock(fires, schedule, clock));
     }

@@ -31,6 +31,11 @@ pub(super) fn table(agent: &AgentBlock) -> TokenStream {
         impl ::microagent::__private::MicroAgent for #self_type {
             const NAME: &'static str = #name;
 
+            const VERSION: &'static str = match ::core::option_env!("CARGO_PKG_VERSION") {
+                ::core::option::Option::Some(version) => version,
+                ::core::option::Option::None => "",
+            };
+
             fn blueprint() -> ::microagent::__private::Blueprint<Self> {
                 let blueprint = ::microagent::__private::Blueprint::new();
                 #(#handlers)*

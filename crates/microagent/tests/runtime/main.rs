@@ -20,6 +20,7 @@ mod sending;
 mod servers;
 mod settling;
 mod signals;
+mod status;
 mod stopping;
 mod together;
 mod unwatched;

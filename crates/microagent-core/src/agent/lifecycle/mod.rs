@@ -20,10 +20,7 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, timeout},
 };
-use tokio_util::{
-    sync::{CancellationToken, DropGuard},
-    task::TaskTracker,
-};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, error, info, warn};
 
 use super::{
@@ -41,6 +38,7 @@ use crate::{
     },
     driver::lock,
     stats::AgentStats,
+    status::{Health, Phase},
     timer,
 };
 
@@ -80,28 +78,36 @@ pub(crate) async fn start<A: MicroAgent>(
     if setup.periodic_tasks {
         timer::check_leases_of(&blueprint, setup.bus.as_ref(), setup.broker.as_ref())?;
     }
-    let cx = context_of(manifest, &setup)?;
+    let cx = context_of::<A>(manifest, &setup)?;
+    setup.status_slot.fill(cx.status_source());
+    let started = start_in(&cx, object, blueprint, setup).await;
+    if let Err(error) = &started {
+        cx.health().fail(|| error.to_string());
+        cx.health().enter(Phase::Stopped);
+    }
+    started
+}
 
+async fn start_in<A: MicroAgent>(
+    cx: &Context,
+    object: Option<A>,
+    mut blueprint: Blueprint<A>,
+    setup: Setup,
+) -> Result<RunningAgent<A>> {
     let mut object = match object {
         Some(object) => object,
-        None => A::create(&cx)
+        None => A::create(cx)
             .await
             .map_err(|error| error.context(format!("creating {}", A::NAME)))?,
     };
     let never = CancellationToken::new();
     for (name, hook) in std::mem::take(&mut blueprint.pre_start) {
-        let end = fenced(
-            hook(&mut object, &cx),
-            Instant::now(),
-            Duration::MAX,
-            &never,
-        )
-        .await;
+        let end = fenced(hook(&mut object, cx), Instant::now(), Duration::MAX, &never).await;
         hook_result(name, "pre_start", end)?;
     }
 
     let agent = Arc::new(object);
-    let life = Arc::new(life_of(&agent, &cx, &setup, &mut blueprint));
+    let life = Arc::new(life_of(&agent, cx, &setup, &mut blueprint));
     // If the caller no longer waits for the start, this drops the parts that were started.
     let running = RunningAgent::new(Arc::clone(&agent), Arc::clone(&life));
     let live = tokio::select! {
@@ -112,7 +118,8 @@ pub(crate) async fn start<A: MicroAgent>(
     match live {
         Ok(()) => {
             info!(agent = cx.name(), "agent is live");
-            let stopped = life.stopped.clone().drop_guard();
+            cx.health().enter(Phase::Live);
+            let stopped = Stopped(Arc::clone(&life));
             tokio::spawn(life.supervise(stopped));
             Ok(running)
         }
@@ -168,10 +175,20 @@ async fn go_live<A: MicroAgent>(
     Ok(())
 }
 
+/// The end of an agent's life, when this is dropped.
+struct Stopped(Arc<Life>);
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        self.0.cx.health().enter(Phase::Stopped);
+        self.0.stopped.cancel();
+    }
+}
+
 impl Life {
-    /// Waits until the agent has to stop, whoever asks for it, and stops it. `stopped` is cancelled at the end of this,
-    /// also if the runtime ends first.
-    async fn supervise(self: Arc<Self>, stopped: DropGuard) {
+    /// Waits until the agent has to stop, whoever asks for it, and stops it. The life has ended at the end of this, also if
+    /// the runtime ends first.
+    async fn supervise(self: Arc<Self>, stopped: Stopped) {
         self.cx.stopping().cancelled().await;
         tokio::select! {
             biased;
@@ -311,7 +328,8 @@ impl Life {
 
     /// Makes the agent stop by itself. Its first failure is the one that is reported.
     fn end(&self, error: Error) {
-        self.failure.get_or_init(|| error);
+        let failure = self.failure.get_or_init(|| error);
+        self.cx.health().fail(|| failure.to_string());
         self.cx.stop();
     }
 }
@@ -362,7 +380,7 @@ fn check_connections(manifest: &Manifest, setup: &Setup) -> Result<()> {
     Ok(())
 }
 
-fn context_of(manifest: Manifest, setup: &Setup) -> Result<Context> {
+fn context_of<A: MicroAgent>(manifest: Manifest, setup: &Setup) -> Result<Context> {
     let name: Arc<str> = setup.name.as_deref().unwrap_or(&manifest.name).into();
     let settings = match &setup.settings {
         Ok(Value::Null) => Value::Object(serde_json::Map::new()),
@@ -380,7 +398,8 @@ fn context_of(manifest: Manifest, setup: &Setup) -> Result<Context> {
         settings,
         settings_places: setup.settings_places.clone(),
         manifest,
-        stats: AgentStats::default(),
+        stats: AgentStats::new(),
+        health: Health::new(A::NAME, A::VERSION, Arc::clone(&setup.clock)),
         stopping: CancellationToken::new(),
         is_stopping: AtomicBool::new(false),
         name,

@@ -1,0 +1,125 @@
+//! The counters of one handler.
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicU64, Ordering},
+};
+
+use tokio::time::Instant;
+
+use super::{
+    Counter,
+    histogram::DurationCounts,
+    instant_at, nanos_since,
+    places::{Place, Places},
+};
+use crate::{driver::lock, status::HandlerKind};
+
+/// The handler that is counted.
+#[derive(Debug)]
+pub(crate) struct HandlerSite {
+    pub(crate) name: &'static str,
+    pub(crate) kind: HandlerKind,
+    /// The name of the signal or queue, or the schedule.
+    pub(crate) source: String,
+    /// The number of runs that may go on at the same time; `None` without a limit.
+    pub(crate) limit: Option<usize>,
+}
+
+/// The signals, messages or fires that came for a handler, and those that wait for a place. Their writer holds the lock of
+/// the handler's places, so it adds without an atomic addition.
+#[derive(Debug, Default)]
+pub(crate) struct Load {
+    pub(crate) received: Counter,
+    pub(crate) waiting: Counter,
+}
+
+impl Load {
+    /// Counts one that came. Only under the lock of the handler's places.
+    pub(crate) fn count_received(&self) {
+        self.received.set(self.received.get() + 1);
+    }
+
+    /// Notes how many wait. Only under the lock of the handler's places.
+    pub(crate) fn note_waiting(&self, waiting: usize) {
+        self.waiting.set(waiting.try_into().unwrap_or(u64::MAX));
+    }
+}
+
+/// The counters of one handler and source.
+#[derive(Debug)]
+pub(crate) struct HandlerStats {
+    pub(crate) site: HandlerSite,
+    origin: Instant,
+    pub(crate) load: Arc<Load>,
+    pub(crate) done: Counter,
+    pub(crate) failed: Counter,
+    pub(crate) timed_out: Counter,
+    pub(crate) panicked: Counter,
+    pub(crate) undecodable: Counter,
+    pub(crate) dropped: Counter,
+    pub(crate) retried: Counter,
+    pub(crate) dead_lettered: Counter,
+    pub(crate) returned: Counter,
+    pub(crate) redelivered: Counter,
+    pub(crate) durations: DurationCounts,
+    places: Places,
+    last_success: AtomicU64,
+    /// Written only at a failure, which is logged anyway.
+    last_error: Mutex<Option<(Instant, String)>>,
+}
+
+impl HandlerStats {
+    pub(super) fn new(site: HandlerSite, load: Arc<Load>, origin: Instant) -> Self {
+        Self {
+            site,
+            origin,
+            load,
+            done: Counter::default(),
+            failed: Counter::default(),
+            timed_out: Counter::default(),
+            panicked: Counter::default(),
+            undecodable: Counter::default(),
+            dropped: Counter::default(),
+            retried: Counter::default(),
+            dead_lettered: Counter::default(),
+            returned: Counter::default(),
+            redelivered: Counter::default(),
+            durations: DurationCounts::default(),
+            places: Places::default(),
+            last_success: AtomicU64::new(0),
+            last_error: Mutex::default(),
+        }
+    }
+
+    /// Returns a place in which runs are noted, one after the other, until it is dropped.
+    pub(crate) fn place(&self) -> Place<'_> {
+        self.places.enter(self.origin)
+    }
+
+    /// Counts a run without a failure.
+    pub(crate) fn succeeded(&self, began: Instant, ended: Instant) {
+        self.durations.add(ended.saturating_duration_since(began));
+        self.done.count();
+        let ended = nanos_since(self.origin, ended);
+        self.last_success.store(ended, Ordering::Relaxed);
+    }
+
+    /// Notes the text of a failure.
+    pub(crate) fn note_error(&self, text: String) {
+        *lock(&self.last_error) = Some((Instant::now(), text));
+    }
+
+    pub(crate) fn last_success(&self) -> Option<Instant> {
+        instant_at(self.origin, self.last_success.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn last_error(&self) -> Option<(Instant, String)> {
+        lock(&self.last_error).clone()
+    }
+
+    /// Returns the begins of the runs that go on, the oldest first.
+    pub(crate) fn running(&self) -> Vec<Instant> {
+        self.places.running(self.origin)
+    }
+}

@@ -1,0 +1,10 @@
+//! The status of a running agent as data: its state, its connections, its handlers, queues and schedules.
+//!
+//! [`RunningAgent::status`](crate::RunningAgent::status) takes it, and a [`StatusSource`] takes it on any thread, also while the
+//! agent's runtime is blocked. `marun status` shows it for a group.
+
+pub use microagent_core::status::{
+    AgentState, BlockingHandler, CallStatus, ConnectionStatus, Durations, GapStatus, HandlerKind,
+    HandlerStatus, LastError, QueueStatus, STATUS_VERSION, ScheduleStatus, SkippedFires, Status,
+    StatusSlot, StatusSource, duration_bounds,
+};
