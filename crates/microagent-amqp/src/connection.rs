@@ -143,7 +143,18 @@ impl Link {
     /// # Errors
     /// `Closed`; the error of the last attempt if the server is away.
     pub(crate) async fn up(&self) -> Result<Up> {
-        self.up_within(PATIENCE).await
+        match self.up_now() {
+            Some(up) => Ok(up),
+            None => Box::pin(self.up_within(PATIENCE)).await,
+        }
+    }
+
+    /// Returns the connection if it is there.
+    fn up_now(&self) -> Option<Up> {
+        match &*self.shared.state.borrow() {
+            State::Up(up) if !up.is_lost() => Some(up.clone()),
+            _ => None,
+        }
     }
 
     /// As [`up`](Self::up), and waits this long.

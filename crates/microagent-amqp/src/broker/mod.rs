@@ -218,7 +218,8 @@ impl QueueBroker for AmqpBroker {
             body: payload,
         };
         match options.delay {
-            Some(delay) => self.send_later(to, message, delay).await,
+            // In a box, so that the future of each message does not have the place for it.
+            Some(delay) => Box::pin(self.send_later(to, message, delay)).await,
             None => self.publisher.publish(&message).await,
         }
     }

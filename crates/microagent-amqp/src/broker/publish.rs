@@ -15,7 +15,7 @@ use tokio::{sync::Mutex as AsyncMutex, time::timeout};
 
 use super::topology::{self, QueueKind, Side, rounded};
 use crate::{
-    connection::{Link, within},
+    connection::{Link, Up, within},
     error::{error_of, is_final, is_not_found, unavailable},
     message::{Outgoing, with_due},
     properties::short,
@@ -33,7 +33,9 @@ const UNKNOWN: &str = "the message may or may not have been sent";
 pub(super) struct Publisher {
     link: Link,
     /// By exchange: a message for an exchange that does not exist ends its channel, and all that waits there.
-    channels: AsyncMutex<HashMap<String, (u64, Channel)>>,
+    channels: Mutex<HashMap<String, (u64, Channel)>>,
+    /// Held while a channel is opened, so that an exchange gets one.
+    opening: AsyncMutex<()>,
     /// The queues of ours that exist, by the connection on which that was found out.
     known: Mutex<HashMap<String, u64>>,
 }
@@ -49,7 +51,8 @@ impl Publisher {
     pub(super) fn new(link: Link) -> Self {
         Self {
             link,
-            channels: AsyncMutex::default(),
+            channels: Mutex::default(),
+            opening: AsyncMutex::default(),
             known: Mutex::default(),
         }
     }
@@ -79,10 +82,14 @@ impl Publisher {
     async fn publish_twice(&self, message: &Outgoing) -> Result<()> {
         let up = self.link.up().await?;
         match self.attempt(message, up).await {
-            Ok(()) => return Ok(()),
-            Err(Failure::Final(error)) => return Err(error),
-            Err(Failure::Lost(_)) => {}
+            Ok(()) => Ok(()),
+            Err(Failure::Final(error)) => Err(error),
+            // In a box, so that the future of each message does not have the place for it.
+            Err(Failure::Lost(_)) => Box::pin(self.publish_again(message)).await,
         }
+    }
+
+    async fn publish_again(&self, message: &Outgoing) -> Result<()> {
         let again = async {
             let up = self.link.up_within(CONFIRM).await.map_err(Failure::Lost)?;
             self.attempt(message, up).await
@@ -95,15 +102,14 @@ impl Publisher {
         }
     }
 
-    async fn attempt(
-        &self,
-        message: &Outgoing,
-        up: crate::connection::Up,
-    ) -> std::result::Result<(), Failure> {
+    async fn attempt(&self, message: &Outgoing, up: Up) -> std::result::Result<(), Failure> {
         let exchange =
             short(&message.exchange, "the name of an exchange").map_err(Failure::Final)?;
         let key = short(&message.routing_key, "a topic").map_err(Failure::Final)?;
-        let channel = self.channel(&message.exchange, up).await?;
+        let channel = match self.open_channel(&message.exchange, &up) {
+            Some(channel) => channel,
+            None => Box::pin(self.channel(&message.exchange, up)).await?,
+        };
         let mandatory = BasicPublishOptions {
             mandatory: true,
             ..BasicPublishOptions::default()
@@ -126,23 +132,29 @@ impl Publisher {
         }
     }
 
-    /// Returns the channel of an exchange, which is opened where the last one has ended.
-    async fn channel(
-        &self,
-        exchange: &str,
-        up: crate::connection::Up,
-    ) -> std::result::Result<Channel, Failure> {
-        let mut channels = self.channels.lock().await;
-        if let Some((generation, channel)) = channels.get(exchange)
-            && *generation == up.generation
-            && channel.status().connected()
-        {
-            return Ok(channel.clone());
+    /// Returns the channel of an exchange if it is open.
+    fn open_channel(&self, exchange: &str, up: &Up) -> Option<Channel> {
+        match lock(&self.channels).get(exchange) {
+            Some((generation, channel))
+                if *generation == up.generation && channel.status().connected() =>
+            {
+                Some(channel.clone())
+            }
+            _ => None,
+        }
+    }
+
+    /// Opens the channel of an exchange, unless another message has opened it meanwhile.
+    async fn channel(&self, exchange: &str, up: Up) -> std::result::Result<Channel, Failure> {
+        let _opening = self.opening.lock().await;
+        if let Some(channel) = self.open_channel(exchange, &up) {
+            return Ok(channel);
         }
         let channel = up.channel().await.map_err(Failure::Lost)?;
         let confirming = within(channel.confirm_select(ConfirmSelectOptions::default()));
         let confirming = confirming.await.map_err(Failure::Lost)?;
         confirming.map_err(|error| Failure::Lost(error_of(&error)))?;
+        let mut channels = lock(&self.channels);
         channels.retain(|_, (generation, _)| *generation == up.generation);
         channels.insert(exchange.to_owned(), (up.generation, channel.clone()));
         Ok(channel)
