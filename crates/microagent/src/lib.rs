@@ -51,6 +51,7 @@
 //! - [`declarations`]: a program that loads `signals.json` at run time.
 //! - [`manifest`]: a program that reads what an agent declares.
 //! - [`status`]: a program that looks into running agents.
+//! - `operate`, with the feature of this name: metrics and health over HTTP, for agents without `marun`.
 //! - [`blueprint`]: an agent that is defined without the macros, and a launcher.
 //! - [`driver`]: a driver for another server, and a test that calls a driver directly.
 
@@ -64,6 +65,8 @@ pub mod blueprint;
 pub mod declarations;
 pub mod driver;
 pub mod manifest;
+#[cfg(feature = "operate")]
+pub mod operate;
 pub mod prelude;
 pub mod status;
 

@@ -228,7 +228,7 @@ pub struct BlockingHandler {
 impl AgentState {
     /// Returns the state as in JSON and in logs: `no_broker`.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Starting => "starting",
             Self::Ready => "ready",
