@@ -50,11 +50,17 @@ impl Plan {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cost {
     time: Duration,
-    /// The CPU time of this process; `None` if other processes did the work.
+    /// The CPU time of the process; `None` if several processes did the work.
     cpu: Option<Duration>,
 }
 
 impl Cost {
+    /// The cost that another process has measured.
+    pub(crate) fn of_process(time: Duration, cpu: Duration) -> Self {
+        let cpu = Some(cpu);
+        Self { time, cpu }
+    }
+
     /// A cost of which only the duration is known.
     pub(crate) fn of_others(time: Duration) -> Self {
         Self { time, cpu: None }

@@ -21,9 +21,11 @@ pub(super) async fn consume(dsn: &str) -> Result<Cost> {
         .output()
         .await?;
     let printed = String::from_utf8_lossy(&output.stdout);
-    let seconds: f64 = printed
-        .trim()
-        .parse()
-        .map_err(|_| format!("python printed `{printed}`: expected its seconds"))?;
-    Ok(Cost::of_others(Duration::from_secs_f64(seconds)))
+    let seconds = |text: Option<&str>| Duration::try_from_secs_f64(text?.parse().ok()?).ok();
+    let mut numbers = printed.split_whitespace();
+    let cost = seconds(numbers.next()).zip(seconds(numbers.next()));
+    let (time, cpu) = cost.ok_or_else(|| {
+        format!("python printed `{printed}`: expected its seconds and those of its processor time")
+    })?;
+    Ok(Cost::of_process(time, cpu))
 }
