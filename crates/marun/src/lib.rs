@@ -35,6 +35,7 @@
 //! signals.rs      the signal state that a process inherits
 //! standard.rs     standard output and standard error
 //! terminal.rs     escaping of control characters
+//! traces.rs       the export of traces
 //! connect.rs      drivers and declarations
 //! ```
 
@@ -57,6 +58,8 @@ mod signals;
 mod standard;
 mod supervise;
 mod terminal;
+#[cfg_attr(not(feature = "otel"), path = "traces_absent.rs")]
+mod traces;
 
 pub use launcher::Launcher;
 pub use settings::{

@@ -1,7 +1,8 @@
 //! Installs the `tracing` subscriber of a process.
 
 use std::{
-    env, fmt,
+    env,
+    fmt::Result as FmtResult,
     io::{self, IsTerminal},
     time::SystemTime,
 };
@@ -10,13 +11,15 @@ use humantime::format_rfc3339_millis;
 use serde::{Deserialize, Serialize};
 use tracing::{Event, Level, Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
-    EnvFilter,
+    EnvFilter, Layer, Registry,
     fmt::{
-        FmtContext, FormatEvent, FormatFields, MakeWriter,
+        self, FmtContext, FormatEvent, FormatFields, MakeWriter,
         format::{Format, Full, Writer, format},
         time::FormatTime,
     },
+    layer::SubscriberExt,
     registry::LookupSpan,
+    util::SubscriberInitExt,
 };
 
 /// The format of log lines. Agents get it from the supervisor.
@@ -57,25 +60,40 @@ pub(crate) fn install<W>(format: LogFormat, level: LevelFilter, writer: W)
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
+    install_with(format, level, writer, None);
+}
+
+/// A layer of the subscriber that gets the spans and events beside the log, and chooses them itself.
+pub(crate) type MoreLayers = Option<Box<dyn Layer<Registry> + Send + Sync>>;
+
+/// As [`install`], with one more layer.
+pub(crate) fn install_with<W>(format: LogFormat, level: LevelFilter, writer: W, more: MoreLayers)
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
     let selected = env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
     let filter = EnvFilter::builder().parse_lossy(directives(&selected, level));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        // An internal error that cannot be printed to a closed standard error would panic.
-        .log_internal_errors(false)
-        .with_writer(writer);
-    let installed = match format {
+    // An internal error that cannot be printed to a closed standard error would panic.
+    let log = fmt::layer().log_internal_errors(false).with_writer(writer);
+    let log = match format {
         LogFormat::Text { color, terminal } => {
-            let builder = builder.with_ansi(color);
+            let log = log.with_ansi(color);
             if terminal {
-                builder.event_format(Short::new()).try_init()
+                log.event_format(Short::new()).boxed()
             } else {
-                builder.try_init()
+                log.boxed()
             }
         }
-        LogFormat::Json => builder.json().try_init(),
+        LogFormat::Json => log.json().boxed(),
     };
     // It fails only if there is a subscriber already.
+    let installed = match more {
+        None => Registry::default().with(log).with(filter).try_init(),
+        Some(more) => {
+            let layers = vec![log.with_filter(filter).boxed(), more];
+            Registry::default().with(layers).try_init()
+        }
+    };
     drop(installed);
 }
 
@@ -114,7 +132,7 @@ where
         context: &FmtContext<'_, S, N>,
         writer: Writer<'_>,
         event: &Event<'_>,
-    ) -> fmt::Result {
+    ) -> FmtResult {
         match *event.metadata().level() {
             Level::DEBUG | Level::TRACE => self.detail.format_event(context, writer, event),
             _ => self.message.format_event(context, writer, event),
@@ -127,7 +145,7 @@ where
 struct TimeOfDay;
 
 impl FormatTime for TimeOfDay {
-    fn format_time(&self, writer: &mut Writer<'_>) -> fmt::Result {
+    fn format_time(&self, writer: &mut Writer<'_>) -> FmtResult {
         let now = format_rfc3339_millis(SystemTime::now()).to_string();
         // The time of `2026-01-01T12:00:00.000Z`.
         writer.write_str(now.get(11..23).unwrap_or(&now))

@@ -8,13 +8,18 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use tokio::sync::oneshot;
 
-use crate::{Error, ErrorKind, Message, Result, driver::lock, shortened};
+use crate::{
+    Error, ErrorKind, Message, Result,
+    driver::lock,
+    shortened,
+    trace::{OpenSettle, SettleTrace},
+};
 
 /// The reason why a message became a dead letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -116,7 +121,11 @@ pub trait Settle: Send + Sync + 'static {
 
 /// A future that resolves when the broker has confirmed a settlement.
 #[derive(Debug)]
-pub struct SettleFuture(State);
+pub struct SettleFuture {
+    state: State,
+    /// The span that ends with the settlement, in a process with a subscriber for spans.
+    span: OpenSettle,
+}
 
 #[derive(Debug)]
 enum State {
@@ -128,22 +137,31 @@ impl SettleFuture {
     /// Creates a future for a settlement that has already ended with this result.
     #[must_use]
     pub fn done(result: Result<()>) -> Self {
-        Self(State::Done(Some(result)))
+        Self::of(State::Done(Some(result)))
     }
 
     /// Creates a future for a settlement whose result arrives through a channel. If the sender is dropped, the result is
     /// [`ErrorKind::Unavailable`].
     #[must_use]
     pub fn waiting(end: oneshot::Receiver<Result<()>>) -> Self {
-        Self(State::Waiting(end))
+        Self::of(State::Waiting(end))
+    }
+
+    fn of(state: State) -> Self {
+        Self {
+            state,
+            span: OpenSettle::default(),
+        }
     }
 
     /// Returns the result if there was nothing to wait for.
-    pub(crate) fn result(self) -> std::result::Result<Result<()>, Self> {
-        match self.0 {
-            State::Done(result) => Ok(result.unwrap_or(Ok(()))),
-            State::Waiting(_) => Err(self),
-        }
+    pub(crate) fn result(mut self) -> std::result::Result<Result<()>, Self> {
+        let State::Done(result) = &mut self.state else {
+            return Err(self);
+        };
+        let result = result.take().unwrap_or(Ok(()));
+        self.span.end(&result);
+        Ok(result)
     }
 }
 
@@ -151,17 +169,17 @@ impl Future for SettleFuture {
     type Output = Result<()>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.0 {
-            State::Done(result) => Poll::Ready(result.take().unwrap_or(Ok(()))),
-            State::Waiting(end) => Pin::new(end).poll(cx).map(|confirmation| {
-                confirmation.unwrap_or_else(|_| {
-                    Err(Error::new(
-                        ErrorKind::Unavailable,
-                        "the connection ended before the settlement was confirmed; the message may be delivered again",
-                    ))
-                })
+        let result = match &mut self.state {
+            State::Done(result) => result.take().unwrap_or(Ok(())),
+            State::Waiting(end) => ready!(Pin::new(end).poll(cx)).unwrap_or_else(|_| {
+                Err(Error::new(
+                    ErrorKind::Unavailable,
+                    "the connection ended before the settlement was confirmed; the message may be delivered again",
+                ))
             }),
-        }
+        };
+        self.span.end(&result);
+        Poll::Ready(result)
     }
 }
 
@@ -195,6 +213,8 @@ pub struct Delivery {
     dead_letter: Option<Arc<str>>,
     lender: Option<Lender>,
     on_dead_letter: Option<OnDeadLetter>,
+    /// The place of its settlement in a trace, in a process with a subscriber for spans.
+    trace: Option<Box<SettleTrace>>,
 }
 
 /// A callback for a dead letter that the handler itself asks for. Its arguments are the message and the settlement.
@@ -250,6 +270,7 @@ impl Delivery {
             dead_letter: None,
             lender: None,
             on_dead_letter: None,
+            trace: None,
         }
     }
 
@@ -301,7 +322,23 @@ impl Delivery {
         if let (Some(report), Settlement::DeadLetter { .. }) = (&self.on_dead_letter, &settlement) {
             report(&self.message, &settlement);
         }
-        settle.settle(&self.message, settlement)
+        let Some(trace) = &self.trace else {
+            return settle.settle(&self.message, settlement);
+        };
+        let span = trace.span(&self.message, &settlement);
+        let mut settled = span.in_scope(|| settle.settle(&self.message, settlement));
+        settled.span = OpenSettle::new(span);
+        settled
+    }
+
+    /// Returns the place of its settlement in a trace.
+    pub(crate) fn trace(&self) -> Option<Box<SettleTrace>> {
+        self.trace.clone()
+    }
+
+    /// Sets the place of its settlement in a trace.
+    pub(crate) fn set_trace(&mut self, trace: Option<Box<SettleTrace>>) {
+        self.trace = trace;
     }
 
     /// Prepares the delivery for a handler with manual acknowledgement.

@@ -30,6 +30,7 @@ mod stats;
 pub mod status;
 mod text;
 mod timer;
+pub mod trace;
 
 pub use agent::{
     Agent, AgentType, Blueprint, ConsumerManifest, Context, CronManifest, HandlerFuture,

@@ -54,6 +54,9 @@
 //! - `operate`, with the feature of this name: metrics and health over HTTP, for agents without `marun`.
 //! - [`blueprint`]: an agent that is defined without the macros, and a launcher.
 //! - [`driver`]: a driver for another server, and a test that calls a driver directly.
+//! - [`trace`]: a program that continues traces with another library than OpenTelemetry's.
+//!
+//! With the feature `otel`, `microagent::otel` exports traces by the OpenTelemetry protocol.
 
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
@@ -69,6 +72,10 @@ pub mod manifest;
 pub mod operate;
 pub mod prelude;
 pub mod status;
+pub mod trace;
+
+#[cfg(feature = "otel")]
+pub use microagent_otel as otel;
 
 #[doc(hidden)]
 #[path = "private/mod.rs"]

@@ -63,10 +63,12 @@ const ROOT: &[&str] = &[
     "header",
     "manifest",
     "on",
+    "otel",
     "periodic",
     "prelude",
     "receiver",
     "status",
+    "trace",
 ];
 
 const MODULES: [&str; 6] = [
@@ -76,6 +78,7 @@ const MODULES: [&str; 6] = [
     "manifest",
     "prelude",
     "status",
+    "trace",
 ];
 
 /// The names that a source file of the crate makes public, with `*` for a glob.

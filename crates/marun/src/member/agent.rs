@@ -16,7 +16,7 @@ use super::{
     heartbeat,
     supervisor_watch::{Control, SupervisorWatch},
 };
-use crate::{connect, exit, logging, standard::Standard};
+use crate::{connect, exit, logging, standard::Standard, traces::Traces};
 
 /// The time after its grace in which an agent must close its connections. The supervisor waits a
 /// little longer.
@@ -42,7 +42,10 @@ fn run_agent(name: &str, parent: i32, agents: &[AgentType]) -> Result<()> {
     let control = Control::take(parent, Signal::TERM)?;
     let supervisor_watch = control.watch()?;
     let assignment: AgentAssignment = serde_json::from_slice(&supervisor_watch.assignment()?)?;
-    logging::install(assignment.log, LevelFilter::INFO, Standard::output);
+    let traces = Traces::start(name);
+    let layer = traces.as_ref().ok().and_then(Traces::layer);
+    logging::install_with(assignment.log, LevelFilter::INFO, Standard::output, layer);
+    let traces = traces.inspect_err(|error| report_failure(&control, error))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -52,6 +55,7 @@ fn run_agent(name: &str, parent: i32, agents: &[AgentType]) -> Result<()> {
         agents,
         &control,
         supervisor_watch,
+        traces,
     ));
     // A blocking task that hangs must not keep the process alive.
     runtime.shutdown_background();
@@ -64,11 +68,12 @@ async fn run_until_stopped(
     agents: &[AgentType],
     control: &Control,
     supervisor_watch: SupervisorWatch,
+    traces: Traces,
 ) -> Result<()> {
     let mut stop = StopRequest::listen(supervisor_watch)?;
     let (grace, watchdog) = (assignment.grace, assignment.watchdog);
     let started = tokio::select! {
-        started = start(name, assignment, agents) => started,
+        started = start(name, assignment, agents, traces) => started,
         () = stop.requested() => return Ok(()),
     };
     let agent = started.inspect_err(|error| report_failure(control, error))?;
@@ -112,12 +117,14 @@ struct ConnectedAgent {
     agent: RunningAgent<dyn Any + Send + Sync>,
     bus: Option<Bus>,
     broker: Option<Broker>,
+    traces: Traces,
 }
 
 async fn start(
     name: &str,
     assignment: AgentAssignment,
     agents: &[AgentType],
+    traces: Traces,
 ) -> Result<ConnectedAgent> {
     let backend = &assignment.backend;
     let agent_type = agents.iter().find(|known| known.name() == backend);
@@ -141,7 +148,12 @@ async fn start(
     }
     let (bus, broker) = (wiring.bus.clone(), wiring.broker.clone());
     let agent = agent_type.start(wiring).await?;
-    Ok(ConnectedAgent { agent, bus, broker })
+    Ok(ConnectedAgent {
+        agent,
+        bus,
+        broker,
+        traces,
+    })
 }
 
 impl ConnectedAgent {
@@ -176,6 +188,7 @@ impl ConnectedAgent {
             .await
             .map_err(late)
             .and_then(|closed: Result<()>| closed);
+        self.traces.shutdown(deadline).await;
         drained.and(closed)
     }
 }

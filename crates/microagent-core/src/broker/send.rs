@@ -9,9 +9,10 @@ use std::{
 
 use bytes::Bytes;
 use serde::Serialize;
+use tracing::Instrument;
 
 use super::{Broker, Route, SendOptions};
-use crate::{Queue, Result, payload::encode_payload};
+use crate::{Queue, Result, payload::encode_payload, trace};
 
 /// A message that is sent when this value is awaited. `Ok` means that the server has accepted the message
 /// as durably as it promises.
@@ -102,11 +103,25 @@ impl Sending {
         self
     }
 
-    async fn run(self) -> Result<()> {
-        let body = self.body?;
+    async fn run(mut self) -> Result<()> {
+        let body = std::mem::replace(&mut self.body, Ok(Bytes::new()))?;
         self.broker.tell_of_unused_exchange(&self.route.queue);
+        if trace::is_enabled() {
+            return Box::pin(self.run_traced(body)).await;
+        }
         let driver = self.broker.driver();
         driver.send(&self.route, body, self.options).await
+    }
+
+    /// Sends in a span whose context travels in the headers of the message.
+    async fn run_traced(mut self, body: Bytes) -> Result<()> {
+        let driver = self.broker.driver();
+        let span = trace::send(driver, &self.route, body.len(), &self.options);
+        trace::inject(&span, driver.caps(), &mut self.options);
+        let send = driver.send(&self.route, body, self.options);
+        let sent = send.instrument(span.clone()).await;
+        trace::end(&span, &sent);
+        sent
     }
 }
 

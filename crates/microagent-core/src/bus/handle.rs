@@ -9,7 +9,7 @@ use std::{
 use microagent_schema::{Declarations, SignalDeclaration};
 use serde::Serialize;
 use tokio::time::timeout;
-use tracing::warn;
+use tracing::{Instrument, warn};
 
 use super::{NamedSignal, check};
 use crate::{
@@ -20,6 +20,7 @@ use crate::{
     payload::encode_payload,
     rpc::{AnswerBody, Call, Calls, Outgoing, Wait},
     stats::Counter,
+    trace,
 };
 
 /// Time that an answer waits for the connection if it cannot be published at once.
@@ -314,10 +315,17 @@ impl Bus {
             sender: &outgoing.sender,
             id: None,
         };
-        self.0
-            .driver
-            .publish(&channel.to_string(), outgoing.body.clone())
-            .await
+        let (driver, channel, body) = (&self.0.driver, channel.to_string(), outgoing.body.clone());
+        if !trace::is_enabled() {
+            return driver.publish(&channel, body).await;
+        }
+        let span = trace::publish(&**driver, &outgoing.signal, body.len());
+        let published = driver
+            .publish(&channel, body)
+            .instrument(span.clone())
+            .await;
+        trace::end(&span, &published);
+        published
     }
 
     fn outgoing_of<S: Signal>(&self, sender: &str, signal: &S) -> Result<Outgoing> {

@@ -10,7 +10,7 @@ use std::{
 use futures_util::{StreamExt, stream::BoxStream};
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{error, warn};
+use tracing::{Span, error, warn};
 
 use super::{
     flow::{Admission, Flow},
@@ -24,6 +24,7 @@ use crate::{
     delivery::Lender,
     shortened,
     stats::{HandlerStats, Place},
+    trace::{self, SettleTrace},
 };
 
 type Call = Box<dyn Fn(&mut MessageInput<'_>) -> HandlerFuture<()> + Send + Sync>;
@@ -166,10 +167,11 @@ impl BoundConsumer {
     /// the run ended, too.
     async fn handle(
         &self,
-        delivery: Delivery,
+        mut delivery: Delivery,
         place: &Place<'_>,
         began: Instant,
     ) -> (Option<SettleFuture>, Instant) {
+        let span = self.trace(&mut delivery);
         let message = delivery.message();
         if message.attempt() > 1 || message.crashes() > 0 {
             self.stats.redelivered.count();
@@ -178,9 +180,9 @@ impl BoundConsumer {
             return (Some(self.settle(delivery, parked)), began);
         }
         if !self.options.autoack {
-            return Box::pin(self.handle_lent(delivery, place, began)).await;
+            return Box::pin(self.handle_lent(delivery, place, began, span)).await;
         }
-        let end = self.run(message, None, place, began).await;
+        let end = self.run(message, None, place, began, &span).await;
         let settlement = outcome::of_run(&end, message, &self.options);
         let ended = self.record(&end, message, began, || outcome::follows(&settlement));
         (Some(self.settle(delivery, settlement)), ended)
@@ -193,19 +195,24 @@ impl BoundConsumer {
         mut delivery: Delivery,
         place: &Place<'_>,
         began: Instant,
+        span: Span,
     ) -> (Option<SettleFuture>, Instant) {
         let message = delivery.message().clone();
+        let trace = delivery.trace();
         let dead_letter = outcome::dead_letter_queue(&message, &self.options).map(Into::into);
         let parking = self.parking.clone();
         let lender: Lender = delivery.lend(
             dead_letter,
             Box::new(move |message, settlement| parking.note(message, settlement)),
         );
-        let end = self.run(&message, Some(delivery), place, began).await;
-        let Some(unsettled) = lender.reclaim(message.clone()) else {
+        let end = self
+            .run(&message, Some(delivery), place, began, &span)
+            .await;
+        let Some(mut unsettled) = lender.reclaim(message.clone()) else {
             let next = || "settled by the handler".to_owned();
             return (None, self.record(&end, &message, began, next));
         };
+        unsettled.set_trace(trace);
         let left = matches!(end, End::Done(()))
             .then(|| End::Failed("the handler ended without settling its delivery".into()));
         let decisive = left.as_ref().unwrap_or(&end);
@@ -221,12 +228,24 @@ impl BoundConsumer {
         (Some(self.settle(unsettled, settlement)), ended)
     }
 
+    /// Starts the trace of a delivery, if a subscriber wants spans, and returns the span of its run.
+    fn trace(&self, delivery: &mut Delivery) -> Span {
+        if !trace::is_enabled() {
+            return Span::none();
+        }
+        let broker = self.cx.broker().driver();
+        let span = trace::process(broker, self.cx.name(), self.name, delivery.message());
+        delivery.set_trace(Some(SettleTrace::of(broker.address(), &span)));
+        span
+    }
+
     async fn run(
         &self,
         message: &Message,
         delivery: Option<Delivery>,
         place: &Place<'_>,
         began: Instant,
+        span: &Span,
     ) -> End<()> {
         place.begin(began);
         let mut input = MessageInput {
@@ -244,12 +263,14 @@ impl BoundConsumer {
                     began,
                     timeout: self.options.timeout,
                     killed: &self.killed,
+                    span,
                     future,
                 };
                 run.finish().await
             }
             Err(end) => end.of(),
         };
+        trace::end_run(span, &end);
         place.end();
         end
     }

@@ -61,6 +61,7 @@ pub(super) fn receive(
             signal: Arc::clone(signal),
             sender: sender.clone(),
             caller: caller.clone(),
+            is_call: channel.id.is_some(),
             // The first clone of a payload allocates, and most signals have one receiver.
             body: if index + 1 < receivers.len() {
                 payload.clone()
@@ -106,6 +107,8 @@ pub(super) struct Received {
     pub(super) sender: Sender,
     /// The caller that waits for an answer, if the id of the call says so.
     pub(super) caller: Option<Caller>,
+    /// Its channel has the id of a call, perhaps of a peer whose ids tell nothing of the caller.
+    pub(super) is_call: bool,
     pub(super) body: Bytes,
     /// One of its receivers logs a payload that breaks the declaration.
     warns: bool,

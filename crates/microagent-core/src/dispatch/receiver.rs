@@ -8,7 +8,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{debug, warn};
+use tracing::{Span, debug, warn};
 
 use super::{
     flow::{Admission, Flow},
@@ -19,7 +19,9 @@ use super::{
 use crate::{
     Context, HandlerFuture, HandlerReply, ReceiverOptions, Result, SignalInput,
     clock::later,
+    rpc::Caller,
     stats::{Counter, HandlerStats, Place},
+    trace,
 };
 
 type Call = Box<dyn Fn(&SignalInput<'_>) -> HandlerFuture<HandlerReply> + Send + Sync>;
@@ -140,6 +142,7 @@ impl BoundReceiver {
             return (self.skip(received), began);
         }
         place.begin(began);
+        let span = self.trace(received);
         let end = match self.decode(received) {
             Ok(future) => {
                 let run = Run {
@@ -148,17 +151,36 @@ impl BoundReceiver {
                     began,
                     timeout: self.options.timeout,
                     killed: &self.killed,
+                    span: &span,
                     future,
                 };
                 run.finish().await
             }
             Err(end) => end,
         };
+        trace::end_run(&span, &end);
         place.end();
         let ended = run::record(&end, &self.stats, began, || {
             self.site(&received.signal.name)
         });
         (end, ended)
+    }
+
+    /// Returns the span of a run, if a subscriber wants spans.
+    fn trace(&self, received: &Received) -> Span {
+        if !trace::is_enabled() {
+            return Span::none();
+        }
+        let (bus, agent, signal) = (
+            self.cx.bus().driver(),
+            self.cx.name(),
+            &received.signal.name,
+        );
+        if !received.is_call {
+            return trace::receive(bus, agent, self.name, signal);
+        }
+        let caller = received.caller.as_ref().and_then(Caller::trace);
+        trace::answer(bus, agent, self.name, signal, caller)
     }
 
     /// Skips a call that waited for a place longer than its caller did.

@@ -20,7 +20,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{error, warn};
+use tracing::{Instrument, Span, error, warn};
 
 use super::polled;
 use crate::{
@@ -156,6 +156,8 @@ pub(crate) struct Run<'a, F> {
     pub(crate) began: Instant,
     pub(crate) timeout: Duration,
     pub(crate) killed: &'a CancellationToken,
+    /// The span of the run, disabled unless a subscriber wants it.
+    pub(crate) span: &'a Span,
     pub(crate) future: F,
 }
 
@@ -164,7 +166,7 @@ impl<T, F: Future<Output = Result<T>>> Run<'_, F> {
     pub(crate) fn finish(self) -> impl Future<Output = End<T>> {
         let scope = CallScope::new(self.key, self.caller, later(self.began, self.timeout));
         let run = fenced(self.future, self.began, self.timeout, self.killed);
-        polled::noted(self.key, self.began, scope.around(run))
+        polled::noted(self.key, self.began, scope.around(run)).instrument(self.span.clone())
     }
 }
 

@@ -9,14 +9,18 @@ use std::{
 
 use bytes::Bytes;
 use tokio::time::{Instant, timeout_at};
-use tracing::warn;
+use tracing::{Instrument, Span, warn};
 
 use super::{
     Answer,
     chain::{self, CallScope},
     pending::{PendingCall, Reply},
 };
-use crate::{Bus, Channel, Error, ErrorKind, Result, SubscriberCount, clock::later};
+use crate::{
+    Bus, Channel, Error, ErrorKind, Result, SubscriberCount,
+    clock::later,
+    trace::{self, TraceContext},
+};
 
 /// The timeout of a call that does not set one.
 pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -79,6 +83,8 @@ pub(super) struct Request {
     pub(super) timeout: Duration,
     /// The handler that makes the call, if any.
     scope: Option<CallScope>,
+    /// The context of the call's span, in a process with a subscriber for spans.
+    trace: Option<TraceContext>,
 }
 
 /// A call to send, without its id.
@@ -102,8 +108,18 @@ impl Call {
     }
 
     async fn run(self) -> Result<Answer> {
-        let deadline = self.0.deadline();
-        let (mut pending, outgoing, _) = self.0.send(deadline).await?;
+        let mut request = self.0;
+        let span = request.trace();
+        let answered = request.first_answer().instrument(span.clone()).await;
+        trace::end(&span, &answered);
+        answered
+    }
+}
+
+impl Request {
+    async fn first_answer(&self) -> Result<Answer> {
+        let deadline = self.deadline();
+        let (mut pending, outgoing, _) = self.send(deadline).await?;
         loop {
             match timeout_at(deadline, pending.replies.recv()).await {
                 Ok(Some(Reply::Answer(body))) => match Answer::received(&body) {
@@ -112,20 +128,29 @@ impl Call {
                 },
                 Ok(Some(Reply::Lost(reason))) => return Err(lost(&outgoing.signal, &reason)),
                 Ok(None) => return Err(lost(&outgoing.signal, "the bus was closed")),
-                Err(_) => return Err(self.0.timed_out(&outgoing.signal)),
+                Err(_) => return Err(self.timed_out(&outgoing.signal)),
             }
         }
     }
-}
 
-impl Request {
     pub(super) fn new(bus: Bus, outgoing: Result<Outgoing>) -> Self {
         Self {
             bus,
             outgoing,
             timeout: DEFAULT_TIMEOUT,
             scope: CallScope::current(),
+            trace: None,
         }
+    }
+
+    /// Returns the span of the call, if a subscriber wants spans; its context travels in the id of the call.
+    pub(super) fn trace(&mut self) -> Span {
+        let (true, Ok(outgoing)) = (trace::is_enabled(), &self.outgoing) else {
+            return Span::none();
+        };
+        let span = trace::call(self.bus.driver(), &outgoing.signal, outgoing.body.len());
+        self.trace = trace::context_of(&span);
+        span
     }
 
     /// Returns when this call stops waiting: after its timeout, or earlier if the caller of the
@@ -161,7 +186,7 @@ impl Request {
         let sent = timeout_at(deadline, async {
             let driver = self.bus.driver();
             let calls = self.bus.calls();
-            let suffix = || chain::id_suffix(self.scope.as_ref(), deadline);
+            let suffix = || chain::id_suffix(self.scope.as_ref(), self.trace.as_ref(), deadline);
             let pending = calls.open(driver, &outgoing.prefix, suffix).await?;
             let channel = Channel {
                 prefix: &outgoing.prefix,

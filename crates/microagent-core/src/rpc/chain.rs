@@ -1,13 +1,14 @@
 //! The chain of calls in which a handler runs, and how long its caller still waits.
 //!
 //! Both travel in the id of a call: `{token}-{n}~{milliseconds}`, and `~{A.x,B.y}` when it is made in a handler.
+//! If the caller's process records spans, `~{traceparent}` follows, after an empty chain if there is none.
 //! A responder only repeats the id in its answer, so that a peer in another language does not notice.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::{Advice, Error, ErrorKind, Result, clock::later, shortened};
+use crate::{Advice, Error, ErrorKind, Result, clock::later, shortened, trace::TraceContext};
 
 /// The most handlers of a chain of calls.
 pub(crate) const MAX_CALL_DEPTH: usize = 16;
@@ -28,6 +29,8 @@ pub(crate) struct Caller {
     until: Instant,
     /// The handlers before this one, the first caller first.
     chain: Arc<str>,
+    /// The span of the call, if the caller's process records spans.
+    trace: Option<Arc<TraceContext>>,
 }
 
 impl Caller {
@@ -36,10 +39,19 @@ impl Caller {
         let mut parts = id.split(PART).skip(1);
         let millis = parts.next()?.parse().ok()?;
         let chain = parts.next().unwrap_or_default();
+        let trace = parts
+            .next()
+            .and_then(|parent| TraceContext::new(parent, None));
         Some(Self {
             until: later(Instant::now(), Duration::from_millis(millis)),
             chain: chain.into(),
+            trace: trace.map(Arc::new),
         })
+    }
+
+    /// Returns the span of the call, if the caller's process records spans.
+    pub(crate) fn trace(&self) -> Option<&TraceContext> {
+        self.trace.as_deref()
     }
 
     /// Returns whether the caller has stopped waiting by then.
@@ -115,13 +127,22 @@ impl std::fmt::Display for CallScope {
 ///
 /// # Errors
 /// When the call would make its chain too long.
-pub(super) fn id_suffix(scope: Option<&CallScope>, deadline: Instant) -> Result<String> {
-    let now = Instant::now();
-    let Some(scope) = scope else {
-        return Ok(format!("{PART}{}", millis_until(deadline, now)));
-    };
-    let millis = millis_until(scope.needed_until(deadline), now);
-    Ok(format!("{PART}{millis}{PART}{}", scope.chain()?))
+pub(super) fn id_suffix(
+    scope: Option<&CallScope>,
+    trace: Option<&TraceContext>,
+    deadline: Instant,
+) -> Result<String> {
+    let needed_until = scope.map_or(deadline, |scope| scope.needed_until(deadline));
+    let millis = millis_until(needed_until, Instant::now());
+    let chain = scope.map(CallScope::chain).transpose()?;
+    Ok(match (chain, trace) {
+        (None, None) => format!("{PART}{millis}"),
+        (Some(chain), None) => format!("{PART}{millis}{PART}{chain}"),
+        (chain, Some(trace)) => {
+            let chain = chain.unwrap_or_default();
+            format!("{PART}{millis}{PART}{chain}{PART}{}", trace.parent())
+        }
+    })
 }
 
 /// Rounds up: a call that still waits is never taken for one that does not.
@@ -160,15 +181,28 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_id_says_how_long_its_caller_waits_and_from_where_it_calls() {
-        let first = id_suffix(None, in_millis(3000)).unwrap();
+        let first = id_suffix(None, None, in_millis(3000)).unwrap();
         assert_eq!(first, "~3000");
         let second = scope("A.x", "t-1~3000");
         assert_eq!(second.caller_waits_until(), Some(in_millis(3000)));
-        let second = id_suffix(Some(&second), in_millis(2000)).unwrap();
+        let second = id_suffix(Some(&second), None, in_millis(2000)).unwrap();
         assert_eq!(second, "~2000~A.x");
         let third = scope("B.y", &format!("t-2{second}"));
-        let third = id_suffix(Some(&third), in_millis(9000)).unwrap();
+        let third = id_suffix(Some(&third), None, in_millis(9000)).unwrap();
         assert_eq!(third, "~5000~A.x,B.y", "its handler ends before");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_span_of_a_call_travels_in_its_id() {
+        let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        let trace = TraceContext::new(parent, None);
+        for (scope, expected) in [(None, "~3000~~"), (Some(scope("A.x", "x")), "~3000~A.x~")] {
+            let suffix = id_suffix(scope.as_ref(), trace.as_ref(), in_millis(3000)).unwrap();
+            assert_eq!(suffix, format!("{expected}{parent}"));
+            let caller = Caller::parse(&format!("t-1{suffix}")).unwrap();
+            assert_eq!(caller.trace(), trace.as_ref());
+        }
+        assert_eq!(Caller::parse("t-1~3000~A.x~t1").unwrap().trace(), None);
     }
 
     #[tokio::test(start_paused = true)]
@@ -178,7 +212,7 @@ mod tests {
         }
         let odd = scope("A#b~c,d:e f", "x");
         assert_eq!(
-            id_suffix(Some(&odd), in_millis(1)).unwrap(),
+            id_suffix(Some(&odd), None, in_millis(1)).unwrap(),
             "~1~A_b_c_d_e_f"
         );
         assert_eq!(odd.caller_waits_until(), None);
@@ -187,7 +221,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_wait_of_less_than_a_millisecond_is_a_wait() {
         let soon = Instant::now() + Duration::from_nanos(1);
-        assert_eq!(id_suffix(None, soon).unwrap(), "~1");
+        assert_eq!(id_suffix(None, None, soon).unwrap(), "~1");
         let caller = Caller::parse("t-1~1").unwrap();
         assert!(!caller.gave_up_by(soon));
         assert!(caller.gave_up_by(in_millis(1)));
@@ -197,10 +231,10 @@ mod tests {
     async fn a_chain_has_sixteen_handlers_at_most() {
         let mut id = "t-1~3000".to_owned();
         for _ in 0..MAX_CALL_DEPTH {
-            let suffix = id_suffix(Some(&scope("A.x", &id)), in_millis(1000)).unwrap();
+            let suffix = id_suffix(Some(&scope("A.x", &id)), None, in_millis(1000)).unwrap();
             id = format!("t-2{suffix}");
         }
-        let error = id_suffix(Some(&scope("B.y", &id)), in_millis(1000)).unwrap_err();
+        let error = id_suffix(Some(&scope("B.y", &id)), None, in_millis(1000)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::CallDepth);
         assert_eq!(error.advice(), Advice::Terminal);
         let text = error.to_string();

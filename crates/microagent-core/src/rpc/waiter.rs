@@ -11,14 +11,14 @@ use std::{
 
 use futures_util::Stream;
 use tokio::time::{Sleep, sleep_until};
-use tracing::warn;
+use tracing::{Instrument, warn};
 
 use super::{
     Answer,
     call::{Outgoing, Request},
     pending::{PendingCall, Reply},
 };
-use crate::{Bus, Result, SubscriberCount};
+use crate::{Bus, Result, SubscriberCount, trace};
 
 /// A call for several answers that is sent when it is awaited.
 ///
@@ -53,10 +53,14 @@ impl Wait {
     }
 
     async fn run(self) -> Result<Waiter> {
-        let deadline = self.0.deadline();
-        let (pending, _, subscribers) = self.0.send(deadline).await?;
+        let mut request = self.0;
+        let span = request.trace();
+        let deadline = request.deadline();
+        let sent = request.send(deadline).instrument(span.clone()).await;
+        trace::end(&span, &sent);
+        let (pending, _, subscribers) = sent?;
         Ok(Waiter {
-            _bus: self.0.bus.clone(),
+            _bus: request.bus.clone(),
             pending,
             deadline: Box::pin(sleep_until(deadline)),
             subscribers: match subscribers {

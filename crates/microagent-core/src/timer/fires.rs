@@ -7,7 +7,7 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use tokio::time::{Instant, sleep};
-use tracing::{debug, error, warn};
+use tracing::{Span, debug, error, warn};
 
 use super::once::{Claim, OnceLease};
 use crate::{
@@ -20,6 +20,7 @@ use crate::{
     driver::lock,
     stats::{HandlerSite, HandlerStats, LeftOut, Load, ScheduleStats},
     status::HandlerKind,
+    trace,
 };
 
 /// One fire of a schedule.
@@ -246,6 +247,7 @@ impl Fires {
         let began = Instant::now();
         let place = self.stats.place();
         place.begin(began);
+        let span = self.trace();
         let end = match run::decoded(|| Ok((self.start)())) {
             Ok(future) => {
                 let run = Run {
@@ -254,15 +256,25 @@ impl Fires {
                     began,
                     timeout: self.rules.timeout,
                     killed: &self.life.killed,
+                    span: &span,
                     future,
                 };
                 run.finish().await
             }
             Err(end) => end.of(),
         };
+        trace::end_run(&span, &end);
         drop(place);
         record(&end, &self.stats, began, || self.site());
         end
+    }
+
+    /// Returns the span of a run, if a subscriber wants spans.
+    fn trace(&self) -> Span {
+        if !trace::is_enabled() {
+            return Span::none();
+        }
+        trace::run(self.agent(), self.name(), self.rules.kind.name())
     }
 
     fn leave_out(&self, reason: LeftOut, why: &str) {
