@@ -63,6 +63,7 @@ const ROOT: &[&str] = &[
     "header",
     "manifest",
     "on",
+    "operate",
     "otel",
     "periodic",
     "prelude",
@@ -71,11 +72,12 @@ const ROOT: &[&str] = &[
     "trace",
 ];
 
-const MODULES: [&str; 6] = [
+const MODULES: [&str; 8] = [
     "blueprint",
     "declarations",
     "driver",
     "manifest",
+    "operate",
     "prelude",
     "status",
     "trace",
