@@ -1,6 +1,10 @@
 //! The producer and the administration of topics.
 
-use std::{collections::HashSet, sync::Mutex, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use microagent_core::{DeclareOptions, Error, ErrorKind, Result, driver::lock};
 use rdkafka::{
@@ -14,6 +18,7 @@ use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
     KafkaOptions,
+    connection::Link,
     context::{self, Quiet},
     error::{error_of, unavailable},
     message::headers_of,
@@ -28,7 +33,7 @@ pub(crate) const ANSWER: Duration = Duration::from_secs(10);
 /// The pause between two looks at a new topic.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-struct Confirming;
+struct Confirming(Arc<Link>);
 
 impl ClientContext for Confirming {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
@@ -37,6 +42,7 @@ impl ClientContext for Confirming {
 
     fn error(&self, error: KafkaError, reason: &str) {
         context::report(&error, reason);
+        self.0.report(&error);
     }
 }
 
@@ -60,6 +66,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) key: Option<&'a [u8]>,
     pub(crate) id: Option<&'a str>,
     pub(crate) headers: &'a [(String, String)],
+    /// Headers that are not text.
+    pub(crate) raw_headers: &'a [(String, Option<Vec<u8>>)],
     pub(crate) body: &'a [u8],
 }
 
@@ -73,10 +81,10 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(options: &KafkaOptions) -> Result<Self> {
+    pub(crate) fn new(options: &KafkaOptions, link: Arc<Link>) -> Result<Self> {
         let deadline = u64::try_from(DEADLINE.as_millis()).unwrap_or(u64::MAX);
         let producer = options.producer(deadline);
-        let producer = ThreadedProducer::from_config_and_context(&producer, Confirming);
+        let producer = ThreadedProducer::from_config_and_context(&producer, Confirming(link));
         let admin = AdminClient::from_config_and_context(&options.admin(), Quiet);
         Ok(Self {
             options: options.clone(),
@@ -113,7 +121,7 @@ impl Client {
     }
 
     /// Sends a message; it is stored when this returns.
-    pub(crate) async fn send(self: &std::sync::Arc<Self>, message: &Outgoing<'_>) -> Result<()> {
+    pub(crate) async fn send(self: &Arc<Self>, message: &Outgoing<'_>) -> Result<()> {
         let topic = message.topic;
         if !lock(&self.known).contains(topic) && !self.exists(topic).await? {
             return Err(unroutable(topic));
@@ -131,8 +139,8 @@ impl Client {
         }
     }
 
-    async fn exists(self: &std::sync::Arc<Self>, topic: &str) -> Result<bool> {
-        let (client, name) = (std::sync::Arc::clone(self), topic.to_owned());
+    async fn exists(self: &Arc<Self>, topic: &str) -> Result<bool> {
+        let (client, name) = (Arc::clone(self), topic.to_owned());
         let count = blocking(move || client.partitions_of(&name)).await?;
         if count > 0 {
             lock(&self.known).insert(topic.to_owned());
@@ -147,7 +155,7 @@ impl Client {
         if let Some(key) = message.key {
             record = record.key(key);
         }
-        record.headers = headers_of(message.id, message.headers);
+        record.headers = headers_of(message);
         self.producer
             .send(record)
             .map_err(|(error, _)| error_of(&error))?;
@@ -167,7 +175,7 @@ impl Client {
 
     /// Creates a topic if it does not exist, and waits until it can be used.
     pub(crate) async fn declare(
-        self: &std::sync::Arc<Self>,
+        self: &Arc<Self>,
         topic: &str,
         options: &DeclareOptions,
     ) -> Result<()> {
@@ -212,7 +220,7 @@ impl Client {
         self.wait_for(topic).await
     }
 
-    async fn wait_for(self: &std::sync::Arc<Self>, topic: &str) -> Result<()> {
+    async fn wait_for(self: &Arc<Self>, topic: &str) -> Result<()> {
         let deadline = Instant::now() + ANSWER;
         loop {
             if matches!(self.exists(topic).await, Ok(true)) {

@@ -9,6 +9,7 @@
 
 mod broker;
 mod client;
+mod connection;
 mod context;
 mod error;
 mod message;

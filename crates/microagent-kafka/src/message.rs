@@ -12,6 +12,8 @@ use rdkafka::{
     message::{BorrowedMessage, Header, Headers, OwnedHeaders},
 };
 
+use crate::client::Outgoing;
+
 /// The header with the id of a message.
 pub(crate) const ID: &str = "x-microagent-id";
 
@@ -29,16 +31,19 @@ pub struct KafkaRecord {
     pub key: Option<Vec<u8>>,
     /// The time of the record, of its sender or of the server.
     pub timestamp: Option<SystemTime>,
+    /// The headers whose values are not text, or that have none. They are not among those of the message.
+    pub raw_headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
 /// Returns the message of a record. A record without a body has an empty one.
 pub(crate) fn message_of(queue: &Arc<str>, record: &BorrowedMessage<'_>) -> Message {
-    let native = KafkaRecord {
+    let mut native = KafkaRecord {
         topic: record.topic().to_owned(),
         partition: record.partition(),
         offset: record.offset(),
         key: record.key().map(<[u8]>::to_vec),
         timestamp: record.timestamp().to_millis().and_then(time_of),
+        raw_headers: Vec::new(),
     };
     let body = Bytes::copy_from_slice(record.payload().unwrap_or_default());
     let mut message = Message::new(Arc::clone(queue), body);
@@ -48,6 +53,8 @@ pub(crate) fn message_of(queue: &Arc<str>, record: &BorrowedMessage<'_>) -> Mess
             .value
             .and_then(|value| std::str::from_utf8(value).ok())
         else {
+            let value = header.value.map(<[u8]>::to_vec);
+            native.raw_headers.push((header.key.to_owned(), value));
             continue;
         };
         match header.key {
@@ -71,19 +78,14 @@ fn time_of(millis: i64) -> Option<SystemTime> {
 }
 
 /// Returns the headers of a record.
-pub(crate) fn headers_of(id: Option<&str>, headers: &[(String, String)]) -> Option<OwnedHeaders> {
-    let id = id.map(|id| (ID, id));
-    let own = headers.iter().map(|(name, value)| (&**name, &**value));
-    let all: Vec<_> = id.into_iter().chain(own).collect();
-    if all.is_empty() {
-        return None;
-    }
-    let empty = OwnedHeaders::new_with_capacity(all.len());
-    let with = |headers: OwnedHeaders, (key, value)| {
-        headers.insert(Header {
-            key,
-            value: Some(value),
-        })
-    };
-    Some(all.into_iter().fold(empty, with))
+pub(crate) fn headers_of(message: &Outgoing<'_>) -> Option<OwnedHeaders> {
+    let id = message.id.map(|id| (ID, Some(id.as_bytes())));
+    let own = message.headers.iter();
+    let own = own.map(|(name, value)| (&**name, Some(value.as_bytes())));
+    let raw = message.raw_headers.iter();
+    let raw = raw.map(|(name, value)| (&**name, value.as_deref()));
+    let mut all = id.into_iter().chain(own).chain(raw).peekable();
+    all.peek()?;
+    let with = |headers: OwnedHeaders, (key, value)| headers.insert(Header { key, value });
+    Some(all.fold(OwnedHeaders::new(), with))
 }

@@ -53,6 +53,9 @@ pub struct Caps {
     pub requeue: bool,
     /// Waiting messages can be [removed](super::QueueBroker::purge).
     pub purge: bool,
+    /// Messages are moved and removed only while the queue has no consumer. Otherwise the driver
+    /// [refuses](crate::ErrorKind::Refused) it.
+    pub changes_idle_only: bool,
     /// One waiting message can be moved or removed [by its id](super::Selection::Id).
     pub select_by_id: bool,
     /// Messages that the driver keeps beside a queue can be [returned](super::QueueBroker::release) to it, for other programs.

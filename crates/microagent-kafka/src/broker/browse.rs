@@ -1,12 +1,13 @@
 //! Looks at queues without consuming them. All functions block.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, BTreeSet},
+    ops::ControlFlow,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
-use microagent_core::{Message, Result};
+use microagent_core::{Depth, Message, Result};
 use rdkafka::{
     Message as _, Offset, TopicPartitionList,
     config::FromClientConfigAndContext,
@@ -14,9 +15,8 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
 };
 
-use super::worker::progress;
 use crate::{
-    KafkaOptions, Promise, Tracker,
+    KafkaOptions, Tracker,
     client::{ANSWER, Client},
     context::Quiet,
     error::{error_of, unavailable},
@@ -26,89 +26,189 @@ use crate::{
 /// The pause between two questions.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-type Reader = BaseConsumer<Quiet>;
-
-/// The progress of a partition, and the end of its log.
-struct Found {
-    tracker: Tracker,
-    promise: Promise,
-    end: i64,
+/// A reader of a queue, without a membership in its group.
+pub(super) struct Browser {
+    pub(super) reader: BaseConsumer<Quiet>,
+    pub(super) topic: Arc<str>,
+    now: SystemTime,
 }
 
-/// Returns how many messages the group has not finished.
-pub(super) fn length(options: &KafkaOptions, client: &Client, topic: &str) -> Result<u64> {
-    let reader = reader(options, topic)?;
-    let mut unsettled = 0;
-    for id in 0..client.partitions_of(topic)? {
-        let found = look(&reader, topic, id).map_err(|error| error_of(&error))?;
-        let left = (found.end - found.tracker.base()).max(0).unsigned_abs();
-        unsettled += left.saturating_sub(found.tracker.finished_beyond());
-    }
-    Ok(unsettled)
-}
-
-/// Returns messages that are neither finished nor in flight.
-pub(super) fn peek(
-    options: &KafkaOptions,
-    client: &Client,
-    topic: &str,
-    limit: usize,
-) -> Result<Vec<Message>> {
-    let failed = |error: KafkaError| error_of(&error);
-    let reader = reader(options, topic)?;
-    let (mut partitions, mut list) = (HashMap::new(), TopicPartitionList::new());
-    for id in 0..client.partitions_of(topic)? {
-        let found = look(&reader, topic, id).map_err(failed)?;
-        if found.tracker.base() < found.end {
-            let offset = Offset::Offset(found.tracker.base());
-            list.add_partition_offset(topic, id, offset)
-                .map_err(failed)?;
-            partitions.insert(id, found);
-        }
-    }
-    let (mut shown, name, deadline) =
-        (Vec::new(), Arc::<str>::from(topic), Instant::now() + ANSWER);
-    if partitions.is_empty() {
-        return Ok(shown);
-    }
-    reader.assign(&list).map_err(failed)?;
-    while shown.len() < limit && !partitions.is_empty() {
-        if Instant::now() > deadline {
-            return Err(unavailable(format!(
-                "the messages of `{topic}` were not read in time"
-            )));
-        }
-        let Some(record) = reader.poll(Duration::from_millis(100)) else {
-            continue;
-        };
-        let record = record.map_err(failed)?;
-        let id = record.partition();
-        let Some(found) = partitions.get_mut(&id) else {
-            continue;
-        };
-        if found.waits(record.offset()) {
-            shown.push(message_of(&name, &record));
-        }
-        if record.offset() + 1 >= found.end {
-            partitions.remove(&id);
-        }
-    }
-    Ok(shown)
+/// The progress of a partition, as the last commit has it, and the end of its log.
+pub(super) struct Found {
+    pub(super) tracker: Tracker,
+    pub(super) end: i64,
+    metadata: String,
+    /// In flight, or waiting for a retry.
+    kept: BTreeSet<i64>,
 }
 
 impl Found {
-    fn waits(&mut self, offset: i64) -> bool {
-        let in_flight = match self.promise {
-            Promise::Left => false,
-            Promise::Open { reach } => offset < reach,
-            Promise::Alone { offset: alone } => offset == alone,
-        };
-        self.tracker.read(offset) && !in_flight
+    /// Returns true if a consumer can get this message now.
+    pub(super) fn waits(&self, offset: i64) -> bool {
+        self.tracker.is_unfinished(offset) && !self.kept.contains(&offset)
+    }
+
+    /// Returns the progress as the next owner has it. If the group has no members, messages in flight are suspects.
+    pub(super) fn restored(&self) -> Tracker {
+        Tracker::restored(self.tracker.base(), &self.metadata)
+    }
+
+    fn unsettled(&self) -> u64 {
+        let left = (self.end - self.tracker.base()).max(0).unsigned_abs();
+        left.saturating_sub(self.tracker.finished_beyond())
+    }
+}
+
+impl Browser {
+    pub(super) fn new(options: &KafkaOptions, topic: &str) -> Result<Self> {
+        let config = options.consumer(topic);
+        let reader = BaseConsumer::from_config_and_context(&config, Quiet);
+        Ok(Self {
+            reader: reader.map_err(|error| error_of(&error))?,
+            topic: topic.into(),
+            now: SystemTime::now(),
+        })
+    }
+
+    /// Returns how many messages the group has not finished.
+    pub(super) fn length(&self, client: &Client) -> Result<u64> {
+        let found = self.all(client)?;
+        Ok(found.values().map(Found::unsettled).sum())
+    }
+
+    /// Counts the messages by state, as the last commits of the group have it.
+    pub(super) fn depth(&self, client: &Client) -> Result<Depth> {
+        let (mut unsettled, mut in_flight, mut delayed) = (0, 0, 0);
+        for found in self.all(client)?.values() {
+            unsettled += found.unsettled();
+            in_flight += found.tracker.in_flight().len() as u64;
+            delayed += found.tracker.delayed(self.now).count() as u64;
+        }
+        let mut depth = Depth::default();
+        depth.waiting = Some(unsettled.saturating_sub(in_flight + delayed));
+        depth.in_flight = Some(in_flight);
+        depth.delayed = Some(delayed);
+        Ok(depth)
+    }
+
+    /// Returns messages that are neither finished nor in flight, and do not wait for a retry.
+    pub(super) fn peek(&self, client: &Client, limit: usize) -> Result<Vec<Message>> {
+        let (found, mut shown) = (self.all(client)?, Vec::new());
+        if limit > 0 {
+            self.scan(&found, |_, _, message| {
+                shown.push(message);
+                Ok(if shown.len() < limit {
+                    ControlFlow::Continue(())
+                } else {
+                    ControlFlow::Break(())
+                })
+            })?;
+        }
+        Ok(shown)
+    }
+
+    /// Returns the progress of all partitions.
+    pub(super) fn all(&self, client: &Client) -> Result<BTreeMap<i32, Found>> {
+        let ids = 0..client.partitions_of(&self.topic)?;
+        let found = ids.map(|id| Ok((id, self.look(id)?)));
+        found
+            .collect::<Result<_, KafkaError>>()
+            .map_err(|error| error_of(&error))
+    }
+
+    fn look(&self, id: i32) -> Result<Found, KafkaError> {
+        let (base, metadata) = self.committed(id)?;
+        let (low, end) = self.reader.fetch_watermarks(&self.topic, id, ANSWER)?;
+        let tracker = Tracker::committed(base.unwrap_or(low), &metadata);
+        let in_flight = tracker.in_flight().into_iter();
+        let kept = in_flight.chain(tracker.delayed(self.now)).collect();
+        Ok(Found {
+            tracker,
+            end,
+            metadata,
+            kept,
+        })
+    }
+
+    fn committed(&self, id: i32) -> Result<(Option<i64>, String), KafkaError> {
+        let deadline = Instant::now() + ANSWER;
+        loop {
+            let mut list = TopicPartitionList::new();
+            list.add_partition(&self.topic, id);
+            let committed = self.reader.committed_offsets(list, ANSWER);
+            let found = committed.and_then(|list| {
+                let found = list.find_partition(&self.topic, id);
+                let found =
+                    found.ok_or(KafkaError::OffsetFetch(RDKafkaErrorCode::UnknownPartition))?;
+                found.error()?;
+                let base = match found.offset() {
+                    Offset::Offset(base) => Some(base),
+                    _ => None,
+                };
+                Ok((base, found.metadata().to_owned()))
+            });
+            match found {
+                // A new or restarted server does not know at once who keeps the commits.
+                Err(error) if is_of_coordinator(&error) && Instant::now() < deadline => {
+                    let _ = self.reader.poll(LOOK_AGAIN);
+                }
+                found => return found,
+            }
+        }
+    }
+
+    /// Reads the waiting messages of these partitions, those of one partition in their order, until all are read or
+    /// `take` ends it.
+    pub(super) fn scan(
+        &self,
+        partitions: &BTreeMap<i32, Found>,
+        mut take: impl FnMut(i32, i64, Message) -> Result<ControlFlow<()>>,
+    ) -> Result<()> {
+        let failed = |error: KafkaError| error_of(&error);
+        let (mut ends, mut list) = (BTreeMap::new(), TopicPartitionList::new());
+        for (id, found) in partitions {
+            if found.tracker.base() < found.end {
+                let offset = Offset::Offset(found.tracker.base());
+                list.add_partition_offset(&self.topic, *id, offset)
+                    .map_err(failed)?;
+                ends.insert(*id, found);
+            }
+        }
+        if ends.is_empty() {
+            return Ok(());
+        }
+        self.reader.assign(&list).map_err(failed)?;
+        let mut deadline = Instant::now() + ANSWER;
+        while !ends.is_empty() {
+            if Instant::now() > deadline {
+                let text = format!("the messages of `{}` were not read in time", self.topic);
+                return Err(unavailable(text));
+            }
+            let Some(record) = self.reader.poll(Duration::from_millis(100)) else {
+                continue;
+            };
+            let record = record.map_err(failed)?;
+            let (id, offset) = (record.partition(), record.offset());
+            let Some(found) = ends.get(&id) else {
+                continue;
+            };
+            deadline = Instant::now() + ANSWER;
+            if offset < found.end && found.waits(offset) {
+                let message = message_of(&self.topic, &record);
+                if take(id, offset, message)?.is_break() {
+                    break;
+                }
+            }
+            if offset + 1 >= found.end {
+                ends.remove(&id);
+            }
+        }
+        self.reader.unassign().map_err(failed)
     }
 }
 
 fn is_of_coordinator(error: &KafkaError) -> bool {
-    use rdkafka::error::RDKafkaErrorCode as Code;
+    use RDKafkaErrorCode as Code;
     matches!(
         error.rdkafka_error_code(),
         Some(
@@ -118,32 +218,4 @@ fn is_of_coordinator(error: &KafkaError) -> bool {
                 | Code::WaitingForCoordinator
         )
     )
-}
-
-fn reader(options: &KafkaOptions, topic: &str) -> Result<Reader> {
-    let reader = BaseConsumer::from_config_and_context(&options.consumer(topic), Quiet);
-    reader.map_err(|error| error_of(&error))
-}
-
-fn look(reader: &Reader, topic: &str, id: i32) -> std::result::Result<Found, KafkaError> {
-    let deadline = Instant::now() + ANSWER;
-    let tracker = loop {
-        match progress(reader, topic, &[id], ANSWER) {
-            // A new or restarted server does not know at once who keeps the commits.
-            Err(error) if is_of_coordinator(&error) && Instant::now() < deadline => {
-                let _ = reader.poll(LOOK_AGAIN);
-            }
-            found => match found?.remove(&id) {
-                Some(tracker) => break tracker,
-                None => return Err(KafkaError::OffsetFetch(RDKafkaErrorCode::UnknownPartition)),
-            },
-        }
-    };
-    let (_, end) = reader.fetch_watermarks(topic, id, ANSWER)?;
-    let promise = tracker.last_promise();
-    Ok(Found {
-        tracker,
-        promise,
-        end,
-    })
 }

@@ -1,6 +1,7 @@
 //! The broker: sending, consumers, and looking at queues.
 
 mod browse;
+mod moving;
 mod partition;
 mod settle;
 mod window;
@@ -17,14 +18,16 @@ use std::{
 };
 
 use async_trait::async_trait;
+use browse::Browser;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
 use microagent_core::{
-    Caps, ConsumeOptions, DeclareOptions, Delivery, Error, ErrorKind, LengthCounts, Message, Queue,
-    QueueBroker, Result, Route, SendOptions,
-    driver::{Outage, SuspectGate, delivery_channel, lock},
+    Caps, ConsumeOptions, DeclareOptions, Delivery, Depth, Error, ErrorKind, LengthCounts, Message,
+    Queue, QueueBroker, Result, Route, Selection, SendOptions,
+    driver::{ConnectionState, Outage, SuspectGate, delivery_channel, lock},
     header,
 };
+use moving::Mover;
 use rdkafka::{
     config::FromClientConfigAndContext,
     consumer::{BaseConsumer, Consumer as _},
@@ -35,12 +38,13 @@ use tokio::{
     sync::oneshot,
     time::{sleep, timeout},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use worker::{Context, Event, Setup, Worker};
 
 use crate::{
     KafkaOptions,
     client::{Client, Outgoing, blocking},
+    connection::{Link, keep},
     error::{closed, error_of, is_final},
 };
 
@@ -60,6 +64,8 @@ const CLOSE: Duration = Duration::from_secs(30);
 pub struct KafkaBroker {
     options: KafkaOptions,
     client: Arc<Client>,
+    link: Arc<Link>,
+    keeper: AbortOnDropHandle<()>,
     gate: Arc<SuspectGate>,
     consumers: Mutex<Vec<Running>>,
     /// The end of all consumers.
@@ -81,11 +87,20 @@ impl KafkaBroker {
     /// # Errors
     /// [`Configuration`](ErrorKind::Configuration) for options that the client refuses.
     pub async fn connect(options: &KafkaOptions) -> Result<Self> {
-        let wanted = options.clone();
-        let client = blocking(move || Client::new(&wanted)).await?;
+        let (wanted, link) = (options.clone(), Arc::<Link>::default());
+        let of_client = Arc::clone(&link);
+        let client = blocking(move || Client::new(&wanted, of_client)).await?;
+        let client = Arc::new(client);
+        let asked = Arc::clone(&client);
+        let keeping = keep(Arc::clone(&link), options.address(), move || {
+            let client = Arc::clone(&asked);
+            blocking(move || client.reach())
+        });
         Ok(Self {
             options: options.clone(),
-            client: Arc::new(client),
+            client,
+            link,
+            keeper: AbortOnDropHandle::new(tokio::spawn(keeping)),
             gate: Arc::default(),
             consumers: Mutex::default(),
             stopping: CancellationToken::new(),
@@ -106,6 +121,10 @@ impl KafkaBroker {
         caps.partitioned = true;
         caps.length = LengthCounts::Unsettled;
         caps.peek = true;
+        caps.connection = true;
+        (caps.requeue, caps.purge, caps.select_by_id) = (true, true, true);
+        caps.changes_idle_only = true;
+        caps.depth = true;
         caps.max_payload = MAX_PAYLOAD;
         caps.max_headers = Some(MAX_HEADERS);
         caps
@@ -127,6 +146,30 @@ impl KafkaBroker {
             // The thread has ended when its sender is gone.
             let _ = consumer.ended.await;
         }
+    }
+
+    /// Looks at a queue.
+    async fn browse<T: Send + 'static>(
+        &self,
+        queue: &Queue,
+        look: impl FnOnce(&Browser, &Client) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.check_open()?;
+        let (options, client) = (self.options.clone(), Arc::clone(&self.client));
+        let name = queue.name().to_owned();
+        blocking(move || look(&Browser::new(&options, &name)?, &client)).await
+    }
+
+    /// Moves or removes messages of a queue.
+    async fn change(
+        &self,
+        queue: &Queue,
+        change: impl FnOnce(Mover) -> Result<u64> + Send + 'static,
+    ) -> Result<u64> {
+        self.check_open()?;
+        let (options, client) = (self.options.clone(), Arc::clone(&self.client));
+        let name = queue.name().to_owned();
+        blocking(move || change(Mover::new(&options, client, &name)?)).await
     }
 
     fn check_open(&self) -> Result<()> {
@@ -169,6 +212,7 @@ impl QueueBroker for KafkaBroker {
             key,
             id: options.id.as_deref(),
             headers: &options.headers,
+            raw_headers: &[],
             body: &payload,
         };
         self.client.send(&outgoing).await
@@ -234,13 +278,11 @@ impl QueueBroker for KafkaBroker {
     }
 
     async fn length(&self, queue: &Queue) -> Result<u64> {
-        self.check_open()?;
-        let (options, client, name) = (
-            self.options.clone(),
-            Arc::clone(&self.client),
-            queue.name().to_owned(),
-        );
-        blocking(move || browse::length(&options, &client, &name)).await
+        self.browse(queue, Browser::length).await
+    }
+
+    async fn depth(&self, queue: &Queue) -> Result<Depth> {
+        self.browse(queue, Browser::depth).await
     }
 
     async fn declare(&self, queue: &Queue, options: &DeclareOptions) -> Result<()> {
@@ -249,13 +291,19 @@ impl QueueBroker for KafkaBroker {
     }
 
     async fn peek(&self, queue: &Queue, limit: usize) -> Result<Vec<Message>> {
-        self.check_open()?;
-        let (options, client, name) = (
-            self.options.clone(),
-            Arc::clone(&self.client),
-            queue.name().to_owned(),
-        );
-        blocking(move || browse::peek(&options, &client, &name, limit)).await
+        self.browse(queue, move |browser, client| browser.peek(client, limit))
+            .await
+    }
+
+    async fn requeue(&self, from: &Queue, to: &Queue, which: &Selection) -> Result<u64> {
+        let (to, which) = (to.clone(), which.clone());
+        self.change(from, move |mover| mover.requeue(&to, &which))
+            .await
+    }
+
+    async fn purge(&self, queue: &Queue, which: &Selection) -> Result<u64> {
+        let which = which.clone();
+        self.change(queue, move |mover| mover.purge(&which)).await
     }
 
     fn caps(&self) -> Caps {
@@ -274,6 +322,10 @@ impl QueueBroker for KafkaBroker {
         }
     }
 
+    fn connection(&self) -> Option<ConnectionState> {
+        Some(self.link.state())
+    }
+
     fn address(&self) -> String {
         self.options.address()
     }
@@ -285,6 +337,8 @@ impl QueueBroker for KafkaBroker {
         let ended = timeout(CLOSE, self.end_consumers(|| Event::Close)).await;
         self.stopping.cancel();
         self.closing.cancel();
+        self.keeper.abort();
+        self.link.close();
         let client = Arc::clone(&self.client);
         blocking(move || {
             client.flush();

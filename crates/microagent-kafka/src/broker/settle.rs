@@ -21,6 +21,9 @@ use crate::{
     message::KafkaRecord,
 };
 
+/// The pause after a dead letter that the server refuses for good, before its message is delivered again.
+const NOT_STORED: Duration = Duration::from_secs(10);
+
 /// The fate of a message.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Fate {
@@ -90,7 +93,8 @@ impl Settle for Settler {
                     match self.store(&letter).await {
                         Ok(()) => self.end(Fate::Finish, done),
                         Err(error) => {
-                            self.end(Fate::Return, oneshot::channel().0);
+                            // Another attempt at once would fail likewise.
+                            self.end(Fate::Retry(NOT_STORED), oneshot::channel().0);
                             let _ = done.send(Err(error));
                         }
                     }
@@ -162,6 +166,7 @@ impl Settler {
             key: record.and_then(|record| record.key.as_deref()),
             id: message.id(),
             headers: &letter.headers,
+            raw_headers: record.map_or(&[], |record| &record.raw_headers),
             body: message.payload(),
         };
         client.send(&outgoing).await

@@ -97,7 +97,6 @@ pub struct Tracker {
     /// By offset, for unfinished messages only.
     notes: BTreeMap<i64, Note>,
     promise: Promise,
-    last_promise: Promise,
 }
 
 impl Tracker {
@@ -110,33 +109,50 @@ impl Tracker {
             finished: Runs::default(),
             notes: BTreeMap::new(),
             promise: Promise::Left,
-            last_promise: Promise::Left,
         }
     }
 
-    /// Restores the progress from a commit. If the last owner did not leave, the messages that may have been in flight are
-    /// suspects: their crashes are counted. Metadata that [`metadata`](Self::metadata) did not write for this offset is
-    /// ignored: every message from the offset on is delivered then.
+    /// Returns the progress as a commit has it, for those who only look. Metadata that [`metadata`](Self::metadata) did not
+    /// write for this offset is ignored: nothing beyond the offset is known then.
+    #[must_use]
+    pub fn committed(base: i64, metadata: &str) -> Self {
+        metadata::read(base, metadata).unwrap_or_else(|| Self::new(base))
+    }
+
+    /// Restores the progress from a commit, for the next owner. If the last owner did not leave, the messages that may have
+    /// been in flight are suspects: their crashes are counted.
     #[must_use]
     pub fn restored(base: i64, metadata: &str) -> Self {
-        let mut tracker = metadata::read(base, metadata).unwrap_or_else(|| Self::new(base));
-        let suspects: Vec<i64> = match tracker.promise {
+        let mut tracker = Self::committed(base, metadata);
+        for offset in tracker.in_flight() {
+            let note = tracker.notes.entry(offset).or_default();
+            note.crashes = note.crashes.saturating_add(1);
+        }
+        tracker.promise = Promise::Left;
+        tracker
+    }
+
+    /// Returns the messages that may be in flight under the promise.
+    #[must_use]
+    pub fn in_flight(&self) -> Vec<i64> {
+        match self.promise {
             Promise::Left => Vec::new(),
             Promise::Open { reach } => {
                 // Suspects are delivered alone, under a promise of their own.
                 let kept_back = |note: &Note| note.waits || note.crashes > 0;
-                let open = tracker.finished.missing(base, reach);
-                open.filter(|offset| !tracker.note(*offset).is_some_and(kept_back))
+                let open = self.finished.missing(self.base, reach);
+                open.filter(|offset| !self.note(*offset).is_some_and(kept_back))
                     .collect()
             }
             Promise::Alone { offset } => vec![offset],
-        };
-        for offset in suspects {
-            let note = tracker.notes.entry(offset).or_default();
-            note.crashes = note.crashes.saturating_add(1);
         }
-        tracker.last_promise = std::mem::take(&mut tracker.promise);
-        tracker
+    }
+
+    /// Returns the messages that wait for their next attempt, in their order.
+    pub fn delayed(&self, now: SystemTime) -> impl Iterator<Item = i64> + '_ {
+        let delayed = move |note: &Note| note.waits && note.due().is_some_and(|due| due > now);
+        let notes = self.notes.iter().filter(move |(_, note)| delayed(note));
+        notes.map(|(offset, _)| *offset)
     }
 
     /// Returns the offset to commit: all messages before it are finished.
@@ -232,12 +248,6 @@ impl Tracker {
         self.promise
     }
 
-    /// Returns the promise that was in the commit from which this was [restored](Self::restored).
-    #[must_use]
-    pub fn last_promise(&self) -> Promise {
-        self.last_promise
-    }
-
     /// Returns true if this message may be delivered under the promise, once that is committed.
     #[must_use]
     pub fn is_promised(&self, offset: i64) -> bool {
@@ -269,6 +279,13 @@ impl Tracker {
         metadata::most_unfinished(span).saturating_sub(self.unfinished())
     }
 
+    /// Returns true if the metadata fits into a commit, whatever becomes of the unfinished messages.
+    #[must_use]
+    pub fn fits(&self) -> bool {
+        let span = self.end() - self.base;
+        self.unfinished() <= metadata::most_unfinished(span)
+    }
+
     /// Returns true if the next message may be read: there is [`room`](Self::room), or it is known already.
     #[must_use]
     pub fn may_read(&self) -> bool {
@@ -282,7 +299,9 @@ impl Tracker {
         metadata::write(self)
     }
 
-    fn is_unfinished(&self, offset: i64) -> bool {
+    /// Returns true if the message is neither finished nor before [`base`](Self::base).
+    #[must_use]
+    pub fn is_unfinished(&self, offset: i64) -> bool {
         offset >= self.base && !self.finished.contains(offset)
     }
 

@@ -13,15 +13,19 @@ mod support;
 use std::{collections::BTreeSet, time::Duration};
 
 use futures_util::StreamExt;
-use microagent_core::{DeadReason, ErrorKind, Queue, QueueBroker, Route, SendOptions, Settlement};
-use microagent_kafka::KafkaRecord;
+use microagent_core::{
+    DeadReason, ErrorKind, Message, Queue, QueueBroker, Route, Selection, SendOptions, Settlement,
+    header,
+};
+use microagent_kafka::{KafkaBroker, KafkaRecord};
 use microagent_testing::KafkaServer;
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer},
+    message::{Header, OwnedHeaders},
     producer::{BaseProducer, BaseRecord, Producer},
 };
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use members::members_that_come_and_go_lose_nothing_and_keep_the_order_of_keys;
 use support::{
@@ -37,6 +41,7 @@ microagent_testing::needs! {
         multi_thread async fn a_long_handler_keeps_its_partition,
         multi_thread async fn a_server_that_dies_loses_nothing_that_was_confirmed,
         multi_thread async fn records_of_others_are_messages,
+        multi_thread async fn what_is_not_text_survives_as_a_dead_letter,
         multi_thread async fn foreign_metadata_loses_nothing,
         multi_thread async fn what_is_too_large_is_refused_before_it_is_sent,
         async fn an_absent_server_is_unavailable_after_the_deadline,
@@ -147,6 +152,14 @@ async fn a_long_handler_keeps_its_partition() {
     length_becomes(&broker, &queue, 0).await;
 }
 
+async fn connection_becomes(broker: &KafkaBroker, up: bool) {
+    let deadline = Instant::now() + LIMIT;
+    while broker.connection().unwrap().up != up {
+        assert!(Instant::now() < deadline, "{:?}", broker.connection());
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
 async fn a_server_that_dies_loses_nothing_that_was_confirmed() {
     let server = KafkaServer::start().await.unwrap();
     let broker = connect(&server.dsn()).await.unwrap();
@@ -157,10 +170,13 @@ async fn a_server_that_dies_loses_nothing_that_was_confirmed() {
     for n in 0..200 {
         if n == 100 {
             server.kill();
+            connection_becomes(&broker, false).await;
             server.restart().await.unwrap();
             let began = Instant::now();
             let delivery = next(&mut stream).await;
             let after = began.elapsed();
+            connection_becomes(&broker, true).await;
+            assert_eq!(broker.connection().unwrap().reconnects, 1);
             assert!(after < AFTER_RESTART, "{after:?}");
             drop(delivery);
         }
@@ -216,6 +232,53 @@ async fn records_of_others_are_messages() {
     assert_eq!((record.partition, record.offset), (0, 0));
     assert_eq!(record.key.as_deref(), Some(b"\xff".as_slice()));
     tombstone.ack().await.unwrap();
+}
+
+async fn what_is_not_text_survives_as_a_dead_letter() {
+    let server = shared().await.unwrap();
+    let broker = connect(&server.dsn()).await.unwrap();
+    let queue = queue("binary");
+    declare(&broker, &queue, 1).await;
+    let raw = [
+        ("none".to_owned(), None),
+        ("raw".to_owned(), Some(vec![0xff])),
+    ];
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", server.address())
+        .create()
+        .unwrap();
+    let headers = raw.iter().map(|(key, value)| Header {
+        key,
+        value: value.as_ref(),
+    });
+    let headers = headers.fold(OwnedHeaders::new(), OwnedHeaders::insert);
+    let record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to("binary")
+        .key(b"\xff".as_slice())
+        .payload(b"{}".as_slice())
+        .headers(headers);
+    producer.send(record).unwrap();
+    tokio::task::spawn_blocking(move || producer.flush(LIMIT))
+        .await
+        .unwrap()
+        .unwrap();
+    let is_whole = |message: &Message| {
+        let record = message.native::<KafkaRecord>().unwrap();
+        assert_eq!(record.key.as_deref(), Some(b"\xff".as_slice()));
+        assert_eq!(record.raw_headers, raw);
+    };
+    let mut stream = consume(&broker, &queue, 1).await;
+    let delivery = next(&mut stream).await;
+    is_whole(delivery.message());
+    delivery.dead_letter("no").await.unwrap();
+
+    let dead = Queue::named(queue.dead_letter()).unwrap();
+    is_whole(&broker.peek(&dead, 1).await.unwrap()[0]);
+    let moved = broker.requeue(&dead, &queue, &Selection::All).await;
+    assert_eq!(moved.unwrap(), 1);
+    let again = next(&mut stream).await;
+    is_whole(again.message());
+    assert_eq!(again.message().header(header::DEAD_REASON), None);
+    again.ack().await.unwrap();
 }
 
 async fn foreign_metadata_loses_nothing() {

@@ -106,12 +106,16 @@ pub async fn a_requeued_dead_letter_is_a_new_message<S: BrokerServer>(server: S)
     connection.is_empty(&dead).await;
 }
 
-/// `purge` removes the waiting messages, returns how many, and leaves those in flight; or the driver rejects it and removes none.
+/// `purge` removes the waiting messages, returns how many, and leaves those in flight; or the driver rejects it and removes none,
+/// always or while the queue has a consumer.
 pub async fn purging_removes_what_waits<S: BrokerServer>(server: S) {
     let fixture = Fixture::of(server);
     let (connection, queue, other) = (fixture.connect().await, new_queue(), new_queue());
     if !connection.driver.caps().purge {
         return is_not_purged(&connection, &queue).await;
+    }
+    if connection.driver.caps().changes_idle_only {
+        return only_an_idle_queue_is_purged(&fixture, &connection).await;
     }
     for body in ["a", "b", "c"] {
         connection.send(&queue, body).await;
@@ -257,6 +261,40 @@ async fn is_not_purged<B: QueueBroker>(connection: &Connection<B>, queue: &Queue
         .ack()
         .await
         .expect("an ack");
+}
+
+/// Asserts that waiting messages are removed when the queue has no consumer, and not before.
+async fn only_an_idle_queue_is_purged<S: BrokerServer>(
+    fixture: &Fixture<S>,
+    there: &Connection<S::Broker>,
+) {
+    let (here, queue, other) = (fixture.connect().await, new_queue(), new_queue());
+    for body in ["a", "b", "c"] {
+        here.send(&queue, body).await;
+    }
+    here.send(&other, "kept").await;
+    let mut consumer = here.consume(&queue, 1).await;
+    let in_flight = consumer.receives("a").await;
+    let purged = there.driver.purge(&queue, &Selection::All).await;
+    refused(ErrorKind::Refused, queue.name(), purged);
+    let moved = there.driver.requeue(&queue, &other, &Selection::All).await;
+    refused(ErrorKind::Refused, queue.name(), moved);
+
+    drop(in_flight);
+    here.close().await;
+    let first = || async {
+        let purged = there.driver.purge(&queue, &Selection::First(1)).await;
+        purged.ok()
+    };
+    eventually(fixture.limit, "a purge", Some(1), first).await;
+    assert_eq!(purge(there, &queue, &Selection::All).await, 2);
+    assert_eq!(purge(there, &queue, &Selection::All).await, 0);
+    there.length_is(&queue, 0).await;
+    there.length_is(&other, 1).await;
+    there.send(&queue, "d").await;
+    let mut consumer = there.consume(&queue, 8).await;
+    consumer.receives("d").await.ack().await.expect("an ack");
+    consumer.is_quiet().await;
 }
 
 async fn peek<B: QueueBroker>(

@@ -45,6 +45,7 @@ const CAPS: Caps = Caps {
     peek: true,
     requeue: true,
     purge: true,
+    changes_idle_only: false,
     select_by_id: true,
     release: false,
     depth: true,

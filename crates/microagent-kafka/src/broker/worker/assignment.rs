@@ -8,7 +8,7 @@ use std::{
 
 use rdkafka::{
     Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer, ConsumerContext, base_consumer::PartitionQueue},
+    consumer::{BaseConsumer, Consumer, base_consumer::PartitionQueue},
     error::{KafkaError, RDKafkaErrorCode},
 };
 
@@ -120,8 +120,8 @@ impl Worker {
 }
 
 /// Returns the progress of partitions, as the group has committed it. It blocks.
-pub(in crate::broker) fn progress<C: ConsumerContext>(
-    consumer: &BaseConsumer<C>,
+fn progress(
+    consumer: &BaseConsumer<Context>,
     topic: &str,
     ids: &[i32],
     limit: Duration,

@@ -30,7 +30,6 @@ use tokio::{runtime::Handle, sync::oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-pub(super) use assignment::progress;
 pub(super) use context::Context;
 
 use self::{
