@@ -110,7 +110,8 @@ impl Sending {
             return Box::pin(self.run_traced(body)).await;
         }
         let driver = self.broker.driver();
-        driver.send(&self.route, body, self.options).await
+        let send = driver.send(&self.route, body, self.options);
+        self.broker.sends().counted(send).await
     }
 
     /// Sends in a span whose context travels in the headers of the message.
@@ -119,7 +120,8 @@ impl Sending {
         let span = trace::send(driver, &self.route, body.len(), &self.options);
         trace::inject(&span, driver.caps(), &mut self.options);
         let send = driver.send(&self.route, body, self.options);
-        let sent = send.instrument(span.clone()).await;
+        let send = send.instrument(span.clone());
+        let sent = self.broker.sends().counted(send).await;
         trace::end(&span, &sent);
         sent
     }

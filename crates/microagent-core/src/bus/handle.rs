@@ -19,7 +19,7 @@ use crate::{
     driver::ConnectionState,
     payload::encode_payload,
     rpc::{AnswerBody, Call, Calls, Outgoing, Wait},
-    stats::Counter,
+    stats::{Counter, RequestCounts},
     trace,
 };
 
@@ -52,6 +52,8 @@ struct Parts {
     calls: Calls,
     listening: Listening,
     strays: Counter,
+    sends: RequestCounts,
+    requests: RequestCounts,
 }
 
 /// Options of a bus.
@@ -116,6 +118,8 @@ impl Bus {
             calls: Calls::new(),
             listening: Listening::default(),
             strays: Counter::default(),
+            sends: RequestCounts::default(),
+            requests: RequestCounts::default(),
         }))
     }
 
@@ -276,6 +280,16 @@ impl Bus {
         self.0.strays.get()
     }
 
+    /// Returns the counters of the signals that were sent, calls not included.
+    pub(crate) fn sends(&self) -> &RequestCounts {
+        &self.0.sends
+    }
+
+    /// Returns the counters of the calls for one answer.
+    pub(crate) fn requests(&self) -> &RequestCounts {
+        &self.0.requests
+    }
+
     /// Returns `true` if the bus refuses payloads that break their declaration.
     pub(crate) fn is_strict(&self) -> bool {
         self.0.options.strict
@@ -316,14 +330,13 @@ impl Bus {
             id: None,
         };
         let (driver, channel, body) = (&self.0.driver, channel.to_string(), outgoing.body.clone());
+        let publish = driver.publish(&channel, body);
         if !trace::is_enabled() {
-            return driver.publish(&channel, body).await;
+            return self.0.sends.counted(publish).await;
         }
-        let span = trace::publish(&**driver, &outgoing.signal, body.len());
-        let published = driver
-            .publish(&channel, body)
-            .instrument(span.clone())
-            .await;
+        let span = trace::publish(&**driver, &outgoing.signal, outgoing.body.len());
+        let publish = publish.instrument(span.clone());
+        let published = self.0.sends.counted(publish).await;
         trace::end(&span, &published);
         published
     }

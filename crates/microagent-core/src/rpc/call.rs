@@ -110,7 +110,8 @@ impl Call {
     async fn run(self) -> Result<Answer> {
         let mut request = self.0;
         let span = request.trace();
-        let answered = request.first_answer().instrument(span.clone()).await;
+        let answer = request.first_answer().instrument(span.clone());
+        let answered = request.bus.requests().counted(answer).await;
         trace::end(&span, &answered);
         answered
     }

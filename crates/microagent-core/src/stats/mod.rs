@@ -6,6 +6,7 @@
 mod handler;
 mod histogram;
 mod places;
+mod requests;
 mod schedule;
 
 use std::{
@@ -20,8 +21,9 @@ use tokio::time::Instant;
 
 pub(crate) use self::{
     handler::{HandlerSite, HandlerStats, Load},
-    histogram::DURATION_BOUNDS,
+    histogram::{DURATION_BOUNDS, DurationCounts},
     places::Place,
+    requests::RequestCounts,
     schedule::{FireTime, LeftOut, ScheduleStats},
 };
 use crate::{Gap, driver::lock};

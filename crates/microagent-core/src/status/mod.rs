@@ -79,6 +79,12 @@ pub struct Status {
     pub strays: u64,
     /// The calls that it made, which all agents on the bus handle share.
     pub calls: CallStatus,
+    /// The signals that its bus sent, calls not included, which all agents on the bus handle share.
+    #[serde(default)]
+    pub signals_sent: RequestStatus,
+    /// The messages that its broker sent, which all agents on the broker handle share.
+    #[serde(default)]
+    pub messages_sent: RequestStatus,
     /// Its handlers, one entry per handler and source, in the order of their definition within each kind.
     pub handlers: Vec<HandlerStatus>,
     /// The queues that it consumes.
@@ -145,13 +151,31 @@ pub struct GapStatus {
 }
 
 /// The calls of a bus.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CallStatus {
     /// The number of calls that wait for an answer.
     pub waiting: u64,
     /// The number of answers that came after their caller had stopped waiting.
     pub late_answers: u64,
+    /// The calls for one answer that have ended; those of a waiter are not counted.
+    #[serde(flatten)]
+    pub ended: RequestStatus,
+}
+
+/// Requests that have ended, by outcome.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct RequestStatus {
+    /// The requests that succeeded.
+    pub done: u64,
+    /// The requests that were not answered in time.
+    pub timed_out: u64,
+    /// The requests that failed for another reason.
+    pub failed: u64,
+    /// The durations of all of them.
+    pub durations: Durations,
 }
 
 /// A queue that an agent consumes. Its numbers are those of [`StatusSource::refresh`]; other agents may consume it too.

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{
     AgentState, BlockingHandler, CallStatus, ConnectionStatus, Durations, GapStatus, HandlerStatus,
-    LastError, QueueStatus, STATUS_VERSION, ScheduleStatus, SkippedFires, Status,
+    LastError, QueueStatus, RequestStatus, STATUS_VERSION, ScheduleStatus, SkippedFires, Status,
     depths::QueueDepth,
     health::{Life, Phase},
 };
@@ -14,7 +14,7 @@ use crate::{
     Context, RunningHandler,
     driver::ConnectionState,
     running_handlers,
-    stats::{FireTime, HandlerStats, LeftOut, ScheduleStats},
+    stats::{DurationCounts, FireTime, HandlerStats, LeftOut, RequestCounts, ScheduleStats},
 };
 
 /// A handler that has kept its thread for this long is listed.
@@ -86,7 +86,12 @@ pub(super) fn status(cx: &Context) -> Status {
         calls: CallStatus {
             waiting: number(waiting),
             late_answers,
+            ended: bus.map(|bus| requests(bus.requests())).unwrap_or_default(),
         },
+        signals_sent: bus.map(|bus| requests(bus.sends())).unwrap_or_default(),
+        messages_sent: broker
+            .map(|broker| requests(broker.sends()))
+            .unwrap_or_default(),
         handlers: each(&cx.stats().handlers(), |stats| handler(stats, now)),
         queues: each(&health.depths.all(), |depth| queue(depth, now)),
         schedules: each(&cx.stats().schedules(), |stats| schedule(stats, now)),
@@ -180,15 +185,28 @@ fn handler(stats: &HandlerStats, now: Now) -> HandlerStatus {
         running_since: oldest.map(|began| now.time_of(*began)).collect(),
         waiting: stats.load.waiting.get(),
         limit: site.limit.map(number),
-        durations: Durations {
-            counts: stats.durations.counts().to_vec(),
-            sum: stats.durations.sum(),
-        },
+        durations: durations(&stats.durations),
         last_success: stats.last_success().map(|ended| now.time_of(ended)),
         last_error: stats.last_error().map(|(at, text)| LastError {
             at: now.time_of(at),
             text,
         }),
+    }
+}
+
+fn durations(counts: &DurationCounts) -> Durations {
+    Durations {
+        counts: counts.counts().to_vec(),
+        sum: counts.sum(),
+    }
+}
+
+fn requests(counts: &RequestCounts) -> RequestStatus {
+    RequestStatus {
+        done: counts.done.get(),
+        timed_out: counts.timed_out.get(),
+        failed: counts.failed.get(),
+        durations: durations(&counts.durations),
     }
 }
 

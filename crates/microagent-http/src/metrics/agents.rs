@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use microagent_core::status::{AgentState, ConnectionStatus, Status};
+use microagent_core::status::{AgentState, ConnectionStatus, RequestStatus, Status};
 
 use super::{Families, families::Labels, seconds_of, statuses};
 use crate::report::AgentReport;
@@ -85,6 +85,21 @@ fn state(to: &mut Families<'_>, reports: &[AgentReport]) -> fmt::Result {
 
 fn signals(to: &mut Families<'_>, reports: &[AgentReport]) -> fmt::Result {
     to.counter(
+        "microagent_signals_sent",
+        "Signals that were sent, calls not included, by outcome.",
+        with_bus(reports).flat_map(|(status, _)| by_outcome(status, &status.signals_sent)),
+    )?;
+    to.counter(
+        "microagent_calls",
+        "Calls for one answer that have ended, by outcome.",
+        with_bus(reports).flat_map(|(status, _)| by_outcome(status, &status.calls.ended)),
+    )?;
+    to.histogram(
+        "microagent_call_duration_seconds",
+        "The time from a call to its answer or failure.",
+        with_bus(reports).map(|(status, _)| (by(status), &status.calls.ended.durations)),
+    )?;
+    to.counter(
         "microagent_signals_stray",
         "Signals on invalid channels.",
         with_bus(reports).map(|(status, _)| (by(status), status.strays)),
@@ -133,6 +148,16 @@ fn broker(to: &mut Families<'_>, reports: &[AgentReport]) -> fmt::Result {
         with_broker().filter_map(|(status, broker)| Some((by(status), u64::from(broker.up?)))),
     )?;
     to.counter(
+        "microagent_messages_sent",
+        "Messages that were sent, by outcome; one that failed may have been stored.",
+        with_broker().flat_map(|(status, _)| by_outcome(status, &status.messages_sent)),
+    )?;
+    to.histogram(
+        "microagent_send_duration_seconds",
+        "The time until a message that was sent was confirmed or failed.",
+        with_broker().map(|(status, _)| (by(status), &status.messages_sent.durations)),
+    )?;
+    to.counter(
         "microagent_broker_reconnects",
         "The number of times that the broker was connected again after a loss.",
         with_broker().map(|(status, broker)| (by(status), broker.reconnects)),
@@ -141,6 +166,22 @@ fn broker(to: &mut Families<'_>, reports: &[AgentReport]) -> fmt::Result {
 
 fn with_bus(reports: &[AgentReport]) -> impl Iterator<Item = (&Status, &ConnectionStatus)> {
     statuses(reports).filter_map(|status| Some((status, status.bus.as_ref()?)))
+}
+
+fn by_outcome<'a>(
+    status: &'a Status,
+    requests: &RequestStatus,
+) -> impl Iterator<Item = (Labels<'a>, u64)> + use<'a> {
+    let outcomes = [
+        ("done", requests.done),
+        ("timed_out", requests.timed_out),
+        ("failed", requests.failed),
+    ];
+    outcomes.into_iter().map(|(outcome, count)| {
+        let mut labels = by(status);
+        labels.push(("outcome", outcome));
+        (labels, count)
+    })
 }
 
 fn of(report: &AgentReport) -> Labels<'_> {

@@ -15,6 +15,7 @@ mod log_lines;
 mod odd_payloads;
 mod once;
 mod queues;
+mod requests;
 mod schedules;
 mod sending;
 mod servers;

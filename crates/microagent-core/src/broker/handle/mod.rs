@@ -15,6 +15,7 @@ use super::{ConsumeOptions, Declaring, Depth, NamedQueue, QueueBroker, Selection
 use crate::{
     AsQueue, Delivery, Error, ErrorKind, Message, Queue, Result,
     driver::{ConnectionState, lock},
+    stats::RequestCounts,
 };
 
 /// A queue broker: messages are kept until one consumer has handled them. It can be used with and without an
@@ -42,6 +43,7 @@ struct Parts {
     consumed: Mutex<HashSet<String>>,
     /// Queues with an exchange that the driver does not support and has already warned about.
     unrouted: Mutex<HashSet<String>>,
+    sends: RequestCounts,
 }
 
 /// Options of a broker.
@@ -76,6 +78,7 @@ impl Broker {
             options,
             consumed: Mutex::default(),
             unrouted: Mutex::default(),
+            sends: RequestCounts::default(),
         }))
     }
 
@@ -311,6 +314,11 @@ impl Broker {
     /// Ends the right to consume the queue, so that another consumer can claim it.
     pub(crate) fn end_consumer(&self, queue: &str) {
         self.consumed().remove(queue);
+    }
+
+    /// Returns the counters of the messages that were sent.
+    pub(crate) fn sends(&self) -> &RequestCounts {
+        &self.0.sends
     }
 
     /// Warns, once for each queue, that its declaration binds it to an exchange and that this driver does not
