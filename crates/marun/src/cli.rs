@@ -15,7 +15,7 @@ pub(crate) struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 success, 1 failure, 2 invalid usage or configuration, \
-    3 no receiver for a call, 4 no answer in time.\nRUST_LOG selects the log lines, for example RUST_LOG=debug.";
+    3 no receiver for a call and no launcher for `status`, 4 no answer in time.\nRUST_LOG selects the log lines, for example RUST_LOG=debug.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -39,6 +39,17 @@ pub(crate) enum Command {
         /// Print JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Show what the agents of a running group do, and what is wrong
+    Status {
+        #[command(flatten)]
+        files: Files,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        /// Show it again each second, until Ctrl-C
+        #[arg(long)]
+        watch: bool,
     },
     /// Send signals, call receivers, listen to signals
     #[command(subcommand)]

@@ -25,10 +25,11 @@
 //!
 //! ```text
 //! launcher.rs     the arguments: cli.rs (public commands) or hidden.rs (commands between our processes)
-//! command/        the commands: run, check, info, signal, queue, cron
+//! command/        the commands: run, check, info, status, signal, queue, cron
 //! settings/       settings files: parsing, and checks of all keys
 //! plan/           from settings to the processes to start; all configuration errors are found here
 //! local/          the folders and hubs of `local:`
+//! status/         the status of a group: its data, its socket's path, its text
 //! supervise/      the supervisor: starts, watches and stops the members
 //! member/         the process of a member, and the sentinel
 //! columns.rs      tables
@@ -56,6 +57,7 @@ mod plan;
 mod settings;
 mod signals;
 mod standard;
+mod status;
 mod supervise;
 mod terminal;
 #[cfg_attr(not(feature = "otel"), path = "traces_absent.rs")]

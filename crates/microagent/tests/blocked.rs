@@ -1,4 +1,4 @@
-//! The status of an agent whose runtime is blocked, in real time.
+//! The status of an agent in real time: of one whose runtime is blocked, and of one that has run many times.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -72,4 +72,52 @@ fn another_thread_learns_which_handler_blocks_the_runtime() {
     assert_ne!(status.state, AgentState::Blocked);
     agent_thread.join().unwrap();
     assert_eq!(source.ask(Duration::ZERO).state, AgentState::Stopped);
+}
+
+struct Quick;
+
+#[agent]
+impl Quick {
+    #[consumer(MAILER, concurrency = 8)]
+    async fn handle(&self) {}
+}
+
+/// The memory that this process has in RAM, in KiB.
+#[cfg(target_os = "linux")]
+fn memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let text = line.unwrap().trim().trim_end_matches("kB").trim();
+    text.parse().unwrap()
+}
+
+/// `MICROAGENT_TEST_RUNS` sets the number of runs. Nobody asks for the status meanwhile.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn memory_stays_flat_over_many_runs_that_nobody_asks_about() {
+    const ROUND: u64 = 10_000;
+    let runs = std::env::var("MICROAGENT_TEST_RUNS").map_or(100_000, |runs| runs.parse().unwrap());
+    let broker = Broker::connect("memory://").await.unwrap();
+    let agent = Agent::new(Quick).broker(broker.clone()).start().await;
+    let agent = agent.unwrap();
+    let empty = broker.depth(MAILER).await.unwrap();
+    let round = async || {
+        for _ in 0..ROUND {
+            broker.send(MAILER, &json!({})).await.unwrap();
+        }
+        while broker.depth(MAILER).await.unwrap() != empty {
+            tokio::task::yield_now().await;
+        }
+    };
+    // The first rounds fill what is kept for later ones.
+    for _ in 0..3 {
+        round().await;
+    }
+    let before = memory();
+    for _ in 0..runs / ROUND {
+        round().await;
+    }
+    let grown = memory().saturating_sub(before);
+    assert!(grown < 4 * 1024, "{runs} runs took {grown} KiB");
+    agent.stop().await.unwrap();
 }

@@ -1,6 +1,6 @@
 //! The commands of the command line.
 //!
-//! `run`, `check` and `info` use a plan of settings files. `signal` and `queue` use a bus or
+//! `run`, `check` and `info` use a plan of settings files. `status` asks a running launcher. `signal` and `queue` use a bus or
 //! broker, which `source` connects. Results are printed to standard output, messages to standard
 //! error.
 
@@ -12,6 +12,7 @@ pub(crate) mod queue;
 pub(crate) mod run;
 pub(crate) mod signal;
 mod source;
+pub(crate) mod status;
 
 pub(crate) use self::queue::Rate;
 

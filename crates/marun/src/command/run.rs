@@ -1,6 +1,9 @@
 //! `run`: makes the plan, starts the hubs of `local:`, and runs the group.
 
-use std::io::{self, IsTerminal};
+use std::{
+    io::{self, IsTerminal},
+    path::PathBuf,
+};
 
 use microagent_core::AgentType;
 use rustix::termios::tcgetwinsize;
@@ -14,7 +17,8 @@ use crate::{
     member::control::{self, AgentAssignment, CommandAssignment},
     plan::{MemberKind, Plan, PlannedMember},
     standard::Standard,
-    supervise::{self, Format, Kind, Launch, Output, Rules, Size, Terminal},
+    status,
+    supervise::{self, Board, Format, GroupSocket, Kind, Launch, Output, Rules, Size, Terminal},
 };
 
 pub(crate) fn run(files: &Files, log: Log, own: &[AgentType]) -> Result<(), Failure> {
@@ -29,7 +33,7 @@ pub(crate) fn run(files: &Files, log: Log, own: &[AgentType]) -> Result<(), Fail
     let output = Output::start(format(log, &plan), Standard::output(), terminal(log));
     let output = output.map_err(failed)?;
     logging::install(log, LevelFilter::INFO, output.clone());
-    let all_went_well = run_group(plan, log, &output);
+    let all_went_well = run_group(plan, &files.settings, log, &output);
     output.flush();
     if all_went_well? {
         Ok(())
@@ -39,8 +43,18 @@ pub(crate) fn run(files: &Files, log: Log, own: &[AgentType]) -> Result<(), Fail
     }
 }
 
-fn run_group(plan: Plan, log: LogFormat, output: &Output) -> Result<bool, Failure> {
+fn run_group(
+    plan: Plan,
+    settings: &[PathBuf],
+    log: LogFormat,
+    output: &Output,
+) -> Result<bool, Failure> {
     let hubs = Hubs::start(&plan.local)?;
+    let are_agents = plan
+        .agents
+        .iter()
+        .map(|member| matches!(member.kind, MemberKind::Agent(_)));
+    let board = Board::new(are_agents);
     let launches = plan.agents.into_iter().map(|member| launch(member, log));
     let launches = launches.collect::<serde_json::Result<_>>();
     let launches = launches.map_err(|error| failed(error.into()))?;
@@ -49,13 +63,25 @@ fn run_group(plan: Plan, log: LogFormat, output: &Output) -> Result<bool, Failur
         .enable_all()
         .build()
         .map_err(failed)?;
-    let ended = runtime.block_on(supervise::supervise(
-        launches,
-        plan.variables,
-        output.clone(),
-    ));
+    let ended = runtime.block_on(async {
+        let _socket = serve_status(settings, &board);
+        supervise::supervise(launches, plan.variables, output.clone(), board).await
+    });
     hubs.shutdown();
     ended.map_err(failed)
+}
+
+/// Answers `marun status` until the result is dropped. Without it the group runs as well.
+fn serve_status(settings: &[PathBuf], board: &Board) -> Option<GroupSocket> {
+    let serve = || {
+        let path = status::socket_path(settings)?;
+        status::prepare(&path)?;
+        GroupSocket::serve(&path, board.clone())
+    };
+    let served = serve().inspect_err(|error| {
+        tracing::warn!(target: supervise::OWN_NAME, %error, "`marun status` will not be answered");
+    });
+    served.ok()
 }
 
 fn failed(error: io::Error) -> Failure {

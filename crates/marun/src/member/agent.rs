@@ -3,7 +3,9 @@
 
 use std::{any::Any, io, process::ExitCode, time::Duration};
 
-use microagent_core::{AgentType, Broker, Bus, Error, ErrorKind, Result, RunningAgent, Wiring};
+use microagent_core::{
+    AgentType, Broker, Bus, Error, ErrorKind, Result, RunningAgent, Wiring, status::StatusSlot,
+};
 use rustix::process::Signal;
 use tokio::{
     signal::unix::{Signal as SignalStream, SignalKind, signal},
@@ -40,7 +42,8 @@ pub(crate) fn run(name: &str, parent: i32, agents: &[AgentType]) -> ExitCode {
 fn run_agent(name: &str, parent: i32, agents: &[AgentType]) -> Result<()> {
     // The agent handles this signal when it runs. Before that, the watch ends the process.
     let control = Control::take(parent, Signal::TERM)?;
-    let supervisor_watch = control.watch()?;
+    let slot = StatusSlot::new();
+    let supervisor_watch = control.watch(slot.clone())?;
     let assignment: AgentAssignment = serde_json::from_slice(&supervisor_watch.assignment()?)?;
     let traces = Traces::start(name);
     let layer = traces.as_ref().ok().and_then(Traces::layer);
@@ -56,6 +59,7 @@ fn run_agent(name: &str, parent: i32, agents: &[AgentType]) -> Result<()> {
         &control,
         supervisor_watch,
         traces,
+        slot,
     ));
     // A blocking task that hangs must not keep the process alive.
     runtime.shutdown_background();
@@ -69,11 +73,12 @@ async fn run_until_stopped(
     control: &Control,
     supervisor_watch: SupervisorWatch,
     traces: Traces,
+    slot: StatusSlot,
 ) -> Result<()> {
     let mut stop = StopRequest::listen(supervisor_watch)?;
     let (grace, watchdog) = (assignment.grace, assignment.watchdog);
     let started = tokio::select! {
-        started = start(name, assignment, agents, traces) => started,
+        started = start(name, assignment, agents, traces, slot) => started,
         () = stop.requested() => return Ok(()),
     };
     let agent = started.inspect_err(|error| report_failure(control, error))?;
@@ -125,6 +130,7 @@ async fn start(
     assignment: AgentAssignment,
     agents: &[AgentType],
     traces: Traces,
+    slot: StatusSlot,
 ) -> Result<ConnectedAgent> {
     let backend = &assignment.backend;
     let agent_type = agents.iter().find(|known| known.name() == backend);
@@ -140,6 +146,7 @@ async fn start(
     wiring.handlers = assignment.handlers;
     wiring.zone = assignment.zone;
     wiring.grace = assignment.grace;
+    wiring.status_slot = slot;
     if let Some(link) = &assignment.bus {
         wiring.bus = Some(connect::bus(link, declarations.as_ref()).await?);
     }

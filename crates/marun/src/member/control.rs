@@ -1,13 +1,15 @@
 //! The messages between supervisor and member. They are sent over a socket that is the member's
 //! standard input.
 //!
-//! A message is one JSON value per line. The supervisor sends one, the assignment. The member sends
-//! reports: whether it is ready, and then heartbeats. The end of the socket means that the other
+//! A message is one JSON value per line. The supervisor sends the assignment, and then questions. The
+//! member sends reports: whether it is ready, heartbeats, and its status as the answer to a question.
+//! The end of the socket means that the other
 //! side is gone. Passwords are sent here, not in arguments or variables, which other users of the
 //! machine can read.
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
+use microagent_core::status::Status;
 use microagent_schema::redacted;
 use serde::{Deserialize, Serialize};
 
@@ -84,8 +86,16 @@ pub(crate) struct CommandAssignment {
     pub(crate) command: Vec<String>,
 }
 
-/// A report of a member: one of the first two, and heartbeats after it is ready.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A question to a member. A member that does not know it ignores it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Question {
+    /// It sends [`Report::Status`]. One answer may stand for several questions.
+    Status,
+}
+
+/// A report of a member: one of the first two, heartbeats after it is ready, and answers.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Report {
     /// It receives and consumes, and its connections are established.
@@ -94,6 +104,8 @@ pub(crate) enum Report {
     Failed(String),
     /// A heartbeat: its runtime still runs tasks.
     Alive,
+    /// The answer to [`Question::Status`].
+    Status(Box<Status>),
 }
 
 /// Returns a message as a line, with its newline.

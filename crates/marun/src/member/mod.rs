@@ -3,6 +3,7 @@
 //! | file | content |
 //! |---|---|
 //! | `control.rs` | the messages between supervisor and member |
+//! | `answer.rs` | answers the questions of the supervisor |
 //! | `supervisor_watch.rs` | ends a member whose supervisor is gone |
 //! | `agent.rs`, `exec.rs` | runs an agent, or replaces the process by another program |
 //! | `heartbeat.rs` | shows the supervisor that the agent's runtime is not blocked |
@@ -10,6 +11,7 @@
 //! | `sentinel.rs`, `tag.rs` | ends the processes of a killed supervisor, and finds them |
 
 pub(crate) mod agent;
+mod answer;
 pub(crate) mod control;
 pub(crate) mod exec;
 mod heartbeat;

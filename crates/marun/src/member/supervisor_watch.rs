@@ -7,15 +7,19 @@
 use std::{
     io::{self, BufRead, BufReader, Write},
     os::{fd::AsFd, unix::net::UnixStream},
-    sync::mpsc,
+    sync::{Arc, Mutex, mpsc},
     thread,
     time::Duration,
 };
 
+use microagent_core::{driver::lock, status::StatusSlot};
 use rustix::process::{Pid, Signal, getpgrp, getpid, getppid};
 use tokio::sync::watch;
 
-use super::control::{self, Report};
+use super::{
+    answer,
+    control::{self, Question, Report},
+};
 
 /// The time in which a member must stop without its supervisor, and return its messages.
 const SHUTDOWN_TIME: Duration = Duration::from_millis(500);
@@ -24,6 +28,8 @@ const SHUTDOWN_TIME: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(crate) struct Control {
     socket: UnixStream,
+    /// Locked while a report is written, so that a long one is not torn. Clones share it.
+    writing: Arc<Mutex<()>>,
 }
 
 impl Control {
@@ -47,6 +53,7 @@ impl Control {
         rustix::stdio::dup2_stdin(&null)?;
         Ok(Self {
             socket: UnixStream::from(socket),
+            writing: Arc::default(),
         })
     }
 
@@ -62,23 +69,29 @@ impl Control {
 
     /// Returns another handle of the socket.
     pub(crate) fn try_clone(&self) -> io::Result<Self> {
-        let socket = self.socket.try_clone()?;
-        Ok(Self { socket })
+        Ok(Self {
+            socket: self.socket.try_clone()?,
+            writing: Arc::clone(&self.writing),
+        })
     }
 
     /// Sends a report.
     pub(crate) fn report(&self, report: &Report) -> io::Result<()> {
-        (&self.socket).write_all(&control::line(report)?)
+        let line = control::line(report)?;
+        let _writing = lock(&self.writing);
+        (&self.socket).write_all(&line)
     }
 
-    /// Starts the thread that reads the assignment and then waits for the end of the socket.
-    pub(crate) fn watch(&self) -> io::Result<SupervisorWatch> {
+    /// Starts the thread that reads the assignment and then questions, until the end of the socket,
+    /// and the thread that answers them with the status of the agent in the slot.
+    pub(crate) fn watch(&self, slot: StatusSlot) -> io::Result<SupervisorWatch> {
         let socket = self.socket.try_clone()?;
+        let questions = answer::start(self.try_clone()?, slot)?;
         let (assigned, assignment) = mpsc::channel();
         let (supervisor_gone, is_gone) = watch::channel(false);
         thread::Builder::new()
             .name("marun-control".to_owned())
-            .spawn(move || watch_socket(socket, &assigned, &supervisor_gone))?;
+            .spawn(move || watch_socket(socket, &assigned, &questions, &supervisor_gone))?;
         Ok(SupervisorWatch {
             assignment,
             is_gone,
@@ -113,13 +126,19 @@ impl SupervisorWatch {
 fn watch_socket(
     socket: UnixStream,
     assigned: &mpsc::Sender<Vec<u8>>,
+    questions: &mpsc::SyncSender<Question>,
     supervisor_gone: &watch::Sender<bool>,
 ) {
     let mut lines = BufReader::new(socket).split(b'\n');
     if let Some(Ok(line)) = lines.next() {
         let _ = assigned.send(line);
     }
-    while let Some(Ok(_)) = lines.next() {}
+    while let Some(Ok(line)) = lines.next() {
+        if let Ok(question) = serde_json::from_slice(&line) {
+            // If one waits already, its answer is an answer to this one, too.
+            let _ = questions.try_send(question);
+        }
+    }
     supervisor_gone.send_replace(true);
     #[expect(
         clippy::disallowed_methods,

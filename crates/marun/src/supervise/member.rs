@@ -11,18 +11,23 @@ use std::{
 
 use tokio::{
     io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    net::{UnixStream, unix::pipe},
-    sync::mpsc::Sender,
+    net::{
+        UnixStream,
+        unix::{OwnedReadHalf, OwnedWriteHalf, pipe},
+    },
+    sync::mpsc::{Receiver, Sender},
 };
 
 use super::{
+    board::Board,
     line_splitter::LineSplitter,
     output::{OWN_NAME, Output},
 };
-use crate::member::control::Report;
+use crate::member::control::{self, Question, Report};
 
-/// The longest report in bytes; agents send shorter ones.
-const MAX_REPORT: usize = 64 * 1024;
+/// The longest report in bytes; agents send shorter ones. The status of an agent has less than 1 KiB
+/// per handler.
+const MAX_REPORT: usize = 4 * 1024 * 1024;
 
 /// An event on the control socket of a member.
 #[derive(Debug)]
@@ -38,6 +43,8 @@ pub(crate) struct Reports {
     pub(crate) index: usize,
     pub(crate) name: Arc<str>,
     pub(crate) sender: Sender<(usize, ControlEvent)>,
+    /// Gets the statuses.
+    pub(crate) board: Board,
 }
 
 impl Reports {
@@ -52,32 +59,54 @@ impl Reports {
 /// The socket stays open until the member closes it, because a closed socket tells a member that
 /// its supervisor is gone.
 pub(crate) async fn talk_to_member(
-    control: std::os::unix::net::UnixStream,
+    socket: std::os::unix::net::UnixStream,
     assignment: Vec<u8>,
     end_is_ready: bool,
     reports: Reports,
 ) {
+    let questions = reports.board.connect(reports.index);
     // An error of the socket means that the member is ending; its exit status says more.
-    let reported = exchange(control, &assignment, &reports).await;
+    let reported = exchange(socket, &assignment, &reports, questions).await;
     if end_is_ready && matches!(reported, Ok(false)) {
         reports.send(ControlEvent::Report(Report::Ready)).await;
     }
     reports.send(ControlEvent::Closed).await;
 }
 
-/// Returns whether the member has reported anything when the socket is closed.
+/// Exchanges messages until the socket is closed. Returns whether the member has reported anything.
 async fn exchange(
-    control: std::os::unix::net::UnixStream,
+    socket: std::os::unix::net::UnixStream,
     assignment: &[u8],
     reports: &Reports,
+    questions: Receiver<Question>,
 ) -> io::Result<bool> {
-    control.set_nonblocking(true)?;
-    let (reader, mut writer) = UnixStream::from_std(control)?.into_split();
+    socket.set_nonblocking(true)?;
+    let (reader, mut writer) = UnixStream::from_std(socket)?.into_split();
     writer.write_all(assignment).await?;
+    tokio::select! {
+        reported = receive(reader, reports) => reported,
+        never = ask(writer, questions) => never,
+    }
+}
+
+/// Sends questions to the member. It never returns, because its end would close the socket; the end
+/// of the member's side is noticed by who reads.
+async fn ask(mut writer: OwnedWriteHalf, mut questions: Receiver<Question>) -> io::Result<bool> {
+    while let Some(question) = questions.recv().await {
+        if writer.write_all(&control::line(&question)?).await.is_err() {
+            break;
+        }
+    }
+    std::future::pending().await
+}
+
+/// Receives reports. Returns whether there was any when the socket is closed.
+async fn receive(reader: OwnedReadHalf, reports: &Reports) -> io::Result<bool> {
     let (mut reader, mut line) = (BufReader::new(reader), Vec::new());
     let (mut reported, mut has_warned) = (false, false);
     while next_line(&mut reader, &mut line).await? {
         match serde_json::from_slice(&line) {
+            Ok(Report::Status(status)) => reports.board.answered(reports.index, *status),
             Ok(report) => {
                 reported = true;
                 reports.send(ControlEvent::Report(report)).await;
@@ -200,6 +229,7 @@ mod tests {
             index: 7,
             name: Arc::from("a"),
             sender,
+            board: Board::new(std::iter::empty()),
         };
         tokio::spawn(talk_to_member(ours, b"hello\n".to_vec(), false, reports));
         let bytes = [&[b'x'; 2 * MAX_REPORT], &b"\n{}\n\"ready\"\n"[..]].concat();

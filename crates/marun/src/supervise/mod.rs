@@ -3,6 +3,7 @@
 //! | file | content |
 //! |---|---|
 //! | `supervisor.rs` | the main loop: receives events, asks the group for actions, executes them |
+//! | `board.rs`, `group_socket.rs` | the facts about the members for others, and the socket of `marun status` |
 //! | `events.rs` | the events: signals, reports, ended children, deadlines |
 //! | `group/` | the state machine that decides which actions follow an event |
 //! | `spawn.rs` | starts a member |
@@ -14,9 +15,11 @@
 //! | `screen.rs`, `table.rs` | the status table, if the log is written to a terminal |
 //! | `systemd.rs` | notifications to the service manager |
 
+mod board;
 mod events;
 mod exit_status;
 mod group;
+mod group_socket;
 mod line_splitter;
 mod member;
 mod output;
@@ -31,7 +34,9 @@ mod systemd;
 mod table;
 
 pub(crate) use self::{
+    board::Board,
     group::Rules,
+    group_socket::GroupSocket,
     output::{OWN_NAME, Output},
     pause::{LATE, MOST_GRANTS},
     render::Format,

@@ -11,6 +11,7 @@ use tokio::{sync::mpsc::Sender, task::JoinSet};
 use tracing::Level;
 
 use super::{
+    board::Board,
     events::{Event, Events},
     exit_status::ExitStatus,
     group::{Action, Group, Phase},
@@ -45,10 +46,13 @@ pub(crate) async fn supervise(
     launches: Vec<Launch>,
     variables: Variables,
     output: Output,
+    board: Board,
 ) -> io::Result<bool> {
     let mut events = Events::listen()?;
-    let mut supervisor = Supervisor::new(launches, variables, output, events.sender.clone())?;
+    let sender = events.sender.clone();
+    let mut supervisor = Supervisor::new(launches, variables, output, (board, sender))?;
     supervisor.start_all();
+    supervisor.show_table();
     supervisor.run(&mut events).await;
     supervisor.kill_orphans(&mut events).await;
     supervisor.finish_output(&mut events).await;
@@ -72,6 +76,8 @@ struct Supervisor {
     notifier: Notifier,
     sender: Sender<(usize, ControlEvent)>,
     output: Output,
+    /// The facts about the members for others than the supervisor.
+    board: Board,
     copies: JoinSet<()>,
     /// The status table that was shown last.
     rows: Vec<Row>,
@@ -93,7 +99,7 @@ impl Supervisor {
         launches: Vec<Launch>,
         variables: Variables,
         output: Output,
-        sender: Sender<(usize, ControlEvent)>,
+        (board, sender): (Board, Sender<(usize, ControlEvent)>),
     ) -> io::Result<Self> {
         let rules = launches.iter().map(|launch| launch.rules.clone());
         let tag = GroupTag::new();
@@ -111,6 +117,7 @@ impl Supervisor {
             notifier: Notifier::from_environment(),
             sender,
             output,
+            board,
             copies: JoinSet::new(),
             rows: Vec::new(),
         })
@@ -160,6 +167,7 @@ impl Supervisor {
             index,
             name: Arc::clone(name),
             sender: self.sender.clone(),
+            board: self.board.clone(),
         };
         let (name, output) = (Arc::clone(name), self.output.clone());
         let backpressure = self.backpressure[index].clone();
@@ -234,6 +242,9 @@ impl Supervisor {
 
     fn perform(&mut self, actions: Vec<Action>) {
         for action in actions {
+            if let Action::Log(level, text) | Action::LogHealth(level, _, text) = &action {
+                self.board.log(*level, text);
+            }
             match action {
                 Action::Start(index) => {
                     let actions = self.start(index);
@@ -280,6 +291,8 @@ impl Supervisor {
             ControlEvent::Report(Report::Ready) => self.group.ready(index, now),
             ControlEvent::Report(Report::Failed(reason)) => self.group.failed(index, &reason, now),
             ControlEvent::Report(Report::Alive) => self.group.alive(index, now),
+            // The task of the member's socket passes it to the board.
+            ControlEvent::Report(Report::Status(_)) => Vec::new(),
             ControlEvent::Closed => {
                 self.children[index].control_closed = true;
                 self.finish_member(index, now)
@@ -360,11 +373,9 @@ impl Supervisor {
         }
     }
 
-    /// Updates the status table, if there is one and it has changed.
+    /// Updates the rows of the members for those who ask, and the status table if there is one, if they
+    /// have changed.
     fn show_table(&mut self) {
-        if !self.output.has_table() {
-            return;
-        }
         let now = SystemTime::now();
         let members = self.group.status().zip(&self.children).enumerate();
         let rows = members.map(|(index, (status, child))| {
@@ -378,7 +389,10 @@ impl Supervisor {
         });
         let rows: Vec<_> = rows.collect();
         if rows != self.rows {
-            self.output.table(rows.clone());
+            self.board.update(&rows);
+            if self.output.has_table() {
+                self.output.table(rows.clone());
+            }
             self.rows = rows;
         }
     }

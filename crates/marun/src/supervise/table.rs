@@ -130,6 +130,7 @@ pub(super) mod tests {
                 state,
                 restarts: 0,
                 last_end: None,
+                started: None,
             },
             pid: Pid::from_raw(7),
             since: SystemTime::UNIX_EPOCH + Duration::from_secs(3_661),

@@ -30,6 +30,7 @@ mod secrets;
 mod service;
 mod settings;
 mod signals;
+mod status;
 mod streams;
 mod suspended;
 mod terminal;

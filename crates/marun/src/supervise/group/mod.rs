@@ -79,6 +79,8 @@ pub(crate) struct Status {
     pub(crate) state: &'static str,
     pub(crate) restarts: u32,
     pub(crate) last_end: Option<ExitStatus>,
+    /// The time at which its process was started last.
+    pub(crate) started: Option<Instant>,
 }
 
 /// The members and their states.
@@ -247,6 +249,7 @@ impl Group {
             state: member.state.name(),
             restarts: member.restarts.total(),
             last_end: member.last_end,
+            started: member.started,
         })
     }
 

@@ -337,6 +337,7 @@ fn the_status_shows_the_current_state() {
         state: "backoff",
         restarts: 1,
         last_end: Some(ExitStatus::Exited(3)),
+        started: Some(now),
     };
     assert_eq!(status, expected);
     group.stop(StopSignal::Terminate, now);

@@ -1,0 +1,104 @@
+//! The status of a group: what the launcher knows about the process of each member, and what each
+//! agent says about itself.
+//!
+//! | file | content |
+//! |---|---|
+//! | `path.rs` | the path of the group's socket |
+//! | `time.rs` | times and durations in JSON |
+//! | `verdict.rs` | the first line: what is wrong, since when, and what that means for signals and messages |
+//! | `render.rs` | the tables |
+
+mod path;
+mod render;
+mod time;
+mod verdict;
+
+use std::time::{Duration, SystemTime};
+
+use microagent_core::status::Status;
+use serde::{Deserialize, Serialize};
+
+pub(crate) use self::{
+    path::{prepare, socket_path},
+    render::render,
+    verdict::is_ready,
+};
+
+/// The version of [`GroupStatus`].
+pub(crate) const GROUP_STATUS_VERSION: u32 = 1;
+
+/// The status of a group.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct GroupStatus {
+    /// [`GROUP_STATUS_VERSION`] of the launcher.
+    pub(crate) version: u32,
+    /// When it was collected.
+    #[serde(with = "time::moment")]
+    pub(crate) at: SystemTime,
+    pub(crate) launcher_pid: u32,
+    pub(crate) launcher_version: String,
+    /// When the launcher was started.
+    #[serde(with = "time::moment")]
+    pub(crate) started: SystemTime,
+    /// The members, in the order of the settings.
+    pub(crate) members: Vec<MemberStatus>,
+    /// The last log lines of the launcher, the newest last.
+    pub(crate) events: Vec<GroupEvent>,
+}
+
+/// A member: its process, as the launcher sees it, and the status of its agent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct MemberStatus {
+    pub(crate) name: String,
+    /// False for a `command`, which has no status.
+    pub(crate) is_agent: bool,
+    /// The state of its process: `pending`, `starting`, `ready`, `blocked`, `failing`, `stopping`, `killed`,
+    /// `backoff` or `ended`.
+    pub(crate) state: String,
+    #[serde(with = "time::moment")]
+    pub(crate) since: SystemTime,
+    pub(crate) pid: Option<u32>,
+    /// The age of its process in seconds.
+    #[serde(with = "time::seconds_option")]
+    pub(crate) age: Option<Duration>,
+    pub(crate) restarts: u32,
+    /// The memory that its process has in RAM; absent if the system does not say.
+    pub(crate) memory_bytes: Option<u64>,
+    /// The end of its last process.
+    pub(crate) last_end: Option<String>,
+    /// The agent's status; absent if it did not answer.
+    pub(crate) status: Option<Status>,
+    /// Why it did not answer.
+    pub(crate) no_answer: Option<String>,
+}
+
+/// A log line of the launcher.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct GroupEvent {
+    #[serde(with = "time::moment")]
+    pub(crate) at: SystemTime,
+    pub(crate) level: String,
+    pub(crate) text: String,
+}
+
+/// Returns the memory that a process has in RAM, as Linux shows it in `/proc`.
+pub(crate) fn memory_of(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let kibibytes = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kibibytes: u64 = kibibytes.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_process_has_memory() {
+        assert!(memory_of(std::process::id()).unwrap() > 100_000);
+        assert_eq!(memory_of(u32::MAX), None);
+    }
+}
