@@ -26,6 +26,9 @@ pub(crate) enum Command {
         /// Format of the common log
         #[arg(long, value_enum, default_value_t = Log::Text)]
         log: Log,
+        /// Serve metrics and health over HTTP on this address, for example 0.0.0.0:9090
+        #[arg(long, value_name = "ADDR", env = "MARUN_HTTP")]
+        http: Option<String>,
     },
     /// Check settings files without starting anything
     Check {
@@ -358,7 +361,7 @@ mod tests {
             "a.toml b.json",
             "--log text a.toml b.json",
         ] {
-            let Command::Run { files, log } = parse(line).unwrap().command else {
+            let Command::Run { files, log, .. } = parse(line).unwrap().command else {
                 panic!("{line}");
             };
             assert_eq!(

@@ -120,7 +120,9 @@ impl Launcher {
             return end(Err(failure));
         }
         end(match cli.command {
-            Command::Run { files, log } => command::run::run(&files, log, &self.agents),
+            Command::Run { files, log, http } => {
+                command::run::run(&files, log, http.as_deref(), &self.agents)
+            }
             Command::Check { files } => command::check::check(&files, &self.agents),
             Command::Info { files, json } => command::info::info(&files, json, &self.agents),
             Command::Status { files, json, watch } => command::status::run(&files, json, watch),

@@ -31,6 +31,7 @@
 //! local/          the folders and hubs of `local:`
 //! status/         the status of a group: its data, its socket's path, its text
 //! supervise/      the supervisor: starts, watches and stops the members
+//! operate.rs      `run --http`: metrics and health over HTTP
 //! member/         the process of a member, and the sentinel
 //! columns.rs      tables
 //! signals.rs      the signal state that a process inherits
@@ -53,6 +54,8 @@ mod launcher;
 mod local;
 mod logging;
 mod member;
+#[cfg_attr(not(feature = "operate"), path = "operate_absent.rs")]
+mod operate;
 mod plan;
 mod settings;
 mod signals;

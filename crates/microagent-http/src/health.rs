@@ -60,13 +60,14 @@ impl<'a> AgentHealth<'a> {
     fn of(probe: Probe, report: &'a AgentReport) -> Self {
         let checks = match probe {
             Probe::Live => Vec::new(),
+            _ if report.is_command => vec![process(report)],
             Probe::Started => vec![process(report), started(report)],
             Probe::Ready => ready(report),
         };
         Self {
             agent: &report.name,
             ok: checks.iter().all(|check| check.ok),
-            state: report.state().map_or("absent", AgentState::name),
+            state: report.state_name(),
             checks,
         }
     }

@@ -10,6 +10,9 @@ use microagent_core::status::{AgentState, Status, StatusSlot, StatusSource};
 /// The time that an agent of this process has to report. It is shorter than the usual time-out of a probe, 1 s.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// The state of an agent without a process that answers.
+pub(crate) const ABSENT: &str = "absent";
+
 /// An agent, as the answers show it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -26,6 +29,8 @@ pub struct AgentReport {
     pub restarts: u64,
     /// Its process.
     pub pid: Option<u32>,
+    /// True for a process that is not an agent: it is ready while it runs.
+    pub is_command: bool,
 }
 
 impl AgentReport {
@@ -39,6 +44,7 @@ impl AgentReport {
             unready: None,
             unready_since: None,
             restarts: 0,
+            is_command: false,
         }
     }
 
@@ -52,6 +58,21 @@ impl AgentReport {
             unready_since: None,
             restarts: 0,
             pid: None,
+            is_command: false,
+        }
+    }
+
+    /// Creates the report of a process that is not an agent, with the reason why it does not run.
+    #[must_use]
+    pub fn of_command(name: impl Into<String>, unready: Option<String>) -> Self {
+        Self {
+            name: name.into(),
+            status: None,
+            unready,
+            unready_since: None,
+            restarts: 0,
+            pid: None,
+            is_command: true,
         }
     }
 
@@ -60,9 +81,19 @@ impl AgentReport {
         self.status.as_ref().map(|status| status.state)
     }
 
+    /// Returns the name of the state: `ready`, …; `absent` without a process that answers.
+    pub(crate) fn state_name(&self) -> &'static str {
+        match self.state() {
+            Some(state) => state.name(),
+            None if self.is_command && self.unready.is_none() => AgentState::Ready.name(),
+            None => ABSENT,
+        }
+    }
+
     /// Returns true if it receives and consumes, and its connections are up.
     pub(crate) fn is_ready(&self) -> bool {
-        self.unready.is_none() && self.state() == Some(AgentState::Ready)
+        let is_ready = self.is_command || self.state() == Some(AgentState::Ready);
+        self.unready.is_none() && is_ready
     }
 }
 

@@ -15,13 +15,19 @@ use crate::{
     local::Hubs,
     logging::{self, LogFormat},
     member::control::{self, AgentAssignment, CommandAssignment},
+    operate,
     plan::{MemberKind, Plan, PlannedMember},
     standard::Standard,
     status,
     supervise::{self, Board, Format, GroupSocket, Kind, Launch, Output, Rules, Size, Terminal},
 };
 
-pub(crate) fn run(files: &Files, log: Log, own: &[AgentType]) -> Result<(), Failure> {
+pub(crate) fn run(
+    files: &Files,
+    log: Log,
+    http: Option<&str>,
+    own: &[AgentType],
+) -> Result<(), Failure> {
     let plan = Plan::make(&files.settings, own)?;
     let log = match log {
         Log::Json => LogFormat::Json,
@@ -33,7 +39,8 @@ pub(crate) fn run(files: &Files, log: Log, own: &[AgentType]) -> Result<(), Fail
     let output = Output::start(format(log, &plan), Standard::output(), terminal(log));
     let output = output.map_err(failed)?;
     logging::install(log, LevelFilter::INFO, output.clone());
-    let all_went_well = run_group(plan, &files.settings, log, &output);
+    let places = (files.settings.as_slice(), http);
+    let all_went_well = run_group(plan, places, log, &output);
     output.flush();
     if all_went_well? {
         Ok(())
@@ -45,16 +52,18 @@ pub(crate) fn run(files: &Files, log: Log, own: &[AgentType]) -> Result<(), Fail
 
 fn run_group(
     plan: Plan,
-    settings: &[PathBuf],
+    (settings, http): (&[PathBuf], Option<&str>),
     log: LogFormat,
     output: &Output,
 ) -> Result<bool, Failure> {
-    let hubs = Hubs::start(&plan.local)?;
     let are_agents = plan
         .agents
         .iter()
         .map(|member| matches!(member.kind, MemberKind::Agent(_)));
     let board = Board::new(are_agents);
+    let names = plan.agents.iter().map(|member| member.name.clone());
+    let _server = operate::serve(http, names.collect(), &board)?;
+    let hubs = Hubs::start(&plan.local)?;
     let launches = plan.agents.into_iter().map(|member| launch(member, log));
     let launches = launches.collect::<serde_json::Result<_>>();
     let launches = launches.map_err(|error| failed(error.into()))?;

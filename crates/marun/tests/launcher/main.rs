@@ -17,6 +17,8 @@ mod health;
 mod lifecycle;
 mod load;
 mod odd_messages;
+#[cfg(feature = "operate")]
+mod operate;
 mod output;
 mod program;
 mod queue;

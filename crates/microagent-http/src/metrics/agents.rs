@@ -5,7 +5,7 @@ use std::fmt;
 use microagent_core::status::{AgentState, ConnectionStatus, RequestStatus, Status};
 
 use super::{Families, families::Labels, seconds_of, statuses};
-use crate::report::AgentReport;
+use crate::report::{ABSENT, AgentReport};
 
 /// All states that an agent can be in, with the one of an agent without a process that answers.
 const STATES: [&str; 8] = [
@@ -18,8 +18,6 @@ const STATES: [&str; 8] = [
     AgentState::Stopped.name(),
     ABSENT,
 ];
-
-const ABSENT: &str = "absent";
 
 pub(super) fn write(to: &mut Families<'_>, reports: &[AgentReport]) -> fmt::Result {
     info(to, reports)?;
@@ -60,7 +58,7 @@ fn state(to: &mut Families<'_>, reports: &[AgentReport]) -> fmt::Result {
             .map(|report| (of(report), u64::from(report.is_ready()))),
     )?;
     let in_states = reports.iter().flat_map(|report| {
-        let present = report.state().map_or(ABSENT, AgentState::name);
+        let present = report.state_name();
         STATES.into_iter().map(move |state| {
             let labels = vec![("agent", report.name.as_str()), ("state", state)];
             (labels, u64::from(state == present))
