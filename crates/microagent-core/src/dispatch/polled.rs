@@ -15,6 +15,7 @@ use std::{
 
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
+use tracing::Span;
 
 use crate::{driver::lock, stats::nanos_since};
 
@@ -88,10 +89,16 @@ impl Place {
     }
 }
 
-/// Runs a handler that begins now, and notes each time that it runs on a thread.
-pub(crate) fn noted<F: Future>(name: &Arc<str>, began: Instant, run: F) -> Noted<'_, F> {
+/// Runs a handler that begins now in its span, and notes each time that it runs on a thread.
+pub(crate) fn noted<'a, F: Future>(
+    name: &'a Arc<str>,
+    began: Instant,
+    span: &'a Span,
+    run: F,
+) -> Noted<'a, F> {
     Noted {
         name,
+        span,
         began: Some(began),
         run,
     }
@@ -101,6 +108,7 @@ pin_project! {
     /// The future of [`noted`].
     pub(crate) struct Noted<'a, F> {
         name: &'a Arc<str>,
+        span: &'a Span,
         // Until the first poll.
         began: Option<Instant>,
         #[pin]
@@ -113,6 +121,7 @@ impl<F: Future> Future for Noted<'_, F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
+        let _in_span = this.span.enter();
         let _entry = Entry::new(this.name, this.began.take().unwrap_or_else(Instant::now));
         this.run.poll(cx)
     }
@@ -180,6 +189,8 @@ mod tests {
 
     use super::*;
 
+    static NONE: Span = Span::none();
+
     fn names() -> Vec<String> {
         let running = running_handlers().into_iter();
         running.map(|handler| handler.name).collect()
@@ -190,7 +201,7 @@ mod tests {
         let ((entered, has_entered), (go, may_go)) = (channel(), channel::<()>());
         let thread = std::thread::spawn(move || {
             let name = "Polled.blocks".into();
-            let run = noted(&name, Instant::now(), async move {
+            let run = noted(&name, Instant::now(), &NONE, async move {
                 entered.send(()).unwrap();
                 may_go.recv().unwrap();
             });
@@ -206,7 +217,7 @@ mod tests {
     #[test]
     fn a_thread_that_runs_one_handler_after_the_other_names_the_present_one() {
         for name in ["Polled.first", "Polled.second", "Polled.first"] {
-            let run = noted(&name.into(), Instant::now(), async {
+            let run = noted(&name.into(), Instant::now(), &NONE, async {
                 let own = |running: &String| {
                     running.starts_with("Polled.first") || running.starts_with("Polled.second")
                 };
@@ -220,10 +231,10 @@ mod tests {
     #[test]
     fn a_handler_that_waits_or_panicked_keeps_no_thread() {
         let (name, now) = ("Polled.waits".into(), Instant::now());
-        let waits = noted(&name, now, std::future::pending::<()>());
+        let waits = noted(&name, now, &NONE, std::future::pending::<()>());
         assert!(waits.now_or_never().is_none());
         let name = "Polled.panics".into();
-        let panics = noted(&name, now, async { panic!("no reason") });
+        let panics = noted(&name, now, &NONE, async { panic!("no reason") });
         let panics = std::panic::AssertUnwindSafe(panics);
         assert!(panics.catch_unwind().now_or_never().unwrap().is_err());
         assert!(

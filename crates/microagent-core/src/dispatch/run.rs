@@ -20,7 +20,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, Span, error, warn};
+use tracing::{Span, error, warn};
 
 use super::polled;
 use crate::{
@@ -166,7 +166,7 @@ impl<T, F: Future<Output = Result<T>>> Run<'_, F> {
     pub(crate) fn finish(self) -> impl Future<Output = End<T>> {
         let scope = CallScope::new(self.key, self.caller, later(self.began, self.timeout));
         let run = fenced(self.future, self.began, self.timeout, self.killed);
-        polled::noted(self.key, self.began, scope.around(run)).instrument(self.span.clone())
+        polled::noted(self.key, self.began, self.span, scope.around(run))
     }
 }
 
@@ -223,7 +223,7 @@ pub(crate) fn record<'a, T>(
     counter.count();
     let took = ended.saturating_duration_since(began);
     if !matches!(end, End::Undecodable(_)) {
-        stats.durations.add(took);
+        stats.took(took);
     }
     if let Some(failure) = end.failure() {
         stats.note_error(failure);

@@ -1,17 +1,16 @@
 //! The counters of one handler.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use tokio::time::Instant;
 
 use super::{
-    Counter,
-    histogram::DurationCounts,
-    instant_at, nanos_since,
+    Counter, instant_at, nanos_since,
     places::{Place, Places},
+    runs::Runs,
 };
 use crate::{driver::lock, status::HandlerKind};
 
@@ -52,7 +51,6 @@ pub(crate) struct HandlerStats {
     pub(crate) site: HandlerSite,
     origin: Instant,
     pub(crate) load: Arc<Load>,
-    pub(crate) done: Counter,
     pub(crate) failed: Counter,
     pub(crate) timed_out: Counter,
     pub(crate) panicked: Counter,
@@ -62,9 +60,8 @@ pub(crate) struct HandlerStats {
     pub(crate) dead_lettered: Counter,
     pub(crate) returned: Counter,
     pub(crate) redelivered: Counter,
-    pub(crate) durations: DurationCounts,
+    runs: Runs,
     places: Places,
-    last_success: AtomicU64,
     /// Written only at a failure, which is logged anyway.
     last_error: Mutex<Option<(Instant, String)>>,
 }
@@ -75,7 +72,6 @@ impl HandlerStats {
             site,
             origin,
             load,
-            done: Counter::default(),
             failed: Counter::default(),
             timed_out: Counter::default(),
             panicked: Counter::default(),
@@ -85,9 +81,8 @@ impl HandlerStats {
             dead_lettered: Counter::default(),
             returned: Counter::default(),
             redelivered: Counter::default(),
-            durations: DurationCounts::default(),
+            runs: Runs::default(),
             places: Places::default(),
-            last_success: AtomicU64::new(0),
             last_error: Mutex::default(),
         }
     }
@@ -99,10 +94,24 @@ impl HandlerStats {
 
     /// Counts a run without a failure.
     pub(crate) fn succeeded(&self, began: Instant, ended: Instant) {
-        self.durations.add(ended.saturating_duration_since(began));
-        self.done.count();
-        let ended = nanos_since(self.origin, ended);
-        self.last_success.store(ended, Ordering::Relaxed);
+        let took = ended.saturating_duration_since(began);
+        self.runs.succeeded(took, nanos_since(self.origin, ended));
+    }
+
+    /// Adds the duration of a run with a failure.
+    pub(crate) fn took(&self, took: Duration) {
+        self.runs.took(took);
+    }
+
+    /// Returns the number of runs without a failure.
+    pub(crate) fn done(&self) -> u64 {
+        self.runs.done()
+    }
+
+    /// Returns the number of runs by duration, in the buckets of [`DURATION_BOUNDS`](super::DURATION_BOUNDS), and the sum of their
+    /// durations.
+    pub(crate) fn durations(&self) -> (Vec<u64>, Duration) {
+        self.runs.durations()
     }
 
     /// Notes the text of a failure.
@@ -111,7 +120,7 @@ impl HandlerStats {
     }
 
     pub(crate) fn last_success(&self) -> Option<Instant> {
-        instant_at(self.origin, self.last_success.load(Ordering::Relaxed))
+        instant_at(self.origin, self.runs.last_success())
     }
 
     pub(crate) fn last_error(&self) -> Option<(Instant, String)> {

@@ -7,6 +7,7 @@ mod handler;
 mod histogram;
 mod places;
 mod requests;
+mod runs;
 mod schedule;
 
 use std::{

@@ -24,9 +24,14 @@ pub(super) struct Places([OnceLock<Box<Block>>; MOST_BLOCKS]);
 struct Block {
     /// One bit per place.
     taken: AtomicU64,
-    /// The begin of the run in each place, as nanoseconds since the origin; 0 while none goes on.
-    began: [AtomicU64; PER_BLOCK],
+    began: [Began; PER_BLOCK],
 }
+
+/// The begin of the run in a place, as nanoseconds since the origin; 0 while none goes on. It has a cache line of its own, because the
+/// runs of a handler are on several threads.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Began(AtomicU64);
 
 /// A place, until it is dropped.
 #[derive(Debug)]
@@ -55,7 +60,7 @@ impl Places {
     pub(super) fn running(&self, origin: Instant) -> Vec<Instant> {
         let blocks = self.0.iter().filter_map(OnceLock::get);
         let places = blocks.flat_map(|block| &block.began);
-        let began = places.map(|began| began.load(Ordering::Acquire));
+        let began = places.map(|began| began.0.load(Ordering::Acquire));
         let mut running: Vec<_> = began
             .filter_map(|began| instant_at(origin, began))
             .collect();
@@ -68,7 +73,7 @@ impl Block {
     const fn new() -> Self {
         Self {
             taken: AtomicU64::new(0),
-            began: [const { AtomicU64::new(0) }; PER_BLOCK],
+            began: [const { Began(AtomicU64::new(0)) }; PER_BLOCK],
         }
     }
 
@@ -107,7 +112,7 @@ impl Place<'_> {
 
     fn store(&self, began: u64) {
         if let Some((block, index)) = self.slot {
-            block.began[index].store(began, Ordering::Release);
+            block.began[index].0.store(began, Ordering::Release);
         }
     }
 }

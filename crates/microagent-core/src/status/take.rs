@@ -166,12 +166,13 @@ fn connection(address: String, state: Option<ConnectionState>, now: Now) -> Conn
 fn handler(stats: &HandlerStats, now: Now) -> HandlerStatus {
     let (site, running) = (&stats.site, stats.running());
     let oldest = running.iter().take(MOST_RUNS);
+    let (counts, sum) = stats.durations();
     HandlerStatus {
         name: site.name.to_owned(),
         kind: site.kind,
         source: site.source.clone(),
         received: stats.load.received.get(),
-        done: stats.done.get(),
+        done: stats.done(),
         failed: stats.failed.get(),
         timed_out: stats.timed_out.get(),
         panicked: stats.panicked.get(),
@@ -185,7 +186,7 @@ fn handler(stats: &HandlerStats, now: Now) -> HandlerStatus {
         running_since: oldest.map(|began| now.time_of(*began)).collect(),
         waiting: stats.load.waiting.get(),
         limit: site.limit.map(number),
-        durations: durations(&stats.durations),
+        durations: Durations { counts, sum },
         last_success: stats.last_success().map(|ended| now.time_of(ended)),
         last_error: stats.last_error().map(|(at, text)| LastError {
             at: now.time_of(at),

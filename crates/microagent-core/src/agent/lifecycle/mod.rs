@@ -21,7 +21,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{debug, error, info, warn};
+use tracing::{Span, debug, error, info, warn};
 
 use super::{
     Blueprint, Context, Manifest, MicroAgent, RunningAgent, bind, builder::Setup,
@@ -278,7 +278,8 @@ impl Life {
     async fn serve(self: Arc<Self>, name: &'static str, server: BoxFuture<'static, Result<()>>) {
         let agent = self.cx.name();
         let key: Arc<str> = format!("{}.{name}", self.agent_type).into();
-        let server = polled::noted(&key, Instant::now(), server);
+        let no_span = Span::none();
+        let server = polled::noted(&key, Instant::now(), &no_span, server);
         let end = fenced(server, Instant::now(), Duration::MAX, &self.killed).await;
         let result = hook_result(name, "server", end);
         match result {
