@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    fmt,
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -12,20 +13,38 @@ use crate::{ConsumerOptions, Overflow, ReceiverOptions, driver::lock, stats::Loa
 /// The places of one handler. A job that has a place runs; a task that has ended its job takes the next one that waits into the
 /// same place, which costs less than a new task.
 pub(crate) struct Flow<J> {
-    places: Mutex<Places<J>>,
+    places: Arc<Mutex<Places<J>>>,
     /// Wakes a source that [waits for room](Self::room).
     room: Notify,
-    load: Arc<Load>,
     concurrency: usize,
     buffer: usize,
     overflow: Overflow,
 }
 
 struct Places<J> {
+    received: u64,
     taken: usize,
     waiting: VecDeque<J>,
     /// The source waits until there is room.
     source_waits: bool,
+}
+
+impl<J: Send> Load for Mutex<Places<J>> {
+    fn received_and_waiting(&self) -> (u64, u64) {
+        let places = lock(self);
+        let waiting = places.waiting.len().try_into().unwrap_or(u64::MAX);
+        (places.received, waiting)
+    }
+}
+
+impl<J> fmt::Debug for Places<J> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Places")
+            .field("received", &self.received)
+            .field("taken", &self.taken)
+            .field("waiting", &self.waiting.len())
+            .finish_non_exhaustive()
+    }
 }
 
 /// The consequence of a new job.
@@ -57,14 +76,14 @@ impl<J> Flow<J> {
 
     fn new(concurrency: usize, buffer: usize, overflow: Overflow) -> Self {
         let places = Places {
+            received: 0,
             taken: 0,
             waiting: VecDeque::new(),
             source_waits: false,
         };
         Self {
-            places: Mutex::new(places),
+            places: Arc::new(Mutex::new(places)),
             room: Notify::new(),
-            load: Arc::default(),
             concurrency: concurrency.max(1),
             buffer,
             overflow,
@@ -72,21 +91,23 @@ impl<J> Flow<J> {
     }
 
     /// Returns the numbers of jobs that came and that wait, for the status.
-    pub(crate) fn load(&self) -> Arc<Load> {
-        Arc::clone(&self.load)
+    pub(crate) fn load(&self) -> Arc<dyn Load>
+    where
+        J: Send + 'static,
+    {
+        Arc::<Mutex<Places<J>>>::clone(&self.places)
     }
 
     /// Gives a job a place, or makes it wait by the declared policy.
     pub(crate) fn admit(&self, job: J) -> Admission<J> {
         let mut places = self.lock();
-        self.load.count_received();
+        places.received += 1;
         if places.taken < self.concurrency {
             places.taken += 1;
             return Admission::Runs(job);
         }
         if places.waiting.len() < self.buffer {
             places.waiting.push_back(job);
-            self.load.note_waiting(places.waiting.len());
             return Admission::Waits;
         }
         if self.overflow == Overflow::DropNewest {
@@ -103,7 +124,6 @@ impl<J> Flow<J> {
     pub(crate) fn next(&self) -> Option<J> {
         let mut places = self.lock();
         let next = places.waiting.pop_front();
-        self.load.note_waiting(places.waiting.len());
         if next.is_none() {
             places.taken -= 1;
         }
@@ -134,11 +154,7 @@ impl<J> Flow<J> {
 
     /// Removes the jobs that wait.
     pub(crate) fn clear(&self) {
-        let waiting = {
-            let mut places = self.lock();
-            self.load.note_waiting(0);
-            std::mem::take(&mut places.waiting)
-        };
+        let waiting = std::mem::take(&mut self.lock().waiting);
         // Dropping a job may run other code; not under the lock.
         drop(waiting);
     }

@@ -1,6 +1,7 @@
 //! The counters of one handler.
 
 use std::{
+    fmt,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -25,23 +26,34 @@ pub(crate) struct HandlerSite {
     pub(crate) limit: Option<usize>,
 }
 
-/// The signals, messages or fires that came for a handler, and those that wait for a place. Their writer holds the lock of
-/// the handler's places, so it adds without an atomic addition.
-#[derive(Debug, Default)]
-pub(crate) struct Load {
-    pub(crate) received: Counter,
-    pub(crate) waiting: Counter,
+/// The numbers of signals, messages or fires that came for a handler, and of those that wait for a place.
+pub(crate) trait Load: fmt::Debug + Send + Sync {
+    /// Returns both numbers.
+    fn received_and_waiting(&self) -> (u64, u64);
 }
 
-impl Load {
-    /// Counts one that came. Only under the lock of the handler's places.
+/// The load of a schedule. Its writer holds the lock of the schedule, so it adds without an atomic addition.
+#[derive(Debug, Default)]
+pub(crate) struct FireLoad {
+    received: Counter,
+    waiting: Counter,
+}
+
+impl FireLoad {
+    /// Counts a fire. Only under the lock of the schedule.
     pub(crate) fn count_received(&self) {
         self.received.set(self.received.get() + 1);
     }
 
-    /// Notes how many wait. Only under the lock of the handler's places.
+    /// Notes how many fires wait. Only under the lock of the schedule.
     pub(crate) fn note_waiting(&self, waiting: usize) {
         self.waiting.set(waiting.try_into().unwrap_or(u64::MAX));
+    }
+}
+
+impl Load for FireLoad {
+    fn received_and_waiting(&self) -> (u64, u64) {
+        (self.received.get(), self.waiting.get())
     }
 }
 
@@ -50,7 +62,7 @@ impl Load {
 pub(crate) struct HandlerStats {
     pub(crate) site: HandlerSite,
     origin: Instant,
-    pub(crate) load: Arc<Load>,
+    pub(crate) load: Arc<dyn Load>,
     pub(crate) failed: Counter,
     pub(crate) timed_out: Counter,
     pub(crate) panicked: Counter,
@@ -67,7 +79,7 @@ pub(crate) struct HandlerStats {
 }
 
 impl HandlerStats {
-    pub(super) fn new(site: HandlerSite, load: Arc<Load>, origin: Instant) -> Self {
+    pub(super) fn new(site: HandlerSite, load: Arc<dyn Load>, origin: Instant) -> Self {
         Self {
             site,
             origin,

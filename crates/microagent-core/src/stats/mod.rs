@@ -21,7 +21,7 @@ use std::{
 use tokio::time::Instant;
 
 pub(crate) use self::{
-    handler::{HandlerSite, HandlerStats, Load},
+    handler::{FireLoad, HandlerSite, HandlerStats, Load},
     histogram::{DURATION_BOUNDS, DurationCounts},
     places::Place,
     requests::RequestCounts,
@@ -87,7 +87,7 @@ impl AgentStats {
     }
 
     /// Adds a handler, whose runs the returned counters count.
-    pub(crate) fn handler(&self, site: HandlerSite, load: Arc<Load>) -> Arc<HandlerStats> {
+    pub(crate) fn handler(&self, site: HandlerSite, load: Arc<dyn Load>) -> Arc<HandlerStats> {
         let stats = Arc::new(HandlerStats::new(site, load, self.origin));
         lock(&self.handlers).push(Arc::clone(&stats));
         stats

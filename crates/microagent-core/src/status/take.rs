@@ -167,11 +167,12 @@ fn handler(stats: &HandlerStats, now: Now) -> HandlerStatus {
     let (site, running) = (&stats.site, stats.running());
     let oldest = running.iter().take(MOST_RUNS);
     let (counts, sum) = stats.durations();
+    let (received, waiting) = stats.load.received_and_waiting();
     HandlerStatus {
         name: site.name.to_owned(),
         kind: site.kind,
         source: site.source.clone(),
-        received: stats.load.received.get(),
+        received,
         done: stats.done(),
         failed: stats.failed.get(),
         timed_out: stats.timed_out.get(),
@@ -184,7 +185,7 @@ fn handler(stats: &HandlerStats, now: Now) -> HandlerStatus {
         redelivered: stats.redelivered.get(),
         running: number(running.len()),
         running_since: oldest.map(|began| now.time_of(*began)).collect(),
-        waiting: stats.load.waiting.get(),
+        waiting,
         limit: site.limit.map(number),
         durations: Durations { counts, sum },
         last_success: stats.last_success().map(|ended| now.time_of(ended)),

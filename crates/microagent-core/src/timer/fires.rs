@@ -18,7 +18,7 @@ use crate::{
         run::{self, End, Run, Site, record},
     },
     driver::lock,
-    stats::{HandlerSite, HandlerStats, LeftOut, Load, ScheduleStats},
+    stats::{FireLoad, HandlerSite, HandlerStats, LeftOut, ScheduleStats},
     status::HandlerKind,
     trace,
 };
@@ -53,6 +53,7 @@ pub(super) struct Fires {
     life: Arc<Life>,
     start: Box<dyn Fn() -> BoxFuture<'static, Result<()>> + Send + Sync>,
     stats: Arc<HandlerStats>,
+    load: Arc<FireLoad>,
     schedule: Arc<ScheduleStats>,
     running: Mutex<Running>,
 }
@@ -85,12 +86,13 @@ impl Fires {
             source: schedule.schedule.clone(),
             limit: (rules.overlap != Overlap::Allow).then_some(1),
         };
-        let stats = life.cx.stats();
+        let (stats, load) = (life.cx.stats(), Arc::<FireLoad>::default());
         Arc::new(Self {
             cx: life.cx.clone(),
             life: Arc::clone(life),
             start: Box::new(move || call(&agent, &cx)),
-            stats: stats.handler(site, Arc::<Load>::default()),
+            stats: stats.handler(site, Arc::<FireLoad>::clone(&load)),
+            load,
             schedule: stats.schedule(schedule),
             running: Mutex::default(),
             rules,
@@ -137,8 +139,8 @@ impl Fires {
         let admission = {
             let mut running = self.running();
             let admission = running.admit(fire, self.rules.overlap);
-            self.stats.load.count_received();
-            self.stats.load.note_waiting(running.waiting.iter().len());
+            self.load.count_received();
+            self.load.note_waiting(running.waiting.iter().len());
             admission
         };
         if matches!(admission, Admission::LeftOut) {
@@ -164,7 +166,7 @@ impl Fires {
     /// Returns the fire that waited for the end of a run, unless the agent stops.
     fn next(&self) -> Option<Fire> {
         let mut running = self.running();
-        self.stats.load.note_waiting(0);
+        self.load.note_waiting(0);
         running.next(self.cx.is_stopping())
     }
 
