@@ -67,7 +67,7 @@ impl Runs {
     }
 
     fn part(&self) -> &Part {
-        // A thread that ends has no place for its number any more.
+        // A thread that ends no longer has a place for its number.
         &self.0[PART.try_with(|part| *part).unwrap_or_default()]
     }
 }
