@@ -4,7 +4,14 @@
 use std::{env, process::Command};
 
 /// The services that `SKIP_SERVICES` may name.
-const SERVICES: [&str; 5] = ["redis", "rabbitmq", "kafka", "python", "unshare"];
+const SERVICES: [&str; 6] = [
+    "redis",
+    "rabbitmq",
+    "kafka",
+    "python",
+    "prometheus",
+    "unshare",
+];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

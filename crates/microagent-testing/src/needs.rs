@@ -1,7 +1,7 @@
 //! Tests that need something of the machine, and are reported as ignored where `SKIP_SERVICES` goes without it.
 
-/// Makes tests of functions that need a service: `redis`, `rabbitmq`, `kafka`, `python` (the Python package of MicroAgent) or `unshare`
-/// (namespaces of Linux). A test that compares texts of the compiler needs `oldest_rust`, the `rust-version` of this crate, and
+/// Makes tests of functions that need a service: `redis`, `rabbitmq`, `kafka`, `python` (the Python package of MicroAgent), `prometheus` (with
+/// `promtool`) or `unshare` (namespaces of Linux). A test that compares texts of the compiler needs `oldest_rust`, the `rust-version` of this crate, and
 /// is ignored when another release compiles it.
 ///
 /// When the tests are built while the environment variable `SKIP_SERVICES` names the service, they are ignored, with that
@@ -45,6 +45,7 @@ macro_rules! __needs {
     ([rabbitmq $($more:ident)*] $($tests:tt)*) => { $crate::__needs_rabbitmq!([$($more)*] $($tests)*); };
     ([kafka $($more:ident)*] $($tests:tt)*) => { $crate::__needs_kafka!([$($more)*] $($tests)*); };
     ([python $($more:ident)*] $($tests:tt)*) => { $crate::__needs_python!([$($more)*] $($tests)*); };
+    ([prometheus $($more:ident)*] $($tests:tt)*) => { $crate::__needs_prometheus!([$($more)*] $($tests)*); };
     ([oldest_rust $($more:ident)*] $($tests:tt)*) => { $crate::__needs_oldest_rust!([$($more)*] $($tests)*); };
     ([unshare $($more:ident)*] $($tests:tt)*) => { $crate::__needs_unshare!([$($more)*] $($tests)*); };
 }
@@ -120,6 +121,20 @@ macro_rules! __needs_kafka {
 #[macro_export]
 macro_rules! __needs_kafka {
     ($more:tt $($tests:tt)*) => { $crate::__tests!([#[ignore = "SKIP_SERVICES names kafka"]] $($tests)*); };
+}
+
+#[cfg(not(without_prometheus))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __needs_prometheus {
+    ($more:tt $($tests:tt)*) => { $crate::__needs!($more $($tests)*); };
+}
+
+#[cfg(without_prometheus)]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __needs_prometheus {
+    ($more:tt $($tests:tt)*) => { $crate::__tests!([#[ignore = "SKIP_SERVICES names prometheus"]] $($tests)*); };
 }
 
 #[cfg(not(without_python))]
