@@ -93,6 +93,7 @@ fn tests_of(label: &str) -> Tests {
         "`local:`" => &["crates/microagent-local"],
         "`redis://`" => &["crates/microagent-redis"],
         "`amqp://`" => &["crates/microagent-amqp"],
+        "`kafka://`" => &["crates/microagent-kafka"],
         "`memory://`" => &["crates/microagent-testing/src/broker_suite"],
         "agent" => &["crates/microagent", "crates/microagent-core"],
         "launcher" => &["crates/marun"],
@@ -265,6 +266,7 @@ fn each_test_of_a_line_stands_below_its_line() {
         "`local:`",
         "`redis://`",
         "`amqp://`",
+        "`kafka://`",
         "agent",
         "launcher",
     ] {

@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use bytes::Bytes;
 use futures_util::{StreamExt, future::try_join_all, stream::BoxStream};
 use microagent_core::{
-    Bus, ConsumeOptions, DeclareOptions, Delivery, Queue, QueueBroker, Route, SendOptions,
+    Bus, ConsumeOptions, DeclareOptions, Delivery, LengthCounts, Queue, QueueBroker, Route,
+    SendOptions,
 };
 use serde_json::{Value, json};
 
@@ -87,6 +88,26 @@ impl<S: FailureServer> Bench<S> {
             broker.length(queue).await.is_ok_and(|it| it == length)
         })
         .await;
+        broker.close().await.expect("a broker that closes");
+    }
+
+    /// Waits until this many messages are neither handled nor with a consumer.
+    pub(super) async fn until_waiting(&self, queue: &Queue, count: u64) {
+        let broker = self.broker().await;
+        if broker.caps().length == LengthCounts::Waiting {
+            self.until_length(queue, count).await;
+        } else {
+            // Its length counts messages in flight, too.
+            let (count, what) = (
+                count as usize,
+                format!("{count} that wait in {}", queue.name()),
+            );
+            until(&what, SOON, async || {
+                let waiting = broker.peek(queue, count + 1).await;
+                waiting.is_ok_and(|waiting| waiting.len() == count)
+            })
+            .await;
+        }
         broker.close().await.expect("a broker that closes");
     }
 

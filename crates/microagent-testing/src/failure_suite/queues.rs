@@ -44,7 +44,7 @@ pub async fn line_01_a_killed_consumer_loses_nothing<S: FailureServer>(bench: Be
     bench.push((0..10_000).map(does)).await;
     let killed = bench.worker(8, 16);
     bench.journal.started(1008, MINUTE).await;
-    bench.until_length(&JOBS, 10_000 - 1000 - 16).await;
+    bench.until_waiting(&JOBS, 10_000 - 1000 - 16).await;
     killed.kill();
     let death = Instant::now();
 
@@ -80,7 +80,7 @@ pub async fn line_02_what_was_handed_out_and_not_started_is_not_lost<S: FailureS
     bench.push((1..8).map(job)).await;
     let killed = bench.worker(1, 8);
     bench.journal.started(1, SOON).await;
-    bench.until_length(&JOBS, 0).await;
+    bench.until_waiting(&JOBS, 0).await;
     killed.kill();
     assert_eq!(bench.journal.look(|record| record.started.clone()), [0]);
 
@@ -99,7 +99,7 @@ pub async fn line_03_a_kill_during_the_drain_loses_nothing<S: FailureServer>(ben
     let killed = bench.worker(4, 12);
     bench.journal.started(4, SOON).await;
     killed.terminate();
-    bench.until_length(&JOBS, 26).await;
+    bench.until_waiting(&JOBS, 26).await;
     killed.kill();
     assert_eq!(bench.journal.look(|record| record.started.len()), 4);
 

@@ -70,7 +70,8 @@ impl KafkaServer {
         Self::start_with(&[]).await
     }
 
-    /// Starts a server with these lines of `server.properties` after the usual ones, which they override.
+    /// Starts a server with these lines of `server.properties` after the usual ones, which they override. `{port}` and
+    /// `{control}` in them are its ports, for a line that sets its listeners.
     ///
     /// # Errors
     /// As [`start`](Self::start).
@@ -238,7 +239,9 @@ fn write_files(folder: &Path, port: u16, control: u16, more: &[&str]) -> std::io
          group.min.session.timeout.ms=1000\n\
          {}\n",
         data.display(),
-        more.join("\n"),
+        more.join("\n")
+            .replace("{port}", &port.to_string())
+            .replace("{control}", &control.to_string()),
     );
     fs::write(folder.join("server.properties"), properties)?;
     let log = "rootLogger.level=warn\n\
