@@ -50,7 +50,7 @@ pub(crate) async fn play(part: &str, address: &str) -> Result<()> {
     let agent = agent.start().await?;
     tell("works");
     stop.recv().await;
-    // What outlives the grace is an error of the stop, and the test looks at what becomes of it.
+    // A handler that outlives the grace makes the stop fail; the test looks at its message.
     let _ = agent.stop().await;
     broker.close().await?;
     tell("ends");
