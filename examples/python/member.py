@@ -6,6 +6,7 @@ stop.
     EXAMPLE_BUS=redis://localhost/7 EXAMPLE_BROKER=redis://localhost/7 python/member.py comment_agent
 
 Its queues may be on RabbitMQ: EXAMPLE_BROKER=amqp://guest:guest@localhost:5672/
+or on Kafka: EXAMPLE_BROKER=kafka://localhost:9092
 '''
 import asyncio
 import logging
@@ -34,10 +35,13 @@ def dsn(variable, *schemes):
 
 
 def broker():
-    found = dsn('EXAMPLE_BROKER', 'redis://', 'amqp://')
+    found = dsn('EXAMPLE_BROKER', 'redis://', 'amqp://', 'kafka://')
     if found.startswith('redis://'):
         return RedisBroker(found)
-    # Not above: it needs `microagent[amqp]`.
+    # Not above: each needs its part of the package, `microagent[amqp]` or `microagent[kafka]`.
+    if found.startswith('kafka://'):
+        from microagent.tools.kafka import KafkaBroker
+        return KafkaBroker(found)
     from microagent.tools.amqp import AMQPBroker
     return AMQPBroker(found)
 
