@@ -42,7 +42,7 @@ impl ClientContext for Confirming {
 
     fn error(&self, error: KafkaError, reason: &str) {
         context::report(&error, reason);
-        self.0.report(&error);
+        self.0.report(&error, reason);
     }
 }
 

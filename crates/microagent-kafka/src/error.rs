@@ -5,9 +5,12 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
 /// Returns the error of the contract. The text contains no credentials.
 pub(crate) fn error_of(error: &KafkaError) -> Error {
-    let kind = match error.rdkafka_error_code() {
-        Some(code) => kind_of(code),
-        None => ErrorKind::Driver,
+    let kind = match (error, error.rdkafka_error_code()) {
+        // The client knows no code of it.
+        (KafkaError::AdminOp(code), _) => kind_of(*code),
+        (_, Some(code)) => kind_of(code),
+        (KafkaError::Canceled, None) => ErrorKind::Unavailable,
+        _ => ErrorKind::Driver,
     };
     Error::new(kind, format!("kafka: {error}"))
 }
@@ -43,4 +46,17 @@ pub(crate) fn closed() -> Error {
 
 pub(crate) fn unavailable(text: impl Into<String>) -> Error {
     Error::new(ErrorKind::Unavailable, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_the_administration_has_the_kind_of_its_code() {
+        let kind = |code| error_of(&KafkaError::AdminOp(code)).kind();
+        assert_eq!(kind(Code::InvalidReplicationFactor), ErrorKind::Refused);
+        assert_eq!(kind(Code::RequestTimedOut), ErrorKind::Unavailable);
+        assert!(!is_final(&error_of(&KafkaError::Canceled)));
+    }
 }

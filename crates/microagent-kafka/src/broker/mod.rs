@@ -157,7 +157,8 @@ impl KafkaBroker {
         self.check_open()?;
         let (options, client) = (self.options.clone(), Arc::clone(&self.client));
         let name = queue.name().to_owned();
-        blocking(move || look(&Browser::new(&options, &name)?, &client)).await
+        let found = blocking(move || look(&Browser::new(&options, &name)?, &client)).await;
+        found.map_err(|error| self.placed(error))
     }
 
     /// Moves or removes messages of a queue.
@@ -169,7 +170,12 @@ impl KafkaBroker {
         self.check_open()?;
         let (options, client) = (self.options.clone(), Arc::clone(&self.client));
         let name = queue.name().to_owned();
-        blocking(move || change(Mover::new(&options, client, &name)?)).await
+        let changed = blocking(move || change(Mover::new(&options, client, &name)?)).await;
+        changed.map_err(|error| self.placed(error))
+    }
+
+    fn placed(&self, error: Error) -> Error {
+        self.link.explain(error, &self.address())
     }
 
     fn check_open(&self) -> Result<()> {
@@ -182,7 +188,8 @@ impl KafkaBroker {
     async fn declare_until_final(&self, queue: &Queue, options: &DeclareOptions) -> Result<()> {
         let mut outage = Outage::default();
         loop {
-            match self.client.declare(queue.name(), options).await {
+            let declared = self.client.declare(queue.name(), options).await;
+            match declared.map_err(|error| self.placed(error)) {
                 Err(error) if !is_final(&error) => {
                     if outage.is_news(&error) {
                         tracing::warn!(queue = queue.name(), %error, "cannot consume; will keep retrying");
@@ -215,7 +222,8 @@ impl QueueBroker for KafkaBroker {
             raw_headers: &[],
             body: &payload,
         };
-        self.client.send(&outgoing).await
+        let sent = self.client.send(&outgoing).await;
+        sent.map_err(|error| self.placed(error))
     }
 
     async fn consume(
@@ -239,6 +247,7 @@ impl QueueBroker for KafkaBroker {
         };
         let setup = Setup {
             name: queue.name().into(),
+            address: self.address(),
             shared: Arc::new(shared),
             prefetch,
             deliveries: Arc::new(sender),
@@ -287,7 +296,8 @@ impl QueueBroker for KafkaBroker {
 
     async fn declare(&self, queue: &Queue, options: &DeclareOptions) -> Result<()> {
         self.check_open()?;
-        self.client.declare(queue.name(), options).await
+        let declared = self.client.declare(queue.name(), options).await;
+        declared.map_err(|error| self.placed(error))
     }
 
     async fn peek(&self, queue: &Queue, limit: usize) -> Result<Vec<Message>> {
@@ -315,7 +325,8 @@ impl QueueBroker for KafkaBroker {
         loop {
             self.check_open()?;
             let client = Arc::clone(&self.client);
-            match blocking(move || client.reach()).await {
+            let reached = blocking(move || client.reach()).await;
+            match reached.map_err(|error| self.placed(error)) {
                 Err(error) if !is_final(&error) => sleep(outage.pause()).await,
                 reached => return reached,
             }

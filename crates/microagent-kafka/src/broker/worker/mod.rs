@@ -73,6 +73,7 @@ pub(super) enum Event {
 /// The parts of a consumer.
 pub(super) struct Setup {
     pub(super) name: Arc<str>,
+    pub(super) address: String,
     pub(super) shared: Arc<Shared>,
     pub(super) prefetch: Prefetch,
     pub(super) deliveries: Arc<DeliverySender>,
@@ -255,7 +256,8 @@ impl Worker {
 
     fn complain(&mut self, error: &Error) {
         if self.outage.is_news(error) {
-            warn!(queue = &*self.setup.name, %error, "cannot consume; will keep retrying");
+            let address = &self.setup.address;
+            warn!(queue = &*self.setup.name, address, %error, "cannot consume; will keep retrying");
         }
     }
 }
