@@ -24,12 +24,6 @@ use crate::{
     message::headers_of,
 };
 
-/// The longest time until the server has stored a message.
-const DEADLINE: Duration = Duration::from_secs(10);
-
-/// The longest time for one question to the server.
-pub(crate) const ANSWER: Duration = Duration::from_secs(10);
-
 /// The pause between two looks at a new topic.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
@@ -82,8 +76,7 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(options: &KafkaOptions, link: Arc<Link>) -> Result<Self> {
-        let deadline = u64::try_from(DEADLINE.as_millis()).unwrap_or(u64::MAX);
-        let producer = options.producer(deadline);
+        let producer = options.producer();
         let producer = ThreadedProducer::from_config_and_context(&producer, Confirming(link));
         let admin = AdminClient::from_config_and_context(&options.admin(), Quiet);
         Ok(Self {
@@ -96,7 +89,10 @@ impl Client {
 
     /// Returns the number of partitions of a topic, 0 if it does not exist. It blocks.
     pub(crate) fn partitions_of(&self, topic: &str) -> Result<i32> {
-        let metadata = self.admin.inner().fetch_metadata(Some(topic), ANSWER);
+        let metadata = self
+            .admin
+            .inner()
+            .fetch_metadata(Some(topic), self.options.timeout);
         let metadata = metadata.map_err(|error| error_of(&error))?;
         let Some(found) = metadata
             .topics()
@@ -205,8 +201,8 @@ impl Client {
         }
         let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(replication));
         let limits = AdminOptions::new()
-            .request_timeout(Some(ANSWER))
-            .operation_timeout(Some(ANSWER));
+            .request_timeout(Some(self.options.timeout))
+            .operation_timeout(Some(self.options.timeout));
         let created = self.admin.create_topics([&new], &limits).await;
         for result in created.map_err(|error| error_of(&error))? {
             match result {
@@ -221,7 +217,7 @@ impl Client {
     }
 
     async fn wait_for(self: &Arc<Self>, topic: &str) -> Result<()> {
-        let deadline = Instant::now() + ANSWER;
+        let deadline = Instant::now() + self.options.timeout;
         loop {
             if matches!(self.exists(topic).await, Ok(true)) {
                 return Ok(());
@@ -240,14 +236,14 @@ impl Client {
         let metadata = self
             .admin
             .inner()
-            .fetch_metadata(Some("microagent"), ANSWER);
+            .fetch_metadata(Some("microagent"), self.options.timeout);
         metadata.map(drop).map_err(|error| error_of(&error))
     }
 
     /// Waits until what was handed over is sent or has failed. It blocks.
     pub(crate) fn flush(&self) {
         // Each message has its own answer.
-        let _ = self.producer.flush(DEADLINE);
+        let _ = self.producer.flush(self.options.timeout);
     }
 }
 

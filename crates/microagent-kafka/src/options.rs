@@ -1,6 +1,6 @@
 //! A Kafka DSN: the servers, the group, the partitions of new queues, and options of the client.
 
-use std::fmt;
+use std::{fmt, ops::RangeInclusive, time::Duration};
 
 use microagent_core::{
     Error, ErrorKind, Result,
@@ -10,7 +10,13 @@ use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
 
 const PORT: u16 = 9092;
 
-const KNOWN: [&str; 3] = ["group", "partitions", "replication"];
+const KNOWN: [&str; 4] = ["group", "partitions", "replication", "timeout"];
+
+/// The longest time for an answer, and what may be chosen.
+const TIMEOUT: (Duration, RangeInclusive<Duration>) = (
+    Duration::from_secs(10),
+    Duration::from_secs(1)..=Duration::from_secs(3600),
+);
 
 /// The prefix of options that are passed to the client.
 const CLIENT: &str = "x.";
@@ -28,6 +34,7 @@ const LARGEST_RECORD: &str = "1048588";
 /// | `PORT` | 9092 |
 /// | `group` | `microagent`; the consumers of a queue are the group `GROUP.QUEUE` |
 /// | `partitions`, `replication` | those of the server, for queues that the driver creates |
+/// | `timeout` | `10` (seconds), from `1` to `3600`: until a message is stored, and for any other answer |
 /// | `x.NAME` | any option of librdkafka, such as `x.max.poll.interval.ms=60000` |
 #[derive(Clone, PartialEq, Eq)]
 pub struct KafkaOptions {
@@ -35,6 +42,8 @@ pub struct KafkaOptions {
     group: String,
     pub(crate) partitions: Option<i32>,
     pub(crate) replication: Option<i32>,
+    /// The longest time until a message is stored, and for any other answer.
+    pub(crate) timeout: Duration,
     client: Vec<(String, String)>,
 }
 
@@ -89,13 +98,13 @@ impl KafkaOptions {
         self.with_own(self.base())
     }
 
-    pub(crate) fn producer(&self, deadline_ms: u64) -> ClientConfig {
+    pub(crate) fn producer(&self) -> ClientConfig {
         let mut config = self.base();
         config
             .set("acks", "all")
             .set("enable.idempotence", "true")
             .set("linger.ms", "0")
-            .set("message.timeout.ms", deadline_ms.to_string())
+            .set("message.timeout.ms", self.timeout.as_millis().to_string())
             .set("message.max.bytes", LARGEST_RECORD)
             .set("topic.metadata.propagation.max.ms", "2000");
         self.with_own(config)
@@ -147,12 +156,19 @@ fn read(text: &str) -> Result<KafkaOptions, DsnError> {
         [] => vec![Host::new("localhost")],
         hosts => hosts.to_vec(),
     };
+    let timeout = dsn.duration("timeout")?.unwrap_or(TIMEOUT.0);
+    if !TIMEOUT.1.contains(&timeout) {
+        return Err(DsnError::new(
+            "invalid value of the option `timeout`: expected a duration from `1` to `3600` seconds",
+        ));
+    }
     let client = dsn.options().filter(|(name, _)| of_client(name));
     Ok(KafkaOptions {
         hosts: hosts.into_iter().map(|host| host.or_port(PORT)).collect(),
         group: dsn.option("group").unwrap_or("microagent").to_owned(),
         partitions: dsn.number("partitions", 1, 100_000)?,
         replication: dsn.number("replication", 1, 1_000)?,
+        timeout,
         client: client
             .map(|(name, value)| (name[CLIENT.len()..].to_owned(), value.to_owned()))
             .collect(),
@@ -191,6 +207,8 @@ mod tests {
             KafkaOptions::parse("kafka://").unwrap().address(),
             "kafka://localhost:9092"
         );
+        let patient = KafkaOptions::parse("kafka://?timeout=60").unwrap();
+        assert_eq!(patient.producer().get("message.timeout.ms"), Some("60000"));
     }
 
     #[test]
@@ -199,6 +217,7 @@ mod tests {
             ("amqp://localhost", "expected `kafka://`"),
             ("kafka://localhost?grup=shop", "did you mean `group`?"),
             ("kafka://localhost?partitions=0", "partitions"),
+            ("kafka://localhost?timeout=0", "timeout"),
             ("kafka://localhost/topic", "expected none"),
             ("kafka://shop:s3cret@localhost", "login"),
             ("kafka://localhost?x.no.such.option=1", "no.such.option"),

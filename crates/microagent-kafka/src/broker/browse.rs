@@ -17,7 +17,7 @@ use rdkafka::{
 
 use crate::{
     KafkaOptions, Tracker,
-    client::{ANSWER, Client},
+    client::Client,
     context::Quiet,
     error::{error_of, unavailable},
     message::message_of,
@@ -30,6 +30,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 pub(super) struct Browser {
     pub(super) reader: BaseConsumer<Quiet>,
     pub(super) topic: Arc<str>,
+    /// The longest time for one answer.
+    pub(super) timeout: Duration,
     now: SystemTime,
 }
 
@@ -66,6 +68,7 @@ impl Browser {
         Ok(Self {
             reader: reader.map_err(|error| error_of(&error))?,
             topic: topic.into(),
+            timeout: options.timeout,
             now: SystemTime::now(),
         })
     }
@@ -118,7 +121,9 @@ impl Browser {
 
     fn look(&self, id: i32) -> Result<Found, KafkaError> {
         let (base, metadata) = self.committed(id)?;
-        let (low, end) = self.reader.fetch_watermarks(&self.topic, id, ANSWER)?;
+        let (low, end) = self
+            .reader
+            .fetch_watermarks(&self.topic, id, self.timeout)?;
         let tracker = Tracker::committed(base.unwrap_or(low), &metadata);
         let in_flight = tracker.in_flight().into_iter();
         let kept = in_flight.chain(tracker.delayed(self.now)).collect();
@@ -131,11 +136,11 @@ impl Browser {
     }
 
     fn committed(&self, id: i32) -> Result<(Option<i64>, String), KafkaError> {
-        let deadline = Instant::now() + ANSWER;
+        let deadline = Instant::now() + self.timeout;
         loop {
             let mut list = TopicPartitionList::new();
             list.add_partition(&self.topic, id);
-            let committed = self.reader.committed_offsets(list, ANSWER);
+            let committed = self.reader.committed_offsets(list, self.timeout);
             let found = committed.and_then(|list| {
                 let found = list.find_partition(&self.topic, id);
                 let found =
@@ -178,7 +183,7 @@ impl Browser {
             return Ok(());
         }
         self.reader.assign(&list).map_err(failed)?;
-        let mut deadline = Instant::now() + ANSWER;
+        let mut deadline = Instant::now() + self.timeout;
         while !ends.is_empty() {
             if Instant::now() > deadline {
                 let text = format!("the messages of `{}` were not read in time", self.topic);
@@ -192,7 +197,7 @@ impl Browser {
             let Some(found) = ends.get(&id) else {
                 continue;
             };
-            deadline = Instant::now() + ANSWER;
+            deadline = Instant::now() + self.timeout;
             if offset < found.end && found.waits(offset) {
                 let message = message_of(&self.topic, &record);
                 if take(id, offset, message)?.is_break() {

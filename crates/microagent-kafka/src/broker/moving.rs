@@ -16,7 +16,7 @@ use tokio::runtime::Handle;
 use super::browse::{Browser, Found};
 use crate::{
     KafkaOptions, Tracker,
-    client::{ANSWER, Client, Outgoing},
+    client::{Client, Outgoing},
     error::error_of,
     message::KafkaRecord,
 };
@@ -197,7 +197,9 @@ fn finish(
 }
 
 fn has_members(browser: &Browser, group: &str) -> Result<bool> {
-    let found = browser.reader.fetch_group_list(Some(group), ANSWER);
+    let found = browser
+        .reader
+        .fetch_group_list(Some(group), browser.timeout);
     let found = found.map_err(|error| error_of(&error))?;
     let mut groups = found.groups().iter().filter(|it| it.name() == group);
     Ok(groups.any(|it| !matches!(it.state(), "" | "Empty" | "Dead")))

@@ -136,7 +136,7 @@ async fn keys_keep_their_order_while_others_pass() {
 /// Line 43 of the failure contract.
 async fn a_long_handler_keeps_its_partition() {
     let dsn = format!(
-        "{}?x.max.poll.interval.ms=6000&x.session.timeout.ms=6000",
+        "{}?timeout=60&x.max.poll.interval.ms=6000&x.session.timeout.ms=6000",
         shared().await.unwrap().dsn()
     );
     let (broker, other) = (connect(&dsn).await.unwrap(), connect(&dsn).await.unwrap());
@@ -332,7 +332,7 @@ async fn what_is_too_large_is_refused_before_it_is_sent() {
 }
 
 async fn an_absent_server_is_unavailable_after_the_deadline() {
-    let broker = connect("kafka://127.0.0.1:1").await.unwrap();
+    let broker = connect("kafka://127.0.0.1:1?timeout=2").await.unwrap();
     let route = Route::from(queue("nowhere"));
     let sending = broker.send(&route, "{}".into(), SendOptions::default());
     let failed = timeout(LIMIT, sending)

@@ -19,8 +19,14 @@ pub(crate) async fn shared() -> Result<&'static KafkaServer> {
     SERVER.get_or_try_init(KafkaServer::start).await
 }
 
+/// Connects. Without options the answers may take longer than usual: the machine may be loaded.
 pub(crate) async fn connect(dsn: &str) -> Result<KafkaBroker> {
-    KafkaBroker::connect(&KafkaOptions::parse(dsn)?).await
+    let patient = if dsn.contains('?') {
+        dsn.to_owned()
+    } else {
+        format!("{dsn}?timeout=60")
+    };
+    KafkaBroker::connect(&KafkaOptions::parse(&patient)?).await
 }
 
 /// Cuts all connections of this process to a server. A proxy is of no use: Kafka tells its clients its own address.
