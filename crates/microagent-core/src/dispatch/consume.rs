@@ -16,7 +16,7 @@ use super::{
     flow::{Admission, Flow},
     growth::Activity,
     outcome,
-    run::{self, End, MessageSite, Run, Site},
+    run::{self, End, MessageSite, NO_SPAN, Run, Site},
 };
 use crate::{
     ConsumerOptions, Context, Delivery, Error, ErrorKind, HandlerFuture, Message, MessageInput,
@@ -165,27 +165,33 @@ impl BoundConsumer {
 
     /// Runs the handler and hands the settlement over, which is `None` if the handler settled the delivery itself. Returns when
     /// the run ended, too.
-    async fn handle(
-        &self,
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an `async fn` keeps its arguments twice, and each place has a task of this size"
+    )]
+    fn handle<'a>(
+        &'a self,
         mut delivery: Delivery,
-        place: &Place<'_>,
+        place: &'a Place<'a>,
         began: Instant,
-    ) -> (Option<SettleFuture>, Instant) {
-        let span = self.trace(&mut delivery);
-        let message = delivery.message();
-        if message.attempt() > 1 || message.crashes() > 0 {
-            self.stats.redelivered.count();
+    ) -> impl Future<Output = (Option<SettleFuture>, Instant)> + Send + use<'a> {
+        async move {
+            let span = self.trace(&mut delivery);
+            let message = delivery.message();
+            if message.attempt() > 1 || message.crashes() > 0 {
+                self.stats.redelivered.count();
+            }
+            if let Some(parked) = outcome::of_crashes(message, &self.options) {
+                return (Some(self.settle(delivery, parked)), began);
+            }
+            if !self.options.autoack {
+                return Box::pin(self.handle_lent(delivery, place, began, span)).await;
+            }
+            let end = self.run(message, None, place, began, &span).await;
+            let settlement = outcome::of_run(&end, message, &self.options);
+            let ended = self.record(&end, message, began, || outcome::follows(&settlement));
+            (Some(self.settle(delivery, settlement)), ended)
         }
-        if let Some(parked) = outcome::of_crashes(message, &self.options) {
-            return (Some(self.settle(delivery, parked)), began);
-        }
-        if !self.options.autoack {
-            return Box::pin(self.handle_lent(delivery, place, began, span)).await;
-        }
-        let end = self.run(message, None, place, began, &span).await;
-        let settlement = outcome::of_run(&end, message, &self.options);
-        let ended = self.record(&end, message, began, || outcome::follows(&settlement));
-        (Some(self.settle(delivery, settlement)), ended)
     }
 
     /// Runs a handler that settles by hand. A delivery that it leaves unsettled is settled by its result; an `Ok` that settled
@@ -195,7 +201,7 @@ impl BoundConsumer {
         mut delivery: Delivery,
         place: &Place<'_>,
         began: Instant,
-        span: Span,
+        span: Option<Box<Span>>,
     ) -> (Option<SettleFuture>, Instant) {
         let message = delivery.message().clone();
         let trace = delivery.trace();
@@ -229,25 +235,27 @@ impl BoundConsumer {
     }
 
     /// Starts the trace of a delivery, if a subscriber wants spans, and returns the span of its run.
-    fn trace(&self, delivery: &mut Delivery) -> Span {
+    fn trace(&self, delivery: &mut Delivery) -> Option<Box<Span>> {
         if !trace::is_enabled() {
-            return Span::none();
+            return None;
         }
         let broker = self.cx.broker().driver();
         let span = trace::process(broker, self.cx.name(), self.name, delivery.message());
         delivery.set_trace(Some(SettleTrace::of(broker.address(), &span)));
-        span
+        Some(Box::new(span))
     }
 
-    async fn run(
-        &self,
+    /// Decodes the arguments, and returns the run of the handler. It is not an `async fn`, which would keep the delivery.
+    fn run<'a>(
+        &'a self,
         message: &Message,
         delivery: Option<Delivery>,
-        place: &Place<'_>,
+        place: &'a Place<'a>,
         began: Instant,
-        span: &Span,
-    ) -> End<()> {
+        span: &'a Option<Box<Span>>,
+    ) -> impl Future<Output = End<()>> + Send + use<'a> {
         place.begin(began);
+        let span = span.as_deref().unwrap_or(&NO_SPAN);
         let mut input = MessageInput {
             cx: &self.cx,
             message,
@@ -255,24 +263,26 @@ impl BoundConsumer {
         };
         let decoded = run::decoded(|| (self.call)(&mut input));
         drop(input);
-        let end = match decoded {
-            Ok(future) => {
-                let run = Run {
-                    key: &self.key,
-                    caller: None,
-                    began,
-                    timeout: self.options.timeout,
-                    killed: &self.killed,
-                    span,
-                    future,
-                };
-                run.finish().await
-            }
-            Err(end) => end.of(),
-        };
-        trace::end_run(span, &end);
-        place.end();
-        end
+        async move {
+            let end = match decoded {
+                Ok(future) => {
+                    let run = Run {
+                        key: &self.key,
+                        caller: None,
+                        began,
+                        timeout: self.options.timeout,
+                        killed: &self.killed,
+                        span,
+                        future,
+                    };
+                    run.finish().await
+                }
+                Err(end) => end.of(),
+            };
+            trace::end_run(span, &end);
+            place.end();
+            end
+        }
     }
 
     fn record(

@@ -14,7 +14,7 @@ use super::{
     flow::{Admission, Flow},
     outcome,
     receive::{Received, Reply, reply_of},
-    run::{self, End, Run, Site},
+    run::{self, End, NO_SPAN, Run, Site},
 };
 use crate::{
     Context, HandlerFuture, HandlerReply, ReceiverOptions, Result, SignalInput,
@@ -104,8 +104,22 @@ impl BoundReceiver {
         place: &Place<'_>,
         began: Instant,
     ) -> (End<HandlerReply>, Instant) {
+        let (end, ended) = self.run_once(received, place, began).await;
+        if matches!(end, End::Done(_)) {
+            return (end, ended);
+        }
+        // In a box, so that the task of each signal does not have the room for it.
+        Box::pin(self.run_again(received, place, (end, ended))).await
+    }
+
+    /// Runs the handler again after a failure, as its options say.
+    async fn run_again(
+        &self,
+        received: &Received,
+        place: &Place<'_>,
+        (mut end, mut ended): (End<HandlerReply>, Instant),
+    ) -> (End<HandlerReply>, Instant) {
         let options = &self.options;
-        let (mut end, mut ended) = self.run_once(received, place, began).await;
         for attempt in 1.. {
             let again = outcome::again_after(&end, attempt, &options.retry, &options.into());
             let Some(delay) = again else {
@@ -143,6 +157,7 @@ impl BoundReceiver {
         }
         place.begin(began);
         let span = self.trace(received);
+        let span = span.as_deref().unwrap_or(&NO_SPAN);
         let end = match self.decode(received) {
             Ok(future) => {
                 let run = Run {
@@ -151,14 +166,14 @@ impl BoundReceiver {
                     began,
                     timeout: self.options.timeout,
                     killed: &self.killed,
-                    span: &span,
+                    span,
                     future,
                 };
                 run.finish().await
             }
             Err(end) => end,
         };
-        trace::end_run(&span, &end);
+        trace::end_run(span, &end);
         place.end();
         let ended = run::record(&end, &self.stats, began, || {
             self.site(&received.signal.name)
@@ -167,20 +182,22 @@ impl BoundReceiver {
     }
 
     /// Returns the span of a run, if a subscriber wants spans.
-    fn trace(&self, received: &Received) -> Span {
+    fn trace(&self, received: &Received) -> Option<Box<Span>> {
         if !trace::is_enabled() {
-            return Span::none();
+            return None;
         }
         let (bus, agent, signal) = (
             self.cx.bus().driver(),
             self.cx.name(),
             &received.signal.name,
         );
-        if !received.is_call {
-            return trace::receive(bus, agent, self.name, signal);
-        }
-        let caller = received.caller.as_ref().and_then(Caller::trace);
-        trace::answer(bus, agent, self.name, signal, caller)
+        let span = if received.is_call {
+            let caller = received.caller.as_ref().and_then(Caller::trace);
+            trace::answer(bus, agent, self.name, signal, caller)
+        } else {
+            trace::receive(bus, agent, self.name, signal)
+        };
+        Some(Box::new(span))
     }
 
     /// Skips a call that waited for a place longer than its caller did.

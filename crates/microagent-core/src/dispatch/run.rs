@@ -147,6 +147,9 @@ async fn cut_off_at(began: Instant, timeout: Duration, killed: &CancellationToke
     }
 }
 
+/// The span of a run without a subscriber for spans.
+pub(crate) static NO_SPAN: Span = Span::none();
+
 /// A handler whose arguments are decoded, and the limits of its run.
 pub(crate) struct Run<'a, F> {
     /// The handler's name in chains of calls: `MailerAgent.send`.
