@@ -5,7 +5,11 @@ use std::time::{Duration, Instant};
 use microagent_core::Result;
 use rdkafka::{Offset, TopicPartitionList, error::KafkaError};
 
-use super::{Worker, context::is_of_membership, revocation::again};
+use super::{
+    TICK, Worker,
+    context::{is_of_membership, is_of_rebalance},
+    revocation::again,
+};
 use crate::{
     broker::{partition::Commit, settle::Settling},
     error::error_of,
@@ -166,6 +170,8 @@ impl Worker {
         self.commits.is_no_member = is_of_membership(error);
         let pause = if self.commits.is_no_member {
             NO_MEMBER
+        } else if is_of_rebalance(error) {
+            TICK
         } else {
             self.outage.pause()
         };

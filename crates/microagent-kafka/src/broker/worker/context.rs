@@ -116,16 +116,20 @@ pub(super) fn take_away<C: ConsumerContext>(
     }
 }
 
-/// Returns true if a commit failed because the consumer is not, or not yet, a member of the group.
+/// Returns true if a commit failed because the consumer is not a member of the group.
 pub(super) fn is_of_membership(error: &KafkaError) -> bool {
     matches!(
         error.rdkafka_error_code(),
         Some(
             RDKafkaErrorCode::UnknownMemberId
                 | RDKafkaErrorCode::IllegalGeneration
-                | RDKafkaErrorCode::RebalanceInProgress
                 | RDKafkaErrorCode::AssignmentLost
                 | RDKafkaErrorCode::FencedInstanceId
         )
     )
+}
+
+/// Returns true if a commit failed because the group is about to give its members their partitions. It succeeds afterwards.
+pub(super) fn is_of_rebalance(error: &KafkaError) -> bool {
+    error.rdkafka_error_code() == Some(RDKafkaErrorCode::RebalanceInProgress)
 }

@@ -27,7 +27,8 @@ pub(super) struct Revocation {
 impl Worker {
     /// Begins to give partitions up.
     pub(super) fn revoke(&mut self, ids: Vec<i32>) {
-        let is_lost = self.consumer.assignment_lost() || self.commits.is_no_member();
+        // A commit that failed during the rebalance does not say so: the client has rejoined the group, and commits are accepted again.
+        let is_lost = self.consumer.assignment_lost();
         self.commits.is_member();
         self.assigned.retain(|id, _| !ids.contains(id));
         for id in &ids {
@@ -134,7 +135,8 @@ impl Worker {
         let deadline = Instant::now() + LAST_COMMIT;
         loop {
             self.commit(&[]);
-            if self.commits.is_idle() {
+            // A pause after a failure may have kept the commit back.
+            if self.commits.is_idle() && self.partitions.values().all(super::Partition::is_clean) {
                 return Ok(());
             }
             if self.commits.is_no_member() || Instant::now() > deadline {
