@@ -1,31 +1,25 @@
 //! The fixture of the tests of RabbitMQ: a server, and processes that work on it.
 
 use std::{
-    env,
     io::Write,
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 use futures_util::{StreamExt, future::try_join_all, stream::BoxStream};
 use microagent_amqp::{AmqpBroker, AmqpOptions};
-use microagent_core::{ConsumeOptions, Delivery, Queue, QueueBroker, Result, Route, SendOptions};
-use microagent_testing::failure_suite::{FailureServer, Journal, Process};
-use serde_json::{Value, json};
+use microagent_core::{ConsumeOptions, Delivery, Queue, QueueBroker, Result};
+use microagent_testing::failure_suite::{FailureServer, Journal, Process, load::Workplace};
+use serde_json::Value;
 
 pub(crate) use microagent_testing::failure_suite::{
     error_of,
-    jobs::{DEAD, JOBS},
-    kind_of, until, within,
+    jobs::{DEAD, JOBS, PATIENCE, job, job_that, number_of, send, until_length},
+    kind_of,
+    load::MINUTES,
+    number, say, until, within,
 };
 
 use crate::{failures::PROGRAM, server::RabbitMq};
-
-/// The patience with one event on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-
-/// The patience with everything that a process has to handle.
-pub(crate) const MINUTES: Duration = Duration::from_secs(240);
 
 pub(crate) const SUSPECTS: Queue = Queue::new("jobs.suspects");
 
@@ -74,51 +68,30 @@ impl Bench {
         try_join_all(sends).await.unwrap();
         broker.close().await.unwrap();
     }
+}
 
-    pub(crate) async fn until_length(&self, broker: &AmqpBroker, queue: &Queue, length: u64) {
-        let what = format!("{length} messages in `{queue}`");
-        until(&what, PATIENCE, async || {
-            broker.length(queue).await.is_ok_and(|it| it == length)
-        })
-        .await;
+impl Workplace for Bench {
+    type Broker = AmqpBroker;
+
+    fn journal(&self) -> &Journal {
+        &self.journal
     }
 
-    /// Returns how often jobs were handled more than once.
-    pub(crate) fn duplicates(&self) -> u32 {
-        self.journal
-            .look(|record| record.handled.values().map(|times| times - 1).sum())
+    fn worker(&self, concurrency: usize, prefetch: usize) -> Process {
+        self.worker(concurrency, prefetch)
     }
 
-    /// Returns for how many deliveries a crash had been counted.
-    pub(crate) fn suspects(&self) -> usize {
-        self.journal.look(|record| {
-            let lines = record.lines.iter();
-            lines.filter(|line| line.starts_with("suspects ")).count()
-        })
+    async fn broker(&self) -> AmqpBroker {
+        self.broker().await
+    }
+
+    async fn push(&self, jobs: Vec<Value>) {
+        self.push(jobs).await;
     }
 }
 
 pub(crate) async fn connect(address: &str) -> Result<AmqpBroker> {
     AmqpBroker::connect(&AmqpOptions::parse(address)?).await
-}
-
-/// Asks a process to stop and waits until it has ended well.
-pub(crate) async fn ends_well(worker: Process) {
-    worker.terminate();
-    assert!(within(PATIENCE, "its end", worker.ended()).await.success());
-}
-
-pub(crate) fn job(n: u64) -> Value {
-    json!({ "n": n })
-}
-
-pub(crate) fn job_that(does: &str, n: u64) -> Value {
-    json!({ "n": n, "does": does })
-}
-
-pub(crate) async fn send(broker: &AmqpBroker, job: Value) -> Result<()> {
-    let (to, options) = (Route::from(JOBS), SendOptions::default());
-    broker.send(&to, job.to_string().into(), options).await
 }
 
 pub(crate) async fn consume(broker: &AmqpBroker, prefetch: usize) -> BoxStream<'static, Delivery> {
@@ -128,22 +101,6 @@ pub(crate) async fn consume(broker: &AmqpBroker, prefetch: usize) -> BoxStream<'
 
 pub(crate) async fn next(jobs: &mut BoxStream<'static, Delivery>) -> Delivery {
     within(PATIENCE, "a job", jobs.next()).await.unwrap()
-}
-
-/// The number of a job.
-pub(crate) fn number_of(delivery: &Delivery) -> u64 {
-    let job: Value = serde_json::from_slice(delivery.message().payload()).unwrap();
-    job["n"].as_u64().unwrap()
-}
-
-/// The value of a variable that makes a test larger.
-pub(crate) fn number(variable: &str) -> Option<u64> {
-    env::var(variable).ok().map(|text| text.parse().unwrap())
-}
-
-/// Figures are shown of each run, also of one that passes.
-pub(crate) fn say(line: &str) {
-    drop(std::io::stderr().write_all(format!("\n{line}\n").as_bytes()));
 }
 
 /// The log of a test of one thread.

@@ -15,8 +15,8 @@ use microagent_testing::failure_suite::FailureServer;
 
 use crate::{
     bench::{
-        Bench, JOBS, MINUTES, PATIENCE, SUSPECTS, bench, connect, consume, ends_well, error_of,
-        job, job_that, kind_of, next, number, number_of, say, send, until, within,
+        Bench, JOBS, MINUTES, PATIENCE, SUSPECTS, bench, connect, consume, error_of, job, job_that,
+        kind_of, next, number, number_of, say, send, until, until_length, within,
     },
     support::Proxy,
 };
@@ -114,7 +114,7 @@ async fn line_30_no_confirmed_message_is_lost_when_the_server_is_killed_twice() 
         confirmed.load(Ordering::SeqCst),
         failed.load(Ordering::SeqCst),
     ));
-    ends_well(worker).await;
+    worker.ends_well().await;
 }
 
 /// Sends 100 messages over a connection of its own, each until it is confirmed.
@@ -140,18 +140,18 @@ async fn line_31_a_message_whose_confirmation_is_cut_off_is_sent_again_with_its_
     let over = connect(&proxy.dsn()).await.unwrap();
     let broker = bench.broker().await;
     send(&over, job(0)).await.unwrap();
-    bench.until_length(&broker, &JOBS, 1).await;
+    until_length(&broker, &JOBS, 1).await;
     proxy.mute(true);
     let sending = tokio::spawn(async move {
         let sent = send(&over, job(1)).await;
         (over, sent)
     });
-    bench.until_length(&broker, &JOBS, 2).await;
+    until_length(&broker, &JOBS, 2).await;
     proxy.mute(false);
     proxy.cut();
     let (over, sent) = within(PATIENCE, "the send", sending).await.unwrap();
     sent.unwrap();
-    bench.until_length(&broker, &JOBS, 3).await;
+    until_length(&broker, &JOBS, 3).await;
     let mut jobs = consume(&broker, 3).await;
     let mut ids = Vec::new();
     for n in [0, 1, 1] {
@@ -302,5 +302,5 @@ async fn line_38_after_an_outage_the_same_process_consumes() {
     ));
     assert!(took < Duration::from_secs(30), "{took:?}");
     // It is the process of before the outage, and it ends as it is asked to.
-    ends_well(worker).await;
+    worker.ends_well().await;
 }

@@ -12,7 +12,7 @@ use microagent_core::{
 use crate::{
     bench::{
         Bench, DEAD, JOBS, Log, PATIENCE, bench, connect, consume, error_of, job, next, number_of,
-        send, until, within,
+        send, until, until_length, within,
     },
     server::raw,
 };
@@ -73,7 +73,7 @@ async fn line_32_a_message_that_no_queue_takes_is_an_error() {
         assert_eq!(error.kind(), ErrorKind::Unroutable, "{error}");
         assert!(error.to_string().contains(name), "{error}");
     }
-    bench.until_length(&broker, &JOBS, 1).await;
+    until_length(&broker, &JOBS, 1).await;
     broker.close().await.unwrap();
 }
 
@@ -146,7 +146,7 @@ async fn line_72_a_forbidden_dead_letter_queue_loses_nothing_and_is_used_when_it
         .await
         .unwrap()
         .unwrap();
-    bench.until_length(&broker, &DEAD, 1).await;
+    until_length(&broker, &DEAD, 1).await;
     let text = log.text();
     let warnings = text
         .lines()
@@ -175,7 +175,7 @@ async fn line_72_a_forbidden_dead_letter_queue_loses_nothing_and_is_used_when_it
     let again = next(&mut jobs).await;
     assert_eq!(number_of(&again), 6);
     again.dead_letter("it fails").await.unwrap();
-    bench.until_length(&third, &DEAD, 1).await;
+    until_length(&third, &DEAD, 1).await;
     third.close().await.unwrap();
 }
 

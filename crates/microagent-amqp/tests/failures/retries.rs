@@ -7,7 +7,7 @@ use std::{
 
 use microagent_core::{QueueBroker, header};
 
-use crate::bench::{Bench, DEAD, JOBS, PATIENCE, bench, bench_with, ends_well, job_that, say};
+use crate::bench::{Bench, DEAD, JOBS, PATIENCE, bench, bench_with, job_that, say, until_length};
 
 microagent_testing::needs! {
     rabbitmq {
@@ -47,7 +47,7 @@ async fn retried_and_parked(bench: &Bench) {
         processor_time(&server).saturating_sub(busy.1),
     );
     let broker = bench.broker().await;
-    bench.until_length(&broker, &DEAD, 1).await;
+    until_length(&broker, &DEAD, 1).await;
     let gaps: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
     let dead = broker.peek(&DEAD, 1).await.unwrap().remove(0);
     let header = |name| dead.header(name).unwrap_or_default();
@@ -71,7 +71,7 @@ async fn retried_and_parked(bench: &Bench) {
     );
     assert_eq!(broker.length(&JOBS).await.unwrap(), 0);
     broker.close().await.unwrap();
-    ends_well(worker).await;
+    worker.ends_well().await;
 }
 
 /// Returns the processor time that a process has used, in user and system mode.

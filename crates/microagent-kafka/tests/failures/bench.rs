@@ -1,39 +1,24 @@
 //! The fixture of the tests of Kafka: a server, and processes that work on it.
 
-use std::{env, io::Write, time::Duration};
-
 use futures_util::{StreamExt, future::join_all, stream::BoxStream};
-use microagent_core::{
-    ConsumeOptions, Delivery, ErrorKind, Queue, QueueBroker, Result, Route, SendOptions,
-};
+use microagent_core::{ConsumeOptions, Delivery, ErrorKind, QueueBroker, Route, SendOptions};
 use microagent_kafka::KafkaBroker;
-use microagent_testing::failure_suite::{FailureServer, Journal, Process};
+use microagent_testing::failure_suite::{FailureServer, Journal, Process, load::Workplace};
 use rdkafka::{
     Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 pub(crate) use microagent_testing::failure_suite::{
     error_of,
-    jobs::{DEAD, JOBS},
-    until, within,
+    jobs::{DEAD, JOBS, PATIENCE, job, job_that, number_of, send, until_length},
+    load::{CHAOS, MINUTES, SEED},
+    number, say, until, within,
 };
 
 pub(crate) use crate::support::connect;
 use crate::{failures::PROGRAM, server::Kafka};
-
-/// The patience with one event on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-
-/// The patience with everything that a process has to handle.
-pub(crate) const MINUTES: Duration = Duration::from_secs(240);
-
-/// The time during which processes are killed, or come and go, in seconds.
-pub(crate) const CHAOS: &str = "MICROAGENT_TEST_CHAOS";
-
-/// Repeats a run.
-pub(crate) const SEED: &str = "MICROAGENT_TEST_SEED";
 
 /// The option of a group whose members are not taken for dead while a busy machine keeps them waiting: for tests in which none dies.
 pub(crate) const PATIENT: &str = "&x.session.timeout.ms=45000";
@@ -106,14 +91,6 @@ impl Bench {
         broker.close().await.unwrap();
     }
 
-    pub(crate) async fn until_length(&self, broker: &KafkaBroker, queue: &Queue, length: u64) {
-        let what = format!("{length} messages in `{queue}`");
-        until(&what, PATIENCE, async || {
-            broker.length(queue).await.is_ok_and(|it| it == length)
-        })
-        .await;
-    }
-
     /// Returns a client of the library in the group of the jobs, which does not join it.
     pub(crate) fn looker(&self) -> BaseConsumer {
         let mut config = self.server.client();
@@ -128,19 +105,25 @@ impl Bench {
         let groups = found.groups().iter();
         groups.map(|group| group.members().len()).sum()
     }
+}
 
-    /// Returns how often jobs were handled more than once.
-    pub(crate) fn duplicates(&self) -> u32 {
-        self.journal
-            .look(|record| record.handled.values().map(|times| times - 1).sum())
+impl Workplace for Bench {
+    type Broker = KafkaBroker;
+
+    fn journal(&self) -> &Journal {
+        &self.journal
     }
 
-    /// Returns for how many deliveries a crash had been counted.
-    pub(crate) fn suspects(&self) -> usize {
-        self.journal.look(|record| {
-            let lines = record.lines.iter();
-            lines.filter(|line| line.starts_with("suspects ")).count()
-        })
+    fn worker(&self, concurrency: usize, prefetch: usize) -> Process {
+        self.worker(concurrency, prefetch)
+    }
+
+    async fn broker(&self) -> KafkaBroker {
+        self.broker().await
+    }
+
+    async fn push(&self, jobs: Vec<Value>) {
+        self.push(jobs).await;
     }
 }
 
@@ -153,25 +136,6 @@ pub(crate) fn committed(looker: &BaseConsumer, partition: i32) -> Option<i64> {
         Offset::Offset(offset) => Some(offset),
         _ => None,
     }
-}
-
-/// Asks a process to stop and waits until it has ended well.
-pub(crate) async fn ends_well(worker: Process) {
-    worker.terminate();
-    assert!(within(PATIENCE, "its end", worker.ended()).await.success());
-}
-
-pub(crate) fn job(n: u64) -> Value {
-    json!({ "n": n })
-}
-
-pub(crate) fn job_that(does: &str, n: u64) -> Value {
-    json!({ "n": n, "does": does })
-}
-
-pub(crate) async fn send(broker: &KafkaBroker, job: Value) -> Result<()> {
-    let (to, options) = (Route::from(JOBS), SendOptions::default());
-    broker.send(&to, job.to_string().into(), options).await
 }
 
 /// Sends a job, with a key or without one. It tries again if a busy server does not say in time where the queue is, and never if the
@@ -196,20 +160,4 @@ pub(crate) async fn consume(broker: &KafkaBroker, prefetch: usize) -> BoxStream<
 
 pub(crate) async fn next(jobs: &mut BoxStream<'static, Delivery>) -> Delivery {
     within(PATIENCE, "a job", jobs.next()).await.unwrap()
-}
-
-/// The number of a job.
-pub(crate) fn number_of(delivery: &Delivery) -> u64 {
-    let job: Value = serde_json::from_slice(delivery.message().payload()).unwrap();
-    job["n"].as_u64().unwrap()
-}
-
-/// The value of a variable that makes a test larger.
-pub(crate) fn number(variable: &str) -> Option<u64> {
-    env::var(variable).ok().map(|text| text.parse().unwrap())
-}
-
-/// Figures are shown of each run, also of one that passes.
-pub(crate) fn say(line: &str) {
-    drop(std::io::stderr().write_all(format!("\n{line}\n").as_bytes()));
 }

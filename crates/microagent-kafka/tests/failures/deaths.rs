@@ -1,13 +1,13 @@
 //! Processes that die: with messages that were finished out of order, on one message, and while one waits for its retry.
 
-use microagent_core::{QueueBroker, header};
-use microagent_testing::failure_suite::Record;
+use microagent_core::QueueBroker;
+use microagent_testing::failure_suite::{Record, load};
 
 use crate::{
     agents::FAILING,
     bench::{
-        DEAD, JOBS, MINUTES, PATIENCE, bench, committed, consume, ends_well, job, job_that, next,
-        number_of, within,
+        JOBS, MINUTES, PATIENCE, bench, committed, consume, job, job_that, next, number_of,
+        until_length,
     },
 };
 
@@ -38,7 +38,7 @@ async fn line_39_a_kill_repeats_what_was_in_flight_and_nothing_that_was_finished
     bench.journal.handled(all - 2, MINUTES).await;
     bench.journal.started(all, PATIENCE).await;
     let (broker, looker) = (bench.broker().await, bench.looker());
-    bench.until_length(&broker, &JOBS, 2).await;
+    until_length(&broker, &JOBS, 2).await;
     assert_eq!(committed(&looker, 0), Some(10));
     killed.kill();
     assert_eq!(broker.length(&JOBS).await.unwrap(), 2);
@@ -46,41 +46,24 @@ async fn line_39_a_kill_repeats_what_was_in_flight_and_nothing_that_was_finished
     let mut next = bench.worker(8, 16);
     next.go_on();
     bench.journal.handled(all, MINUTES).await;
-    bench.until_length(&broker, &JOBS, 0).await;
+    until_length(&broker, &JOBS, 0).await;
     assert_eq!(committed(&looker, 0), i64::try_from(ALL).ok());
-    ends_well(next).await;
+    next.ends_well().await;
     let again = bench.journal.look(|record| record.started[all..].to_vec());
     assert_eq!(again, WAITING, "in their order, one after the other");
-    assert_eq!((bench.duplicates(), bench.suspects()), (0, 2));
+    assert_eq!(
+        (
+            bench.journal.look(Record::duplicates),
+            bench.journal.look(Record::suspects)
+        ),
+        (0, 2)
+    );
     broker.close().await.unwrap();
 }
 
 /// One of 50 messages in flight kills its process: it is a dead letter after three deaths, and the others are handled.
 async fn a_killer_is_parked_and_its_49_neighbours_are_handled() {
-    let bench = bench().await;
-    bench.push([job_that("abort", 0)]).await;
-    bench.push((1..50).map(job)).await;
-    for _ in 0..3 {
-        let killed = bench.worker(50, 50);
-        let status = within(MINUTES, "the death of the process", killed.ended()).await;
-        assert!(!status.success());
-    }
-    let last = bench.worker(50, 50);
-    bench.journal.handled(49, MINUTES).await;
-    let broker = bench.broker().await;
-    bench.until_length(&broker, &DEAD, 1).await;
-    let dead = broker.peek(&DEAD, 1).await.unwrap().remove(0);
-    assert_eq!(dead.header(header::DEAD_REASON), Some("crash"));
-    let killer = job_that("abort", 0).to_string();
-    assert_eq!(dead.payload(), killer.as_bytes());
-    let killers = bench.journal.look(|record| {
-        let started = record.started.iter();
-        started.filter(|n| **n == 0).count()
-    });
-    assert_eq!(killers, 3, "one death each");
-    bench.until_length(&broker, &JOBS, 0).await;
-    ends_well(last).await;
-    broker.close().await.unwrap();
+    load::a_killer_is_parked(&bench().await, &[JOBS]).await;
 }
 
 /// A process is killed after it has failed one message four times and while it runs another: the next owner of the partition knows
@@ -93,7 +76,7 @@ async fn attempts_and_times_of_failures_outlive_a_kill() {
     bench.journal.until("four failures", MINUTES, fails).await;
     bench.journal.handled(5, PATIENCE).await;
     let broker = bench.broker().await;
-    bench.until_length(&broker, &JOBS, 1).await;
+    until_length(&broker, &JOBS, 1).await;
     killed.kill();
 
     let mut jobs = consume(&broker, 4).await;
@@ -104,6 +87,6 @@ async fn attempts_and_times_of_failures_outlive_a_kill() {
     assert!(message.first_failure().is_some(), "{message:?}");
     assert!(message.crashes() <= 1, "{message:?}");
     again.ack().await.unwrap();
-    bench.until_length(&broker, &JOBS, 0).await;
+    until_length(&broker, &JOBS, 0).await;
     broker.close().await.unwrap();
 }

@@ -11,8 +11,8 @@ use microagent_testing::failure_suite::Record;
 use tokio::time::{sleep, timeout};
 
 use crate::bench::{
-    Bench, CHAOS, JOBS, MINUTES, PATIENCE, SEED, bench_with, consume, ends_well, error_of, job,
-    job_that, next, number, number_of, patient_bench, say, send_once, until, within,
+    Bench, CHAOS, JOBS, MINUTES, PATIENCE, SEED, bench_with, consume, error_of, job, job_that,
+    next, number, number_of, patient_bench, say, send_once, until, until_length, within,
 };
 
 microagent_testing::needs! {
@@ -48,9 +48,9 @@ async fn line_41_a_partition_moves_when_what_runs_of_it_is_finished() {
     bench.push((16..200).map(|n| job_that("take", n))).await;
     bench.journal.handled(200, MINUTES).await;
     let started = bench.journal.look(|record| record.started.len());
-    assert_eq!((started, bench.suspects()), (200, 0));
-    ends_well(first).await;
-    ends_well(second).await;
+    assert_eq!((started, bench.journal.look(Record::suspects)), (200, 0));
+    first.ends_well().await;
+    second.ends_well().await;
     let broker = bench.broker().await;
     assert_eq!(broker.length(&JOBS).await.unwrap(), 0);
     broker.close().await.unwrap();
@@ -96,11 +96,11 @@ async fn line_41_a_late_settlement_of_a_lost_partition_changes_nothing() {
         }
     }
     let left = u64::try_from(again.len()).unwrap();
-    bench.until_length(&first, &JOBS, left).await;
+    until_length(&first, &JOBS, left).await;
     for delivery in again {
         delivery.ack().await.unwrap();
     }
-    bench.until_length(&first, &JOBS, 0).await;
+    until_length(&first, &JOBS, 0).await;
     sender.close().await.unwrap();
     first.close().await.unwrap();
     second.close().await.unwrap();
@@ -141,20 +141,23 @@ async fn line_42_members_that_come_and_go_lose_nothing_and_keep_the_order_of_key
     bench.journal.handled(all, MINUTES).await;
     let handled = begun.elapsed();
     for member in members {
-        ends_well(member).await;
+        member.ends_well().await;
     }
     for member in leaving {
         // One that was asked before it could listen ends by the signal.
         within(MINUTES, "its end", member.ended()).await;
     }
-    let (duplicates, suspects) = (bench.duplicates(), bench.suspects());
+    let (duplicates, suspects) = (
+        bench.journal.look(Record::duplicates),
+        bench.journal.look(Record::suspects),
+    );
     say(&format!(
         "{all} keyed messages, {changes} changes of members in {lasts} s: 0 lost, {duplicates} handled again, {suspects} suspects, all handled after {handled:?}"
     ));
     bench.journal.look(every_key_is_handled_in_order);
     assert!(f64::from(duplicates) < 0.05 * all as f64);
     let broker = bench.broker().await;
-    bench.until_length(&broker, &JOBS, 0).await;
+    until_length(&broker, &JOBS, 0).await;
     broker.close().await.unwrap();
 }
 
@@ -212,12 +215,12 @@ async fn line_43_a_handler_that_takes_long_keeps_its_partition() {
     busy.go_on();
     bench.journal.handled(1, PATIENCE).await;
     let broker = bench.broker().await;
-    bench.until_length(&broker, &JOBS, 0).await;
+    until_length(&broker, &JOBS, 0).await;
     bench.push((1..20).map(job)).await;
     bench.journal.handled(20, PATIENCE).await;
     let started = bench.journal.look(|record| record.started.len());
-    assert_eq!((started, bench.suspects()), (20, 0));
-    ends_well(busy).await;
-    ends_well(idle).await;
+    assert_eq!((started, bench.journal.look(Record::suspects)), (20, 0));
+    busy.ends_well().await;
+    idle.ends_well().await;
     broker.close().await.unwrap();
 }

@@ -13,8 +13,8 @@ use microagent_core::{ErrorKind, QueueBroker};
 use microagent_testing::failure_suite::FailureServer;
 
 use crate::bench::{
-    DEAD, JOBS, MINUTES, PATIENCE, bench, connect, ends_well, error_of, job, job_that, number, say,
-    send, until, within,
+    DEAD, JOBS, MINUTES, PATIENCE, bench, connect, error_of, job, job_that, number, say, send,
+    until, until_length, within,
 };
 
 microagent_testing::needs! {
@@ -45,7 +45,7 @@ async fn line_12_a_server_that_is_absent_at_the_start_is_waited_for() {
         .unwrap();
     bench.push((0..10).map(job)).await;
     bench.journal.handled(10, MINUTES).await;
-    ends_well(worker).await;
+    worker.ends_well().await;
     broker.close().await.unwrap();
 }
 
@@ -77,7 +77,7 @@ async fn line_18_a_server_that_stands_still_is_noticed() {
             [0, 1, 3].iter().all(|n| record.handled.contains_key(n))
         })
         .await;
-    ends_well(worker).await;
+    worker.ends_well().await;
     broker.close().await.unwrap();
 }
 
@@ -109,7 +109,7 @@ async fn no_confirmed_message_is_lost_when_the_server_is_killed_twice() {
     }
     bench.journal.handled(all, MINUTES).await;
     let (took, broker) = (back.elapsed(), bench.broker().await);
-    bench.until_length(&broker, &JOBS, 0).await;
+    until_length(&broker, &JOBS, 0).await;
     assert_eq!(broker.length(&DEAD).await.unwrap(), 0);
     let started = bench.journal.look(|record| record.started.len());
     say(&format!(
@@ -117,7 +117,7 @@ async fn no_confirmed_message_is_lost_when_the_server_is_killed_twice() {
         confirmed.load(Ordering::SeqCst),
         failed.load(Ordering::SeqCst),
     ));
-    ends_well(worker).await;
+    worker.ends_well().await;
     broker.close().await.unwrap();
 }
 
@@ -157,8 +157,8 @@ async fn after_an_outage_the_same_process_consumes_and_finishes_what_ran() {
     ));
     assert!(took < Duration::from_secs(90), "{took:?}");
     let broker = bench.broker().await;
-    bench.until_length(&broker, &JOBS, 0).await;
+    until_length(&broker, &JOBS, 0).await;
     // It is the process of before the outage, and it ends as it is asked to.
-    ends_well(worker).await;
+    worker.ends_well().await;
     broker.close().await.unwrap();
 }

@@ -6,8 +6,8 @@ use microagent_testing::failure_suite::Record;
 use crate::{
     agents::FAILING,
     bench::{
-        DEAD, JOBS, MINUTES, PATIENCE, committed, ends_well, job, job_that, number, patient_bench,
-        say, until, within,
+        DEAD, JOBS, MINUTES, PATIENCE, committed, job, job_that, number, patient_bench, say, until,
+        until_length, within,
     },
 };
 
@@ -41,15 +41,15 @@ async fn line_40_a_commit_never_passes_a_message_that_fails_again_and_again() {
     })
     .await;
     let late = worker.peak_kib();
-    bench.until_length(&broker, &JOBS, 1).await;
+    until_length(&broker, &JOBS, 1).await;
     assert_eq!(committed(&looker, 0), Some(first));
     let fails = |record: &Record| record.says("fails 8") > 0;
     bench.journal.until("its failures", PATIENCE, fails).await;
     assert_eq!(broker.length(&DEAD).await.unwrap(), 0);
 
     worker.go_on();
-    bench.until_length(&broker, &DEAD, 1).await;
-    bench.until_length(&broker, &JOBS, 0).await;
+    until_length(&broker, &DEAD, 1).await;
+    until_length(&broker, &JOBS, 0).await;
     assert_eq!(committed(&looker, 0), i64::try_from(all).ok());
     let dead = broker.peek(&DEAD, 1).await.unwrap().remove(0);
     assert_eq!(dead.payload(), job(FAILING).to_string().as_bytes());
@@ -58,8 +58,8 @@ async fn line_40_a_commit_never_passes_a_message_that_fails_again_and_again() {
         "{others} handled beside one that fails: the peak of memory grew from {early} to {late} KiB"
     ));
     assert!(late < early + 16 * 1024, "{early} KiB, then {late} KiB");
-    assert_eq!(bench.duplicates(), 0);
-    ends_well(worker).await;
+    assert_eq!(bench.journal.look(Record::duplicates), 0);
+    worker.ends_well().await;
     broker.close().await.unwrap();
 }
 
@@ -69,7 +69,7 @@ async fn line_44_a_handler_that_outlives_the_drain_is_not_committed() {
     bench.push((0..10).map(job)).await;
     let first = bench.worker(4, 8);
     bench.journal.handled(10, MINUTES).await;
-    ends_well(first).await;
+    first.ends_well().await;
     bench.push((10..14).map(job)).await;
     let worker = bench.process("hurried 4 8");
     bench.journal.started(14, MINUTES).await;
@@ -81,9 +81,15 @@ async fn line_44_a_handler_that_outlives_the_drain_is_not_committed() {
 
     let next = bench.worker(4, 8);
     bench.journal.handled(14, MINUTES).await;
-    bench.until_length(&broker, &JOBS, 0).await;
-    assert_eq!((bench.duplicates(), bench.suspects()), (0, 0));
-    ends_well(next).await;
+    until_length(&broker, &JOBS, 0).await;
+    assert_eq!(
+        (
+            bench.journal.look(Record::duplicates),
+            bench.journal.look(Record::suspects)
+        ),
+        (0, 0)
+    );
+    next.ends_well().await;
     broker.close().await.unwrap();
 }
 
@@ -93,14 +99,14 @@ async fn line_45_messages_of_the_time_without_consumers_are_handled() {
     bench.push((0..100).map(job)).await;
     let first = bench.worker(8, 16);
     bench.journal.handled(100, MINUTES).await;
-    ends_well(first).await;
+    first.ends_well().await;
     bench.push((100..200).map(|n| job_that("take", n))).await;
     let second = bench.worker(8, 16);
     bench.journal.handled(200, MINUTES).await;
-    ends_well(second).await;
+    second.ends_well().await;
     let broker = bench.broker().await;
     assert_eq!(broker.length(&JOBS).await.unwrap(), 0);
     let started = bench.journal.look(|record| record.started.len());
-    assert_eq!((started, bench.suspects()), (200, 0));
+    assert_eq!((started, bench.journal.look(Record::suspects)), (200, 0));
     broker.close().await.unwrap();
 }

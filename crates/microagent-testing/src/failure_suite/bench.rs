@@ -5,14 +5,13 @@ use std::{collections::BTreeMap, sync::Arc};
 use bytes::Bytes;
 use futures_util::{StreamExt, future::try_join_all, stream::BoxStream};
 use microagent_core::{
-    Bus, ConsumeOptions, DeclareOptions, Delivery, LengthCounts, Queue, QueueBroker, Route,
-    SendOptions,
+    Bus, ConsumeOptions, DeclareOptions, Delivery, LengthCounts, Queue, QueueBroker,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     FailureServer, Journal, Process, Program, SOON,
-    jobs::{DEAD, JOBS},
+    jobs::{DEAD, JOBS, send_bytes},
     until, within,
 };
 
@@ -66,7 +65,7 @@ impl<S: FailureServer> Bench<S> {
         declare(&broker).await;
         let jobs: Vec<Value> = jobs.into_iter().collect();
         for jobs in jobs.chunks(1000) {
-            let sends = jobs.iter().map(|job| send(&broker, job.to_string()));
+            let sends = jobs.iter().map(|job| send_bytes(&broker, job.to_string()));
             try_join_all(sends).await.expect("the jobs are sent");
         }
         broker.close().await.expect("a broker that closes");
@@ -138,27 +137,8 @@ pub(super) async fn next(deliveries: &mut BoxStream<'static, Delivery>) -> Deliv
     within(SOON, "a delivery", deliveries.next()).await.unwrap()
 }
 
-/// A job that is told and does nothing else.
-pub(super) fn job(n: u64) -> Value {
-    json!({ "n": n })
-}
-
-/// A job that does this.
-pub(super) fn job_that(does: &str, n: u64) -> Value {
-    json!({ "n": n, "does": does })
-}
-
 /// Creates the queue of the jobs, where a queue must exist before a message is sent to it.
 pub(super) async fn declare(broker: &impl QueueBroker) {
     let options = DeclareOptions::default();
     broker.declare(&JOBS, &options).await.expect("a queue");
-}
-
-/// Sends a job, or something that is not a job.
-pub(super) async fn send(
-    broker: &impl QueueBroker,
-    job: impl Into<Bytes>,
-) -> microagent_core::Result<()> {
-    let (to, options) = (Route::from(JOBS), SendOptions::default());
-    broker.send(&to, job.into(), options).await
 }

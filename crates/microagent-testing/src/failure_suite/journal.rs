@@ -55,6 +55,19 @@ impl Record {
         self.lines.iter().filter(|line| *line == word).count()
     }
 
+    /// Returns how often jobs were handled more than once.
+    #[must_use]
+    pub fn duplicates(&self) -> u32 {
+        self.handled.values().map(|times| times - 1).sum()
+    }
+
+    /// Returns for how many deliveries a crash had been counted.
+    #[must_use]
+    pub fn suspects(&self) -> usize {
+        let lines = self.lines.iter();
+        lines.filter(|line| line.starts_with("suspects ")).count()
+    }
+
     /// Returns true if a process has logged this.
     #[must_use]
     pub fn logs(&self, words: &str) -> bool {

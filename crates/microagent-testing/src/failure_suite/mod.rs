@@ -15,6 +15,7 @@
 )]
 
 mod bench;
+mod figures;
 mod journal;
 mod macros;
 mod no_bus;
@@ -25,6 +26,7 @@ mod worker;
 pub mod agents;
 pub mod calls;
 pub mod jobs;
+pub mod load;
 pub mod outages;
 pub mod queues;
 pub mod signals;
@@ -38,6 +40,7 @@ pub use microagent_core::Result;
 
 pub use self::{
     bench::Bench,
+    figures::{number, say},
     journal::{Journal, Record, tell},
     no_bus::NoBus,
     process::{Process, Program, follow_test},

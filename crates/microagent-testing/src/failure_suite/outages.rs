@@ -7,7 +7,7 @@ use microagent_core::{Agent, ErrorKind, SignalBus};
 use super::{
     Bench, FailureServer, SOON,
     agents::{AtTick, Listener, Tock},
-    bench::job,
+    jobs::job,
     kind_of, until, within,
 };
 

@@ -9,7 +9,7 @@ use std::{
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use tokio::{runtime::Runtime, sync::watch};
 
-use super::{FailureServer, Journal};
+use super::{FailureServer, Journal, jobs::PATIENCE, within};
 
 const PART: &str = "MICROAGENT_TEST_PART";
 const ADDRESS: &str = "MICROAGENT_TEST_ADDRESS";
@@ -134,6 +134,15 @@ impl Process {
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let kib = peak.unwrap().trim().trim_end_matches(" kB");
         kib.parse().unwrap()
+    }
+
+    /// Asks it to stop and waits until it has ended well.
+    ///
+    /// # Panics
+    /// When it has not ended in a minute, or with a failure.
+    pub async fn ends_well(self) {
+        self.terminate();
+        assert!(within(PATIENCE, "its end", self.ended()).await.success());
     }
 
     /// Waits for its end.

@@ -10,8 +10,8 @@ use microagent_core::{ConsumeOptions, QueueBroker, header};
 
 use super::{
     Bench, FailureServer, Process, Record, SOON,
-    bench::{declare, job, job_that, next, send},
-    jobs::{DEAD, JOBS},
+    bench::{declare, next},
+    jobs::{DEAD, JOBS, job, job_that, send_bytes},
     within,
 };
 
@@ -171,7 +171,7 @@ pub async fn line_08_what_cannot_be_decoded_is_parked_at_once<S: FailureServer>(
     let broker = bench.broker().await;
     declare(&broker).await;
     for body in broken {
-        send(&broker, body).await.unwrap();
+        send_bytes(&broker, body).await.unwrap();
     }
     bench.push([job(1)]).await;
     let _worker = bench.worker(8, 8);
