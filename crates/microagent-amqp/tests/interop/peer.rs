@@ -24,11 +24,12 @@ impl Peer {
     /// Starts a peer that consumes these queues.
     pub(crate) async fn start(dsn: &str, queues: &str) -> Self {
         let python = python_interpreter().expect("an interpreter with the package");
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop");
+        let own = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut child = Command::new(python)
-            .arg(folder.join("peer.py"))
+            // The tests of Kafka use this file, too.
+            .arg(own.join("../microagent-amqp/tests/interop/peer.py"))
             .arg(dsn)
-            .arg(folder.join("signals.json"))
+            .arg(own.join("tests/interop/signals.json"))
             .arg(queues)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
