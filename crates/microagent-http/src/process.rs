@@ -1,5 +1,6 @@
-//! The use of a process, as the system counts it, for the standard metrics `process_*`.
+//! The use of a process, as Linux counts it, for the standard metrics `process_*`. Other systems have no such metrics.
 
+#[cfg(target_os = "linux")]
 use procfs::{WithCurrentSystemInfo, process::Process};
 
 /// The use of a process.
@@ -17,6 +18,7 @@ pub(crate) struct ProcessUse {
 
 impl ProcessUse {
     /// Reads it; `None` if the process has ended or belongs to another user.
+    #[cfg(target_os = "linux")]
     #[expect(
         clippy::cast_precision_loss,
         reason = "ticks and seconds stay below 2^52"
@@ -35,9 +37,15 @@ impl ProcessUse {
             open_files: process.fd_count().ok()?,
         })
     }
+
+    /// Returns `None`.
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn of(_: u32) -> Option<Self> {
+        None
+    }
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
 
