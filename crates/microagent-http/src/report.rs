@@ -109,7 +109,7 @@ pub trait Reports: Send + Sync + 'static {
 /// The agents of this process. One whose runtime does not run is blocked.
 impl Reports for Vec<StatusSource> {
     fn names(&self) -> Vec<String> {
-        let names = self.iter().map(|source| source.status().agent);
+        let names = self.iter().map(|source| source.agent().to_owned());
         names.collect()
     }
 

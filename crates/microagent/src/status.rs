@@ -6,5 +6,5 @@
 pub use microagent_core::status::{
     AgentState, BlockingHandler, CallStatus, ConnectionStatus, Durations, GapStatus, HandlerKind,
     HandlerStatus, LastError, QueueStatus, RequestStatus, STATUS_VERSION, ScheduleStatus,
-    SkippedFires, Status, StatusSlot, StatusSource, duration_bounds,
+    SkippedFires, Status, StatusSlot, StatusSource, duration_bounds, newest_queues,
 };

@@ -4,18 +4,16 @@
 //! | file | content |
 //! |---|---|
 //! | `path.rs` | the path of the group's socket |
-//! | `time.rs` | times and durations in JSON |
 //! | `verdict.rs` | the first line: what is wrong, since when, and what that means for signals and messages |
 //! | `render.rs` | the tables |
 
 mod path;
 mod render;
-mod time;
 mod verdict;
 
 use std::time::{Duration, SystemTime};
 
-use microagent_core::status::Status;
+use microagent_core::status::{Status, format};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::{
@@ -33,12 +31,12 @@ pub(crate) struct GroupStatus {
     /// [`GROUP_STATUS_VERSION`] of the launcher.
     pub(crate) version: u32,
     /// When it was collected.
-    #[serde(with = "time::moment")]
+    #[serde(with = "format::time")]
     pub(crate) at: SystemTime,
     pub(crate) launcher_pid: u32,
     pub(crate) launcher_version: String,
     /// When the launcher was started.
-    #[serde(with = "time::moment")]
+    #[serde(with = "format::time")]
     pub(crate) started: SystemTime,
     /// The members, in the order of the settings.
     pub(crate) members: Vec<MemberStatus>,
@@ -55,11 +53,11 @@ pub(crate) struct MemberStatus {
     /// The state of its process: `pending`, `starting`, `ready`, `blocked`, `failing`, `stopping`, `killed`,
     /// `backoff` or `ended`.
     pub(crate) state: String,
-    #[serde(with = "time::moment")]
+    #[serde(with = "format::time")]
     pub(crate) since: SystemTime,
     pub(crate) pid: Option<u32>,
     /// The age of its process in seconds.
-    #[serde(with = "time::seconds_option")]
+    #[serde(with = "format::seconds_option")]
     pub(crate) age: Option<Duration>,
     pub(crate) restarts: u32,
     /// The memory that its process has in RAM; absent if the system does not say.
@@ -75,7 +73,7 @@ pub(crate) struct MemberStatus {
 /// A log line of the launcher.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct GroupEvent {
-    #[serde(with = "time::moment")]
+    #[serde(with = "format::time")]
     pub(crate) at: SystemTime,
     pub(crate) level: String,
     pub(crate) text: String,

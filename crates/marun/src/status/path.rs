@@ -12,6 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use microagent_core::driver::stable_hash;
 use rustix::process::getuid;
 
 /// The longest part of a file's name in the path, because the path of a socket has at most 107 bytes.
@@ -67,14 +68,9 @@ pub(crate) fn prepare(socket: &Path) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
 }
 
-/// FNV-1a, which is the same in every build of the launcher.
 fn hash(files: &[PathBuf]) -> u64 {
-    let bytes = files
-        .iter()
-        .flat_map(|file| file.as_os_str().as_bytes().iter().chain(&[0]));
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    let files = files.iter();
+    stable_hash(files.flat_map(|file| file.as_os_str().as_bytes().iter().chain(&[0])))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::{
 };
 
 use humantime::format_rfc3339_seconds;
-use microagent_core::status::{AgentState, QueueStatus, Status};
+use microagent_core::status::{AgentState, QueueStatus, Status, newest_queues};
 
 use super::{GroupStatus, MemberStatus, render::short};
 
@@ -95,17 +95,11 @@ fn all_ready(group: &GroupStatus) -> String {
 
 /// The signals that were lost since the agents were started.
 fn lost(group: &GroupStatus) -> Option<String> {
-    let statuses = || {
-        group
-            .members
-            .iter()
-            .filter_map(|member| member.status.as_ref())
-    };
-    let gaps = statuses()
+    let gaps = statuses(group)
         .map(|status| status.gaps.count)
         .max()
         .unwrap_or(0);
-    let last = statuses().filter_map(|status| status.gaps.last).max();
+    let last = statuses(group).filter_map(|status| status.gaps.last).max();
     match (gaps, last) {
         (0, _) | (_, None) => None,
         (_, Some(last)) => {
@@ -143,23 +137,14 @@ fn kept(group: &GroupStatus) -> Option<String> {
     }
 }
 
-/// Returns the queues of the group, each with its newest numbers: several agents may consume one.
+/// Returns the queues of the group.
 pub(super) fn queues(group: &GroupStatus) -> BTreeMap<(&str, &str), &QueueStatus> {
-    let mut queues = BTreeMap::new();
-    for status in group
-        .members
-        .iter()
-        .filter_map(|member| member.status.as_ref())
-    {
-        let broker = status.broker.as_ref().map_or("", |broker| &*broker.address);
-        for queue in &status.queues {
-            let known = queues.entry((&*queue.name, broker)).or_insert(queue);
-            if known.at < queue.at {
-                *known = queue;
-            }
-        }
-    }
-    queues
+    newest_queues(statuses(group))
+}
+
+fn statuses(group: &GroupStatus) -> impl Iterator<Item = &Status> {
+    let members = group.members.iter();
+    members.filter_map(|member| member.status.as_ref())
 }
 
 fn problem(member: &MemberStatus) -> Option<Problem<'_>> {

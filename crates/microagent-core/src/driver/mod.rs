@@ -7,6 +7,7 @@
 
 mod backoff;
 mod connection;
+mod hash;
 mod lock;
 mod outage;
 mod prefetch;
@@ -18,6 +19,7 @@ pub use microagent_schema::{Dsn, DsnError, Host, redacted};
 pub use self::{
     backoff::Backoff,
     connection::{ConnectionRecord, ConnectionState},
+    hash::stable_hash,
     lock::lock,
     outage::Outage,
     prefetch::{DeliverySender, DeliveryStream, Prefetch, Slot, delivery_channel},

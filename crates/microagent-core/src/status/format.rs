@@ -20,83 +20,71 @@ fn duration_of<E: de::Error>(seconds: f64) -> Result<Duration, E> {
     Duration::try_from_secs_f64(seconds).map_err(E::custom)
 }
 
-pub(crate) mod time {
+pub mod time {
     use super::{Deserialize, Deserializer, Serializer, SystemTime, text_of, time_of};
 
-    pub(crate) fn serialize<S: Serializer>(time: &SystemTime, to: S) -> Result<S::Ok, S::Error> {
+    pub fn serialize<S: Serializer>(time: &SystemTime, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(&text_of(*time)?)
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<SystemTime, D::Error> {
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<SystemTime, D::Error> {
         time_of(&String::deserialize(from)?)
     }
 }
 
-pub(crate) mod time_option {
+pub mod time_option {
     use super::{Deserialize, Deserializer, Serializer, SystemTime, text_of, time_of};
 
-    pub(crate) fn serialize<S: Serializer>(
-        time: &Option<SystemTime>,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub fn serialize<S: Serializer>(time: &Option<SystemTime>, to: S) -> Result<S::Ok, S::Error> {
         match time {
             Some(time) => to.serialize_some(&text_of(*time)?),
             None => to.serialize_none(),
         }
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Option<SystemTime>, D::Error> {
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SystemTime>, D::Error> {
         let text = Option::<String>::deserialize(from)?;
         text.as_deref().map(time_of).transpose()
     }
 }
 
-pub(crate) mod time_list {
+pub mod time_list {
     use super::{Deserialize, Deserializer, Serializer, SystemTime, text_of, time_of};
 
-    pub(crate) fn serialize<S: Serializer>(times: &[SystemTime], to: S) -> Result<S::Ok, S::Error> {
+    pub fn serialize<S: Serializer>(times: &[SystemTime], to: S) -> Result<S::Ok, S::Error> {
         let texts = times.iter().map(|time| text_of(*time));
         to.collect_seq(texts.collect::<Result<Vec<_>, _>>()?)
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Vec<SystemTime>, D::Error> {
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<SystemTime>, D::Error> {
         let texts = Vec::<String>::deserialize(from)?;
         texts.iter().map(|text| time_of(text)).collect()
     }
 }
 
-pub(crate) mod seconds {
+pub mod seconds {
     use super::{Deserialize, Deserializer, Duration, Serializer, duration_of};
 
-    pub(crate) fn serialize<S: Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    pub fn serialize<S: Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_f64(duration.as_secs_f64())
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
         duration_of(f64::deserialize(from)?)
     }
 }
 
-pub(crate) mod seconds_option {
+pub mod seconds_option {
     use super::{Deserialize, Deserializer, Duration, Serializer, duration_of};
 
-    pub(crate) fn serialize<S: Serializer>(
-        duration: &Option<Duration>,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub fn serialize<S: Serializer>(duration: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
         match duration {
             Some(duration) => to.serialize_some(&duration.as_secs_f64()),
             None => to.serialize_none(),
         }
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Option<Duration>, D::Error> {
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
         Option::<f64>::deserialize(from)?
             .map(duration_of)
             .transpose()

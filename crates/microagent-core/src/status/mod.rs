@@ -5,7 +5,8 @@
 //! and addresses are without credentials. A [`StatusSource`] takes it, on any thread.
 
 mod depths;
-mod format;
+#[doc(hidden)]
+pub mod format;
 mod handler;
 mod health;
 mod round;
@@ -13,6 +14,7 @@ mod source;
 mod take;
 
 use std::{
+    collections::BTreeMap,
     fmt,
     time::{Duration, SystemTime},
 };
@@ -247,6 +249,24 @@ pub struct BlockingHandler {
     /// Since when it has kept the thread.
     #[serde(with = "format::time")]
     pub since: SystemTime,
+}
+
+/// Returns the queues of these statuses by their name and the address of their broker, each with its newest numbers: several agents
+/// may consume one queue.
+pub fn newest_queues<'a>(
+    statuses: impl IntoIterator<Item = &'a Status>,
+) -> BTreeMap<(&'a str, &'a str), &'a QueueStatus> {
+    let mut newest = BTreeMap::new();
+    for status in statuses {
+        let broker = status.broker.as_ref().map_or("", |broker| &*broker.address);
+        for queue in &status.queues {
+            let known = newest.entry((&*queue.name, broker)).or_insert(queue);
+            if known.at < queue.at {
+                *known = queue;
+            }
+        }
+    }
+    newest
 }
 
 impl AgentState {

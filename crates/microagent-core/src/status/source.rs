@@ -65,6 +65,12 @@ impl StatusSource {
         Self(cx)
     }
 
+    /// Returns the agent's name.
+    #[must_use]
+    pub fn agent(&self) -> &str {
+        self.0.name()
+    }
+
     /// Returns the status now, with the numbers of the queues as they were last asked for. It does not wait.
     #[must_use]
     pub fn status(&self) -> Status {

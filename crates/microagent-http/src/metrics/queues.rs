@@ -1,18 +1,15 @@
 //! The metrics of queues. Agents that consume one queue report the same messages, so a queue is counted once.
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
-use microagent_core::status::QueueStatus;
+use microagent_core::status::{QueueStatus, newest_queues};
 
 use super::{Families, statuses};
 use crate::report::AgentReport;
 
-/// A queue: the address of its broker, and its name.
-type Place<'a> = (&'a str, &'a str);
-
 pub(super) fn write(to: &mut Families<'_>, reports: &[AgentReport]) -> fmt::Result {
-    let queues = newest(reports);
-    let messages = queues.iter().flat_map(|((broker, name), queue)| {
+    let queues = newest_queues(statuses(reports));
+    let messages = queues.iter().flat_map(|((name, broker), queue)| {
         states(queue).into_iter().filter_map(move |(state, count)| {
             let labels = vec![("broker", *broker), ("queue", *name), ("state", state)];
             Some((labels, count?))
@@ -26,7 +23,7 @@ pub(super) fn write(to: &mut Families<'_>, reports: &[AgentReport]) -> fmt::Resu
     to.gauge(
         "microagent_queue_oldest_message_age_seconds",
         "The time that the oldest waiting message has been in its queue.",
-        queues.iter().filter_map(|((broker, name), queue)| {
+        queues.iter().filter_map(|((name, broker), queue)| {
             let labels = vec![("broker", *broker), ("queue", *name)];
             Some((labels, queue.depth?.oldest_age?.as_secs_f64()))
         }),
@@ -41,20 +38,4 @@ fn states(queue: &QueueStatus) -> [(&'static str, Option<u64>); 4] {
         ("delayed", depth.delayed),
         ("dead", queue.dead),
     ]
-}
-
-/// Returns the newest numbers of each queue.
-fn newest(reports: &[AgentReport]) -> BTreeMap<Place<'_>, &QueueStatus> {
-    let mut newest = BTreeMap::<Place<'_>, &QueueStatus>::new();
-    for status in statuses(reports) {
-        let broker = status.broker.as_ref();
-        let broker = broker.map_or("", |broker| broker.address.as_str());
-        for queue in &status.queues {
-            let known = newest.entry((broker, &queue.name)).or_insert(queue);
-            if known.at < queue.at {
-                *known = queue;
-            }
-        }
-    }
-    newest
 }

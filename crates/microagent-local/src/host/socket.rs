@@ -12,6 +12,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use microagent_core::driver::stable_hash;
+
 use super::{Folder, watch::Identity};
 
 /// The longest path of a socket, without the zero at its end.
@@ -97,7 +99,7 @@ fn place(folder: &Folder) -> io::Result<PathBuf> {
     let user = rustix::process::geteuid().as_raw();
     let name = format!(
         "microagent-{user}-{:016x}",
-        hash(folder.path().as_os_str().as_bytes())
+        stable_hash(folder.path().as_os_str().as_bytes())
     );
     let places = [env::temp_dir(), PathBuf::from("/tmp")];
     let place = places
@@ -149,13 +151,6 @@ fn remove(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
-}
-
-/// FNV-1a: the same in every build.
-fn hash(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }
 
 #[cfg(test)]
