@@ -16,6 +16,7 @@ use super::{
     flow::{Admission, Flow},
     growth::Activity,
     outcome,
+    quick::{attended, is_quick},
     run::{self, End, MessageSite, NO_SPAN, Run, Site},
 };
 use crate::{
@@ -80,10 +81,7 @@ pub(crate) async fn consume(
         // A driver ends the stream only when its broker was closed.
         let delivery = next.ok_or_else(|| consumer.stream_has_ended())?;
         match consumer.flow.admit(delivery) {
-            Admission::Runs(delivery) => {
-                let place = Arc::clone(&consumer).run_place(delivery, unconfirmed.clone());
-                consumer.tasks.spawn(place);
-            }
+            Admission::Runs(delivery) => consumer.start_place(delivery, &unconfirmed),
             Admission::Waits => {}
             // There was room. If not, the delivery goes back to its queue.
             Admission::WaitsInsteadOf(delivery) | Admission::Refused(delivery) => drop(delivery),
@@ -106,6 +104,24 @@ impl BoundConsumer {
         Error::new(ErrorKind::Closed, text)
     }
 
+    fn start_place(
+        self: &Arc<Self>,
+        delivery: Delivery,
+        unconfirmed: &mpsc::UnboundedSender<SettleFuture>,
+    ) {
+        let place = Arc::clone(self).run_place(delivery, unconfirmed.clone());
+        self.tasks.spawn(place);
+    }
+
+    /// Makes tasks for the deliveries that waited for quick runs.
+    fn spread(self: &Arc<Self>, unconfirmed: &mpsc::UnboundedSender<SettleFuture>) {
+        while !self.cx.is_stopping()
+            && let Some(delivery) = self.flow.spread()
+        {
+            self.start_place(delivery, unconfirmed);
+        }
+    }
+
     /// Handles a delivery, and then those that wait for a place, until none waits or the agent stops.
     #[expect(
         clippy::manual_async_fn,
@@ -117,11 +133,17 @@ impl BoundConsumer {
         unconfirmed: mpsc::UnboundedSender<SettleFuture>,
     ) -> impl Future<Output = ()> + Send {
         async move {
+            self.flow.begin();
             let _running = self.activity.begin();
             let place = self.stats.place();
             let mut began = Instant::now();
             loop {
-                let (settled, ended) = self.handle(delivery, &place, began).await;
+                let run = self.handle(delivery, &place, began);
+                let ((settled, ended), at_once) = attended(run, || self.spread(&unconfirmed)).await;
+                let quick = is_quick(at_once, began, ended);
+                if !quick {
+                    self.spread(&unconfirmed);
+                }
                 if let Some(settled) = settled {
                     match settled.result() {
                         Ok(result) => self.check_confirmed(result),
@@ -132,7 +154,7 @@ impl BoundConsumer {
                 if self.cx.is_stopping() {
                     return self.flow.leave();
                 }
-                let Some(next) = self.flow.next() else {
+                let Some(next) = self.flow.next(quick) else {
                     return;
                 };
                 delivery = next;

@@ -3,7 +3,10 @@
 use std::{
     collections::VecDeque,
     fmt,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tokio::sync::Notify;
@@ -12,8 +15,14 @@ use crate::{ConsumerOptions, Overflow, ReceiverOptions, driver::lock, stats::Loa
 
 /// The places of one handler. A job that has a place runs; a task that has ended its job takes the next one that waits into the
 /// same place, which costs less than a new task.
+///
+/// Jobs get tasks of their own while there are free places, so that they run at the same time. A handler whose runs are quick, which
+/// means that they end without waiting, gains nothing by that. Its jobs wait for a task that was just made, which runs
+/// them one after the other. As soon as a run is not quick, those that wait [get tasks of their own](Self::spread).
 pub(crate) struct Flow<J> {
     places: Arc<Mutex<Places<J>>>,
+    /// The last task was made for quick runs, and has not begun.
+    starts: AtomicBool,
     /// Wakes a source that [waits for room](Self::room).
     room: Notify,
     concurrency: usize,
@@ -27,6 +36,8 @@ struct Places<J> {
     waiting: VecDeque<J>,
     /// The source waits until there is room.
     source_waits: bool,
+    /// The last run was quick.
+    quick: bool,
 }
 
 impl<J: Send> Load for Mutex<Places<J>> {
@@ -50,7 +61,7 @@ impl<J> fmt::Debug for Places<J> {
 /// The consequence of a new job.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Admission<J> {
-    /// It has a place, which ends in [`Flow::next`]: the caller runs it.
+    /// It has a place, which ends in [`Flow::next`]: the caller makes a task for it.
     Runs(J),
     Waits,
     /// It waits; this older job does not wait any longer.
@@ -80,9 +91,11 @@ impl<J> Flow<J> {
             taken: 0,
             waiting: VecDeque::new(),
             source_waits: false,
+            quick: false,
         };
         Self {
             places: Arc::new(Mutex::new(places)),
+            starts: AtomicBool::new(false),
             room: Notify::new(),
             concurrency: concurrency.max(1),
             buffer,
@@ -102,27 +115,45 @@ impl<J> Flow<J> {
     pub(crate) fn admit(&self, job: J) -> Admission<J> {
         let mut places = self.lock();
         places.received += 1;
-        if places.taken < self.concurrency {
+        let free = self.concurrency - places.taken;
+        let soon = places.quick && self.starts.load(Ordering::Acquire);
+        if free > 0 && !soon {
             places.taken += 1;
-            return Admission::Runs(job);
+            self.starts.store(places.quick, Ordering::Release);
+            return Admission::Runs(places.oldest_before(job));
         }
-        if places.waiting.len() < self.buffer {
+        if places.waiting.len() < free + self.buffer {
             places.waiting.push_back(job);
             return Admission::Waits;
         }
-        if self.overflow == Overflow::DropNewest {
+        if self.overflow == Overflow::DropNewest || places.waiting.is_empty() {
             return Admission::Refused(job);
         }
-        let Some(oldest) = places.waiting.pop_front() else {
-            return Admission::Refused(job);
-        };
-        places.waiting.push_back(job);
-        Admission::WaitsInsteadOf(oldest)
+        Admission::WaitsInsteadOf(places.oldest_before(job))
     }
 
-    /// Returns the job that runs next in the place that became free; with `None` the place is given back.
-    pub(crate) fn next(&self) -> Option<J> {
+    /// Notes that a task begins to run the job of its place: a new job no longer waits for it.
+    pub(crate) fn begin(&self) {
+        self.starts.store(false, Ordering::Release);
+    }
+
+    /// Notes a run that is not quick, and gives a place to a job that waits although one is free: the caller makes a task for it, and
+    /// asks again.
+    pub(crate) fn spread(&self) -> Option<J> {
         let mut places = self.lock();
+        places.quick = false;
+        if places.taken == self.concurrency {
+            return None;
+        }
+        let next = places.waiting.pop_front()?;
+        places.taken += 1;
+        Some(next)
+    }
+
+    /// Returns the job that runs next in the place whose run has ended; with `None` the place is given back.
+    pub(crate) fn next(&self, quick: bool) -> Option<J> {
+        let mut places = self.lock();
+        places.quick = quick;
         let next = places.waiting.pop_front();
         if next.is_none() {
             places.taken -= 1;
@@ -143,7 +174,7 @@ impl<J> Flow<J> {
         loop {
             {
                 let mut places = self.lock();
-                if places.taken < self.concurrency || places.waiting.len() < self.buffer {
+                if places.jobs() < self.concurrency + self.buffer {
                     return;
                 }
                 places.source_waits = true;
@@ -161,7 +192,7 @@ impl<J> Flow<J> {
 
     /// Wakes a source that waits when half of the buffer is empty, so that it does not wake for each job.
     fn wake_source(&self, mut places: MutexGuard<'_, Places<J>>) {
-        if places.source_waits && places.waiting.len() <= self.buffer / 2 {
+        if places.source_waits && places.jobs() <= self.concurrency + self.buffer / 2 {
             places.source_waits = false;
             drop(places);
             self.room.notify_one();
@@ -170,6 +201,24 @@ impl<J> Flow<J> {
 
     fn lock(&self) -> MutexGuard<'_, Places<J>> {
         lock(&self.places)
+    }
+}
+
+impl<J> Places<J> {
+    /// The jobs that run or wait.
+    fn jobs(&self) -> usize {
+        self.taken + self.waiting.len()
+    }
+
+    /// Returns the job that has waited longest, instead of which the new one waits; if none waits, the new one.
+    fn oldest_before(&mut self, job: J) -> J {
+        match self.waiting.pop_front() {
+            Some(oldest) => {
+                self.waiting.push_back(job);
+                oldest
+            }
+            None => job,
+        }
     }
 }
 
@@ -199,8 +248,8 @@ mod tests {
         let flow = flow(2, Overflow::DropOldest);
         assert_eq!(flow.admit(1), Admission::Runs(1));
         assert_eq!(flow.admit(2), Admission::Waits);
-        assert_eq!(flow.next(), Some(2));
-        assert_eq!(flow.next(), None);
+        assert_eq!(flow.next(false), Some(2));
+        assert_eq!(flow.next(false), None);
         assert_eq!(flow.admit(3), Admission::Runs(3));
     }
 
@@ -222,6 +271,44 @@ mod tests {
         );
         let none = admit_all(&flow(0, Overflow::DropOldest), 2);
         assert_eq!(none, [Admission::Runs(1), Admission::Refused(2)]);
+    }
+
+    #[test]
+    fn jobs_of_quick_runs_wait_for_the_task_that_starts() {
+        let options = ReceiverOptions::default().concurrency(2).buffer(1);
+        let flow = Flow::of_receiver(&options.overflow(Overflow::DropNewest));
+        assert_eq!(flow.admit(1), Admission::Runs(1));
+        assert_eq!(flow.next(true), None);
+
+        let admitted = admit_all(&flow, 4);
+        let (waits, refused) = (|| Admission::Waits, Admission::Refused(4));
+        assert_eq!(admitted, [Admission::Runs(1), waits(), waits(), refused]);
+        flow.begin();
+        assert_eq!(flow.admit(5), Admission::Runs(2), "the oldest first");
+        assert_eq!(
+            flow.admit(6),
+            Admission::Refused(6),
+            "both places are taken"
+        );
+    }
+
+    #[test]
+    fn jobs_behind_a_run_that_is_not_quick_get_the_free_places() {
+        let options = ReceiverOptions::default().concurrency(3).buffer(9);
+        let flow = Flow::of_receiver(&options);
+        flow.admit(0);
+        flow.next(true);
+        admit_all(&flow, 4);
+        assert_eq!([flow.spread(), flow.spread()], [Some(2), Some(3)]);
+        assert_eq!(flow.spread(), None, "no place is free");
+        assert_eq!(flow.next(false), Some(4));
+        assert_eq!([flow.next(false), flow.next(false)], [None, None]);
+        assert_eq!(flow.admit(5), Admission::Runs(5));
+        assert_eq!(
+            flow.admit(6),
+            Admission::Runs(6),
+            "it has a task of its own"
+        );
     }
 
     #[test]
@@ -253,7 +340,7 @@ mod tests {
         let places = async {
             for _ in 0..3 {
                 tokio::time::sleep(Duration::from_secs(1)).await;
-                flow.next();
+                flow.next(false);
             }
         };
         let (found, ()) = tokio::join!(source, places);

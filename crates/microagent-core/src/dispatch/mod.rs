@@ -7,6 +7,7 @@ pub(crate) mod growth;
 pub(crate) mod listening;
 pub(crate) mod outcome;
 pub(crate) mod polled;
+mod quick;
 mod receive;
 pub(crate) mod receiver;
 pub(crate) mod run;

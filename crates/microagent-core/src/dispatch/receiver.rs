@@ -13,6 +13,7 @@ use tracing::{Span, debug, warn};
 use super::{
     flow::{Admission, Flow},
     outcome,
+    quick::{attended, is_quick},
     receive::{Received, Reply, reply_of},
     run::{self, End, NO_SPAN, Run, Site},
 };
@@ -58,12 +59,21 @@ impl BoundReceiver {
     /// Starts the job if there is a place for it. The job's reply is dropped unused if it does not run.
     pub(super) fn start(self: &Arc<Self>, job: Job) {
         match self.flow.admit(job) {
-            Admission::Runs(job) => {
-                self.tasks.spawn(Arc::clone(self).run_place(job));
-            }
+            Admission::Runs(job) => self.start_place(job),
             Admission::Waits => {}
             Admission::WaitsInsteadOf(oldest) => self.overflowed(&oldest, "oldest"),
             Admission::Refused(newest) => self.overflowed(&newest, "newest"),
+        }
+    }
+
+    fn start_place(self: &Arc<Self>, job: Job) {
+        self.tasks.spawn(Arc::clone(self).run_place(job));
+    }
+
+    /// Makes tasks for the jobs that waited for quick runs.
+    fn spread(self: &Arc<Self>) {
+        while let Some(job) = self.flow.spread() {
+            self.start_place(job);
         }
     }
 
@@ -74,15 +84,21 @@ impl BoundReceiver {
     )]
     fn run_place(self: Arc<Self>, mut job: Job) -> impl Future<Output = ()> + Send {
         async move {
+            self.flow.begin();
             let place = self.stats.place();
             let mut began = Instant::now();
             loop {
-                let (end, ended) = self.run(&job.received, &place, began).await;
+                let run = self.run(&job.received, &place, began);
+                let ((end, ended), at_once) = attended(run, || self.spread()).await;
+                let quick = is_quick(at_once, began, ended);
+                if !quick {
+                    self.spread();
+                }
                 if let Some(reply) = job.reply {
                     // The agent may end before it has answered.
                     let _ = reply.send(reply_of(end));
                 }
-                let Some(next) = self.flow.next() else {
+                let Some(next) = self.flow.next(quick) else {
                     return self.keeps_up();
                 };
                 job = next;

@@ -14,6 +14,7 @@ mod log;
 mod log_lines;
 mod odd_payloads;
 mod once;
+mod places;
 mod queues;
 mod requests;
 mod schedules;
