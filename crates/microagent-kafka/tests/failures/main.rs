@@ -12,6 +12,7 @@ mod load;
 mod members;
 mod outages;
 mod progress;
+mod refused;
 mod server;
 #[path = "../support/mod.rs"]
 mod support;
