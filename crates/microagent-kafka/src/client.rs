@@ -20,7 +20,7 @@ use crate::{
     KafkaOptions,
     connection::Link,
     context::{self, Quiet},
-    error::{error_of, unavailable},
+    error::{error_of, error_with, unavailable},
     message::headers_of,
 };
 
@@ -93,7 +93,7 @@ impl Client {
             .admin
             .inner()
             .fetch_metadata(Some(topic), self.options.timeout);
-        let metadata = metadata.map_err(|error| error_of(&error))?;
+        let metadata = metadata.map_err(|error| error_with(&error, topic))?;
         let Some(found) = metadata
             .topics()
             .first()
@@ -104,7 +104,7 @@ impl Client {
         match found.error().map(RDKafkaErrorCode::from) {
             None => {}
             Some(RDKafkaErrorCode::UnknownTopicOrPartition) => return Ok(0),
-            Some(code) => return Err(error_of(&KafkaError::MetadataFetch(code))),
+            Some(code) => return Err(error_with(&KafkaError::MetadataFetch(code), topic)),
         }
         let led = found
             .partitions()
@@ -122,16 +122,22 @@ impl Client {
         if !lock(&self.known).contains(topic) && !self.exists(topic).await? {
             return Err(unroutable(topic));
         }
-        match self.try_to_send(message).await {
-            Err(error) if error.kind() == ErrorKind::Unroutable => {
-                // It was deleted, or the producer has an old answer.
-                lock(&self.known).remove(topic);
-                if self.exists(topic).await? {
-                    return self.try_to_send(message).await;
-                }
-                Err(unroutable(topic))
+        let deadline = Instant::now() + self.options.timeout;
+        loop {
+            match self.try_to_send(message).await {
+                Err(error) if error.kind() == ErrorKind::Unroutable => {}
+                sent => return sent,
             }
-            sent => sent,
+            // It was deleted, or the producer has an old answer: it asks for itself, and gives up early.
+            lock(&self.known).remove(topic);
+            if !self.exists(topic).await? {
+                return Err(unroutable(topic));
+            }
+            if Instant::now() > deadline {
+                let text = format!("the client did not find queue `{topic}` in time");
+                return Err(unavailable(text));
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
 
@@ -154,11 +160,11 @@ impl Client {
         record.headers = headers_of(message);
         self.producer
             .send(record)
-            .map_err(|(error, _)| error_of(&error))?;
+            .map_err(|(error, _)| error_with(&error, message.topic))?;
         match confirmation.await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => {
-                let error = error_of(&error);
+                let error = error_with(&error, message.topic);
                 let unknown = "the message may or may not have been sent";
                 Err(match error.kind() {
                     ErrorKind::Unavailable => unavailable(format!("{error}; {unknown}")),
@@ -204,13 +210,10 @@ impl Client {
             .request_timeout(Some(self.options.timeout))
             .operation_timeout(Some(self.options.timeout));
         let created = self.admin.create_topics([&new], &limits).await;
-        for result in created.map_err(|error| error_of(&error))? {
+        for result in created.map_err(|error| error_with(&error, topic))? {
             match result {
                 Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-                Err((_, code)) => {
-                    let error = error_of(&KafkaError::AdminOp(code));
-                    return Err(error.context(format!("cannot declare queue `{topic}`")));
-                }
+                Err((_, code)) => return Err(error_with(&KafkaError::AdminOp(code), topic)),
             }
         }
         self.wait_for(topic).await

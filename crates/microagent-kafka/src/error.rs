@@ -15,6 +15,15 @@ pub(crate) fn error_of(error: &KafkaError) -> Error {
     Error::new(kind, format!("kafka: {error}"))
 }
 
+/// Returns the error of the contract, with the queue that it is about. Errors of the connection are about none.
+pub(crate) fn error_with(error: &KafkaError, queue: &str) -> Error {
+    let error = error_of(error);
+    if is_final(&error) {
+        return error.context(format_args!("queue `{queue}`"));
+    }
+    error
+}
+
 fn kind_of(code: Code) -> ErrorKind {
     match code {
         Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => {

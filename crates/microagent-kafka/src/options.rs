@@ -21,8 +21,9 @@ const TIMEOUT: (Duration, RangeInclusive<Duration>) = (
 /// The prefix of options that are passed to the client.
 const CLIENT: &str = "x.";
 
-/// The largest message with its headers and key, in bytes: the default of the server's `message.max.bytes`.
-const LARGEST_RECORD: &str = "1048588";
+/// The largest record that the client sends, in bytes: its greatest value. Messages of agents are smaller. Dead letters and
+/// requeued messages may be those of other programs, and the server decides about them.
+const LARGEST_RECORD: &str = "1000000000";
 
 /// The servers, the group, and the properties of new queues.
 ///

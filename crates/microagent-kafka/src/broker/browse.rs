@@ -19,7 +19,7 @@ use crate::{
     KafkaOptions, Tracker,
     client::Client,
     context::Quiet,
-    error::{error_of, unavailable},
+    error::{error_with, unavailable},
     message::message_of,
 };
 
@@ -66,7 +66,7 @@ impl Browser {
         let config = options.consumer(topic);
         let reader = BaseConsumer::from_config_and_context(&config, Quiet);
         Ok(Self {
-            reader: reader.map_err(|error| error_of(&error))?,
+            reader: reader.map_err(|error| error_with(&error, topic))?,
             topic: topic.into(),
             timeout: options.timeout,
             now: SystemTime::now(),
@@ -116,7 +116,7 @@ impl Browser {
         let found = ids.map(|id| Ok((id, self.look(id)?)));
         found
             .collect::<Result<_, KafkaError>>()
-            .map_err(|error| error_of(&error))
+            .map_err(|error| error_with(&error, &self.topic))
     }
 
     fn look(&self, id: i32) -> Result<Found, KafkaError> {
@@ -169,7 +169,7 @@ impl Browser {
         partitions: &BTreeMap<i32, Found>,
         mut take: impl FnMut(i32, i64, Message) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
-        let failed = |error: KafkaError| error_of(&error);
+        let failed = |error: KafkaError| error_with(&error, &self.topic);
         let (mut ends, mut list) = (BTreeMap::new(), TopicPartitionList::new());
         for (id, found) in partitions {
             if found.tracker.base() < found.end {

@@ -17,7 +17,7 @@ use super::browse::{Browser, Found};
 use crate::{
     KafkaOptions, Tracker,
     client::{Client, Outgoing},
-    error::error_of,
+    error::error_with,
     message::KafkaRecord,
 };
 
@@ -200,7 +200,7 @@ fn has_members(browser: &Browser, group: &str) -> Result<bool> {
     let found = browser
         .reader
         .fetch_group_list(Some(group), browser.timeout);
-    let found = found.map_err(|error| error_of(&error))?;
+    let found = found.map_err(|error| error_with(&error, &browser.topic))?;
     let mut groups = found.groups().iter().filter(|it| it.name() == group);
     Ok(groups.any(|it| !matches!(it.state(), "" | "Empty" | "Dead")))
 }
@@ -210,7 +210,7 @@ fn commit(browser: &Browser, id: i32, tracker: &Tracker) -> Result<()> {
         Some(RDKafkaErrorCode::UnknownMemberId | RDKafkaErrorCode::IllegalGeneration) => {
             consumed(&browser.topic)
         }
-        _ => error_of(&error),
+        _ => error_with(&error, &browser.topic),
     };
     let metadata = tracker
         .metadata()

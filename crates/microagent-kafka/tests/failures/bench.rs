@@ -12,7 +12,7 @@ use serde_json::Value;
 
 pub(crate) use microagent_testing::failure_suite::{
     error_of,
-    jobs::{DEAD, JOBS, PATIENCE, job, job_that, number_of, send, until_length},
+    jobs::{DEAD, JOBS, PATIENCE, job, job_that, number_of, send, send_bytes, until_length},
     load::{CHAOS, MINUTES, SEED},
     number, say, until, within,
 };

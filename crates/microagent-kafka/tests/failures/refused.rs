@@ -2,14 +2,22 @@
 
 use std::net::TcpListener;
 
-use microagent_core::{ConsumeOptions, DeclareOptions, ErrorKind, Queue, QueueBroker, header};
+use microagent_core::{
+    ConsumeOptions, DeclareOptions, Error, ErrorKind, Queue, QueueBroker, header,
+};
 use microagent_kafka::{KafkaBroker, KafkaOptions};
 use microagent_testing::KafkaServer;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::{
+    admin::{
+        AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication,
+    },
+    client::DefaultClientContext,
+    producer::{BaseProducer, BaseRecord, Producer},
+};
 
 use crate::bench::{
-    DEAD, JOBS, MINUTES, PATIENCE, bench, connect, consume, ends_well, error_of, job, next,
-    number_of, send, within,
+    DEAD, JOBS, MINUTES, PATIENCE, bench, connect, consume, error_of, job, next, number_of,
+    patient_bench, send, send_bytes, until_length, within,
 };
 
 microagent_testing::needs! {
@@ -19,12 +27,15 @@ microagent_testing::needs! {
         multi_thread async fn a_topic_that_the_server_cannot_create_is_an_error_that_names_it,
         multi_thread async fn records_without_a_body_become_dead_letters,
         multi_thread async fn a_record_of_20_mb_loses_nothing_and_holds_up_nobody,
+        multi_thread async fn a_dead_letter_that_the_server_refuses_comes_again_and_holds_up_nobody,
     }
 }
 
 /// A host that does not exist: each operation is `Unavailable` and names it, and the broker closes.
 async fn an_unknown_host_is_an_error_that_names_it() {
-    let broker = connect("kafka://nowhere.invalid:9092").await.unwrap();
+    let broker = connect("kafka://nowhere.invalid:9092?timeout=3")
+        .await
+        .unwrap();
     for error in [
         error_of(within(PATIENCE, "an answer", send(&broker, job(0))).await),
         error_of(within(PATIENCE, "an answer", broker.length(&JOBS)).await),
@@ -58,15 +69,16 @@ async fn server_with_logins() -> (KafkaServer, String) {
 
 fn with_login(place: &str, password: &str) -> String {
     format!(
-        "kafka://{place}?x.security.protocol=sasl_plaintext&x.sasl.mechanisms=PLAIN&x.sasl.username=shop&x.sasl.password={password}"
+        "kafka://{place}?timeout=60&x.security.protocol=sasl_plaintext&x.sasl.mechanisms=PLAIN&x.sasl.username=shop&x.sasl.password={password}"
     )
 }
 
 /// A wrong password is an error that says so, without the password. A user who may do nothing gets errors that name the queue.
 async fn a_wrong_login_and_a_forbidden_topic_are_errors_that_name_them() {
     let (server, place) = server_with_logins().await;
-    let stranger = connect(&with_login(&place, "wr0ng")).await.unwrap();
-    let error = error_of(within(PATIENCE, "an answer", send(&stranger, job(0))).await);
+    let stranger = with_login(&place, "wr0ng").replace("timeout=60", "timeout=3");
+    let stranger = connect(&stranger).await.unwrap();
+    let error = refusal_of(&stranger).await;
     let text = error.to_string();
     assert_eq!(error.kind(), ErrorKind::Refused, "{text}");
     assert!(text.to_lowercase().contains("authentication"), "{text}");
@@ -97,6 +109,19 @@ async fn a_wrong_login_and_a_forbidden_topic_are_errors_that_name_them() {
     assert!(error.to_string().contains("security.protocol"), "{error}");
 }
 
+/// Returns the error of a send that is refused. A busy server says so later than the first requests wait.
+async fn refusal_of(broker: &KafkaBroker) -> Error {
+    let refused = async {
+        loop {
+            let error = error_of(send(broker, job(0)).await);
+            if error.kind() != ErrorKind::Unavailable {
+                return error;
+            }
+        }
+    };
+    within(MINUTES, "a refusal", refused).await
+}
+
 async fn consuming(broker: &KafkaBroker) -> microagent_core::Result<()> {
     broker
         .consume(&JOBS, ConsumeOptions::default())
@@ -106,7 +131,8 @@ async fn consuming(broker: &KafkaBroker) -> microagent_core::Result<()> {
 
 /// More replicas than there are servers: the error names the queue, and the broker goes on.
 async fn a_topic_that_the_server_cannot_create_is_an_error_that_names_it() {
-    let bench = bench().await;
+    // A member that is taken for dead would store some twice.
+    let bench = patient_bench("").await;
     let broker = bench.broker().await;
     let mut options = DeclareOptions::default();
     options.native.insert("replication".into(), "3".into());
@@ -146,14 +172,14 @@ async fn records_without_a_body_become_dead_letters() {
     let worker = bench.worker(4, 8);
     bench.journal.handled(1, MINUTES).await;
     let broker = bench.broker().await;
-    bench.until_length(&broker, &DEAD, 2).await;
-    bench.until_length(&broker, &JOBS, 0).await;
+    until_length(&broker, &DEAD, 2).await;
+    until_length(&broker, &JOBS, 0).await;
     for dead in broker.peek(&DEAD, 2).await.unwrap() {
         assert_eq!(dead.header(header::DEAD_REASON), Some("undecodable"));
         assert_eq!(dead.key(), Some("k"));
         assert!(dead.payload().is_empty());
     }
-    ends_well(worker).await;
+    worker.ends_well().await;
     broker.close().await.unwrap();
 }
 
@@ -183,13 +209,52 @@ async fn a_record_of_20_mb_loses_nothing_and_holds_up_nobody() {
     );
     assert_eq!(number_of(&neighbour), 1);
     neighbour.ack().await.unwrap();
-    // It is stored, or the settlement says why not.
-    match within(PATIENCE, "an answer", first.dead_letter("too large")).await {
-        Ok(()) => assert_eq!(broker.length(&DEAD).await.unwrap(), 1),
-        Err(error) => {
-            assert_eq!(error.kind(), ErrorKind::PayloadTooLarge, "{error}");
-            assert_eq!(broker.length(&JOBS).await.unwrap(), 1);
-        }
-    }
+    within(PATIENCE, "an answer", first.dead_letter("too large"))
+        .await
+        .unwrap();
+    until_length(&broker, &DEAD, 1).await;
+    until_length(&broker, &JOBS, 0).await;
+    let dead = broker.peek(&DEAD, 1).await.unwrap().remove(0);
+    assert!(dead.payload() == large.as_slice(), "as it was sent");
+    broker.close().await.unwrap();
+}
+
+/// The topic of the dead letters takes less than the queue: the settlement says so, the message stays and is delivered again, others are
+/// handled, and when the topic takes it, it is a dead letter.
+async fn a_dead_letter_that_the_server_refuses_comes_again_and_holds_up_nobody() {
+    let bench = patient_bench("").await;
+    let admin: AdminClient<DefaultClientContext> = bench.server.client().create().unwrap();
+    let limits = AdminOptions::new().operation_timeout(Some(PATIENCE));
+    let small = NewTopic::new("jobs.dead", 1, TopicReplication::Fixed(1));
+    let small = small.set("max.message.bytes", "1000");
+    let created = admin.create_topics([&small], &limits).await.unwrap();
+    assert_eq!(created, [Ok("jobs.dead".to_owned())]);
+    let broker = bench.broker().await;
+    let mut jobs = consume(&broker, 1).await;
+    let large = format!(r#"{{"n": 1, "text": "{}"}}"#, "x".repeat(2000));
+    send_bytes(&broker, large.clone()).await.unwrap();
+
+    let first = next(&mut jobs).await;
+    let error = error_of(within(PATIENCE, "an answer", first.dead_letter("given up")).await);
+    assert_eq!(error.kind(), ErrorKind::PayloadTooLarge, "{error}");
+    assert!(error.to_string().contains("jobs.dead"), "{error}");
+    send(&broker, job(2)).await.unwrap();
+    let neighbour = next(&mut jobs).await;
+    assert_eq!(number_of(&neighbour), 2);
+    neighbour.ack().await.unwrap();
+    until_length(&broker, &JOBS, 1).await;
+    assert_eq!(broker.length(&DEAD).await.unwrap(), 0);
+
+    let again = next(&mut jobs).await;
+    assert_eq!((number_of(&again), again.message().attempt()), (1, 2));
+    let topic = ResourceSpecifier::Topic("jobs.dead");
+    let larger = AlterConfig::new(topic).set("max.message.bytes", "100000");
+    let changed = admin.alter_configs([&larger], &limits).await.unwrap();
+    assert!(changed.iter().all(Result::is_ok), "{changed:?}");
+    again.dead_letter("given up").await.unwrap();
+    until_length(&broker, &DEAD, 1).await;
+    until_length(&broker, &JOBS, 0).await;
+    let dead = broker.peek(&DEAD, 1).await.unwrap().remove(0);
+    assert_eq!(dead.payload(), large.as_bytes());
     broker.close().await.unwrap();
 }
