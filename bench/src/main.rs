@@ -186,6 +186,6 @@ mod tests {
         let checked = chosen(&["memory".to_owned()], true).unwrap();
         assert!(checked.iter().all(|case| case.floor.is_some()));
         assert_eq!(checked.len(), 2);
-        assert!(names(&["memory", "kafka"]).unwrap_err().contains("`kafka`"));
+        assert!(names(&["memory", "nats"]).unwrap_err().contains("`nats`"));
     }
 }

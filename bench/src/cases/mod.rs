@@ -4,6 +4,8 @@ mod agents;
 mod amqp;
 mod by_hand;
 mod handlers;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod local;
 mod memory;
 mod ours;
@@ -33,8 +35,8 @@ type Measuring = Pin<Box<dyn Future<Output = Result<Line>>>>;
 
 /// Writes the list of cases: name, floor, and the function that measures.
 macro_rules! cases {
-    ($($name:literal, $floor:expr, $run:expr;)*) => {
-        &[$(Case { name: $name, floor: $floor, run: |plan| Box::pin($run(plan)) }),*]
+    ($($(#[$attribute:meta])? $name:literal, $floor:expr, $run:expr;)*) => {
+        &[$($(#[$attribute])? Case { name: $name, floor: $floor, run: |plan| Box::pin($run(plan)) }),*]
     };
 }
 
@@ -64,6 +66,12 @@ pub(crate) const ALL: &[Case] = cases! {
     "amqp.send", Some(0.8), amqp::send;
     "amqp.consume", Some(0.8), amqp::consume;
     "amqp.consume.python", Some(7.0), amqp::consume_beside_python;
+    #[cfg(feature = "kafka")]
+    "kafka.send", Some(0.7), kafka::send;
+    #[cfg(feature = "kafka")]
+    "kafka.consume", Some(0.7), kafka::consume;
+    #[cfg(feature = "kafka")]
+    "kafka.consume.python", Some(10.0), kafka::consume_beside_python;
 };
 
 #[cfg(test)]
@@ -80,7 +88,9 @@ mod tests {
             let floor = Some(floor.trim()).filter(|floor| !floor.is_empty());
             (name.to_owned(), floor.map(|floor| floor.parse().unwrap()))
         };
-        rows.map(row).collect()
+        let rows = rows.map(row);
+        let compiled = |name: &str| cfg!(feature = "kafka") || !name.starts_with("kafka.");
+        rows.filter(|(name, _)| compiled(name)).collect()
     }
 
     #[test]

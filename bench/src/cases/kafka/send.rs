@@ -1,0 +1,38 @@
+//! Sending: each message is confirmed by the server, and a hundred wait for it.
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use microagent::prelude::*;
+
+use super::{
+    super::agents::{MAILER, UserCreated},
+    Bench, RAW, publish,
+};
+use crate::measure::{self, Line, Plan, timed};
+
+const COUNT: u32 = 50_000;
+const IN_FLIGHT: usize = 100;
+
+/// A hundred in flight.
+pub(crate) async fn send(plan: Plan) -> Result<Line> {
+    let bench = Bench::start().await?;
+    let broker = bench.broker("bench").await?;
+    let producer = bench.producer()?;
+    let mail = UserCreated::sample();
+    // The topic is known to both before the clock starts.
+    broker.send(MAILER, &mail).await?;
+    // The body is made for each message, as on our side.
+    let body = || Ok(serde_json::to_vec(&mail)?);
+    publish(&producer, RAW, 1, 1, body).await?;
+    let ours = || timed(send_ours(&broker));
+    let raw = || timed(publish(&producer, RAW, COUNT, IN_FLIGHT, body));
+    measure::rates(plan, COUNT, ours, raw).await
+}
+
+async fn send_ours(broker: &Broker) -> Result<()> {
+    let mail = UserCreated::sample();
+    stream::iter(0..COUNT)
+        .map(async |_| broker.send(MAILER, &mail).await)
+        .buffer_unordered(IN_FLIGHT)
+        .try_for_each(async |()| Ok(()))
+        .await
+}
