@@ -1,4 +1,4 @@
-//! The documented group on a private Redis, and with its queues on a private RabbitMQ: real processes, real servers, and the
+//! The documented group on a private Redis, and with its queues on a private RabbitMQ or Kafka: real processes, real servers, and the
 //! real Python package beside them.
 
 #![expect(
@@ -11,6 +11,8 @@
 mod running;
 
 mod crashes;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod load;
 mod mixed;
 mod outage;
