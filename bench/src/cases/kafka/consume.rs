@@ -66,7 +66,8 @@ pub(crate) async fn consume_beside_python(plan: Plan) -> Result<Line> {
     fill(OURS).await?;
     let ours = || consume_ours(&bench, python::COUNT);
     let probe = || publish(&producer, RAW, 1, 1, || Ok(python::PROBE.into()));
-    let theirs = || python::consume_live(&bench.server.dsn(), RAW, probe, || fill(RAW));
+    let dsn = bench.server.dsn();
+    let theirs = || python::consume_live(&dsn, RAW, probe, || fill(RAW));
     measure::rates(plan.at_most(2), python::COUNT, ours, theirs).await
 }
 
