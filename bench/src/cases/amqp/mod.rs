@@ -75,7 +75,7 @@ impl Bench {
     }
 }
 
-/// Publishes persistent messages that some queue must take, and waits until all are confirmed.
+/// Publishes persistent messages that some queue must take, with the properties that MicroAgent sends, and waits until all are confirmed.
 async fn publish(
     channel: &Channel,
     queue: &str,
@@ -86,10 +86,13 @@ async fn publish(
         mandatory: true,
         ..BasicPublishOptions::default()
     };
-    let properties = BasicProperties::default().with_delivery_mode(2);
-    let published = stream::iter(0..count).map(async |_| {
+    let properties = BasicProperties::default()
+        .with_delivery_mode(2)
+        .with_content_type("application/json".into());
+    let published = stream::iter(0..count).map(async |number| {
         let body = body()?;
-        let (queue, properties) = (queue.into(), properties.clone());
+        let id = format!("{number:032x}");
+        let (queue, properties) = (queue.into(), properties.clone().with_message_id(id.into()));
         let sent = channel.basic_publish("".into(), queue, options, &body, properties);
         match sent.await.map_err(failed)?.await.map_err(failed)? {
             Confirmation::Ack(None) => Ok(()),
