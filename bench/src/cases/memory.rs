@@ -1,7 +1,7 @@
 //! `memory://`: the cost of dispatch alone.
 
 use bytes::Bytes;
-use microagent::prelude::*;
+use microagent::{prelude::*, status::StatusSlot};
 use tokio::sync::mpsc;
 
 use super::{
@@ -14,33 +14,39 @@ const COUNT: u32 = 200_000;
 
 /// Messages that wait already: receive, decode, handle, acknowledge.
 pub(crate) async fn consume(plan: Plan) -> Result<Line> {
-    let consume = || async {
-        let broker = Broker::connect("memory://").await?;
-        for _ in 0..COUNT {
-            let body = Bytes::from_static(BODY.as_bytes());
-            let to = MAILER.into();
-            broker.driver().send(&to, body, Default::default()).await?;
-        }
-        ours::consume(broker, COUNT).await
-    };
+    let consume = || consume_waiting(COUNT, StatusSlot::new());
     measure::rates(plan, COUNT, consume, by_hand_at_once).await
 }
 
 /// Signals that are published as fast as they are handled.
 pub(crate) async fn signal(plan: Plan) -> Result<Line> {
-    let receive = || async {
-        let bus = Bus::connect("memory://").await?;
-        let driver = bus.clone();
-        let publish = async |channel: &str| {
-            for _ in 0..COUNT {
-                let body = Bytes::from_static(BODY.as_bytes());
-                driver.driver().publish(channel, body).await?;
-            }
-            Ok(())
-        };
-        ours::receive(bus, COUNT, publish).await
-    };
+    let receive = || receive_published(COUNT, StatusSlot::new());
     measure::rates(plan, COUNT, receive, by_hand_meanwhile).await
+}
+
+/// Consumes `count` messages that wait already.
+pub(super) async fn consume_waiting(count: u32, slot: StatusSlot) -> Result<Cost> {
+    let broker = Broker::connect("memory://").await?;
+    for _ in 0..count {
+        let body = Bytes::from_static(BODY.as_bytes());
+        let to = MAILER.into();
+        broker.driver().send(&to, body, Default::default()).await?;
+    }
+    ours::consume_seen(broker, count, slot).await
+}
+
+/// Receives `count` signals that are published meanwhile.
+pub(super) async fn receive_published(count: u32, slot: StatusSlot) -> Result<Cost> {
+    let bus = Bus::connect("memory://").await?;
+    let driver = bus.clone();
+    let publish = async |channel: &str| {
+        for _ in 0..count {
+            let body = Bytes::from_static(BODY.as_bytes());
+            driver.driver().publish(channel, body).await?;
+        }
+        Ok(())
+    };
+    ours::receive_seen(bus, count, publish, slot).await
 }
 
 /// Handles waiting bodies by hand. As on the other side, the clock starts when all of them wait, and the loop is a task of its

@@ -8,6 +8,7 @@ mod handlers;
 mod kafka;
 mod local;
 mod memory;
+mod observed;
 mod ours;
 mod processes;
 mod python;
@@ -44,6 +45,10 @@ macro_rules! cases {
 pub(crate) const ALL: &[Case] = cases! {
     "memory.consume", Some(0.7), memory::consume;
     "memory.signal", Some(0.7), memory::signal;
+    "memory.consume.scraped", Some(0.95), observed::consume_scraped;
+    "memory.signal.scraped", Some(0.95), observed::signal_scraped;
+    "memory.consume.traced", None, observed::consume_traced;
+    "memory.signal.traced", None, observed::signal_traced;
     "memory.handlers.500", None, handlers::five_hundred;
     "local.send", Some(0.4), local::send;
     "local.consume", Some(0.45), local::consume;
