@@ -181,11 +181,19 @@ mod tests {
         assert_eq!(names(&[]).unwrap().len(), cases::ALL.len());
         assert_eq!(
             names(&["memory"]).unwrap(),
-            ["memory.consume", "memory.signal", "memory.handlers.500"]
+            [
+                "memory.consume",
+                "memory.signal",
+                "memory.consume.scraped",
+                "memory.signal.scraped",
+                "memory.consume.traced",
+                "memory.signal.traced",
+                "memory.handlers.500"
+            ]
         );
         let checked = chosen(&["memory".to_owned()], true).unwrap();
         assert!(checked.iter().all(|case| case.floor.is_some()));
-        assert_eq!(checked.len(), 2);
+        assert_eq!(checked.len(), 4);
         assert!(names(&["memory", "nats"]).unwrap_err().contains("`nats`"));
     }
 }
