@@ -36,6 +36,8 @@ mod status;
 mod streams;
 mod suspended;
 mod terminal;
+#[cfg(all(feature = "local", feature = "otel"))]
+mod traces;
 #[cfg(feature = "http")]
 mod web;
 mod wired;

@@ -5,8 +5,9 @@
 use std::{
     io::{BufRead, BufReader, Write},
     net::{SocketAddr, TcpListener, TcpStream},
-    sync::{Arc, Mutex},
+    sync::{Arc, Condvar, Mutex},
     thread,
+    time::Duration,
 };
 
 use opentelemetry_proto::tonic::{
@@ -19,15 +20,23 @@ use prost::Message;
 /// Receives spans until the test ends.
 pub(crate) struct Collector {
     address: SocketAddr,
-    received: Arc<Mutex<Received>>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    received: Mutex<Received>,
+    has_received: Condvar,
 }
 
 #[derive(Default)]
 struct Received {
-    spans: Vec<Span>,
-    services: Vec<String>,
+    spans: Vec<(Service, Span)>,
     status: Option<u16>,
 }
+
+/// The `service.name` of an export.
+type Service = String;
 
 impl Collector {
     pub(crate) fn start() -> Self {
@@ -37,36 +46,62 @@ impl Collector {
     pub(crate) fn start_at(address: SocketAddr) -> Self {
         let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
-        let received = Arc::<Mutex<Received>>::default();
-        let all = Arc::clone(&received);
+        let shared = Arc::<Shared>::default();
+        let all = Arc::clone(&shared);
         thread::spawn(move || {
             for connection in listener.incoming().map_while(Result::ok) {
-                let received = Arc::clone(&all);
-                thread::spawn(move || serve(&connection, &received));
+                let shared = Arc::clone(&all);
+                thread::spawn(move || serve(&connection, &shared));
             }
         });
-        Self { address, received }
+        Self { address, shared }
     }
 
+    /// Returns the value of `OTEL_EXPORTER_OTLP_ENDPOINT`.
+    pub(crate) fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Returns the URL for spans.
     pub(crate) fn url(&self) -> String {
         format!("http://{}/v1/traces", self.address)
     }
 
     /// Answers with this status from now on.
     pub(crate) fn answer_with(&self, status: u16) {
-        self.received.lock().unwrap().status = Some(status);
+        self.shared.received.lock().unwrap().status = Some(status);
     }
 
-    /// Returns the names of the services that exported.
-    pub(crate) fn services(&self) -> Vec<String> {
-        self.received.lock().unwrap().services.clone()
+    /// Returns the name of the service of each span.
+    pub(crate) fn services(&self) -> Vec<Service> {
+        let received = self.shared.received.lock().unwrap();
+        let services = received.spans.iter().map(|(service, _)| service.clone());
+        services.collect()
+    }
+
+    /// Waits until a service has exported this number of spans of this name, or for a minute.
+    pub(crate) fn wait_for(&self, service: &str, name: &str, number: usize) {
+        let is_wanted = |(by, span): &&(Service, Span)| by == service && span.name == name;
+        let found = |received: &Received| received.spans.iter().filter(is_wanted).count();
+        let received = self.shared.received.lock().unwrap();
+        let waited = self.shared.has_received.wait_timeout_while(
+            received,
+            Duration::from_secs(60),
+            |received| found(received) < number,
+        );
+        let (received, _) = waited.unwrap();
+        let (found, all) = (found(&received), received.spans.len());
+        assert!(
+            found >= number,
+            "{found} of {number} `{name}` of {service} among {all} spans"
+        );
     }
 
     /// Returns the spans of this name, in the order in which they started.
     pub(crate) fn spans(&self, name: &str) -> Vec<Span> {
-        let received = self.received.lock().unwrap();
-        let named = received.spans.iter().filter(|span| span.name == name);
-        let mut found: Vec<_> = named.cloned().collect();
+        let received = self.shared.received.lock().unwrap();
+        let spans = received.spans.iter().map(|(_, span)| span);
+        let mut found: Vec<_> = spans.filter(|span| span.name == name).cloned().collect();
         found.sort_by_key(|span| span.start_time_unix_nano);
         found
     }
@@ -75,11 +110,11 @@ impl Collector {
     pub(crate) fn span(&self, name: &str) -> Span {
         let found = self.spans(name);
         let names = || {
-            let received = self.received.lock().unwrap();
+            let received = self.shared.received.lock().unwrap();
             received
                 .spans
                 .iter()
-                .map(|span| span.name.clone())
+                .map(|(_, span)| span.name.clone())
                 .collect::<Vec<_>>()
         };
         assert_eq!(found.len(), 1, "`{name}` among {:?}", names());
@@ -87,25 +122,31 @@ impl Collector {
     }
 }
 
+impl Received {
+    fn add(&mut self, export: ExportTraceServiceRequest) {
+        for resource in export.resource_spans {
+            let attributes = resource.resource.unwrap().attributes;
+            let service = attributes.iter().find(|pair| pair.key == "service.name");
+            let service = service.and_then(|pair| pair.value.clone()?.value);
+            let service = text(service.as_ref());
+            let spans = resource
+                .scope_spans
+                .into_iter()
+                .flat_map(|scope| scope.spans);
+            self.spans.extend(spans.map(|span| (service.clone(), span)));
+        }
+    }
+}
+
 /// Serves the requests of one connection.
-fn serve(connection: &TcpStream, received: &Mutex<Received>) {
+fn serve(connection: &TcpStream, shared: &Shared) {
     let mut reader = BufReader::new(connection);
     while let Some(body) = request(&mut reader) {
-        let status = received.lock().unwrap().status.unwrap_or(200);
+        let status = shared.received.lock().unwrap().status.unwrap_or(200);
         if status == 200 {
             let export = ExportTraceServiceRequest::decode(&*body).unwrap();
-            let mut received = received.lock().unwrap();
-            for resource in export.resource_spans {
-                let attributes = resource.resource.unwrap().attributes;
-                let service = attributes.iter().find(|pair| pair.key == "service.name");
-                let service = service.and_then(|pair| pair.value.clone()?.value);
-                received.services.push(text(service.as_ref()));
-                let spans = resource
-                    .scope_spans
-                    .into_iter()
-                    .flat_map(|scope| scope.spans);
-                received.spans.extend(spans);
-            }
+            shared.received.lock().unwrap().add(export);
+            shared.has_received.notify_all();
         }
         let head = format!(
             "HTTP/1.1 {status} x\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n"
