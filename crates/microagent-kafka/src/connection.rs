@@ -37,7 +37,11 @@ impl Link {
                 self.record.down(error_of(error));
                 self.lost.notify_one();
             }
-            Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::Resolve) => {
+            Some(
+                RDKafkaErrorCode::Authentication
+                | RDKafkaErrorCode::Resolve
+                | RDKafkaErrorCode::SSL,
+            ) => {
                 *lock(&self.cause) = Some(error_of(error).context(reason));
             }
             _ => {}

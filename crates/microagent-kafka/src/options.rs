@@ -10,7 +10,17 @@ use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
 
 const PORT: u16 = 9092;
 
-const KNOWN: [&str; 4] = ["group", "partitions", "replication", "timeout"];
+const KNOWN: [&str; 5] = ["group", "mechanism", "partitions", "replication", "timeout"];
+
+/// The mechanisms of logins, and whether they need OpenSSL.
+const MECHANISMS: [(&str, bool); 3] = [
+    ("PLAIN", false),
+    ("SCRAM-SHA-256", true),
+    ("SCRAM-SHA-512", true),
+];
+
+/// True if the client is built with OpenSSL.
+const HAS_OPENSSL: bool = cfg!(feature = "ssl");
 
 /// The longest time for an answer, and what may be chosen.
 const TIMEOUT: (Duration, RangeInclusive<Duration>) = (
@@ -27,18 +37,23 @@ const LARGEST_RECORD: &str = "1000000000";
 
 /// The servers, the group, and the properties of new queues.
 ///
-/// `kafka://[HOST[:PORT][,HOST[:PORT]…]][?OPTION=VALUE[&OPTION=VALUE…]]`
+/// `kafka://[USER:PASSWORD@][HOST[:PORT][,HOST[:PORT]…]][?OPTION=VALUE[&OPTION=VALUE…]]`. `kafkas://` is the same over TLS, checked against the
+/// certificates of the system or of `SSL_CERT_FILE`; it needs the feature `ssl`.
 ///
 /// | part | default |
 /// |---|---|
+/// | `USER`, `PASSWORD` | no login |
 /// | `HOST` | `localhost` |
 /// | `PORT` | 9092 |
 /// | `group` | `microagent`; the consumers of a queue are the group `GROUP.QUEUE` |
+/// | `mechanism` | of the login: `PLAIN`; or `SCRAM-SHA-256` or `SCRAM-SHA-512`, which need the feature `ssl` |
 /// | `partitions`, `replication` | those of the server, for queues that the driver creates |
 /// | `timeout` | `10` (seconds), from `1` to `3600`: until a message is stored, and for any other answer |
 /// | `x.NAME` | any option of librdkafka, such as `x.max.poll.interval.ms=60000` |
 #[derive(Clone, PartialEq, Eq)]
 pub struct KafkaOptions {
+    tls: bool,
+    login: Option<Login>,
     hosts: Vec<Host>,
     group: String,
     pub(crate) partitions: Option<i32>,
@@ -46,6 +61,13 @@ pub struct KafkaOptions {
     /// The longest time until a message is stored, and for any other answer.
     pub(crate) timeout: Duration,
     client: Vec<(String, String)>,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+struct Login {
+    user: String,
+    password: String,
+    mechanism: &'static str,
 }
 
 impl KafkaOptions {
@@ -84,8 +106,24 @@ impl KafkaOptions {
             .set("reconnect.backoff.max.ms", "3000")
             .set("socket.nagle.disable", "true")
             // The client logs much only with `x.debug=…`.
-            .set_log_level(RDKafkaLogLevel::Debug);
+            .set_log_level(RDKafkaLogLevel::Debug)
+            .set("security.protocol", self.protocol());
+        if let Some(login) = &self.login {
+            config
+                .set("sasl.mechanisms", login.mechanism)
+                .set("sasl.username", &login.user)
+                .set("sasl.password", &login.password);
+        }
         config
+    }
+
+    fn protocol(&self) -> &'static str {
+        match (self.tls, self.login.is_some()) {
+            (false, false) => "plaintext",
+            (true, false) => "ssl",
+            (false, true) => "sasl_plaintext",
+            (true, true) => "sasl_ssl",
+        }
     }
 
     fn with_own(&self, mut config: ClientConfig) -> ClientConfig {
@@ -133,8 +171,17 @@ impl KafkaOptions {
 }
 
 fn read(text: &str) -> Result<KafkaOptions, DsnError> {
-    if Dsn::scheme_of(text) != Some("kafka") {
-        return Err(DsnError::new("unknown scheme: expected `kafka://`"));
+    let tls = match Dsn::scheme_of(text) {
+        Some("kafka") => false,
+        Some("kafkas") => true,
+        _ => {
+            return Err(DsnError::new(
+                "unknown scheme: expected `kafka://` or `kafkas://`",
+            ));
+        }
+    };
+    if tls {
+        check_openssl("TLS")?;
     }
     let dsn = Dsn::parse(text)?;
     let of_client = |name: &str| name.starts_with(CLIENT);
@@ -145,9 +192,6 @@ fn read(text: &str) -> Result<KafkaOptions, DsnError> {
             .filter(|name| of_client(name)),
     );
     dsn.check_options(&known)?;
-    if dsn.user().is_some() || dsn.password().is_some() {
-        return Err(DsnError::new("a login is not supported: it needs TLS"));
-    }
     if !matches!(dsn.path(), "" | "/") {
         return Err(DsnError::new(
             "invalid path: expected none, as the topic is the name of the queue",
@@ -165,6 +209,8 @@ fn read(text: &str) -> Result<KafkaOptions, DsnError> {
     }
     let client = dsn.options().filter(|(name, _)| of_client(name));
     Ok(KafkaOptions {
+        tls,
+        login: login(&dsn)?,
         hosts: hosts.into_iter().map(|host| host.or_port(PORT)).collect(),
         group: dsn.option("group").unwrap_or("microagent").to_owned(),
         partitions: dsn.number("partitions", 1, 100_000)?,
@@ -176,9 +222,50 @@ fn read(text: &str) -> Result<KafkaOptions, DsnError> {
     })
 }
 
+fn login(dsn: &Dsn) -> Result<Option<Login>, DsnError> {
+    let chosen = dsn.option("mechanism");
+    let (user, password) = match (dsn.user(), dsn.password()) {
+        (Some(user), Some(password)) => (user.to_owned(), password.to_owned()),
+        (None, None) if chosen.is_some() => {
+            return Err(DsnError::new(
+                "the option `mechanism` without a login: expected `USER:PASSWORD@`",
+            ));
+        }
+        (None, None) => return Ok(None),
+        _ => {
+            return Err(DsnError::new("incomplete login: expected `USER:PASSWORD@`"));
+        }
+    };
+    let wanted = chosen.unwrap_or("PLAIN");
+    let known = MECHANISMS.into_iter().find(|(name, _)| *name == wanted);
+    let Some((mechanism, needs_openssl)) = known else {
+        return Err(DsnError::new(
+            "invalid value of the option `mechanism`: expected `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`",
+        ));
+    };
+    if needs_openssl {
+        check_openssl(mechanism)?;
+    }
+    Ok(Some(Login {
+        user,
+        password,
+        mechanism,
+    }))
+}
+
+fn check_openssl(what: &str) -> Result<(), DsnError> {
+    if HAS_OPENSSL {
+        return Ok(());
+    }
+    Err(DsnError::new(format!(
+        "{what} is not supported by this program: it was built without the feature `kafka-ssl`"
+    )))
+}
+
 impl fmt::Display for KafkaOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "kafka://{}", self.servers())
+        let scheme = if self.tls { "kafkas" } else { "kafka" };
+        write!(f, "{scheme}://{}", self.servers())
     }
 }
 
@@ -213,6 +300,48 @@ mod tests {
     }
 
     #[test]
+    fn a_login_is_sent_as_its_mechanism_says() {
+        let options = KafkaOptions::parse("kafka://shop:s3%40cret@localhost").unwrap();
+        let config = options.producer();
+        let set = |name| config.get(name);
+        assert_eq!(set("security.protocol"), Some("sasl_plaintext"));
+        assert_eq!(set("sasl.mechanisms"), Some("PLAIN"));
+        assert_eq!(
+            (set("sasl.username"), set("sasl.password")),
+            (Some("shop"), Some("s3@cret"))
+        );
+        assert_eq!(options.address(), "kafka://localhost:9092");
+        assert!(!format!("{options:?}").contains("cret"), "{options:?}");
+    }
+
+    #[test]
+    fn tls_and_scram_need_openssl() {
+        for (dsn, protocol) in [
+            ("kafkas://localhost", "ssl"),
+            ("kafkas://shop:s3cret@localhost", "sasl_ssl"),
+            (
+                "kafka://shop:s3cret@localhost?mechanism=SCRAM-SHA-256",
+                "sasl_plaintext",
+            ),
+        ] {
+            let parsed = KafkaOptions::parse(dsn);
+            assert_eq!(parsed.is_ok(), HAS_OPENSSL, "{parsed:?}");
+            match parsed {
+                Ok(options) => {
+                    let config = options.consumer("mailer");
+                    assert_eq!(config.get("security.protocol"), Some(protocol));
+                    assert!(dsn.starts_with(options.address().split("//").next().unwrap()));
+                }
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::Configuration);
+                    let text = error.to_string();
+                    assert!(text.contains("feature `kafka-ssl`"), "{text}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn other_forms_are_refused_with_a_remedy() {
         let refused = [
             ("amqp://localhost", "expected `kafka://`"),
@@ -220,7 +349,13 @@ mod tests {
             ("kafka://localhost?partitions=0", "partitions"),
             ("kafka://localhost?timeout=0", "timeout"),
             ("kafka://localhost/topic", "expected none"),
-            ("kafka://shop:s3cret@localhost", "login"),
+            ("kafka://shop@localhost", "`USER:PASSWORD@`"),
+            ("kafka://:s3cret@localhost", "`USER:PASSWORD@`"),
+            ("kafka://localhost?mechanism=PLAIN", "without a login"),
+            (
+                "kafka://shop:s3cret@localhost?mechanism=PLAYN",
+                "expected `PLAIN`, `SCRAM-SHA-256` or",
+            ),
             ("kafka://localhost?x.no.such.option=1", "no.such.option"),
         ];
         for (dsn, part) in refused {

@@ -41,6 +41,7 @@ pub(crate) fn system_of(address: &str) -> &str {
     let scheme = address.split([':', '+']).next().unwrap_or_default();
     match scheme {
         "amqp" | "amqps" => "rabbitmq",
+        "kafkas" => "kafka",
         "rediss" => "redis",
         other => other,
     }

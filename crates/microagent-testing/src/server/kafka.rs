@@ -76,10 +76,19 @@ impl KafkaServer {
     /// # Errors
     /// As [`start`](Self::start).
     pub async fn start_with(properties: &[&str]) -> Result<Self> {
+        Self::start_with_users(properties, &[]).await
+    }
+
+    /// Starts a server with these lines and these SCRAM logins, as `--add-scram` of Kafka's tool reads them:
+    /// `SCRAM-SHA-256=[name=NAME,password=PASSWORD]`.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_with_users(properties: &[&str], users: &[&str]) -> Result<Self> {
         check_wanted("kafka")?;
         let deadline = Instant::now() + START;
         loop {
-            let server = Self::launch(properties, deadline).await?;
+            let server = Self::launch(properties, users, deadline).await?;
             if server.answers(deadline).await? {
                 return Ok(server);
             }
@@ -87,12 +96,12 @@ impl KafkaServer {
         }
     }
 
-    async fn launch(properties: &[&str], deadline: Instant) -> Result<Self> {
+    async fn launch(properties: &[&str], users: &[&str], deadline: Instant) -> Result<Self> {
         let folder = tempfile::tempdir().map_err(no_folder)?;
         let path = folder.path();
         let (port, cluster) = (free_port()?, new_cluster());
         write_files(path, port, free_port()?, properties).map_err(no_folder)?;
-        format(path, &cluster, deadline).await?;
+        format(path, &cluster, users, deadline).await?;
         let server = start_server(path)?;
         Ok(Self {
             server: Mutex::new(server),
@@ -254,8 +263,11 @@ fn write_files(folder: &Path, port: u16, control: u16, more: &[&str]) -> std::io
 }
 
 /// Prepares the folder of the data.
-async fn format(folder: &Path, cluster: &str, deadline: Instant) -> Result<()> {
-    let formatting = ["format", "-t", cluster, "-c", "server.properties"];
+async fn format(folder: &Path, cluster: &str, users: &[&str], deadline: Instant) -> Result<()> {
+    let mut formatting = vec!["format", "-t", cluster, "-c", "server.properties"];
+    for user in users {
+        formatting.extend(["--add-scram", user]);
+    }
     let mut process = start_java(folder, "kafka.tools.StorageTool", &formatting)?;
     while !process.has_ended() {
         if Instant::now() > deadline {

@@ -209,7 +209,7 @@ const DRIVERS: &[Driver] = &[
         code: None,
     },
     Driver {
-        schemes: &["kafka"],
+        schemes: &["kafka", "kafkas"],
         shape: "kafka://HOST",
         feature: "kafka",
         #[cfg(feature = "kafka")]
@@ -402,6 +402,16 @@ mod tests {
             "feature `amqp`"
         };
         assert!(refused.to_string().contains(expected), "{refused}");
+    }
+
+    #[cfg(feature = "kafka")]
+    #[test]
+    fn a_kafka_over_tls_needs_a_feature_of_its_own() {
+        let checked = check_dsn("kafkas://localhost", Role::Broker);
+        assert_eq!(checked.is_ok(), cfg!(feature = "kafka-ssl"), "{checked:?}");
+        if let Err(error) = checked {
+            assert!(error.to_string().contains("`kafka-ssl`"), "{error}");
+        }
     }
 
     #[test]
