@@ -2,6 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "shared/running.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
+mod running;
+
 use std::{
     collections::BTreeSet,
     fs,
@@ -15,6 +19,8 @@ use std::{
 use examples::{CommentAgent, EmailAgent, UserAgent};
 use microagent::{operate::HttpServer, prelude::*};
 use microagent_testing::RedisServer;
+use running::{Group, Launcher, SETTINGS};
+use rustix::process::Signal;
 use serde_json::Value;
 use tokio::time::sleep;
 
@@ -22,6 +28,7 @@ microagent_testing::needs! {
     prometheus {
         fn the_alerts_fire_when_they_should,
         multi_thread async fn prometheus_scrapes_the_example_agents,
+        multi_thread async fn prometheus_scrapes_the_launcher_of_the_example_group,
     }
     redis {
         multi_thread async fn an_agent_whose_redis_is_away_is_not_ready_and_lives,
@@ -178,6 +185,12 @@ fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
     Some((code, body.to_owned()))
 }
 
+/// Returns an address that no other process uses now.
+fn free_address() -> SocketAddr {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    free.local_addr().unwrap()
+}
+
 /// A Prometheus that scrapes one address and evaluates our alerts. It ends when this is dropped.
 struct Prometheus {
     process: Child,
@@ -195,9 +208,7 @@ impl Prometheus {
         );
         let path = folder.path().join("prometheus.yml");
         fs::write(&path, settings).unwrap();
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap();
-        drop(free);
+        let address = free_address();
         let process = Command::new("prometheus")
             .arg(format!("--config.file={}", path.display()))
             .arg(format!(
@@ -242,6 +253,43 @@ impl Drop for Prometheus {
     }
 }
 
+/// Scrapes three ready agents with a real Prometheus, which evaluates our alerts.
+async fn scrape(address: SocketAddr, agents: [&str; 3]) {
+    let (code, scrape) = get(address, "/metrics").unwrap();
+    assert_eq!(code, 200, "{scrape}");
+    promtool(&["check", "metrics"], &scrape);
+    for agent in agents {
+        let ready = format!("microagent_agent_ready{{agent=\"{agent}\"}} 1");
+        assert!(scrape.contains(&ready), "{ready}: {scrape}");
+    }
+    let names: BTreeSet<_> = metrics_in(&scrape);
+    assert!(names.contains("microagent_schedule_next_run_timestamp_seconds"));
+
+    let prometheus = Prometheus::start(address);
+    let targets = "/api/v1/targets?state=active";
+    prometheus
+        .wait_for(targets, |answer| {
+            (answer["data"]["activeTargets"][0]["health"] == "up").then_some(())
+        })
+        .await;
+    let query = "/api/v1/query?query=sum(microagent_agent_ready)";
+    prometheus
+        .wait_for(query, |answer| {
+            (answer["data"]["result"][0]["value"][1] == "3").then_some(())
+        })
+        .await;
+    // Each rule has been evaluated, without an error.
+    let rules = prometheus
+        .wait_for("/api/v1/rules", |answer| {
+            let rules = answer["data"]["groups"][0]["rules"].as_array()?;
+            let evaluated = |rule: &Value| rule["health"] == "ok";
+            rules.iter().all(evaluated).then_some(rules.len())
+        })
+        .await;
+    let alerts = file("ops/alerts.yml").matches("- alert: ").count();
+    assert_eq!(rules, alerts);
+}
+
 async fn prometheus_scrapes_the_example_agents() {
     let bus = Bus::connect("memory://operations").await.unwrap();
     let broker = Broker::connect("memory://operations").await.unwrap();
@@ -265,44 +313,28 @@ async fn prometheus_scrapes_the_example_agents() {
     ];
     let server = HttpServer::start("127.0.0.1:0", sources).unwrap();
 
-    let (code, scrape) = get(server.address(), "/metrics").unwrap();
-    assert_eq!(code, 200, "{scrape}");
-    promtool(&["check", "metrics"], &scrape);
-    for agent in ["CommentAgent", "EmailAgent", "UserAgent"] {
-        let ready = format!("microagent_agent_ready{{agent=\"{agent}\"}} 1");
-        assert!(scrape.contains(&ready), "{ready}: {scrape}");
-    }
-    let names: BTreeSet<_> = metrics_in(&scrape);
-    assert!(names.contains("microagent_schedule_next_run_timestamp_seconds"));
-
-    let prometheus = Prometheus::start(server.address());
-    let targets = "/api/v1/targets?state=active";
-    prometheus
-        .wait_for(targets, |answer| {
-            (answer["data"]["activeTargets"][0]["health"] == "up").then_some(())
-        })
-        .await;
-    let query = "/api/v1/query?query=sum(microagent_agent_ready)";
-    prometheus
-        .wait_for(query, |answer| {
-            (answer["data"]["result"][0]["value"][1] == "3").then_some(())
-        })
-        .await;
-    // Each rule has been evaluated, without an error.
-    let rules = prometheus
-        .wait_for("/api/v1/rules", |answer| {
-            let rules = answer["data"]["groups"][0]["rules"].as_array()?;
-            let evaluated = |rule: &Value| rule["health"] == "ok";
-            rules.iter().all(evaluated).then_some(rules.len())
-        })
-        .await;
-    let alerts = file("ops/alerts.yml").matches("- alert: ").count();
-    assert_eq!(rules, alerts);
-
-    drop(prometheus);
+    scrape(
+        server.address(),
+        ["CommentAgent", "EmailAgent", "UserAgent"],
+    )
+    .await;
     users.stop().await.unwrap();
     emails.stop().await.unwrap();
     comments.stop().await.unwrap();
+}
+
+async fn prometheus_scrapes_the_launcher_of_the_example_group() {
+    let folder = tempfile::tempdir().unwrap();
+    let dsn = format!("local:{}", folder.path().display());
+    let address = free_address();
+    let mut launcher = Launcher::Marun.group(Path::new(SETTINGS), &dsn);
+    launcher.args(["--http", &address.to_string()]);
+    let mut group = Group::start(launcher);
+    wait_for_code(address, "/health/ready", 200).await;
+    assert_eq!(group.agents().len(), 3, "a process for each agent");
+    scrape(address, ["comment_agent", "email_agent", "user_agent"]).await;
+    group.signal(Signal::TERM);
+    assert!(group.wait_for_end(PATIENCE).success(), "{}", group.log());
 }
 
 /// Asks until a path is answered with this code, and returns the body.
