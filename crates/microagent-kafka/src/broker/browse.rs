@@ -113,10 +113,26 @@ impl Browser {
     /// Returns the progress of all partitions.
     pub(super) fn all(&self, client: &Client) -> Result<BTreeMap<i32, Found>> {
         let ids = 0..client.partitions_of(&self.topic)?;
-        let found = ids.map(|id| Ok((id, self.look(id)?)));
+        let found = ids.map(|id| Ok((id, self.ask(|| self.look(id))?)));
         found
             .collect::<Result<_, KafkaError>>()
             .map_err(|error| error_with(&error, &self.topic))
+    }
+
+    /// Asks until the server answers. A new or restarted one does not know at once who leads a partition or keeps a group.
+    pub(super) fn ask<T>(
+        &self,
+        question: impl Fn() -> Result<T, KafkaError>,
+    ) -> Result<T, KafkaError> {
+        let deadline = Instant::now() + self.timeout;
+        loop {
+            match question() {
+                Err(error) if is_of_leader(&error) && Instant::now() < deadline => {
+                    let _ = self.reader.poll(LOOK_AGAIN);
+                }
+                answer => return answer,
+            }
+        }
     }
 
     fn look(&self, id: i32) -> Result<Found, KafkaError> {
@@ -136,30 +152,17 @@ impl Browser {
     }
 
     fn committed(&self, id: i32) -> Result<(Option<i64>, String), KafkaError> {
-        let deadline = Instant::now() + self.timeout;
-        loop {
-            let mut list = TopicPartitionList::new();
-            list.add_partition(&self.topic, id);
-            let committed = self.reader.committed_offsets(list, self.timeout);
-            let found = committed.and_then(|list| {
-                let found = list.find_partition(&self.topic, id);
-                let found =
-                    found.ok_or(KafkaError::OffsetFetch(RDKafkaErrorCode::UnknownPartition))?;
-                found.error()?;
-                let base = match found.offset() {
-                    Offset::Offset(base) => Some(base),
-                    _ => None,
-                };
-                Ok((base, found.metadata().to_owned()))
-            });
-            match found {
-                // A new or restarted server does not know at once who keeps the commits.
-                Err(error) if is_of_coordinator(&error) && Instant::now() < deadline => {
-                    let _ = self.reader.poll(LOOK_AGAIN);
-                }
-                found => return found,
-            }
-        }
+        let mut list = TopicPartitionList::new();
+        list.add_partition(&self.topic, id);
+        let list = self.reader.committed_offsets(list, self.timeout)?;
+        let found = list.find_partition(&self.topic, id);
+        let found = found.ok_or(KafkaError::OffsetFetch(RDKafkaErrorCode::UnknownPartition))?;
+        found.error()?;
+        let base = match found.offset() {
+            Offset::Offset(base) => Some(base),
+            _ => None,
+        };
+        Ok((base, found.metadata().to_owned()))
     }
 
     /// Reads the waiting messages of these partitions, those of one partition in their order, until all are read or
@@ -212,7 +215,7 @@ impl Browser {
     }
 }
 
-fn is_of_coordinator(error: &KafkaError) -> bool {
+fn is_of_leader(error: &KafkaError) -> bool {
     use RDKafkaErrorCode as Code;
     matches!(
         error.rdkafka_error_code(),
@@ -221,6 +224,8 @@ fn is_of_coordinator(error: &KafkaError) -> bool {
                 | Code::CoordinatorNotAvailable
                 | Code::CoordinatorLoadInProgress
                 | Code::WaitingForCoordinator
+                | Code::NotLeaderForPartition
+                | Code::LeaderNotAvailable
         )
     )
 }

@@ -101,11 +101,12 @@ impl Mover {
     /// Moves waiting messages to another queue.
     pub(super) fn requeue(mut self, to: &Queue, which: &Selection) -> Result<u64> {
         let runtime = Handle::current();
-        let options = DeclareOptions::default();
-        runtime.block_on(self.client.declare(to.name(), &options))?;
         let mut trackers = std::mem::take(&mut self.trackers);
         let (mut group, mut moved) = (Vec::new(), 0);
         let mut send = |group: &mut Vec<Selected>| {
+            if group.is_empty() {
+                return Ok(());
+            }
             runtime.block_on(self.send(to, group))?;
             finish(&self.browser, &mut trackers, group)?;
             moved += group.drain(..).count() as u64;
@@ -154,8 +155,10 @@ impl Mover {
             })
     }
 
-    /// Sends the messages as new ones.
+    /// Sends the messages as new ones to a queue, which is created if it does not exist.
     async fn send(&self, to: &Queue, group: &[Selected]) -> Result<()> {
+        let options = DeclareOptions::default();
+        self.client.declare(to.name(), &options).await?;
         let sending = group.iter().map(|Selected { message, .. }| async {
             let record = message.native::<KafkaRecord>();
             let headers: Vec<_> = message
@@ -197,9 +200,12 @@ fn finish(
 }
 
 fn has_members(browser: &Browser, group: &str) -> Result<bool> {
-    let found = browser
-        .reader
-        .fetch_group_list(Some(group), browser.timeout);
+    let list = || {
+        browser
+            .reader
+            .fetch_group_list(Some(group), browser.timeout)
+    };
+    let found = browser.ask(list);
     let found = found.map_err(|error| error_with(&error, &browser.topic))?;
     let mut groups = found.groups().iter().filter(|it| it.name() == group);
     Ok(groups.any(|it| !matches!(it.state(), "" | "Empty" | "Dead")))
@@ -227,10 +233,8 @@ fn commit(browser: &Browser, id: i32, tracker: &Tracker) -> Result<()> {
     let offset = Offset::Offset(tracker.base());
     element.set_offset(offset).map_err(failed)?;
     element.set_metadata(&metadata);
-    browser
-        .reader
-        .commit(&list, CommitMode::Sync)
-        .map_err(failed)
+    let send = || browser.reader.commit(&list, CommitMode::Sync);
+    browser.ask(send).map_err(failed)
 }
 
 fn consumed(topic: &str) -> Error {
