@@ -4,11 +4,13 @@ use std::any::Any;
 #[cfg(feature = "amqp")]
 use std::sync::OnceLock;
 
+#[cfg(feature = "kafka")]
+use microagent_testing::KafkaServer;
 #[cfg(feature = "amqp")]
 use microagent_testing::RabbitMqServer;
 #[cfg(feature = "redis")]
 use microagent_testing::RedisServer;
-#[cfg(feature = "amqp")]
+#[cfg(any(feature = "amqp", feature = "kafka"))]
 use tokio::runtime::Runtime;
 
 /// A bus and a broker of a test's own.
@@ -61,6 +63,18 @@ impl Driver {
         Self {
             dsn: format!("{}{name}", server.dsn()),
             _home: Box::new(()),
+        }
+    }
+
+    /// A server of the test's own.
+    #[cfg(feature = "kafka")]
+    pub(crate) fn kafka() -> Self {
+        let runtime = Runtime::new().unwrap();
+        let server = runtime.block_on(KafkaServer::start());
+        let server = server.unwrap_or_else(|error| panic!("cannot start a server: {error}"));
+        Self {
+            dsn: server.dsn(),
+            _home: Box::new((server, runtime)),
         }
     }
 

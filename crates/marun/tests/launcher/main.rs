@@ -14,6 +14,8 @@ mod environment;
 mod group;
 mod guide;
 mod health;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod lifecycle;
 mod load;
 mod odd_messages;
