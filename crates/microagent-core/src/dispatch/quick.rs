@@ -1,4 +1,4 @@
-//! Runs that are quick: they end at their first poll, and soon.
+//! Runs that are quick: they end at their first poll, and soon (ADR 0023).
 
 use std::{
     pin::Pin,
