@@ -12,6 +12,7 @@ use rdkafka::{
     ClientConfig,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     client::DefaultClientContext,
+    message::{Header, OwnedHeaders},
     producer::{FutureProducer, FutureRecord},
 };
 
@@ -75,7 +76,7 @@ impl Bench {
     }
 }
 
-/// Sends messages and waits until all are confirmed, with so many in flight.
+/// Sends messages with an id, as MicroAgent does, and waits until all are confirmed, with so many in flight.
 async fn publish(
     producer: &FutureProducer,
     topic: &str,
@@ -83,9 +84,16 @@ async fn publish(
     in_flight: usize,
     body: impl Fn() -> Result<Vec<u8>>,
 ) -> Result<()> {
-    let published = stream::iter(0..count).map(async |_| {
+    let published = stream::iter(0..count).map(async |number| {
         let body = body()?;
-        let record: FutureRecord<'_, (), _> = FutureRecord::to(topic).payload(&body);
+        let id = format!("{number:032x}");
+        let id = Header {
+            key: "x-microagent-id",
+            value: Some(&id),
+        };
+        let record: FutureRecord<'_, (), _> = FutureRecord::to(topic)
+            .payload(&body)
+            .headers(OwnedHeaders::new().insert(id));
         let sent = producer.send(record, LIMIT).await;
         sent.map(drop).map_err(|(error, _)| failed(error))
     });
