@@ -1,10 +1,6 @@
 //! `amqps://` on a real RabbitMQ with a certificate of the test's own.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -12,7 +8,7 @@ use std::{fs, path::Path, process::Stdio, time::Duration};
 
 use futures_util::StreamExt;
 use microagent_core::{ConsumeOptions, ErrorKind, Queue, QueueBroker, Result, Route, SendOptions};
-use microagent_testing::RabbitMqServer;
+use microagent_testing::{RabbitMqServer, TestAuthority};
 use tokio::{process::Command, time::timeout};
 
 use support::connect;
@@ -47,27 +43,25 @@ async fn tls_with_an_authority_that_is_trusted_and_with_one_that_is_not() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let ours = Authority::new(folder.path(), "ours");
-    let other = Authority::new(folder.path(), "other");
-    ours.sign(folder.path(), "localhost");
-    let (server, port) = start(folder.path()).await;
+    let authority = |name| TestAuthority::create(folder.path(), name).unwrap();
+    let (ours, other) = (authority("ours"), authority("other"));
+    let (server, port) = start(&ours).await;
     let dsn = format!("amqps://guest:guest@localhost:{port}/");
-    again(&dsn, &ours.certificate, None).await;
+    again(&dsn, ours.certificate(), None).await;
     // A certificate counts for its names only.
     let by_number = dsn.replace("localhost", "127.0.0.1");
-    again(&by_number, &ours.certificate, Some("not valid for name")).await;
-    again(&dsn, &other.certificate, Some("UnknownIssuer")).await;
+    again(&by_number, ours.certificate(), Some("not valid for name")).await;
+    again(&dsn, other.certificate(), Some("UnknownIssuer")).await;
     // The port without TLS does not answer a handshake.
     let plain = format!("amqps://guest:guest@{}/", server.address());
     let plain = plain.replace("127.0.0.1", "localhost");
-    again(&plain, &ours.certificate, Some("")).await;
+    again(&plain, ours.certificate(), Some("")).await;
     let nothing = folder.path().join("nothing.pem");
     fs::write(&nothing, "").unwrap();
-    let nothing = nothing.to_str().unwrap();
-    again(&dsn, nothing, Some("no certificate of an authority")).await;
+    again(&dsn, &nothing, Some("no certificate of an authority")).await;
 }
 
-async fn again(dsn: &str, authority: &str, refused: Option<&str>) {
+async fn again(dsn: &str, authority: &Path, refused: Option<&str>) {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
         .args(["--exact", TEST, "--nocapture"])
@@ -129,107 +123,19 @@ async fn refuses(dsn: &str, expected: &str) {
 }
 
 /// A server with TLS on a second port.
-async fn start(folder: &Path) -> (RabbitMqServer, u16) {
+async fn start(authority: &TestAuthority) -> (RabbitMqServer, u16) {
+    let signed = authority.sign("localhost").unwrap();
     let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = socket.local_addr().unwrap().port();
     drop(socket);
-    let path = |name: &str| folder.join(name).display().to_string();
     let settings = format!(
         r#"{{rabbit, [{{ssl_listeners, [{{"127.0.0.1", {port}}}]}}, {{ssl_options, [
             {{cacertfile, "{}"}}, {{certfile, "{}"}}, {{keyfile, "{}"}}, {{verify, verify_none}}]}}]}}"#,
-        path("ours.pem"),
-        path("localhost.pem"),
-        path("localhost.key"),
+        authority.certificate().display(),
+        signed.certificate.display(),
+        signed.key.display(),
     );
     let server = RabbitMqServer::start_with(&settings).await;
     let server = server.unwrap_or_else(|error| panic!("cannot start a server: {error}"));
     (server, port)
-}
-
-/// An authority that signs certificates.
-struct Authority {
-    certificate: String,
-    key: String,
-}
-
-impl Authority {
-    fn new(folder: &Path, name: &str) -> Self {
-        let path = |ending: &str| {
-            folder
-                .join(format!("{name}.{ending}"))
-                .display()
-                .to_string()
-        };
-        let (certificate, key) = (path("pem"), path("key"));
-        let subject = format!("/CN={name}");
-        openssl(&[
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-days",
-            "2",
-            "-subj",
-            &subject,
-            "-keyout",
-            &key,
-            "-out",
-            &certificate,
-        ]);
-        Self { certificate, key }
-    }
-
-    /// Makes a certificate for a host.
-    fn sign(&self, folder: &Path, host: &str) {
-        let path = |ending: &str| {
-            folder
-                .join(format!("{host}.{ending}"))
-                .display()
-                .to_string()
-        };
-        let subject = format!("/CN={host}");
-        openssl(&[
-            "req",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-subj",
-            &subject,
-            "-keyout",
-            &path("key"),
-            "-out",
-            &path("request"),
-        ]);
-        fs::write(path("names"), format!("subjectAltName=DNS:{host}\n")).unwrap();
-        openssl(&[
-            "x509",
-            "-req",
-            "-days",
-            "2",
-            "-in",
-            &path("request"),
-            "-CA",
-            &self.certificate,
-            "-CAkey",
-            &self.key,
-            "-CAcreateserial",
-            "-extfile",
-            &path("names"),
-            "-out",
-            &path("pem"),
-        ]);
-    }
-}
-
-fn openssl(arguments: &[&str]) {
-    let made = std::process::Command::new("openssl")
-        .args(arguments)
-        .output()
-        .expect("openssl");
-    assert!(
-        made.status.success(),
-        "{}",
-        String::from_utf8_lossy(&made.stderr)
-    );
 }

@@ -9,7 +9,7 @@ use std::{fs, net::TcpListener, path::Path, process::Stdio};
 
 use microagent_core::{Error, ErrorKind, Queue, QueueBroker, Result, Route, SendOptions};
 use microagent_kafka::KafkaBroker;
-use microagent_testing::KafkaServer;
+use microagent_testing::{KafkaServer, TestAuthority};
 use tokio::{process::Command, time::timeout};
 
 use support::{
@@ -38,14 +38,18 @@ async fn tls_and_logins_are_taken_or_refused_with_their_reason() {
         return carries_messages(&dsn).await;
     }
     let folder = tempfile::tempdir().unwrap();
-    let ours = Authority::new(folder.path(), "ours");
-    let other = Authority::new(folder.path(), "other");
-    ours.sign(folder.path(), "localhost");
-    let kafka = start(&folder.path().join("localhost.both")).await;
-    let trusting = format!("x.ssl.ca.location={}", ours.certificate);
+    let authority = |name| TestAuthority::create(folder.path(), name).unwrap();
+    let (ours, other) = (authority("ours"), authority("other"));
+    let signed = ours.sign("localhost").unwrap();
+    // Kafka reads the key and the certificate from one file.
+    let both = [&signed.key, &signed.certificate].map(|file| fs::read(file).unwrap());
+    let store = folder.path().join("localhost.both");
+    fs::write(&store, both.concat()).unwrap();
+    let kafka = start(&store).await;
+    let trusting = format!("x.ssl.ca.location={}", ours.certificate().display());
 
     let wrong = "certificate verify failed";
-    let other = format!("x.ssl.ca.location={}", other.certificate);
+    let other = format!("x.ssl.ca.location={}", other.certificate().display());
     let other = format!("kafkas://localhost:{}?{other}", kafka.tls);
     // A certificate counts for its names only.
     let by_number = format!("kafkas://127.0.0.1:{}?{trusting}", kafka.tls);
@@ -54,7 +58,7 @@ async fn tls_and_logins_are_taken_or_refused_with_their_reason() {
     let plain = format!("kafkas://{plain}?{trusting}");
     let trusted = format!("kafkas://localhost:{}", kafka.tls);
     tokio::join!(
-        again(&trusted, &ours.certificate),
+        again(&trusted, ours.certificate()),
         refuses(&other, wrong),
         refuses(&by_number, wrong),
         refuses(&plain, "cannot reach"),
@@ -83,7 +87,7 @@ async fn takes_logins(place: &str, mechanism: &str) {
 }
 
 /// Runs itself again: the certificates that a process trusts are read from its environment.
-async fn again(dsn: &str, authority: &str) {
+async fn again(dsn: &str, authority: &Path) {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
         .args(["--exact", TEST, "--nocapture"])
@@ -189,66 +193,4 @@ async fn start(key: &Path) -> Kafka {
         tls,
         logins,
     }
-}
-
-/// An authority that signs certificates.
-struct Authority {
-    certificate: String,
-    key: String,
-}
-
-impl Authority {
-    fn new(folder: &Path, name: &str) -> Self {
-        let path = |ending: &str| {
-            folder
-                .join(format!("{name}.{ending}"))
-                .display()
-                .to_string()
-        };
-        let (certificate, key) = (path("pem"), path("key"));
-        let subject = format!("/CN={name}");
-        let new = "req -x509 -newkey rsa:2048 -nodes -days 2";
-        openssl(
-            new,
-            &["-subj", &subject, "-keyout", &key, "-out", &certificate],
-        );
-        Self { certificate, key }
-    }
-
-    /// Makes a key and a certificate for a host, in the file `HOST.both`.
-    fn sign(&self, folder: &Path, host: &str) {
-        let path = |ending: &str| {
-            folder
-                .join(format!("{host}.{ending}"))
-                .display()
-                .to_string()
-        };
-        let subject = format!("/CN={host}");
-        let (key, request, names) = (path("key"), path("request"), path("names"));
-        let request_of = ["-subj", &subject, "-keyout", &key, "-out", &request];
-        openssl("req -newkey rsa:2048 -nodes", &request_of);
-        fs::write(&names, format!("subjectAltName=DNS:{host}\n")).unwrap();
-        let signed = path("pem");
-        let by_us = [
-            "-CA",
-            &self.certificate,
-            "-CAkey",
-            &self.key,
-            "-CAcreateserial",
-        ];
-        let files = ["-in", &request, "-extfile", &names, "-out", &signed];
-        openssl("x509 -req -days 2", &[&by_us[..], &files[..]].concat());
-        let both = [fs::read(key).unwrap(), fs::read(signed).unwrap()].concat();
-        fs::write(path("both"), both).unwrap();
-    }
-}
-
-fn openssl(command: &str, arguments: &[&str]) {
-    let output = std::process::Command::new("openssl")
-        .args(command.split(' '))
-        .args(arguments)
-        .output()
-        .unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "openssl {arguments:?}: {errors}");
 }

@@ -108,6 +108,8 @@ pub use clock::VirtualClock;
 pub use failure_suite::FailureServer;
 pub use mock::{BrokerMock, BusMock, Pushed, SentMessage, SentSignal, SettledMessage};
 #[cfg(feature = "servers")]
-pub use server::{KafkaServer, RabbitMqServer, RedisServer, python_interpreter};
+pub use server::{
+    KafkaServer, RabbitMqServer, RedisServer, SignedCertificate, TestAuthority, python_interpreter,
+};
 pub use simulation::{Faults, Group, Simulation};
 pub use suite::Cut;

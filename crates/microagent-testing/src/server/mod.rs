@@ -3,6 +3,7 @@
 //! They touch no server that they did not start. A driver's tests start one for each clause, and do to it what happens to
 //! servers: kill it, freeze it, start it again. Beside them is the interpreter of a Python peer.
 
+mod authority;
 mod cache;
 mod kafka;
 mod process;
@@ -11,6 +12,7 @@ mod rabbitmq;
 mod redis;
 mod watcher;
 
+pub use authority::{SignedCertificate, TestAuthority};
 pub use kafka::KafkaServer;
 pub use python::python_interpreter;
 pub use rabbitmq::RabbitMqServer;
