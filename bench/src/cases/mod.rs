@@ -18,7 +18,7 @@ pub(crate) mod worker;
 
 use std::{future::Future, pin::Pin};
 
-use microagent::Result;
+use microagent::{Error, Result};
 
 use crate::measure::{Line, Plan};
 
@@ -30,6 +30,11 @@ pub(crate) struct Case {
     pub(crate) floor: Option<f64>,
     /// Measures the case.
     pub(crate) run: fn(Plan) -> Measuring,
+}
+
+/// Converts an error of a bare part.
+fn failed(error: impl std::error::Error) -> Error {
+    Error::from(error.to_string())
 }
 
 type Measuring = Pin<Box<dyn Future<Output = Result<Line>>>>;

@@ -1,8 +1,9 @@
 //! MicroAgent's side of the cases that exist for several drivers.
 
+use futures_util::{StreamExt, TryStreamExt, stream};
 use microagent::{prelude::*, status::StatusSlot};
 
-use super::agents::{Countdown, Counting, UserCreated};
+use super::agents::{Countdown, Counting, MAILER, UserCreated};
 use crate::measure::{Cost, Stopwatch, timed};
 
 /// Measures how an agent consumes `count` messages that wait already: receive, decode, handle, acknowledge.
@@ -12,14 +13,7 @@ pub(crate) async fn consume(broker: Broker, count: u32) -> Result<Cost> {
 
 /// The same with an agent that fills this place with the source of its status.
 pub(crate) async fn consume_seen(broker: Broker, count: u32, slot: StatusSlot) -> Result<Cost> {
-    let countdown = Countdown::from(count);
-    let counting = Counting {
-        countdown: countdown.clone(),
-    };
-    let watch = Stopwatch::start();
-    let agent = builder(counting, &broker).await?.status_slot(slot);
-    finish(agent.start().await?, &countdown, broker).await?;
-    Ok(watch.stop())
+    consume_by_seen(|countdown| Counting { countdown }, broker, count, slot).await
 }
 
 /// The same with an agent that this makes.
@@ -28,22 +22,24 @@ pub(crate) async fn consume_by<A: MicroAgent>(
     broker: Broker,
     count: u32,
 ) -> Result<Cost> {
-    let countdown = Countdown::from(count);
-    let watch = Stopwatch::start();
-    let agent = start(agent(countdown.clone()), &broker).await?;
-    finish(agent, &countdown, broker).await?;
-    Ok(watch.stop())
+    consume_by_seen(agent, broker, count, StatusSlot::new()).await
 }
 
-async fn finish<A: MicroAgent>(
-    agent: RunningAgent<A>,
-    countdown: &Countdown,
+async fn consume_by_seen<A: MicroAgent>(
+    agent: impl FnOnce(Countdown) -> A,
     broker: Broker,
-) -> Result<()> {
+    count: u32,
+    slot: StatusSlot,
+) -> Result<Cost> {
+    let countdown = Countdown::from(count);
+    let watch = Stopwatch::start();
+    let agent = builder(agent(countdown.clone()), &broker).await?;
+    let agent = agent.status_slot(slot).start().await?;
     countdown.done().await;
     agent.stop().await?;
     // Closing flushes the last acknowledgements, so it belongs to the work.
-    broker.close().await
+    broker.close().await?;
+    Ok(watch.stop())
 }
 
 /// Starts the agent that consumes the measured queue.
@@ -52,16 +48,23 @@ pub(crate) async fn start_consumer(
     countdown: &Countdown,
 ) -> Result<RunningAgent<Counting>> {
     let countdown = countdown.clone();
-    start(Counting { countdown }, broker).await
-}
-
-async fn start<A: MicroAgent>(agent: A, broker: &Broker) -> Result<RunningAgent<A>> {
-    builder(agent, broker).await?.start().await
+    let agent = builder(Counting { countdown }, broker).await?;
+    agent.start().await
 }
 
 async fn builder<A: MicroAgent>(agent: A, broker: &Broker) -> Result<Agent<A>> {
     let bus = Bus::connect("memory://").await?;
     Ok(Agent::new(agent).bus(bus).broker(broker.clone()))
+}
+
+/// Sends `count` messages, each of which is confirmed, with so many in flight.
+pub(crate) async fn send(broker: &Broker, count: u32, in_flight: usize) -> Result<()> {
+    let mail = UserCreated::sample();
+    stream::iter(0..count)
+        .map(async |_| broker.send(MAILER, &mail).await)
+        .buffer_unordered(in_flight)
+        .try_for_each(async |()| Ok(()))
+        .await
 }
 
 /// Measures how an agent handles `count` signals that are published meanwhile, to the channel that `publish` gets.

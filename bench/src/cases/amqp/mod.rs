@@ -16,7 +16,7 @@ pub(crate) use self::{
     consume::{consume, consume_beside_python},
     send::send,
 };
-use super::agents::BODY;
+use super::{agents::BODY, failed};
 
 /// The queue of our side and of Python, and that of the side by hand.
 const OURS: &str = "mailer";
@@ -103,9 +103,4 @@ async fn publish(
         .buffer_unordered(IN_FLIGHT)
         .try_for_each(async |()| Ok(()))
         .await
-}
-
-/// Converts an error of a bare part.
-fn failed(error: impl std::error::Error) -> Error {
-    Error::from(error.to_string())
 }

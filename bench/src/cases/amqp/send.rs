@@ -1,10 +1,9 @@
 //! Sending: each message is confirmed, and a hundred wait for it.
 
-use futures_util::{StreamExt, TryStreamExt, stream};
 use microagent::prelude::*;
 
 use super::{
-    super::agents::{MAILER, UserCreated},
+    super::{agents::UserCreated, ours},
     Bench, IN_FLIGHT, OURS, RAW, publish,
 };
 use crate::measure::{self, Line, Plan, timed};
@@ -17,7 +16,7 @@ pub(crate) async fn send(plan: Plan) -> Result<Line> {
     let ours = || async {
         bench.empty(OURS, true).await?;
         let broker = bench.broker("").await?;
-        timed(send_ours(&broker)).await
+        timed(ours::send(&broker, COUNT, IN_FLIGHT)).await
     };
     let raw = || async {
         bench.empty(RAW, true).await?;
@@ -28,13 +27,4 @@ pub(crate) async fn send(plan: Plan) -> Result<Line> {
         timed(publish(&channel, RAW, COUNT, body)).await
     };
     measure::rates(plan, COUNT, ours, raw).await
-}
-
-async fn send_ours(broker: &Broker) -> Result<()> {
-    let mail = UserCreated::sample();
-    stream::iter(0..COUNT)
-        .map(async |_| broker.send(MAILER, &mail).await)
-        .buffer_unordered(IN_FLIGHT)
-        .try_for_each(async |()| Ok(()))
-        .await
 }

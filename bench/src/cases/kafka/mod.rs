@@ -20,6 +20,7 @@ pub(crate) use self::{
     consume::{consume, consume_beside_python},
     send::send,
 };
+use super::failed;
 
 /// The topic of our side and of Python, and that of the side by hand.
 const OURS: &str = "mailer";
@@ -101,9 +102,4 @@ async fn publish(
         .buffer_unordered(in_flight)
         .try_for_each(async |()| Ok(()))
         .await
-}
-
-/// Converts an error of a bare part.
-fn failed(error: impl std::error::Error) -> Error {
-    Error::from(error.to_string())
 }

@@ -1,10 +1,12 @@
 //! Sending: each message is confirmed by the server, and a hundred wait for it.
 
-use futures_util::{StreamExt, TryStreamExt, stream};
 use microagent::prelude::*;
 
 use super::{
-    super::agents::{MAILER, UserCreated},
+    super::{
+        agents::{MAILER, UserCreated},
+        ours,
+    },
     Bench, RAW, publish,
 };
 use crate::measure::{self, Line, Plan, timed};
@@ -23,16 +25,7 @@ pub(crate) async fn send(plan: Plan) -> Result<Line> {
     // The body is made for each message, as on our side.
     let body = || Ok(serde_json::to_vec(&mail)?);
     publish(&producer, RAW, 1, 1, body).await?;
-    let ours = || timed(send_ours(&broker));
+    let ours = || timed(ours::send(&broker, COUNT, IN_FLIGHT));
     let raw = || timed(publish(&producer, RAW, COUNT, IN_FLIGHT, body));
     measure::rates(plan, COUNT, ours, raw).await
-}
-
-async fn send_ours(broker: &Broker) -> Result<()> {
-    let mail = UserCreated::sample();
-    stream::iter(0..COUNT)
-        .map(async |_| broker.send(MAILER, &mail).await)
-        .buffer_unordered(IN_FLIGHT)
-        .try_for_each(async |()| Ok(()))
-        .await
 }

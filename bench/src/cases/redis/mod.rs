@@ -17,6 +17,7 @@ pub(crate) use self::{
     send::{send, send_from_many},
     signal::signal,
 };
+use super::failed;
 
 /// The list that the loops by hand consume.
 pub(crate) const RAW: &str = "raw";
@@ -66,11 +67,6 @@ impl Bench {
         pubsub.psubscribe(pattern).await.map_err(failed)?;
         Ok(pubsub)
     }
-}
-
-/// Converts an error of a bare part.
-fn failed(error: impl std::error::Error) -> Error {
-    Error::from(error.to_string())
 }
 
 /// Opens a bare connection.
