@@ -330,6 +330,7 @@ async fn prometheus_scrapes_the_launcher_of_the_example_group() {
     let mut launcher = Launcher::Marun.group(Path::new(SETTINGS), &dsn);
     launcher.args(["--http", &address.to_string()]);
     let mut group = Group::start(launcher);
+    group.wait_for_line("all agents are ready", PATIENCE);
     wait_for_code(address, "/health/ready", 200).await;
     assert_eq!(group.agents().len(), 3, "a process for each agent");
     scrape(address, ["comment_agent", "email_agent", "user_agent"]).await;
