@@ -73,6 +73,10 @@ impl Up {
 }
 
 /// Waits for an answer of the server, within the usual time.
+///
+/// This is not for a request whose late effect has to be known: one that makes the server deliver messages, settles them, or
+/// stores copies of them. The driver waits for those answers until the channel ends. If the server stays silent, the
+/// heartbeats end the connection.
 pub(crate) async fn within<T>(answer: impl Future<Output = T>) -> Result<T> {
     let late = |_| unavailable("rabbitmq did not answer in time");
     timeout(ANSWER, answer).await.map_err(late)

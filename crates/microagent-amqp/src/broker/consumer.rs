@@ -4,7 +4,7 @@ use std::{
     future::Future,
     pin::pin,
     sync::{Arc, Mutex, Weak},
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
 use futures_util::{
@@ -22,7 +22,7 @@ use microagent_core::{
 use tokio::{
     sync::Notify,
     task::{AbortHandle, JoinHandle},
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -41,9 +41,6 @@ use crate::{
     properties::short,
 };
 use microagent_core::driver::lock;
-
-/// The longest time that a stopping consumer waits for messages that the server has already sent.
-const LAST_DELIVERIES: Duration = Duration::from_secs(2);
 
 /// A consumer of one queue.
 pub(super) struct Consumer {
@@ -106,7 +103,8 @@ impl Consumer {
             session
                 .channel
                 .basic_consume(name, "".into(), options, FieldTable::default());
-        let deliveries = within(consuming).await?.map_err(|error| {
+        // Messages that arrive after the driver gave up waiting would count as those of a consumer that died.
+        let deliveries = consuming.await.map_err(|error| {
             error_of(&error).context(format!("cannot consume queue `{}`", self.name()))
         })?;
         Ok(Opened {
@@ -214,24 +212,22 @@ impl Consumer {
         Err(end)
     }
 
-    /// Ends the consumer on the server, and receives what it had sent before.
+    /// Ends the consumer on the server, and receives everything that the server sends until it confirms that, or until the
+    /// channel ends. The server would count the rest as messages of a consumer that died.
     async fn cancel(&self, session: &Arc<Session>, mut deliveries: lapin::Consumer) {
         let cancelling = session
             .channel
             .basic_cancel(deliveries.tag(), BasicCancelOptions::default());
-        if !matches!(within(cancelling).await, Ok(Ok(()))) {
-            return;
-        }
         let rest = async {
             while let Some(Ok(delivery)) = deliveries.next().await {
                 self.receive(session, delivery);
             }
         };
-        if timeout(LAST_DELIVERIES, rest).await.is_err() {
-            warn!(
-                queue = self.name(),
-                "the server did not end the consumer in time"
-            );
+        let (cancelled, ()) = tokio::join!(cancelling, rest);
+        if let Err(error) = cancelled {
+            let (queue, error) = (self.name(), error_of(&error));
+            warn!(queue, %error, "connection lost while the consumer stopped; its messages are delivered again");
+            self.buffer.forget(session);
         }
     }
 
@@ -272,6 +268,13 @@ impl Consumer {
             message: message.suspected(side.name()),
             to: Target::Aside(side),
         }
+    }
+
+    /// Returns true if its loops have ended and its messages are settled.
+    pub(super) fn is_over(&self) -> bool {
+        let sessions = lock(&self.sessions);
+        let settled = sessions.iter().all(|started| started.task.is_finished());
+        settled && self.ended.is_cancelled() && self.ended_suspects.is_cancelled()
     }
 
     /// Returns everything that is unsettled, what handlers hold included, and waits until all settlements are carried

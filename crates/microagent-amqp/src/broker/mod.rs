@@ -16,7 +16,7 @@ mod topology;
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, Weak,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, SystemTime},
@@ -49,8 +49,9 @@ use crate::{
     properties::{MAX_HEADERS, properties},
 };
 
-/// The longest time that a closing broker waits for its last settlements.
-const CLOSE: Duration = Duration::from_secs(5);
+/// The longest time that a closing broker waits for its last settlements. A server that stands still for longer has lost the
+/// connection, because of the heartbeats.
+const CLOSE: Duration = Duration::from_secs(30);
 
 /// The time after which RabbitMQ, by its default settings, ends a channel that has not settled a message.
 const CONSUMER_TIMEOUT: Duration = Duration::from_secs(30 * 60);
@@ -68,7 +69,8 @@ pub struct AmqpBroker {
     compared: Arc<Compared>,
     is_closed: AtomicBool,
     stopping: CancellationToken,
-    consumers: Mutex<Vec<Weak<Consumer>>>,
+    /// Until their last settlement, which may be later than the end of their streams.
+    consumers: Mutex<Vec<Arc<Consumer>>>,
     tasks: Arc<Mutex<Vec<AbortHandle>>>,
 }
 
@@ -158,8 +160,8 @@ impl AmqpBroker {
         tasks.retain(|task| !task.is_finished());
         tasks.extend(started);
         let mut consumers = lock(&self.consumers);
-        consumers.retain(|known| known.strong_count() > 0);
-        consumers.push(Arc::downgrade(consumer));
+        consumers.retain(|known| !known.is_over());
+        consumers.push(Arc::clone(consumer));
     }
 
     /// Returns the exchange and the routing key of a route. Without an exchange the key is the queue.
@@ -182,20 +184,21 @@ impl AmqpBroker {
             .await?
             .is_none()
         {
-            return self.publisher.publish(&message).await;
+            return self
+                .publisher
+                .in_time(self.publisher.publish(&message))
+                .await;
         }
         let (kind, now) = (self.options.queues, SystemTime::now());
-        self.publisher
-            .publish_after(queue, delay, kind, message, now)
-            .await
+        let sending = self
+            .publisher
+            .publish_after(queue, delay, kind, message, now);
+        self.publisher.in_time(sending).await
     }
 
     /// Ends all consumers: what is settled is settled, and the rest goes back.
     async fn leave(&self) {
-        let consumers: Vec<_> = lock(&self.consumers)
-            .iter()
-            .filter_map(Weak::upgrade)
-            .collect();
+        let consumers = std::mem::take(&mut *lock(&self.consumers));
         for consumer in consumers {
             consumer.ended.cancelled().await;
             consumer.ended_suspects.cancelled().await;
@@ -220,7 +223,11 @@ impl QueueBroker for AmqpBroker {
         match options.delay {
             // In a box, so that the future of each message does not have the place for it.
             Some(delay) => Box::pin(self.send_later(to, message, delay)).await,
-            None => self.publisher.publish(&message).await,
+            None => {
+                self.publisher
+                    .in_time(self.publisher.publish(&message))
+                    .await
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use futures_util::FutureExt;
 use lapin::{
     Channel, Confirmation,
     options::{BasicPublishOptions, ConfirmSelectOptions},
@@ -61,25 +62,32 @@ impl Publisher {
         &self.link
     }
 
-    /// Sends a message; it is stored when this returns. If the channel ends before the confirmation the same message is
-    /// sent once more, with the same id.
+    /// Waits for a send until the server is late.
     ///
     /// # Errors
-    /// `Unavailable`, `Unroutable` if no queue takes it, and what the server refuses.
-    pub(super) async fn publish(&self, message: &Outgoing) -> Result<()> {
-        let late = |_| {
+    /// Those of the send; `Unavailable` if the server does not confirm in time.
+    pub(super) fn in_time<'a>(
+        &'a self,
+        sending: impl Future<Output = Result<()>> + Send + 'a,
+    ) -> impl Future<Output = Result<()>> + Send + 'a {
+        let late = || {
             let blocked = self.link.is_blocked();
             unavailable(format!(
                 "{}; {UNKNOWN}",
                 if blocked { BLOCKED } else { LATE }
             ))
         };
-        timeout(CONFIRM, self.publish_twice(message))
-            .await
-            .map_err(late)?
+        // An `async fn` would keep the send twice.
+        timeout(CONFIRM, sending).map(move |sent| sent.unwrap_or_else(|_| Err(late())))
     }
 
-    async fn publish_twice(&self, message: &Outgoing) -> Result<()> {
+    /// Sends a message; it is stored when this returns. If the channel ends before the confirmation the same message is
+    /// sent once more, with the same id. While the channel lives, this waits: a message that is given up is stored later all
+    /// the same.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Unroutable` if no queue takes it, and what the server refuses.
+    pub(super) async fn publish(&self, message: &Outgoing) -> Result<()> {
         let up = self.link.up().await?;
         match self.attempt(message, up).await {
             Ok(()) => Ok(()),

@@ -12,7 +12,7 @@ use lapin::{
     options::{BasicAckOptions, BasicQosOptions},
 };
 use microagent_core::{
-    Error, ErrorKind, Result,
+    ErrorKind, Result,
     driver::{Outage, SuspectGate},
 };
 use tokio::{
@@ -27,7 +27,6 @@ use super::{
     topology::{QueueKind, Side},
 };
 use crate::{
-    connection::within,
     error::{error_of, unavailable},
     message::{Outgoing, Received},
 };
@@ -247,7 +246,8 @@ impl Settler {
         }
     }
 
-    /// Acknowledges deliveries, and asks something behind it: acknowledgements have no answer of their own.
+    /// Acknowledges deliveries, and asks something behind it: acknowledgements have no answer of their own. They are on their
+    /// way, so only the end of the channel can make them invalid.
     async fn acknowledge(&self, acks: &[Settling]) -> Result<()> {
         let frames = lock(&self.tags).acknowledge(acks.iter().map(|settling| settling.tag));
         let channel = &self.setup.channel;
@@ -262,7 +262,7 @@ impl Settler {
                 .basic_qos(self.setup.prefetch, BasicQosOptions::default())
                 .await
         };
-        within(acknowledging).await?.map_err(|error| {
+        acknowledging.await.map_err(|error: lapin::Error| {
             let text = format!("{}; the message may be delivered again", error_of(&error));
             unavailable(text)
         })
@@ -295,21 +295,21 @@ impl Setup {
     /// Stores a copy, however long that takes, while the original can still be acknowledged.
     async fn store(&self, copy: &Copy) -> Result<()> {
         let mut outage = Outage::default();
-        loop {
+        while self.channel.status().connected() {
             let error = match self.try_to_store(copy).await {
                 Ok(()) => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Closed => return Err(error),
                 Err(error) => error,
             };
-            if !self.channel.status().connected() {
-                return Err(lost(&error));
-            }
             if outage.is_news(&error) {
                 let to = &copy.message.routing_key;
                 warn!(to, %error, "cannot move a message; will keep retrying");
             }
             tokio::time::sleep(outage.pause()).await;
         }
+        Err(unavailable(
+            "the channel ended before the settlement; the message may be delivered again",
+        ))
     }
 
     async fn try_to_store(&self, copy: &Copy) -> Result<()> {
@@ -326,8 +326,4 @@ impl Setup {
             }
         }
     }
-}
-
-fn lost(error: &Error) -> Error {
-    unavailable(format!("{error}; the message may be delivered again"))
 }

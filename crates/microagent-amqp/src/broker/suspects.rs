@@ -17,7 +17,7 @@ use super::{
     session::{Session, Settling},
     topology,
 };
-use crate::{connection::within, error::error_of, properties::short};
+use crate::{error::error_of, properties::short};
 
 /// The pause between looks into the queue of suspects if this process moved nothing there: another process may have died.
 const LOOK: Duration = Duration::from_secs(5);
@@ -84,7 +84,8 @@ async fn take_one(consumer: &Arc<Consumer>, session: &Arc<Session>, queue: &str)
     };
     let name = short(queue, "the name of a queue")?;
     let getting = session.channel.basic_get(name, BasicGetOptions::default());
-    let found = within(getting).await?.map_err(|error| error_of(&error))?;
+    // A message that arrives after the driver gave up waiting would count as one that killed its process.
+    let found = getting.await.map_err(|error| error_of(&error))?;
     let Some(found) = found else { return Ok(false) };
     let tag = found.delivery.delivery_tag;
     let message = session.delivered(tag, found.delivery.into());

@@ -12,6 +12,7 @@ mod outages;
 mod refused;
 mod retries;
 mod server;
+mod stops;
 #[path = "../support/mod.rs"]
 mod support;
 

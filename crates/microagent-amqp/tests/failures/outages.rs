@@ -273,7 +273,7 @@ async fn line_37_in_an_alarm_sends_fail_and_consumers_go_on() {
     broker.close().await.unwrap();
 }
 
-async fn limit_memory(bench: &Bench, part: &str) {
+pub(crate) async fn limit_memory(bench: &Bench, part: &str) {
     bench
         .server
         .control(&["set_vm_memory_high_watermark", part])
