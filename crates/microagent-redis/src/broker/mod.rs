@@ -28,13 +28,13 @@ use futures_util::stream::BoxStream;
 use microagent_core::{
     Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, DeclareOptions, Delivery, Depth, Error, ErrorKind,
     Lease, Leases, Message, Queue, QueueBroker, Result, Route, Selection, SendOptions,
-    driver::{ConnectionState, DeliverySender, SuspectGate, delivery_channel, lock},
+    driver::{ConnectionState, DeliverySender, Outage, SuspectGate, delivery_channel, lock},
 };
 use redis::AsyncCommands;
 use tokio::{
     sync::{mpsc, oneshot},
     task::AbortHandle,
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -46,8 +46,9 @@ use self::{
 };
 use crate::{connection::Connector, error::error_of_change, options::RedisOptions};
 
-/// The time that a closing broker waits for the server to take the last settlements.
-const CLOSE: Duration = Duration::from_secs(5);
+/// The time that a closing broker waits for the server to take the last settlements. Afterwards other consumers find the lease
+/// ended and take the messages for those of a consumer that died.
+const CLOSE: Duration = Duration::from_secs(20);
 
 /// A broker on Redis.
 ///
@@ -304,11 +305,32 @@ impl RedisBroker {
             let _ = flushed.await;
         }
         for consumer in &consumers {
-            let mut connection = self.connector.commands().await?;
-            scripts::reconcile(&mut connection, &consumer.identity(), &[], true).await?;
-            sweep::move_unreadable(&self.connector, &consumer.keys).await?;
+            self.return_rest(consumer).await?;
         }
         Ok(())
+    }
+
+    /// Returns the messages that a consumer has on the server, and ends its lease. If the server does not answer, this is
+    /// repeated; if it was away before, that is an error at once.
+    async fn return_rest(&self, consumer: &Consumer) -> Result<()> {
+        self.connector.commands().await?;
+        let mut outage = Outage::default();
+        loop {
+            let error = match self.try_to_return_rest(consumer).await {
+                Err(error) if error.kind() == ErrorKind::Unavailable => error,
+                done => return done,
+            };
+            if outage.is_news(&error) {
+                warn!(queue = &*consumer.queue, %error, "cannot return messages; will keep retrying");
+            }
+            sleep(outage.pause()).await;
+        }
+    }
+
+    async fn try_to_return_rest(&self, consumer: &Consumer) -> Result<()> {
+        let mut connection = self.connector.commands().await?;
+        scripts::reconcile(&mut connection, &consumer.identity(), &[], true).await?;
+        sweep::move_unreadable(&self.connector, &consumer.keys).await
     }
 }
 

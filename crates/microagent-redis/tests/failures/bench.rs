@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use crate::proxy::Proxy;
 pub(crate) use microagent_testing::failure_suite::{
-    jobs::{DEAD, JOBS},
+    jobs::{DEAD, JOBS, PATIENCE},
     kind_of, until, within,
 };
 

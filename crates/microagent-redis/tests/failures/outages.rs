@@ -1,6 +1,6 @@
 //! Lines 11 to 16: what the broker makes of a server that goes, refuses, is full or is another.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use futures_util::StreamExt;
 use microagent_core::{ConsumeOptions, ErrorKind, QueueBroker, SignalBus};
@@ -10,7 +10,10 @@ use redis::AsyncCommands;
 use serde_json::json;
 
 use crate::{
-    bench::{JOBS, LEASE, Log, RECOVERY, bench, bench_with, job, kind_of, send, until, within},
+    bench::{
+        JOBS, LEASE, Log, PATIENCE, RECOVERY, bench, bench_with, consume, job, kind_of, next,
+        number_of, send, until, within,
+    },
     proxy::Proxy,
     worker::{Options, Worker},
 };
@@ -27,6 +30,7 @@ microagent_testing::needs! {
         async fn line_14_a_fail_over_leaves_no_consumer_stuck,
         async fn line_15_a_million_that_wait_take_no_memory,
         async fn line_16_a_list_is_all_that_a_peer_must_know,
+        async fn line_65_a_stop_while_the_server_stands_still_returns_each_message_once,
     }
 }
 
@@ -352,4 +356,53 @@ async fn line_16_a_list_is_all_that_a_peer_must_know() {
     assert_eq!(&job.message().payload()[..], br#"{"text": "\u00e9"}"#);
     job.ack().await.unwrap();
     bench.assert_nothing_is_left().await;
+}
+
+/// The server stands still while a consumer stops, for longer than a command may take (65): each message is in the queue once, and
+/// none counts a crash.
+async fn line_65_a_stop_while_the_server_stands_still_returns_each_message_once() {
+    let mut bench = bench().await;
+    bench.push((0..8).map(job)).await;
+    let broker = RedisBroker::connect(&bench.options()).await.unwrap();
+    let mut jobs = consume(&broker, 8).await;
+    let (done, retried) = (next(&mut jobs).await, next(&mut jobs).await);
+    let finished = number_of(&done);
+    let mut look = bench.look.clone();
+    until("everything to be taken", RECOVERY, async || {
+        look.llen::<_, usize>("jobs").await.unwrap() == 0
+    })
+    .await;
+    bench.server.freeze();
+    drop(jobs);
+    let settling = [
+        tokio::spawn(done.ack()),
+        tokio::spawn(retried.retry(Duration::ZERO)),
+    ];
+    let closing = tokio::spawn(async move { broker.close().await });
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    bench.server.thaw();
+    for settled in settling {
+        within(PATIENCE, "a settlement", settled)
+            .await
+            .unwrap()
+            .unwrap();
+    }
+    within(PATIENCE, "the stop", closing)
+        .await
+        .unwrap()
+        .unwrap();
+    let expected: BTreeSet<_> = (0..8).filter(|n| *n != finished).collect();
+    let broker = bench.driver().await;
+    let mut jobs = consume(&broker, 8).await;
+    let mut found = Vec::new();
+    for _ in 0..expected.len() {
+        let job = next(&mut jobs).await;
+        assert_eq!(job.message().crashes(), 0, "{}", number_of(&job));
+        found.push(number_of(&job));
+        job.ack().await.unwrap();
+    }
+    found.sort_unstable();
+    assert_eq!(found, Vec::from_iter(expected));
+    bench.assert_nothing_is_left().await;
+    broker.close().await.unwrap();
 }
