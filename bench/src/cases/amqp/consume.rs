@@ -34,9 +34,12 @@ impl Prefetching {
 /// An agent's consumer with named arguments, beside a loop that decodes and handles and a task that acknowledges up to the last.
 pub(crate) async fn consume(plan: Plan) -> Result<Line> {
     let bench = Bench::start().await?;
-    let ours = || consume_ours(&bench, "", COUNT);
+    let ours = || async {
+        bench.fill(OURS, COUNT).await?;
+        consume_ours(&bench, "", COUNT).await
+    };
     let raw = || async {
-        bench.fill(RAW, true, COUNT).await?;
+        bench.fill(RAW, COUNT).await?;
         let channel = bench.raw.create_channel().await.map_err(failed)?;
         let watch = Stopwatch::start();
         take_all(channel).await?;
@@ -45,19 +48,21 @@ pub(crate) async fn consume(plan: Plan) -> Result<Line> {
     measure::rates(plan, COUNT, ours, raw).await
 }
 
-/// The same beside the Python package, whose queues are not durable.
+/// The same beside the Python package, with its queue and its messages.
 pub(crate) async fn consume_beside_python(plan: Plan) -> Result<Line> {
     let bench = Bench::start().await?;
-    let ours = || consume_ours(&bench, "?durable=false", python::COUNT);
+    let ours = || async {
+        bench.fill_as_python(OURS, python::COUNT).await?;
+        consume_ours(&bench, "?durable=false", python::COUNT).await
+    };
     let theirs = || async {
-        bench.fill(OURS, false, python::COUNT).await?;
+        bench.fill_as_python(OURS, python::COUNT).await?;
         python::consume(&bench.server.dsn()).await
     };
     measure::rates(plan.at_most(2), python::COUNT, ours, theirs).await
 }
 
 async fn consume_ours(bench: &Bench, options: &str, count: u32) -> Result<Cost> {
-    bench.fill(OURS, options.is_empty(), count).await?;
     let agent = |countdown| Prefetching { countdown };
     ours::consume_by(agent, bench.broker(options).await?, count).await
 }

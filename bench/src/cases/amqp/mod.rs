@@ -68,32 +68,46 @@ impl Bench {
         purged.await.map_err(failed).map(drop)
     }
 
-    /// A queue with this many messages.
-    async fn fill(&self, queue: &str, durable: bool, count: u32) -> Result<()> {
-        self.empty(queue, durable).await?;
-        publish(&self.channel().await?, queue, count, || Ok(BODY.into())).await
+    /// A durable queue with this many messages of MicroAgent.
+    async fn fill(&self, queue: &str, count: u32) -> Result<()> {
+        self.empty(queue, true).await?;
+        let channel = self.channel().await?;
+        publish(&channel, queue, count, of_microagent, || Ok(BODY.into())).await
+    }
+
+    /// A queue as the Python package declares it, with this many messages as it sends them.
+    async fn fill_as_python(&self, queue: &str, count: u32) -> Result<()> {
+        self.empty(queue, false).await?;
+        let channel = self.channel().await?;
+        let properties = |_| BasicProperties::default();
+        publish(&channel, queue, count, properties, || Ok(BODY.into())).await
     }
 }
 
-/// Publishes persistent messages that some queue must take, with the properties that MicroAgent sends, and waits until all are confirmed.
+/// Returns the properties of a message that MicroAgent sends.
+fn of_microagent(number: u32) -> BasicProperties {
+    BasicProperties::default()
+        .with_delivery_mode(2)
+        .with_content_type("application/json".into())
+        .with_message_id(format!("{number:026x}").into())
+}
+
+/// Publishes messages that some queue must take, and waits until all are confirmed.
 async fn publish(
     channel: &Channel,
     queue: &str,
     count: u32,
+    properties: impl Fn(u32) -> BasicProperties,
     body: impl Fn() -> Result<Vec<u8>>,
 ) -> Result<()> {
     let options = BasicPublishOptions {
         mandatory: true,
         ..BasicPublishOptions::default()
     };
-    let properties = BasicProperties::default()
-        .with_delivery_mode(2)
-        .with_content_type("application/json".into());
     let published = stream::iter(0..count).map(async |number| {
         let body = body()?;
-        let id = format!("{number:032x}");
-        let (queue, properties) = (queue.into(), properties.clone().with_message_id(id.into()));
-        let sent = channel.basic_publish("".into(), queue, options, &body, properties);
+        let sent =
+            channel.basic_publish("".into(), queue.into(), options, &body, properties(number));
         match sent.await.map_err(failed)?.await.map_err(failed)? {
             Confirmation::Ack(None) => Ok(()),
             other => Err(format!("not confirmed: {other:?}").into()),

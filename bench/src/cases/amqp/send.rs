@@ -4,7 +4,7 @@ use microagent::prelude::*;
 
 use super::{
     super::{agents::UserCreated, ours},
-    Bench, IN_FLIGHT, OURS, RAW, publish,
+    Bench, IN_FLIGHT, OURS, RAW, of_microagent, publish,
 };
 use crate::measure::{self, Line, Plan, timed};
 
@@ -24,7 +24,7 @@ pub(crate) async fn send(plan: Plan) -> Result<Line> {
         let mail = UserCreated::sample();
         // The body is made for each message, as on our side.
         let body = || Ok(serde_json::to_vec(&mail)?);
-        timed(publish(&channel, RAW, COUNT, body)).await
+        timed(publish(&channel, RAW, COUNT, of_microagent, body)).await
     };
     measure::rates(plan, COUNT, ours, raw).await
 }
