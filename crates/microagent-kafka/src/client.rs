@@ -3,6 +3,7 @@
 use std::{
     collections::HashSet,
     sync::{Arc, Mutex},
+    thread::Builder,
     time::Duration,
 };
 
@@ -14,13 +15,13 @@ use rdkafka::{
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
     producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer},
 };
-use tokio::{sync::oneshot, time::Instant};
+use tokio::{runtime::Handle, sync::oneshot, time::Instant};
 
 use crate::{
     KafkaOptions,
     connection::Link,
     context::{self, Quiet},
-    error::{error_of, error_with, unavailable},
+    error::{error_of, error_of_right, kind_of, no_thread, unavailable},
     message::headers_of,
 };
 
@@ -68,7 +69,8 @@ pub(crate) struct Outgoing<'a> {
 /// The clients of one broker that send and administrate.
 pub(crate) struct Client {
     options: KafkaOptions,
-    producer: ThreadedProducer<Confirming>,
+    link: Arc<Link>,
+    producer: Mutex<Arc<ThreadedProducer<Confirming>>>,
     admin: AdminClient<Quiet>,
     /// The topics that are known to exist.
     known: Mutex<HashSet<String>>,
@@ -76,12 +78,12 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(options: &KafkaOptions, link: Arc<Link>) -> Result<Self> {
-        let producer = options.producer();
-        let producer = ThreadedProducer::from_config_and_context(&producer, Confirming(link));
+        let producer = new_producer(options, &link)?;
         let admin = AdminClient::from_config_and_context(&options.admin(), Quiet);
         Ok(Self {
             options: options.clone(),
-            producer: producer.map_err(|error| error_of(&error))?,
+            link,
+            producer: Mutex::new(Arc::new(producer)),
             admin: admin.map_err(|error| error_of(&error))?,
             known: Mutex::default(),
         })
@@ -93,7 +95,7 @@ impl Client {
             .admin
             .inner()
             .fetch_metadata(Some(topic), self.options.timeout);
-        let metadata = metadata.map_err(|error| error_with(&error, topic))?;
+        let metadata = metadata.map_err(|error| error_of_right(&error, topic, "DESCRIBE"))?;
         let Some(found) = metadata
             .topics()
             .first()
@@ -104,7 +106,10 @@ impl Client {
         match found.error().map(RDKafkaErrorCode::from) {
             None => {}
             Some(RDKafkaErrorCode::UnknownTopicOrPartition) => return Ok(0),
-            Some(code) => return Err(error_with(&KafkaError::MetadataFetch(code), topic)),
+            Some(code) => {
+                let error = KafkaError::MetadataFetch(code);
+                return Err(error_of_right(&error, topic, "DESCRIBE"));
+            }
         }
         let led = found
             .partitions()
@@ -119,6 +124,7 @@ impl Client {
     /// Sends a message; it is stored when this returns.
     pub(crate) async fn send(self: &Arc<Self>, message: &Outgoing<'_>) -> Result<()> {
         let topic = message.topic;
+        self.link.check(&self.options.address())?;
         if !lock(&self.known).contains(topic) && !self.exists(topic).await? {
             return Err(unroutable(topic));
         }
@@ -143,7 +149,8 @@ impl Client {
 
     async fn exists(self: &Arc<Self>, topic: &str) -> Result<bool> {
         let (client, name) = (Arc::clone(self), topic.to_owned());
-        let count = blocking(move || client.partitions_of(&name)).await?;
+        let asking = blocking(move || client.partitions_of(&name));
+        let count = self.link.request(&self.options.address(), asking).await?;
         if count > 0 {
             lock(&self.known).insert(topic.to_owned());
         }
@@ -158,21 +165,35 @@ impl Client {
             record = record.key(key);
         }
         record.headers = headers_of(message);
-        self.producer
-            .send(record)
-            .map_err(|(error, _)| error_with(&error, message.topic))?;
-        match confirmation.await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => {
-                let error = error_with(&error, message.topic);
-                let unknown = "the message may or may not have been sent";
-                Err(match error.kind() {
-                    ErrorKind::Unavailable => unavailable(format!("{error}; {unknown}")),
-                    _ => error,
-                })
-            }
-            Err(_) => Err(unavailable("the producer was closed")),
+        let producer = self.producer()?;
+        if let Err((error, _)) = producer.send(record) {
+            return Err(not_sent(&producer, &error, message.topic));
         }
+        let Ok(result) = confirmation.await else {
+            return Err(unavailable("the producer was closed"));
+        };
+        result.map_err(|error| {
+            let error = not_sent(&producer, &error, message.topic);
+            if error.kind() != ErrorKind::Unavailable {
+                return error;
+            }
+            let error = self.link.explain(error, &self.options.address());
+            let text = format!("{error}; the message may or may not have been sent");
+            Error::new(error.kind(), text)
+        })
+    }
+
+    /// Returns the producer. One that the client has given up, such as after the server has refused it its number, is replaced: it
+    /// would never send again.
+    fn producer(&self) -> Result<Arc<ThreadedProducer<Confirming>>> {
+        let mut producer = lock(&self.producer);
+        if producer.client().fatal_error().is_some() {
+            let new = new_producer(&self.options, &self.link)?;
+            let old = std::mem::replace(&mut *producer, Arc::new(new));
+            // Its end takes a moment.
+            tokio::task::spawn_blocking(move || drop(old));
+        }
+        Ok(Arc::clone(&producer))
     }
 
     /// Creates a topic if it does not exist, and waits until it can be used.
@@ -210,10 +231,13 @@ impl Client {
             .request_timeout(Some(self.options.timeout))
             .operation_timeout(Some(self.options.timeout));
         let created = self.admin.create_topics([&new], &limits).await;
-        for result in created.map_err(|error| error_with(&error, topic))? {
+        for result in created.map_err(|error| error_of_right(&error, topic, "CREATE"))? {
             match result {
                 Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-                Err((_, code)) => return Err(error_with(&KafkaError::AdminOp(code), topic)),
+                Err((_, code)) => {
+                    let error = KafkaError::AdminOp(code);
+                    return Err(error_of_right(&error, topic, "CREATE"));
+                }
             }
         }
         self.wait_for(topic).await
@@ -245,8 +269,28 @@ impl Client {
 
     /// Waits until what was handed over is sent or has failed. It blocks.
     pub(crate) fn flush(&self) {
+        let producer = Arc::clone(&lock(&self.producer));
         // Each message has its own answer.
-        let _ = self.producer.flush(self.options.timeout);
+        let _ = producer.flush(self.options.timeout);
+    }
+}
+
+fn new_producer(options: &KafkaOptions, link: &Arc<Link>) -> Result<ThreadedProducer<Confirming>> {
+    let context = Confirming(Arc::clone(link));
+    let producer = ThreadedProducer::from_config_and_context(&options.producer(), context);
+    producer.map_err(|error| error_of(&error))
+}
+
+/// Returns the error of a message that was not stored. If the client has given up the producer, it says only there why.
+fn not_sent(producer: &ThreadedProducer<Confirming>, error: &KafkaError, topic: &str) -> Error {
+    match producer.client().fatal_error() {
+        // An idempotent producer gets its number if it may write to any topic.
+        Some((RDKafkaErrorCode::ClusterAuthorizationFailed, text)) => Error::new(
+            ErrorKind::Refused,
+            format!("missing right `WRITE` on the topic of queue `{topic}`: kafka: {text}"),
+        ),
+        Some((code, text)) => Error::new(kind_of(code), format!("kafka: {text}")),
+        None => error_of_right(error, topic, "WRITE"),
     }
 }
 
@@ -255,10 +299,21 @@ fn unroutable(topic: &str) -> Error {
     Error::new(ErrorKind::Unroutable, text)
 }
 
-/// Runs a function of the client that blocks.
+/// Runs a function of the client that blocks, on a thread of its own: the end of the runtime does not wait for it.
 pub(crate) async fn blocking<T: Send + 'static>(
     run: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    let ran = tokio::task::spawn_blocking(run).await;
-    ran.unwrap_or_else(|error| Err(unavailable(format!("a question to kafka ended: {error}"))))
+    let (done, result) = oneshot::channel();
+    let runtime = Handle::current();
+    let asking = move || {
+        let _context = runtime.enter();
+        // The caller may have stopped waiting.
+        let _ = done.send(run());
+    };
+    let thread = Builder::new()
+        .name("kafka request".to_owned())
+        .spawn(asking);
+    thread.map_err(no_thread)?;
+    let ended = |_| Err(unavailable("a request to kafka has panicked"));
+    result.await.unwrap_or_else(ended)
 }

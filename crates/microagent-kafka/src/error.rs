@@ -5,14 +5,20 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
 /// Returns the error of the contract. The text contains no credentials.
 pub(crate) fn error_of(error: &KafkaError) -> Error {
-    let kind = match (error, error.rdkafka_error_code()) {
-        // The client knows no code of it.
-        (KafkaError::AdminOp(code), _) => kind_of(*code),
+    let kind = match (error, code_of(error)) {
         (_, Some(code)) => kind_of(code),
         (KafkaError::Canceled, None) => ErrorKind::Unavailable,
         _ => ErrorKind::Driver,
     };
     Error::new(kind, format!("kafka: {error}"))
+}
+
+pub(crate) fn code_of(error: &KafkaError) -> Option<Code> {
+    match error {
+        // The client knows no code of it.
+        KafkaError::AdminOp(code) => Some(*code),
+        error => error.rdkafka_error_code(),
+    }
 }
 
 /// Returns the error of the contract, with the queue that it is about. Errors of the connection are about none.
@@ -24,7 +30,17 @@ pub(crate) fn error_with(error: &KafkaError, queue: &str) -> Error {
     error
 }
 
-fn kind_of(code: Code) -> ErrorKind {
+/// Returns the error of the contract for a request that needs a right on the topic of the queue.
+pub(crate) fn error_of_right(error: &KafkaError, queue: &str, right: &str) -> Error {
+    match code_of(error) {
+        Some(Code::TopicAuthorizationFailed) => error_of(error).context(format_args!(
+            "missing right `{right}` on the topic of queue `{queue}`"
+        )),
+        _ => error_with(error, queue),
+    }
+}
+
+pub(crate) fn kind_of(code: Code) -> ErrorKind {
     match code {
         Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => {
             ErrorKind::Unroutable
@@ -51,6 +67,10 @@ pub(crate) fn is_final(error: &Error) -> bool {
 
 pub(crate) fn closed() -> Error {
     Error::new(ErrorKind::Closed, "the broker was closed")
+}
+
+pub(crate) fn no_thread(error: std::io::Error) -> Error {
+    Error::new(ErrorKind::Driver, format!("cannot start a thread: {error}"))
 }
 
 pub(crate) fn unavailable(text: impl Into<String>) -> Error {

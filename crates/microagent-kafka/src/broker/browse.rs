@@ -7,11 +7,11 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use microagent_core::{Depth, Message, Result};
+use microagent_core::{Depth, Error, ErrorKind, Message, Result};
 use rdkafka::{
     Message as _, Offset, TopicPartitionList,
     config::FromClientConfigAndContext,
-    consumer::{BaseConsumer, Consumer},
+    consumer::{BaseConsumer, CommitMode, Consumer},
     error::{KafkaError, RDKafkaErrorCode},
 };
 
@@ -19,17 +19,21 @@ use crate::{
     KafkaOptions, Tracker,
     client::Client,
     context::Quiet,
-    error::{error_with, unavailable},
+    error::{code_of, error_of, error_of_right, error_with, unavailable},
     message::message_of,
 };
 
 /// The pause between two questions.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
+/// The longest time for one answer about a group. It is asked again then, and refusals are looked for between.
+const ASK_FOR: Duration = Duration::from_millis(500);
+
 /// A reader of a queue, without a membership in its group.
 pub(super) struct Browser {
     pub(super) reader: BaseConsumer<Quiet>,
     pub(super) topic: Arc<str>,
+    group: String,
     /// The longest time for one answer.
     pub(super) timeout: Duration,
     now: SystemTime,
@@ -68,6 +72,7 @@ impl Browser {
         Ok(Self {
             reader: reader.map_err(|error| error_with(&error, topic))?,
             topic: topic.into(),
+            group: options.group_of(topic),
             timeout: options.timeout,
             now: SystemTime::now(),
         })
@@ -116,7 +121,35 @@ impl Browser {
         let found = ids.map(|id| Ok((id, self.ask(|| self.look(id))?)));
         found
             .collect::<Result<_, KafkaError>>()
-            .map_err(|error| error_with(&error, &self.topic))
+            .map_err(|error| self.error_of_right(&error, "DESCRIBE"))
+    }
+
+    /// Fails if this user may not consume the queue.
+    ///
+    /// It commits for a partition that no topic has: the server looks at the rights first, and stores nothing then.
+    pub(super) fn may_consume(&self) -> Result<()> {
+        let failed = |error: KafkaError, right| self.error_of_right(&error, right);
+        self.ask(|| self.committed(0))
+            .map_err(|error| failed(error, "DESCRIBE"))?;
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&self.topic, i32::MAX, Offset::Offset(0))
+            .map_err(|error| failed(error, "READ"))?;
+        match self.reader.commit(&list, CommitMode::Sync) {
+            Err(error) if kind_of_error(&error) == ErrorKind::Refused => Err(failed(error, "READ")),
+            // Other errors are those of a consumer, which tries again.
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns the error of a request that needs a right on the topic, or on the group.
+    pub(super) fn error_of_right(&self, error: &KafkaError, right: &str) -> Error {
+        if code_of(error) == Some(RDKafkaErrorCode::GroupAuthorizationFailed) {
+            return error_of(error).context(format_args!(
+                "missing right `{right}` on the group `{}` of queue `{}`",
+                self.group, self.topic
+            ));
+        }
+        error_of_right(error, &self.topic, right)
     }
 
     /// Asks until the server answers. A new or restarted one does not know at once who leads a partition or keeps a group.
@@ -154,7 +187,7 @@ impl Browser {
     fn committed(&self, id: i32) -> Result<(Option<i64>, String), KafkaError> {
         let mut list = TopicPartitionList::new();
         list.add_partition(&self.topic, id);
-        let list = self.reader.committed_offsets(list, self.timeout)?;
+        let list = self.committed_offsets(&list)?;
         let found = list.find_partition(&self.topic, id);
         let found = found.ok_or(KafkaError::OffsetFetch(RDKafkaErrorCode::UnknownPartition))?;
         found.error()?;
@@ -165,6 +198,30 @@ impl Browser {
         Ok((base, found.metadata().to_owned()))
     }
 
+    /// Asks for offsets. A client that may not see the group finds no server for it: it goes on asking, and reports the refusal apart.
+    fn committed_offsets(
+        &self,
+        list: &TopicPartitionList,
+    ) -> Result<TopicPartitionList, KafkaError> {
+        let deadline = Instant::now() + self.timeout;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let found = self
+                .reader
+                .committed_offsets(list.clone(), left.min(ASK_FOR));
+            match found {
+                Err(error) if has_no_answer(&error) && left > ASK_FOR => {}
+                found => return found,
+            }
+            match self.reader.poll(LOOK_AGAIN) {
+                Some(Err(error)) if kind_of_error(&error) == ErrorKind::Refused => {
+                    return Err(error);
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// Reads the waiting messages of these partitions, those of one partition in their order, until all are read or
     /// `take` ends it.
     pub(super) fn scan(
@@ -172,7 +229,7 @@ impl Browser {
         partitions: &BTreeMap<i32, Found>,
         mut take: impl FnMut(i32, i64, Message) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
-        let failed = |error: KafkaError| error_with(&error, &self.topic);
+        let failed = |error: KafkaError| self.error_of_right(&error, "READ");
         let (mut ends, mut list) = (BTreeMap::new(), TopicPartitionList::new());
         for (id, found) in partitions {
             if found.tracker.base() < found.end {
@@ -213,6 +270,14 @@ impl Browser {
         }
         self.reader.unassign().map_err(failed)
     }
+}
+
+fn kind_of_error(error: &KafkaError) -> ErrorKind {
+    error_of(error).kind()
+}
+
+fn has_no_answer(error: &KafkaError) -> bool {
+    code_of(error) == Some(RDKafkaErrorCode::OperationTimedOut)
 }
 
 fn is_of_leader(error: &KafkaError) -> bool {

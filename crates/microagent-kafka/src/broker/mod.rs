@@ -45,7 +45,7 @@ use crate::{
     KafkaOptions,
     client::{Client, Outgoing, blocking},
     connection::{Link, keep},
-    error::{closed, error_of, is_final},
+    error::{closed, error_of, is_final, no_thread},
 };
 
 /// The largest body. With headers and key a message is smaller than the default of the server, 1,048,588 bytes.
@@ -157,8 +157,8 @@ impl KafkaBroker {
         self.check_open()?;
         let (options, client) = (self.options.clone(), Arc::clone(&self.client));
         let name = queue.name().to_owned();
-        let found = blocking(move || look(&Browser::new(&options, &name)?, &client)).await;
-        found.map_err(|error| self.placed(error))
+        let looking = blocking(move || look(&Browser::new(&options, &name)?, &client));
+        self.request(looking).await
     }
 
     /// Moves or removes messages of a queue.
@@ -170,12 +170,15 @@ impl KafkaBroker {
         self.check_open()?;
         let (options, client) = (self.options.clone(), Arc::clone(&self.client));
         let name = queue.name().to_owned();
-        let changed = blocking(move || change(Mover::new(&options, client, &name)?)).await;
-        changed.map_err(|error| self.placed(error))
+        self.request(blocking(move || {
+            change(Mover::new(&options, client, &name)?)
+        }))
+        .await
     }
 
-    fn placed(&self, error: Error) -> Error {
-        self.link.explain(error, &self.address())
+    /// Runs a request, whose error names the servers if they do not answer.
+    async fn request<T>(&self, request: impl Future<Output = Result<T>>) -> Result<T> {
+        self.link.request(&self.address(), request).await
     }
 
     fn check_open(&self) -> Result<()> {
@@ -185,11 +188,17 @@ impl KafkaBroker {
         Ok(())
     }
 
-    async fn declare_until_final(&self, queue: &Queue, options: &DeclareOptions) -> Result<()> {
+    /// Creates the queue if it does not exist, and asks whether this user may consume it.
+    async fn prepare(&self, queue: &Queue, options: &DeclareOptions) -> Result<()> {
+        self.client.declare(queue.name(), options).await?;
+        let (options, name) = (self.options.clone(), queue.name().to_owned());
+        blocking(move || Browser::new(&options, &name)?.may_consume()).await
+    }
+
+    async fn prepare_until_final(&self, queue: &Queue, options: &DeclareOptions) -> Result<()> {
         let mut outage = Outage::default();
         loop {
-            let declared = self.client.declare(queue.name(), options).await;
-            match declared.map_err(|error| self.placed(error)) {
+            match self.request(self.prepare(queue, options)).await {
                 Err(error) if !is_final(&error) => {
                     if outage.is_news(&error) {
                         tracing::warn!(queue = queue.name(), %error, "cannot consume; will keep retrying");
@@ -222,8 +231,7 @@ impl QueueBroker for KafkaBroker {
             raw_headers: &[],
             body: &payload,
         };
-        let sent = self.client.send(&outgoing).await;
-        sent.map_err(|error| self.placed(error))
+        self.client.send(&outgoing).await
     }
 
     async fn consume(
@@ -234,7 +242,7 @@ impl QueueBroker for KafkaBroker {
         self.check_open()?;
         let mut declaration = DeclareOptions::default();
         declaration.native = options.native;
-        self.declare_until_final(queue, &declaration).await?;
+        self.prepare_until_final(queue, &declaration).await?;
         let (events, received) = mpsc::channel();
         let stopping = self.stopping.child_token();
         let (prefetch, sender, stream) =
@@ -296,8 +304,8 @@ impl QueueBroker for KafkaBroker {
 
     async fn declare(&self, queue: &Queue, options: &DeclareOptions) -> Result<()> {
         self.check_open()?;
-        let declared = self.client.declare(queue.name(), options).await;
-        declared.map_err(|error| self.placed(error))
+        self.request(self.client.declare(queue.name(), options))
+            .await
     }
 
     async fn peek(&self, queue: &Queue, limit: usize) -> Result<Vec<Message>> {
@@ -325,8 +333,7 @@ impl QueueBroker for KafkaBroker {
         loop {
             self.check_open()?;
             let client = Arc::clone(&self.client);
-            let reached = blocking(move || client.reach()).await;
-            match reached.map_err(|error| self.placed(error)) {
+            match self.request(blocking(move || client.reach())).await {
                 Err(error) if !is_final(&error) => sleep(outage.pause()).await,
                 reached => return reached,
             }
@@ -361,10 +368,6 @@ impl QueueBroker for KafkaBroker {
             Error::new(ErrorKind::Timeout, text)
         })
     }
-}
-
-fn no_thread(error: std::io::Error) -> Error {
-    Error::new(ErrorKind::Driver, format!("cannot start a thread: {error}"))
 }
 
 impl Drop for KafkaBroker {

@@ -17,7 +17,6 @@ use super::browse::{Browser, Found};
 use crate::{
     KafkaOptions, Tracker,
     client::{Client, Outgoing},
-    error::error_with,
     message::KafkaRecord,
 };
 
@@ -206,7 +205,7 @@ fn has_members(browser: &Browser, group: &str) -> Result<bool> {
             .fetch_group_list(Some(group), browser.timeout)
     };
     let found = browser.ask(list);
-    let found = found.map_err(|error| error_with(&error, &browser.topic))?;
+    let found = found.map_err(|error| browser.error_of_right(&error, "DESCRIBE"))?;
     let mut groups = found.groups().iter().filter(|it| it.name() == group);
     Ok(groups.any(|it| !matches!(it.state(), "" | "Empty" | "Dead")))
 }
@@ -216,7 +215,7 @@ fn commit(browser: &Browser, id: i32, tracker: &Tracker) -> Result<()> {
         Some(RDKafkaErrorCode::UnknownMemberId | RDKafkaErrorCode::IllegalGeneration) => {
             consumed(&browser.topic)
         }
-        _ => error_with(&error, &browser.topic),
+        _ => browser.error_of_right(&error, "READ"),
     };
     let metadata = tracker
         .metadata()

@@ -13,6 +13,7 @@ mod members;
 mod outages;
 mod progress;
 mod refused;
+mod rights;
 mod server;
 #[path = "../support/mod.rs"]
 mod support;

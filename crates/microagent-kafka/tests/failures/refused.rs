@@ -1,11 +1,6 @@
-//! Refusals: servers that cannot be found, logins, topics, and records that others have sent.
+//! Refusals: servers that cannot be found, topics, and records that others have sent.
 
-use std::net::TcpListener;
-
-use microagent_core::{
-    ConsumeOptions, DeclareOptions, Error, ErrorKind, Queue, QueueBroker, header,
-};
-use microagent_kafka::{KafkaBroker, KafkaOptions};
+use microagent_core::{DeclareOptions, ErrorKind, Queue, QueueBroker, header};
 use microagent_testing::KafkaServer;
 use rdkafka::{
     admin::{
@@ -23,7 +18,6 @@ use crate::bench::{
 microagent_testing::needs! {
     kafka {
         multi_thread async fn an_unknown_host_is_an_error_that_names_it,
-        multi_thread async fn a_wrong_login_and_a_forbidden_topic_are_errors_that_name_them,
         multi_thread async fn a_topic_that_the_server_cannot_create_is_an_error_that_names_it,
         multi_thread async fn records_without_a_body_become_dead_letters,
         multi_thread async fn a_record_of_20_mb_loses_nothing_and_holds_up_nobody,
@@ -44,89 +38,6 @@ async fn an_unknown_host_is_an_error_that_names_it() {
         assert!(error.to_string().contains("nowhere.invalid"), "{error}");
     }
     within(PATIENCE, "an end", broker.close()).await.unwrap();
-}
-
-/// A server that asks for a login on a port of its own, and lets the user `shop` do nothing.
-async fn server_with_logins() -> (KafkaServer, String) {
-    let login = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let listeners = format!("PLAINTEXT://127.0.0.1:{{port}},LOGIN://{login}");
-    let lines = [
-        format!("listeners={listeners},CONTROLLER://127.0.0.1:{{control}}"),
-        format!("advertised.listeners={listeners}"),
-        "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,LOGIN:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT".to_owned(),
-        "sasl.enabled.mechanisms=PLAIN".to_owned(),
-        "listener.name.login.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_shop=\"s3cret\";".to_owned(),
-        "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer".to_owned(),
-        "super.users=User:ANONYMOUS".to_owned(),
-    ];
-    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-    let server = KafkaServer::start_with(&lines).await.unwrap();
-    (server, login.to_string())
-}
-
-fn with_login(place: &str, password: &str) -> String {
-    format!(
-        "kafka://{place}?timeout=60&x.security.protocol=sasl_plaintext&x.sasl.mechanisms=PLAIN&x.sasl.username=shop&x.sasl.password={password}"
-    )
-}
-
-/// A wrong password is an error that says so, without the password. A user who may do nothing gets errors that name the queue.
-async fn a_wrong_login_and_a_forbidden_topic_are_errors_that_name_them() {
-    let (server, place) = server_with_logins().await;
-    let stranger = with_login(&place, "wr0ng").replace("timeout=60", "timeout=3");
-    let stranger = connect(&stranger).await.unwrap();
-    let error = refusal_of(&stranger).await;
-    let text = error.to_string();
-    assert_eq!(error.kind(), ErrorKind::Refused, "{text}");
-    assert!(text.to_lowercase().contains("authentication"), "{text}");
-    assert!(!text.contains("wr0ng"), "{text}");
-    stranger.close().await.unwrap();
-
-    let shop = connect(&with_login(&place, "s3cret")).await.unwrap();
-    let options = DeclareOptions::default();
-    for error in [
-        error_of(within(PATIENCE, "an answer", shop.declare(&JOBS, &options)).await),
-        error_of(within(PATIENCE, "an answer", consuming(&shop)).await),
-    ] {
-        assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
-        assert!(error.to_string().contains("jobs"), "{error}");
-    }
-    shop.close().await.unwrap();
-
-    let open = connect(&server.dsn()).await.unwrap();
-    let mut jobs = consume(&open, 1).await;
-    send(&open, job(1)).await.unwrap();
-    next(&mut jobs).await.ack().await.unwrap();
-    open.close().await.unwrap();
-
-    let error = error_of(KafkaOptions::parse(
-        "kafka://localhost?x.security.protocol=sassl",
-    ));
-    assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
-    assert!(error.to_string().contains("security.protocol"), "{error}");
-}
-
-/// Returns the error of a send that is refused. A busy server says so later than the first requests wait.
-async fn refusal_of(broker: &KafkaBroker) -> Error {
-    let refused = async {
-        loop {
-            let error = error_of(send(broker, job(0)).await);
-            if error.kind() != ErrorKind::Unavailable {
-                return error;
-            }
-        }
-    };
-    within(MINUTES, "a refusal", refused).await
-}
-
-async fn consuming(broker: &KafkaBroker) -> microagent_core::Result<()> {
-    broker
-        .consume(&JOBS, ConsumeOptions::default())
-        .await
-        .map(drop)
 }
 
 /// More replicas than there are servers: the error names the queue, and the broker goes on.
