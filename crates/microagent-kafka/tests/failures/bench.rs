@@ -7,6 +7,7 @@ use microagent_testing::failure_suite::{FailureServer, Journal, Process, load::W
 use rdkafka::{
     Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
+    groups::GroupList,
 };
 use serde_json::Value;
 
@@ -100,10 +101,21 @@ impl Bench {
 
     /// Returns the number of members of the group of the jobs. It blocks.
     pub(crate) fn members(&self, looker: &BaseConsumer) -> usize {
-        let group = self.server.group();
-        let found = looker.fetch_group_list(Some(&group), PATIENCE).unwrap();
+        let found = self.groups(looker);
         let groups = found.groups().iter();
         groups.map(|group| group.members().len()).sum()
+    }
+
+    /// Returns true if each member of the group of the jobs has its partitions. It blocks.
+    pub(crate) fn is_stable(&self, looker: &BaseConsumer) -> bool {
+        let found = self.groups(looker);
+        let mut groups = found.groups().iter();
+        groups.all(|group| group.state() == "Stable")
+    }
+
+    fn groups(&self, looker: &BaseConsumer) -> GroupList {
+        let group = self.server.group();
+        looker.fetch_group_list(Some(&group), PATIENCE).unwrap()
     }
 }
 

@@ -19,6 +19,7 @@ microagent_testing::needs! {
     kafka {
         multi_thread async fn line_41_a_partition_moves_when_what_runs_of_it_is_finished,
         multi_thread async fn line_41_a_late_settlement_of_a_lost_partition_changes_nothing,
+        multi_thread async fn a_member_without_partitions_leaves_the_group_when_it_ends,
         multi_thread async fn line_42_members_that_come_and_go_lose_nothing_and_keep_the_order_of_keys,
         multi_thread async fn line_43_a_handler_that_takes_long_keeps_its_partition,
     }
@@ -106,13 +107,39 @@ async fn line_41_a_late_settlement_of_a_lost_partition_changes_nothing() {
     second.close().await.unwrap();
 }
 
+/// The option of a group that waits for a member that ends without leaving it until the test has failed.
+const NO_LEAVER: &str = "&x.session.timeout.ms=300000";
+
+/// A second member has no partition, as there is only one, and ends: it leaves the group at once.
+async fn a_member_without_partitions_leaves_the_group_when_it_ends() {
+    let bench = bench_with(NO_LEAVER).await;
+    bench.push([]).await;
+    let (first, second) = (bench.broker().await, bench.broker().await);
+    let mut jobs = consume(&first, 1).await;
+    send_once(&first, &job(1), None).await;
+    next(&mut jobs).await.ack().await.unwrap();
+    let others = consume(&second, 1).await;
+    let looker = bench.looker();
+    until("a stable group of two", PATIENCE, async || {
+        bench.members(&looker) == 2 && bench.is_stable(&looker)
+    })
+    .await;
+    drop(others);
+    second.close().await.unwrap();
+    until_members(&bench, 1).await;
+    send_once(&first, &job(2), None).await;
+    next(&mut jobs).await.ack().await.unwrap();
+    first.close().await.unwrap();
+    until_members(&bench, 0).await;
+}
+
 const KEYS: u64 = 50;
 const MOST_MEMBERS: usize = 4;
 
 /// Line 42: Members come and go at random, at least every 500 ms, while keyed messages are sent: every message is handled, the messages of
 /// one key in their order, and less than 5 % of them twice.
 async fn line_42_members_that_come_and_go_lose_nothing_and_keep_the_order_of_keys() {
-    let bench = patient_bench("&partitions=6").await;
+    let bench = bench_with(&format!("&partitions=6{NO_LEAVER}")).await;
     let seed = number(SEED).unwrap_or_else(|| fastrand::u64(..));
     say(&format!("{SEED}={seed}"));
     let mut random = fastrand::Rng::with_seed(seed);

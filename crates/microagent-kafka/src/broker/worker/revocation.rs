@@ -121,10 +121,29 @@ impl Worker {
         for revocation in std::mem::take(&mut self.revocations) {
             self.give_up(&revocation.ids, &Err(closed()));
         }
+        if !self.crashed {
+            self.leave_group();
+        }
         // All of these have the client, too, which ends with the last of them.
         self.partitions.clear();
         self.assigned.clear();
         self.committer.end();
+    }
+
+    /// Leaves the group, after a rebalance that is under way. The client leaves by itself when it ends, but only if it has partitions then
+    /// (librdkafka 2.12): without them the group would wait for it until its session is over.
+    fn leave_group(&self) {
+        self.consumer.unsubscribe();
+        let is_subscribed = || {
+            let topics = self.consumer.subscription();
+            topics.is_ok_and(|topics| topics.count() > 0)
+        };
+        // A rebalance takes as long as another member waits for its handlers.
+        let deadline = Instant::now() + GRACE + LAST_COMMIT;
+        while is_subscribed() && Instant::now() < deadline {
+            // The client carries the rebalance out meanwhile.
+            let _ = self.consumer.poll(TICK);
+        }
     }
 
     /// Commits what is settled, and that nothing is in flight.
