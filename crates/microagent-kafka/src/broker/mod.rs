@@ -12,7 +12,6 @@ use std::{
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
-        mpsc::{self, Sender},
     },
     time::Duration,
 };
@@ -39,7 +38,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
-use worker::{Context, Event, Setup, Worker};
+use worker::{Context, Event, Inbox, Setup, Worker};
 
 use crate::{
     KafkaOptions,
@@ -77,7 +76,7 @@ pub struct KafkaBroker {
 
 /// The thread of a consumer.
 struct Running {
-    events: Sender<Event>,
+    inbox: Arc<Inbox>,
     ended: oneshot::Receiver<()>,
 }
 
@@ -140,7 +139,7 @@ impl KafkaBroker {
     async fn end_consumers(&self, event: impl Fn() -> Event) {
         let running = std::mem::take(&mut *lock(&self.consumers));
         for consumer in &running {
-            let _ = consumer.events.send(event());
+            consumer.inbox.send(event());
         }
         for consumer in running {
             // The thread has ended when its sender is gone.
@@ -243,12 +242,12 @@ impl QueueBroker for KafkaBroker {
         let mut declaration = DeclareOptions::default();
         declaration.native = options.native;
         self.prepare_until_final(queue, &declaration).await?;
-        let (events, received) = mpsc::channel();
+        let inbox = Arc::<Inbox>::default();
         let stopping = self.stopping.child_token();
         let (prefetch, sender, stream) =
             delivery_channel(options.prefetch, Arc::clone(&self.gate), stopping.clone());
         let shared = Shared {
-            events: events.clone(),
+            inbox: Arc::clone(&inbox),
             client: Arc::clone(&self.client),
             runtime: Handle::current(),
             closing: self.closing.clone(),
@@ -258,21 +257,22 @@ impl QueueBroker for KafkaBroker {
             address: self.address(),
             shared: Arc::new(shared),
             prefetch,
+            limit: options.prefetch,
             deliveries: Arc::new(sender),
             gate: Arc::clone(&self.gate),
             runtime: Handle::current(),
-            sender: events.clone(),
+            inbox: Arc::clone(&inbox),
             stopping: stopping.clone(),
         };
         let config = self.options.consumer(queue.name());
         let consumer = BaseConsumer::from_config_and_context(&config, Context::default());
         let mut consumer = consumer.map_err(|error| error_of(&error))?;
-        let wake = events.clone();
-        consumer.set_nonempty_callback(move || drop(wake.send(Event::Wake)));
+        let waking = Arc::clone(&inbox);
+        consumer.set_nonempty_callback(move || waking.wake());
         consumer
             .subscribe(&[queue.name()])
             .map_err(|error| error_of(&error))?;
-        let worker = Worker::new(setup, consumer, received).map_err(no_thread)?;
+        let worker = Worker::new(setup, consumer).map_err(no_thread)?;
         let (ending, ended) = oneshot::channel::<()>();
         let spawned = std::thread::Builder::new()
             .name(format!("kafka {queue}"))
@@ -281,16 +281,16 @@ impl QueueBroker for KafkaBroker {
                 drop(ending);
             });
         spawned.map_err(no_thread)?;
-        let waking = events.clone();
+        let waking = Arc::clone(&inbox);
         tokio::spawn(async move {
             stopping.cancelled().await;
-            let _ = waking.send(Event::Wake);
+            waking.wake();
         });
         let mut consumers = lock(&self.consumers);
         consumers.retain_mut(|running| {
             running.ended.try_recv() == Err(oneshot::error::TryRecvError::Empty)
         });
-        consumers.push(Running { events, ended });
+        consumers.push(Running { inbox, ended });
         Ok(stream.boxed())
     }
 

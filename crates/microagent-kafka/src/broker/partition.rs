@@ -14,6 +14,10 @@ use crate::{Promise, Tracker, error::error_of, message::message_of};
 /// From so many messages in the time of one commit on, the next commit promises more messages than those that are ready.
 const BUSY: usize = 16;
 
+/// A promise includes so many times the messages that were finished since the last commit was sent. They are used before the next commit has
+/// succeeded, which is sent then; more, so that a consumer may become faster.
+const AHEAD: usize = 3;
+
 /// The offset and the metadata of a commit.
 pub(super) type Commit = (i64, String);
 
@@ -36,6 +40,10 @@ pub(super) struct Partition {
     /// True if the next commit may differ from the last one.
     is_changed: bool,
     finished_since_commit: usize,
+    /// The number of messages that were finished in the time of a commit lately.
+    rate: usize,
+    /// The number of messages that the last commit promised, when it was sent, beyond those that were read.
+    ahead: usize,
 }
 
 /// The start of reading.
@@ -69,6 +77,8 @@ impl Partition {
             sent: None,
             is_changed: true,
             finished_since_commit: 0,
+            rate: 0,
+            ahead: 0,
         }
     }
 
@@ -86,14 +96,27 @@ impl Partition {
         self.start = Start::NeedsSeek;
     }
 
-    /// Reads messages until so many are ready, or there are no more.
-    pub(super) fn read(&mut self, name: &Arc<str>, wanted: usize, now: SystemTime) -> Result<()> {
+    /// Reads messages until so many are ready, or there are no more, or this consumer holds the most that it may.
+    pub(super) fn read(
+        &mut self,
+        name: &Arc<str>,
+        wanted: usize,
+        most: usize,
+        now: SystemTime,
+    ) -> Result<()> {
         self.window.wake(now, &self.tracker);
-        while self.window.ready().len() < wanted
+        let mut room = None;
+        while self.window.count_ready() < wanted
+            && self.window.count() < most
             && !self.is_leaving
             && self.start != Start::NeedsSeek
-            && self.tracker.may_read()
         {
+            // A message that is known needs no room.
+            let is_known = self.tracker.knows_next();
+            let left = *room.get_or_insert_with(|| self.tracker.room());
+            if !is_known && left == 0 {
+                break;
+            }
             let Some(record) = self.queue.poll(Duration::ZERO) else {
                 break;
             };
@@ -104,6 +127,8 @@ impl Partition {
                 break;
             }
             self.start = Start::Checked;
+            room = (offset == self.tracker.next())
+                .then(|| left.saturating_sub(usize::from(!is_known)));
             if offset >= self.tracker.next() && self.tracker.read(offset) {
                 let message = message_of(name, &record);
                 self.window
@@ -129,14 +154,23 @@ impl Partition {
         self.window.next_due()
     }
 
+    pub(super) fn in_flight(&self) -> usize {
+        self.window.count_in_flight()
+    }
+
     pub(super) fn has_in_flight(&self) -> bool {
-        self.window.has_in_flight()
+        self.window.count_in_flight() > 0
     }
 
     /// Returns the next commit, which promises these messages. `None` if there is nothing to commit.
     pub(super) fn send(&mut self, planned: &[i64]) -> Option<Commit> {
+        // One slow commit does not make a consumer slow.
+        self.rate = std::mem::take(&mut self.finished_since_commit).max(self.rate / 2);
         self.promise(planned);
-        self.finished_since_commit = 0;
+        self.ahead = match self.tracker.promise() {
+            Promise::Open { reach } => usize::try_from(reach - self.tracker.next()).unwrap_or(0),
+            Promise::Left | Promise::Alone { .. } => 0,
+        };
         if self.is_changed {
             let commit = (self.tracker.base(), self.tracker.metadata()?);
             self.is_changed = false;
@@ -168,12 +202,17 @@ impl Partition {
     /// Returns the reach of a promise whose last known message is this one. If many messages are finished in the time of a
     /// commit, it includes messages that are not ready yet, so that they need not wait for another commit.
     fn reach(&self, last: i64) -> i64 {
-        if self.is_leaving || self.finished_since_commit < BUSY {
+        if self.is_leaving || self.rate < BUSY {
             return last + 1;
         }
-        let ahead = self.tracker.room().min(2 * self.finished_since_commit);
+        let ahead = self.tracker.room().min(AHEAD * self.rate);
         let beyond = self.tracker.next() + i64::try_from(ahead).unwrap_or_default();
         beyond.max(last + 1)
+    }
+
+    /// Returns true if the next commit has to follow at once, so that it succeeds before the messages that the last one promised ahead are used.
+    pub(super) fn uses_its_promise(&self) -> bool {
+        self.ahead > 0 && AHEAD * self.finished_since_commit >= self.ahead
     }
 
     /// Registers that a commit has succeeded, which promised these messages.

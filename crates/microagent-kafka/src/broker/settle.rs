@@ -1,7 +1,7 @@
 //! The settlement of one delivery: its consumer's thread carries it out.
 
 use std::{
-    sync::{Arc, mpsc::Sender},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -14,7 +14,7 @@ use tokio::{runtime::Handle, sync::oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::worker::Event;
+use super::worker::Inbox;
 use crate::{
     client::{Client, Outgoing},
     error::{closed, is_final},
@@ -62,7 +62,7 @@ pub(super) struct Settler {
 
 /// The parts that the settlements of one consumer share.
 pub(super) struct Shared {
-    pub(super) events: Sender<Event>,
+    pub(super) inbox: Arc<Inbox>,
     pub(super) client: Arc<Client>,
     pub(super) runtime: Handle,
     /// Nothing is stored any longer.
@@ -129,8 +129,7 @@ impl Settler {
             slot: Some(slot),
             done,
         };
-        // Without its thread the dropped sender says that nothing was settled.
-        let _ = shared.events.send(Event::Settle(settling));
+        shared.inbox.settle(settling);
     }
 
     /// Stores a dead letter, however long that takes.

@@ -1,7 +1,8 @@
 //! The messages of one partition that were read and are not finished, and which of them may be delivered.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
+    iter,
     sync::Arc,
     time::SystemTime,
 };
@@ -10,23 +11,27 @@ use microagent_core::Message;
 
 use crate::{Note, Tracker};
 
-/// Unfinished messages, in the order of their offsets. Of the messages with one key only the first is a candidate.
+/// Unfinished messages. Of the messages with one key only the first is a candidate.
 #[derive(Debug, Default)]
 pub(super) struct Window {
-    held: BTreeMap<i64, Held>,
+    held: HashMap<i64, Held>,
     /// The offsets of each key, the first of which is the candidate.
     keys: HashMap<Arc<[u8]>, VecDeque<i64>>,
+    /// Messages that are ready since they were read, in their order.
+    fresh: VecDeque<i64>,
+    /// Other messages that are ready.
     ready: BTreeSet<i64>,
     suspects: BTreeSet<i64>,
     /// Candidates that wait for their retry, by its time.
     delayed: BTreeSet<(SystemTime, i64)>,
-    in_flight: BTreeSet<i64>,
+    in_flight: usize,
 }
 
 #[derive(Debug)]
 struct Held {
     message: Message,
     key: Option<Arc<[u8]>>,
+    is_in_flight: bool,
     /// The last commit says that the next attempt at this failed message has begun.
     is_started: bool,
 }
@@ -49,10 +54,13 @@ impl Window {
         let held = Held {
             message,
             key,
+            is_in_flight: false,
             is_started: false,
         };
         self.held.insert(offset, held);
-        if is_first {
+        if is_first && tracker.note(offset).is_none() {
+            self.fresh.push_back(offset);
+        } else if is_first {
             self.become_candidate(offset, tracker);
         }
     }
@@ -90,8 +98,23 @@ impl Window {
     }
 
     /// Returns the messages that may be delivered beside others, in their order.
-    pub(super) fn ready(&self) -> impl ExactSizeIterator<Item = i64> + '_ {
-        self.ready.iter().copied()
+    pub(super) fn ready(&self) -> impl Iterator<Item = i64> + '_ {
+        let mut fresh = self.fresh.iter().copied().peekable();
+        let mut others = self.ready.iter().copied().peekable();
+        iter::from_fn(move || match (fresh.peek(), others.peek()) {
+            (Some(first), Some(other)) if other < first => others.next(),
+            (Some(_), _) => fresh.next(),
+            (None, _) => others.next(),
+        })
+    }
+
+    pub(super) fn count_ready(&self) -> usize {
+        self.fresh.len() + self.ready.len()
+    }
+
+    /// Returns the number of all messages.
+    pub(super) fn count(&self) -> usize {
+        self.held.len()
     }
 
     /// Returns the first suspect that may be delivered.
@@ -101,11 +124,12 @@ impl Window {
 
     /// Returns the last message in flight.
     pub(super) fn last_in_flight(&self) -> Option<i64> {
-        self.in_flight.last().copied()
+        let in_flight = self.held.iter().filter(|(_, held)| held.is_in_flight);
+        in_flight.map(|(offset, _)| *offset).max()
     }
 
-    pub(super) fn has_in_flight(&self) -> bool {
-        !self.in_flight.is_empty()
+    pub(super) fn count_in_flight(&self) -> usize {
+        self.in_flight
     }
 
     pub(super) fn is_started(&self, offset: i64) -> bool {
@@ -121,17 +145,31 @@ impl Window {
 
     /// Registers that a message is in flight, and returns it.
     pub(super) fn take(&mut self, offset: i64) -> Option<Message> {
-        if !self.ready.remove(&offset) && !self.suspects.remove(&offset) {
+        if !self.take_ready(offset) && !self.suspects.remove(&offset) {
             return None;
         }
-        self.in_flight.insert(offset);
-        self.held.get(&offset).map(|held| held.message.clone())
+        let held = self.held.get_mut(&offset)?;
+        held.is_in_flight = true;
+        self.in_flight += 1;
+        Some(held.message.clone())
+    }
+
+    fn take_ready(&mut self, offset: i64) -> bool {
+        if self.fresh.front() == Some(&offset) {
+            self.fresh.pop_front();
+            return true;
+        }
+        let place = self.fresh.binary_search(&offset);
+        self.ready.remove(&offset) || place.is_ok_and(|place| self.fresh.remove(place).is_some())
     }
 
     /// Removes a message that is finished. The next one of its key is a candidate then.
     pub(super) fn finish(&mut self, offset: i64, tracker: &Tracker) {
-        self.in_flight.remove(&offset);
-        let Some(key) = self.held.remove(&offset).and_then(|held| held.key) else {
+        let Some(held) = self.held.remove(&offset) else {
+            return;
+        };
+        self.in_flight -= usize::from(held.is_in_flight);
+        let Some(key) = held.key else {
             return;
         };
         let Some(offsets) = self.keys.get_mut(&key) else {
@@ -146,11 +184,10 @@ impl Window {
 
     /// Registers that a message is no longer in flight. It is a candidate again.
     pub(super) fn give_back(&mut self, offset: i64, tracker: &Tracker) {
-        if !self.in_flight.remove(&offset) {
-            return;
-        }
-        if let Some(held) = self.held.get_mut(&offset) {
-            held.is_started = false;
+        let held = self.held.get_mut(&offset);
+        if let Some(held) = held.filter(|held| held.is_in_flight) {
+            (held.is_in_flight, held.is_started) = (false, false);
+            self.in_flight -= 1;
             self.become_candidate(offset, tracker);
         }
     }

@@ -271,29 +271,28 @@ impl Tracker {
         usize::try_from(count).unwrap_or_default()
     }
 
-    /// Returns how many more messages may be read so that the metadata fits into a commit whatever becomes of them. At 0 the
-    /// driver must not read on before a message is finished.
+    /// Returns how many more messages may be read or [promised](Self::open) so that the metadata fits into a commit whatever becomes of
+    /// them. At 0 the driver must not read on before a message is finished.
     #[must_use]
     pub fn room(&self) -> usize {
-        let span = self.end() - self.base;
-        metadata::most_unfinished(span).saturating_sub(self.unfinished())
+        metadata::room(self).unwrap_or_default()
     }
 
     /// Returns true if the metadata fits into a commit, whatever becomes of the unfinished messages.
     #[must_use]
     pub fn fits(&self) -> bool {
-        let span = self.end() - self.base;
-        self.unfinished() <= metadata::most_unfinished(span)
+        metadata::room(self).is_some()
     }
 
-    /// Returns true if the next message may be read: there is [`room`](Self::room), or it is known already.
+    /// Returns true if the next message that is read is known already. It needs no [`room`](Self::room).
     #[must_use]
-    pub fn may_read(&self) -> bool {
-        self.next < self.end() || self.room() > 0
+    pub fn knows_next(&self) -> bool {
+        self.next < self.end()
     }
 
-    /// Returns the metadata of a commit at [`base`](Self::base), of at most [`LARGEST_METADATA`] bytes. `None` if it would be
-    /// longer, which [`room`](Self::room) prevents; nothing may be committed then.
+    /// Returns the metadata of a commit at [`base`](Self::base), of at most [`LARGEST_METADATA`] bytes. If more messages have failed than
+    /// fit, the last ones are left out: the next owner does not know their attempts. `None` if the finished messages do not fit,
+    /// which [`room`](Self::room) prevents; nothing may be committed then.
     #[must_use]
     pub fn metadata(&self) -> Option<String> {
         metadata::write(self)
@@ -307,8 +306,10 @@ impl Tracker {
 
     fn finish_all(&mut self, start: i64, end: i64) {
         self.finished.insert(start.max(self.base), end);
-        let mut gone = self.notes.split_off(&start);
-        self.notes.append(&mut gone.split_off(&end));
+        if !self.notes.is_empty() {
+            let mut gone = self.notes.split_off(&start);
+            self.notes.append(&mut gone.split_off(&end));
+        }
         if let Some(end) = self.finished.take_from(self.base) {
             self.base = end;
             self.next = self.next.max(end);

@@ -60,7 +60,17 @@ impl Runs {
 
     /// Returns the offsets from `start` to before `end` that are not in the set.
     pub(super) fn missing(&self, start: i64, end: i64) -> impl Iterator<Item = i64> + '_ {
-        (start..end).filter(|offset| !self.contains(*offset))
+        let first = self.run_at(start).map_or(start, |(_, end)| end);
+        let behind = self
+            .ends
+            .range(first..end.max(first))
+            .map(|(start, end)| (*start, *end));
+        let gaps = behind.chain([(end, end)]).scan(first, |from, run| {
+            let gap = *from..run.0;
+            *from = run.1;
+            Some(gap)
+        });
+        gaps.flat_map(move |gap| gap.start..gap.end.min(end))
     }
 
     fn run_at(&self, offset: i64) -> Option<(i64, i64)> {
@@ -102,5 +112,9 @@ mod tests {
         runs.insert(2, 4);
         runs.insert(6, 7);
         assert_eq!(runs.missing(1, 8).collect::<Vec<_>>(), [1, 4, 5, 7]);
+        assert_eq!(runs.missing(3, 6).collect::<Vec<_>>(), [4, 5]);
+        assert_eq!(runs.missing(4, 5).collect::<Vec<_>>(), [4]);
+        assert_eq!(runs.missing(2, 4).count(), 0);
+        assert_eq!(runs.missing(9, 3).count(), 0);
     }
 }

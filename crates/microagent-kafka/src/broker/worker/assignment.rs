@@ -46,8 +46,8 @@ impl Worker {
                 )));
                 continue;
             };
-            let wake = self.setup.sender.clone();
-            queue.set_nonempty_callback(move || drop(wake.send(Event::Wake)));
+            let waking = Arc::clone(&self.setup.inbox);
+            queue.set_nonempty_callback(move || waking.wake());
             let ask_at = Instant::now();
             self.assigned.insert(*id, Assigned { queue, ask_at });
         }
@@ -65,12 +65,12 @@ impl Worker {
         self.asks_for_progress = true;
         let ids: Vec<_> = self.assigned.keys().copied().collect();
         let (consumer, name) = (Arc::clone(&self.consumer), Arc::clone(&self.setup.name));
-        let sender = self.setup.sender.clone();
+        let inbox = Arc::clone(&self.setup.inbox);
         self.setup.runtime.spawn_blocking(move || {
             let progress = progress(&consumer, &name, &ids, PROGRESS);
             // The client must not end here.
             drop(consumer);
-            let _ = sender.send(Event::Progress(progress.map_err(|error| error_of(&error))));
+            inbox.send(Event::Progress(progress.map_err(|error| error_of(&error))));
         });
     }
 

@@ -11,12 +11,18 @@ use super::{
     revocation::again,
 };
 use crate::{
-    broker::{partition::Commit, settle::Settling},
+    broker::{
+        partition::{Commit, Partition},
+        settle::Settling,
+    },
     error::error_of,
 };
 
 /// The pause after a commit that failed because the consumer is not a member of the group. A rebalance ends it earlier.
 const NO_MEMBER: Duration = Duration::from_secs(1);
+
+/// The longest time that a settlement of a fast consumer waits for others before its commit is sent.
+const LINGER: Duration = Duration::from_millis(5);
 
 /// The commits of a consumer.
 #[derive(Default)]
@@ -24,6 +30,8 @@ pub(super) struct Commits {
     under_way: Option<UnderWay>,
     /// Settlements that are not committed.
     settled: Vec<Settling>,
+    /// When the first one of them came.
+    settled_since: Option<Instant>,
     /// Nothing is committed before, as the last commit has failed.
     pause_until: Option<Instant>,
     is_no_member: bool,
@@ -46,6 +54,7 @@ impl Commits {
     /// Adds a settlement, which ends with the next commit. The place of its message is free now.
     pub(super) fn wait_for(&mut self, mut settling: Settling) {
         settling.slot = None;
+        self.settled_since.get_or_insert_with(Instant::now);
         self.settled.push(settling);
     }
 
@@ -89,6 +98,15 @@ impl Commits {
 }
 
 impl Worker {
+    /// Returns true if a commit is to be sent although no message waits for one. That of a fast consumer waits for more settlements, as long as
+    /// it has promised enough.
+    pub(super) fn is_commit_due(&self) -> bool {
+        let is_late = |since: Instant| since.elapsed() >= LINGER;
+        !self.pace.is_fast()
+            || self.commits.settled_since.is_some_and(is_late)
+            || self.partitions.values().any(Partition::uses_its_promise)
+    }
+
     /// Sends a commit of what has changed, with the promise that these messages are delivered next. One commit is under
     /// way at a time.
     pub(super) fn commit(&mut self, plan: &[(i32, i64)]) {
@@ -109,6 +127,7 @@ impl Worker {
             }
         }
         let settled = std::mem::take(&mut self.commits.settled);
+        self.commits.settled_since = None;
         if sent.is_empty() {
             settled.into_iter().for_each(|it| it.tell(Ok(())));
             return;
@@ -161,6 +180,7 @@ impl Worker {
             Err(error) => {
                 let later = std::mem::replace(&mut self.commits.settled, settled);
                 self.commits.settled.extend(later);
+                self.commits.settled_since.get_or_insert_with(Instant::now);
                 self.commit_failed(error);
             }
         }

@@ -15,7 +15,7 @@ use rdkafka::{
     consumer::{BaseConsumer, CommitMode, Consumer},
 };
 
-use super::{Context, Event};
+use super::{Context, Event, Inbox};
 
 /// The end of the thread of a consumer.
 pub(super) struct Committer {
@@ -26,7 +26,7 @@ pub(super) struct Committer {
 impl Committer {
     pub(super) fn start(
         consumer: Arc<BaseConsumer<Context>>,
-        results: Sender<Event>,
+        results: Arc<Inbox>,
     ) -> io::Result<Self> {
         let (lists, received) = mpsc::channel();
         let thread = Builder::new()
@@ -35,7 +35,7 @@ impl Committer {
                 for list in received {
                     let result = consumer.commit(&list, CommitMode::Sync);
                     // The consumer is there as long as this thread.
-                    let _ = results.send(Event::Committed(result));
+                    results.send(Event::Committed(result));
                 }
             })?;
         Ok(Self { lists, thread })

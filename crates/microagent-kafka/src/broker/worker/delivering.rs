@@ -12,6 +12,9 @@ use tokio::sync::oneshot;
 use super::{Event, Worker};
 use crate::broker::settle::Settler;
 
+/// The number of messages of a partition that are read whatever the prefetch is: those behind others of their key, or that wait for a retry.
+const HELD: usize = 108;
+
 impl Worker {
     /// Returns how many messages may be delivered beside those in flight.
     fn free(&self) -> usize {
@@ -22,9 +25,10 @@ impl Worker {
     pub(super) fn read(&mut self, now: SystemTime) {
         // A suspect needs no place beside others.
         let wanted = self.free().max(1);
+        let most = HELD.max(2 * self.setup.limit);
         let mut errors = Vec::new();
         for partition in self.partitions.values_mut() {
-            errors.extend(partition.read(&self.setup.name, wanted, now).err());
+            errors.extend(partition.read(&self.setup.name, wanted, most, now).err());
         }
         for error in errors {
             self.complain(&error);
@@ -56,7 +60,9 @@ impl Worker {
             partition.is_some_and(|it| !it.is_promised(*offset))
         };
         let open: Vec<_> = plan.into_iter().filter(|it| is_open(self, it)).collect();
-        self.commit(&open);
+        if !open.is_empty() || self.is_commit_due() {
+            self.commit(&open);
+        }
         false
     }
 
@@ -115,15 +121,14 @@ impl Worker {
     }
 
     fn ask_for_clear(&self) {
-        let (gate, sender) = (Arc::clone(&self.setup.gate), self.setup.sender.clone());
+        let (gate, inbox) = (Arc::clone(&self.setup.gate), Arc::clone(&self.setup.inbox));
         let deliveries = Arc::clone(&self.setup.deliveries);
         self.setup.runtime.spawn(async move {
             let Some(cleared) = gate.clear().await else {
-                let _ = sender.send(Event::Crowded);
-                return;
+                return inbox.send(Event::Crowded);
             };
             let (reply, replied) = oneshot::channel();
-            let _ = sender.send(Event::Cleared(reply));
+            inbox.send(Event::Cleared(reply));
             if let Ok(Some(delivery)) = replied.await {
                 cleared.found_suspect();
                 deliveries.send(delivery);

@@ -5,15 +5,14 @@ mod commits;
 mod committer;
 mod context;
 mod delivering;
+mod inbox;
+mod pace;
 mod revocation;
 
 use std::{
     collections::BTreeMap,
     io,
-    sync::{
-        Arc,
-        mpsc::{Receiver, RecvTimeoutError, Sender},
-    },
+    sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -31,9 +30,15 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 pub(super) use context::Context;
+pub(super) use inbox::Inbox;
 
 use self::{
-    assignment::Assigned, commits::Commits, committer::Committer, context::Report,
+    assignment::Assigned,
+    commits::Commits,
+    committer::Committer,
+    context::Report,
+    inbox::{Arrivals, Taken},
+    pace::Pace,
     revocation::Revocation,
 };
 use super::{
@@ -53,9 +58,6 @@ const GATED: Duration = Duration::from_millis(10);
 
 /// An event for the thread.
 pub(super) enum Event {
-    /// The client has something, or the consumer stops.
-    Wake,
-    Settle(Settling),
     /// The commit under way has ended.
     Committed(Result<(), KafkaError>),
     /// The progress of partitions, by their ids.
@@ -76,10 +78,12 @@ pub(super) struct Setup {
     pub(super) address: String,
     pub(super) shared: Arc<Shared>,
     pub(super) prefetch: Prefetch,
+    /// The limit of `prefetch`.
+    pub(super) limit: usize,
     pub(super) deliveries: Arc<DeliverySender>,
     pub(super) gate: Arc<SuspectGate>,
     pub(super) runtime: Handle,
-    pub(super) sender: Sender<Event>,
+    pub(super) inbox: Arc<Inbox>,
     pub(super) stopping: CancellationToken,
 }
 
@@ -87,7 +91,10 @@ pub(super) struct Setup {
 pub(super) struct Worker {
     setup: Setup,
     consumer: Arc<BaseConsumer<Context>>,
-    events: Receiver<Event>,
+    arrivals: Arrivals,
+    /// The place of what is taken from them, kept for its memory.
+    taken: Taken,
+    pace: Pace,
     /// Partitions whose progress is not read yet.
     assigned: BTreeMap<i32, Assigned>,
     /// The thread has asked for their progress.
@@ -109,17 +116,15 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(
-        setup: Setup,
-        consumer: BaseConsumer<Context>,
-        events: Receiver<Event>,
-    ) -> io::Result<Self> {
+    pub(super) fn new(setup: Setup, consumer: BaseConsumer<Context>) -> io::Result<Self> {
         let consumer = Arc::new(consumer);
-        let committer = Committer::start(Arc::clone(&consumer), setup.sender.clone())?;
+        let committer = Committer::start(Arc::clone(&consumer), Arc::clone(&setup.inbox))?;
         Ok(Self {
+            arrivals: Arrivals(Arc::clone(&setup.inbox)),
+            taken: Taken::default(),
+            pace: Pace::new(),
             setup,
             consumer,
-            events,
             assigned: BTreeMap::new(),
             asks_for_progress: false,
             partitions: BTreeMap::new(),
@@ -151,23 +156,26 @@ impl Worker {
         self.end();
     }
 
-    /// Takes events, and waits for the first one.
+    /// Takes settlements and events, and waits for the first ones.
     fn wait(&mut self, pause: Duration) {
-        match self.events.recv_timeout(pause) {
-            Ok(event) => self.take(event),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+        let in_flight = self.partitions.values().map(Partition::in_flight).sum();
+        let (pause, enough) = self.pace.wait(pause, in_flight);
+        let mut taken = std::mem::take(&mut self.taken);
+        self.arrivals.wait(pause, enough, &mut taken);
+        self.pace.count(taken.settled.len());
+        for settling in taken.settled.drain(..) {
+            self.settle(settling);
         }
-        while let Ok(event) = self.events.try_recv() {
+        for event in taken.events.drain(..) {
             self.take(event);
         }
+        self.taken = taken;
     }
 
     fn take(&mut self, event: Event) {
         match event {
-            Event::Wake => {}
             Event::Close => self.closes = true,
             Event::Crash => self.crashed = true,
-            Event::Settle(settling) => self.settle(settling),
             Event::Committed(result) => self.is_committed(&result),
             Event::Progress(progress) => self.restore(progress),
             Event::Cleared(reply) => self.cleared = Some(reply),

@@ -4,7 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use proptest::prelude::*;
 
-use super::super::{Note, Promise, Tracker};
+use super::super::{LARGEST_METADATA, Note, Promise, Tracker};
 
 /// A message, as the model keeps it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -189,9 +189,10 @@ impl Pair {
                 self.committed = (self.tracker.base(), text, self.model.clone());
             }
             Step::Die => {
-                let (base, text, model) = &self.committed;
-                self.tracker = Tracker::restored(*base, text);
-                self.model = model.clone();
+                let (base, text, model) = self.committed.clone();
+                self.tracker = Tracker::restored(base, &text);
+                self.model = model;
+                self.forget_failures_that_are_not_in(base, &text);
                 self.model.die();
             }
         }
@@ -218,6 +219,34 @@ impl Pair {
                 self.model.finish(index);
             }
         }
+    }
+
+    /// Lets the model forget the last failed messages, if their notes are not in the metadata because they do not fit.
+    pub(super) fn forget_failures_that_are_not_in(&mut self, base: i64, text: &str) {
+        let written = Tracker::committed(base, text);
+        let failed =
+            |tracker: &Tracker, offset| tracker.note(offset).is_some_and(|note| note.failures > 0);
+        let mut is_cut = false;
+        for index in 0..LENGTH {
+            let offset = self.model.offset(index);
+            let Some(note) = self.model.note(index).filter(|note| note.failures > 0) else {
+                continue;
+            };
+            if failed(&written, offset) {
+                assert!(!is_cut, "the first ones are kept");
+                continue;
+            }
+            is_cut = true;
+            *note = Note {
+                crashes: note.crashes,
+                ..Note::default()
+            };
+        }
+        assert!(
+            !is_cut || text.len() > LARGEST_METADATA - 50,
+            "{}",
+            text.len()
+        );
     }
 
     pub(super) fn check(&mut self) {
