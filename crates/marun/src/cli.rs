@@ -158,6 +158,9 @@ pub(crate) enum Queue {
         /// Fields of the message: `key=text` or `key:=json`; or `-`
         #[arg(value_name = "KEY=VALUE")]
         fields: Vec<String>,
+        /// Key of the message, or of all messages: those with one key are handled in their order. Only Kafka has keys
+        #[arg(long, value_name = "TEXT")]
+        key: Option<String>,
         #[command(flatten)]
         broker: BrokerArgs,
     },

@@ -3,24 +3,35 @@
 /// Returns the header and the rows as lines, with two spaces between columns and no trailing
 /// spaces. A cell may have any length.
 pub(crate) fn aligned<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> Vec<String> {
+    aligned_some(header, rows, |_| true)
+}
+
+/// The same with some of the columns, which are chosen by their index.
+pub(crate) fn aligned_some<const N: usize>(
+    header: [&str; N],
+    rows: &[[String; N]],
+    is_shown: impl Fn(usize) -> bool,
+) -> Vec<String> {
+    let shown: Vec<usize> = (0..N).filter(|index| is_shown(*index)).collect();
     let mut widths = header.map(str::len);
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
     }
-    let mut lines = vec![line(&header.map(str::to_owned), &widths)];
-    lines.extend(rows.iter().map(|row| line(row, &widths)));
+    let mut lines = vec![line(&header.map(str::to_owned), &widths, &shown)];
+    lines.extend(rows.iter().map(|row| line(row, &widths, &shown)));
     lines
 }
 
 /// Returns one line. All cells but the last are padded, without a format string, whose width has at
 /// most 16 bits.
-fn line<const N: usize>(cells: &[String; N], widths: &[usize; N]) -> String {
+fn line<const N: usize>(cells: &[String; N], widths: &[usize; N], shown: &[usize]) -> String {
     let mut line = String::new();
-    for (index, (cell, width)) in cells.iter().zip(widths).enumerate() {
+    for index in shown {
+        let (cell, width) = (&cells[*index], widths[*index]);
         line.push_str(cell);
-        if index + 1 < N {
+        if shown.last() != Some(index) {
             let blanks = width.saturating_sub(cell.chars().count()) + 2;
             line.extend(std::iter::repeat_n(' ', blanks));
         }
@@ -39,6 +50,8 @@ mod tests {
         let lines = aligned(["NAME", "N"], &rows);
         assert_eq!(lines, ["NAME    N", "ä       1", "longer"]);
         assert_eq!(aligned(["NAME"], &[]), ["NAME"]);
+        let lines = aligned_some(["NAME", "N"], &rows, |index| index == 0);
+        assert_eq!(lines, ["NAME", "ä", "longer"]);
     }
 
     #[test]

@@ -66,7 +66,7 @@ fn a_consumed_queue_is_only_looked_at(queues: &Queues) {
     let mut group = Group::run(marun(), queues.0.clone(), &[]);
     group.wait_for("all agents are ready");
     for reason in ["first", "second", "third"] {
-        queues.done(&format!("send jobs n=1 fail={reason}"));
+        queues.done(&format!("send jobs n=1 fail={reason} --key {reason}"));
         // One after the other, so that their order is known.
         group.wait_for(reason);
         group.wait_for_next("message parked");
@@ -80,12 +80,14 @@ fn a_consumed_queue_is_only_looked_at(queues: &Queues) {
         (&rows[0]["reason"], &rows[0]["queue"], &rows[0]["attempts"]),
         (&json!("failed"), &json!("jobs"), &json!(1))
     );
+    assert_eq!(rows[0]["key"], "first", "a dead letter keeps its key");
     group.signal(Signal::INT);
     assert_eq!(group.wait_for_end(), Some(0), "{}", group.log());
 }
 
 fn waiting_messages_are_shown_and_removed(queues: &Queues) {
-    for n in 1..=4 {
+    queues.done("send jobs n=1 --key user");
+    for n in 2..=4 {
         queues.done(&format!("send jobs n={n}"));
     }
     let length = queues.done("length jobs --json");
@@ -94,7 +96,17 @@ fn waiting_messages_are_shown_and_removed(queues: &Queues) {
     assert_eq!(length, expected);
     let rows = queues.rows("peek jobs");
     assert_eq!(numbers(&rows), ["1", "2", "3", "4"]);
-    assert_eq!(rows[0]["attempt"], 1);
+    assert_eq!(
+        (&rows[0]["attempt"], &rows[0]["key"]),
+        (&json!(1), &json!("user"))
+    );
+    assert_eq!(rows[1]["key"], Value::Null);
+    let table = queues.done("peek jobs");
+    let lines = table.lines();
+    let keys: Vec<_> = lines
+        .map(|line| line.split_whitespace().nth(1).unwrap())
+        .collect();
+    assert_eq!(keys, ["KEY", "user", "-", "-", "-"], "{table}");
     let (_, _, message) = queues.run("peek jobs --limit 2");
     assert!(message.contains("showing 2 of 4"), "{message}");
 

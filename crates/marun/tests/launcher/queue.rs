@@ -28,6 +28,7 @@ on_every_driver![
     on_a_terminal_purge_asks,
     a_queue_is_released_where_others_share_it,
     wrong_names_say_what_is_right,
+    a_key_is_refused_without_keys,
 ];
 
 /// A folder of messages without a group.
@@ -365,4 +366,16 @@ fn wrong_names_say_what_is_right(driver: &Driver) {
         assert!(message.contains(expected), "{line}: {message}");
         assert_eq!(message.lines().count(), 1, "{message}");
     }
+}
+
+fn a_key_is_refused_without_keys(driver: &Driver) {
+    let queues = Queues::with(driver, "jobs", 1);
+    let (code, out, message) = queues.run("send jobs n=2 --key user");
+    assert_eq!((code, out.as_str()), (Some(1), ""), "{message}");
+    let expected = "does not offer `key` of a message for `jobs`";
+    assert!(message.contains(expected), "{message}");
+    assert_eq!(message.lines().count(), 1, "{message}");
+    queues.holds("jobs", 1);
+    let table = queues.done("peek jobs");
+    assert!(!table.contains("KEY"), "{table}");
 }

@@ -8,12 +8,12 @@ use serde::Serialize;
 
 use super::{
     named,
-    row::{DeadLetter, Waiting},
+    row::{DeadLetter, KEY, NONE, Waiting},
     with_dead,
 };
 use crate::{
     cli::BrowseArgs,
-    columns::aligned,
+    columns::aligned_some,
     command::{print_message, source},
     exit::Failure,
     standard::print_line,
@@ -120,7 +120,9 @@ where
         return Ok(Vec::new());
     }
     let cells: Vec<_> = rows.iter().map(<[String; N]>::from).collect();
-    let lines = aligned(header, &cells).into_iter();
+    // Not every driver has keys.
+    let is_shown = |index| header[index] != KEY || cells.iter().any(|row| row[index] != NONE);
+    let lines = aligned_some(header, &cells, is_shown).into_iter();
     // Escaped before the lines are cut, because an escaped character is longer.
     let shown = lines.map(|line| shown_on(&io::stdout(), &line).into_owned());
     Ok(fitting(shown.collect()))

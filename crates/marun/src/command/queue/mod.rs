@@ -21,8 +21,9 @@ pub(crate) fn run(command: Queue) -> std::result::Result<(), Failure> {
             Queue::Send {
                 name,
                 fields,
+                key,
                 broker,
-            } => send::send(&name, &fields, &broker).await,
+            } => send::send(&name, &fields, key.as_deref(), &broker).await,
             Queue::Length { name, json, broker } => length::length(&name, json, &broker).await,
             Queue::Peek { name, browse } => browse::peek(&name, &browse).await,
             Queue::Dead {

@@ -13,6 +13,12 @@ use serde_json::value::RawValue;
 
 use crate::command::single_line;
 
+/// The header of the column of the keys.
+pub(super) const KEY: &str = "KEY";
+
+/// The cell of a field that the message does not have.
+pub(super) const NONE: &str = "-";
+
 /// The longest cell in characters; the last cell of a row has no limit.
 const CELL: usize = 60;
 
@@ -21,6 +27,8 @@ const CELL: usize = 60;
 pub(super) struct Waiting {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
     attempt: u32,
     #[serde(skip_serializing_if = "is_zero")]
     crashes: u32,
@@ -39,11 +47,12 @@ fn is_zero(count: &u32) -> bool {
 }
 
 impl Waiting {
-    pub(super) const HEADER: [&str; 3] = ["ID", "ATTEMPT", "MESSAGE"];
+    pub(super) const HEADER: [&str; 4] = ["ID", KEY, "ATTEMPT", "MESSAGE"];
 
     pub(super) fn of(message: &Message) -> Self {
         Self {
             id: message.id().map(str::to_owned),
+            key: message.key().map(str::to_owned),
             attempt: message.attempt(),
             crashes: message.crashes(),
             headers: headers(message),
@@ -52,10 +61,11 @@ impl Waiting {
     }
 }
 
-impl From<&Waiting> for [String; 3] {
+impl From<&Waiting> for [String; 4] {
     fn from(row: &Waiting) -> Self {
         [
             cell(row.id.as_deref()),
+            cell(row.key.as_deref()),
             row.attempt.to_string(),
             row.body.cell(),
         ]
@@ -67,6 +77,8 @@ impl From<&Waiting> for [String; 3] {
 pub(super) struct DeadLetter {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
     /// Absent if another program has put the message there.
     reason: Option<String>,
     detail: Option<String>,
@@ -82,8 +94,9 @@ pub(super) struct DeadLetter {
 }
 
 impl DeadLetter {
-    pub(super) const HEADER: [&str; 6] = [
+    pub(super) const HEADER: [&str; 7] = [
         "ID",
+        KEY,
         "DIED (UTC)",
         "REASON",
         "ATTEMPTS",
@@ -97,6 +110,7 @@ impl DeadLetter {
         let attempts = message.header(header::DEAD_ATTEMPTS);
         Self {
             id: message.id().map(str::to_owned),
+            key: message.key().map(str::to_owned),
             reason: text(header::DEAD_REASON),
             detail: text(header::DEAD_DETAIL),
             queue: text(header::DEAD_QUEUE),
@@ -109,13 +123,14 @@ impl DeadLetter {
     }
 }
 
-impl From<&DeadLetter> for [String; 6] {
+impl From<&DeadLetter> for [String; 7] {
     fn from(row: &DeadLetter) -> Self {
         // `2026-01-01T12:00:00.000Z` without its fraction.
         let at = row.at.as_deref().and_then(|at| at.get(..19));
         let attempts = row.attempts.map(|attempts| attempts.to_string());
         [
             cell(row.id.as_deref()),
+            cell(row.key.as_deref()),
             cell(at.map(|at| at.replace('T', " ")).as_deref()),
             cell(row.reason.as_deref()),
             cell(attempts.as_deref()),
@@ -187,7 +202,7 @@ fn instant(millis: &str) -> Option<String> {
 /// Returns a cell before the last one. It is cut, because headers may have any length.
 fn cell(text: Option<&str>) -> String {
     let Some(text) = text else {
-        return "-".to_owned();
+        return NONE.to_owned();
     };
     let start: String = text.chars().take(CELL + 1).collect();
     let shown = printable(&start);
@@ -267,7 +282,10 @@ mod tests {
             json(&row),
             r#"{"id":"7","attempt":1,"crashes":1,"headers":{"a":"b"},"payload":{}}"#
         );
-        assert_eq!(<[String; 3]>::from(&row), ["7", "1", "{}"]);
+        assert_eq!(<[String; 4]>::from(&row), ["7", "-", "1", "{}"]);
+        let row = Waiting::of(&Message::new("jobs", "{}").with_key("user 7"));
+        assert_eq!(json(&row), r#"{"key":"user 7","attempt":1,"payload":{}}"#);
+        assert_eq!(<[String; 4]>::from(&row), ["-", "user 7", "1", "{}"]);
     }
 
     fn letter(detail: &str) -> DeadLetter {
@@ -296,9 +314,10 @@ mod tests {
             )
         );
         assert_eq!(
-            <[String; 6]>::from(&row),
+            <[String; 7]>::from(&row),
             [
                 "7",
+                "-",
                 "1970-01-01 00:01:01",
                 "failed",
                 "4",
@@ -306,7 +325,7 @@ mod tests {
                 "{}"
             ]
         );
-        let [_, _, _, _, detail, _] = <[String; 6]>::from(&letter(&"x".repeat(100)));
+        let [_, _, _, _, _, detail, _] = <[String; 7]>::from(&letter(&"x".repeat(100)));
         assert_eq!(detail.chars().count(), CELL);
     }
 
@@ -314,8 +333,8 @@ mod tests {
     fn missing_headers_are_empty_cells() {
         let foreign = DeadLetter::of(&Message::new("jobs.dead", "x"));
         assert_eq!(
-            <[String; 6]>::from(&foreign),
-            ["-", "-", "-", "-", "-", "x"]
+            <[String; 7]>::from(&foreign),
+            ["-", "-", "-", "-", "-", "-", "x"]
         );
         assert!(json(&foreign).starts_with(r#"{"reason":null,"#));
         for wrong in ["", "x", "-1", "18446744073709551615"] {

@@ -3,8 +3,9 @@
 use std::cell::Cell;
 
 use futures_util::{StreamExt, stream};
-use microagent_core::{Broker, Queue};
+use microagent_core::{Broker, Queue, Sending};
 use microagent_schema::without_mark;
+use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines, Stdin};
 
@@ -18,35 +19,63 @@ use crate::{
 /// The number of messages from standard input that may be sent at the same time.
 const MAX_IN_FLIGHT: usize = 256;
 
-pub(super) async fn send(name: &str, fields: &[String], args: &BrokerArgs) -> Result<(), Failure> {
+pub(super) async fn send(
+    name: &str,
+    fields: &[String],
+    key: Option<&str>,
+    args: &BrokerArgs,
+) -> Result<(), Failure> {
     match fields {
-        [dash] if dash == "-" => send_lines(name, args).await,
-        fields => send_one(name, fields, args).await,
+        [dash] if dash == "-" => send_lines(name, key, args).await,
+        fields => send_one(name, fields, key, args).await,
     }
 }
 
-async fn send_one(name: &str, fields: &[String], args: &BrokerArgs) -> Result<(), Failure> {
+async fn send_one(
+    name: &str,
+    fields: &[String],
+    key: Option<&str>,
+    args: &BrokerArgs,
+) -> Result<(), Failure> {
     let fields = fields::parse(fields)?;
     let broker = source::broker(args).await?;
-    broker.send(named(&broker, name)?, &fields).await?;
+    sending(&broker, &named(&broker, name)?, &fields, key).await?;
     Ok(broker.close().await?)
+}
+
+fn sending<T: Serialize + ?Sized>(
+    broker: &Broker,
+    queue: &Queue,
+    message: &T,
+    key: Option<&str>,
+) -> Sending {
+    let sending = broker.send(queue, message);
+    match key {
+        Some(key) => sending.key(key),
+        None => sending,
+    }
 }
 
 /// Sends a message for each line. It ends at the first line that cannot be sent; the lines before
 /// it are sent.
-async fn send_lines(name: &str, args: &BrokerArgs) -> Result<(), Failure> {
+async fn send_lines(name: &str, key: Option<&str>, args: &BrokerArgs) -> Result<(), Failure> {
     let broker = source::broker(args).await?;
     let queue = named(&broker, name)?;
     let messages = Messages {
         lines: BufReader::new(tokio::io::stdin()).lines(),
         number: 0,
     };
-    let sent = send_all(&broker, &queue, messages).await;
+    let sent = send_all(&broker, &queue, key, messages).await;
     broker.close().await?;
     sent
 }
 
-async fn send_all(broker: &Broker, queue: &Queue, messages: Messages) -> Result<(), Failure> {
+async fn send_all(
+    broker: &Broker,
+    queue: &Queue,
+    key: Option<&str>,
+    messages: Messages,
+) -> Result<(), Failure> {
     let stopped = Cell::new(false);
     let messages = stream::unfold(Some(messages), async |messages| {
         if stopped.get() {
@@ -57,7 +86,10 @@ async fn send_all(broker: &Broker, queue: &Queue, messages: Messages) -> Result<
     });
     let sends = messages.map(|(line, message)| async move {
         let sent = match message {
-            Ok(message) => broker.send(queue, &message).await.map_err(Failure::from),
+            Ok(message) => {
+                let sent = sending(broker, queue, &message, key).await;
+                sent.map_err(Failure::from)
+            }
             Err(failure) => Err(failure),
         };
         sent.map_err(|failure| at_line(line, failure))
