@@ -77,11 +77,32 @@ async fn run_until_stopped(
 ) -> Result<()> {
     let mut stop = StopRequest::listen(supervisor_watch)?;
     let (grace, watchdog) = (assignment.grace, assignment.watchdog);
-    let started = tokio::select! {
-        started = start(name, assignment, agents, traces, slot) => started,
+    let connected = tokio::select! {
+        biased;
+        connected = connect(name, assignment, agents, slot) => connected,
         () = stop.requested() => return Ok(()),
     };
-    let agent = started.inspect_err(|error| report_failure(control, error))?;
+    let (agent_type, wiring) = connected.inspect_err(|error| report_failure(control, error))?;
+    let connections = Connections {
+        bus: wiring.bus.clone(),
+        broker: wiring.broker.clone(),
+        traces,
+    };
+    let started = tokio::select! {
+        biased;
+        started = agent_type.start(wiring) => started,
+        // Its consumers may have messages already.
+        () = stop.requested() => return connections.close(deadline(grace)).await,
+    };
+    let agent = match started {
+        Ok(agent) => ConnectedAgent { agent, connections },
+        Err(error) => {
+            report_failure(control, &error);
+            // The first failure is the one that is reported.
+            let _ = connections.close(deadline(grace)).await;
+            return Err(error);
+        }
+    };
     tokio::select! {
         ready = agent.ready() => match ready {
             Ok(()) => report_ready(control, watchdog)?,
@@ -120,18 +141,24 @@ fn report_ready(control: &Control, watchdog: Option<Duration>) -> io::Result<()>
 /// A running agent and its connections.
 struct ConnectedAgent {
     agent: RunningAgent<dyn Any + Send + Sync>,
+    connections: Connections,
+}
+
+/// The connections of an agent. They are closed however the agent ends: to a server, messages of a
+/// process that ends without that are those of a crash.
+struct Connections {
     bus: Option<Bus>,
     broker: Option<Broker>,
     traces: Traces,
 }
 
-async fn start(
+/// Opens the connections of an agent, and returns everything that it starts with.
+async fn connect<'a>(
     name: &str,
     assignment: AgentAssignment,
-    agents: &[AgentType],
-    traces: Traces,
+    agents: &'a [AgentType],
     slot: StatusSlot,
-) -> Result<ConnectedAgent> {
+) -> Result<(&'a AgentType, Wiring)> {
     let backend = &assignment.backend;
     let agent_type = agents.iter().find(|known| known.name() == backend);
     let agent_type = agent_type.ok_or_else(|| {
@@ -153,24 +180,23 @@ async fn start(
     if let Some(link) = &assignment.broker {
         wiring.broker = Some(connect::broker(link, declarations.as_ref()).await?);
     }
-    let (bus, broker) = (wiring.bus.clone(), wiring.broker.clone());
-    let agent = agent_type.start(wiring).await?;
-    Ok(ConnectedAgent {
-        agent,
-        bus,
-        broker,
-        traces,
-    })
+    Ok((agent_type, wiring))
+}
+
+/// Returns when an agent that stops now must have closed its connections; `None` if that is too far
+/// for the clock.
+fn deadline(grace: Duration) -> Option<Instant> {
+    Instant::now().checked_add(grace.saturating_add(CLOSE_MARGIN))
 }
 
 impl ConnectedAgent {
     /// Waits until the connections are established: an agent that cannot receive and consume is not
     /// ready.
     async fn ready(&self) -> Result<()> {
-        if let Some(bus) = &self.bus {
+        if let Some(bus) = &self.connections.bus {
             bus.ready().await?;
         }
-        if let Some(broker) = &self.broker {
+        if let Some(broker) = &self.connections.broker {
             broker.ready().await?;
         }
         Ok(())
@@ -179,8 +205,15 @@ impl ConnectedAgent {
     /// Drains the agent, then closes its connections. Unreachable servers do not delay this beyond
     /// the grace.
     async fn stop(self, grace: Duration) -> Result<()> {
-        let deadline = Instant::now().checked_add(grace.saturating_add(CLOSE_MARGIN));
+        let deadline = deadline(grace);
         let drained = self.agent.stop().await;
+        drained.and(self.connections.close(deadline).await)
+    }
+}
+
+impl Connections {
+    /// Closes the connections, and exports the last spans.
+    async fn close(self, deadline: Option<Instant>) -> Result<()> {
         let closed = by(deadline, async {
             if let Some(broker) = &self.broker {
                 broker.close().await?;
@@ -196,7 +229,7 @@ impl ConnectedAgent {
             .map_err(late)
             .and_then(|closed: Result<()>| closed);
         self.traces.shutdown(deadline).await;
-        drained.and(closed)
+        closed
     }
 }
 

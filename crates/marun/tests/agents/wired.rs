@@ -12,7 +12,7 @@ use microagent_core::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tokio::time::sleep;
+use tokio::{sync::Notify, time::sleep};
 
 /// A question whose answer is one more; to a negative number there is none, and to zero an error.
 #[derive(Serialize, Deserialize)]
@@ -68,6 +68,10 @@ pub(crate) struct Worker {
     pause: f64,
     /// It sends a message when it stops.
     farewell: bool,
+    /// When it has begun a message: `hang` or `fail` in its start.
+    start: String,
+    #[serde(skip)]
+    began: Notify,
 }
 
 impl MicroAgent for Worker {
@@ -86,6 +90,10 @@ impl MicroAgent for Worker {
                     let refuse: Option<String> = fields.get_optional("refuse")?;
                     let fail: Option<String> = fields.get_optional("fail")?;
                     let pause = Duration::from_secs_f64(agent.pause);
+                    if taken.message.crashes() > 0 {
+                        println!("suspect {text}");
+                    }
+                    agent.began.notify_one();
                     Ok(Box::pin(async move {
                         println!("began {text}");
                         sleep(pause).await;
@@ -98,6 +106,10 @@ impl MicroAgent for Worker {
                     }))
                 },
             )
+            .post_start("begin", |agent: &Arc<Self>, _| {
+                let agent = Arc::clone(agent);
+                Box::pin(async move { agent.begin().await })
+            })
             .pre_stop("say_farewell", |agent: &Arc<Self>, cx| {
                 let (agent, cx) = (Arc::clone(agent), cx.clone());
                 Box::pin(async move { agent.say_farewell(&cx).await })
@@ -110,6 +122,17 @@ impl MicroAgent for Worker {
 }
 
 impl Worker {
+    async fn begin(&self) -> Result<()> {
+        if !self.start.is_empty() {
+            self.began.notified().await;
+        }
+        match self.start.as_str() {
+            "hang" => pending().await,
+            "fail" => Err("no database".into()),
+            _ => Ok(()),
+        }
+    }
+
     async fn say_farewell(&self, cx: &Context) -> Result<()> {
         if self.farewell {
             let from = json!({ "from": cx.name() });

@@ -18,6 +18,7 @@ on_every_driver![
     the_number_of_messages_not_shown_is_printed,
     dead_letters_tell_why_and_go_back_to_work,
     the_settings_decide_what_follows_a_failure,
+    a_start_that_fails_or_is_stopped_counts_no_crash,
     the_oldest_dead_letters_go_back_first,
     dead_letters_may_be_elsewhere,
     one_dead_letter_is_chosen_by_its_id,
@@ -189,6 +190,28 @@ fn the_settings_decide_what_follows_a_failure(driver: &Driver) {
         (&json!("failed"), &json!(1)),
         "without the settings it would wait for a retry"
     );
+}
+
+/// Consumers begin before `post_start` has ended.
+fn a_start_that_fails_or_is_stopped_counts_no_crash(driver: &Driver) {
+    for (start, code) in [("hang", 0), ("fail", 1)] {
+        let job = format!(r#"{{"n":"{start}"}}"#);
+        let settings = format!("grace = 1\nsettings = {{ pause = 600, start = '{start}' }}\n");
+        let queues = Queues::of(driver, &settings);
+        queues.done(&format!("send jobs n={start}"));
+        let mut group = Group::run(marun(), queues.0, &[]);
+        group.wait_for(&format!("began {job}"));
+        if start == "hang" {
+            group.signal(Signal::INT);
+        }
+        assert_eq!(group.wait_for_end(), Some(code), "{}", group.log());
+
+        let mut group = Group::run(marun(), Queues::empty(driver).0, &[]);
+        group.wait_for(&format!("job {job}"));
+        assert_eq!(group.count("suspect"), 0, "{}", group.log());
+        group.signal(Signal::INT);
+        assert_eq!(group.wait_for_end(), Some(0), "{}", group.log());
+    }
 }
 
 fn the_oldest_dead_letters_go_back_first(driver: &Driver) {
