@@ -5,6 +5,7 @@ use std::time::Duration;
 use microagent::otel;
 use microagent_core::Result;
 use tokio::{task::spawn_blocking, time::Instant};
+use tracing::debug;
 use tracing_subscriber::{Layer, Registry};
 
 use crate::logging::MoreLayers;
@@ -31,6 +32,13 @@ impl Traces {
     pub(crate) fn layer(&self) -> MoreLayers {
         let traces = self.0.as_ref()?;
         Some(traces.layer::<Registry>().boxed())
+    }
+
+    /// Logs if traces are exported.
+    pub(crate) fn log(&self) {
+        if self.0.is_some() {
+            debug!("exporting traces");
+        }
     }
 
     /// Exports what is left, until this time if there is one.

@@ -49,6 +49,7 @@ fn run_agent(name: &str, parent: i32, agents: &[AgentType]) -> Result<()> {
     let layer = traces.as_ref().ok().and_then(Traces::layer);
     logging::install_with(assignment.log, LevelFilter::INFO, Standard::output, layer);
     let traces = traces.inspect_err(|error| report_failure(&control, error))?;
+    traces.log();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;

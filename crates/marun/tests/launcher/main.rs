@@ -5,6 +5,7 @@
     reason = "a test fails loudly, in its helpers too"
 )]
 
+mod absent;
 mod commands;
 mod connections;
 mod contract;
