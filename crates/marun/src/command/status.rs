@@ -135,11 +135,23 @@ fn nobody(path: &Path, settings: &[PathBuf], error: &io::Error) -> Failure {
         .iter()
         .map(|file| file.display().to_string())
         .collect();
-    let message = format!(
-        "no launcher of {} answers on {}: {error}",
-        settings.join(", "),
-        path.display()
-    );
+    let (settings, path) = (settings.join(", "), path.display());
+    let message = match error.kind() {
+        // The socket of a launcher that was killed stays until its successor starts.
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+            format!("no launcher of {settings} is running: nobody answers on {path}")
+        }
+        io::ErrorKind::TimedOut => format!(
+            "the launcher of {settings} did not answer on {path} within {} s",
+            PATIENCE.as_secs()
+        ),
+        io::ErrorKind::UnexpectedEof
+        | io::ErrorKind::ConnectionReset
+        | io::ErrorKind::BrokenPipe => {
+            format!("the launcher of {settings} ended without an answer on {path}")
+        }
+        _ => format!("cannot ask the launcher of {settings} on {path}: {error}"),
+    };
     Failure {
         code: exit::NO_RESPONDERS,
         message,

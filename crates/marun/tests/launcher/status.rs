@@ -154,8 +154,33 @@ fn without_a_launcher_nobody_answers() {
     let (code, shown) = status(&folder, &[]);
     assert_eq!(code, Some(3), "{shown}");
     assert!(shown.starts_with("marun: no launcher of "), "{shown}");
+    assert!(!shown.contains("os error"), "{shown}");
     let (code, _, errors) = output_of(marun(), &["status", "/nowhere/at/all.toml"]);
     assert_eq!(code, Some(2), "{errors}");
+}
+
+/// Its socket is left behind, until its successor takes the path.
+#[test]
+fn after_a_kill_of_the_launcher_nobody_answers_until_the_next_one_runs() {
+    let folder = Folder::of("[agent.first]\nbackend = 'Actor'\n");
+    let mut group = Group::run(marun(), folder.clone(), &[]);
+    group.wait_until_ready();
+    group.kill_supervisor(PATIENCE);
+    for arguments in [&[][..], &["--json"], &["--watch"]] {
+        let (code, shown) = status(&folder, arguments);
+        assert_eq!(code, Some(3), "{shown}");
+        let expected = format!(
+            "marun: no launcher of {} is running: nobody answers on ",
+            folder.settings()
+        );
+        assert!(shown.starts_with(&expected), "{shown}");
+        assert!(!shown.contains("os error"), "{shown}");
+    }
+    let mut next = Group::run(marun(), folder, &[]);
+    next.wait_until_ready();
+    let (code, shown) = status(&next.folder, &[]);
+    assert_eq!(code, Some(0), "{shown}");
+    end(next);
 }
 
 #[test]
