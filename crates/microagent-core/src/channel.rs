@@ -12,6 +12,8 @@ use crate::{Error, ErrorKind, Result};
 pub const DEFAULT_PREFIX: &str = "PUBSUB";
 /// The internal signal that carries answers.
 pub(crate) const RESPONSE: &str = "response";
+/// The internal signal that carries questions about the status of agents, and the answers.
+const STATUS: &str = "status";
 
 /// A parsed channel name.
 ///
@@ -65,6 +67,22 @@ impl<'a> Channel<'a> {
     #[must_use]
     pub fn answers_to(prefix: &str, token: &str) -> String {
         format!("{prefix}:{RESPONSE}:*#{token}-*")
+    }
+
+    /// Returns the channel on which agents are asked for their status.
+    pub(crate) fn status_questions(prefix: &str) -> String {
+        format!("{prefix}:{STATUS}:ask")
+    }
+
+    /// Returns the channel on which agents answer with their status.
+    pub(crate) fn status_answers(prefix: &str) -> String {
+        format!("{prefix}:{STATUS}:answer")
+    }
+
+    /// Returns the part that the channels of all agents begin with. Each agent subscribes to one, whose name says which
+    /// agent it is, and nobody publishes there.
+    pub(crate) fn status_agents(prefix: &str) -> String {
+        format!("{prefix}:{STATUS}:agent#")
     }
 }
 

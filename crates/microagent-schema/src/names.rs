@@ -25,7 +25,7 @@ impl fmt::Display for NameError {
 
 impl std::error::Error for NameError {}
 
-/// Checks the name of a signal: `[a-z_][a-z0-9_]*`, and not `response`.
+/// Checks the name of a signal: `[a-z_][a-z0-9_]*`, and neither `response` nor `status`.
 ///
 /// # Errors
 /// [`NameError`], with the name and what is allowed.
@@ -38,13 +38,14 @@ impl std::error::Error for NameError {}
 /// ```
 pub fn check_signal(name: &str) -> Result<(), NameError> {
     check_lower_case("signal", name)?;
-    if name == "response" {
-        return Err(NameError(
-            "invalid signal name `response`: answers to calls use this name; expected any other name"
-                .to_owned(),
-        ));
-    }
-    Ok(())
+    let purpose = match name {
+        "response" => "answers to calls",
+        "status" => "questions about the status of agents",
+        _ => return Ok(()),
+    };
+    Err(NameError(format!(
+        "invalid signal name `{name}`: {purpose} use this name; expected any other name"
+    )))
 }
 
 /// Checks the name of a queue: `[a-z_][a-z0-9_]*`. It has no dot, so it never equals a dead-letter queue's name.
@@ -172,9 +173,15 @@ mod tests {
     }
 
     #[test]
-    fn response_is_only_refused_as_a_signal() {
-        assert!(check_signal("response").is_err());
-        assert!(check_queue("response").is_ok());
+    fn internal_names_are_only_refused_as_signals() {
+        for name in ["response", "status"] {
+            let error = check_signal(name).unwrap_err().to_string();
+            assert!(
+                error.ends_with("use this name; expected any other name"),
+                "{error}"
+            );
+            assert!(check_queue(name).is_ok());
+        }
     }
 
     #[test]

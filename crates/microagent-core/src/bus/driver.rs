@@ -36,6 +36,22 @@ pub trait SignalBus: Send + Sync + fmt::Debug + 'static {
     /// [`Refused`](crate::ErrorKind::Refused) if the server forbids the channel, [`Closed`](crate::ErrorKind::Closed).
     async fn subscribe(&self, pattern: &str) -> Result<BoxStream<'static, BusEvent>>;
 
+    /// Returns the channels that begin with `head` and that any process is subscribed to by their full name, each once,
+    /// in no order. Subscriptions with a `*` are not listed. It asks the server, and not the subscribers: a process that is
+    /// connected and does not run is listed too.
+    ///
+    /// # Errors
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) if the server does not list them, which is the default;
+    /// [`Refused`](crate::ErrorKind::Refused) if it does not allow it, [`Unavailable`](crate::ErrorKind::Unavailable),
+    /// [`Closed`](crate::ErrorKind::Closed).
+    async fn subscribed(&self, head: &str) -> Result<Vec<String>> {
+        let text = format!(
+            "listing the subscriptions to `{head}…` is not supported by {}",
+            self.address()
+        );
+        Err(Error::new(ErrorKind::Unsupported, text))
+    }
+
     /// Returns the leases of the server, if it has leases. Schedules that run `once` use them if the agent's
     /// broker does not have leases.
     fn leases(&self) -> Option<&dyn Leases> {

@@ -67,6 +67,9 @@ pub struct BusOptions {
     pub declarations: Option<Arc<Declarations>>,
     /// Refuses a payload that breaks its declaration, instead of logging a warning. Default: `false`.
     pub strict: bool,
+    /// The name of this machine, by which `marun status --bus` tells replicas apart. Default: that of the system if the bus
+    /// is connected by a DSN, otherwise empty.
+    pub host: String,
 }
 
 impl BusOptions {
@@ -88,6 +91,13 @@ impl BusOptions {
     #[must_use]
     pub fn strict(mut self, strict: bool) -> Self {
         self.strict = strict;
+        self
+    }
+
+    /// Sets [`host`](Self::host).
+    #[must_use]
+    pub fn host(mut self, host: impl Into<String>) -> Self {
+        self.host = host.into();
         self
     }
 }
@@ -186,7 +196,7 @@ impl Bus {
     /// Returns a signal by a name that need not be declared, for tools.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidName`] for a name that is not `[a-z_][a-z0-9_]*`, and for the internal `response`.
+    /// [`ErrorKind::InvalidName`] for a name that is not `[a-z_][a-z0-9_]*`, and for the internal `response` and `status`.
     pub fn undeclared(&self, name: &str) -> Result<NamedSignal> {
         microagent_schema::names::check_signal(name)
             .map_err(|error| Error::new(ErrorKind::InvalidName, error.to_string()))?;
@@ -269,6 +279,11 @@ impl Bus {
             .or_else(declared)
             .or(own)
             .unwrap_or(DEFAULT_PREFIX)
+    }
+
+    /// Returns the name of this machine, if it is known.
+    pub(crate) fn host(&self) -> &str {
+        &self.0.options.host
     }
 
     pub(crate) fn count_stray(&self) {

@@ -1,7 +1,7 @@
 //! The bus of `memory://`: a published message is put into the mailbox of each subscription that matches.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     pin::Pin,
     sync::{
         Arc, Mutex,
@@ -100,6 +100,11 @@ impl SignalBus for MemoryBus {
         Ok(Box::pin(subscription))
     }
 
+    async fn subscribed(&self, head: &str) -> Result<Vec<String>> {
+        self.check_open()?;
+        Ok(self.server.subscriptions.channels(head))
+    }
+
     async fn ready(&self) -> Result<()> {
         self.check_open()
     }
@@ -184,6 +189,19 @@ impl Subscriptions {
             }
         }
         receivers
+    }
+
+    /// Returns the channels with this head that have a subscription of their own.
+    fn channels(&self, head: &str) -> Vec<String> {
+        let mailboxes = lock(&self.mailboxes);
+        let patterns = mailboxes.values().flatten().map(|mailbox| &mailbox.pattern);
+        let channels =
+            patterns.filter(|pattern| pattern.starts_with(head) && !pattern.contains('*'));
+        channels
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .cloned()
+            .collect()
     }
 
     fn insert(&self, mailbox: Mailbox) {

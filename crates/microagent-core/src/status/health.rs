@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use tokio::{runtime::Handle, time::Instant};
+use tokio_util::sync::CancellationToken;
 
 use super::{depths::QueueDepths, round::Rounds};
 use crate::{Clock, driver::lock};
@@ -26,6 +27,8 @@ pub(crate) struct Health {
     pub(crate) runtime: Option<Handle>,
     pub(crate) rounds: Rounds,
     pub(crate) depths: QueueDepths,
+    /// Cancelled when the agent has stopped, or was not started.
+    pub(crate) ended: CancellationToken,
     life: Mutex<Life>,
 }
 
@@ -53,6 +56,7 @@ impl Health {
             runtime: Handle::try_current().ok(),
             rounds: Rounds::default(),
             depths: QueueDepths::default(),
+            ended: CancellationToken::new(),
             life: Mutex::new(Life {
                 phase: Phase::Starting,
                 since: now,
@@ -67,6 +71,10 @@ impl Health {
         if life.phase < phase {
             life.phase = phase;
             life.since = Instant::now();
+        }
+        drop(life);
+        if phase == Phase::Stopped {
+            self.ended.cancel();
         }
     }
 

@@ -4,6 +4,8 @@
 //! serializable: times are RFC 3339 text in UTC with milliseconds, durations are seconds. It has no payloads and no settings,
 //! and addresses are without credentials. A [`StatusSource`] takes it, on any thread.
 
+mod agent_id;
+mod answering;
 mod depths;
 #[doc(hidden)]
 pub mod format;
@@ -12,6 +14,7 @@ mod health;
 mod round;
 mod source;
 mod take;
+mod watch;
 
 use std::{
     collections::BTreeMap,
@@ -21,13 +24,16 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::{
-    format::seconds_option,
-    health::{Health, Phase},
-};
 pub use self::{
+    agent_id::AgentId,
     handler::{Durations, HandlerKind, HandlerStatus, LastError, duration_bounds},
     source::{StatusSlot, StatusSource},
+    watch::{AgentAnswer, STATUS_LEASE, StatusWatch, WatchEvent},
+};
+pub(crate) use self::{
+    answering::answer_on_bus,
+    format::seconds_option,
+    health::{Health, Phase},
 };
 use crate::Depth;
 

@@ -93,6 +93,11 @@ impl SignalBus for LocalBus {
         Ok(Box::pin(subscription))
     }
 
+    async fn subscribed(&self, head: &str) -> Result<Vec<String>> {
+        let channels = self.session.channels(text("channel", head)?).await?;
+        Ok(channels.iter().map(ToString::to_string).collect())
+    }
+
     async fn ready(&self) -> Result<()> {
         self.session.ready().await
     }

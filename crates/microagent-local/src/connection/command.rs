@@ -54,6 +54,7 @@ pub(crate) enum Reply {
     Count(oneshot::Sender<Result<u64>>),
     Depth(oneshot::Sender<Result<Depth>>),
     Lease(oneshot::Sender<Result<Lease>>),
+    Channels(oneshot::Sender<Result<Vec<Text>>>),
     /// The messages that have arrived so far.
     Shown(Vec<WireMessage>, oneshot::Sender<Result<Vec<WireMessage>>>),
     /// Nobody waits for the answer.
@@ -69,6 +70,7 @@ impl Reply {
             Self::Count(count) => drop(count.send(result.and_then(Answer::count))),
             Self::Depth(depth) => drop(depth.send(result.and_then(Answer::depth))),
             Self::Lease(lease) => drop(lease.send(result.and_then(Answer::lease))),
+            Self::Channels(channels) => drop(channels.send(result.and_then(Answer::channels))),
             Self::Shown(seen, shown) => drop(shown.send(result.map(|_| seen))),
             Self::Nobody => {}
         }
@@ -81,6 +83,7 @@ impl Reply {
             Self::Count(count) => count.is_closed(),
             Self::Depth(depth) => depth.is_closed(),
             Self::Lease(lease) => lease.is_closed(),
+            Self::Channels(channels) => channels.is_closed(),
             Self::Shown(_, shown) => shown.is_closed(),
             Self::Nobody => false,
         }
@@ -94,6 +97,7 @@ pub(crate) enum Answer {
     Count(u64),
     Depth(QueueCounts),
     Lease(Option<Duration>),
+    Channels(Vec<Text>),
 }
 
 impl Answer {
@@ -119,6 +123,13 @@ impl Answer {
             Self::Lease(None) => Ok(Lease::Granted),
             Self::Lease(Some(left)) => Ok(Lease::Held { left }),
             other => Err(other.unexpected("a lease")),
+        }
+    }
+
+    fn channels(self) -> Result<Vec<Text>> {
+        match self {
+            Self::Channels(channels) => Ok(channels),
+            other => Err(other.unexpected("the channels with a subscription")),
         }
     }
 

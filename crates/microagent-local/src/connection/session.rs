@@ -120,6 +120,14 @@ impl Session {
         self.wait(answer).await
     }
 
+    /// Returns the channels with this head that have a subscription of their own.
+    pub(crate) async fn channels(&self, head: Text) -> Result<Vec<Text>> {
+        let (channels, answer) = oneshot::channel();
+        let request = Request::Channels { head };
+        self.tell(Command::Request(request, Reply::Channels(channels)))?;
+        self.wait(answer).await
+    }
+
     /// Claims a lease.
     pub(crate) async fn lease(&self, key: Text, holder: Text, ttl: Duration) -> Result<Lease> {
         let (lease, answer) = oneshot::channel();

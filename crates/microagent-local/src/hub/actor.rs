@@ -211,6 +211,9 @@ impl Actor {
             }
             Request::Subscribe { sub, pattern } => self.subscribe(target, sub, &pattern),
             Request::Unsubscribe { sub } => self.unsubscribe(target, sub),
+            Request::Channels { head } => {
+                connections.channels(target, self.signals.channels(&head));
+            }
             Request::Send {
                 queue,
                 payload,

@@ -235,6 +235,7 @@ pub(super) fn weight(request: &Request) -> u32 {
         } => queue.len() + message_size(0, headers),
         Request::Lease { key, holder, .. } => key.len() + holder.len(),
         Request::Subscribe { pattern: name, .. }
+        | Request::Channels { head: name }
         | Request::Consume { queue: name, .. }
         | Request::Length { queue: name }
         | Request::Depth { queue: name }

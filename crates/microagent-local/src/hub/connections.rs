@@ -6,7 +6,7 @@ use foldhash::HashMap;
 use microagent_core::ledger::PeerId;
 
 use super::outgoing::FrameSender;
-use crate::protocol::{Failure, HubFrame, QueueCounts, RequestId, WireMessage};
+use crate::protocol::{Failure, HubFrame, QueueCounts, RequestId, Text, WireMessage};
 
 /// The number of a connection, which a hub uses only once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -79,6 +79,10 @@ impl Connections {
     /// Answers a claim of a lease: granted, or the time for which another holder has the key.
     pub(super) fn lease(&self, target: ReplyTarget, left: Option<Duration>) {
         self.reply(target, |request| HubFrame::Lease(request, left));
+    }
+
+    pub(super) fn channels(&self, target: ReplyTarget, channels: Vec<Text>) {
+        self.reply(target, |request| HubFrame::Channels(request, channels));
     }
 
     pub(super) fn depth(&self, target: ReplyTarget, counts: QueueCounts) {

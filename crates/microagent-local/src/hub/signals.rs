@@ -10,7 +10,7 @@ use microagent_core::{ErrorKind, pattern_matches};
 use tokio::time::Instant;
 
 use super::connections::{ConnectionId, Connections};
-use crate::protocol::{Failure, HubFrame, LocalId, Text};
+use crate::protocol::{Failure, HubFrame, LocalId, MAX_FRAME, Text};
 
 /// The maximum number of bytes that the subscriptions of one connection take in the hub.
 pub(super) const MAX_KEPT: usize = 64 * 1024 * 1024;
@@ -149,6 +149,19 @@ impl Signals {
             }
         }
         receivers
+    }
+
+    /// Returns the channels with this head that have a subscription of their own, as many as a frame has room for.
+    pub(super) fn channels(&self, head: &str) -> Vec<Text> {
+        let patterns = self.numbers.keys();
+        let channels =
+            patterns.filter(|pattern| pattern.starts_with(head) && !pattern.contains('*'));
+        let mut size = 0;
+        let within = channels.take_while(|channel| {
+            size += 4 + channel.len();
+            size <= MAX_FRAME
+        });
+        within.map(|channel| Text::from(&**channel)).collect()
     }
 
     /// Returns whether missed signals are still to be reported.

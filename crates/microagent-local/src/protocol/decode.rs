@@ -59,6 +59,7 @@ pub(super) fn hub_frame(mut fields: Fields<'_>) -> io::Result<HubFrame> {
             let (held, left) = (fields.flag()?, fields.duration()?);
             HubFrame::Lease(id, held.then_some(left))
         }
+        hub::CHANNELS => HubFrame::Channels(fields.u64()?, fields.texts()?),
         hub::DEPTH => HubFrame::Depth(fields.u64()?, counts(&mut fields)?),
         other => return Err(unknown("frame", other)),
     };
@@ -105,6 +106,9 @@ fn request(fields: &mut Fields<'_>) -> io::Result<Request> {
             pattern: fields.text()?,
         },
         request::UNSUBSCRIBE => Request::Unsubscribe { sub: fields.u32()? },
+        request::CHANNELS => Request::Channels {
+            head: fields.text()?,
+        },
         request::SEND => {
             let queue = fields.text()?;
             let delay = Some(fields.duration()?).filter(|delay| !delay.is_zero());
@@ -139,11 +143,7 @@ fn request(fields: &mut Fields<'_>) -> io::Result<Request> {
         },
         request::GOODBYE => Request::Goodbye,
         request::FLUSH => Request::Flush,
-        request::LEASE => Request::Lease {
-            key: fields.text()?,
-            holder: fields.text()?,
-            ttl: fields.duration()?,
-        },
+        request::LEASE => lease(fields)?,
         request::DEPTH => Request::Depth {
             queue: fields.text()?,
         },
@@ -153,6 +153,14 @@ fn request(fields: &mut Fields<'_>) -> io::Result<Request> {
         | request::REQUEUE_ONE
         | request::PURGE_ONE) => Request::Browse(browse(kind, fields)?),
         other => return Err(unknown("request", other)),
+    })
+}
+
+fn lease(fields: &mut Fields<'_>) -> io::Result<Request> {
+    Ok(Request::Lease {
+        key: fields.text()?,
+        holder: fields.text()?,
+        ttl: fields.duration()?,
     })
 }
 

@@ -5,9 +5,10 @@ use std::time::Duration;
 use bytes::{BufMut, BytesMut};
 
 use super::{
-    Browse, ClientFrame, Failure, Hello, HubFrame, Request, WireMessage, WireSettlement,
+    Browse, ClientFrame, Failure, Hello, HubFrame, QueueCounts, Request, RequestId, WireMessage,
+    WireSettlement,
     kind::{client, hub, request, settlement},
-    wire::{put_bytes, put_duration, put_headers, put_instant},
+    wire::{put_bytes, put_duration, put_headers, put_instant, put_texts},
 };
 
 /// The first bytes of a greeting, in both directions.
@@ -44,12 +45,11 @@ pub(super) fn hub_frame(out: &mut BytesMut, frame: &HubFrame) {
             out.put_u64_le(*id);
             out.put_u64_le(*count);
         }
-        HubFrame::Depth(id, counts) => {
-            out.put_u8(hub::DEPTH);
+        HubFrame::Depth(id, counts) => put_depth(out, *id, *counts),
+        HubFrame::Channels(id, channels) => {
+            out.put_u8(hub::CHANNELS);
             out.put_u64_le(*id);
-            out.put_u64_le(counts.waiting);
-            out.put_u64_le(counts.in_flight);
-            out.put_u64_le(counts.delayed);
+            put_texts(out, channels);
         }
         HubFrame::Lease(id, left) => {
             out.put_u8(hub::LEASE);
@@ -86,6 +86,14 @@ pub(super) fn hub_frame(out: &mut BytesMut, frame: &HubFrame) {
     }
 }
 
+fn put_depth(out: &mut BytesMut, id: RequestId, counts: QueueCounts) {
+    out.put_u8(hub::DEPTH);
+    out.put_u64_le(id);
+    out.put_u64_le(counts.waiting);
+    out.put_u64_le(counts.in_flight);
+    out.put_u64_le(counts.delayed);
+}
+
 fn put_message(out: &mut BytesMut, message: &WireMessage) {
     out.put_u64_le(message.id);
     out.put_u32_le(message.attempt);
@@ -111,11 +119,11 @@ fn put_request(out: &mut BytesMut, request: &Request) {
             put_bytes(out, payload);
         }
         Request::Subscribe { sub, pattern } => {
-            out.put_u8(request::SUBSCRIBE);
-            out.put_u32_le(*sub);
+            put_numbered(out, request::SUBSCRIBE, *sub);
             put_bytes(out, pattern.as_bytes());
         }
         Request::Unsubscribe { sub } => put_numbered(out, request::UNSUBSCRIBE, *sub),
+        Request::Channels { head } => put_named(out, request::CHANNELS, head),
         Request::Send {
             queue,
             payload,
@@ -133,8 +141,7 @@ fn put_request(out: &mut BytesMut, request: &Request) {
             queue,
             prefetch,
         } => {
-            out.put_u8(request::CONSUME);
-            out.put_u32_le(*consumer);
+            put_numbered(out, request::CONSUME, *consumer);
             put_bytes(out, queue.as_bytes());
             out.put_u32_le(*prefetch);
         }
@@ -142,8 +149,7 @@ fn put_request(out: &mut BytesMut, request: &Request) {
             consumer,
             give_back,
         } => {
-            out.put_u8(request::CANCEL);
-            out.put_u32_le(*consumer);
+            put_numbered(out, request::CANCEL, *consumer);
             out.put_u8(u8::from(*give_back));
         }
         Request::Settle {

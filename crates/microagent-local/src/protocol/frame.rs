@@ -49,6 +49,10 @@ pub(crate) enum Request {
     Unsubscribe {
         sub: LocalId,
     },
+    /// Answered with a [`HubFrame::Channels`].
+    Channels {
+        head: Text,
+    },
     Send {
         queue: Text,
         payload: Bytes,
@@ -150,6 +154,8 @@ pub(crate) enum HubFrame {
     Depth(RequestId, QueueCounts),
     /// The time for which another holder has the key; `None` if the lease was granted.
     Lease(RequestId, Option<Duration>),
+    /// The channels with the requested head that have a subscription of their own.
+    Channels(RequestId, Vec<Text>),
     Event {
         sub: LocalId,
         channel: Text,

@@ -21,6 +21,7 @@ pub(super) mod hub {
     pub(in crate::protocol) const ALL_DONE: u8 = 10;
     pub(in crate::protocol) const DEPTH: u8 = 11;
     pub(in crate::protocol) const LEASE: u8 = 12;
+    pub(in crate::protocol) const CHANNELS: u8 = 13;
 }
 
 /// Requests of a client.
@@ -43,6 +44,7 @@ pub(super) mod request {
     pub(in crate::protocol) const DEPTH: u8 = 16;
     pub(in crate::protocol) const REQUEUE_ONE: u8 = 17;
     pub(in crate::protocol) const PURGE_ONE: u8 = 18;
+    pub(in crate::protocol) const CHANNELS: u8 = 19;
 }
 
 /// Settlements of a delivery.

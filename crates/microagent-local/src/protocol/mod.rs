@@ -15,6 +15,7 @@
 //! |---|---|
 //! | 1 | first version |
 //! | 2 | the depth of a queue; moving and removing one message by its id; a frame of its own answers a claim of a lease; a failure answers the greeting of a client that the hub has no place for |
+//! | 3 | the channels that have a subscription of their own |
 
 mod codec;
 mod decode;
@@ -45,7 +46,7 @@ pub(crate) use size::{MAX_MESSAGE, check_message, header_size, message_size};
 pub(crate) type Text = smol_str::SmolStr;
 
 /// The version of this build. The module's documentation has the policy and the history.
-pub(crate) const VERSION: u16 = 2;
+pub(crate) const VERSION: u16 = 3;
 
 /// The period of a client's pings.
 pub(crate) const PING: Duration = Duration::from_secs(5);

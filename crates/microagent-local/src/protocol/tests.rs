@@ -44,6 +44,7 @@ fn request() -> impl Strategy<Value = Request> {
         (text(), payload()).prop_map(|(channel, payload)| Request::Publish { channel, payload }),
         (any::<u32>(), text()).prop_map(|(sub, pattern)| Request::Subscribe { sub, pattern }),
         any::<u32>().prop_map(|sub| Request::Unsubscribe { sub }),
+        text().prop_map(|head| Request::Channels { head }),
         (text(), payload(), headers(), option::of(delay())).prop_map(
             |(queue, payload, headers, delay)| Request::Send {
                 queue,
@@ -142,6 +143,8 @@ fn hub_frame() -> impl Strategy<Value = HubFrame> {
         any::<(u64, u64)>().prop_map(|(first, last)| HubFrame::AllDone(first, last)),
         any::<(u64, u64)>().prop_map(|(id, count)| HubFrame::Count(id, count)),
         (any::<u64>(), option::of(delay())).prop_map(|(id, left)| HubFrame::Lease(id, left)),
+        (any::<u64>(), vec(text(), 0..4))
+            .prop_map(|(id, channels)| HubFrame::Channels(id, channels)),
         any::<(u64, u64, u64, u64)>().prop_map(|(id, waiting, in_flight, delayed)| {
             let counts = QueueCounts {
                 waiting,

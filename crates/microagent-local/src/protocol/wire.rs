@@ -24,6 +24,13 @@ pub(super) fn put_headers(out: &mut BytesMut, headers: &Headers) {
     }
 }
 
+pub(super) fn put_texts(out: &mut BytesMut, texts: &[Text]) {
+    out.put_u32_le(u32::try_from(texts.len()).unwrap_or(u32::MAX));
+    for text in texts {
+        put_bytes(out, text.as_bytes());
+    }
+}
+
 /// Writes a duration, rounded up to the next millisecond: a delay is never shorter than requested.
 pub(super) fn put_duration(out: &mut BytesMut, duration: Duration) {
     let millis = duration.as_nanos().div_ceil(1_000_000);
@@ -124,6 +131,18 @@ impl<'a> Fields<'a> {
             headers.push((name, self.text_within(MAX_HEADERS)?.to_string()));
         }
         Ok(headers)
+    }
+
+    pub(super) fn texts(&mut self) -> io::Result<Vec<Text>> {
+        let count = self.u32()? as usize;
+        // Each has a length at least, so a lie about the count cannot allocate more than the frame is large.
+        if count > self.rest.len() / 4 {
+            return Err(malformed(format!(
+                "invalid count of {count} texts: {} bytes are left of the frame",
+                self.rest.len()
+            )));
+        }
+        (0..count).map(|_| self.text()).collect()
     }
 
     pub(super) fn end(self) -> io::Result<()> {

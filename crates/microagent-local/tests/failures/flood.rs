@@ -19,7 +19,7 @@ const MOST: usize = 32 * 1024 * 1024;
 const MOST_KIB: u64 = 200 * 1024;
 
 /// The version of the protocol.
-const VERSION: u16 = 2;
+const VERSION: u16 = 3;
 
 const MEGABYTE: usize = 1024 * 1024;
 

@@ -8,6 +8,7 @@ mod subscriber;
 mod subscriptions;
 
 use std::{
+    collections::BTreeSet,
     fmt,
     pin::Pin,
     sync::Arc,
@@ -109,7 +110,7 @@ impl SignalBus for RedisBus {
         let (mailbox, events) = Mailbox::new();
         let mut subscription = Subscription {
             id: fastrand::u64(..),
-            pattern: pattern::to_glob(pattern).into(),
+            pattern: pattern::to_server(pattern).into(),
             events,
             commands: self.commands.clone(),
         };
@@ -119,6 +120,17 @@ impl SignalBus for RedisBus {
         self.commands.send(subscribe).map_err(|_| closed())?;
         subscription.events.live().await.ok_or_else(closed)??;
         Ok(Box::pin(subscription))
+    }
+
+    /// In a cluster, asks all nodes, because each knows only its own subscribers.
+    async fn subscribed(&self, head: &str) -> Result<Vec<String>> {
+        self.check_open()?;
+        let mut connection = self.connector.commands().await?;
+        let mut command = redis::cmd("PUBSUB");
+        command.arg("CHANNELS").arg(pattern::with_head(head));
+        let channels: redis::RedisResult<BTreeSet<String>> =
+            command.query_async(&mut connection).await;
+        Ok(channels.map_err(error_of)?.into_iter().collect())
     }
 
     async fn ready(&self) -> Result<()> {

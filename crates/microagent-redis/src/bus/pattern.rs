@@ -1,7 +1,38 @@
 //! From the contract's patterns, in which only `*` is special, to the server's globs.
+//!
+//! A pattern without a star is one channel. It is subscribed to by its name, because the server lists only such
+//! subscriptions.
+
+/// Returns the name of the channel if the pattern is one, otherwise the glob. Only a glob has a star.
+pub(super) fn to_server(pattern: &str) -> String {
+    if is_glob(pattern) {
+        to_glob(pattern)
+    } else {
+        pattern.to_owned()
+    }
+}
+
+/// Returns true for a glob, and false for the name of a channel.
+pub(super) fn is_glob(on_server: &str) -> bool {
+    on_server.contains('*')
+}
+
+/// Returns the glob of all channels that begin with this text.
+pub(super) fn with_head(head: &str) -> String {
+    let mut glob = String::with_capacity(head.len() + 1);
+    for part in head.split_inclusive('*') {
+        let (literal, star) = part
+            .strip_suffix('*')
+            .map_or((part, ""), |literal| (literal, "\\*"));
+        glob.push_str(&to_glob(literal));
+        glob.push_str(star);
+    }
+    glob.push('*');
+    glob
+}
 
 /// The glob that matches what the pattern matches.
-pub(super) fn to_glob(pattern: &str) -> String {
+fn to_glob(pattern: &str) -> String {
     let mut glob = String::with_capacity(pattern.len());
     for character in pattern.chars() {
         if matches!(character, '?' | '[' | ']' | '\\') {
@@ -55,6 +86,19 @@ mod tests {
             prop_assume!(!pattern.contains('*'));
             prop_assert!(server_matches(to_glob(&pattern).as_bytes(), pattern.as_bytes()));
         }
+    }
+
+    #[test]
+    fn a_head_is_literal() {
+        assert_eq!(with_head("P:a*b?"), r"P:a\*b\?*");
+        assert!(server_matches(with_head("a*").as_bytes(), b"a*b"));
+        assert!(!server_matches(with_head("a*").as_bytes(), b"ab"));
+    }
+
+    #[test]
+    fn a_channel_keeps_its_name() {
+        assert_eq!(to_server("P:a?:b"), "P:a?:b");
+        assert_eq!(to_server("P:a?:*"), r"P:a\?:*");
     }
 
     #[test]

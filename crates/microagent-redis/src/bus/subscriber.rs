@@ -14,7 +14,10 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use super::subscriptions::{Listener, Subscriptions};
+use super::{
+    pattern::is_glob,
+    subscriptions::{Listener, Subscriptions},
+};
 use crate::{connection::Connector, error::error_of};
 
 /// The time between two pings. Patterns that the server refused are subscribed again at the same times.
@@ -88,13 +91,26 @@ impl Subscriber {
     async fn update(&mut self, sink: &mut PubSubSink) -> Result<()> {
         let unheard = self.subscriptions.extract_unheard();
         if !unheard.is_empty() {
-            let globs: Vec<&str> = unheard.iter().map(|glob| &**glob).collect();
-            in_time(sink.punsubscribe(&globs)).await?;
+            let names = unheard.iter().map(|name| &**name);
+            let (globs, channels): (Vec<_>, Vec<_>) = names.partition(|name| is_glob(name));
+            if !globs.is_empty() {
+                in_time(sink.punsubscribe(&globs)).await?;
+            }
+            if !channels.is_empty() {
+                in_time(sink.unsubscribe(&channels)).await?;
+            }
         }
         // One command for each, so that a refusal does not affect the others.
         let asked = self.subscriptions.missing().into_iter().map(|glob| {
             let mut sink = sink.clone();
-            async move { (in_time(sink.psubscribe(&*glob)).await, glob) }
+            async move {
+                let confirmed = if is_glob(&glob) {
+                    in_time(sink.psubscribe(&*glob)).await
+                } else {
+                    in_time(sink.subscribe(&*glob)).await
+                };
+                (confirmed, glob)
+            }
         });
         for (confirmed, glob) in join_all(asked).await {
             match confirmed {

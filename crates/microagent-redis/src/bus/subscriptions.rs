@@ -10,7 +10,7 @@ use microagent_core::{Error, Mailbox};
 use redis::{FromRedisValue, Msg, ParsingError, Value};
 use smol_str::SmolStr;
 
-/// All subscriptions of a bus, by the server's globs.
+/// All subscriptions of a bus, by the server's globs and the names of single channels.
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions(HashMap<Arc<str>, Entry>);
 
@@ -109,8 +109,12 @@ impl Subscriptions {
 
     /// A message for all streams of the glob by which it came.
     pub(super) fn hear(&mut self, message: &Msg) {
-        let glob: redis::RedisResult<Glob> = message.get_pattern();
-        let entry = glob.ok().and_then(|glob| self.0.get_mut(&*glob.0));
+        let entry = if message.from_pattern() {
+            let glob: redis::RedisResult<Glob> = message.get_pattern();
+            glob.ok().and_then(|glob| self.0.get_mut(&*glob.0))
+        } else {
+            self.0.get_mut(message.get_channel_name())
+        };
         let Some(entry) = entry else { return };
         let Some((last, others)) = entry.listeners.split_last_mut() else {
             return;

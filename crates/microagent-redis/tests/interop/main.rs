@@ -13,8 +13,12 @@ mod scene;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use microagent_core::{Agent, ConsumeOptions, ErrorKind};
+use microagent_core::{
+    Agent, ConsumeOptions, ErrorKind,
+    status::{StatusWatch, WatchEvent},
+};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use self::{
     rust_agent::{Double, Relay, TO_PYTHON, TO_RUST, TWICE},
@@ -25,6 +29,7 @@ microagent_testing::needs! {
     redis + python {
         async fn signals_arrive_as_they_were_sent,
         async fn a_sender_with_the_characters_of_patterns_reaches_python,
+        async fn python_receives_nothing_of_the_status_of_agents,
         async fn a_rust_caller_hears_python,
         async fn a_call_made_in_a_receiver_reaches_python_although_its_id_names_the_chain,
         async fn a_python_caller_hears_rust,
@@ -66,6 +71,34 @@ async fn signals_arrive_as_they_were_sent() {
     until("the agent to hear", async || {
         let received = agent.agent().received.lock().unwrap();
         received.contains(&("python_agent".to_owned(), difficult()))
+    })
+    .await;
+    agent.stop().await.unwrap();
+}
+
+async fn python_receives_nothing_of_the_status_of_agents() {
+    let scene = scene().await;
+    let agent = scene.rust_agent().await;
+    let mut python = scene.python("receive").await;
+    scene.wait_for_patterns(RECEIVERS).await;
+    let mut watch = StatusWatch::open(&scene.connect().await).await.unwrap();
+    until("the agent to be listed", async || {
+        watch.agents().await.unwrap().len() == 1
+    })
+    .await;
+    watch.ask().await.unwrap();
+    for _ in 0..3 {
+        let answer = timeout(CALL, watch.next()).await.unwrap();
+        assert!(matches!(answer, Some(WatchEvent::Answer(_))), "{answer:?}");
+    }
+    let note = scene.bus.signal("note").unwrap();
+    note.send("rust_agent", &json!({"text": "last"}))
+        .await
+        .unwrap();
+    until("python to receive the signal", async || {
+        let channels = python.ask(json!(["channels"])).await;
+        assert!(!channels.to_string().contains("status"), "{channels}");
+        channels == json!(["INTEROP:note:rust_agent"])
     })
     .await;
     agent.stop().await.unwrap();

@@ -52,9 +52,17 @@ class PythonAgent(MicroAgent):
             raise ValueError('the first time')
 
 
+class RecordingBus(RedisSignalBus):
+    channels: list = []
+
+    def receiver(self, channel, message):
+        self.channels.append(channel)
+        return super().receiver(channel, message)
+
+
 async def main():
     dsn, roles = sys.argv[1], sys.argv[3].split(',')
-    bus = RedisSignalBus(dsn, prefix=_DEFAULT_PREFIX)
+    bus = RecordingBus(dsn, prefix=_DEFAULT_PREFIX)
     broker = RedisBroker(dsn)
     agent = PythonAgent(bus=bus, broker=broker)
     agent.heard, agent.taken = [], []
@@ -87,13 +95,16 @@ async def main():
     async def heard():
         return agent.heard
 
+    async def channels():
+        return bus.channels
+
     async def taken():
         return agent.taken
 
     async def forget():
         agent.taken.clear()
 
-    commands = [send, call, waiter, push, length, heard, taken, forget]
+    commands = [send, call, waiter, push, length, heard, channels, taken, forget]
     commands = {command.__name__: command for command in commands}
     lines = asyncio.StreamReader(limit=2**24)
     loop = asyncio.get_running_loop()

@@ -1,7 +1,7 @@
 //! Subscriptions: which signals each receives, and the number of receivers.
 
 use futures_util::future::join_all;
-use microagent_core::SubscriberCount;
+use microagent_core::{ErrorKind, SubscriberCount};
 
 use super::{
     BusServer,
@@ -174,6 +174,48 @@ pub async fn receivers_are_counted_or_unknown<S: BusServer>(server: S) {
         )
         .await;
     }
+}
+
+/// `subscribed` lists the channels with a subscription of their own by the beginning of their name, whoever has subscribed, and
+/// as long as the subscription exists; or it is not supported.
+pub async fn channels_are_listed_by_their_head<S: BusServer>(server: S) {
+    let fixture = Fixture::of(server);
+    let (here, there) = (fixture.connect().await, fixture.connect().await);
+    let head = fixture.channel("a?:agent#");
+    if let Err(error) = there.driver.subscribed(&head).await {
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+        let address = there.driver.address();
+        return assert!(error.to_string().contains(&address), "{error}");
+    }
+    let list = || async {
+        let channels = there.driver.subscribed(&head).await;
+        let mut channels = channels.expect("the channels with a subscription");
+        channels.sort();
+        channels
+    };
+    // A pattern, and channels that begin otherwise.
+    let others = ["a?:agent#*", "a?:agents#a", "ab:agent#a"].map(|rest| fixture.channel(rest));
+    let others = join_all(others.iter().map(|channel| here.listen(channel))).await;
+    assert_eq!(list().await, [""; 0]);
+    let names = ["1", r"2/%2a?[b]\"].map(|name| format!("{head}{name}"));
+    let first = here.listen(&names[0]).await;
+    let again = there.listen(&names[0]).await;
+    let mut second = here.listen(&names[1]).await;
+    assert_eq!(list().await, names);
+    there.publish(&names[1], "1").await;
+    second.receives(&names[1], b"1").await;
+
+    drop((first, second));
+    // No event reports that a server has processed an unsubscription.
+    eventually(
+        fixture.limit,
+        "the first channel",
+        vec![names[0].clone()],
+        list,
+    )
+    .await;
+    drop((again, others));
+    eventually(fixture.limit, "no channel", Vec::new(), list).await;
 }
 
 /// A dropped subscription ends, the others continue, and a new one with the same pattern receives only new signals.

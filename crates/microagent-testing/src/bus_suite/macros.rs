@@ -56,6 +56,7 @@ macro_rules! bus_suite {
                 foreign_prefixes_and_signals_are_not_received,
                 one_publisher_is_received_in_order,
                 receivers_are_counted_or_unknown,
+                channels_are_listed_by_their_head,
                 dropping_a_subscription_ends_it_alone,
                 a_slow_reader_stops_nobody,
                 a_big_fan_out_reaches_everyone,

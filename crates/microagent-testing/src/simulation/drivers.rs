@@ -51,6 +51,10 @@ impl SignalBus for FaultyBus {
         Ok(FaultyStream::new(&self.run, events).boxed())
     }
 
+    async fn subscribed(&self, head: &str) -> Result<Vec<String>> {
+        self.inner.subscribed(head).await
+    }
+
     fn leases(&self) -> Option<&dyn Leases> {
         self.inner.leases()
     }

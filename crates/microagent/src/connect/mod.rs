@@ -42,13 +42,22 @@ impl Connect for Bus {
     fn builder(dsn: &str) -> BusBuilder {
         BusBuilder {
             dsn: Dsn(dsn.to_owned()),
-            options: BusOptions::default(),
+            options: BusOptions::default().host(host_name()),
         }
     }
 
     async fn connect(dsn: &str) -> Result<Self> {
         Self::builder(dsn).connect().await
     }
+}
+
+/// Returns the name of this machine; empty if the system does not say it.
+fn host_name() -> String {
+    let name = nix::unistd::gethostname();
+    name.map_or_else(
+        |_| String::new(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }
 
 impl Connect for Broker {

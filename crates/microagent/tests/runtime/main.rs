@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod asked;
 mod call_chains;
 mod calls;
 mod checks;

@@ -17,4 +17,7 @@ enum Either {
     One,
 }
 
+#[derive(Serialize, Deserialize, Signal)]
+struct Status {}
+
 fn main() {}

@@ -38,7 +38,7 @@ use crate::{
     },
     driver::lock,
     stats::AgentStats,
-    status::{Health, Phase},
+    status::{self, Health, Phase},
     timer,
 };
 
@@ -80,12 +80,25 @@ pub(crate) async fn start<A: MicroAgent>(
     }
     let cx = context_of::<A>(manifest, &setup)?;
     setup.status_slot.fill(cx.status_source());
+    let mut attempt = StartAttempt(Some(cx.clone()));
+    status::answer_on_bus(&cx);
     let started = start_in(&cx, object, blueprint, setup).await;
-    if let Err(error) = &started {
-        cx.health().fail(|| error.to_string());
-        cx.health().enter(Phase::Stopped);
+    match &started {
+        Ok(_) => attempt.0 = None,
+        Err(error) => cx.health().fail(|| error.to_string()),
     }
     started
+}
+
+/// A start that has not succeeded. The agent has stopped if this is dropped, also if the caller no longer waits for the start.
+struct StartAttempt(Option<Context>);
+
+impl Drop for StartAttempt {
+    fn drop(&mut self) {
+        if let Some(cx) = &self.0 {
+            cx.health().enter(Phase::Stopped);
+        }
+    }
 }
 
 async fn start_in<A: MicroAgent>(

@@ -166,6 +166,11 @@ impl ConnectionTask {
                     return self.answered(asked, Ok(Answer::Depth(counts)));
                 }
             }
+            HubFrame::Channels(id, channels) => {
+                if let Some(asked) = self.pending.take(id) {
+                    return self.answered(asked, Ok(Answer::Channels(channels)));
+                }
+            }
             HubFrame::Lease(id, left) => {
                 if let Some(asked) = self.pending.take(id) {
                     return self.answered(asked, Ok(Answer::Lease(left)));

@@ -28,6 +28,8 @@ use crate::mock::{
 
 /// The internal signal that carries answers.
 const RESPONSE: &str = "response";
+/// The internal signal by which agents are asked for their status.
+const STATUS: &str = "status";
 
 /// The state that all connections of a mock share.
 #[derive(Default)]
@@ -104,7 +106,7 @@ impl State {
         let channels = subscriptions.iter();
         channels
             .filter_map(|subscription| Channel::parse(&subscription.source))
-            .filter(|channel| channel.signal != RESPONSE)
+            .filter(|channel| !matches!(channel.signal, RESPONSE | STATUS))
             .map(|channel| channel.signal.to_owned())
             .collect()
     }
