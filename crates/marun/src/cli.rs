@@ -15,7 +15,7 @@ pub(crate) struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 success, 1 failure, 2 invalid usage or configuration, \
-    3 no receiver for a call and no launcher for `status`, 4 no answer in time.\nRUST_LOG selects the log lines, for example RUST_LOG=debug.";
+    3 no receiver for a call and no answer for `status`, 4 no answer in time.\nRUST_LOG selects the log lines, for example RUST_LOG=debug.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -46,7 +46,7 @@ pub(crate) enum Command {
     /// Show what the agents of a running group do, and what is wrong
     Status {
         #[command(flatten)]
-        files: Files,
+        of: StatusOf,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -70,6 +70,19 @@ pub(crate) struct Files {
     /// Settings files, .toml or .json; several files form one group
     #[arg(required = true, value_name = "SETTINGS")]
     pub(crate) settings: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusOf {
+    /// Settings files of the launcher to ask
+    #[arg(required_unless_present = "bus", value_name = "SETTINGS")]
+    pub(crate) settings: Vec<PathBuf>,
+    /// Ask all agents on this bus, on any machine, such as redis://localhost/7
+    #[arg(long, conflicts_with = "settings", value_name = "DSN")]
+    pub(crate) bus: Option<String>,
+    /// Prefix of the agents on the bus [default: PUBSUB]
+    #[arg(long, requires = "bus")]
+    pub(crate) prefix: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -386,6 +399,9 @@ mod tests {
             "signal send started --bus x --settings y",
             "signal send started --settings y --prefix z",
             "queue length",
+            "status",
+            "status s.toml --bus redis://",
+            "status s.toml --prefix P",
             "queue send mailer --broker x --name y",
             "queue peek mailer --broker x --limit 0",
             "queue requeue mailer --broker x --limit -1",

@@ -14,7 +14,7 @@ pub const FAILED: u8 = 1;
 /// before an invalid one of `queue send NAME -`.
 pub const USAGE: u8 = 2;
 
-/// No receiver listens to the signal that was called, or no launcher runs the settings of `status`.
+/// No receiver listens to the signal that was called, or nobody answers `status`: no launcher of the settings, or no agent on the bus.
 pub const NO_RESPONDERS: u8 = 3;
 
 /// No answer arrived in time.

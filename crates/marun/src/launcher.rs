@@ -125,7 +125,7 @@ impl Launcher {
             }
             Command::Check { files } => command::check::check(&files, &self.agents),
             Command::Info { files, json } => command::info::info(&files, json, &self.agents),
-            Command::Status { files, json, watch } => command::status::run(&files, json, watch),
+            Command::Status { of, json, watch } => command::status::run(&of, json, watch),
             Command::Signal(signal) => command::signal::run(signal),
             Command::Queue(queue) => command::queue::run(queue),
             Command::Cron(cron) => command::cron::run(cron),

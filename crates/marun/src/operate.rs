@@ -72,7 +72,7 @@ fn report(member: MemberStatus) -> AgentReport {
     };
     report.name.clone_from(&member.name);
     report.pid = member.pid;
-    report.restarts = member.restarts.into();
+    report.restarts = member.restarts.unwrap_or_default().into();
     report.unready_since = report.unready.is_some().then_some(member.since);
     report
 }
@@ -98,12 +98,14 @@ mod tests {
     fn member(state: &str, is_agent: bool) -> MemberStatus {
         MemberStatus {
             name: "mailer".to_owned(),
+            label: None,
+            host: None,
             is_agent,
             state: state.to_owned(),
             since: SystemTime::UNIX_EPOCH,
             pid: Some(7),
             age: None,
-            restarts: 2,
+            restarts: Some(2),
             memory_bytes: None,
             last_end: Some("exited with code 1".to_owned()),
             status: None,

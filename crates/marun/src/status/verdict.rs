@@ -12,7 +12,9 @@ use super::{GroupStatus, MemberStatus, render::short};
 
 /// Returns true if all members are ready.
 pub(crate) fn is_ready(group: &GroupStatus) -> bool {
-    group.members.iter().all(|member| problem(member).is_none())
+    let mut members = group.members.iter();
+    let is_reached = group.bus.as_ref().is_none_or(|bus| bus.error.is_none());
+    is_reached && members.all(|member| problem(member).is_none())
 }
 
 /// A member that is not ready. The order is by what it means: the worst comes first.
@@ -55,6 +57,14 @@ impl Effect {
 
 /// Returns the first line.
 pub(super) fn first_line(group: &GroupStatus) -> String {
+    if let Some(bus) = &group.bus
+        && let Some(error) = &bus.error
+    {
+        return format!(
+            "{} cannot be used, so agents cannot be asked: {error}",
+            bus.address
+        );
+    }
     let mut problems: Vec<_> = group.members.iter().filter_map(problem).collect();
     problems.sort();
     let Some(worst) = problems.first() else {
@@ -78,7 +88,9 @@ pub(super) fn first_line(group: &GroupStatus) -> String {
 
 fn all_ready(group: &GroupStatus) -> String {
     let count = group.members.len();
-    let ready = if count == 1 {
+    let ready = if count == 0 {
+        return "no agent is connected".to_owned();
+    } else if count == 1 {
         "the agent is ready".to_owned()
     } else {
         format!("all {count} agents are ready")
@@ -153,12 +165,14 @@ fn problem(member: &MemberStatus) -> Option<Problem<'_>> {
             (Effect::Unknown, "does not answer".to_owned(), member.since)
         }
         ("ready", None) => return None,
-        ("ready", Some(status)) => of_agent(status)?,
+        ("ready" | "connected", Some(status)) => of_agent(status)?,
+        ("connected", None) => (Effect::Unknown, of_silent(member), member.since),
         ("blocked", status) => {
             let status = status.as_ref().filter(|status| !status.blocking.is_empty());
             let blocking = status.map(of_blocked);
             blocking.unwrap_or_else(|| (Effect::Stuck, "is blocked".to_owned(), member.since))
         }
+        ("joining", _) => (Effect::Away, "has connected".to_owned(), member.since),
         ("starting" | "pending", _) => {
             let again = |end: &String| format!("{end} and is starting again");
             let text = member.last_end.as_ref().map(again);
@@ -176,9 +190,22 @@ fn problem(member: &MemberStatus) -> Option<Problem<'_>> {
     Some(Problem {
         effect,
         since,
-        name: &member.name,
+        name: member.label(),
         text,
     })
+}
+
+/// Describes an agent that is connected to its bus and has not answered with a status.
+fn of_silent(member: &MemberStatus) -> String {
+    let pid = member.pid.unwrap_or_default();
+    let place = match member.host.as_deref() {
+        Some(host) if !host.is_empty() => format!("process {pid} on {host}"),
+        _ => format!("process {pid}"),
+    };
+    match &member.no_answer {
+        Some(reason) => format!("is connected ({place}), but {reason}"),
+        None => format!("is connected ({place}) and does not answer"),
+    }
 }
 
 fn of_agent(status: &Status) -> Option<(Effect, String, SystemTime)> {

@@ -20,7 +20,9 @@ use tracing::Level;
 use super::table::Row;
 use crate::{
     member::control::Question,
-    status::{GROUP_STATUS_VERSION, GroupEvent, GroupStatus, MemberStatus, memory_of},
+    status::{
+        GROUP_STATUS_VERSION, GroupEvent, GroupStatus, LauncherFacts, MemberStatus, memory_of,
+    },
 };
 
 /// The number of log lines of the supervisor that are kept.
@@ -116,9 +118,12 @@ impl Board {
         GroupStatus {
             version: GROUP_STATUS_VERSION,
             at: SystemTime::now(),
-            launcher_pid: std::process::id(),
-            launcher_version: env!("CARGO_PKG_VERSION").to_owned(),
-            started: facts.started,
+            launcher: Some(LauncherFacts {
+                launcher_pid: std::process::id(),
+                launcher_version: env!("CARGO_PKG_VERSION").to_owned(),
+                started: facts.started,
+            }),
+            bus: None,
             members: members
                 .filter_map(|(member, answer)| member.status(answer, within))
                 .collect(),
@@ -164,12 +169,14 @@ impl MemberFacts {
         let age = row.status.started.filter(|_| pid.is_some());
         Some(MemberStatus {
             name: row.status.name.clone(),
+            label: None,
+            host: None,
             is_agent: self.is_agent,
             state: row.status.state.to_owned(),
             since: row.since.min(now),
             pid,
             age: age.map(|started| Instant::now().saturating_duration_since(started)),
-            restarts: row.status.restarts,
+            restarts: Some(row.status.restarts),
             memory_bytes: pid.and_then(memory_of),
             last_end: row.status.last_end.map(|end| end.to_string()),
             no_answer: no_answer(),

@@ -36,6 +36,7 @@ mod service;
 mod settings;
 mod signals;
 mod status;
+mod status_bus;
 mod streams;
 mod suspended;
 mod terminal;

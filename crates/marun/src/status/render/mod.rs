@@ -13,6 +13,9 @@ use crate::columns::aligned;
 /// The number of events that are shown.
 const EVENTS: usize = 5;
 
+/// The width of a name in a table.
+const NAME: usize = 20;
+
 /// Returns the lines of a status, no longer than `width` except the first one. Rates and quantiles are
 /// those since the earlier status, or since the start of each agent.
 pub(crate) fn render(
@@ -21,7 +24,11 @@ pub(crate) fn render(
     width: usize,
 ) -> Vec<String> {
     let sections = [
-        agents(group),
+        if group.bus.is_some() {
+            agents_of_bus(group)
+        } else {
+            agents(group)
+        },
         handlers(group, earlier),
         queue_rows(group),
         schedules(group),
@@ -52,18 +59,44 @@ fn agent(member: &MemberStatus, now: SystemTime) -> [String; 8] {
     let (state, since) = state_of(member);
     let version = status.map_or("", |status| &*status.agent_version);
     [
-        narrow(&member.name),
+        narrow(member.label()),
         state,
         short(now.duration_since(since).unwrap_or_default()),
         member.age.map_or_else(none, short),
-        member.restarts.to_string(),
+        member
+            .restarts
+            .map_or_else(none, |restarts| restarts.to_string()),
         member.memory_bytes.map_or_else(none, bytes),
-        if version.is_empty() {
-            none()
-        } else {
-            version.to_owned()
-        },
+        or_none(version),
         member.last_end.clone().unwrap_or_default(),
+    ]
+}
+
+fn agents_of_bus(group: &GroupStatus) -> Vec<String> {
+    let rows: Vec<_> = group
+        .members
+        .iter()
+        .map(|member| agent_of_bus(member, group.at))
+        .collect();
+    aligned(
+        ["AGENT", "HOST", "PID", "STATE", "FOR", "AGE", "VERSION"],
+        &rows,
+    )
+}
+
+fn agent_of_bus(member: &MemberStatus, now: SystemTime) -> [String; 7] {
+    let status = member.status.as_ref();
+    let (state, since) = state_of(member);
+    // The clock of the agent's machine may differ.
+    let now = status.map_or(now, |status| status.at);
+    [
+        narrow(&member.name),
+        or_none(&narrow(member.host.as_deref().unwrap_or_default())),
+        member.pid.map_or_else(none, |pid| pid.to_string()),
+        state,
+        short(now.duration_since(since).unwrap_or_default()),
+        member.age.map_or_else(none, short),
+        or_none(status.map_or("", |status| &*status.agent_version)),
     ]
 }
 
@@ -73,9 +106,9 @@ fn handlers(group: &GroupStatus, earlier: Option<&GroupStatus>) -> Vec<String> {
         let Some(status) = &member.status else {
             continue;
         };
-        let before = earlier.and_then(|earlier| same_process(earlier, &member.name, status));
+        let before = earlier.and_then(|earlier| same_process(earlier, member, status));
         for handler in &status.handlers {
-            rows.push(handler_row(&member.name, handler, status, before));
+            rows.push(handler_row(member.label(), handler, status, before));
         }
     }
     let header = [
@@ -120,13 +153,14 @@ fn handler_row(
 }
 
 /// Returns the earlier status of the same process, whose counters can be compared.
-fn same_process<'a>(earlier: &'a GroupStatus, name: &str, now: &Status) -> Option<&'a Status> {
-    let mut members = earlier.members.iter();
-    let member = members.find(|member| member.name == name)?;
-    member
-        .status
-        .as_ref()
-        .filter(|status| status.pid == now.pid)
+fn same_process<'a>(
+    earlier: &'a GroupStatus,
+    member: &MemberStatus,
+    now: &Status,
+) -> Option<&'a Status> {
+    let members = earlier.members.iter();
+    let mut same = members.filter(|other| other.name == member.name && other.host == member.host);
+    same.find_map(|other| other.status.as_ref().filter(|status| status.pid == now.pid))
 }
 
 fn queue_rows(group: &GroupStatus) -> Vec<String> {
@@ -166,7 +200,7 @@ fn schedules(group: &GroupStatus) -> Vec<String> {
             let skipped = schedule.skipped;
             let skipped = skipped.overlapping + skipped.late + skipped.without_lease;
             rows.push([
-                narrow(&format!("{}.{}", member.name, schedule.handler)),
+                narrow(&format!("{}.{}", member.label(), schedule.handler)),
                 narrow(&schedule.schedule),
                 schedule.next.map_or_else(none, time_of_day),
                 schedule.last.map_or_else(none, time_of_day),
@@ -199,10 +233,15 @@ fn events(group: &GroupStatus) -> Vec<String> {
 /// Returns the state that matters: that of the process, unless it is ready and the agent is not.
 fn state_of(member: &MemberStatus) -> (String, SystemTime) {
     match &member.status {
-        Some(status) if member.state == "ready" && status.state != AgentState::Ready => {
+        Some(status)
+            if member.state == "connected"
+                || member.state == "ready" && status.state != AgentState::Ready =>
+        {
             (status.state.name().replace('_', " "), status.since)
         }
-        None if member.state == "ready" && member.is_agent => ("silent".to_owned(), member.since),
+        None if matches!(&*member.state, "ready" | "connected") && member.is_agent => {
+            ("silent".to_owned(), member.since)
+        }
         _ => (member.state.clone(), member.since),
     }
 }
@@ -246,13 +285,28 @@ fn bytes(bytes: u64) -> String {
     format!("{}.{}M", tenths / 10, tenths % 10)
 }
 
+fn or_none(text: &str) -> String {
+    if text.is_empty() {
+        none()
+    } else {
+        text.to_owned()
+    }
+}
+
 fn none() -> String {
     "-".to_owned()
 }
 
-/// Cuts a name in a table.
+/// Cuts a name in a table. The names of replicas differ at their ends, so one with `@` is cut in its middle.
 fn narrow(name: &str) -> String {
-    cut(name, 20)
+    let count = name.chars().count();
+    if count <= NAME || !name.contains('@') {
+        return cut(name, NAME);
+    }
+    let (head, tail) = (NAME / 3, NAME - NAME / 3 - 1);
+    let head: String = name.chars().take(head).collect();
+    let tail: String = name.chars().skip(count - tail).collect();
+    format!("{head}…{tail}")
 }
 
 /// Cuts a text to this number of characters.

@@ -1,12 +1,11 @@
-//! `status`: asks the launcher that runs these settings, and shows the status of its group.
+//! Asks the launcher that runs settings files.
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use rustix::termios::tcgetwinsize;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::UnixStream,
@@ -14,9 +13,8 @@ use tokio::{
     time::{MissedTickBehavior, interval, timeout},
 };
 
-use super::{print, print_text, run_to_end};
+use super::{run_to_end, show, show_once};
 use crate::{
-    cli::Files,
     exit::{self, Failure},
     member::control::{self, Question},
     status::{self, GROUP_STATUS_VERSION, GroupStatus},
@@ -28,33 +26,14 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// The time in which the launcher must answer. It waits itself for its members.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Erases the screen and puts the cursor at its begin.
-const ERASE: &[u8] = b"\x1b[H\x1b[2J";
-
-/// The width without a terminal.
-const WIDTH: usize = 80;
-
-pub(crate) fn run(files: &Files, json: bool, watch: bool) -> Result<(), Failure> {
-    let path = status::socket_path(&files.settings).map_err(|error| {
-        let shown: Vec<_> = files
-            .settings
-            .iter()
-            .map(|file| file.display().to_string())
-            .collect();
-        Failure::usage(format!("cannot read {}: {error}", shown.join(", ")))
-    })?;
+pub(super) fn run(settings: &[PathBuf], json: bool, watch: bool) -> Result<(), Failure> {
+    let path = status::socket_path(settings)
+        .map_err(|error| Failure::usage(format!("cannot read {}: {error}", names(settings))))?;
     run_to_end(async {
         if watch {
-            return look_until_interrupted(&path, &files.settings, json).await;
+            return look_until_interrupted(&path, settings, json).await;
         }
-        let status = ask(&path, &files.settings).await?;
-        show(&status, None, json)?;
-        if status::is_ready(&status) {
-            Ok(())
-        } else {
-            // The first line has the reason.
-            Err(Failure::failed(""))
-        }
+        show_once(&ask(&path, settings).await?, json)
     })
 }
 
@@ -75,27 +54,6 @@ async fn look_until_interrupted(
         show(&status, earlier.as_ref(), json)?;
         earlier = Some(status);
     }
-}
-
-fn show(status: &GroupStatus, earlier: Option<&GroupStatus>, json: bool) -> Result<(), Failure> {
-    if json {
-        return print(status);
-    }
-    let is_terminal = io::stdout().is_terminal();
-    let width = tcgetwinsize(io::stdout()).map_or(0, |size| usize::from(size.ws_col));
-    let width = if width == 0 { WIDTH } else { width };
-    if is_terminal && earlier.is_some() {
-        erase()
-            .map_err(|error| Failure::failed(format!("cannot write to the terminal: {error}")))?;
-    }
-    let mut lines = status::render(status, earlier, width).into_iter();
-    lines.try_for_each(|line| print_text(&line))
-}
-
-fn erase() -> io::Result<()> {
-    let mut terminal = io::stdout();
-    terminal.write_all(ERASE)?;
-    terminal.flush()
 }
 
 /// Asks the launcher.
@@ -131,11 +89,7 @@ async fn exchange(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 fn nobody(path: &Path, settings: &[PathBuf], error: &io::Error) -> Failure {
-    let settings: Vec<_> = settings
-        .iter()
-        .map(|file| file.display().to_string())
-        .collect();
-    let (settings, path) = (settings.join(", "), path.display());
+    let (settings, path) = (names(settings), path.display());
     let message = match error.kind() {
         // The socket of a launcher that was killed stays until its successor starts.
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
@@ -156,4 +110,9 @@ fn nobody(path: &Path, settings: &[PathBuf], error: &io::Error) -> Failure {
         code: exit::NO_RESPONDERS,
         message,
     }
+}
+
+fn names(settings: &[PathBuf]) -> String {
+    let names = settings.iter().map(|file| file.display().to_string());
+    names.collect::<Vec<_>>().join(", ")
 }
