@@ -81,7 +81,7 @@ pub(crate) struct StatusOf {
     #[arg(long, conflicts_with = "settings", value_name = "DSN")]
     pub(crate) bus: Option<String>,
     /// Prefix of the agents on the bus [default: PUBSUB]
-    #[arg(long, requires = "bus")]
+    #[arg(long, requires = "bus", conflicts_with = "settings")]
     pub(crate) prefix: Option<String>,
 }
 
