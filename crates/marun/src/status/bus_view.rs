@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use microagent_core::status::{AgentAnswer, AgentId, STATUS_LEASE, Status};
+use microagent_core::status::{AgentId, STATUS_LEASE, Status};
 
 use super::{BusFacts, GROUP_STATUS_VERSION, GroupEvent, GroupStatus, MemberStatus};
 
@@ -106,9 +106,15 @@ impl BusView {
         }
     }
 
-    pub(crate) fn answer(&mut self, answer: AgentAnswer, now: SystemTime) {
-        let agent = self.see(answer.id, now);
-        (agent.answered, agent.status) = (Some(now), Some(answer.status));
+    /// Takes in the answer of an agent: its status, or why the status cannot be read.
+    pub(crate) fn answer(
+        &mut self,
+        id: AgentId,
+        status: Result<Box<Status>, String>,
+        now: SystemTime,
+    ) {
+        let agent = self.see(id, now);
+        (agent.answered, agent.status) = (Some(now), Some(status));
     }
 
     /// Returns the agent, which may be new.
@@ -223,4 +229,156 @@ fn name(id: &AgentId) -> String {
 
 fn elapsed(since: SystemTime, now: SystemTime) -> Duration {
     now.duration_since(since).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::status::{is_ready, render};
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    fn ids(texts: &[&str]) -> Vec<AgentId> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    /// A view of these agents, which have connected at the first second.
+    fn view(texts: &[&str]) -> BusView {
+        let mut view = BusView::new("redis://host/7".to_owned(), "SHOP");
+        view.list(ids(texts), at(0), at(1));
+        view
+    }
+
+    fn ready(agent: &str) -> Result<Box<Status>, String> {
+        let time = "1970-01-01T00:00:01Z";
+        let status = json!({
+            "version": 1, "agent": agent, "agent_type": "Mailer", "state": "ready", "since": time, "at": time,
+            "started": time, "uptime": 60.0, "pid": 7, "agent_version": "1.4.0", "microagent_version": "0.1.0",
+            "bus": null, "broker": null, "gaps": {"count": 0, "total": 0.0}, "strays": 0,
+            "calls": {"waiting": 0, "late_answers": 0}, "handlers": [], "queues": [], "schedules": []
+        });
+        Ok(serde_json::from_value(status).unwrap())
+    }
+
+    fn answer(view: &mut BusView, text: &str, seconds: u64) {
+        let id: AgentId = text.parse().unwrap();
+        view.answer(id.clone(), ready(&id.agent), at(seconds));
+    }
+
+    /// The lines, and whether all agents are ready.
+    fn shown(view: &BusView, seconds: u64) -> (bool, Vec<String>) {
+        let status = view.status(at(seconds));
+        (is_ready(&status), render(&status, None, 80))
+    }
+
+    fn labels(texts: &[&str]) -> Vec<String> {
+        let members = view(texts).status(at(1)).members;
+        members
+            .iter()
+            .map(|member| member.label().to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn agents_of_one_name_are_told_apart() {
+        assert_eq!(labels(&["a/1/h/x", "b/1/h/x"]), ["a", "b"]);
+        assert_eq!(labels(&["a/1/h/x", "a/2/h/x"]), ["a@1", "a@2"]);
+        assert_eq!(labels(&["a/1/h/x", "a/1/i/x"]), ["a@h", "a@i"]);
+        let mixed = labels(&["a/1/h/x", "a/2/h/x", "a/1/i/x"]);
+        assert_eq!(mixed, ["a@h/1", "a@i", "a@h/2"]);
+    }
+
+    #[test]
+    fn an_agent_that_does_not_answer_in_time_is_named() {
+        let mut view = view(&["mailer/7/shop-1/x", "mailer/7/shop-2/y"]);
+        answer(&mut view, "mailer/7/shop-1/x", 2);
+        assert!(!view.all_answered());
+        let (_, lines) = shown(&view, 3);
+        let line = "mailer@shop-2 has connected since 00:00:01 (2.0s): ";
+        assert!(lines[0].starts_with(line), "{lines:?}");
+        answer(&mut view, "mailer/7/shop-1/x", 3);
+        let (is_ready, lines) = shown(&view, 4);
+        assert!(!is_ready);
+        let expected = "\
+mailer@shop-2 is connected (process 7 on shop-2) and does not answer since 00:00:01 (3.0s): its work may be late
+
+AGENT   HOST    PID  STATE   FOR   AGE    VERSION
+mailer  shop-1  7    ready   0s    1m00s  1.4.0
+mailer  shop-2  7    silent  3.0s  -      -";
+        assert_eq!(lines.join("\n"), expected);
+
+        answer(&mut view, "mailer/7/shop-2/y", 4);
+        assert!(view.all_answered());
+        let (is_ready, lines) = shown(&view, 4);
+        assert!(
+            is_ready && lines[0].starts_with("all 2 agents are ready"),
+            "{lines:?}"
+        );
+    }
+
+    #[test]
+    fn agents_that_come_and_go_are_events() {
+        let mut view = view(&["a/1/h/x"]);
+        answer(&mut view, "a/1/h/x", 1);
+        // An answer may be newer than the list.
+        answer(&mut view, "c/3/h/x", 4);
+        view.list(ids(&["b/2//x"]), at(3), at(5));
+        let (_, lines) = shown(&view, 5);
+        let events: Vec<_> = lines
+            .iter()
+            .skip_while(|line| !line.starts_with("LAST"))
+            .collect();
+        assert_eq!(
+            events[1..],
+            [
+                "00:00:04 INFO c (process 3 on h) has connected",
+                "00:00:05 WARN a (process 1 on h) is no longer connected",
+                "00:00:05 INFO b (process 2) has connected",
+            ]
+        );
+        view.list(Vec::new(), at(6), at(6));
+        assert!(view.is_empty());
+        assert_eq!(shown(&view, 6).1[0], "no agent is connected");
+    }
+
+    #[test]
+    fn without_a_list_agents_are_forgotten_some_time_after_their_last_answer() {
+        let mut view = BusView::new("redis://host/7".to_owned(), "SHOP");
+        assert!(view.not_listed(at(0)));
+        answer(&mut view, "a/1/h/x", 1);
+        assert!(!view.not_listed(at(2)), "the first time is reported");
+        assert!(!view.all_answered(), "others may follow");
+        assert!(shown(&view, 2).0);
+        view.not_listed(at(10));
+        assert!(shown(&view, 10).1[0].contains("does not answer"));
+        view.not_listed(at(11));
+        assert!(view.is_empty());
+    }
+
+    #[test]
+    fn an_unreadable_status_is_named_with_its_agent() {
+        let mut view = view(&["a/1/h/x"]);
+        let error = "its status has version 2, and this program reads version 1".to_owned();
+        view.answer("a/1/h/x".parse().unwrap(), Err(error), at(2));
+        let (is_ready, lines) = shown(&view, 2);
+        let line = "a is connected (process 1 on h), but its status has version 2, and this program reads version 1 since";
+        assert!(!is_ready && lines[0].starts_with(line), "{lines:?}");
+    }
+
+    #[test]
+    fn nobody_is_silent_while_the_bus_is_away() {
+        let mut view = view(&["a/1/h/x"]);
+        answer(&mut view, "a/1/h/x", 1);
+        view.lost("reset".to_owned(), at(60));
+        let (is_ready, lines) = shown(&view, 60);
+        let line = "redis://host/7 cannot be used, so agents cannot be asked: reset";
+        assert_eq!((is_ready, &*lines[0]), (false, line));
+        view.list(ids(&["a/1/h/x"]), at(61), at(61));
+        assert!(shown(&view, 61).0);
+        assert!(!shown(&view, 64).0);
+    }
 }

@@ -147,6 +147,7 @@ mod on_redis {
         fn nothing_is_sent_while_nobody_asks,
         fn without_permission_to_list_agents_the_command_says_so,
         fn a_bus_that_is_away_is_a_failure,
+        fn a_watch_goes_on_when_the_bus_is_back,
     } }
 
     struct Server {
@@ -363,6 +364,34 @@ mod on_redis {
             !format!("{shown}{errors}").contains("s3cret"),
             "{shown}{errors}"
         );
+        end(group);
+    }
+
+    fn a_watch_goes_on_when_the_bus_is_back() {
+        let server = Server::start();
+        let dsn = server.server.dsn();
+        let mut group = group_on(&dsn, WORKER);
+        group.wait_until_ready();
+        first_line_with(&dsn, "the agent is ready");
+        let (mut watching, shown, _printed) = watch(&dsn);
+        let until = |what: &dyn Fn(&Value) -> bool| {
+            let began = Instant::now();
+            loop {
+                let line = shown.recv_timeout(PATIENCE).unwrap();
+                if what(&serde_json::from_str(&line).unwrap()) {
+                    return;
+                }
+                assert!(began.elapsed() < PATIENCE, "{line}");
+            }
+        };
+        let is_ready = |found: &Value| found["members"][0]["status"]["state"] == "ready";
+        until(&is_ready);
+        server.server.kill();
+        until(&|found| found["bus"]["error"].is_string());
+        server.runtime.block_on(server.server.restart()).unwrap();
+        until(&|found| found["bus"].get("error").is_none() && is_ready(found));
+        watching.kill().unwrap();
+        watching.wait().unwrap();
         end(group);
     }
 
