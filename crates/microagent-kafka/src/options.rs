@@ -164,6 +164,18 @@ impl KafkaOptions {
         self.with_own(config)
     }
 
+    /// Returns the options of a consumer that joins the group of a queue, and the name that no other member has, unless the user has
+    /// named the clients.
+    pub(crate) fn member(&self, queue: &str) -> (ClientConfig, Option<String>) {
+        let mut config = self.consumer(queue);
+        if self.client.iter().any(|(name, _)| name == "client.id") {
+            return (config, None);
+        }
+        let name = format!("microagent-{:016x}", fastrand::u64(..));
+        config.set("client.id", &name);
+        (config, Some(name))
+    }
+
     fn servers(&self) -> String {
         let hosts: Vec<_> = self.hosts.iter().map(ToString::to_string).collect();
         hosts.join(",")
@@ -297,6 +309,19 @@ mod tests {
         );
         let patient = KafkaOptions::parse("kafka://?timeout=60").unwrap();
         assert_eq!(patient.producer().get("message.timeout.ms"), Some("60000"));
+    }
+
+    #[test]
+    fn each_member_has_a_name_of_its_own_unless_the_user_names_it() {
+        let member = |dsn: &str| {
+            let (config, name) = KafkaOptions::parse(dsn).unwrap().member("mailer");
+            (config.get("client.id").map(str::to_owned), name)
+        };
+        let (sent, name) = member("kafka://");
+        assert!(name.is_some() && sent == name, "{sent:?}, {name:?}");
+        assert_ne!(member("kafka://").1, name);
+        let chosen = Some("shop".to_owned());
+        assert_eq!(member("kafka://?x.client.id=shop"), (chosen, None));
     }
 
     #[test]

@@ -264,8 +264,9 @@ impl QueueBroker for KafkaBroker {
             inbox: Arc::clone(&inbox),
             stopping: stopping.clone(),
         };
-        let config = self.options.consumer(queue.name());
-        let consumer = BaseConsumer::from_config_and_context(&config, Context::default());
+        let (config, name) = self.options.member(queue.name());
+        let context = Context::new(self.options.group_of(queue.name()), name);
+        let consumer = BaseConsumer::from_config_and_context(&config, context);
         let mut consumer = consumer.map_err(|error| error_of(&error))?;
         let waking = Arc::clone(&inbox);
         consumer.set_nonempty_callback(move || waking.wake());

@@ -227,6 +227,9 @@ fn every_key_is_handled_in_order(record: &Record) {
     }
 }
 
+/// The seconds that the handler of line 43 takes.
+const HANDLER: &str = "MICROAGENT_TEST_HANDLER";
+
 /// Line 43: A handler runs for longer than three times `max.poll.interval.ms`, and a second member comes meanwhile: the message stays where
 /// it is, and is handled once.
 async fn line_43_a_handler_that_takes_long_keeps_its_partition() {
@@ -237,7 +240,7 @@ async fn line_43_a_handler_that_takes_long_keeps_its_partition() {
     bench.journal.started(1, MINUTES).await;
     let idle = bench.worker(1, 1);
     until_members(&bench, 2).await;
-    sleep(Duration::from_secs(19)).await;
+    sleep(Duration::from_secs(number(HANDLER).unwrap_or(19))).await;
     assert_eq!(bench.journal.look(|record| record.started.clone()), [0]);
     busy.go_on();
     bench.journal.handled(1, PATIENCE).await;

@@ -6,6 +6,7 @@ use std::{
         Mutex,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use microagent_core::driver::lock;
@@ -14,11 +15,15 @@ use rdkafka::{
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol},
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
+    groups::GroupInfo,
     topic_partition_list::TopicPartitionListElem,
     types::RDKafkaRespErr,
 };
 
 use crate::context;
+
+/// The longest time for an answer about the group.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// A report of the client.
 pub(super) enum Report {
@@ -34,9 +39,32 @@ pub(in crate::broker) struct Context {
     was_called: AtomicBool,
     /// The thread has ended its work, so rebalances are carried out at once.
     ends: AtomicBool,
+    group: String,
+    /// The name that no other member of the group has.
+    name: Option<String>,
 }
 
 impl Context {
+    pub(in crate::broker) fn new(group: String, name: Option<String>) -> Self {
+        Self {
+            group,
+            name,
+            ..Self::default()
+        }
+    }
+
+    /// Returns true if the group has this consumer as a member, as far as its name tells. It blocks.
+    pub(super) fn is_member(&self, consumer: &BaseConsumer<Self>) -> bool {
+        let Some(name) = &self.name else {
+            return false;
+        };
+        let found = consumer.fetch_group_list(Some(&self.group), ANSWER);
+        found.is_ok_and(|found| {
+            let mut members = found.groups().iter().flat_map(GroupInfo::members);
+            members.any(|member| member.client_id() == name)
+        })
+    }
+
     pub(super) fn next(&self) -> Option<Report> {
         lock(&self.reports).pop_front()
     }
@@ -76,8 +104,15 @@ impl ConsumerContext for Context {
         kind: RDKafkaRespErr,
         list: &mut TopicPartitionList,
     ) {
+        let is_assigned = kind == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
         if self.ends.load(Ordering::SeqCst) {
-            if let Err(error) = take_away(consumer, list) {
+            // Also partitions that it leaves again at once: the client waits for this very answer.
+            let answered = if is_assigned {
+                give(consumer, list)
+            } else {
+                take_away(consumer, list)
+            };
+            if let Err(error) = answered {
                 context::report(&error, "while the consumer ends");
             }
             return;
@@ -87,9 +122,10 @@ impl ConsumerContext for Context {
             .iter()
             .map(TopicPartitionListElem::partition)
             .collect();
-        self.push(match kind {
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Report::Assigned(ids),
-            _ => Report::Revoked(ids),
+        self.push(if is_assigned {
+            Report::Assigned(ids)
+        } else {
+            Report::Revoked(ids)
         });
     }
 }

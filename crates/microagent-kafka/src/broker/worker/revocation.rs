@@ -15,6 +15,9 @@ const GRACE: Duration = Duration::from_secs(10);
 /// The longest time that it waits for the last commit then.
 const LAST_COMMIT: Duration = Duration::from_secs(5);
 
+/// The pause between two looks whether the consumer has left its group.
+const LEAVES: Duration = Duration::from_millis(10);
+
 /// Partitions that the group wants back. The client waits until the thread gives them up; the others go on.
 pub(super) struct Revocation {
     ids: Vec<i32>,
@@ -130,19 +133,15 @@ impl Worker {
         self.committer.end();
     }
 
-    /// Leaves the group, after a rebalance that is under way. The client leaves by itself when it ends, but only if it has partitions then
-    /// (librdkafka 2.12): without them the group would wait for it until its session is over.
+    /// Leaves the group, after a rebalance that is under way. The client leaves by itself when it ends, but only if it has partitions
+    /// then and no rebalance is under way (librdkafka 2.12): otherwise the group would wait for it until its session is over.
     fn leave_group(&self) {
         self.consumer.unsubscribe();
-        let is_subscribed = || {
-            let topics = self.consumer.subscription();
-            topics.is_ok_and(|topics| topics.count() > 0)
-        };
         // A rebalance takes as long as another member waits for its handlers.
         let deadline = Instant::now() + GRACE + LAST_COMMIT;
-        while is_subscribed() && Instant::now() < deadline {
+        while self.consumer.context().is_member(&self.consumer) && Instant::now() < deadline {
             // The client carries the rebalance out meanwhile.
-            let _ = self.consumer.poll(TICK);
+            let _ = self.consumer.poll(LEAVES);
         }
     }
 
