@@ -9,7 +9,10 @@ use futures_util::StreamExt;
 use lapin::{Channel, Connection, ConnectionProperties, Event};
 use microagent_core::{
     Error, ErrorKind, Result,
-    driver::{ConnectionRecord, ConnectionState, Failure, Outage, Reconnect, keep_connected},
+    driver::{
+        ConnectionRecord, ConnectionState, Failure, Outage, Reconnect, ends_connecting,
+        keep_connected,
+    },
 };
 use tokio::{sync::watch, time::timeout};
 use tokio_util::task::AbortOnDropHandle;
@@ -100,9 +103,7 @@ impl Link {
         let mut outage = Outage::new(PAUSES.0, PAUSES.1);
         let record = Arc::<ConnectionRecord>::default();
         let first = match open(options, purpose).await {
-            Err(error) if matches!(error.kind(), ErrorKind::Refused | ErrorKind::Configuration) => {
-                return Err(error);
-            }
+            Err(error) if ends_connecting(error.kind()) => return Err(error),
             Err(error) => {
                 outage.is_news(&error);
                 warn!(%error, "cannot connect; will keep retrying");

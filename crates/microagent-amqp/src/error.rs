@@ -4,6 +4,7 @@ use lapin::{
     Error as ClientError, ErrorKind as Kind,
     protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError},
 };
+pub(crate) use microagent_core::driver::{broker_closed as closed, is_final, unavailable};
 use microagent_core::{Error, ErrorKind};
 
 /// Returns the error of the contract. The text contains no credentials.
@@ -59,17 +60,4 @@ fn is_soft(error: &ClientError, expected: AMQPSoftError) -> bool {
         return false;
     };
     *answer.kind() == AMQPErrorKind::Soft(expected)
-}
-
-/// Returns true if waiting cannot help.
-pub(crate) fn is_final(error: &Error) -> bool {
-    !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout)
-}
-
-pub(crate) fn closed() -> Error {
-    Error::new(ErrorKind::Closed, "the broker was closed")
-}
-
-pub(crate) fn unavailable(text: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Unavailable, text)
 }

@@ -1,5 +1,6 @@
 //! The client's errors, as errors of the contract.
 
+pub(crate) use microagent_core::driver::{broker_closed as closed, is_final, unavailable};
 use microagent_core::{Error, ErrorKind};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
@@ -60,21 +61,8 @@ pub(crate) fn kind_of(code: Code) -> ErrorKind {
     }
 }
 
-/// Returns true if waiting cannot help.
-pub(crate) fn is_final(error: &Error) -> bool {
-    !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout)
-}
-
-pub(crate) fn closed() -> Error {
-    Error::new(ErrorKind::Closed, "the broker was closed")
-}
-
 pub(crate) fn no_thread(error: std::io::Error) -> Error {
     Error::new(ErrorKind::Driver, format!("cannot start a thread: {error}"))
-}
-
-pub(crate) fn unavailable(text: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Unavailable, text)
 }
 
 #[cfg(test)]

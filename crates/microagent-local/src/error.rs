@@ -1,5 +1,6 @@
 //! The errors of this driver that more than one module returns, or whose text is about the driver as a whole.
 
+pub(crate) use microagent_core::driver::unavailable;
 use microagent_core::{Error, ErrorKind, driver::redacted};
 
 use crate::protocol::VERSION;
@@ -25,10 +26,6 @@ pub(crate) fn other_version(version: u16) -> Error {
          must be built with the same one"
     );
     Error::new(ErrorKind::Configuration, text)
-}
-
-pub(crate) fn unavailable(text: String) -> Error {
-    Error::new(ErrorKind::Unavailable, text)
 }
 
 pub(crate) fn refused_dsn(dsn: &str, why: &str) -> Error {

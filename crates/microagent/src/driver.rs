@@ -10,7 +10,8 @@
 //!   [`Delivery`](crate::Delivery). [`delivery_channel`] connects a loop that fetches messages with the stream of its
 //!   consumer, and limits what is in flight. [`ledger`] has the records of queues for a driver without a server.
 //! - A connection: [`Dsn`], [`Backoff`], [`ConnectionRecord`], [`Outage`] and [`SuspectGate`];
-//!   [`keep_connected`] opens it again after each loss. [`lock`] locks a mutex.
+//!   [`keep_connected`] opens it again after each loss. [`lock`] locks a mutex. [`is_final`] and [`ends_connecting`] decide whether
+//!   a driver tries again.
 //! - The drivers of this build: [`schemes`], [`check_dsn`] and [`broker_caps`].
 
 pub use crate::connect::{Role, broker_caps, check_dsn, schemes};
@@ -31,8 +32,9 @@ pub use microagent_core::{
 // Connections.
 pub use microagent_core::driver::{
     Backoff, Cleared, ConnectionRecord, DeliverySender, DeliveryStream, Dsn, DsnError, Failure,
-    Host, Outage, PROVEN, Prefetch, Reconnect, Slot, SuspectGate, Taking, delivery_channel,
-    dsn_error, keep_connected, lock, redacted,
+    Host, Outage, PROVEN, Prefetch, Reconnect, Slot, SuspectGate, Taking, broker_closed,
+    bus_closed, delivery_channel, dsn_error, ends_connecting, is_final, keep_connected, lock,
+    redacted, unavailable,
 };
 pub use microagent_core::{TEXT_LIMIT, shortened};
 

@@ -78,12 +78,11 @@ impl AmqpBroker {
     /// Returns what every broker of this driver can do, without a connection.
     #[must_use]
     pub fn capabilities() -> Caps {
-        let mut caps = Caps::default();
+        let mut caps = Caps::of_server(DEFAULT_MAX_PAYLOAD);
         (caps.ids, caps.headers, caps.delay) = (true, true, true);
         (caps.exchanges, caps.native) = (true, true);
-        (caps.durable, caps.shared, caps.returns_to_tail) = (true, true, true);
-        (caps.requeue, caps.purge, caps.connection) = (true, true, true);
-        caps.max_payload = DEFAULT_MAX_PAYLOAD;
+        caps.returns_to_tail = true;
+        (caps.requeue, caps.purge) = (true, true);
         caps.max_headers = Some(MAX_HEADERS);
         caps
     }

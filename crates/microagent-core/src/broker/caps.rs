@@ -74,6 +74,24 @@ pub struct Caps {
 }
 
 impl Caps {
+    /// Returns the capabilities that the brokers on a server share: messages outlive the processes, other processes can consume
+    /// them, and the driver reports its connection. A driver adds what else its server can do.
+    ///
+    /// ```
+    /// let caps = microagent_core::Caps::of_server(1 << 20);
+    /// assert!(caps.durable && caps.shared && caps.connection && !caps.peek);
+    /// ```
+    #[must_use]
+    pub fn of_server(max_payload: usize) -> Self {
+        Self {
+            durable: true,
+            shared: true,
+            connection: true,
+            max_payload,
+            ..Self::default()
+        }
+    }
+
     /// Checks that this driver can send a message with these options, and that it is not too large.
     ///
     /// # Errors

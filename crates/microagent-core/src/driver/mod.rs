@@ -1,12 +1,13 @@
 //! Helpers for drivers with a server: the parts of a DSN, the pauses between attempts, the loop that
 //! reconnects, the record of a connection's state, the channel of a consumer with the limit of its
-//! messages in flight, and the rule that a suspect runs alone.
+//! messages in flight, the rule that a suspect runs alone, and the errors that all drivers have.
 //!
 //! They know no protocol. The traits that a driver implements are [`SignalBus`](crate::SignalBus)
 //! and [`QueueBroker`](crate::QueueBroker).
 
 mod backoff;
 mod connection;
+mod errors;
 mod hash;
 mod lock;
 mod outage;
@@ -19,6 +20,7 @@ pub use microagent_schema::{Dsn, DsnError, Host, redacted};
 pub use self::{
     backoff::Backoff,
     connection::{ConnectionRecord, ConnectionState},
+    errors::{broker_closed, bus_closed, ends_connecting, is_final, unavailable},
     hash::stable_hash,
     lock::lock,
     outage::Outage,

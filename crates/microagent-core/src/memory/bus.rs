@@ -18,9 +18,8 @@ use tokio::sync::mpsc;
 
 use super::{MemoryOptions, server::Server};
 use crate::{
-    BusEvent, BusMessage, Error, ErrorKind, Lease, Leases, Result, SignalBus, SubscriberCount,
-    check_published,
-    driver::{ConnectionRecord, ConnectionState, lock},
+    BusEvent, BusMessage, Lease, Leases, Result, SignalBus, SubscriberCount, check_published,
+    driver::{ConnectionRecord, ConnectionState, bus_closed, lock},
     pattern_matches,
 };
 
@@ -78,7 +77,7 @@ impl MemoryBus {
 
     fn check_open(&self) -> Result<()> {
         if self.closed.load(Ordering::Acquire) {
-            return Err(Error::new(ErrorKind::Closed, "the bus was closed"));
+            return Err(bus_closed());
         }
         Ok(())
     }
@@ -124,7 +123,7 @@ impl SignalBus for MemoryBus {
 
     async fn close(&self) -> Result<()> {
         self.closed.store(true, Ordering::Release);
-        self.connection.down("the bus was closed");
+        self.connection.down(bus_closed());
         self.server
             .subscriptions
             .remove(|mailbox| mailbox.bus == self.id);

@@ -59,15 +59,11 @@ impl LocalBroker {
     /// Returns the capabilities of every broker of this driver. Needs no connection.
     #[must_use]
     pub fn capabilities() -> Caps {
-        let mut caps = Caps::default();
-        (caps.creates, caps.headers) = (true, true);
-        caps.delay = true;
-        caps.durable = true;
-        caps.shared = true;
+        let mut caps = Caps::of_server(DEFAULT_MAX_PAYLOAD);
+        (caps.creates, caps.headers, caps.delay) = (true, true, true);
         caps.leases = true;
         (caps.peek, caps.requeue, caps.purge) = (true, true, true);
-        (caps.select_by_id, caps.depth, caps.connection) = (true, true, true);
-        caps.max_payload = DEFAULT_MAX_PAYLOAD;
+        (caps.select_by_id, caps.depth) = (true, true);
         caps.max_headers = Some(MAX_HEADERS);
         caps
     }

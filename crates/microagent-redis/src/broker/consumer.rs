@@ -6,7 +6,7 @@ use std::{
 };
 
 use microagent_core::{
-    Error, ErrorKind,
+    ErrorKind,
     driver::{DeliverySender, Outage, Prefetch, SuspectGate, lock},
 };
 use tokio::sync::mpsc;
@@ -110,9 +110,4 @@ impl Consumer {
         self.stopping.cancelled().await;
         tokio::time::sleep(LAST_ANSWER).await;
     }
-}
-
-/// Returns the error of a broker that was closed.
-pub(super) fn closed() -> Error {
-    Error::new(ErrorKind::Closed, "the broker was closed")
 }

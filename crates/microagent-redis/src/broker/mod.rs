@@ -28,7 +28,9 @@ use futures_util::stream::BoxStream;
 use microagent_core::{
     Caps, ConsumeOptions, DEFAULT_MAX_PAYLOAD, DeclareOptions, Delivery, Depth, Error, ErrorKind,
     Lease, Leases, Message, Queue, QueueBroker, Result, Route, Selection, SendOptions,
-    driver::{ConnectionState, DeliverySender, Outage, SuspectGate, delivery_channel, lock},
+    driver::{
+        ConnectionState, DeliverySender, Outage, SuspectGate, broker_closed, delivery_channel, lock,
+    },
 };
 use redis::AsyncCommands;
 use tokio::{
@@ -40,7 +42,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use self::{
-    consumer::{Consumer, Setup, closed},
+    consumer::{Consumer, Setup},
     keys::QueueKeys,
     settle::Order,
 };
@@ -68,12 +70,10 @@ impl RedisBroker {
     /// Returns what every broker of this driver can do, without a connection.
     #[must_use]
     pub fn capabilities() -> Caps {
-        let mut caps = Caps::default();
-        (caps.creates, caps.durable, caps.shared, caps.leases) = (true, true, true, true);
+        let mut caps = Caps::of_server(DEFAULT_MAX_PAYLOAD);
+        (caps.creates, caps.leases) = (true, true);
         (caps.peek, caps.requeue, caps.purge) = (true, true, true);
-        (caps.select_by_id, caps.depth, caps.connection) = (true, true, true);
-        caps.release = true;
-        caps.max_payload = DEFAULT_MAX_PAYLOAD;
+        (caps.select_by_id, caps.depth, caps.release) = (true, true, true);
         caps
     }
 
@@ -110,7 +110,7 @@ impl RedisBroker {
     }
 
     fn check_open(&self) -> Result<mpsc::UnboundedSender<Order>> {
-        lock(&self.settlements).clone().ok_or_else(closed)
+        lock(&self.settlements).clone().ok_or_else(broker_closed)
     }
 
     fn living_consumers(&self) -> Vec<Arc<Consumer>> {

@@ -20,9 +20,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream::BoxStream};
 use microagent_core::{
-    BusEvent, Error, ErrorKind, Lease, Leases, Mailbox, MailboxStream, Result, SignalBus,
-    SubscriberCount, check_published,
-    driver::{ConnectionRecord, ConnectionState},
+    BusEvent, Lease, Leases, Mailbox, MailboxStream, Result, SignalBus, SubscriberCount,
+    check_published,
+    driver::{ConnectionRecord, ConnectionState, bus_closed},
 };
 use redis::AsyncCommands;
 use tokio::sync::mpsc;
@@ -83,7 +83,7 @@ impl RedisBus {
 
     fn check_open(&self) -> Result<()> {
         if self.closed.is_cancelled() {
-            Err(closed())
+            Err(bus_closed())
         } else {
             Ok(())
         }
@@ -117,8 +117,8 @@ impl SignalBus for RedisBus {
         let id = subscription.id;
         let listener = Listener { id, mailbox };
         let subscribe = Command::Subscribe(subscription.pattern.clone(), listener);
-        self.commands.send(subscribe).map_err(|_| closed())?;
-        subscription.events.live().await.ok_or_else(closed)??;
+        self.commands.send(subscribe).map_err(|_| bus_closed())?;
+        subscription.events.live().await.ok_or_else(bus_closed)??;
         Ok(Box::pin(subscription))
     }
 
@@ -198,8 +198,4 @@ impl Drop for Subscription {
             .commands
             .send(Command::Unsubscribe(self.pattern.clone(), self.id));
     }
-}
-
-fn closed() -> Error {
-    Error::new(ErrorKind::Closed, "the bus was closed")
 }

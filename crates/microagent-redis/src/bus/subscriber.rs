@@ -5,7 +5,7 @@ use std::{ops::ControlFlow, sync::Arc, time::Duration};
 use futures_util::{StreamExt, future::join_all};
 use microagent_core::{
     Error, ErrorKind, Result,
-    driver::{ConnectionRecord, Failure, Outage, Reconnect, keep_connected},
+    driver::{ConnectionRecord, Failure, Outage, Reconnect, bus_closed, keep_connected},
 };
 use redis::aio::{PubSub, PubSubSink};
 use tokio::{
@@ -138,12 +138,12 @@ impl Reconnect for Subscriber {
 
     async fn open(&mut self) -> Result<PubSub> {
         if self.apply_waiting().is_break() {
-            return Err(no_longer_needed());
+            return Err(bus_closed());
         }
         // A failed attempt is repeated even if the last stream has gone: the state of the connection is of interest.
         while !self.retries && self.subscriptions.is_empty() {
             let command = self.commands.recv().await;
-            self.apply(command.ok_or_else(no_longer_needed)?);
+            self.apply(command.ok_or_else(bus_closed)?);
         }
         self.connector.pubsub().await
     }
@@ -215,10 +215,6 @@ async fn in_time<T>(asking: impl Future<Output = redis::RedisResult<T>>) -> Resu
         Ok(answer) => answer.map_err(error_of),
         Err(_) => Err(gone("redis did not answer in time")),
     }
-}
-
-fn no_longer_needed() -> Error {
-    Error::new(ErrorKind::Closed, "the bus was closed")
 }
 
 fn gone(text: &str) -> Error {

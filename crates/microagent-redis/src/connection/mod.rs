@@ -11,7 +11,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use microagent_core::{
     Error, ErrorKind, Result,
-    driver::{ConnectionRecord, ConnectionState, Outage},
+    driver::{ConnectionRecord, ConnectionState, Outage, ends_connecting},
 };
 use redis::aio::PubSub;
 use tokio::{
@@ -82,7 +82,7 @@ impl Connector {
                     Outage::default(),
                 ))
             }
-            Err(error) if is_final(error.kind()) => Err(error),
+            Err(error) if ends_connecting(error.kind()) => Err(error),
             Err(error) => {
                 warn!(%error, "cannot connect; will keep retrying");
                 let mut outage = Outage::default();
@@ -206,7 +206,7 @@ impl Connector {
 impl State {
     /// True when waiting changes nothing.
     fn is_settled(&self) -> bool {
-        !matches!(self, Self::Away { kind, .. } if !is_final(*kind))
+        !matches!(self, Self::Away { kind, .. } if !ends_connecting(*kind))
     }
 
     fn commands(&self) -> Result<Commands> {
@@ -230,11 +230,6 @@ async fn is_alive(commands: &mut Commands) -> Result<()> {
         Err(error) if error.code() != Some("NOPERM") => Err(error_of(error)),
         _ => Ok(()),
     }
-}
-
-/// Returns true for errors that waiting does not change.
-fn is_final(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::Refused | ErrorKind::Configuration)
 }
 
 fn closed() -> Error {

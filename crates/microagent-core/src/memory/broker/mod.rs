@@ -20,11 +20,11 @@ use tokio::time::Instant;
 pub(super) use self::queues::Queues;
 use super::{MemoryOptions, server::Server};
 use crate::{
-    Caps, Clock, ConsumeOptions, DEFAULT_MAX_PAYLOAD, DeclareOptions, Delivery, Depth, Error,
-    ErrorKind, Lease, Leases, LengthCounts, Message, Queue, QueueBroker, Result, Route, Selection,
-    SendOptions, SystemClock,
+    Caps, Clock, ConsumeOptions, DEFAULT_MAX_PAYLOAD, DeclareOptions, Delivery, Depth, Lease,
+    Leases, LengthCounts, Message, Queue, QueueBroker, Result, Route, Selection, SendOptions,
+    SystemClock,
     clock::later,
-    driver::{ConnectionRecord, ConnectionState},
+    driver::{ConnectionRecord, ConnectionState, broker_closed},
     ledger::{Entry, PeerId, Position},
 };
 
@@ -164,7 +164,7 @@ impl MemoryBroker {
 
     fn end(&self, place: impl Fn(&Entry<Message>) -> Position) {
         self.closed.store(true, Ordering::Release);
-        self.connection.down("the broker was closed");
+        self.connection.down(broker_closed());
         let mut state = self.queues.state();
         for (id, mut entry) in state.ledger.lost(self.peer) {
             let place = place(&entry);
@@ -181,7 +181,7 @@ impl MemoryBroker {
 
     fn check_open(&self) -> Result<()> {
         if self.closed.load(Ordering::Acquire) {
-            return Err(Error::new(ErrorKind::Closed, "the broker was closed"));
+            return Err(broker_closed());
         }
         Ok(())
     }
