@@ -27,19 +27,20 @@ const PROBE_AGAIN: Duration = Duration::from_millis(100);
 
 /// Measures how the package consumes what waits in the queue.
 pub(super) async fn consume(dsn: &str) -> Result<Cost> {
-    let output = command(dsn, "mailer")?.output().await?;
+    let output = command(dsn, COUNT, "mailer")?.output().await?;
     cost(&String::from_utf8_lossy(&output.stdout))
 }
 
-/// Measures how the package consumes messages that are sent while it runs: it gets probes until it receives one, and then the messages.
+/// Measures how the package consumes so many messages that are sent while it runs: it gets probes until it receives one, and then the messages.
 #[cfg(feature = "kafka")]
 pub(super) async fn consume_live(
     dsn: &str,
+    count: u32,
     queue: &str,
     probe: impl AsyncFn() -> Result<()>,
     fill: impl AsyncFnOnce() -> Result<()>,
 ) -> Result<Cost> {
-    let mut child = command(dsn, queue)?.stdout(Stdio::piped()).spawn()?;
+    let mut child = command(dsn, count, queue)?.stdout(Stdio::piped()).spawn()?;
     let output = child.stdout.take().ok_or("python has no output")?;
     let mut lines = BufReader::new(output).lines();
     loop {
@@ -59,11 +60,11 @@ async fn next(lines: &mut Lines<BufReader<ChildStdout>>) -> Result<String> {
     line.ok_or_else(|| "python has ended".into())
 }
 
-fn command(dsn: &str, queue: &str) -> Result<Command> {
+fn command(dsn: &str, count: u32, queue: &str) -> Result<Command> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cases/python.py");
     let mut command = Command::new(python_interpreter()?);
     command
-        .args([script, dsn, &COUNT.to_string(), queue])
+        .args([script, dsn, &count.to_string(), queue])
         .stderr(Stdio::inherit())
         .kill_on_drop(true);
     Ok(command)

@@ -47,7 +47,7 @@ pub(crate) fn message_of(queue: &Arc<str>, record: &BorrowedMessage<'_>) -> Mess
     };
     let body = Bytes::copy_from_slice(record.payload().unwrap_or_default());
     let mut message = Message::new(Arc::clone(queue), body);
-    let mut id = format!("{}:{}", native.partition, native.offset);
+    let mut id = None;
     for header in record.headers().iter().flat_map(|headers| headers.iter()) {
         let Some(value) = header
             .value
@@ -58,10 +58,11 @@ pub(crate) fn message_of(queue: &Arc<str>, record: &BorrowedMessage<'_>) -> Mess
             continue;
         };
         match header.key {
-            ID => value.clone_into(&mut id),
+            ID => id = Some(value.to_owned()),
             name => message = message.with_header(name, value),
         }
     }
+    let id = id.unwrap_or_else(|| format!("{}:{}", native.partition, native.offset));
     message = message.with_id(id);
     if let Some(at) = native.timestamp {
         message = message.with_sent_at(at);

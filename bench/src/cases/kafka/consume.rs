@@ -23,6 +23,9 @@ use crate::measure::{self, Cost, Line, Plan, Stopwatch};
 
 const COUNT: u32 = 200_000;
 
+/// Python needs seconds for so many. A consumer that is ten times as fast has 30 commits in its time with these.
+const COUNT_BESIDE_PYTHON: u32 = 100_000;
+
 /// The number of messages that are sent at a time before the measurement.
 const FILLING: usize = 2_000;
 
@@ -61,14 +64,18 @@ pub(crate) async fn consume(plan: Plan) -> Result<Line> {
 pub(crate) async fn consume_beside_python(plan: Plan) -> Result<Line> {
     let bench = Bench::start().await?;
     let producer = bench.producer()?;
-    let fill =
-        async |topic| publish(&producer, topic, python::COUNT, FILLING, || Ok(BODY.into())).await;
+    let fill = async |topic| {
+        publish(&producer, topic, COUNT_BESIDE_PYTHON, FILLING, || {
+            Ok(BODY.into())
+        })
+        .await
+    };
     fill(OURS).await?;
-    let ours = || consume_ours(&bench, python::COUNT);
+    let ours = || consume_ours(&bench, COUNT_BESIDE_PYTHON);
     let probe = || publish(&producer, RAW, 1, 1, || Ok(python::PROBE.into()));
     let dsn = bench.server.dsn();
-    let theirs = || python::consume_live(&dsn, RAW, probe, || fill(RAW));
-    measure::rates(plan.at_most(2), python::COUNT, ours, theirs).await
+    let theirs = || python::consume_live(&dsn, COUNT_BESIDE_PYTHON, RAW, probe, || fill(RAW));
+    measure::rates(plan.at_most(2), COUNT_BESIDE_PYTHON, ours, theirs).await
 }
 
 /// Returns the name of a group that has consumed nothing.

@@ -165,11 +165,11 @@ impl Partition {
     /// Returns the next commit, which promises these messages. `None` if there is nothing to commit.
     pub(super) fn send(&mut self, planned: &[i64]) -> Option<Commit> {
         // One slow commit does not make a consumer slow.
-        self.rate = std::mem::take(&mut self.finished_since_commit).max(self.rate / 2);
+        self.rate = std::mem::take(&mut self.finished_since_commit).max(self.rate * 3 / 4);
         self.promise(planned);
         self.ahead = match self.tracker.promise() {
             Promise::Open { reach } => usize::try_from(reach - self.tracker.next()).unwrap_or(0),
-            Promise::Left | Promise::Alone { .. } => 0,
+            Promise::Left | Promise::Alone { .. } | Promise::Series { .. } => 0,
         };
         if self.is_changed {
             let commit = (self.tracker.base(), self.tracker.metadata()?);
@@ -192,11 +192,18 @@ impl Partition {
         let in_flight = self.window.last_in_flight();
         let before = self.tracker.promise();
         match in_flight.max(planned.iter().copied().max()) {
+            // The next suspect of a series follows.
+            None if self.suspect().is_some_and(|it| self.is_in_series(it)) => {}
             None => self.tracker.leave(),
-            Some(last) if self.tracker.is_suspect(last) => self.tracker.open_alone(last),
+            Some(last) if self.tracker.is_suspect(last) => self.tracker.open_suspect(last),
             Some(last) => self.tracker.open(self.reach(last)),
         }
         self.is_changed |= !planned.is_empty() || self.tracker.promise() != before;
+    }
+
+    fn is_in_series(&self, offset: i64) -> bool {
+        let is_series = matches!(self.tracker.promise(), Promise::Series { .. });
+        is_series && self.tracker.is_promised(offset)
     }
 
     /// Returns the reach of a promise whose last known message is this one. If many messages are finished in the time of a
@@ -246,6 +253,9 @@ impl Partition {
                 offset < reach && !self.tracker.is_suspect(offset) && is_started()
             }
             Promise::Alone { offset: alone } => offset == alone,
+            Promise::Series { start, end } => {
+                (start..end).contains(&offset) && self.tracker.is_suspect(offset)
+            }
         };
         promises(self.confirmed) && self.sent.is_none_or(promises)
     }

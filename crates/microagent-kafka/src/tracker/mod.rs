@@ -19,6 +19,9 @@ use runs::Runs;
 /// The longest delay of a retry: 2^40 ms, which is more than 34 years.
 const LONGEST_DELAY: u64 = 1 << 40;
 
+/// If so many suspects follow each other, one promise is for all of them.
+const SERIES: usize = 64;
+
 /// The history of an unfinished message that has failed or is a suspect.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Note {
@@ -65,6 +68,13 @@ pub enum Promise {
         /// The offset of a suspect.
         offset: i64,
     },
+    /// Only these suspects were delivered, one at a time.
+    Series {
+        /// The offset of the first one.
+        start: i64,
+        /// The offset behind the last one.
+        end: i64,
+    },
 }
 
 /// The progress of one partition.
@@ -97,6 +107,8 @@ pub struct Tracker {
     /// By offset, for unfinished messages only.
     notes: BTreeMap<i64, Note>,
     promise: Promise,
+    /// A process died in a series of suspects below this offset. Each of them needs a promise of its own.
+    series_died_below: i64,
 }
 
 impl Tracker {
@@ -109,6 +121,7 @@ impl Tracker {
             finished: Runs::default(),
             notes: BTreeMap::new(),
             promise: Promise::Left,
+            series_died_below: base,
         }
     }
 
@@ -120,13 +133,18 @@ impl Tracker {
     }
 
     /// Restores the progress from a commit, for the next owner. If the last owner did not leave, the messages that may have
-    /// been in flight are suspects: their crashes are counted.
+    /// been in flight are suspects: their crashes are counted. Those of a series are not, as only one of them was in flight; the next
+    /// time each is delivered alone.
     #[must_use]
     pub fn restored(base: i64, metadata: &str) -> Self {
         let mut tracker = Self::committed(base, metadata);
-        for offset in tracker.in_flight() {
-            let note = tracker.notes.entry(offset).or_default();
-            note.crashes = note.crashes.saturating_add(1);
+        if let Promise::Series { end, .. } = tracker.promise {
+            tracker.series_died_below = tracker.series_died_below.max(end);
+        } else {
+            for offset in tracker.in_flight() {
+                let note = tracker.notes.entry(offset).or_default();
+                note.crashes = note.crashes.saturating_add(1);
+            }
         }
         tracker.promise = Promise::Left;
         tracker
@@ -145,6 +163,10 @@ impl Tracker {
                     .collect()
             }
             Promise::Alone { offset } => vec![offset],
+            Promise::Series { start, end } => {
+                let suspects = self.suspects();
+                suspects.filter(|it| (start..end).contains(it)).collect()
+            }
         }
     }
 
@@ -232,9 +254,25 @@ impl Tracker {
         self.promise = Promise::Open { reach };
     }
 
-    /// Promises that only this message is delivered, once this is committed.
-    pub fn open_alone(&mut self, offset: i64) {
-        self.promise = Promise::Alone { offset };
+    /// Promises that only this suspect is delivered, once this is committed. If many follow it that have crashed once, the promise is
+    /// for a series of them.
+    pub fn open_suspect(&mut self, offset: i64) {
+        let is_in_series = matches!(self.promise, Promise::Series { .. });
+        if !is_in_series || !self.is_promised(offset) {
+            self.promise = match self.series_from(offset) {
+                Some(end) => Promise::Series { start: offset, end },
+                None => Promise::Alone { offset },
+            };
+        }
+    }
+
+    fn series_from(&self, offset: i64) -> Option<i64> {
+        let suspects = self.notes.range(offset..);
+        let suspects = suspects.filter(|(_, note)| note.crashes > 0).take(SERIES);
+        let mut once = suspects.take_while(|(_, note)| note.crashes == 1);
+        let last = once.nth(SERIES - 1).map(|(offset, _)| *offset);
+        last.filter(|_| offset >= self.series_died_below)
+            .map(|last| last + 1)
     }
 
     /// Promises that nothing is in flight.
@@ -255,6 +293,9 @@ impl Tracker {
             Promise::Left => false,
             Promise::Open { reach } => offset < reach && !self.is_suspect(offset),
             Promise::Alone { offset: alone } => offset == alone,
+            Promise::Series { start, end } => {
+                (start..end).contains(&offset) && self.is_suspect(offset)
+            }
         }
     }
 

@@ -9,6 +9,7 @@
 mod members;
 #[path = "../support/mod.rs"]
 mod support;
+mod suspects;
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -32,12 +33,14 @@ use support::{
     connect, shared,
     steps::{LIMIT, body, consume, declare, length_becomes, next, queue, send},
 };
+use suspects::many_suspects_run_alone_and_only_the_killer_is_counted;
 
 microagent_testing::needs! {
     kafka {
         multi_thread async fn one_that_fails_again_and_again_holds_nobody_up,
         multi_thread async fn keys_keep_their_order_while_others_pass,
         multi_thread async fn members_that_come_and_go_lose_nothing_and_keep_the_order_of_keys,
+        multi_thread async fn many_suspects_run_alone_and_only_the_killer_is_counted,
         multi_thread async fn a_long_handler_keeps_its_partition,
         multi_thread async fn a_server_that_dies_loses_nothing_that_was_confirmed,
         multi_thread async fn records_of_others_are_messages,

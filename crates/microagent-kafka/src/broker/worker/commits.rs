@@ -8,6 +8,7 @@ use rdkafka::{Offset, TopicPartitionList, error::KafkaError};
 use super::{
     TICK, Worker,
     context::{is_of_membership, is_of_rebalance},
+    pace::Pace,
     revocation::again,
 };
 use crate::{
@@ -98,6 +99,12 @@ impl Commits {
 }
 
 impl Worker {
+    /// Returns true if a commit waits for settlements of other messages in flight, which may follow at once.
+    pub(super) fn gathers(&self) -> bool {
+        let since = self.commits.settled_since;
+        since.is_some_and(|since| Pace::gathers(since, self.in_flight()))
+    }
+
     /// Returns true if a commit is to be sent although no message waits for one. That of a fast consumer waits for more settlements, as long as
     /// it has promised enough.
     pub(super) fn is_commit_due(&self) -> bool {

@@ -39,7 +39,9 @@ impl Worker {
     /// back.
     pub(super) fn deliver(&mut self) -> bool {
         let gate = Arc::clone(&self.setup.gate);
-        let Some(taking) = gate.begin_take().now_or_never() else {
+        // If a suspect waits, the others wait for it, and its promise stays.
+        let taking = (!self.asks_for_clear).then(|| gate.begin_take().now_or_never());
+        let Some(taking) = taking.flatten() else {
             let suspect = self.planned_suspect();
             self.commit(suspect.as_slice());
             return true;
@@ -60,7 +62,7 @@ impl Worker {
             partition.is_some_and(|it| !it.is_promised(*offset))
         };
         let open: Vec<_> = plan.into_iter().filter(|it| is_open(self, it)).collect();
-        if !open.is_empty() || self.is_commit_due() {
+        if !self.gathers() && (!open.is_empty() || self.is_commit_due()) {
             self.commit(&open);
         }
         false

@@ -105,3 +105,76 @@ impl Drop for Arrivals {
         drop(rest);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use microagent_core::Result;
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::broker::settle::Fate;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn settling(offset: i64) -> (Settling, oneshot::Receiver<Result<()>>) {
+        let (done, end) = oneshot::channel();
+        let settling = Settling {
+            partition: 0,
+            epoch: 1,
+            offset,
+            fate: Fate::Finish,
+            slot: None,
+            done,
+        };
+        (settling, end)
+    }
+
+    /// Waits on another thread, and returns how many settlements and events it took.
+    fn waiting(inbox: &Arc<Inbox>, enough: usize) -> thread::JoinHandle<(usize, usize)> {
+        let arrivals = Arrivals(Arc::clone(inbox));
+        thread::spawn(move || {
+            let mut taken = Taken::default();
+            let began = Instant::now();
+            arrivals.wait(LONG, enough, &mut taken);
+            assert!(began.elapsed() < LONG, "nobody ended the wait");
+            (taken.settled.len(), taken.events.len())
+        })
+    }
+
+    #[test]
+    fn enough_settlements_or_an_event_end_the_wait() {
+        let inbox = Arc::<Inbox>::default();
+        let waits = waiting(&inbox, 3);
+        for offset in 0..3 {
+            inbox.settle(settling(offset).0);
+        }
+        assert_eq!(waits.join().unwrap(), (3, 0));
+        let inbox = Arc::<Inbox>::default();
+        inbox.settle(settling(0).0);
+        let waits = waiting(&inbox, 3);
+        inbox.send(Event::Close);
+        assert_eq!(waits.join().unwrap(), (1, 1));
+        let inbox = Arc::<Inbox>::default();
+        inbox.wake();
+        assert_eq!(waiting(&inbox, 1).join().unwrap(), (0, 0));
+    }
+
+    #[test]
+    fn without_its_thread_nothing_is_settled() {
+        let inbox = Arc::<Inbox>::default();
+        let (first, mut of_first) = settling(0);
+        inbox.settle(first);
+        drop(Arrivals(Arc::clone(&inbox)));
+        let (second, mut of_second) = settling(1);
+        inbox.settle(second);
+        inbox.send(Event::Crowded);
+        for end in [&mut of_first, &mut of_second] {
+            assert_eq!(
+                end.try_recv().unwrap_err(),
+                oneshot::error::TryRecvError::Closed
+            );
+        }
+    }
+}

@@ -38,7 +38,7 @@ use self::{
     committer::Committer,
     context::Report,
     inbox::{Arrivals, Taken},
-    pace::Pace,
+    pace::{GATHER, Pace},
     revocation::Revocation,
 };
 use super::{
@@ -158,8 +158,7 @@ impl Worker {
 
     /// Takes settlements and events, and waits for the first ones.
     fn wait(&mut self, pause: Duration) {
-        let in_flight = self.partitions.values().map(Partition::in_flight).sum();
-        let (pause, enough) = self.pace.wait(pause, in_flight);
+        let (pause, enough) = self.pace.wait(pause, self.in_flight());
         let mut taken = std::mem::take(&mut self.taken);
         self.arrivals.wait(pause, enough, &mut taken);
         self.pace.count(taken.settled.len());
@@ -170,6 +169,10 @@ impl Worker {
             self.take(event);
         }
         self.taken = taken;
+    }
+
+    fn in_flight(&self) -> usize {
+        self.partitions.values().map(Partition::in_flight).sum()
     }
 
     fn take(&mut self, event: Event) {
@@ -256,6 +259,8 @@ impl Worker {
         });
         let most = if is_gated || self.crowded_until.is_some() {
             GATED
+        } else if self.gathers() {
+            GATHER
         } else {
             TICK
         };

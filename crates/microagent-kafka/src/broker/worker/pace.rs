@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// The time in which settlements are counted, and the longest time that the thread waits for more of them.
-const GATHER: Duration = Duration::from_millis(1);
+pub(super) const GATHER: Duration = Duration::from_millis(1);
 
 /// So many settlements in this time make a consumer fast.
 const FAST: usize = 16;
@@ -35,6 +35,11 @@ impl Pace {
             self.is_fast = self.count >= FAST;
             (self.count, self.counted_since) = (0, now);
         }
+    }
+
+    /// Returns true if settlements that came since then wait for those of other messages in flight.
+    pub(super) fn gathers(since: Instant, in_flight: usize) -> bool {
+        in_flight >= FAST && since.elapsed() < GATHER
     }
 
     pub(super) fn is_fast(&self) -> bool {

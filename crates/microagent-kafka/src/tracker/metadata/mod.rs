@@ -1,6 +1,6 @@
 //! The metadata of a commit: `v2:` and base64 of a checksum and of variable-length numbers.
 //!
-//! The numbers are the promise, the finished messages, the runs of suspects with equal counts, and the failed messages. Suspects and
+//! The numbers are the promise, the end of the series in which a process died, the finished messages, the runs of suspects with equal counts, and the failed messages. Suspects and
 //! failed messages are counted in unfinished messages, so that a finished one between two of them costs nothing. The checksum includes the offset of
 //! the commit: metadata that a tool has copied to another offset is not read.
 
@@ -23,8 +23,8 @@ const VERSION: &str = "v2:";
 /// The most bytes before base64.
 const LARGEST: usize = (LARGEST_METADATA - VERSION.len()) / 4 * 3;
 
-/// The checksum, the promise (1 + 10), the counts of suspects and of failed messages (2 each), and the base of all times.
-const FIXED: usize = 4 + 11 + 4 + 10;
+/// The checksum, the promise (1, 10 and 3), the end of a series, the counts of suspects and of failed messages (2 each), and the base of all times.
+const FIXED: usize = 4 + 14 + 10 + 4 + 10;
 
 /// The most messages that may be unfinished. It limits what is believed of a text, too.
 const MOST_UNFINISHED: u64 = 8192;
@@ -55,6 +55,7 @@ pub(super) fn room(tracker: &Tracker) -> Option<usize> {
 pub(super) fn write(tracker: &Tracker) -> Option<String> {
     let mut body = Vec::with_capacity(LARGEST);
     write_promise(&mut body, tracker);
+    write_number(&mut body, distance(tracker.base, tracker.series_died_below));
     finished::write(&mut body, tracker.base, &tracker.finished);
     let left = |body: &Vec<u8>| (LARGEST - size_of::<u32>()).checked_sub(body.len());
     // No failure needs a byte, too.
@@ -86,6 +87,7 @@ pub(super) fn read(base: i64, text: &str) -> Option<Tracker> {
     if is_v1 {
         v1::read(&mut reader, &mut tracker)?;
     } else {
+        tracker.series_died_below = reader.offset(base)?;
         tracker.finished = finished::read(&mut reader, base)?;
         read_suspects(&mut reader, &mut tracker)?;
         read_failures(&mut reader, &mut tracker)?;
@@ -104,6 +106,7 @@ fn is_consistent(tracker: &Tracker) -> bool {
         Promise::Left => tracker.base,
         Promise::Open { reach } => reach,
         Promise::Alone { offset } => offset.saturating_add(1),
+        Promise::Series { end, .. } => end,
     };
     let end = tracker.end().max(reach);
     let unfinished = distance(tracker.base, end).saturating_sub(tracker.finished_beyond());
@@ -115,10 +118,14 @@ fn write_promise(body: &mut Vec<u8>, tracker: &Tracker) {
         Promise::Left => return body.push(0),
         Promise::Open { reach } => (1, reach),
         Promise::Alone { offset } => (2, offset),
+        Promise::Series { start, .. } => (3, start.max(tracker.base)),
     };
     body.push(kind);
     // A finished message may lie behind the reach.
     write_number(body, distance(tracker.base, offset));
+    if let Promise::Series { end, .. } = tracker.promise {
+        write_number(body, distance(offset, end));
+    }
 }
 
 fn read_promise(reader: &mut Reader<'_>, base: i64) -> Option<Promise> {
@@ -126,6 +133,12 @@ fn read_promise(reader: &mut Reader<'_>, base: i64) -> Option<Promise> {
         0 => Some(Promise::Left),
         1 => reader.offset(base).map(|reach| Promise::Open { reach }),
         2 => reader.offset(base).map(|offset| Promise::Alone { offset }),
+        3 => {
+            let start = reader.offset(base)?;
+            reader
+                .offset(start)
+                .map(|end| Promise::Series { start, end })
+        }
         _ => None,
     }
 }

@@ -263,7 +263,7 @@ fn only_the_lone_run_of_a_suspect_counts_its_death() {
         |tracker: &Tracker| Tracker::restored(tracker.base(), &tracker.metadata().unwrap());
     let mut second = after_death(&tracker);
     assert!(!second.is_promised(0), "nothing before a commit");
-    second.open_alone(1);
+    second.open_suspect(1);
     assert!(second.is_promised(1) && !second.is_promised(0));
     let third = after_death(&second);
     let crashes = |tracker: &Tracker| [0, 1, 2].map(|offset| tracker.note(offset).unwrap().crashes);
@@ -277,6 +277,49 @@ fn only_the_lone_run_of_a_suspect_counts_its_death() {
     let fourth = after_death(&third);
     assert_eq!(crashes(&fourth), [1, 2, 1]);
     assert_eq!(fourth.note(3).unwrap().crashes, 1);
+}
+
+#[test]
+fn many_suspects_share_a_promise_until_a_process_dies_under_it() {
+    let mut tracker = Tracker::new(0);
+    read_all(&mut tracker);
+    tracker.open(200);
+    let after_death =
+        |tracker: &Tracker| Tracker::restored(tracker.base(), &tracker.metadata().unwrap());
+    let mut second = after_death(&tracker);
+    second.finish(0);
+    second.open_suspect(1);
+    assert_eq!(second.promise(), Promise::Series { start: 1, end: 65 });
+    assert!(second.is_promised(1) && second.is_promised(64) && !second.is_promised(65));
+    assert!(second.finish(1));
+    second.open_suspect(2);
+    assert_eq!(second.promise(), Promise::Series { start: 1, end: 65 });
+    assert_eq!(second.in_flight(), (2..65).collect::<Vec<_>>());
+
+    // One of them has killed it: none is counted, and each runs under a promise of its own.
+    let mut third = after_death(&second);
+    let crashes = |tracker: &Tracker, offset| tracker.note(offset).map(|note| note.crashes);
+    assert!((2..200).all(|offset| crashes(&third, offset) == Some(1)));
+    third.open_suspect(2);
+    assert_eq!(third.promise(), Promise::Alone { offset: 2 });
+    let mut fourth = after_death(&third);
+    assert_eq!(
+        (crashes(&fourth, 2), crashes(&fourth, 3)),
+        (Some(2), Some(1))
+    );
+    fourth.open_suspect(64);
+    assert_eq!(fourth.promise(), Promise::Alone { offset: 64 });
+    fourth.open_suspect(65);
+    assert_eq!(
+        fourth.promise(),
+        Promise::Series {
+            start: 65,
+            end: 129
+        }
+    );
+    // The last ones are few.
+    fourth.open_suspect(137);
+    assert_eq!(fourth.promise(), Promise::Alone { offset: 137 });
 }
 
 #[test]

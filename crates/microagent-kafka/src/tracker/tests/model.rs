@@ -94,6 +94,7 @@ impl Model {
                     Promise::Left => false,
                     Promise::Open { reach } => offset < reach && note.crashes == 0 && !note.waits,
                     Promise::Alone { offset: alone } => offset == alone,
+                    Promise::Series { .. } => false,
                 });
             }
         }
@@ -176,8 +177,10 @@ impl Pair {
                 let suspects: Vec<_> = self.tracker.suspects().collect();
                 if !suspects.is_empty() {
                     let offset = suspects[index.index(suspects.len())];
-                    self.tracker.open_alone(offset);
-                    self.model.promise = Promise::Alone { offset };
+                    self.tracker.open_suspect(offset);
+                    // Which suspects share a promise is up to the tracker, if it keeps this one.
+                    assert!(self.tracker.is_promised(offset));
+                    self.model.promise = self.tracker.promise();
                 }
             }
             Step::Leave => {
