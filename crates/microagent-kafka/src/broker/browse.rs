@@ -9,7 +9,7 @@ use std::{
 
 use microagent_core::{Depth, Error, ErrorKind, Message, Result};
 use rdkafka::{
-    Message as _, Offset, TopicPartitionList,
+    ClientConfig, Message as _, Offset, TopicPartitionList,
     config::FromClientConfigAndContext,
     consumer::{BaseConsumer, CommitMode, Consumer},
     error::{KafkaError, RDKafkaErrorCode},
@@ -67,8 +67,21 @@ impl Found {
 
 impl Browser {
     pub(super) fn new(options: &KafkaOptions, topic: &str) -> Result<Self> {
-        let config = options.consumer(topic);
-        let reader = BaseConsumer::from_config_and_context(&config, Quiet);
+        Self::with(&options.consumer(topic), options, topic)
+    }
+
+    /// Creates a reader for [`may_consume`](Self::may_consume). The client repeats the request when the server says that the
+    /// partition does not exist, which is the good answer.
+    pub(super) fn of_rights(options: &KafkaOptions, topic: &str) -> Result<Self> {
+        let mut config = options.consumer(topic);
+        config
+            .set("retry.backoff.ms", "1")
+            .set("retry.backoff.max.ms", "1");
+        Self::with(&config, options, topic)
+    }
+
+    fn with(config: &ClientConfig, options: &KafkaOptions, topic: &str) -> Result<Self> {
+        let reader = BaseConsumer::from_config_and_context(config, Quiet);
         Ok(Self {
             reader: reader.map_err(|error| error_with(&error, topic))?,
             topic: topic.into(),

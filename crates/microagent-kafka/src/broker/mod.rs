@@ -191,7 +191,14 @@ impl KafkaBroker {
     async fn prepare(&self, queue: &Queue, options: &DeclareOptions) -> Result<()> {
         self.client.declare(queue.name(), options).await?;
         let (options, name) = (self.options.clone(), queue.name().to_owned());
-        blocking(move || Browser::new(&options, &name)?.may_consume()).await
+        let asking = move || {
+            let browser = Browser::of_rights(&options, &name)?;
+            Ok((browser.may_consume(), browser))
+        };
+        let (answer, browser) = blocking(asking).await?;
+        // Its end takes a moment.
+        tokio::task::spawn_blocking(move || drop(browser));
+        answer
     }
 
     async fn prepare_until_final(&self, queue: &Queue, options: &DeclareOptions) -> Result<()> {
