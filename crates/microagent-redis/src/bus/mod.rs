@@ -63,7 +63,7 @@ impl RedisBus {
     /// Connects.
     ///
     /// # Errors
-    /// [`ErrorKind::Refused`] for refused credentials. If the server cannot be reached, the bus keeps trying, and this
+    /// [`Refused`](microagent_core::ErrorKind::Refused) for refused credentials. If the server cannot be reached, the bus keeps trying, and this
     /// returns `Ok`.
     pub async fn connect(options: &RedisOptions) -> Result<Self> {
         let connector = Connector::connect(options).await?;
