@@ -17,7 +17,7 @@ use tokio::{
 
 use super::{
     cache,
-    process::{Process, Server, check_wanted, free_port, program_of},
+    process::{Process, Server, check_wanted, free_ports, program_of},
     watcher::Watcher,
 };
 
@@ -99,8 +99,8 @@ impl KafkaServer {
     async fn launch(properties: &[&str], users: &[&str], deadline: Instant) -> Result<Self> {
         let folder = tempfile::tempdir().map_err(no_folder)?;
         let path = folder.path();
-        let (port, cluster) = (free_port()?, new_cluster());
-        write_files(path, port, free_port()?, properties).map_err(no_folder)?;
+        let ([port, control], cluster) = (free_ports()?, new_cluster());
+        write_files(path, port, control, properties).map_err(no_folder)?;
         format(path, &cluster, users, deadline).await?;
         let server = start_server(path)?;
         Ok(Self {

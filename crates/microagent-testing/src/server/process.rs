@@ -183,7 +183,32 @@ pub(super) fn program_of(service: &str, program: &str) -> Result<PathBuf> {
 
 /// Returns a port that is free now.
 pub(super) fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind(("127.0.0.1", 0));
-    let port = listener.and_then(|listener| Ok(listener.local_addr()?.port()));
-    port.map_err(|error| Error::new(ErrorKind::Driver, format!("there is no free port: {error}")))
+    free_ports().map(|[port]| port)
+}
+
+/// Returns different ports that are free now.
+pub(super) fn free_ports<const COUNT: usize>() -> Result<[u16; COUNT]> {
+    let failed = |error| Error::new(ErrorKind::Driver, format!("there is no free port: {error}"));
+    // One that was closed may come again, so all are open until each has its own.
+    let mut open = Vec::with_capacity(COUNT);
+    let mut ports = [0; COUNT];
+    for port in &mut ports {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(failed)?;
+        *port = listener.local_addr().map_err(failed)?.port();
+        open.push(listener);
+    }
+    Ok(ports)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn the_ports_of_a_server_are_different() {
+        let ports: [u16; 200] = free_ports().unwrap();
+        assert_eq!(HashSet::from(ports).len(), ports.len());
+    }
 }

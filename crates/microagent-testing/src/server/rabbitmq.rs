@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{
-    process::{Process, Server, check_wanted, free_port, program_of},
+    process::{Process, Server, check_wanted, free_ports, program_of},
     watcher::Watcher,
 };
 
@@ -89,7 +89,7 @@ impl RabbitMqServer {
 
     fn launch(advanced: &str) -> Result<Self> {
         let folder = tempfile::tempdir().map_err(no_folder)?;
-        let (port, distribution, names) = (free_port()?, free_port()?, free_port()?);
+        let [port, distribution, names] = free_ports()?;
         let path = folder.path();
         write_files(path, port, advanced).map_err(no_folder)?;
         let environment = environment(path, port, distribution, names);
