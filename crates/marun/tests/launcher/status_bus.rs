@@ -1,12 +1,8 @@
 //! `marun status --bus`: all agents on a bus, whatever launcher they have, and those that do not answer.
 
-use std::{
-    collections::BTreeSet,
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use rustix::process::{Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::{
@@ -129,13 +125,16 @@ fn wrong_use_has_its_exit_code() {
 #[cfg(feature = "redis")]
 mod on_redis {
     use std::{
+        collections::BTreeSet,
         io::{BufRead, BufReader, Write},
         net::TcpStream,
+        process::{Child, Command, Stdio},
         sync::mpsc::{self, Receiver, RecvTimeoutError},
         thread,
     };
 
     use microagent_testing::RedisServer;
+    use rustix::process::kill_process;
     use tokio::runtime::Runtime;
 
     use super::*;
