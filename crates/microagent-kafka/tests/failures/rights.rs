@@ -8,6 +8,7 @@ use microagent_testing::KafkaServer;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    sync::OnceCell,
 };
 
 use crate::bench::{
@@ -22,8 +23,13 @@ microagent_testing::needs! {
     }
 }
 
-/// A server that asks for a login on a port of its own, and lets the user `shop` do nothing.
-async fn server_with_logins() -> (KafkaServer, String) {
+/// The server of these tests, and the place where it asks for a login. It lets the user `shop` do nothing, and ends with the test program.
+async fn server_with_logins() -> &'static (KafkaServer, String) {
+    static SERVER: OnceCell<(KafkaServer, String)> = OnceCell::const_new();
+    SERVER.get_or_init(start_server).await
+}
+
+async fn start_server() -> (KafkaServer, String) {
     let login = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -59,9 +65,9 @@ async fn consuming(broker: &KafkaBroker) -> Result<()> {
 
 /// A wrong password is an error that says so, without the password. It does not wait for the time of an answer, neither at first nor later.
 async fn a_wrong_login_is_refused_at_once() {
-    let (_server, place) = server_with_logins().await;
+    let (_, place) = server_with_logins().await;
     for first in ["send", "consume", "length", "ready"] {
-        let stranger = log_in(&place, "wr0ng").await;
+        let stranger = log_in(place, "wr0ng").await;
         for attempt in [first, "send", "consume"] {
             let answer = within(PATIENCE, "a refusal", async {
                 match attempt {
@@ -75,7 +81,7 @@ async fn a_wrong_login_is_refused_at_once() {
             let text = error.to_string();
             assert_eq!(error.kind(), ErrorKind::Refused, "{attempt}: {text}");
             assert!(text.to_lowercase().contains("authentication"), "{text}");
-            assert!(text.contains(&place), "{text}");
+            assert!(text.contains(place), "{text}");
             assert!(!text.contains("wr0ng"), "{text}");
         }
         let state = stranger.connection().unwrap();
@@ -109,21 +115,21 @@ async fn a_missing_right_is_an_error_that_names_it_until_it_is_granted() {
     let options = DeclareOptions::default();
     open.declare(&JOBS, &options).await.unwrap();
     send(&open, job(1)).await.unwrap();
-    let shop = log_in(&place, "s3cret").await;
-    until_it_may_consume(&server, &shop).await;
+    let shop = log_in(place, "s3cret").await;
+    until_it_may_consume(server, &shop).await;
     let mut jobs = consume(&shop, 1).await;
     let held = next(&mut jobs).await;
 
     let no_job = "missing right `WRITE` on the topic of queue `jobs`";
     is_refused(async || send(&shop, job(2)).await, no_job).await;
-    until_it_may_keep_dead_letters(&server, &shop).await;
+    until_it_may_keep_dead_letters(server, &shop).await;
     // The client has given up the producer that was refused before.
     is_refused(async || send(&shop, job(2)).await, no_job).await;
     let settled = within(PATIENCE, "an answer", held.dead_letter("given up"));
     settled.await.unwrap();
     until_length(&open, &DEAD, 1).await;
     until_length(&shop, &JOBS, 0).await;
-    grant(&server, (TOPIC, "jobs"), WRITE).await;
+    grant(server, (TOPIC, "jobs"), WRITE).await;
     let sending = async || send(&shop, job(2)).await.is_ok();
     until("to send", MINUTES, sending).await;
     next(&mut jobs).await.ack().await.unwrap();
