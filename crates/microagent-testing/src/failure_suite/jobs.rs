@@ -34,7 +34,8 @@ pub fn consumer_options() -> ConsumerOptions {
     ConsumerOptions::default()
         .concurrency(concurrency)
         .prefetch(prefetch)
-        .timeout(Duration::from_secs(600))
+        // No handler of these tests takes longer.
+        .timeout(Duration::from_secs(3600))
 }
 
 /// Returns a job that is told and does nothing else.
