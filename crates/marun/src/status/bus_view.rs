@@ -98,11 +98,12 @@ impl BusView {
         !std::mem::replace(&mut self.is_listed, true)
     }
 
-    /// Notes that the bus cannot be used. The time does not count for the agents.
+    /// Notes that the bus cannot be used. The time does not count for the agents, and what they have answered before may no
+    /// longer be true.
     pub(crate) fn lost(&mut self, reason: String, now: SystemTime) {
         self.bus.error = Some(reason);
         for agent in self.agents.values_mut() {
-            (agent.since, agent.answered) = (now, None);
+            *agent = SeenAgent::since(now);
         }
     }
 
@@ -378,7 +379,13 @@ mailer  shop-2  7    silent  3.0s  -      -";
         let line = "redis://host/7 cannot be used, so agents cannot be asked: reset";
         assert_eq!((is_ready, &*lines[0]), (false, line));
         view.list(ids(&["a/1/h/x"]), at(61), at(61));
-        assert!(shown(&view, 61).0);
-        assert!(!shown(&view, 64).0);
+        let (is_ready, lines) = shown(&view, 61);
+        assert!(
+            !is_ready && lines[0].starts_with("a has connected"),
+            "{lines:?}"
+        );
+        answer(&mut view, "a/1/h/x", 62);
+        assert!(shown(&view, 62).0);
+        assert!(!shown(&view, 65).0);
     }
 }
