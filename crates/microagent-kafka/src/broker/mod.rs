@@ -111,20 +111,16 @@ impl KafkaBroker {
     /// Returns the capabilities of every Kafka.
     #[must_use]
     pub fn capabilities() -> Caps {
-        let mut caps = Caps::default();
+        let mut caps = Caps::of_server(MAX_PAYLOAD);
         caps.ids = true;
         caps.headers = true;
         caps.keys = true;
-        caps.durable = true;
-        caps.shared = true;
         caps.partitioned = true;
         caps.length = LengthCounts::Unsettled;
         caps.peek = true;
-        caps.connection = true;
         (caps.requeue, caps.purge, caps.select_by_id) = (true, true, true);
         caps.changes_idle_only = true;
         caps.depth = true;
-        caps.max_payload = MAX_PAYLOAD;
         caps.max_headers = Some(MAX_HEADERS);
         caps
     }
