@@ -94,14 +94,14 @@ fn without_agents_nobody_answers(driver: &Driver) {
     let address = format!("marun: no agent answers on {}:", driver.scheme());
     assert!(errors.contains(&address), "{errors}");
     assert!(
-        errors.contains(" under the prefix `SHOP`; check that"),
+        errors.contains(" under the prefix `SHOP`; agents are connected under `PUBSUB`, which `--prefix` selects"),
         "{errors}"
     );
     end(group);
     let (code, _, errors) = status(&driver.dsn, &["--watch"]);
     assert_eq!(code, Some(3), "{errors}");
     assert!(
-        errors.contains("`PUBSUB` (`--prefix` selects another)"),
+        errors.contains("under the prefix `PUBSUB`; check that its agents run"),
         "{errors}"
     );
 }

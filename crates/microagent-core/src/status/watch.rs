@@ -1,6 +1,6 @@
 //! Asking all agents on a bus for their status.
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeSet, fmt, time::Duration};
 
 use futures_util::{StreamExt, stream::BoxStream};
 use serde::{Deserialize, Serialize};
@@ -165,6 +165,20 @@ impl StatusWatch {
         let mut agents: Vec<AgentId> = names.filter_map(|name| name.parse().ok()).collect();
         agents.sort();
         Ok(agents)
+    }
+
+    /// Returns the prefixes of the agents that are connected to the bus's server, whatever the prefix of this bus is.
+    ///
+    /// # Errors
+    /// Those of [`SignalBus::subscribed`](crate::SignalBus::subscribed).
+    pub async fn prefixes(&self) -> Result<BTreeSet<String>> {
+        let behind_prefix = Channel::status_agents("");
+        let channels = self.bus.driver().subscribed("").await?;
+        let split = channels
+            .iter()
+            .filter_map(|channel| channel.split_once(&behind_prefix));
+        let of_agents = split.filter(|(_, name)| name.parse::<AgentId>().is_ok());
+        Ok(of_agents.map(|(prefix, _)| prefix.to_owned()).collect())
     }
 
     /// Waits for the next event; `None` if the bus was closed.

@@ -1,6 +1,6 @@
 //! Questions on the bus about the status of agents: who answers, how often and for how long.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt};
 use microagent::{
@@ -146,6 +146,8 @@ async fn agents_are_listed_until_they_end_in_any_way() {
     pass(Duration::ZERO).await;
     let listed = async || names(watch.agents().await.unwrap());
     assert_eq!(listed().await, ["a:*/%é", "dropped"]);
+    let prefixes = watch.prefixes().await.unwrap();
+    assert_eq!(prefixes, BTreeSet::from([bus.prefix().to_owned()]));
     drop(dropped);
     pass(Duration::ZERO).await;
     assert_eq!(listed().await, ["a:*/%é"]);

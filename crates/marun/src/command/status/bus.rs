@@ -1,6 +1,7 @@
 //! Asks all agents on a bus.
 
 use std::{
+    collections::BTreeSet,
     io,
     time::{Duration, SystemTime},
 };
@@ -58,18 +59,9 @@ pub(super) async fn run(
     };
     asker.ask_once().await?;
     if asker.view.is_empty() {
-        return Err(Failure {
-            code: exit::NO_RESPONDERS,
-            message: format!(
-                "no agent answers on {address} under the prefix `{prefix}`{}; check that its agents run, with this bus and \
-                 this prefix",
-                if args.prefix.is_none() {
-                    " (`--prefix` selects another)"
-                } else {
-                    ""
-                }
-            ),
-        });
+        // Without a list of the others, the error is as true.
+        let others = asker.watch.prefixes().await.unwrap_or_default();
+        return Err(nobody(&address, prefix, &others));
     }
     let shown = if watch {
         asker.look_until_interrupted(json).await
@@ -78,6 +70,21 @@ pub(super) async fn run(
     };
     bus.close().await?;
     shown
+}
+
+/// Returns the failure to find an agent under this prefix, while there are agents under `others`.
+fn nobody(address: &str, prefix: &str, others: &BTreeSet<String>) -> Failure {
+    let names: Vec<_> = others.iter().map(|other| format!("`{other}`")).collect();
+    let hint = if names.is_empty() {
+        "check that its agents run, with this bus and this prefix".to_owned()
+    } else {
+        let names = names.join(", ");
+        format!("agents are connected under {names}, which `--prefix` selects")
+    };
+    Failure {
+        code: exit::NO_RESPONDERS,
+        message: format!("no agent answers on {address} under the prefix `{prefix}`; {hint}"),
+    }
 }
 
 /// Asks, and keeps what is known of the agents.
