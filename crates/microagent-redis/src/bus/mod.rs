@@ -63,8 +63,8 @@ impl RedisBus {
     /// Connects.
     ///
     /// # Errors
-    /// [`Refused`](microagent_core::ErrorKind::Refused) for refused credentials. If the server cannot be reached, the bus keeps trying, and this
-    /// returns `Ok`.
+    /// [`Refused`](microagent_core::ErrorKind::Refused) for refused credentials. If the server cannot be reached, the bus
+    /// keeps trying, and this returns `Ok`.
     pub async fn connect(options: &RedisOptions) -> Result<Self> {
         let connector = Connector::connect(options).await?;
         let (commands, received) = mpsc::unbounded_channel();
