@@ -3,7 +3,12 @@
 mod cases;
 mod measure;
 
-use std::{collections::BTreeMap, io::Write, process::ExitCode, thread};
+use std::{
+    collections::BTreeMap,
+    io::Write,
+    process::{self, ExitCode, Stdio},
+    thread,
+};
 
 use clap::{Parser, Subcommand};
 use microagent::Result;
@@ -41,6 +46,15 @@ enum Command {
     /// Consumes a queue as one of several processes
     #[command(hide = true)]
     Worker { work: worker::Work, target: String },
+    /// Measures one case
+    #[command(hide = true)]
+    Case {
+        name: String,
+        #[arg(long)]
+        rounds: u32,
+        #[arg(long)]
+        run: u32,
+    },
 }
 
 fn main() -> ExitCode {
@@ -69,9 +83,20 @@ fn run(args: &Args) -> Result<Vec<String>> {
         .worker_threads(workers())
         .enable_all()
         .build()?;
-    if let Some(Command::Worker { work, target }) = &args.command {
-        runtime.block_on(worker::work(*work, target))?;
-        return Ok(Vec::new());
+    match &args.command {
+        Some(Command::Worker { work, target }) => {
+            runtime.block_on(worker::work(*work, target))?;
+            return Ok(Vec::new());
+        }
+        Some(Command::Case { name, rounds, run }) => {
+            let plan = Plan {
+                rounds: *rounds,
+                only: None,
+            };
+            measure_here(&runtime, plan, named(name)?, *run)?;
+            return Ok(Vec::new());
+        }
+        None => {}
     }
     let cases = chosen(&args.cases, args.check)?;
     let ratios = measured(args, &runtime, &cases)?;
@@ -91,25 +116,47 @@ fn run(args: &Args) -> Result<Vec<String>> {
 
 type Ratios = BTreeMap<&'static str, Vec<f64>>;
 
-/// Runs all cases as often as asked for, and returns the ratios of each.
+/// Runs all cases as often as asked for, and returns the ratios of each. Each runs in a process of its own, because the memory that a
+/// case leaves behind can make the next one slower. For a profiler they run in this one.
 fn measured(args: &Args, runtime: &Runtime, cases: &[&'static Case]) -> Result<Ratios> {
-    let plan = Plan {
-        rounds: args.rounds,
-        only: args.only,
-    };
     let mut ratios = Ratios::new();
     for run in 1..=args.runs {
+        let number = if args.runs > 1 { run } else { 0 };
         for case in cases {
-            let line = runtime.block_on((case.run)(plan))?;
-            let number = if args.runs > 1 { run } else { 0 };
-            measure::print(case.name, number, &line)?;
-            ratios
-                .entry(case.name)
-                .or_default()
-                .extend(measure::ratio(&line));
+            let ratio = if args.only.is_some() {
+                let plan = Plan {
+                    rounds: args.rounds,
+                    only: args.only,
+                };
+                measure_here(runtime, plan, case, number)?
+            } else {
+                measure_apart(args.rounds, case, number)?
+            };
+            ratios.entry(case.name).or_default().extend(ratio);
         }
     }
     Ok(ratios)
+}
+
+/// Measures a case, prints its line, and returns its ratio.
+fn measure_here(runtime: &Runtime, plan: Plan, case: &Case, run: u32) -> Result<Option<f64>> {
+    let line = runtime.block_on((case.run)(plan))?;
+    measure::print(case.name, run, &line)?;
+    Ok(measure::ratio(&line))
+}
+
+/// Does the same in a process of its own.
+fn measure_apart(rounds: u32, case: &Case, run: u32) -> Result<Option<f64>> {
+    let (rounds, run) = (rounds.to_string(), run.to_string());
+    let output = process::Command::new(std::env::current_exe()?)
+        .args(["case", case.name, "--rounds", &rounds, "--run", &run])
+        .stderr(Stdio::inherit())
+        .output()?;
+    if !output.status.success() {
+        return Err(format!("`{}` was not measured: {}", case.name, output.status).into());
+    }
+    std::io::stdout().write_all(&output.stdout)?;
+    Ok(measure::ratio(&serde_json::from_slice(&output.stdout)?))
 }
 
 /// Returns one worker for two cores. The other cores are for a server, or for the threads of a hub.
@@ -130,6 +177,12 @@ fn chosen(parts: &[String], check: bool) -> Result<Vec<&'static Case>> {
     Ok(cases
         .filter(|case| !check || case.floor.is_some())
         .collect())
+}
+
+/// Returns the case of this name.
+fn named(name: &str) -> Result<&'static Case> {
+    let case = cases::ALL.iter().find(|case| case.name == name);
+    case.ok_or_else(|| format!("unknown case `{name}` (available: {})", names()).into())
 }
 
 fn known(part: &str) -> bool {

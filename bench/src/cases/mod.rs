@@ -81,7 +81,7 @@ pub(crate) const ALL: &[Case] = cases! {
     #[cfg(feature = "kafka")]
     "kafka.consume", None, kafka::consume;
     #[cfg(feature = "kafka")]
-    "kafka.consume.python", Some(10.0), kafka::consume_beside_python;
+    "kafka.consume.python", Some(7.0), kafka::consume_beside_python;
 };
 
 #[cfg(test)]
