@@ -184,8 +184,9 @@ async fn line_22_a_refused_channel_is_named_at_the_start() {
     assert!(error.to_string().contains("PUBSUB:tick:*"), "{error}");
 }
 
-/// 23. The server comes back for 200 clients: no 100 ms see more than a tenth of them return. A busy machine can only push them
-/// together, so the best of three outages counts.
+/// 23. The server comes back for 200 clients: no 100 ms see more than a tenth of them return.
+///
+/// A busy machine can only push them together, so the best of three outages counts.
 async fn line_23_clients_do_not_come_back_all_at_once() {
     let mut bench = bench().await;
     let mut seen = Vec::new();
