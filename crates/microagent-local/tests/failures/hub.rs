@@ -40,15 +40,15 @@ async fn the_host_dies_and_another_takes_over() {
     assert_eq!((message.attempt(), message.crashes()), (1, 0));
     again.ack().await.unwrap();
     next(&mut jobs).await.ack().await.unwrap();
+    let lost = within(SOON, "the loss", events.next()).await;
+    assert!(matches!(lost, Some(BusEvent::Lost(_))), "{lost:?}");
+    let gap = within(SOON, "the gap", events.next()).await;
+    assert!(matches!(gap, Some(BusEvent::Gap(_))), "{gap:?}");
     for state in [broker.connection(), bus.connection()] {
         let state = state.unwrap();
         assert_eq!((state.up, state.reconnects), (true, 1), "{state:?}");
         assert!(state.last_error.is_some(), "{state:?}");
     }
-    let lost = within(SOON, "the loss", events.next()).await;
-    assert!(matches!(lost, Some(BusEvent::Lost(_))), "{lost:?}");
-    let gap = within(SOON, "the gap", events.next()).await;
-    assert!(matches!(gap, Some(BusEvent::Gap(_))), "{gap:?}");
 }
 
 /// The host is stopped and keeps the lock: clients get an error in time, no other process hosts, and all
