@@ -47,7 +47,8 @@ fn bitmap_size(from: i64, finished: &Runs) -> usize {
     usize::try_from(bits.div_ceil(8)).unwrap_or(usize::MAX / 2)
 }
 
-pub(super) fn read(reader: &mut Reader<'_>, base: i64) -> Option<Runs> {
+/// Reads runs, and returns where the last one ends.
+pub(super) fn read_runs(reader: &mut Reader<'_>, base: i64) -> Option<(Runs, i64)> {
     let (mut finished, mut from) = (Runs::default(), base);
     for _ in 0..reader.number()? {
         let start = reader.offset(from)?;
@@ -55,6 +56,11 @@ pub(super) fn read(reader: &mut Reader<'_>, base: i64) -> Option<Runs> {
         finished.insert(start, end);
         from = end;
     }
+    Some((finished, from))
+}
+
+pub(super) fn read(reader: &mut Reader<'_>, base: i64) -> Option<Runs> {
+    let (mut finished, from) = read_runs(reader, base)?;
     let count = reader.number()?;
     let bitmap = reader.bytes(count)?;
     let bits = i64::try_from(bitmap.len()).ok()? * 8;

@@ -297,15 +297,9 @@ fn write_failures(body: &mut Vec<u8>, tracker: &Tracker, bytes: usize) -> Option
 }
 
 fn read_failures(reader: &mut Reader<'_>, tracker: &mut Tracker) -> Option<()> {
-    let count = reader.number()?;
-    if count == 0 {
-        return Some(());
-    }
-    let oldest = reader.number()?;
     let mut open = tracker.finished.missing(tracker.base, i64::MAX).peekable();
     let mut known = 0_u64;
-    for _ in 0..count {
-        let skipped = reader.number()?;
+    read_each_failure(reader, &mut tracker.notes, |skipped| {
         known = known.checked_add(skipped)?;
         if known > MOST_UNFINISHED {
             return None;
@@ -313,8 +307,24 @@ fn read_failures(reader: &mut Reader<'_>, tracker: &mut Tracker) -> Option<()> {
         for _ in 0..skipped {
             open.next();
         }
-        let note = tracker.notes.entry(*open.peek()?).or_default();
-        read_failure(reader, oldest, note)?;
+        open.peek().copied()
+    })
+}
+
+/// Reads the failed messages. `behind` returns the offset that lies so far behind the one before.
+fn read_each_failure(
+    reader: &mut Reader<'_>,
+    notes: &mut BTreeMap<i64, Note>,
+    mut behind: impl FnMut(u64) -> Option<i64>,
+) -> Option<()> {
+    let count = reader.number()?;
+    if count == 0 {
+        return Some(());
+    }
+    let oldest = reader.number()?;
+    for _ in 0..count {
+        let offset = behind(reader.number()?)?;
+        read_failure(reader, oldest, notes.entry(offset).or_default())?;
     }
     Some(())
 }
