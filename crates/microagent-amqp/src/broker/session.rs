@@ -12,7 +12,7 @@ use lapin::{
     options::{BasicAckOptions, BasicQosOptions},
 };
 use microagent_core::{
-    ErrorKind, Result,
+    Error, ErrorKind, Result,
     driver::{Outage, SuspectGate},
 };
 use tokio::{
@@ -307,9 +307,7 @@ impl Setup {
             }
             tokio::time::sleep(outage.pause()).await;
         }
-        Err(unavailable(
-            "the channel ended before the settlement; the message may be delivered again",
-        ))
+        Err(ended())
     }
 
     async fn try_to_store(&self, copy: &Copy) -> Result<()> {
@@ -326,4 +324,9 @@ impl Setup {
             }
         }
     }
+}
+
+/// Returns the error of a settlement that comes after the end of its channel.
+pub(super) fn ended() -> Error {
+    unavailable("the channel ended before the settlement; the message may be delivered again")
 }

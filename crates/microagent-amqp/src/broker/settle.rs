@@ -12,10 +12,10 @@ use tokio::sync::oneshot;
 use super::{
     buffer::Item,
     consumer::Consumer,
-    session::{Copy, Place, Settling, Target},
+    session::{Copy, Place, Settling, Target, ended},
     topology::Side,
 };
-use crate::{error::unavailable, message::Received};
+use crate::message::Received;
 
 /// Settles one delivery.
 pub(super) struct Settler {
@@ -29,9 +29,7 @@ pub(super) struct Settler {
 impl Settle for Settler {
     fn settle(self: Box<Self>, message: &Message, settlement: Settlement) -> SettleFuture {
         if !self.item.session.is_open() {
-            let text =
-                "the channel ended before the settlement; the message may be delivered again";
-            return SettleFuture::done(Err(unavailable(text)));
+            return SettleFuture::done(Err(ended()));
         }
         let now = SystemTime::now();
         match settlement {
