@@ -358,6 +358,9 @@ async fn line_16_a_list_is_all_that_a_peer_must_know() {
     bench.assert_nothing_is_left().await;
 }
 
+/// The time without an answer. It is longer than the driver waits for the answer to a command, which is 4 s.
+const SILENCE: Duration = Duration::from_secs(6);
+
 /// The server stands still while a consumer stops, for longer than a command may take (65): each message is in the queue once, and
 /// none counts a crash.
 async fn line_65_a_stop_while_the_server_stands_still_returns_each_message_once() {
@@ -379,7 +382,7 @@ async fn line_65_a_stop_while_the_server_stands_still_returns_each_message_once(
         tokio::spawn(retried.retry(Duration::ZERO)),
     ];
     let closing = tokio::spawn(async move { broker.close().await });
-    tokio::time::sleep(Duration::from_secs(6)).await;
+    tokio::time::sleep(SILENCE).await;
     bench.server.thaw();
     for settled in settling {
         within(PATIENCE, "a settlement", settled)
